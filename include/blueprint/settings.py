@@ -1,0 +1,112 @@
+"""The settings of a process, read once from the environment; nothing else in the package reads it.
+
+A variable is ``BLUEPRINT__<GROUP>__<FIELD>``, e.g. ``BLUEPRINT__WORKSPACE__URL=gs://bucket/prefix``. A misspelt
+name stops the process: silence would run production with a default.
+"""
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from blueprint.errors import ConfigurationError
+
+PREFIX = "BLUEPRINT__"
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WorkspaceSettings(_Group):
+    """Where scenes and everything made of them lie."""
+
+    url: str = ".blueprint/workspace"
+    """A folder or any fsspec URL (``gs://bucket/prefix``)."""
+    cache_dir: Path = Path(".blueprint/cache")
+    """Local folder for mesh caches and for copies of remote files."""
+
+
+class RegistrySettings(_Group):
+    """The relational database of what must outlive a run."""
+
+    url: str = "sqlite:///.blueprint/registry.db"
+    """SQLAlchemy URL; SQLite embedded, ``postgresql+psycopg2://`` in production."""
+    lease_s: float = Field(default=900.0, gt=0)
+    """A running stage holds a lease for this long [s] and renews it; a lost machine frees it so."""
+
+
+class ComputeSettings(_Group):
+    """Where stages run."""
+
+    kind: Literal["local"] = "local"
+    workers: int = Field(default_factory=lambda: len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, ge=1)
+    """Processes of one stage; one a core."""
+
+
+class RenderSettings(_Group):
+    """How cameras are drawn."""
+
+    backend: Literal["auto", "egl", "osmesa", "cgl", "warp"] = "auto"
+    """``auto`` takes the first that draws a frame: EGL, OSMesa (CGL on macOS), then mujoco-warp's ray tracer."""
+
+
+class DatasetSettings(_Group):
+    """How datasets are certified."""
+
+    certify_python: Path = Path(".venv-certify/bin/python")
+    """Interpreter of the environment that holds lerobot, torch and the public graders (``make certify-env``)."""
+
+
+class DeliverySettings(_Group):
+    """How bundles are signed and announced."""
+
+    signing_key: Path = Path(".blueprint/keys/signing.pem")
+    """Ed25519 private key, PEM (PKCS 8). The demo makes one; production mounts its own."""
+
+
+class LogSettings(_Group):
+    """How the process logs."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    format: Literal["json", "console"] = "json"
+
+
+class Settings(BaseSettings):
+    """All settings of a process, frozen."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid")
+
+    workspace: WorkspaceSettings = WorkspaceSettings()
+    registry: RegistrySettings = RegistrySettings()
+    compute: ComputeSettings = ComputeSettings()
+    render: RenderSettings = RenderSettings()
+    dataset: DatasetSettings = DatasetSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    log: LogSettings = LogSettings()
+
+
+@cache
+def load_settings() -> Settings:
+    """Read the settings of this process, once.
+
+    Raises:
+        ConfigurationError: A variable is misspelt or has a value of the wrong kind.
+    """
+    known = set(Settings.model_fields)
+    for name in os.environ:
+        if name.startswith(PREFIX):
+            group = name.removeprefix(PREFIX).split("__")[0].lower()
+            if group not in known:
+                raise ConfigurationError(
+                    f"The environment variable {name} names no setting: '{group}' is not one of {', '.join(sorted(known))}. Correct or unset it.",
+                    variable=name,
+                )
+    try:
+        return Settings()
+    except ValidationError as error:
+        found = "; ".join(f"{PREFIX}{'__'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in error.errors())
+        raise ConfigurationError(f"Settings cannot be read: {found}.") from error
