@@ -1,0 +1,186 @@
+"""An episode on disk.
+
+``geniesim/recordings/shard_0000/{episode_id}/`` holds
+
+- ``states.parquet``: one row a control frame, T + 1 rows (the last is the state after the last frame, its ``ctrl``
+  repeats the row before), float64, columns in :data:`STATE_COLUMNS`;
+- ``episode.json``: an :class:`EpisodeRecord`, written last: an episode without it does not exist.
+
+``geniesim/renders/shard_0000/{episode_id}/`` holds, for kept episodes, ``{camera}.mp4`` with T frames (frame t shows
+state row t) and ``certificate.json``: a :class:`ReplayCertificate`, written last.
+
+Control: row t's ``ctrl`` is the setpoint that the actuators reach at the *end* of frame t; within the frame the
+applied control goes linearly from row t-1's to row t's setpoint (row 0 starts from the robot's initial
+configuration). The physics makes ``round(1 / (fps * timestep))`` steps a frame, so states and setpoints at ``fps``
+replay the episode bit by bit from ``integration_state``.
+"""
+
+from typing import Literal
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from blueprint.origin import Origin
+from blueprint.task.spec import EpisodeSpec, RobotPlacement
+from blueprint.workspace.checksums import FileDigest
+from blueprint.workspace.storage import Id
+
+STATE_COLUMNS: dict[str, pa.DataType] = {
+    "frame_index": pa.int64(),
+    "time_s": pa.float64(),
+    "phase": pa.string(),
+    "qpos": pa.list_(pa.float64()),
+    "qvel": pa.list_(pa.float64()),
+    "ctrl": pa.list_(pa.float64()),
+    "actuator_force": pa.list_(pa.float64()),
+    "robot_qpos": pa.list_(pa.float64()),
+    "robot_qvel": pa.list_(pa.float64()),
+    "robot_torque": pa.list_(pa.float64()),
+    "gripper_width_m": pa.float64(),
+    "gripper_command_m": pa.float64(),
+    "ee_pose": pa.list_(pa.float64()),
+    "object_poses": pa.list_(pa.float64()),
+    "integration_state": pa.list_(pa.float64()),
+    "contact_bodies": pa.list_(pa.string()),
+    "contact_depth_m": pa.list_(pa.float64()),
+    "contact_force_n": pa.list_(pa.float64()),
+}
+"""Columns of ``states.parquet``. Lists have one length in all rows but ``contact_*`` and ``integration_state``.
+
+``robot_qpos robot_qvel robot_torque`` (n_arm,): the arm joints alone, in the embodiment's order [rad, rad/s, N m].
+``gripper_command_m`` is the commanded opening. ``ee_pose`` (7,): tool centre point in the world, xyz [m] + quat wxyz.
+``object_poses`` (7 * n_objects,): movable objects in the order of ``EpisodeRecord.object_ids``, xyz + quat wxyz each.
+``integration_state``: MuJoCo's ``mjSTATE_INTEGRATION``, in row 0 only, null after it. ``contact_*``: one entry a pair
+of bodies that touched during the frame (sampled at every physics step; the largest depth >= 0 and normal force):
+``"bodyA|bodyB"`` with bodyA < bodyB by name; bodies of the robot stand with their own names prefixed ``robot/``.
+"""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Phase(_Frozen):
+    """A named part of the motion: frames [start, end)."""
+
+    name: Literal["approach", "pre_grasp", "close", "lift", "transport", "place", "release", "retract", "home"]
+    start_frame: int
+    end_frame: int
+
+
+class PredicateCheck(_Frozen):
+    """One condition of the success predicate, with how far it was from failing."""
+
+    name: Literal["lifted", "arrived", "upright", "released", "at_rest", "untouched"]
+    held: bool
+    value: float
+    limit: float
+    unit: str
+
+
+class Outcome(_Frozen):
+    """How an attempt ended."""
+
+    success: bool
+    failure_stage: Literal["plan_pick", "plan_place", "execute", "predicate"] | None
+    """Where it failed; ``None`` on success."""
+    failure_code: str | None
+    failure_reason: str | None
+    predicate: tuple[PredicateCheck, ...]
+    """Empty where the motion was never executed."""
+
+
+class SimulatorInfo(_Frozen):
+    """What acted."""
+
+    name: str
+    version: str
+    timestep_s: float
+    substeps: int
+    """Physics steps a frame."""
+
+
+class EpisodeRecord(_Frozen):
+    """``episode.json``."""
+
+    schema_version: Literal["1.0"] = "1.0"
+    scene_id: Id
+    job_id: Id
+    shard_index: int
+    episode_id: Id
+    spec: EpisodeSpec
+    robot: RobotPlacement
+    fps: int
+    frames: int = Field(ge=0)
+    """T: frames of motion (rows of ``states.parquet`` less one); 0 where planning failed and nothing moved."""
+    duration_s: float
+    object_ids: tuple[str, ...]
+    phases: tuple[Phase, ...]
+    outcome: Outcome
+    simulator: SimulatorInfo
+    controller: str
+    model_sha256: str
+    """Over the compiled model's canonical MJCF and its asset bytes: replay refuses another model."""
+    states: FileDigest | None
+    """``None`` where nothing moved."""
+    cpu_plan_s: float
+    cpu_simulate_s: float
+    origins: dict[str, Origin]
+
+
+class VideoRecord(_Frozen):
+    """One camera's video and what its pixels look like."""
+
+    digest: FileDigest
+    frames: int
+    width: int
+    height: int
+    fps: int
+    codec: str
+    pix_fmt: str
+    mean_luma: float
+    """Mean over all frames, 0 to 255."""
+    std_luma: float
+    """Smallest standard deviation over the pixels of any one frame, 0 to 255: near 0 is a black or blank frame."""
+    frozen_frames: int
+    """Longest run of consecutive frames whose pixels are equal while the robot moves."""
+    target_visible_ratio: float | None
+    """Share of sampled frames in which the target has at least 20 pixels in this camera; ``None``: not measured."""
+    sharpness: float
+    """Smallest variance of the Laplacian of any sampled frame."""
+
+
+class ReplayCertificate(_Frozen):
+    """``certificate.json``: that the episode was executed again, and that the states came out the same."""
+
+    schema_version: Literal["1.0"] = "1.0"
+    episode_id: Id
+    states_sha256: str
+    model_sha256: str
+    frames: int
+    rule: Literal["bit_identical", "k_of_n"]
+    replayed: bool
+    """True only if every row of ``qpos`` and ``qvel`` equals the recording, bit by bit (or the k-of-n rule held)."""
+    first_difference_frame: int | None
+    max_abs_qpos_difference: float
+    simulator: SimulatorInfo
+    renderer: str
+    videos: dict[str, VideoRecord]
+    """By camera name; empty where ``replayed`` is false: nothing is drawn of an episode that does not replay."""
+    depth: dict[str, FileDigest] = {}
+    segmentation: dict[str, FileDigest] = {}
+
+
+def shard_name(shard_index: int) -> str:
+    """Folder name of a shard."""
+    return f"shard_{shard_index:04d}"
+
+
+def recording_path(shard_index: int, episode_id: str = "") -> str:
+    """Folder of a shard's recordings, or of one episode in it, in the scene's folder."""
+    return f"geniesim/recordings/{shard_name(shard_index)}/{episode_id}".rstrip("/")
+
+
+def render_path(shard_index: int, episode_id: str = "") -> str:
+    """Folder of a shard's renders, or of one episode in it, in the scene's folder."""
+    return f"geniesim/renders/{shard_name(shard_index)}/{episode_id}".rstrip("/")

@@ -1,0 +1,50 @@
+"""What can be wrong with stored files and commits."""
+
+from blueprint.errors import IntegrityError, InternalError, TransientError
+
+
+class FileChanged(IntegrityError):
+    """A recorded file is not what it was when it was recorded."""
+
+    code = "workspace.file_changed"
+
+    def __init__(self, path: str, expected_sha256: str, found_sha256: str | None) -> None:
+        found = "is missing" if found_sha256 is None else f"now has sha256 {found_sha256}"
+        super().__init__(
+            f"{path} {found}; it was recorded with sha256 {expected_sha256}. Restore the file, or ingest the scene anew under a new scene id.",
+            path=path,
+            expected_sha256=expected_sha256,
+            found_sha256=found_sha256,
+        )
+
+
+class InputMissing(IntegrityError):
+    """A stage was started before what it reads was there."""
+
+    code = "workspace.input_missing"
+
+    def __init__(self, stage: str, path: str) -> None:
+        super().__init__(f"Stage {stage} reads {path}, and nothing is there. Run the stages before it first.", stage=stage, path=path)
+
+
+class NothingWritten(InternalError):
+    """A stage ended well and left no output: that is a failure, not a success."""
+
+    code = "workspace.nothing_written"
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(f"Stage {stage} ended without an error and wrote no file. This is a defect of the stage: report it.", stage=stage)
+
+
+class LeaseHeld(TransientError):
+    """Another process runs the same stage on the same scene now."""
+
+    code = "workspace.lease_held"
+
+    def __init__(self, name: str, holder: str, expires_at: str) -> None:
+        super().__init__(
+            f"{name} is being run by {holder}; its lease ends at {expires_at} unless renewed. Wait, or end that process.",
+            name=name,
+            holder=holder,
+            expires_at=expires_at,
+        )

@@ -1,0 +1,160 @@
+"""The workspace: one folder a scene, on a local disk or in a bucket; whole files only are ever visible."""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
+from upath import UPath
+
+from blueprint.errors import InputError
+from blueprint.settings import WorkspaceSettings
+from blueprint.workspace.checksums import digest_file, list_files
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
+
+class InvalidId(InputError):
+    """An id would not be safe as a folder name."""
+
+    code = "workspace.invalid_id"
+
+    def __init__(self, value: str) -> None:
+        super().__init__(
+            f"'{value[:140]}' is not a valid id: expected 1 to 128 letters, digits, '_', '.', '-', the first a letter or digit.",
+            value=value,
+        )
+
+
+def validate_id(value: str) -> str:
+    """Return ``value`` if it may name a folder.
+
+    Raises:
+        InvalidId: It could leave its folder, or is too long.
+    """
+    if not _ID.fullmatch(value) or ".." in value:
+        raise InvalidId(value)
+    return value
+
+
+Id = Annotated[str, AfterValidator(validate_id)]
+
+
+class SceneFolder:
+    """The files of one scene: ``scenes/{scene_id}/`` of the workspace.
+
+    Names are relative to that folder, with ``/``. Readers see whole files only: a local write goes beside and is
+    renamed, an object store shows an object when its upload has ended.
+    """
+
+    def __init__(self, root: UPath, scene_id: str, cache_dir: Path) -> None:
+        self.root = root
+        self.scene_id = scene_id
+        self._cache_dir = cache_dir
+
+    @property
+    def is_local(self) -> bool:
+        """Whether files can be read in place."""
+        return self.root.protocol in {"", "file", "local"}
+
+    def exists(self, name: str) -> bool:
+        return bool((self.root / name).exists())
+
+    def files_under(self, name: str) -> list[str]:
+        """All files that ``name`` stands for: itself if it is a file, else everything below it, sorted."""
+        path = self.root / name
+        if path.is_file():
+            return [name]
+        return [f"{name.rstrip('/')}/{found}" for found in list_files(path)] if path.is_dir() else []
+
+    def read_bytes(self, name: str) -> bytes:
+        return bytes((self.root / name).read_bytes())
+
+    def read_json(self, name: str) -> object:
+        return json.loads(self.read_bytes(name))
+
+    def local(self, name: str) -> Path:
+        """A local path to read ``name`` (a file or a folder) from; remote files are copied to the cache first."""
+        if self.is_local:
+            return Path((self.root / name).path)
+        target = self._cache_dir / "remote" / self.scene_id
+        for found in self.files_under(name):
+            copy = target / found
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(copy, (self.root / found).read_bytes())
+        return target / name
+
+    def publish_file(self, source: Path, name: str) -> None:
+        """Make a finished local file visible as ``name``; the source may be moved away."""
+        target = self.root / name
+        if self.is_local:
+            destination = Path(target.path)
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            source.replace(destination)
+            return
+        target.write_bytes(source.read_bytes())
+        if digest_file(target) != digest_file(source):
+            raise OSError(f"{target} was read back with other bytes than were written")
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        target = self.root / name
+        if self.is_local:
+            Path(target.path).parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(Path(target.path), data)
+        else:
+            target.write_bytes(data)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, or a folder with all below it; nothing there is no error."""
+        path = self.root / name
+        if path.is_dir():
+            path.fs.rm(path.path, recursive=True)
+        elif path.exists():
+            path.unlink()
+
+    def staging(self, key: str) -> Path:
+        """A local folder for work in progress; it outlives a killed process, so that a new one can resume."""
+        base = Path((self.root / ".staging").path) if self.is_local else self._cache_dir / "staging" / self.scene_id
+        folder = base / key
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def drop_staging(self, key: str) -> None:
+        folder = self.staging(key)
+        shutil.rmtree(folder)
+        if not any(folder.parent.iterdir()):
+            folder.parent.rmdir()
+
+
+class Workspace:
+    """All scenes of an installation."""
+
+    def __init__(self, settings: WorkspaceSettings) -> None:
+        url = settings.url if "://" in settings.url else str(Path(settings.url).absolute())
+        self.root = UPath(url)
+        self._cache_dir = settings.cache_dir.absolute()
+
+    @property
+    def cache_dir(self) -> Path:
+        """Local folder for what can be made again."""
+        return self._cache_dir
+
+    def scene(self, scene_id: str) -> SceneFolder:
+        return SceneFolder(self.root / "scenes" / validate_id(scene_id), scene_id, self._cache_dir)
+
+    def scene_ids(self) -> list[str]:
+        """Ids of all scenes that have a commit, sorted."""
+        scenes = self.root / "scenes"
+        return sorted(path.name for path in scenes.iterdir() if (path / "commits").is_dir()) if scenes.is_dir() else []
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with beside.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    beside.replace(path)
