@@ -1,0 +1,71 @@
+"""What can be wrong when episodes are judged."""
+
+from blueprint.errors import ConfigurationError, GateError, InputError
+
+
+class NothingKept(GateError):
+    """Every episode was judged, and none is good enough."""
+
+    code = "quality.nothing_kept"
+
+    def __init__(self, scene_id: str, stage: str, tier: str, attempted: int, borderline: int, reasons: list[str]) -> None:
+        waiting = f" {borderline} are borderline and need a person's approval first." if borderline else ""
+        super().__init__(
+            f"{stage} kept none of {attempted} episodes of scene {scene_id} (tier {tier}).{waiting} Top reasons: {'; '.join(reasons) or 'none given'}. "
+            "Look at geniesim/quality/ for every episode's gates, mend the scene, the task or the robot's place, and plan again.",
+            scene_id=scene_id,
+            stage=stage,
+            tier=tier,
+            attempted=attempted,
+            borderline=borderline,
+            reasons=reasons,
+        )
+
+
+class NothingAudited(GateError):
+    """There was nothing to judge: that is no pass."""
+
+    code = "quality.nothing_audited"
+
+    def __init__(self, scene_id: str, stage: str, found: str) -> None:
+        super().__init__(
+            f"{stage} found nothing to judge in scene {scene_id}: {found}. A run in which nothing was checked does not pass. Run the stages before it.",
+            scene_id=scene_id,
+            stage=stage,
+            found=found,
+        )
+
+
+class InvalidQualityConfig(ConfigurationError):
+    """A file of limits or licences cannot be used."""
+
+    code = "quality.invalid_config"
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(
+            f"{path} cannot be used: {problem}. Correct the file; every gate needs a limit for every tier.", path=path, problem=problem
+        )
+
+
+class UnknownDecision(InputError):
+    """A person decided on an episode that waits for no decision."""
+
+    code = "quality.unknown_decision"
+
+    def __init__(self, episode_id: str, verdict: str | None, waiting: list[str]) -> None:
+        found = "is not in gates.json" if verdict is None else f"is '{verdict}', not 'borderline'"
+        super().__init__(
+            f"The decision on episode {episode_id} cannot be recorded: it {found}. Waiting for a decision: {', '.join(waiting) or 'none'}.",
+            episode_id=episode_id,
+            verdict=verdict,
+            waiting=waiting,
+        )
+
+
+class RecordingUnreadable(InputError):
+    """``states.parquet`` is not in the format of ``blueprint.episode.record``."""
+
+    code = "quality.recording_unreadable"
+
+    def __init__(self, path: str, findings: list[str]) -> None:
+        super().__init__(f"{path} is not a recording: {'; '.join(findings)}. Simulate the episode again.", path=path, findings=findings)
