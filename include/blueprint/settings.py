@@ -5,6 +5,7 @@ name stops the process: silence would run production with a default.
 """
 
 import os
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -39,12 +40,18 @@ class RegistrySettings(_Group):
     """A running stage holds a lease for this long [s] and renews it; a lost machine frees it so."""
 
 
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class ComputeSettings(_Group):
     """Where stages run."""
 
     kind: Literal["local"] = "local"
-    workers: int = Field(default_factory=lambda: len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, ge=1)
+    workers: int = Field(default_factory=_cores, ge=1)
     """Processes of one stage; one a core."""
+    image_digest: str | None = None
+    """``sha256:…`` of the container image that the process runs in, if it runs in one; goes into commit records."""
 
 
 class RenderSettings(_Group):
@@ -87,6 +94,11 @@ class Settings(BaseSettings):
     dataset: DatasetSettings = DatasetSettings()
     delivery: DeliverySettings = DeliverySettings()
     log: LogSettings = LogSettings()
+
+
+def environment_of_child(extra: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a process that this one starts: its own, and ``extra``."""
+    return {**os.environ, **extra}
 
 
 @cache

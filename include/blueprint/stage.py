@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from blueprint.errors import PreemptedError
 from blueprint.settings import Settings
+from blueprint.workspace.checksums import FileDigest
 from blueprint.workspace.storage import Id, SceneFolder
 
 
@@ -108,5 +109,7 @@ class Stage(Generic[Request, Result]):
     """Files and folders of the scene that the stage reads; each must be there; their hashes are part of the key."""
     writes: Callable[[Request], Sequence[str]]
     """Files and folders of the scene that belong to the stage: all files in them are recorded as its outputs, and what a former run left there is removed."""
+    external_inputs: Callable[[Request], dict[str, FileDigest]] = lambda _: {}
+    """What the stage reads from outside the scene's folder (the source of an intake), by digest: part of the key."""
     unit: Callable[[Request], str] = lambda _: ""
     """Names the part of the stage that a request does (a shard); empty where there is only one."""

@@ -31,7 +31,11 @@ def digest_file(path: Path | UPath) -> FileDigest:
 def list_files(root: Path | UPath) -> list[str]:
     """Paths of all files under ``root``, relative to it, with ``/``, sorted."""
     prefix = root.path.rstrip("/") if isinstance(root, UPath) else root.as_posix()
-    return sorted(path.as_posix()[len(prefix) + 1 :] if isinstance(path, Path) else path.path[len(prefix) + 1 :] for path in root.rglob("*") if path.is_file())
+    return sorted(
+        path.as_posix()[len(prefix) + 1 :] if isinstance(path, Path) else path.path[len(prefix) + 1 :]
+        for path in root.rglob("*")
+        if path.is_file()
+    )
 
 
 def digest_files(root: Path | UPath, names: Iterable[str]) -> dict[str, FileDigest]:

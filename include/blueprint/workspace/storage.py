@@ -1,5 +1,6 @@
 """The workspace: one folder a scene, on a local disk or in a bucket; whole files only are ever visible."""
 
+import contextlib
 import json
 import os
 import re
@@ -115,6 +116,11 @@ class SceneFolder:
         elif path.exists():
             path.unlink()
 
+    def remove_if_empty(self) -> None:
+        """Remove the scene's folder if no file is left in it."""
+        if self.root.exists() and not list_files(self.root):
+            self.root.fs.rm(self.root.path, recursive=True)
+
     def staging(self, key: str) -> Path:
         """A local folder for work in progress; it outlives a killed process, so that a new one can resume."""
         base = Path((self.root / ".staging").path) if self.is_local else self._cache_dir / "staging" / self.scene_id
@@ -123,9 +129,10 @@ class SceneFolder:
         return folder
 
     def drop_staging(self, key: str) -> None:
+        """Remove a staging folder, and the folder of all staging if it was the last."""
         folder = self.staging(key)
         shutil.rmtree(folder)
-        if not any(folder.parent.iterdir()):
+        with contextlib.suppress(OSError):
             folder.parent.rmdir()
 
 

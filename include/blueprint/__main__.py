@@ -1,0 +1,5 @@
+"""``python -m blueprint`` is the command line."""
+
+from blueprint.cli.app import main
+
+main()

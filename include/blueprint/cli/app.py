@@ -1,0 +1,60 @@
+"""``blueprint``: the root of the command line, and how every command ends."""
+
+import sys
+
+import click
+import typer
+
+from blueprint import __version__
+from blueprint.cli import cost, dataset, delivery, doctor, episode, scene, simulator, stage
+from blueprint.cli.output import show_error
+from blueprint.errors import BlueprintError
+from blueprint.log import configure_logging
+from blueprint.settings import load_settings
+
+EXIT_CODES = """Exit codes: 0 done · 2 wrong usage · 64 a gate said no · 65 the input is wrong · 66 bytes are not as recorded ·
+69 a part of the machine is missing · 70 a defect of this program · 75 try again later · 78 a setting is wrong ·
+143 ended by SIGTERM, resume."""
+
+app = typer.Typer(
+    name="blueprint",
+    help="A data factory for robot learning: from a reconstructed scene to a delivered, verified, signed dataset.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    add_completion=False,
+)
+app.add_typer(scene.app, name="scene")
+app.add_typer(stage.app, name="stage")
+app.add_typer(episode.app, name="episode")
+app.add_typer(dataset.app, name="dataset")
+app.add_typer(simulator.app, name="simulator")
+app.command("deliver")(delivery.deliver)
+app.command("verify")(delivery.verify)
+app.command("cost")(cost.cost)
+app.command("doctor")(doctor.doctor)
+
+
+@app.callback(invoke_without_command=True)
+def root(*, version: bool = typer.Option(default=False, help="Print the version and leave.")) -> None:
+    """Read the settings and send logs to stderr before any command runs."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+    configure_logging(load_settings().log)
+
+
+def main() -> None:
+    """Run the command line; every error of ours ends in one clear message and its own exit code."""
+    as_json = "--json" in sys.argv
+    try:
+        status = app(standalone_mode=False)
+    except BlueprintError as error:
+        show_error(error, as_json=as_json)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    sys.exit(status if isinstance(status, int) else 0)
