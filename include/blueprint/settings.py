@@ -114,7 +114,8 @@ def load_settings() -> Settings:
             group = name.removeprefix(PREFIX).split("__")[0].lower()
             if group not in known:
                 raise ConfigurationError(
-                    f"The environment variable {name} names no setting: '{group}' is not one of {', '.join(sorted(known))}. Correct or unset it.",
+                    f"The environment variable {name} names no setting: '{group}' is not one of {', '.join(sorted(known))}. "
+                    "Correct or unset it.",
                     variable=name,
                 )
     try:

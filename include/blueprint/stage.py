@@ -46,6 +46,7 @@ class StageContext:
     def __init__(
         self,
         scene: SceneFolder,
+        *,
         staging: Path,
         cache_dir: Path,
         settings: Settings,
@@ -108,8 +109,9 @@ class Stage(Generic[Request, Result]):
     reads: Callable[[Request], Sequence[str]]
     """Files and folders of the scene that the stage reads; each must be there; their hashes are part of the key."""
     writes: Callable[[Request], Sequence[str]]
-    """Files and folders of the scene that belong to the stage: all files in them are recorded as its outputs, and what a former run left there is removed."""
+    """Files and folders of the scene that belong to the stage: all files in them are recorded as its outputs, and what
+    a former run left there is removed."""
     external_inputs: Callable[[Request], dict[str, FileDigest]] = lambda _: {}
-    """What the stage reads from outside the scene's folder (the source of an intake), by digest: part of the key."""
+    """What the stage reads from outside of the scene's folder (the source of an intake), by digest: part of the key."""
     unit: Callable[[Request], str] = lambda _: ""
     """Names the part of the stage that a request does (a shard); empty where there is only one."""

@@ -55,7 +55,7 @@ def _field(name: str, field: object) -> str:
 
 
 @app.command(epilog='Example: echo \'{"scene_id": "tabletop"}\' > request.json && blueprint stage run settle_scene --request request.json')
-def run(  # noqa: PLR0913 -- options of a command
+def run(
     name: Annotated[str, typer.Argument(help="Name of the stage; `blueprint stage list` shows them.")],
     *,
     request: Annotated[Path, typer.Option(help="JSON file with the fields of the request; - for standard input.")],

@@ -8,11 +8,11 @@ class NothingKept(GateError):
 
     code = "quality.nothing_kept"
 
-    def __init__(self, scene_id: str, stage: str, tier: str, attempted: int, borderline: int, reasons: list[str]) -> None:
+    def __init__(self, scene_id: str, stage: str, *, tier: str, attempted: int, borderline: int, reasons: list[str]) -> None:
         waiting = f" {borderline} are borderline and need a person's approval first." if borderline else ""
         super().__init__(
-            f"{stage} kept none of {attempted} episodes of scene {scene_id} (tier {tier}).{waiting} Top reasons: {'; '.join(reasons) or 'none given'}. "
-            "Look at geniesim/quality/ for every episode's gates, mend the scene, the task or the robot's place, and plan again.",
+            f"{stage} kept none of {attempted} episodes of scene {scene_id} (tier {tier}).{waiting} "
+            f"Top reasons: {'; '.join(reasons) or 'none given'}. Look at geniesim/quality/ for every episode's gates, mend the scene, the task or the robot's place, and plan again.",
             scene_id=scene_id,
             stage=stage,
             tier=tier,
@@ -29,7 +29,8 @@ class NothingAudited(GateError):
 
     def __init__(self, scene_id: str, stage: str, found: str) -> None:
         super().__init__(
-            f"{stage} found nothing to judge in scene {scene_id}: {found}. A run in which nothing was checked does not pass. Run the stages before it.",
+            f"{stage} found nothing to judge in scene {scene_id}: {found}. A run in which nothing was checked does not pass. "
+            "Run the stages before it.",
             scene_id=scene_id,
             stage=stage,
             found=found,

@@ -1,6 +1,7 @@
 """sha256 of files and folders."""
 
 import hashlib
+import io
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,7 +26,7 @@ def digest_file(path: Path | UPath) -> FileDigest:
     """
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256")
-        return FileDigest(sha256=digest.hexdigest(), size_bytes=stream.tell())
+        return FileDigest(sha256=digest.hexdigest(), size_bytes=stream.seek(0, io.SEEK_END))
 
 
 def list_files(root: Path | UPath) -> list[str]:

@@ -98,6 +98,7 @@ def load_commits(scene: SceneFolder) -> list[Commit]:
 
 
 def write_commit(scene: SceneFolder, commit: Commit) -> None:
+    """Write the record: from now on the work counts as done."""
     scene.write_bytes(commit_name(commit.stage, commit.unit), commit.model_dump_json(indent=1).encode() + b"\n")
 
 

@@ -11,7 +11,8 @@ class FileChanged(IntegrityError):
     def __init__(self, path: str, expected_sha256: str, found_sha256: str | None) -> None:
         found = "is missing" if found_sha256 is None else f"now has sha256 {found_sha256}"
         super().__init__(
-            f"{path} {found}; it was recorded with sha256 {expected_sha256}. Restore the file, or ingest the scene anew under a new scene id.",
+            f"{path} {found}; it was recorded with sha256 {expected_sha256}. "
+            "Restore the file, or run again the stage that made it (for regen3d/: ingest the scene anew).",
             path=path,
             expected_sha256=expected_sha256,
             found_sha256=found_sha256,

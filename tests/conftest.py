@@ -1,0 +1,21 @@
+"""What all tests share: settings that point into a folder of the test's own."""
+
+from pathlib import Path
+
+import pytest
+from blueprint.settings import RegistrySettings, Settings, WorkspaceSettings
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """Settings whose workspace, cache and registry lie in the test's folder."""
+    return Settings(
+        workspace=WorkspaceSettings(url=str(tmp_path / "workspace"), cache_dir=tmp_path / "cache"),
+        registry=RegistrySettings(url=f"sqlite:///{tmp_path / 'registry.db'}"),
+    )
+
+
+@pytest.fixture
+def sound_scene():
+    """A small sound scene in the ``regen3d/`` layout: a can and a ramekin on a table."""
+    return Path(__file__).parent / "resources" / "scenes" / "minimal_ok"

@@ -1,0 +1,67 @@
+"""Names are safe, writes are whole, and remote workspaces behave as local ones do."""
+
+import uuid
+
+import pytest
+from blueprint.settings import WorkspaceSettings
+from blueprint.workspace.checksums import digest_file, digest_files, list_files
+from blueprint.workspace.storage import InvalidId, Workspace
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@pytest.fixture(params=["local", "memory"])
+def scene(request, tmp_path):
+    """A scene folder on a disk, and one in an object store (fsspec's in-process one)."""
+    url = str(tmp_path / "workspace") if request.param == "local" else f"memory://{uuid.uuid4()}"
+    return Workspace(WorkspaceSettings(url=url, cache_dir=tmp_path / "cache")).scene("s1")
+
+
+@pytest.mark.parametrize("bad", ["", "../x", "a/b", ".hidden", "a..b", "x" * 129, "a b", "ü"])
+def test_unsafe_id_is_refused(bad, tmp_path):
+    """An id cannot leave its folder."""
+    with pytest.raises(InvalidId):
+        Workspace(WorkspaceSettings(url=str(tmp_path))).scene(bad)
+
+
+def test_files_are_listed_relative_and_sorted(scene):
+    """A prefix may be a file or a folder; nothing there is an empty list."""
+    for name in ("b/2.txt", "b/1.txt", "a.txt"):
+        scene.write_bytes(name, name.encode())
+    assert scene.files_under("b") == ["b/1.txt", "b/2.txt"]
+    assert scene.files_under("a.txt") == ["a.txt"]
+    assert scene.files_under("none") == []
+
+
+def test_local_gives_a_readable_path(scene):
+    """A folder can be read by libraries that know only paths."""
+    scene.write_bytes("d/x.bin", b"123")
+    assert (scene.local("d") / "x.bin").read_bytes() == b"123"
+
+
+def test_publish_and_remove(scene):
+    """A staged file becomes visible under its name; removal of nothing is no error."""
+    staged = scene.staging("k") / "f.txt"
+    staged.write_bytes(b"whole")
+    scene.publish_file(staged, "out/f.txt")
+    assert scene.read_bytes("out/f.txt") == b"whole"
+    scene.remove("out")
+    scene.remove("out")
+    assert not scene.exists("out/f.txt")
+
+
+def test_digest_is_sha256(tmp_path):
+    """The digest of a known message (FIPS 180-4 example "abc")."""
+    path = tmp_path / "abc"
+    path.write_bytes(b"abc")
+    assert digest_file(path).sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert digest_file(path).size_bytes == 3
+
+
+@given(st.dictionaries(st.text("abc", min_size=1, max_size=3), st.binary(max_size=64), max_size=5))
+def test_digests_keep_order_and_names(tmp_path_factory, contents):
+    """Two threads give the digests of the files asked for, in that order."""
+    root = tmp_path_factory.mktemp("digests")
+    for name, data in contents.items():
+        (root / name).write_bytes(data)
+    assert list(digest_files(root, list_files(root))) == sorted(contents)
