@@ -12,7 +12,8 @@ class NothingKept(GateError):
         waiting = f" {borderline} are borderline and need a person's approval first." if borderline else ""
         super().__init__(
             f"{stage} kept none of {attempted} episodes of scene {scene_id} (tier {tier}).{waiting} "
-            f"Top reasons: {'; '.join(reasons) or 'none given'}. Look at geniesim/quality/ for every episode's gates, mend the scene, the task or the robot's place, and plan again.",
+            f"Top reasons: {'; '.join(reasons) or 'none given'}. "
+            "Look at geniesim/quality/ for every episode's gates, mend the scene, the task or the robot's place, and plan again.",
             scene_id=scene_id,
             stage=stage,
             tier=tier,

@@ -1,7 +1,8 @@
 """What the gates said of every episode, and which episodes go on: the files that later stages read.
 
 - ``geniesim/quality/gates.json``: a :class:`GateReport` after ``gate_episodes``.
-- ``geniesim/quality/approvals.json``: an :class:`ApprovalLog`; what people decided on borderline episodes.
+- ``geniesim/quality/approvals/{batch}.json``: an :class:`ApprovalLog` each; what people decided on borderline episodes.
+  A file is never changed: each recording of decisions adds one (an empty one where nobody was asked).
 - ``geniesim/quality/render_gates.json``: a :class:`RenderGateReport` after ``gate_renders``; its ``kept`` is final.
 """
 
@@ -15,7 +16,7 @@ from blueprint.workspace.checksums import digest_file
 from blueprint.workspace.storage import Id, SceneFolder
 
 GATES_PATH = "geniesim/quality/gates.json"
-APPROVALS_PATH = "geniesim/quality/approvals.json"
+APPROVALS_FOLDER = "geniesim/quality/approvals"
 RENDER_GATES_PATH = "geniesim/quality/render_gates.json"
 QUALITY_GATE_REPORT_PATH = "geniesim/quality_gate_report.json"
 
@@ -110,7 +111,7 @@ class ApprovalEntry(_Frozen):
 
 
 class ApprovalLog(_Frozen):
-    """``approvals.json``."""
+    """Decisions that were recorded at one time, or all of them, oldest first."""
 
     schema_version: Literal["1.0"] = "1.0"
     scene_id: Id
@@ -141,14 +142,15 @@ def load_render_report(scene: SceneFolder) -> RenderGateReport:
     return RenderGateReport.model_validate_json(scene.read_bytes(RENDER_GATES_PATH))
 
 
-def load_approvals(scene: SceneFolder) -> ApprovalLog | None:
-    """Read ``approvals.json``; ``None`` where nobody was asked yet."""
-    return ApprovalLog.model_validate_json(scene.read_bytes(APPROVALS_PATH)) if scene.exists(APPROVALS_PATH) else None
+def load_approvals(scene: SceneFolder) -> list[ApprovalEntry]:
+    """All decisions that were ever recorded for a scene, oldest first; empty where nobody was asked."""
+    logs = [ApprovalLog.model_validate_json(scene.read_bytes(name)) for name in scene.files_under(APPROVALS_FOLDER)]
+    return sorted((entry for log in logs for entry in log.entries), key=lambda entry: (entry.approved_at, entry.request_id, entry.status))
 
 
-def approved_episode_ids(log: ApprovalLog | None, gates_sha256: str) -> set[str]:
+def approved_episode_ids(entries: list[ApprovalEntry], gates_sha256: str) -> set[str]:
     """Episodes whose last decision on this very report was an approval; no decision is a rejection."""
-    last = {entry.episode_id: entry.status for entry in (log.entries if log else ()) if entry.gates_sha256 == gates_sha256}
+    last = {entry.episode_id: entry.status for entry in entries if entry.gates_sha256 == gates_sha256}
     return {episode_id for episode_id, status in last.items() if status == "approved"}
 
 

@@ -1,0 +1,1 @@
+"""Gates: each measures one thing about an episode, and its limit in ``include/config/tiers.yaml`` decides."""
