@@ -1,0 +1,161 @@
+"""Scenes that are due: by priority, then fairly between labs, with the state of their runs."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session
+
+from blueprint.registry.database import Database, dialect_insert
+from blueprint.registry.errors import RecordMissing
+from blueprint.registry.records import SceneRecord, SceneSource
+from blueprint.registry.tables import SceneRow
+
+FIRST_RETRY_S = 3600.0
+"""A scene that failed once is due again after this long [s]; each further failure doubles it."""
+
+LONGEST_RETRY_S = 7 * 24 * 3600.0
+"""The wait before a retry grows no longer than this [s]."""
+
+
+class SceneRepository:
+    """The schedule of scenes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def sync(self, sources: Sequence[SceneSource], now: datetime) -> None:
+        """Take over the configured scenes: new ones are due ``now``; the state of known ones is left alone.
+
+        A scene that is configured no longer is disabled and keeps its history.
+        """
+        with self._database.write() as session:
+            for source in sorted(sources, key=lambda source: source.scene_id):
+                facts = source.model_dump()
+                insert = dialect_insert(session, SceneRow).values(**facts, due_at=now, failures=0)
+                session.execute(insert.on_conflict_do_update(index_elements=["scene_id"], set_=facts))
+            named = [source.scene_id for source in sources]
+            session.execute(update(SceneRow).where(SceneRow.scene_id.not_in(named)).values(enabled=False))
+
+    def due_scenes(self, now: datetime, limit: int, pool: str | None = None) -> list[SceneRecord]:
+        """Enabled scenes that are due and not running: highest priority first, within it one of each lab in turn.
+
+        What a lab has running counts as its turns taken.
+        """
+        running = (
+            select(SceneRow.lab.label("lab"), func.count().label("running"))
+            .where(SceneRow.running_run_id.is_not(None))
+            .group_by(SceneRow.lab)
+            .subquery()
+        )
+        place = func.row_number().over(partition_by=(SceneRow.priority, SceneRow.lab), order_by=(SceneRow.due_at, SceneRow.scene_id))
+        due = (
+            select(SceneRow, (place + func.coalesce(running.c.running, 0)).label("turn"))
+            .outerjoin(running, running.c.lab == SceneRow.lab)
+            .where(SceneRow.enabled, SceneRow.due_at <= now, SceneRow.running_run_id.is_(None))
+        )
+        if pool is not None:
+            due = due.where(SceneRow.pool == pool)
+        ranked = due.subquery()
+        order = (ranked.c.priority.desc(), ranked.c.turn, ranked.c.due_at, ranked.c.scene_id)
+        query = select(SceneRow).join(ranked, ranked.c.scene_id == SceneRow.scene_id).order_by(*order).limit(limit)
+        with self._database.read() as session:
+            return [_record(row) for row in session.execute(query).scalars()]
+
+    def mark_started(self, scene_id: str, run_id: str) -> bool:
+        """Claim a scene for a run; asking again with the same run changes nothing.
+
+        Returns:
+            Whether the scene is this run's to do: ``False`` if another run has it, or this run has done it already.
+
+        Raises:
+            RecordMissing: There is no such scene.
+        """
+        with self._database.write() as session:
+            free = (
+                SceneRow.scene_id == scene_id,
+                SceneRow.running_run_id.is_(None),
+                or_(SceneRow.last_run_id.is_(None), SceneRow.last_run_id != run_id, SceneRow.last_status != "succeeded"),
+            )
+            claim = (
+                update(SceneRow)
+                .where(*free)
+                .values(running_run_id=run_id, started_at=self._database.now(session))
+                .returning(SceneRow.scene_id)
+            )
+            if session.execute(claim).first() is not None:
+                return True
+            return _load(session, scene_id).running_run_id == run_id
+
+    def mark_finished(self, scene_id: str, run_id: str, status: Literal["succeeded", "failed"]) -> SceneRecord:
+        """End a scene's run; asking again, or for a run that does not have the scene, changes nothing.
+
+        After a success the scene is due after its interval, or never again. After a failure it is due after
+        :data:`FIRST_RETRY_S`, doubled with each further failure.
+
+        Raises:
+            RecordMissing: There is no such scene.
+        """
+        with self._database.write() as session:
+            row = _load(session, scene_id)
+            if row.running_run_id == run_id:
+                _end(row, run_id, status, self._database.now(session))
+                session.flush()
+            return _record(row)
+
+    def mark_lost(self, started_before: datetime) -> list[SceneRecord]:
+        """End runs that began before ``started_before`` and were never ended (their machine is gone): the scenes are due again."""
+        query = (
+            select(SceneRow).where(SceneRow.running_run_id.is_not(None), SceneRow.started_at < started_before).order_by(SceneRow.scene_id)
+        )
+        with self._database.write() as session:
+            rows = list(session.execute(query.with_for_update()).scalars())
+            for row in rows:
+                _end(row, row.running_run_id or "", "lost", self._database.now(session))
+            session.flush()
+            return [_record(row) for row in rows]
+
+    def count_running(self, *, pool: str | None = None, lab: str | None = None) -> int:
+        """Scenes that are running now, for back-pressure."""
+        query = select(func.count()).select_from(SceneRow).where(SceneRow.running_run_id.is_not(None))
+        if pool is not None:
+            query = query.where(SceneRow.pool == pool)
+        if lab is not None:
+            query = query.where(SceneRow.lab == lab)
+        with self._database.read() as session:
+            return int(session.execute(query).scalar_one())
+
+    def find(self, scene_id: str) -> SceneRecord | None:
+        with self._database.read() as session:
+            row = session.get(SceneRow, scene_id)
+            return None if row is None else _record(row)
+
+    def all(self) -> list[SceneRecord]:
+        """All scenes, also disabled ones, by id."""
+        with self._database.read() as session:
+            return [_record(row) for row in session.execute(select(SceneRow).order_by(SceneRow.scene_id)).scalars()]
+
+
+def _end(row: SceneRow, run_id: str, status: Literal["succeeded", "failed", "lost"], now: datetime) -> None:
+    row.running_run_id, row.started_at = None, None
+    row.last_run_id, row.last_status, row.last_finished_at = run_id, status, now
+    row.failures = 0 if status == "succeeded" else row.failures + 1
+    if status == "succeeded":
+        row.due_at = None if row.interval_s is None else now + timedelta(seconds=row.interval_s)
+    else:
+        wait_s = min(FIRST_RETRY_S * 2.0 ** min(row.failures - 1, 30), LONGEST_RETRY_S)
+        row.due_at = now if status == "lost" else now + timedelta(seconds=wait_s)
+
+
+def _load(session: Session, scene_id: str) -> SceneRow:
+    row = session.execute(select(SceneRow).where(SceneRow.scene_id == scene_id).with_for_update()).scalar_one_or_none()
+    if row is None:
+        raise RecordMissing("scene", scene_id)
+    return row
+
+
+def _record(row: SceneRow) -> SceneRecord:
+    source = SceneSource.model_validate({name: getattr(row, name) for name in SceneSource.model_fields})
+    state = {name: getattr(row, name) for name in SceneRecord.model_fields if name not in {"source", "schema_version"}}
+    return SceneRecord.model_validate({**state, "source": source, "schema_version": row.schema_version})
