@@ -71,7 +71,7 @@ class EpisodeArrays:
 @cache
 def _table_schema() -> DataFrameSchema:
     may_be_null = {"integration_state"}
-    dtypes: dict[pa.DataType, object] = {
+    dtypes: dict[pa.DataType, pl.DataType | type[pl.DataType]] = {
         pa.int64(): pl.Int64,
         pa.float64(): pl.Float64,
         pa.string(): pl.String,
