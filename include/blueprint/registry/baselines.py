@@ -2,7 +2,7 @@
 
 from sqlalchemy import select
 
-from blueprint.registry.database import Database
+from blueprint.registry.sessions import Database
 from blueprint.registry.records import Baseline
 from blueprint.registry.tables import BaselineRow
 

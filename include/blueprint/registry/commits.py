@@ -2,7 +2,7 @@
 
 from sqlalchemy import select, update
 
-from blueprint.registry.database import Database, dialect_insert
+from blueprint.registry.sessions import Database, dialect_insert
 from blueprint.registry.tables import StageCommitRow
 from blueprint.workspace.commits import Commit
 

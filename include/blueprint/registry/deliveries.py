@@ -3,7 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from blueprint.registry.database import Database, dialect_insert
+from blueprint.registry.sessions import Database, dialect_insert
 from blueprint.registry.errors import DeliveryStateConflict, RecordMissing
 from blueprint.registry.records import Delivery, DeliveryStatus, WebhookAttempt
 from blueprint.registry.tables import DeliveryRow, WebhookAttemptRow

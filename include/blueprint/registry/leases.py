@@ -11,14 +11,14 @@ from datetime import timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from blueprint.registry.database import Database, dialect_insert
+from blueprint.registry.sessions import Database, dialect_insert
 from blueprint.registry.errors import LeaseLost, RegistryUnavailable
 from blueprint.registry.records import Lease
 from blueprint.registry.tables import LeaseRow
 from blueprint.workspace.errors import LeaseHeld
 
 _RENEWALS = 3
-"""A kept lease is renewed this many times within its time to live, so that a few missed ones do no harm."""
+"""A held lease is renewed this many times within its time to live, so that a few missed ones do no harm."""
 
 
 class LeaseRepository:
@@ -55,8 +55,8 @@ class LeaseRepository:
             token = session.execute(statement).scalar_one_or_none()
             if token is not None:
                 return Lease(name=name, holder=holder, token=token, acquired_at=now, expires_at=expires_at)
-            held = session.execute(select(LeaseRow).where(LeaseRow.name == name)).scalar_one()
-            raise LeaseHeld(name, held.holder, held.expires_at.isoformat())
+            other = session.execute(select(LeaseRow).where(LeaseRow.name == name)).scalar_one()
+            raise LeaseHeld(name, other.holder, other.expires_at.isoformat())
 
     def renew(self, lease: Lease, ttl_s: float) -> Lease:
         """Hold on for another ``ttl_s`` [s] from now; also after the expiry, if nobody took it over meanwhile.
@@ -91,7 +91,7 @@ class LeaseRepository:
             row = session.get(LeaseRow, name)
             return None if row is None or not row.holder else _record(row)
 
-    def held(self) -> list[Lease]:
+    def active(self) -> list[Lease]:
         """All leases that are held and not expired, by name."""
         with self._database.read() as session:
             now = self._database.now(session)
@@ -100,26 +100,38 @@ class LeaseRepository:
             ).scalars()
             return [_record(row) for row in rows]
 
+    def release_all(self, holder: str) -> list[Lease]:
+        """Give back everything that ``holder`` holds, e.g. when its machine is known to be gone; returns what it held."""
+        with self._database.write() as session:
+            now = self._database.now(session)
+            rows = list(
+                session.execute(select(LeaseRow).where(LeaseRow.holder == holder, LeaseRow.holder != "").with_for_update()).scalars()
+            )
+            released = [_record(row) for row in rows]
+            for row in rows:
+                row.holder, row.expires_at = "", now
+            return released
+
     @contextmanager
-    def keep(self, name: str, holder: str, ttl_s: float) -> "Iterator[KeptLease]":
+    def hold(self, name: str, holder: str, ttl_s: float) -> Iterator["HeldLease"]:
         """Acquire a lease, renew it in a thread as long as the block runs, release it at the end.
 
         Raises:
             LeaseHeld: Another holder has it.
         """
-        kept = KeptLease(self, self.acquire(name, holder, ttl_s), ttl_s)
-        kept.start()
+        held = HeldLease(self, self.acquire(name, holder, ttl_s), ttl_s)
+        held.start()
         try:
-            yield kept
+            yield held
         finally:
-            kept.stop()
+            held.stop()
 
     def _update(self, lease: Lease, values: dict[str, object], session: Session) -> bool:
         mine = (LeaseRow.name == lease.name, LeaseRow.token == lease.token, LeaseRow.holder == lease.holder)
         return bool(session.execute(update(LeaseRow).where(*mine).values(values).returning(LeaseRow.token)).all())
 
 
-class KeptLease:
+class HeldLease:
     """A lease with a thread that renews it.
 
     Attributes:

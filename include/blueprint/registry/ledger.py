@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.orm import Session
 
-from blueprint.registry.database import Database, dialect_insert
+from blueprint.registry.sessions import Database, dialect_insert
 from blueprint.registry.errors import LedgerConflict
 from blueprint.registry.records import NANO, Certainty, LedgerEntry, LedgerTotal
 from blueprint.registry.tables import LedgerRow
@@ -25,7 +25,7 @@ class LedgerRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, entries: Sequence[LedgerEntry]) -> int:
+    def record(self, entries: Sequence[LedgerEntry]) -> int:
         """Book entries, all or none. One that stands there already is left as it is.
 
         Returns:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from blueprint.registry.database import Database
+from blueprint.registry.sessions import Database
 from blueprint.registry.errors import RegistryDamaged, RegistryTooNew
 
 HEAD = "0002"

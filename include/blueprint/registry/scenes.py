@@ -7,7 +7,7 @@ from typing import Literal
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
-from blueprint.registry.database import Database, dialect_insert
+from blueprint.registry.sessions import Database, dialect_insert
 from blueprint.registry.errors import RecordMissing
 from blueprint.registry.records import SceneRecord, SceneSource
 from blueprint.registry.tables import SceneRow
