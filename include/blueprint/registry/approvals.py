@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from blueprint.registry.sessions import Database, dialect_insert
 from blueprint.registry.errors import ApprovalDecided, EpisodesNotAsked, RecordMissing
 from blueprint.registry.records import Approval, ApprovalEvent, ApprovalStatus
+from blueprint.registry.sessions import Database, dialect_insert
 from blueprint.registry.tables import ApprovalAuditRow, ApprovalRow
 from blueprint.workspace.canonical import key_of
 

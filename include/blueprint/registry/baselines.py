@@ -2,8 +2,8 @@
 
 from sqlalchemy import select
 
-from blueprint.registry.sessions import Database
 from blueprint.registry.records import Baseline
+from blueprint.registry.sessions import Database
 from blueprint.registry.tables import BaselineRow
 
 

@@ -10,12 +10,12 @@ from typing import Self
 from blueprint.registry.approvals import ApprovalRepository
 from blueprint.registry.baselines import BaselineRepository
 from blueprint.registry.commits import CommitRepository
-from blueprint.registry.sessions import Clock, Database, build_engine
 from blueprint.registry.deliveries import DeliveryRepository
 from blueprint.registry.leases import LeaseRepository
 from blueprint.registry.ledger import LedgerRepository
 from blueprint.registry.migrate import migrate
 from blueprint.registry.scenes import SceneRepository
+from blueprint.registry.sessions import Clock, Database, build_engine
 from blueprint.settings import RegistrySettings
 
 

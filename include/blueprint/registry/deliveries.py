@@ -3,9 +3,9 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from blueprint.registry.sessions import Database, dialect_insert
 from blueprint.registry.errors import DeliveryStateConflict, RecordMissing
 from blueprint.registry.records import Delivery, DeliveryStatus, WebhookAttempt
+from blueprint.registry.sessions import Database, dialect_insert
 from blueprint.registry.tables import DeliveryRow, WebhookAttemptRow
 from blueprint.workspace.canonical import key_of
 

@@ -11,9 +11,9 @@ from datetime import timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from blueprint.registry.sessions import Database, dialect_insert
 from blueprint.registry.errors import LeaseLost, RegistryUnavailable
 from blueprint.registry.records import Lease
+from blueprint.registry.sessions import Database, dialect_insert
 from blueprint.registry.tables import LeaseRow
 from blueprint.workspace.errors import LeaseHeld
 

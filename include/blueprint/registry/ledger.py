@@ -8,9 +8,9 @@ from typing import Any, Literal, TypeVar
 from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.orm import Session
 
-from blueprint.registry.sessions import Database, dialect_insert
 from blueprint.registry.errors import LedgerConflict
 from blueprint.registry.records import NANO, Certainty, LedgerEntry, LedgerTotal
+from blueprint.registry.sessions import Database, dialect_insert
 from blueprint.registry.tables import LedgerRow
 
 Grouping = Literal["scene_id", "stage", "lab", "job_id", "item", "machine"]

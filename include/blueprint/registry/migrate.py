@@ -13,8 +13,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from blueprint.registry.sessions import Database
 from blueprint.registry.errors import RegistryDamaged, RegistryTooNew
+from blueprint.registry.sessions import Database
 
 HEAD = "0002"
 """The newest revision."""

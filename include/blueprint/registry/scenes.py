@@ -7,9 +7,9 @@ from typing import Literal
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
-from blueprint.registry.sessions import Database, dialect_insert
 from blueprint.registry.errors import RecordMissing
 from blueprint.registry.records import SceneRecord, SceneSource
+from blueprint.registry.sessions import Database, dialect_insert
 from blueprint.registry.tables import SceneRow
 
 FIRST_RETRY_S = 3600.0
