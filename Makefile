@@ -1,0 +1,100 @@
+# Blueprint's front door. Needs make and Python 3.11 or 3.12; everything else it brings itself.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell .ci/find-python)
+UV_VERSION := 0.13.9
+PYTEST_WORKERS ?= 2
+# Numerical libraries would start a thread a core in every process; stages count processes themselves.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+export PYTHONPATH := $(CURDIR)
+# Tests and tools get an Airflow of their own beside the one of `make up`.
+TEST_AIRFLOW := AIRFLOW_HOME=$(CURDIR)/.airflow/test AIRFLOW__CORE__LOAD_EXAMPLES=False AIRFLOW__CORE__DAGS_FOLDER=$(CURDIR)/dags \
+	AIRFLOW__CORE__PLUGINS_FOLDER=$(CURDIR)/plugins
+
+.PHONY: help
+help: ## Show what there is
+	@echo "Blueprint: from a reconstructed scene to a delivered dataset."
+	@echo
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: install opengl ## Run the real DAG on the sample scene; ends with the path of a delivered bundle
+	@$(BIN)/python -m operators.demo $(DEMO_ARGS)
+
+.PHONY: test
+test: install opengl ## All tests, with coverage
+	@$(BIN)/python -m coverage erase
+	@$(TEST_AIRFLOW) $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup --cov --cov-report=term $(TEST_ARGS)
+
+.PHONY: check
+check: install ## Lint, types, secrets, data files, unit tests: under two minutes
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python .ci/check_files.py
+	@$(TEST_AIRFLOW) $(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) --dist loadgroup -m "not slow and not e2e" $(TEST_ARGS)
+
+.PHONY: up
+up: install opengl ## Airflow's UI with DAGs, connections, pools and variables loaded; Ctrl-C ends it
+	@$(BIN)/python -m operators.embedded.up
+
+.PHONY: install
+install: $(VENV)/.installed ## The environment in .venv, exactly as locked
+
+.PHONY: certify-env
+certify-env: .venv-certify/.installed ## The environment in .venv-certify that holds lerobot and the public graders
+
+.PHONY: opengl
+opengl: $(VENV)/.opengl ## OpenGL without a screen (EGL or OSMesa), or the renderer that needs none
+
+.PHONY: format
+format: install ## Format the code, mend what ruff can mend
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+.PHONY: hooks
+hooks: install ## Install the pre-commit hooks
+	@$(BIN)/pre-commit install
+
+.PHONY: lock
+lock: install ## Compile requirements.txt anew from pyproject.toml
+	@$(BIN)/uv pip compile pyproject.toml --group airflow --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header -o requirements.txt
+
+.PHONY: changelog
+changelog: install ## Write CHANGELOG.md from the commits
+	@$(BIN)/git-cliff --config pyproject.toml -o CHANGELOG.md
+
+.PHONY: clean
+clean: ## Remove what was made: environments, Airflow's home, workspace, caches
+	rm -rf .venv .venv-certify .airflow .blueprint .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks dist .coverage .coverage.*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# uv is fast and knows the excluded packages; where it cannot reach the index that pip is configured for, pip installs the same lock.
+$(VENV)/.installed: requirements.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed and was not found. Install it (Debian: apt-get install python3), or set PYTHON=/path/to/python." >&2; exit 69; }
+	@test -x $(BIN)/python || .ci/make-venv $(PYTHON) $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@echo "Installing the locked environment into $(VENV) ..."
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r requirements.txt \
+		|| { echo "uv could not; trying pip." >&2; $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.txt; }
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e . \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv-certify/.installed: requirements-certify.txt $(VENV)/.installed
+	@test -x .venv-certify/bin/python || .ci/make-venv $(PYTHON) .venv-certify
+	@echo "Installing lerobot, torch and the public graders into .venv-certify ..."
+	@.venv-certify/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-certify.txt
+	@touch $@
+
+$(VENV)/.opengl: $(VENV)/.installed .ci/system-opengl
+	@.ci/system-opengl $(BIN)
+	@touch $@

@@ -1,0 +1,1 @@
+"""What the DAGs say: operators and the builder of the scene flow."""

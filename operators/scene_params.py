@@ -1,0 +1,70 @@
+"""What a run of the scene flow may choose: typed parameters, checked by Airflow before the run starts."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import Param
+
+SAMPLE_SCENE_ID = "tabletop_scanned"
+
+
+def sample_source() -> str:
+    """Where the scene lies that comes with the package."""
+    spec = find_spec("blueprint")
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    return (Path(folders[0]) / "scene" / "samples" / SAMPLE_SCENE_ID).as_posix()
+
+
+def build_params(overrides: dict[str, Any] | None = None) -> dict[str, Param]:
+    """All parameters of the flow; ``overrides`` replaces defaults.
+
+    Raises:
+        KeyError: An override names no parameter.
+    """
+    chosen = {**_DEFAULTS, "source": sample_source(), **(overrides or {})}
+    unknown = sorted(set(chosen) - set(_SCHEMAS))
+    if unknown:
+        raise KeyError(f"unknown parameters {unknown}; there are {sorted(_SCHEMAS)}")
+    return {name: Param(chosen[name], **schema) for name, schema in _SCHEMAS.items()}
+
+
+_DEFAULTS: dict[str, Any] = {
+    "scene_id": SAMPLE_SCENE_ID,
+    "robot": "franka_panda",
+    "episodes": 24,
+    "seed": 0,
+    "shard_size": 12,
+    "fps": 30,
+    "width": 320,
+    "height": 240,
+    "depth": False,
+    "segmentation": False,
+    "tier": "core",
+    "lab": "acme_robotics",
+    "settle_s": 2.0,
+    "approval_window_s": 86400,
+}
+
+_SCHEMAS: dict[str, dict[str, Any]] = {
+    "scene_id": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$", "section": "Scene", "description": "Names the scene's folder; also the partition key."},
+    "source": {"type": "string", "minLength": 1, "section": "Scene", "description": "Folder or URL of the reconstructed scene (regen3d layout)."},
+    "settle_s": {"type": "number", "exclusiveMinimum": 0, "maximum": 60, "section": "Scene", "description": "How long the settled scene must stay at rest [s]."},
+    "robot": {"type": "string", "enum": ["franka_panda"], "section": "Episodes", "description": "Embodiment."},
+    "episodes": {"type": "integer", "minimum": 1, "maximum": 100000, "section": "Episodes", "description": "Episodes to attempt."},
+    "seed": {"type": "integer", "minimum": 0, "section": "Episodes", "description": "The same seed gives the same episodes."},
+    "shard_size": {"type": "integer", "minimum": 1, "maximum": 1000, "section": "Episodes", "description": "Episodes of one mapped task."},
+    "fps": {"type": "integer", "enum": [10, 15, 20, 30, 60], "section": "Cameras", "description": "Setpoints, states and frames [Hz]."},
+    "width": {"type": "integer", "minimum": 64, "maximum": 1920, "multipleOf": 2, "section": "Cameras", "description": "Width of a frame [px]."},
+    "height": {"type": "integer", "minimum": 48, "maximum": 1080, "multipleOf": 2, "section": "Cameras", "description": "Height of a frame [px]."},
+    "depth": {"type": "boolean", "section": "Cameras", "description": "Also draw depth."},
+    "segmentation": {"type": "boolean", "section": "Cameras", "description": "Also draw segmentation."},
+    "tier": {"type": "string", "enum": ["core", "plus", "full"], "section": "Quality and delivery", "description": "Which limits the gates use."},
+    "lab": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_]{0,63}$", "section": "Quality and delivery", "description": "Profile of the lab that gets the dataset."},
+    "approval_window_s": {
+        "type": "number",
+        "minimum": 1,
+        "section": "Quality and delivery",
+        "description": "How long a person may take over borderline episodes [s]; then they are rejected.",
+    },
+}

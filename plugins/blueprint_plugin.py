@@ -1,0 +1,18 @@
+"""The one file that Airflow loads as a plugin: macros for templates of DAGs."""
+
+from airflow.plugins_manager import AirflowPlugin
+
+
+def scene_files(scene_id: str) -> str:
+    """The URL of a scene's folder, for links and messages: ``{{ macros.blueprint.scene_files(params.scene_id) }}``."""
+    from blueprint.settings import load_settings
+    from blueprint.workspace.storage import Workspace
+
+    return str(Workspace(load_settings().workspace).scene(scene_id).root)
+
+
+class BlueprintPlugin(AirflowPlugin):  # type: ignore[misc]  # Airflow's class is not typed
+    """What Blueprint adds to Airflow."""
+
+    name = "blueprint"
+    macros = [scene_files]  # noqa: RUF012 -- Airflow reads it from the class

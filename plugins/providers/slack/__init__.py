@@ -1,0 +1,1 @@
+"""Slack: who is told of what."""
