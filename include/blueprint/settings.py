@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from blueprint.errors import ConfigurationError
@@ -73,6 +73,9 @@ class DeliverySettings(_Group):
 
     signing_key: Path = Path(".blueprint/keys/signing.pem")
     """Ed25519 private key, PEM (PKCS 8). The demo makes one; production mounts its own."""
+    webhook_secrets: dict[str, SecretStr] = {}
+    """Secret (``whsec_...``) by name of the Airflow connection that a lab's profile refers to. The operator hands over the
+    connection's password in the environment of the stage; no request and no file holds it."""
 
 
 class LogSettings(_Group):
