@@ -73,9 +73,11 @@ class DeliverySettings(_Group):
 
     signing_key: Path = Path(".blueprint/keys/signing.pem")
     """Ed25519 private key, PEM (PKCS 8). The demo makes one; production mounts its own."""
-    webhook_secrets: dict[str, SecretStr] = {}
-    """Secret (``whsec_...``) by name of the Airflow connection that a lab's profile refers to. The operator hands over the
-    connection's password in the environment of the stage; no request and no file holds it."""
+    webhook_url: str | None = None
+    """Where the lab of this process is told of a delivery; ``None``: the address in its profile."""
+    webhook_secret: SecretStr | None = None
+    """Signs the call (``whsec_...``). The operator hands over the password of the Airflow connection that the lab's profile
+    names, in the environment of the stage; no request and no file holds it."""
 
 
 class LogSettings(_Group):

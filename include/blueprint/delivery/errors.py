@@ -224,8 +224,8 @@ class WebhookSecretMissing(ConfigurationError):
 
     def __init__(self, lab: str, connection: str) -> None:
         super().__init__(
-            f"The webhook of lab {lab} is signed with the secret '{connection}', and this process was given none of that name. Put it into"
-            f" the Airflow connection '{connection}' (password), or into BLUEPRINT__DELIVERY__WEBHOOK_SECRETS as JSON.",
+            f"The webhook of lab {lab} is signed, and this process was given no secret. Put it into the Airflow connection '{connection}'"
+            " (password), or into BLUEPRINT__DELIVERY__WEBHOOK_SECRET.",
             lab=lab,
             connection=connection,
         )
