@@ -1,0 +1,181 @@
+"""A simulator that runs elsewhere: the ``Simulator`` protocol over ``blueprint.simulation.v1``."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import grpc
+import numpy as np
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from purgatory import SyncCircuitBreakerFactory
+from purgatory.domain.model import OpenedState
+
+from blueprint.simulation.protocol import Capabilities, FloatArray, ImageArray, LoadedScene, SimulationState, Track
+from blueprint.simulation.service import messages
+from blueprint.simulation.service.errors import BreakerOpen, RemoteSimulatorError, SimulatorUnreachable, unpack_error
+from blueprint.simulation.service.security import ClientTls
+from blueprint.simulation.service.server import MAX_MESSAGE_BYTES, SERVICE
+from blueprint.simulation.service.v1 import simulation_pb2 as pb
+from blueprint.simulation.service.v1 import simulation_pb2_grpc as rpc
+from blueprint.task.spec import Pose, RobotPlacement
+
+IDEMPOTENT = ("Describe", "Load", "Reset", "Observe", "SaveState", "RestoreState", "Render")
+"""Calls that may be repeated; ``Track`` moves the world and is never retried."""
+BREAKER_FAILURES = 5
+BREAKER_WAIT_S = 15.0
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientOptions:
+    """How to reach a served simulator."""
+
+    address: str
+    tls: ClientTls | None = None
+    token: Callable[[], str] | None = None
+    """Asked for a bearer token at each call, so that a rotated one counts at once."""
+    call_timeout_s: float = 60.0
+    """Deadline of a call that does not track."""
+    frame_timeout_s: float = 2.0
+    """Deadline of a tracked frame; a trajectory gets the sum, and one call's deadline beside."""
+
+
+class RemoteSimulator:
+    """The ``Simulator`` protocol, over the wire. Every call has a deadline."""
+
+    def __init__(self, options: ClientOptions) -> None:
+        self._options = options
+        arguments = [
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.service_config", json.dumps(_service_config())),
+        ]
+        self._channel = (
+            grpc.secure_channel(options.address, options.tls.credentials(), options=arguments)
+            if options.tls
+            else grpc.insecure_channel(options.address, options=arguments)
+        )
+        self._stub = rpc.SimulatorServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        breakers = SyncCircuitBreakerFactory(default_threshold=BREAKER_FAILURES, default_ttl=BREAKER_WAIT_S)
+        self._breaker = breakers.get_breaker(options.address)
+        self._described: pb.DescribeResponse | None = None
+
+    def wait_until_ready(self, timeout_s: float) -> None:
+        """Wait until the server says that it serves.
+
+        Raises:
+            SimulatorUnreachable: It did not within ``timeout_s``.
+        """
+        request = health_pb2.HealthCheckRequest(service=SERVICE)
+        try:
+            answer = health_pb2_grpc.HealthStub(self._channel).Check(request, timeout=timeout_s, wait_for_ready=True)  # type: ignore[attr-defined]
+        except grpc.RpcError as error:
+            raise self._unreachable("Health", error) from error
+        if answer.status != health_pb2.HealthCheckResponse.SERVING:
+            status = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+            raise SimulatorUnreachable(self._options.address, "Health", status, "the server does not serve now")
+
+    @property
+    def name(self) -> str:
+        """Name of the engine that is served."""
+        return self._describe().name
+
+    @property
+    def version(self) -> str:
+        """Version of the engine that is served."""
+        return self._describe().version
+
+    def capabilities(self) -> Capabilities:
+        """What the served engine promises."""
+        return messages.unpack_capabilities(self._describe().capabilities)
+
+    def load(self, scene: Path, robot: RobotPlacement, fps: int) -> LoadedScene:
+        """Load a scene from a path that the server can read."""
+        request = pb.LoadRequest(scene=str(scene), embodiment=robot.embodiment, base_pose=messages.pack_pose(robot.base_pose), fps=fps)
+        return messages.unpack_loaded(self._call("Load", lambda: self._stub.Load(request, **self._extras())))
+
+    def reset(self, object_poses: Mapping[str, Pose], robot_qpos: tuple[float, ...]) -> SimulationState:
+        """Put everything where it starts."""
+        poses = {name: messages.pack_pose(pose) for name, pose in object_poses.items()}
+        request = pb.ResetRequest(object_poses=poses, robot_qpos=robot_qpos)
+        return messages.unpack_state(self._call("Reset", lambda: self._stub.Reset(request, **self._extras())))
+
+    def track(self, setpoints: FloatArray) -> Track:
+        """Execute setpoints (T, nu)."""
+        request = pb.TrackRequest(setpoints=setpoints.ravel(), width=setpoints.shape[1])
+        timeout_s = self._options.call_timeout_s + len(setpoints) * self._options.frame_timeout_s
+        frames = self._call("Track", lambda: list(self._stub.Track(request, **self._extras(timeout_s))))
+        return Track(
+            states=tuple(messages.unpack_state(frame.state) for frame in frames),
+            contacts=tuple(messages.unpack_contacts(frame) for frame in frames),
+        )
+
+    def observe(self) -> SimulationState:
+        """The present state."""
+        return messages.unpack_state(self._call("Observe", lambda: self._stub.Observe(pb.ObserveRequest(), **self._extras())))
+
+    def save_state(self) -> FloatArray:
+        """All that the next step depends on."""
+        saved = self._call("SaveState", lambda: self._stub.SaveState(pb.SaveStateRequest(), **self._extras()))
+        return np.array(saved.values, dtype=np.float64)
+
+    def restore_state(self, state: FloatArray) -> SimulationState:
+        """Go back to a saved state."""
+        request = pb.SavedState(values=state)
+        return messages.unpack_state(self._call("RestoreState", lambda: self._stub.RestoreState(request, **self._extras())))
+
+    def render(self, camera: str, width: int, height: int) -> ImageArray:
+        """Draw the present state."""
+        request = pb.RenderRequest(camera=camera, width=width, height=height)
+        return messages.unpack_image(self._call("Render", lambda: self._stub.Render(request, **self._extras())))
+
+    def close(self) -> None:
+        """Free the scene on the server, and the channel."""
+        self._call("Close", lambda: self._stub.Close(pb.CloseRequest(), **self._extras()))
+        self._channel.close()
+
+    def _describe(self) -> pb.DescribeResponse:
+        if self._described is None:
+            self._described = self._call("Describe", lambda: self._stub.Describe(pb.DescribeRequest(), **self._extras()))
+        return self._described
+
+    def _extras(self, timeout_s: float | None = None) -> dict[str, object]:
+        token = self._options.token
+        metadata: Iterable[tuple[str, str]] = [("authorization", f"Bearer {token()}")] if token else []
+        return {"timeout": timeout_s or self._options.call_timeout_s, "metadata": list(metadata)}
+
+    def _call(self, name: str, call: Callable[[], Answer]) -> Answer:
+        try:
+            with self._breaker:
+                try:
+                    return call()
+                except grpc.RpcError as error:
+                    remote = unpack_error(error) if isinstance(error, grpc.Call) else None
+                    if remote is None:
+                        raise self._unreachable(name, error) from error
+                    refusal = RemoteSimulatorError(self._options.address, name, remote)
+        except OpenedState as error:
+            raise BreakerOpen(self._options.address, BREAKER_WAIT_S) from error
+        raise refusal
+
+    def _unreachable(self, name: str, error: grpc.RpcError) -> SimulatorUnreachable:
+        status, detail = (error.code().name, error.details()) if isinstance(error, grpc.Call) else ("UNKNOWN", str(error))
+        return SimulatorUnreachable(self._options.address, name, status, detail or "")
+
+
+def _service_config() -> dict[str, object]:
+    """Retries of calls that may be repeated, by gRPC itself.
+
+    Source: gRPC proposal A6, client retries.
+    """
+    policy = {
+        "maxAttempts": 4,
+        "initialBackoff": "0.2s",
+        "maxBackoff": "3s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }
+    return {"methodConfig": [{"name": [{"service": SERVICE, "method": name} for name in IDEMPOTENT], "retryPolicy": policy}]}

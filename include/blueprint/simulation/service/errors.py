@@ -1,0 +1,93 @@
+"""What can go wrong between a client and a served simulator, and how errors cross the wire."""
+
+import json
+
+import grpc
+
+from blueprint.errors import BlueprintError, ConfigurationError, GateError, InputError, MissingPartError, TransientError
+
+DETAIL_KEY = "blueprint-error-bin"
+"""Trailing metadata that carries an error's dictionary as JSON."""
+
+_STATUS: tuple[tuple[type[BlueprintError], grpc.StatusCode], ...] = (
+    (TransientError, grpc.StatusCode.UNAVAILABLE),
+    (InputError, grpc.StatusCode.INVALID_ARGUMENT),
+    (MissingPartError, grpc.StatusCode.FAILED_PRECONDITION),
+    (GateError, grpc.StatusCode.FAILED_PRECONDITION),
+)
+
+
+class InsecureBinding(ConfigurationError):
+    """A server without TLS would be reachable from outside of its pod."""
+
+    code = "simulation.insecure_binding"
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"Refusing to serve {address} without TLS: only a loopback address may go without. "
+            "Give --certificate, --private-key and --client-ca, or bind to 127.0.0.1.",
+            address=address,
+        )
+
+
+class InvalidToken(InputError):
+    """A bearer token is absent, forged, expired or for somebody else."""
+
+    code = "simulation.invalid_token"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The bearer token is refused: {reason}. Get a new token for audience blueprint.simulation.v1.", reason=reason)
+
+
+class SimulatorUnreachable(TransientError):
+    """No answer, or none in time."""
+
+    code = "simulation.unreachable"
+
+    def __init__(self, address: str, call: str, status: str, detail: str) -> None:
+        super().__init__(
+            f"The simulator at {address} did not answer {call}: {status}, {detail}. Is the process up, and is the certificate its own?",
+            address=address,
+            call=call,
+            status=status,
+        )
+
+
+class BreakerOpen(TransientError):
+    """The server failed several times in a row; calls are held back for a while."""
+
+    code = "simulation.breaker_open"
+
+    def __init__(self, address: str, wait_s: float) -> None:
+        super().__init__(f"The simulator at {address} failed repeatedly; no call is made for {wait_s:.0f} s.", address=address)
+
+
+class RemoteSimulatorError(BlueprintError):
+    """The served simulator refused or failed; carries the server's own code and words."""
+
+    code = "simulation.remote_error"
+
+    def __init__(self, address: str, call: str, error: dict[str, object]) -> None:
+        super().__init__(f"{error['message']} (simulator at {address}, {call})", address=address, call=call)
+        self.code = str(error["code"])  # type: ignore[misc]  # of this one failure
+        self.retryable = bool(error["retryable"])  # type: ignore[misc]
+        self.exit_code = int(str(error["exit_code"]))  # type: ignore[misc]
+
+
+def status_of(error: BlueprintError) -> grpc.StatusCode:
+    """The gRPC status that an error travels as."""
+    return next((status for family, status in _STATUS if isinstance(error, family)), grpc.StatusCode.INTERNAL)
+
+
+def pack_error(error: BlueprintError) -> tuple[tuple[str, bytes], ...]:
+    """Trailing metadata for an error."""
+    return ((DETAIL_KEY, json.dumps(error.as_dict()).encode()),)
+
+
+def unpack_error(call: grpc.Call) -> dict[str, object] | None:
+    """The error that a server packed, or ``None`` if it sent none."""
+    for key, value in call.trailing_metadata() or ():
+        if key == DETAIL_KEY:
+            found: dict[str, object] = json.loads(value)
+            return found
+    return None

@@ -1,0 +1,176 @@
+"""Serve one simulator over gRPC: health, reflection, version, capabilities, and every call of the protocol.
+
+A simulator is one engine with one loaded scene, and drawing contexts belong to a thread: so all its calls run on one
+thread of their own, in the order in which they come.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Self, TypeVar
+
+import grpc
+import numpy as np
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from pydantic import ValidationError
+
+from blueprint.errors import BlueprintError, InputError
+from blueprint.log import get_logger
+from blueprint.simulation.protocol import Simulator
+from blueprint.simulation.service import messages
+from blueprint.simulation.service.errors import InsecureBinding, pack_error, status_of
+from blueprint.simulation.service.security import ServerTls, TokenCheck
+from blueprint.simulation.service.v1 import simulation_pb2 as pb
+from blueprint.simulation.service.v1 import simulation_pb2_grpc as rpc
+from blueprint.task.spec import RobotPlacement
+
+SERVICE = "blueprint.simulation.v1.SimulatorService"
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+"""Bound of one message: an HD frame is 6 MiB, ten minutes of setpoints 1.2 MiB."""
+FRAMES_A_STEP = 30
+"""Frames between two looks at whether the caller still waits."""
+MAX_IMAGE_SIDE = 2160
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions:
+    """Where and how to serve."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0 takes a free one."""
+    tls: ServerTls | None = None
+    """Without it only a loopback address is served."""
+    tokens: TokenCheck | None = None
+    """Checks the bearer token of every call but health."""
+
+
+class InvalidCall(InputError):
+    """A call's fields cannot be used."""
+
+    code = "simulation.invalid_call"
+
+
+class _Servicer(rpc.SimulatorServiceServicer):
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="simulator")
+
+    def _do(self, context: grpc.ServicerContext, call: Callable[[], Answer]) -> Answer:
+        try:
+            return self._thread.submit(call).result()
+        except BlueprintError as error:
+            _abort(context, error)
+            raise
+        except (ValidationError, ValueError, KeyError) as error:
+            _abort(context, InvalidCall(f"The call cannot be used: {error}"))
+            raise
+
+    def Describe(self, _request: pb.DescribeRequest, context: grpc.ServicerContext) -> pb.DescribeResponse:  # noqa: N802 -- gRPC's name
+        found = self._do(context, self._simulator.capabilities)
+        return pb.DescribeResponse(
+            name=self._simulator.name, version=self._simulator.version, capabilities=messages.pack_capabilities(found)
+        )
+
+    def Load(self, request: pb.LoadRequest, context: grpc.ServicerContext) -> pb.LoadResponse:  # noqa: N802
+        def load() -> pb.LoadResponse:
+            robot = RobotPlacement(embodiment=request.embodiment, base_pose=messages.unpack_pose(request.base_pose))
+            return messages.pack_loaded(self._simulator.load(Path(request.scene), robot, request.fps))
+
+        return self._do(context, load)
+
+    def Reset(self, request: pb.ResetRequest, context: grpc.ServicerContext) -> pb.State:  # noqa: N802
+        def reset() -> pb.State:
+            poses = {name: messages.unpack_pose(pose) for name, pose in request.object_poses.items()}
+            return messages.pack_state(self._simulator.reset(poses, tuple(request.robot_qpos)))
+
+        return self._do(context, reset)
+
+    def Track(self, request: pb.TrackRequest, context: grpc.ServicerContext) -> Iterator[pb.Frame]:  # noqa: N802
+        setpoints = self._do(context, lambda: messages.unpack_matrix(request))
+        for start in range(0, len(setpoints), FRAMES_A_STEP):
+            if not context.is_active():
+                get_logger().warning("caller is gone", call="Track", frame=start)
+                return
+            part = setpoints[start : start + FRAMES_A_STEP]
+            track = self._do(context, lambda part=part: self._simulator.track(part))  # type: ignore[misc]
+            yield from map(messages.pack_frame, track.states, track.contacts)
+
+    def Observe(self, _request: pb.ObserveRequest, context: grpc.ServicerContext) -> pb.State:  # noqa: N802
+        return self._do(context, lambda: messages.pack_state(self._simulator.observe()))
+
+    def SaveState(self, _request: pb.SaveStateRequest, context: grpc.ServicerContext) -> pb.SavedState:  # noqa: N802
+        return self._do(context, lambda: pb.SavedState(values=self._simulator.save_state()))
+
+    def RestoreState(self, request: pb.SavedState, context: grpc.ServicerContext) -> pb.State:  # noqa: N802
+        return self._do(context, lambda: messages.pack_state(self._simulator.restore_state(np.array(request.values))))
+
+    def Render(self, request: pb.RenderRequest, context: grpc.ServicerContext) -> pb.Image:  # noqa: N802
+        def render() -> pb.Image:
+            if not (0 < request.width <= MAX_IMAGE_SIDE * 2 and 0 < request.height <= MAX_IMAGE_SIDE):
+                asked = f"{request.width}x{request.height}"
+                raise InvalidCall(f"An image of {asked} was asked for; up to {MAX_IMAGE_SIDE * 2}x{MAX_IMAGE_SIDE} is drawn.")
+            image = self._simulator.render(request.camera, request.width, request.height)
+            return pb.Image(rgb=image.tobytes(), width=request.width, height=request.height)
+
+        return self._do(context, render)
+
+    def Close(self, _request: pb.CloseRequest, context: grpc.ServicerContext) -> pb.CloseResponse:  # noqa: N802
+        self._do(context, self._simulator.close)
+        return pb.CloseResponse()
+
+
+def _abort(context: grpc.ServicerContext, error: BlueprintError) -> None:
+    get_logger().warning("call refused", peer=context.peer(), **error.as_dict())
+    context.set_trailing_metadata(pack_error(error))
+    context.abort(status_of(error), str(error))
+
+
+class SimulatorServer:
+    """A running server; use it as a context manager, or call ``stop``."""
+
+    def __init__(self, simulator: Simulator, options: ServerOptions) -> None:
+        address = f"{options.host}:{options.port}"
+        if options.tls is None and not ip_address(options.host).is_loopback:
+            raise InsecureBinding(address)
+        self._health = health.HealthServicer()
+        interceptors: list[grpc.ServerInterceptor] = [options.tokens] if options.tokens else []
+        self._server = grpc.server(
+            ThreadPoolExecutor(max_workers=8, thread_name_prefix="rpc"),
+            interceptors=interceptors,
+            options=[("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.max_send_message_length", MAX_MESSAGE_BYTES)],
+        )
+        rpc.add_SimulatorServiceServicer_to_server(_Servicer(simulator), self._server)  # type: ignore[no-untyped-call]
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection([SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
+        credentials = options.tls.credentials() if options.tls else None
+        self.port = self._server.add_secure_port(address, credentials) if credentials else self._server.add_insecure_port(address)
+        self.address = f"{options.host}:{self.port}"
+
+    def start(self) -> Self:
+        """Begin to serve, and say so to health checks."""
+        self._server.start()
+        for name in ("", SERVICE):
+            self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        get_logger().info("simulator served", address=self.address)
+        return self
+
+    def stop(self, grace_s: float = 5.0) -> None:
+        """Tell health checks, let running calls end for ``grace_s``, then close."""
+        self._health.enter_graceful_shutdown()
+        self._server.stop(grace_s).wait()
+
+    def wait(self) -> None:
+        """Serve until stopped."""
+        self._server.wait_for_termination()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_error: object) -> None:
+        self.stop()
