@@ -1,0 +1,1 @@
+"""What to do in a scene: tasks, goals, start states and when a task has succeeded."""

@@ -1,0 +1,51 @@
+"""What can be wrong with a recorded episode."""
+
+from blueprint.errors import InputError, IntegrityError
+
+
+class EpisodeMissing(InputError):
+    """There is no such episode."""
+
+    code = "episode.missing"
+
+    def __init__(self, episode_id: str, place: str) -> None:
+        super().__init__(
+            f"There is no episode '{episode_id}' under {place}. `blueprint episode list` shows those that exist.",
+            episode_id=episode_id,
+            place=place,
+        )
+
+
+class StatesUnreadable(IntegrityError):
+    """``states.parquet`` is not what an episode's states look like."""
+
+    code = "episode.states_unreadable"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(
+            f"{path} cannot be read as recorded states: {reason}. Simulate the shard again.",
+            path=path,
+            reason=reason,
+        )
+
+
+class NothingMoved(InputError):
+    """The episode's motion could not be planned, so there is nothing to replay or to draw."""
+
+    code = "episode.nothing_moved"
+
+    def __init__(self, episode_id: str, reason: str | None) -> None:
+        super().__init__(
+            f"Episode {episode_id} has no states: its planning failed ({reason}). Choose an episode with frames > 0.",
+            episode_id=episode_id,
+            reason=reason,
+        )
+
+
+class NotReplayed(IntegrityError):
+    """An episode, executed again, did not give the recorded states: nothing is drawn of it."""
+
+    code = "episode.not_replayed"
+
+    def __init__(self, episode_id: str, reason: str) -> None:
+        super().__init__(f"Episode {episode_id} does not replay: {reason}. Simulate the shard again.", episode_id=episode_id, reason=reason)

@@ -1,0 +1,1 @@
+"""The embedded simulator: MuJoCo, on any CPU, deterministic to the last bit."""

@@ -1,0 +1,60 @@
+"""Tests of drawing."""
+
+import mujoco
+import numpy as np
+import pytest
+
+from blueprint.simulation.errors import RendererMissing, UnknownName
+from blueprint.simulation.mujoco.context import find_backend
+from blueprint.simulation.mujoco.renderer import Renderer, camera_id
+from tests.simulation.small_scene import SCENE_XML
+
+
+@pytest.fixture(scope="module")
+def drawn() -> dict[str, np.ndarray]:
+    """One view of the small scene, in colour, depth and bodies."""
+    model = mujoco.MjModel.from_xml_string(SCENE_XML)
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    with Renderer(model, 160, 120, find_backend("auto")) as renderer:
+        renderer.look(data, camera_id(model, "scene"))
+        image = renderer.draw().copy()
+        depth = renderer.draw_depth()
+        bodies = renderer.draw_bodies()
+        again = renderer.draw().copy()
+    return {"image": image, "depth": depth, "bodies": bodies, "again": again, "can": model.body("can").id}
+
+
+def test_frame_shows_the_scene_with_its_colours(drawn) -> None:
+    """The can's pixels are red, and the frame is neither black nor blank."""
+    pixels = drawn["image"][drawn["bodies"] == drawn["can"]]
+    assert len(pixels) > 20
+    assert pixels[:, 0].mean() > 2 * pixels[:, 2].mean()
+    assert drawn["image"].std() > 20
+
+
+def test_drawing_ids_leaves_colour_as_it_was(drawn) -> None:
+    """Depth and bodies are drawn between two equal colour frames."""
+    assert np.array_equal(drawn["image"], drawn["again"])
+
+
+def test_depth_is_the_distance_along_the_axis(drawn) -> None:
+    """The middle of the view is about as far as the camera is from the table's top or the floor."""
+    assert drawn["depth"].shape == (120, 160)
+    middle = drawn["depth"][60, 80]
+    assert 1.2 < middle < 2.2
+    assert drawn["depth"][drawn["bodies"] == drawn["can"]].max() < middle + 0.5
+
+
+def test_unknown_camera_names_those_that_exist() -> None:
+    """A camera that is not there is refused, with the list."""
+    model = mujoco.MjModel.from_xml_string(SCENE_XML)
+    with pytest.raises(UnknownName, match="scene"):
+        camera_id(model, "overhead")
+
+
+def test_backend_that_does_not_work_says_why() -> None:
+    """A backend that this machine lacks is refused, with what it said."""
+    with pytest.raises(RendererMissing) as caught:
+        find_backend("cgl")
+    assert "cgl" in caught.value.facts
