@@ -31,8 +31,9 @@ class Usage(BaseModel):
     cpu_s: float
     peak_memory_bytes: int
     """Largest resident set of a single process of the stage."""
-    bytes_read: int
-    bytes_written: int
+    bytes_read: int | None
+    """Through read(2); ``None`` where the system does not count it."""
+    bytes_written: int | None
 
 
 class Commit(BaseModel):
