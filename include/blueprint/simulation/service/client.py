@@ -51,6 +51,7 @@ class RemoteSimulator:
         arguments = [
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.initial_reconnect_backoff_ms", 200),
             ("grpc.service_config", json.dumps(_service_config())),
         ]
         self._channel = (
@@ -172,8 +173,8 @@ def _service_config() -> dict[str, object]:
     Source: gRPC proposal A6, client retries.
     """
     policy = {
-        "maxAttempts": 4,
-        "initialBackoff": "0.2s",
+        "maxAttempts": 5,
+        "initialBackoff": "0.5s",
         "maxBackoff": "3s",
         "backoffMultiplier": 2,
         "retryableStatusCodes": ["UNAVAILABLE"],

@@ -1,0 +1,159 @@
+"""A served simulator answers as it does in process; whatever is wrong is refused with its own words."""
+
+import threading
+import time
+
+import grpc
+import numpy as np
+import pytest
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from blueprint.simulation.service.client import BREAKER_FAILURES, ClientOptions, RemoteSimulator
+from blueprint.simulation.service.errors import BreakerOpen, InsecureBinding, RemoteSimulatorError, SimulatorUnreachable
+from blueprint.simulation.service.server import MAX_MESSAGE_BYTES, SERVICE, ServerOptions, SimulatorServer
+from blueprint.task.spec import Pose, RobotPlacement
+
+POSE = Pose(position_m=(1.0, 2.0, 3.0), quat_wxyz=(1.0, 0.0, 0.0, 0.0))
+ROBOT = RobotPlacement(embodiment="franka_panda", base_pose=POSE)
+
+
+@pytest.fixture
+def server(simulator):
+    with SimulatorServer(simulator, ServerOptions()) as running:
+        yield running
+
+
+@pytest.fixture
+def remote(server):
+    client = RemoteSimulator(ClientOptions(address=server.address, call_timeout_s=5))
+    client.wait_until_ready(5)
+    return client
+
+
+def test_describes_itself(remote, simulator):
+    """Name, version and capabilities are the served engine's."""
+    assert (remote.name, remote.version) == ("point", "1.2")
+    assert remote.capabilities() == simulator.capabilities()
+
+
+def test_load_crosses_the_wire(remote, simulator, scene_path):
+    """What was loaded comes back whole."""
+    assert remote.load(scene_path, ROBOT, 30) == simulator.load(scene_path, ROBOT, 30)
+
+
+def test_states_keep_every_bit(remote, simulator):
+    """float64 goes through unrounded, and tracked frames come in order with their contacts."""
+    setpoints = np.random.default_rng(0).normal(size=(70, 2)) * np.pi
+    remote.reset({"can": POSE}, (0.1, 0.2))
+    track = remote.track(setpoints)
+    assert np.array_equal([state.qpos for state in track.states], setpoints)
+    assert track.contacts[3][0].bodies == "a|b"
+    saved = remote.save_state()
+    assert np.array_equal(saved, simulator.save_state())
+    assert np.array_equal(remote.restore_state(saved).qpos, setpoints[-1])
+
+
+def test_image_crosses_the_wire(remote, simulator):
+    """Pixels are the served engine's own."""
+    assert np.array_equal(remote.render("scene", 8, 4), simulator.render("scene", 8, 4))
+
+
+def test_all_calls_run_on_one_thread(remote, simulator):
+    """Drawing contexts belong to a thread: the engine never sees another."""
+    for _ in range(5):
+        remote.observe()
+        remote.track(np.zeros((1, 2)))
+    assert len(simulator.threads) == 1
+
+
+def test_refusal_keeps_code_and_words(remote):
+    """An error of the engine reaches the caller with its own code, not as a broken connection."""
+    with pytest.raises(RemoteSimulatorError, match="no scene at /missing") as caught:
+        remote.load("/missing", ROBOT, 30)
+    assert caught.value.code == "input.invalid"
+    assert not caught.value.retryable
+
+
+@pytest.mark.parametrize("size", [(0, 4), (8, 100_000)])
+def test_image_size_is_bounded(remote, size):
+    """A picture that nobody could draw is refused before it is tried."""
+    with pytest.raises(RemoteSimulatorError, match="was asked for"):
+        remote.render("scene", *size)
+
+
+def test_malformed_pose_is_refused(server):
+    """A pose with too few numbers is an error that names the field."""
+    from blueprint.simulation.service.v1 import simulation_pb2 as pb
+    from blueprint.simulation.service.v1 import simulation_pb2_grpc as rpc
+
+    stub = rpc.SimulatorServiceStub(grpc.insecure_channel(server.address))
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.Load(pb.LoadRequest(scene="/s", base_pose=pb.Pose(position_m=[1])), timeout=5)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "position_m" in caught.value.details()
+
+
+def test_oversized_message_is_refused(remote):
+    """A message over the bound does not reach the engine."""
+    with pytest.raises(SimulatorUnreachable, match="RESOURCE_EXHAUSTED"):
+        remote.restore_state(np.zeros(MAX_MESSAGE_BYTES // 8 + 1))
+
+
+def test_deadline_ends_a_call_that_hangs(server, simulator):
+    """A stuck engine costs the caller its deadline and no more."""
+    simulator.block.clear()
+    client = RemoteSimulator(ClientOptions(address=server.address, call_timeout_s=0.3, frame_timeout_s=0.1))
+    begun = time.monotonic()
+    with pytest.raises(SimulatorUnreachable, match="DEADLINE_EXCEEDED"):
+        client.track(np.zeros((1, 2)))
+    assert time.monotonic() - begun < 5
+    simulator.block.set()
+
+
+def test_server_stops_working_for_a_caller_that_is_gone(server, simulator):
+    """When the deadline passes, the frames behind it are not simulated."""
+    simulator.block.clear()
+    client = RemoteSimulator(ClientOptions(address=server.address, call_timeout_s=0.2, frame_timeout_s=0.0))
+    with pytest.raises(SimulatorUnreachable):
+        client.track(np.ones((300, 2)))
+    simulator.block.set()
+    time.sleep(0.5)
+    assert simulator.time_s < 150 / 30
+
+
+def test_breaker_opens_and_says_so():
+    """After repeated failures calls are held back instead of piling up."""
+    client = RemoteSimulator(ClientOptions(address="127.0.0.1:1", call_timeout_s=0.2))
+    for _ in range(BREAKER_FAILURES - 1):
+        with pytest.raises(SimulatorUnreachable):
+            client.observe()
+    with pytest.raises((BreakerOpen, SimulatorUnreachable)):
+        client.observe()
+    with pytest.raises(BreakerOpen):
+        client.observe()
+
+
+def test_unary_calls_survive_a_restart(simulator):
+    """A call that may be repeated waits out a short absence of the server."""
+    first = SimulatorServer(simulator, ServerOptions()).start()
+    client = RemoteSimulator(ClientOptions(address=first.address, call_timeout_s=10))
+    client.wait_until_ready(5)
+    first.stop(0)
+    timer = threading.Timer(0.5, lambda: SimulatorServer(simulator, ServerOptions(port=first.port)).start())
+    timer.start()
+    time.sleep(0.1)
+    assert client.observe().time_s == 0.0
+    timer.join()
+
+
+def test_reflection_lists_the_service(server):
+    """A person with grpcurl can see what is served."""
+    stub = reflection_pb2_grpc.ServerReflectionStub(grpc.insecure_channel(server.address))
+    answers = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]), timeout=5)
+    assert SERVICE in {service.name for service in next(answers).list_services_response.service}
+
+
+def test_plain_text_outside_of_loopback_is_refused(simulator):
+    """Without TLS nothing but the pod itself may connect."""
+    with pytest.raises(InsecureBinding, match="0.0.0.0"):
+        SimulatorServer(simulator, ServerOptions(host="0.0.0.0"))
