@@ -4,7 +4,7 @@
 
     InputError          UnknownLab, NotABundle, NameNotPortable
     ConfigurationError  InvalidLabProfile, SigningKeyMissing, SigningKeyExists, InvalidKey, KeyNotPinned,
-                        WebhookSecretMissing, WebhookRefused
+                        BucketRefused, WebhookUrlInvalid, WebhookSecretMissing, WebhookSecretInvalid, WebhookRefused
     IntegrityError      BundleAltered, SignatureInvalid, WrongKey, DeliveryConflict
     GateError           LicenceRefused, LabRequirementUnmet
     TransientError      UploadDamaged, BucketUnreachable, WebhookUndelivered
@@ -217,6 +217,19 @@ class BucketUnreachable(TransientError):
         )
 
 
+class BucketRefused(ConfigurationError):
+    """The lab's bucket says no, and would say no again."""
+
+    code = "delivery.bucket_refused"
+
+    def __init__(self, location: str, reason: str) -> None:
+        super().__init__(
+            f"{location} cannot be used: {reason}. Check the bucket's URL (the lab's profile or connection) and our rights in it.",
+            location=location,
+            reason=reason,
+        )
+
+
 class WebhookSecretMissing(ConfigurationError):
     """There is no secret to sign a lab's webhook with."""
 
@@ -229,6 +242,26 @@ class WebhookSecretMissing(ConfigurationError):
             lab=lab,
             connection=connection,
         )
+
+
+class WebhookSecretInvalid(ConfigurationError):
+    """The secret cannot sign."""
+
+    code = "delivery.webhook_secret_invalid"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The webhook secret is not of the form whsec_<base64>. Ask the lab for the secret of its Standard Webhooks endpoint."
+        )
+
+
+class WebhookUrlInvalid(ConfigurationError):
+    """The address would send a call in the clear."""
+
+    code = "delivery.webhook_url_invalid"
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"The webhook address {url} is not https (http is taken on localhost alone). Correct the lab's profile.", url=url)
 
 
 class WebhookRefused(ConfigurationError):
