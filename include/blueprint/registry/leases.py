@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, false, or_, select, update
 from sqlalchemy.orm import Session
 
 from blueprint.registry.errors import LeaseLost, RegistryUnavailable
+from blueprint.registry.processes import is_alive, this_process
 from blueprint.registry.records import Lease
 from blueprint.registry.sessions import Database, dialect_insert
 from blueprint.registry.tables import LeaseRow
@@ -28,33 +29,39 @@ class LeaseRepository:
         self._database = database
 
     def acquire(self, name: str, holder: str, ttl_s: float) -> Lease:
-        """Take the lease if it is free or expired, in one statement.
+        """Take the lease if it is free, in one statement.
+
+        It is free when nobody holds it, when it expired, when the process that holds it was on this machine and is dead
+        (killed), and when the same holder holds it from a machine that cannot be looked at: a run that is tried again in
+        another pod takes its own lease over, and the token fences the earlier try off.
 
         Args:
             name: What shall be run alone, e.g. ``scene_a/simulate_shard.0003``.
-            holder: Who takes it, for people to find: host, process, run.
+            holder: Who takes it: the id of a run, unique among all that may want it at once.
             ttl_s: Time until it expires unless renewed [s], > 0.
 
         Raises:
-            LeaseHeld: Another holder (or the same one, again) has it.
+            LeaseHeld: Another holder has it, or a living process on this machine.
         """
         with self._database.write() as session:
             now = self._database.now(session)
             expires_at = now + timedelta(seconds=ttl_s)
-            row = {"name": name, "schema_version": "1.0", "holder": holder, "token": 1, "acquired_at": now, "expires_at": expires_at}
+            mine = {"holder": holder, "process": this_process(), "acquired_at": now, "expires_at": expires_at}
+            free = _free_condition(session.get(LeaseRow, name), holder)
             statement = (
                 dialect_insert(session, LeaseRow)
-                .values(row)
+                .values(name=name, schema_version="1.0", token=1, **mine)
                 .on_conflict_do_update(
                     index_elements=["name"],
-                    set_={"holder": holder, "token": LeaseRow.token + 1, "acquired_at": now, "expires_at": expires_at},
-                    where=LeaseRow.expires_at <= now,
+                    set_={"token": LeaseRow.token + 1, **mine},
+                    where=or_(LeaseRow.expires_at <= now, free),
                 )
                 .returning(LeaseRow.token)
             )
             token = session.execute(statement).scalar_one_or_none()
             if token is not None:
-                return Lease(name=name, holder=holder, token=token, acquired_at=now, expires_at=expires_at)
+                return Lease(name=name, token=token, **mine)
+            session.expire_all()
             other = session.execute(select(LeaseRow).where(LeaseRow.name == name)).scalar_one()
             raise LeaseHeld(name, other.holder, other.expires_at.isoformat())
 
@@ -176,5 +183,14 @@ class HeldLease:
                 continue  # the next renewal may come through; if none does, the lease expires and validate() says so
 
 
+def _free_condition(seen: LeaseRow | None, holder: str) -> ColumnElement[bool]:
+    """Whether a lease that has not expired may be taken over: judged of the row as seen, true only if it is still that row."""
+    if seen is None:
+        return false()
+    living = is_alive(seen.process)
+    may = living is False or (living is None and seen.holder == holder)
+    return LeaseRow.token == seen.token if may else false()
+
+
 def _record(row: LeaseRow) -> Lease:
-    return Lease(name=row.name, holder=row.holder, token=row.token, acquired_at=row.acquired_at, expires_at=row.expires_at)
+    return Lease.model_validate({name: getattr(row, name) for name in Lease.model_fields})

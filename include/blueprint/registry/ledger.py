@@ -20,24 +20,24 @@ _Query = TypeVar("_Query", bound=Select[Any])
 
 
 class LedgerRepository:
-    """Ledger entries by commit and item."""
+    """Ledger entries by commit, item and time."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def record(self, entries: Sequence[LedgerEntry]) -> int:
-        """Book entries, all or none. One that stands there already is left as it is.
+        """Book entries, all or none. One that stands there already (commit, item and time are the same) is left as it is.
 
         Returns:
             How many are new.
 
         Raises:
-            LedgerConflict: The same item of the same commit stands there with another amount.
+            LedgerConflict: The same entry stands there with another amount.
         """
         added = 0
         with self._database.write() as session:
             # One order for all writers: two that book the same entries in different orders would wait for each other.
-            for entry in sorted(entries, key=lambda entry: (entry.commit_key, entry.item)):
+            for entry in sorted(entries, key=lambda entry: (entry.commit_key, entry.item, entry.occurred_at)):
                 insert = dialect_insert(session, LedgerRow).values(_values(entry)).on_conflict_do_nothing()
                 if session.execute(insert.returning(LedgerRow.item)).first() is not None:
                     added += 1
@@ -113,7 +113,7 @@ def _restrict(
 
 
 def _validate_same(session: Session, entry: LedgerEntry) -> None:
-    row = session.get_one(LedgerRow, (entry.commit_key, entry.item))
+    row = session.get_one(LedgerRow, (entry.commit_key, entry.item, entry.occurred_at))
     found, given = _record(row), _record(LedgerRow(**_values(entry)))
     if (found.amount_usd, found.certainty) != (given.amount_usd, given.certainty):
         raise LedgerConflict(

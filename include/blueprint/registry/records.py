@@ -29,6 +29,8 @@ class Lease(_Record):
 
     name: str
     holder: str
+    process: str
+    """Machine and process of the holder, so that a killed one is known."""
     token: int
     """Fencing token: grows by one each time the lease changes hands, so that a late writer is known."""
     acquired_at: datetime
@@ -89,7 +91,7 @@ class LedgerEntry(_Record):
 
     commit_key: str
     item: str
-    """What was used, e.g. ``cpu``; with ``commit_key`` the identity of the entry."""
+    """What was used, e.g. ``vcpu``; with ``commit_key`` and ``occurred_at`` the identity of the entry."""
     scene_id: str
     stage: str
     unit: str

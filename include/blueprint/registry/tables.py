@@ -84,6 +84,7 @@ class LeaseRow(Base):
     name: Mapped[str] = mapped_column(String(255), primary_key=True)
     schema_version: Mapped[str] = mapped_column(String(16))
     holder: Mapped[str] = mapped_column(String(255))
+    process: Mapped[str] = mapped_column(String(255))
     token: Mapped[int] = mapped_column(BigInteger)
     acquired_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -130,13 +131,14 @@ class ApprovalAuditRow(Base):
 
 
 class LedgerRow(Base):
-    """One cost of one commit."""
+    """One cost of one commit; work that is done anew (lost files) has the same key, and costs again at another time."""
 
     __tablename__ = "ledger_entry"
     __table_args__ = (Index("ix_ledger_entry_scene", "scene_id"), Index("ix_ledger_entry_time", "occurred_at"))
 
     commit_key: Mapped[str] = mapped_column(String(64), primary_key=True)
     item: Mapped[str] = mapped_column(String(64), primary_key=True)
+    occurred_at: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
     schema_version: Mapped[str] = mapped_column(String(16))
     scene_id: Mapped[str] = mapped_column(String(128))
     stage: Mapped[str] = mapped_column(String(64))
@@ -154,7 +156,6 @@ class LedgerRow(Base):
     price_certainty: Mapped[str] = mapped_column(String(16))
     amount_nano_usd: Mapped[Decimal | None] = mapped_column(NanoUsd)
     certainty: Mapped[str] = mapped_column(String(16))
-    occurred_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class DeliveryRow(Base):

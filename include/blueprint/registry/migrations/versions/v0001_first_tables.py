@@ -47,6 +47,7 @@ def _create_commits_and_leases() -> None:
         _column("name", sa.String(255), primary_key=True),
         _column("schema_version", sa.String(16)),
         _column("holder", sa.String(255)),
+        _column("process", sa.String(255)),
         _column("token", sa.BigInteger),
         _column("acquired_at", sa.DateTime),
         _column("expires_at", sa.DateTime),
@@ -92,6 +93,7 @@ def _create_ledger() -> None:
         "ledger_entry",
         _column("commit_key", sa.String(64), primary_key=True),
         _column("item", sa.String(64), primary_key=True),
+        _column("occurred_at", sa.DateTime, primary_key=True),
         _column("schema_version", sa.String(16)),
         _column("scene_id", sa.String(128)),
         _column("stage", sa.String(64)),
@@ -108,7 +110,6 @@ def _create_ledger() -> None:
         _column("price_certainty", sa.String(16)),
         _column("amount_usd", sa.Float, nullable=True),
         _column("certainty", sa.String(16)),
-        _column("occurred_at", sa.DateTime),
     )
     op.create_index("ix_ledger_entry_scene", "ledger_entry", ["scene_id"])
     op.create_index("ix_ledger_entry_time", "ledger_entry", ["occurred_at"])

@@ -18,6 +18,7 @@ _ledger = sa.table(
     "ledger_entry",
     sa.column("commit_key", sa.String),
     sa.column("item", sa.String),
+    sa.column("occurred_at", sa.DateTime),
     sa.column("amount_usd", sa.Float),
     sa.column("amount_nano_usd", sa.BigInteger),
 )
@@ -44,8 +45,7 @@ def downgrade() -> None:
 def _convert(source: str, target: str, convert: Callable[[float], float]) -> None:
     connection = op.get_bind()
     old = _ledger.c[source]
-    rows = connection.execute(sa.select(_ledger.c.commit_key, _ledger.c.item, old).where(old.is_not(None))).all()
-    changed = [{"key": row[0], "of": row[1], "value": convert(row[2])} for row in rows]
-    if changed:
-        update = _ledger.update().where(_ledger.c.commit_key == sa.bindparam("key"), _ledger.c.item == sa.bindparam("of"))
-        connection.execute(update.values({target: sa.bindparam("value")}), changed)
+    keys = (_ledger.c.commit_key, _ledger.c.item, _ledger.c.occurred_at)
+    for *key, value in connection.execute(sa.select(*keys, old).where(old.is_not(None))).all():
+        same = [column == part for column, part in zip(keys, key, strict=True)]
+        connection.execute(_ledger.update().where(*same).values({target: convert(value)}))
