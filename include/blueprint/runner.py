@@ -179,6 +179,12 @@ def _record(registry: Registry, commit: Commit) -> None:
 _stop_event = threading.Event()
 
 
+def wait_for_stop() -> None:
+    """Wait until SIGTERM or SIGINT comes; call it within ``stop_on_sigterm``."""
+    while not _stop_event.wait(0.5):
+        pass
+
+
 @contextmanager
 def stop_on_sigterm() -> Iterator[None]:
     """Turn SIGTERM and SIGINT into a wish that stages hear between units; the second signal ends at once."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from blueprint.compute.job import OnEvent, StageFailed, StageJob
+from blueprint.errors import InternalError, TransientError
 from blueprint.settings import environment_of_child
 
 
@@ -80,15 +81,20 @@ def _outcome(job: StageJob, exit_status: int, result: Path, tail: list[str]) -> 
         return found
     if "error" in answer:
         raise StageFailed(job.stage, answer["error"])
-    ended = f"was ended by {signal.Signals(-exit_status).name}" if exit_status < 0 else f"ended with status {exit_status}"
+    last_words = tail[-1] if tail else "none"
+    if exit_status < 0:
+        ended = f"was ended by {signal.Signals(-exit_status).name} (out of memory is the usual cause)"
+        advice = "Finished units are kept; a retry resumes."
+    else:
+        ended = f"ended with status {exit_status} without a typed error"
+        advice = "This is a defect: report it with the log."
     raise StageFailed(
         job.stage,
         {
             "code": "compute.process_lost",
-            "message": f"The process of stage {job.stage} {ended} and said nothing of the cause (out of memory is the usual one). "
-            f"Finished units are kept; a retry resumes. Its last words: {' | '.join(tail[-5:]) or 'none'}",
+            "message": f"The process of stage {job.stage} {ended}. {advice} Its last words: {last_words}",
             "retryable": exit_status < 0,
-            "exit_code": 75 if exit_status < 0 else 70,
+            "exit_code": TransientError.exit_code if exit_status < 0 else InternalError.exit_code,
             "facts": {"exit_status": exit_status},
         },
     )
