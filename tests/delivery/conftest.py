@@ -1,10 +1,12 @@
 """A signed bundle of small files, and keys."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from blueprint.delivery.bag import PayloadFile, write_payload, write_signed_tags, write_statement
+from blueprint.delivery.receipt import Receipt
 from blueprint.delivery.signing import load_signer, make_signing_key, public_key_path, public_pem, sign_payload
 from blueprint.delivery.statement import Provenance, build_statement, descriptor
 
@@ -56,3 +58,19 @@ def public_key(signing_key):
 @pytest.fixture
 def bundle(tmp_path, signing_key):
     return write_bag(tmp_path / "bundle", signing_key)
+
+
+RECEIPT = Receipt(
+    delivery_id="dlv_0123456789ab",
+    lab="aurora_robotics",
+    scene_id="kitchen",
+    job_id="job-0123456789ab",
+    location="gs://lab/kitchen/job-0123456789ab/dlv_0123456789ab/bundle",
+    report_url="gs://lab/kitchen/job-0123456789ab/dlv_0123456789ab/bundle/data/index.html",
+    dataset_card_url="gs://lab/kitchen/job-0123456789ab/dlv_0123456789ab/bundle/data/dataset_card.json",
+    statement_sha256="a" * 64,
+    signing_keyid="b" * 64,
+    files=120,
+    size_bytes=12_345_678,
+    delivered_at=datetime(2026, 11, 23, 12, 0, tzinfo=UTC),
+)

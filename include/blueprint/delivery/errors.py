@@ -251,7 +251,7 @@ class WebhookSecretInvalid(ConfigurationError):
 
     def __init__(self) -> None:
         super().__init__(
-            "The webhook secret is not of the form whsec_<base64>. Ask the lab for the secret of its Standard Webhooks endpoint."
+            "The webhook secret is not whsec_ and the base64 of 24 to 64 bytes. Ask the lab for its endpoint's secret."
         )
 
 

@@ -2,9 +2,11 @@
 
 The same delivery is the same ``webhook-id`` in every attempt and every run; timestamp and signature are fresh.
 
-Source: Standard Webhooks specification 1.0.0 (headers, retries, 410 Gone means: stop calling).
+Source: Standard Webhooks specification 1.0.0 (headers; secrets of 24 to 64 bytes; retries; 410 Gone means: stop calling).
 """
 
+import base64
+import binascii
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -27,6 +29,7 @@ MAX_RETRY_AFTER_S = 60.0
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _RETRYABLE_STATUS = {408, 425, 429}
 _SERVER_ERROR = 500
+_MIN_SECRET_BYTES, _MAX_SECRET_BYTES = 24, 64
 _SECRET_PREFIX = "whsec_"  # noqa: S105 -- the prefix that the specification gives to secrets
 
 
@@ -83,8 +86,7 @@ def send_message(
                     attempt, retry_after_s = _call(client, signer, receipt, url, number=first_attempt + len(attempts))
                     attempts.append(attempt)
                     record(attempt)
-                    if not attempt.acknowledged:
-                        raise _NotTaken(attempt, retry_after_s)
+                    _expect_taken(attempt, retry_after_s)
     except _NotTaken as error:
         facts = [item.model_dump_json() for item in attempts]
         status = error.attempt.status_code
@@ -111,11 +113,12 @@ def validate_url(url: str) -> None:
 def _signer(secret: SecretStr) -> Webhook:
     value = secret.get_secret_value()
     try:
-        if not value.startswith(_SECRET_PREFIX):
-            raise WebhookSecretInvalid
-        return Webhook(value)
-    except ValueError as error:  # binascii.Error: not base64
+        key = base64.b64decode(value.removeprefix(_SECRET_PREFIX), validate=True)
+    except binascii.Error as error:
         raise WebhookSecretInvalid from error
+    if not value.startswith(_SECRET_PREFIX) or not _MIN_SECRET_BYTES <= len(key) <= _MAX_SECRET_BYTES:
+        raise WebhookSecretInvalid
+    return Webhook(key)
 
 
 def _call(client: httpx.Client, signer: Webhook, receipt: Receipt, url: str, *, number: int) -> tuple[WebhookAttempt, float | None]:
@@ -146,6 +149,11 @@ def _call(client: httpx.Client, signer: Webhook, receipt: Receipt, url: str, *, 
         duration_s=duration_s,
     )
     return made, retry_after_s
+
+
+def _expect_taken(attempt: WebhookAttempt, retry_after_s: float | None) -> None:
+    if not attempt.acknowledged:
+        raise _NotTaken(attempt, retry_after_s)
 
 
 def _pause(error: Exception) -> bool | float:
