@@ -1,0 +1,115 @@
+"""Questions to people outlive restarts, end by themselves, and leave a trace."""
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DatabaseError
+
+from blueprint.registry.approvals import approval_id
+from blueprint.registry.database import open_registry
+from blueprint.registry.errors import ApprovalDecided, EpisodesNotAsked, RecordMissing, RegistryUnavailable
+from blueprint.registry.records import ApprovalStatus
+from blueprint.settings import RegistrySettings
+
+
+def ask(registry, episodes=("e2", "e1"), **changes):
+    facts = {
+        "job_id": "job-1",
+        "scene_id": "s",
+        "episodes": episodes,
+        "gate": "collision",
+        "message": "near the limit",
+        "actor": "run-1",
+        "ttl_s": 3600,
+    }
+    return registry.approvals.request(**{**facts, **changes})
+
+
+def test_a_rerun_does_not_ask_again(registry):
+    """The same episodes of the same job, in any order, are one request, also when it was decided; other episodes are another."""
+    first = ask(registry)
+    registry.approvals.decide(first.request_id, approve=True, actor="ann", reason="looks fine")
+    again = ask(registry, episodes=["e1", "e2", "e1"], actor="run-2")
+    assert (again.request_id, again.status) == (first.request_id, ApprovalStatus.APPROVED)
+    assert ask(registry, episodes=["e1"]).request_id != first.request_id
+    assert ask(registry, job_id="job-2").request_id != first.request_id
+    assert first.request_id == approval_id("job-1", ["e1", "e2"])
+
+
+def test_an_approval_survives_a_restart(url, clock):
+    """What was decided before the process ended is there afterwards, audit and all."""
+    with open_registry(RegistrySettings(url=url), clock) as registry:
+        request = ask(registry)
+        registry.approvals.decide(request.request_id, approve=True, actor="ann", reason="looks fine", episodes=["e1"])
+    with open_registry(RegistrySettings(url=url), clock) as registry:
+        found = registry.approvals.find(request.request_id)
+        assert (found.status, found.actor, found.approved_episodes) == (ApprovalStatus.APPROVED, "ann", ("e1",))
+        events = registry.approvals.audit(request.request_id)
+    assert [(event.action, event.actor, event.reason) for event in events] == [
+        ("requested", "run-1", "near the limit"),
+        ("approved", "ann", "looks fine"),
+    ]
+
+
+def test_approving_all_and_rejecting(registry):
+    """Without a list all asked episodes are approved; a rejection approves none."""
+    assert registry.approvals.decide(ask(registry).request_id, approve=True, actor="ann", reason="ok").approved_episodes == ("e1", "e2")
+    rejected = registry.approvals.decide(ask(registry, job_id="job-2").request_id, approve=False, actor="ann", reason="no")
+    assert (rejected.status, rejected.approved_episodes) == (ApprovalStatus.REJECTED, ())
+
+
+def test_a_decision_is_final(registry):
+    """The same answer by the same person again changes nothing; another answer is refused."""
+    request = ask(registry)
+    registry.approvals.decide(request.request_id, approve=True, actor="ann", reason="ok")
+    registry.approvals.decide(request.request_id, approve=True, actor="ann", reason="ok")
+    assert len(registry.approvals.audit(request.request_id)) == 2
+    with pytest.raises(ApprovalDecided) as refused:
+        registry.approvals.decide(request.request_id, approve=False, actor="bob", reason="no")
+    assert refused.value.facts["actor"] == "ann"
+
+
+def test_silence_is_a_rejection(registry, clock):
+    """When the time is over the request expires, nothing is approved, and a late yes is refused."""
+    early, late = ask(registry), ask(registry, job_id="job-2", ttl_s=7200)
+    assert registry.approvals.expire_due() == []
+    clock.advance(seconds=3600)
+    assert [item.request_id for item in registry.approvals.pending()] == [early.request_id, late.request_id]
+    expired = registry.approvals.expire_due()
+    assert [(item.request_id, item.status, item.approved_episodes) for item in expired] == [(early.request_id, ApprovalStatus.EXPIRED, ())]
+    assert registry.approvals.expire_due(clock()) == []
+    with pytest.raises(ApprovalDecided):
+        registry.approvals.decide(early.request_id, approve=True, actor="ann", reason="sorry, late")
+    assert [event.action for event in registry.approvals.audit(early.request_id)] == ["requested", "expired"]
+
+
+def test_a_late_answer_expires_the_request_itself(registry, clock):
+    """Nobody needs to run the expiry: an answer after the end finds the request expired, and that stays."""
+    request = ask(registry)
+    clock.advance(seconds=3601)
+    with pytest.raises(ApprovalDecided):
+        registry.approvals.decide(request.request_id, approve=True, actor="ann", reason="late")
+    assert registry.approvals.find(request.request_id).status is ApprovalStatus.EXPIRED
+
+
+def test_only_asked_episodes_can_be_approved(registry):
+    """An approval cannot smuggle in an episode, and nothing is decided by trying."""
+    request = ask(registry)
+    with pytest.raises(EpisodesNotAsked):
+        registry.approvals.decide(request.request_id, approve=True, actor="ann", reason="ok", episodes=["e1", "e9"])
+    assert registry.approvals.find(request.request_id).status is ApprovalStatus.PENDING
+
+
+def test_an_unknown_request_is_an_error(registry):
+    """A wrong id is said, not ignored."""
+    with pytest.raises(RecordMissing):
+        registry.approvals.decide("apr_000000000000", approve=True, actor="ann", reason="ok")
+    assert registry.approvals.find("apr_000000000000") is None
+
+
+@pytest.mark.parametrize("statement", ["UPDATE approval_audit SET actor = 'eve'", "DELETE FROM approval_audit"])
+def test_the_audit_is_append_only(registry, statement):
+    """The database itself refuses to change or remove a line of the audit."""
+    request = ask(registry)
+    with pytest.raises((DatabaseError, RegistryUnavailable), match="append-only"), registry.database.write() as session:
+        session.execute(text(statement))
+    assert registry.approvals.audit(request.request_id)[0].actor == "run-1"

@@ -1,0 +1,168 @@
+"""Databases of older versions are brought forward with all that is in them, and back; newer ones are refused."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
+
+from blueprint.registry import migrate as migrate_module
+from blueprint.registry.database import open_registry
+from blueprint.registry.errors import RegistryTooNew
+from blueprint.registry.migrate import HEAD, REVISIONS, load_revision, migrate
+from blueprint.registry.records import Certainty
+from blueprint.registry.sessions import Database, build_engine
+from blueprint.registry.tables import Base, NanoUsd, UtcDateTime
+from blueprint.settings import RegistrySettings
+
+RESOURCES = Path(__file__).parent / "resources"
+
+
+def run_sql(database, name):
+    statements = (RESOURCES / name).read_text().split(";\n")
+    with database.engine.begin() as connection:
+        for statement in filter(None, (statement.strip() for statement in statements)):
+            connection.exec_driver_sql(statement.replace("%", "%%") if not database.is_sqlite else statement)
+
+
+@pytest.fixture
+def old_database(url):
+    """A database as revision 0001 left it: on SQLite from a frozen dump of its schema, on PostgreSQL made by 0001."""
+    database = Database(build_engine(url))
+    if database.is_sqlite:
+        raw = database.engine.raw_connection()
+        raw.executescript((RESOURCES / "schema_0001_sqlite.sql").read_text())
+        raw.close()
+    else:
+        migrate(database, "0001")
+    run_sql(database, "rows_0001.sql")
+    yield database
+    database.engine.dispose()
+
+
+def columns(database, table):
+    return {column["name"] for column in inspect(database.engine).get_columns(table)}
+
+
+def test_old_database_comes_forward_with_its_data(old_database, url):
+    """Opening a database of revision 0001 keeps every row; amounts become exact, an unknown one stays unknown, failures are counted."""
+    assert load_revision(old_database) == "0001"
+    with open_registry(RegistrySettings(url=url)) as registry:
+        assert load_revision(registry.database) == HEAD
+        memory, vcpu = registry.ledger.entries()
+        assert (vcpu.amount_usd, vcpu.certainty) == (Decimal("0.000302939"), Certainty.ESTIMATED)
+        assert (memory.amount_usd, memory.certainty) == (None, Certainty.UNKNOWN)
+        assert [(scene.source.scene_id, scene.failures) for scene in registry.scenes.all()] == [("kitchen", 0), ("office", 1)]
+        assert registry.commits.find("aaaa").usage.cpu_s == 50.0
+        assert registry.approvals.find("apr_0123456789ab").approved_episodes == ("e1",)
+        assert [event.actor for event in registry.approvals.audit("apr_0123456789ab")] == ["run-1", "ann"]
+        assert registry.deliveries.find("dlv_0123456789ab").size_bytes == 5_000_000_000
+        assert registry.deliveries.is_acknowledged("msg_1")
+        assert registry.baselines.latest("golden").metrics == {"success_rate": 0.9}
+        assert registry.leases.acquire("kitchen/commits/settle_scene.json", "run-2", 60).token == 42
+        assert registry.scenes.find("kitchen").due_at == datetime(2026, 11, 21, 10, tzinfo=UTC)
+
+
+def test_down_and_up_again_keeps_the_data(old_database):
+    """0002 can be taken back: amounts are floats again, and forward again they are what they were."""
+    migrate(old_database)
+    migrate(old_database, "0001")
+    assert load_revision(old_database) == "0001"
+    assert "amount_usd" in columns(old_database, "ledger_entry")
+    assert "failures" not in columns(old_database, "scene")
+    with old_database.engine.connect() as connection:
+        assert connection.execute(text("SELECT amount_usd FROM ledger_entry WHERE item = 'vcpu'")).scalar_one() == pytest.approx(
+            0.000302939
+        )
+    migrate(old_database)
+    with old_database.engine.connect() as connection:
+        assert connection.execute(text("SELECT amount_nano_usd FROM ledger_entry WHERE item = 'vcpu'")).scalar_one() == 302939
+
+
+def test_tables_are_what_the_migrations_make(url):
+    """The typed tables and the migrated database do not differ, so no migration was forgotten."""
+    database = Database(build_engine(url))
+    migrate(database)
+
+    def same_type(_context, _inspected, _metadata, _found, expected):
+        return False if isinstance(expected, (UtcDateTime, NanoUsd)) else None
+
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": same_type})
+        assert compare_metadata(context, Base.metadata) == []
+    database.engine.dispose()
+
+
+def test_revisions_are_all_named():
+    """HEAD and REVISIONS say what the migration scripts say."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate_module.__file__).parent / "migrations"))
+    scripts = ScriptDirectory.from_config(config)
+    assert scripts.get_current_head() == HEAD
+    assert tuple(reversed([script.revision for script in scripts.walk_revisions()])) == REVISIONS
+
+
+def test_a_newer_database_is_refused(url):
+    """A database that a newer version migrated is left alone, and the message says what to do."""
+    with open_registry(RegistrySettings(url=url)) as registry, registry.database.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(RegistryTooNew, match="Update blueprint"):
+        open_registry(RegistrySettings(url=url))
+
+
+def test_a_failed_migration_changes_nothing(old_database, monkeypatch):
+    """When a migration fails in its middle, the old revision is whole."""
+
+    def fail(*_args):
+        raise ZeroDivisionError
+
+    from alembic import command
+
+    original = command.upgrade
+    monkeypatch.setattr(command, "upgrade", lambda *args: (original(*args), fail()))
+    with pytest.raises(ZeroDivisionError):
+        migrate(old_database)
+    assert load_revision(old_database) == "0001"
+    assert "amount_usd" in columns(old_database, "ledger_entry")
+
+
+OPENER = """
+import sys
+from blueprint.registry.database import open_registry
+from blueprint.settings import RegistrySettings
+sys.stdin.readline()
+with open_registry(RegistrySettings(url=sys.argv[1])) as registry:
+    registry.leases.acquire(sys.argv[2], "run", 60)
+"""
+
+
+def test_parallel_processes_open_an_empty_database_once(url):
+    """Four processes that find no database at the same time all end well, and it is migrated once."""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", OPENER, url, f"lease-{index}"], stdin=subprocess.PIPE, text=True) for index in range(4)
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda process: process.communicate("go\n"), processes))
+    assert [process.returncode for process in processes] == [0, 0, 0, 0]
+    with open_registry(RegistrySettings(url=url)) as registry:
+        assert len(registry.leases.active()) == 4
+
+
+def test_sqlite_waits_and_checks(tmp_path):
+    """A SQLite registry is in WAL mode, waits for a busy file and checks foreign keys."""
+    with (
+        open_registry(RegistrySettings(url=f"sqlite:///{tmp_path / 'r.db'}")) as registry,
+        registry.database.engine.connect() as connection,
+    ):
+        found = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("journal_mode", "busy_timeout", "foreign_keys")
+        }
+    assert found == {"journal_mode": "wal", "busy_timeout": 60000, "foreign_keys": 1}
