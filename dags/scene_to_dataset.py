@@ -1,4 +1,4 @@
-"""### One scene, all the way to a delivered dataset
+"""### One scene, all the way to a delivered dataset.
 
 | group | tasks | what comes out |
 |---|---|---|
@@ -9,8 +9,10 @@
 | delivery | price, package, deliver, notify, announce | a signed bundle in the lab's bucket, receipt, webhook, Slack |
 
 **Started** by hand, by `nightly_scenes`, or through the API; one run is one scene (`scene_id` is the partition key).
-**Run again**, a stage whose inputs, request and code are the same finds its commit and does nothing; a killed one resumes at the last finished episode.
-**Errors**: a permanent one fails the task at once with the whole message; a transient one is tried again after a pause; a preempted one at once.
+**Run again**, a stage whose inputs, request and code are the same finds its commit and does nothing;
+a killed one resumes at the last finished episode.
+**Errors**: a permanent one fails the task at once with the whole message; a transient one is tried again after a pause;
+a preempted one at once.
 Slack (`slack_default`) is told of every failed task and when a run misses its deadline.
 
 This file is read by Airflow's DAG processor; the tasks are in `operators/scene_flow.py`.

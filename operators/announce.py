@@ -40,7 +40,10 @@ class AnnounceDeliveryOperator(BaseOperator):
 def build_delivery_message(scene_id: str, lab: str, results: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
     """Fallback text and Block Kit blocks of a delivery, from what its stages returned."""
     text = f"Scene {scene_id} was delivered to {lab}."
-    lines = [f"*{task}*: {', '.join(f'{k} {v}' for k, v in (result or {}).items() if isinstance(v, str | int | float))}" for task, result in results.items()]
+    lines = [
+        f"*{task}*: {', '.join(f'{k} {v}' for k, v in (result or {}).items() if isinstance(v, str | int | float))}"
+        for task, result in results.items()
+    ]
     return text, [
         {"type": "header", "text": {"type": "plain_text", "text": f"Delivered: {scene_id}"}},
         {"type": "section", "text": {"type": "mrkdwn", "text": text}},

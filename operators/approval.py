@@ -1,34 +1,38 @@
 """Ask a person about episodes that are near a gate's limit, through Airflow's own human-in-the-loop task.
 
 The wait lives in Airflow's database (state ``awaiting_input``), not in a worker. Without an answer in the window the
-default applies: Reject. A decision counts for the very gate report that the person saw; a rerun finds it and does not ask again.
+default applies: Reject. Request, decision and audit are in the registry: the same episodes of the same job are one
+question, so a rerun finds the decision and does not ask again.
 """
 
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Context, Param
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from blueprint.settings import load_settings
 
 if TYPE_CHECKING:
     from blueprint.quality.report import EpisodeVerdict, GateReport
-    from blueprint.workspace.storage import SceneFolder
+    from blueprint.registry.approvals import ApprovalRepository
+    from blueprint.registry.records import Approval
 
 APPROVE, REJECT = "Approve", "Reject"
+_REGISTRY_GRACE_S = 3600.0
+"""The registry's own end of a request comes this long after Airflow's window [s], whose sweep is periodic."""
 _SHOWN = 40
 """Rows of the table that a person reads; more are counted."""
 
 
 def _form() -> dict[str, Param]:
-    """What the person may fill in beside the answer."""
+    """What the person may fill in beside the answer. No name may be one of the DAG's own parameters: Airflow merges the two."""
     ids = "Ids of episodes that the answer is about, comma-separated; empty: all."
     return {
-        "episodes": Param("", type="string", source="task", title="Only these", description=ids),
-        "note": Param("", type="string", source="task", title="Reason", description="Kept in the audit record."),
+        "only_episodes": Param("", type="string", source="task", title="Only these", description=ids),
+        "review_note": Param("", type="string", source="task", title="Reason", description="Kept in the audit record."),
     }
 
 
@@ -59,47 +63,61 @@ class ApproveEpisodesOperator(HITLOperator):
         )
 
     def execute(self, context: Context) -> Any:
-        from blueprint.quality.report import GATES_PATH, load_approvals, load_gate_report
-        from blueprint.workspace.checksums import digest_file
-        from blueprint.workspace.storage import Workspace
-
-        scene = Workspace(load_settings().workspace).scene(self.scene_id)
-        report = load_gate_report(scene)
+        report = _load_report(self.scene_id)
         waiting = report.with_verdict("borderline")
         if not waiting:
             kept, rejected = len(report.with_verdict("kept")), len(report.with_verdict("rejected"))
             raise AirflowSkipException(f"No episode of {self.scene_id} is borderline ({kept} kept, {rejected} rejected): nobody is asked.")
-        log = load_approvals(scene)
-        judged = digest_file(scene.root / GATES_PATH).sha256
-        known = {entry.episode_id: entry for entry in (log.entries if log else ()) if entry.gates_sha256 == judged}
-        if all(episode.episode_id in known for episode in waiting):
-            self.log.info("These %d episodes were decided before, on this very report; nobody is asked again.", len(waiting))
-            entries = [known[episode.episode_id] for episode in waiting]
-            return [_decision(e.episode_id, e.status == "approved", e.approved_by, e.approval_notes, e.approved_at) for e in entries]
+        window_s = float(self.window_s)
         self.body = build_question(report, waiting)
-        self.response_timeout = timedelta(seconds=float(self.window_s))
-        self.log.info("%d borderline episodes wait for a person for %.0f s; without an answer: %s.", len(waiting), float(self.window_s), REJECT)
+        approval = _approvals().request(
+            job_id=report.job_id,
+            scene_id=report.scene_id,
+            episodes=[episode.episode_id for episode in waiting],
+            gate=",".join(sorted({gate.gate for episode in waiting for gate in episode.gates if gate.borderline})) or "borderline",
+            message=f"{len(waiting)} borderline episodes of scene {report.scene_id}: keep them?",
+            actor=str(context["run_id"]),
+            ttl_s=window_s + _REGISTRY_GRACE_S,
+        )
+        if approval.status != "pending":
+            self.log.info(
+                "These %d episodes were decided before (%s by %s): nobody is asked again.", len(waiting), approval.status, approval.actor
+            )
+            return build_decisions(approval)
+        self.response_timeout = timedelta(seconds=window_s)
+        self.log.info("%d borderline episodes wait for a person for %.0f s; without an answer: %s.", len(waiting), window_s, REJECT)
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        answer = super().execute_complete(context, event)
-        scene = self._scene()
-        waiting = [episode.episode_id for episode in _load_borderline(scene)]
-        decisions = build_decisions(waiting, dict(answer), event.get("timedout") is True)
-        for decision in decisions:
-            self.log.info("%s: %s by %s", decision["episode_id"], "approved" if decision["approved"] else "rejected", decision["decided_by"])
-        return decisions
-
-    def _scene(self) -> "SceneFolder":
-        from blueprint.workspace.storage import Workspace
-
-        return Workspace(load_settings().workspace).scene(self.scene_id)
+        answer = dict(super().execute_complete(context, event))
+        report = _load_report(self.scene_id)
+        waiting = [episode.episode_id for episode in report.with_verdict("borderline")]
+        actor, reason = name_of(answer, timed_out=event.get("timedout") is True)
+        keep = chosen_episodes(waiting, answer)
+        request_id = _approval_id(report.job_id, waiting)
+        approval = _approvals().decide(request_id, approve=bool(keep), actor=actor, reason=reason, episodes=keep or None)
+        for decision in build_decisions(approval):
+            self.log.info("%s: %s by %s", decision["episode_id"], "approved" if decision["approved"] else "rejected", actor)
+        return build_decisions(approval)
 
 
-def _load_borderline(scene: "SceneFolder") -> "list[EpisodeVerdict]":
+def _load_report(scene_id: str) -> "GateReport":
     from blueprint.quality.report import load_gate_report
+    from blueprint.workspace.storage import Workspace
 
-    return load_gate_report(scene).with_verdict("borderline")
+    return load_gate_report(Workspace(load_settings().workspace).scene(scene_id))
+
+
+def _approvals() -> "ApprovalRepository":
+    from blueprint.registry.database import open_registry
+
+    return open_registry(load_settings().registry).approvals
+
+
+def _approval_id(job_id: str, episodes: list[str]) -> str:
+    from blueprint.registry.approvals import approval_id
+
+    return approval_id(job_id, sorted(episodes))
 
 
 def build_question(report: "GateReport", waiting: "list[EpisodeVerdict]") -> str:
@@ -112,38 +130,47 @@ def build_question(report: "GateReport", waiting: "list[EpisodeVerdict]") -> str
     ]
     more = f"\n\n{len(waiting) - _SHOWN} more are in `geniesim/quality/gates.json`." if len(waiting) > _SHOWN else ""
     return (
-        f"Scene **{report.scene_id}**, job `{report.job_id}`, tier **{report.tier}**: {len(waiting)} of {len(report.episodes)} episodes are near a limit.\n\n"
+        f"Scene **{report.scene_id}**, job `{report.job_id}`, tier **{report.tier}**: "
+        f"{len(waiting)} of {len(report.episodes)} episodes are near a limit.\n\n"
         "| episode | gate | found | limit | what was seen |\n|---|---|---|---|---|\n" + "\n".join(rows) + more + "\n\n"
-        "**Approve** renders and delivers them, **Reject** leaves them out. Name single episodes under *Only these*; the others get the opposite answer."
+        "**Approve** renders and delivers them, **Reject** leaves them out. "
+        "Name single episodes under *Only these*; the others get the opposite answer."
     )
 
 
-def build_decisions(waiting: list[str], answer: dict[str, Any], timed_out: bool) -> list[dict[str, object]]:  # noqa: FBT001
-    """One decision an episode from what the person answered (or did not).
+def chosen_episodes(waiting: list[str], answer: dict[str, Any]) -> list[str]:
+    """The episodes that the answer keeps.
 
     Raises:
         AirflowFailException: The person named an episode that does not wait for a decision.
     """
-    from airflow.sdk.exceptions import AirflowFailException
-
-    approved = answer["chosen_options"] == [APPROVE]
-    inputs = answer.get("params_input") or {}
-    named = [part.strip() for part in str(inputs.get("episodes") or "").split(",") if part.strip()]
-    unknown = sorted(set(named) - set(waiting))
+    named = {part.strip() for part in str((answer.get("params_input") or {}).get("only_episodes") or "").split(",") if part.strip()}
+    unknown = sorted(named - set(waiting))
     if unknown:
         raise AirflowFailException(
-            f"The answer names {', '.join(unknown)}, which wait for no decision. Waiting: {', '.join(waiting)}. Clear this task to be asked again."
+            f"The answer names {', '.join(unknown)}, which wait for no decision. Waiting: {', '.join(waiting)}. "
+            "Clear this task to be asked again."
         )
+    approved = answer["chosen_options"] == [APPROVE]
+    return [episode_id for episode_id in waiting if approved == (episode_id in named or not named)]
+
+
+def name_of(answer: dict[str, Any], *, timed_out: bool) -> tuple[str, str]:
+    """Who decided, and why, for the audit."""
+    if timed_out:
+        return "expiry", "no answer within the window: the default applies"
     user = answer.get("responded_by_user") or {}
-    decided_by = "nobody (the window ended)" if timed_out else str(user.get("name") or user.get("id") or "unknown user")
-    reason = "no answer within the window: the default applies" if timed_out else str(inputs.get("note") or "")
-    decided_at = answer.get("responded_at") or datetime.now(UTC)
-    return [_decision(e, approved == (e in named or not named), decided_by, reason, decided_at) for e in waiting]
+    return str(user.get("name") or user.get("id") or "unknown user"), str((answer.get("params_input") or {}).get("review_note") or "")
 
 
-def _decision(episode_id: str, approved: bool, decided_by: str, reason: str, decided_at: object) -> dict[str, object]:  # noqa: FBT001
-    when = decided_at.isoformat() if isinstance(decided_at, datetime) else str(decided_at)
-    return {"episode_id": episode_id, "approved": approved, "decided_by": decided_by, "reason": reason, "decided_at": when}
+def build_decisions(approval: "Approval") -> list[dict[str, object]]:
+    """One decision an episode, as ``record_approval`` takes them; the same approval always gives the same ones."""
+    if approval.decided_at is None:
+        raise AirflowFailException(f"Request {approval.request_id} is {approval.status} and has no time of decision: report it.")
+    when = approval.decided_at.isoformat()
+    kept = set(approval.approved_episodes)
+    facts = {"decided_by": approval.actor or "expiry", "reason": approval.reason or "", "decided_at": when}
+    return [{"episode_id": episode_id, "approved": episode_id in kept, **facts} for episode_id in approval.episodes]
 
 
 def _number(value: float | None) -> str:

@@ -38,7 +38,10 @@ class OpenRunOperator(BaseOperator):
 
 
 class CloseRunOperator(BaseOperator):
-    """Free what the run still holds: its leases. Finished units and resumable staging stay, so that the next run goes on there."""
+    """Free what the run still holds, and tell the registry how it ended.
+
+    Finished units and resumable staging stay: the next run goes on there.
+    """
 
     template_fields: Sequence[str] = ("scene_id",)
 
@@ -46,10 +49,23 @@ class CloseRunOperator(BaseOperator):
         super().__init__(**kwargs)
         self.scene_id = scene_id
 
-    def execute(self, context: Context) -> dict[str, int]:
+    def execute(self, context: Context) -> dict[str, object]:
         from blueprint.registry.database import open_registry
 
+        run_id = str(context["run_id"])
         registry = open_registry(load_settings().registry)
-        freed = registry.leases.release_all(holder=str(context["run_id"]))
-        self.log.info("Run %s is closed: %d leases were still held and are free now.", context["run_id"], freed)
-        return {"leases_freed": freed}
+        freed = [lease.name for lease in registry.leases.release_all(run_id)]
+        if freed:
+            self.log.warning("Run %s still held %s: free now.", run_id, ", ".join(freed))
+        ended = "failed" if _failed_tasks(context) else "succeeded"
+        if registry.scenes.find(self.scene_id) is not None:
+            registry.scenes.mark_finished(self.scene_id, run_id, ended)
+        self.log.info("Run %s of scene %s %s.", run_id, self.scene_id, ended)
+        return {"leases_freed": len(freed), "ended": ended}
+
+
+def _failed_tasks(context: Context) -> list[str]:
+    """Tasks of the run that failed or never could run."""
+    ti = context["ti"]
+    states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[str(context["run_id"])])
+    return sorted(task for tasks in states.values() for task, state in tasks.items() if state in {"failed", "upstream_failed"})

@@ -10,8 +10,10 @@ from airflow.sdk import DAG, Asset, AsyncCallback, DeadlineAlert, DeadlineRefere
 
 from operators.announce import AnnounceDeliveryOperator
 from operators.approval import ApproveEpisodesOperator
+from operators.retries import STAGE_RETRIES
 from operators.run_bounds import CloseRunOperator, OpenRunOperator
 from operators.scene_params import build_params
+from operators.scene_requests import as_template, build_request
 from operators.stage import StageOperator
 from plugins.providers.slack.failure import CONNECTION_ID, TaskFailureNotifier
 
@@ -21,8 +23,7 @@ BUNDLE = Asset(name="bundle", uri="blueprint://bundle", group="blueprint")
 """A delivered bundle; the partition key is the scene."""
 
 SIMULATION_POOL, RENDER_POOL = "simulation", "render"
-_SCENE = {"scene_id": "{{ params.scene_id }}"}
-_GOES_ON_AFTER_SKIP = "none_failed"
+SCENE_ID = as_template("scene_id")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +58,11 @@ def build_scene_dag(flow: SceneFlow) -> DAG:
         params=build_params(dict(flow.params)),
         tags={"blueprint", "scene", *flow.tags},
         default_args={"owner": flow.owner, "on_failure_callback": [TaskFailureNotifier()]},
-        deadline=_deadline_alert(flow.deadline),
+        deadline=deadline_alert(flow.deadline),
         is_paused_upon_creation=flow.paused,
     ) as dag:
-        opened = OpenRunOperator(task_id="open_run", scene_id="{{ params.scene_id }}").as_setup()
-        closed = CloseRunOperator(task_id="close_run", scene_id="{{ params.scene_id }}").as_teardown(setups=opened)
+        opened = OpenRunOperator(task_id="open_run", scene_id=SCENE_ID).as_setup()
+        closed = CloseRunOperator(task_id="close_run", scene_id=SCENE_ID).as_teardown(setups=opened)
         scene = _scene_group()
         simulation, shards = _simulation_group()
         episode = _episode_group(shards)
@@ -73,66 +74,58 @@ def build_scene_dag(flow: SceneFlow) -> DAG:
 
 def _scene_group() -> TaskGroup:
     with TaskGroup("scene", prefix_group_id=False, tooltip="From meshes with poses to a physically true scene at rest") as group:
-        ingest = StageOperator(stage="ingest_scene", request={**_SCENE, "source": "{{ params.source }}"})
-        physics = StageOperator(stage="estimate_physics", request=_SCENE)
-        meshes = StageOperator(stage="process_meshes", request=_SCENE)
-        assemble = StageOperator(stage="assemble_scene", request=_SCENE)
-        settle = StageOperator(stage="settle_scene", request={**_SCENE, "duration_s": "{{ params.settle_s }}"})
-        ingest >> physics >> meshes >> assemble >> settle
+        ingest, physics, meshes = _stage("ingest_scene"), _stage("estimate_physics"), _stage("process_meshes")
+        ingest >> physics >> meshes >> _stage("assemble_scene") >> _stage("settle_scene")
     return group
 
 
 def _simulation_group() -> tuple[TaskGroup, StageOperator]:
-    with TaskGroup("simulation", prefix_group_id=False, tooltip="Plan every episode, then simulate them in shards: states only, no pixels") as group:
-        names = ("robot", "episodes", "seed", "shard_size", "fps", "width", "height")
-        chosen = {name: f"{{{{ params.{name} }}}}" for name in names}
-        plan = StageOperator(stage="plan_tasks", request={**_SCENE, **chosen}, returns="shards")
-        StageOperator.partial(
-            task_id="simulate_shard",
-            stage="simulate_shard",
-            request=_SCENE,
-            pool=SIMULATION_POOL,
-            map_index_template="shard {{ task.shard_index }}",
-        ).expand(shard_index=plan.output)
+    with TaskGroup(
+        "simulation", prefix_group_id=False, tooltip="Plan every episode, then simulate them in shards: states only, no pixels"
+    ) as group:
+        plan = _stage("plan_tasks", returns="shards")
+        _shards("simulate_shard", plan, pool=SIMULATION_POOL)
     return group, plan
 
 
 def _episode_group(plan: StageOperator) -> TaskGroup:
     with TaskGroup("episode", prefix_group_id=False, tooltip="Judge, ask where in doubt, draw what is kept, and prove by replay") as group:
-        imported = StageOperator(stage="import_episodes", request=_SCENE)
-        gated = StageOperator(stage="gate_episodes", request={**_SCENE, "tier": "{{ params.tier }}"})
-        approved = ApproveEpisodesOperator(task_id="approve_episodes", scene_id="{{ params.scene_id }}", window_s="{{ params.approval_window_s }}")
-        recorded = StageOperator(stage="record_approval", request={**_SCENE, "decisions": approved.output}, trigger_rule=_GOES_ON_AFTER_SKIP)
-        rendered = StageOperator.partial(
-            task_id="render_shard",
-            stage="render_shard",
-            request={**_SCENE, "depth": "{{ params.depth }}", "segmentation": "{{ params.segmentation }}"},
-            pool=RENDER_POOL,
-            map_index_template="shard {{ task.shard_index }}",
-        ).expand(shard_index=plan.output)
-        final = StageOperator(stage="gate_renders", request={**_SCENE, "tier": "{{ params.tier }}"})
-        imported >> gated >> approved >> recorded >> rendered >> final
+        imported, gated = _stage("import_episodes"), _stage("gate_episodes")
+        approved = ApproveEpisodesOperator(task_id="approve_episodes", scene_id=SCENE_ID, window_s=as_template("approval_window_s"))
+        recorded = _stage("record_approval", decisions=approved.output, trigger_rule="none_failed")
+        rendered = _shards("render_shard", plan, pool=RENDER_POOL)
+        imported >> gated >> approved >> recorded >> rendered >> _stage("gate_renders")
     return group
 
 
 def _dataset_group() -> TaskGroup:
-    with TaskGroup("dataset", prefix_group_id=False, tooltip="Write LeRobot v3.0 and v2.1 from one encode, and let the real readers judge") as group:
-        write = StageOperator(stage="write_dataset", request=_SCENE)
-        certify = StageOperator(stage="certify_dataset", request=_SCENE, outlets=[DATASET], partition_key="{{ params.scene_id }}")
-        write >> certify
+    with TaskGroup(
+        "dataset", prefix_group_id=False, tooltip="Write LeRobot v3.0 and v2.1 from one encode, and let the real readers judge"
+    ) as group:
+        _stage("write_dataset") >> _stage("certify_dataset", outlets=[DATASET], partition_key=SCENE_ID)
     return group
 
 
 def _delivery_group() -> TaskGroup:
     with TaskGroup("delivery", prefix_group_id=False, tooltip="Price, package, sign, upload, verify, and tell the lab") as group:
-        to_lab = {**_SCENE, "lab": "{{ params.lab }}"}
-        price = StageOperator(stage="price_run", request=_SCENE)
-        package = StageOperator(stage="package_bundle", request=to_lab)
-        deliver = StageOperator(stage="deliver_bundle", request=to_lab, outlets=[BUNDLE], partition_key="{{ params.scene_id }}")
-        notify = StageOperator(stage="notify_lab", request=to_lab, secrets=LAB_SECRETS)
-        announce = AnnounceDeliveryOperator(task_id="announce_delivery", scene_id="{{ params.scene_id }}", lab="{{ params.lab }}")
-        price >> package >> deliver >> notify >> announce
+        deliver = _stage("deliver_bundle", outlets=[BUNDLE], partition_key=SCENE_ID)
+        announce = AnnounceDeliveryOperator(task_id="announce_delivery", scene_id=SCENE_ID, lab=as_template("lab"))
+        _stage("price_run") >> _stage("package_bundle") >> deliver >> _stage("notify_lab", secrets=LAB_SECRETS) >> announce
     return group
+
+
+def _stage(stage: str, *, decisions: Any = None, **kwargs: Any) -> StageOperator:
+    """The task of a stage; its request takes the run's parameters."""
+    request = build_request(stage, as_template)
+    return StageOperator(stage=stage, request=request if decisions is None else {**request, "decisions": decisions}, **kwargs)
+
+
+def _shards(stage: str, plan: StageOperator, **kwargs: Any) -> Any:
+    """The mapped task of a stage: one instance a shard of the plan."""
+    request = build_request(stage, as_template)
+    return StageOperator.partial(
+        task_id=stage, stage=stage, request=request, map_index_template="shard {{ task.shard_index }}", **STAGE_RETRIES, **kwargs
+    ).expand(shard_index=plan.output)
 
 
 LAB_SECRETS = {
@@ -142,7 +135,8 @@ LAB_SECRETS = {
 """A lab's webhook is an Airflow connection of type http: ``lab_<name>``."""
 
 
-def _deadline_alert(interval: timedelta) -> DeadlineAlert:
+def deadline_alert(interval: timedelta) -> DeadlineAlert:
+    """Slack is told when a run is not done this long after it was queued."""
     text = ":hourglass: {{ dag_run.dag_id }} run {{ dag_run.run_id }} is not done: its deadline was {{ deadline.deadline_time }}."
     return DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,

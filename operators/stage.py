@@ -1,8 +1,8 @@
 """The operator that runs one stage of Blueprint on a compute and speaks Airflow on its behalf."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 from airflow.sdk import Asset, BaseOperator, Context
 from airflow.sdk.bases.hook import BaseHook
@@ -19,6 +19,9 @@ SUMMARY_KEY = "summary"
 RESULT_KEY = "result"
 """XCom key of the whole result where ``returns`` picks one field of it."""
 
+Watcher = Callable[[str, dict[str, Any]], None]
+"""Called with ``"event"`` and a log event of the stage, or ``"result"`` and its result."""
+
 
 class StageOperator(BaseOperator):
     """Run one stage and return its result.
@@ -29,8 +32,8 @@ class StageOperator(BaseOperator):
             skipped task) is left out.
         shard_index: Adds this field to the request: what a mapped task is expanded over.
         returns: Return this field of the result alone, so that tasks can be mapped over it; the whole result is XCom ``result``.
-        secrets: Variables for the stage's process, each from ``connection_id.field`` (``host``, ``password`` or a key of ``extra``), templated.
-            A connection that does not exist gives nothing: the stage knows what it cannot do without.
+        secrets: Variables for the stage's process, each from ``connection_id.field`` (``host``, ``password`` or a key of
+            ``extra``), templated. A connection that does not exist gives nothing: the stage knows what it cannot do without.
         partition_key: Marks the events of the task's outlets with this key, templated.
         compute: Where to run; a process of this machine if not given.
 
@@ -39,6 +42,8 @@ class StageOperator(BaseOperator):
         TransientError: The stage failed, and a retry can help.
     """
 
+    watchers: ClassVar[list[Watcher]] = []
+    """Told of each event and result in this process; the demo's view adds itself here."""
     template_fields: Sequence[str] = ("request", "secrets", "partition_key")
     template_fields_renderers = {"request": "json"}  # noqa: RUF012 -- Airflow reads it from the class
     ui_color = "#e8f1f2"
@@ -56,7 +61,8 @@ class StageOperator(BaseOperator):
         task_id: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(task_id=task_id or stage, **{**STAGE_RETRIES, **kwargs})
+        # Airflow would copy all parameters of the DAG into every task: 5 kB each in the serialized DAG. The run's parameters reach it anyhow.
+        super().__init__(task_id=task_id or stage, **{**STAGE_RETRIES, **kwargs, "params": None})
         self.stage = stage
         self.request = request
         self.shard_index = shard_index
@@ -83,6 +89,7 @@ class StageOperator(BaseOperator):
             raise_for_airflow(error)
         summary = summarize(self.stage, result)
         self.log.info("%s", summary)
+        self._tell_watchers("result", result)
         ti.xcom_push(key=SUMMARY_KEY, value=summary)
         self._mark_partition(context)
         if self.returns is None:
@@ -99,7 +106,12 @@ class StageOperator(BaseOperator):
     def _show_event(self, event: dict[str, Any]) -> None:
         """Write one log event of the stage as a readable line of the task's log."""
         level = _LEVELS.get(str(event.get("level")), logging.INFO)
-        self.log.log(level, "%s", readable(event), extra={"stage_event": event})
+        self.log.log(level, "%s", readable(event))
+        self._tell_watchers("event", event)
+
+    def _tell_watchers(self, kind: str, data: dict[str, Any]) -> None:
+        for watcher in StageOperator.watchers:
+            watcher(kind, data)
 
     def _read_secrets(self) -> dict[str, str]:
         found = {name: _connection_field(reference) for name, reference in (self.secrets or {}).items()}

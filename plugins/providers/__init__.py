@@ -1,0 +1,1 @@
+"""Hooks, triggers and notifiers, one folder a system."""

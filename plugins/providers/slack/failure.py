@@ -33,7 +33,9 @@ class TaskFailureNotifier(BaseNotifier):
             hook = SlackWebhookHook(slack_webhook_conn_id=self.connection_id)
             hook.send(text=text, blocks=blocks)
         except AirflowNotFoundException:
-            self.log.warning("There is no connection '%s': nobody was told that %s. Add it in airflow_settings.yaml.", self.connection_id, text)
+            self.log.warning(
+                "There is no connection '%s': nobody was told that %s. Add it in airflow_settings.yaml.", self.connection_id, text
+            )
 
 
 def build_failure_message(context: Any) -> tuple[str, list[dict[str, Any]]]:
@@ -44,7 +46,14 @@ def build_failure_message(context: Any) -> tuple[str, list[dict[str, Any]]]:
     shard = f" (shard {ti.map_index})" if ti.map_index is not None and ti.map_index >= 0 else ""
     text = f"{ti.task_id}{shard} failed for scene {scene_id}: {code}"
     link = getattr(ti, "log_url", None)
-    fields = [("Scene", scene_id), ("Stage", f"{ti.task_id}{shard}"), ("Error", code), ("Try", f"{ti.try_number}"), ("DAG", ti.dag_id), ("Run", ti.run_id)]
+    fields = [
+        ("Scene", scene_id),
+        ("Stage", f"{ti.task_id}{shard}"),
+        ("Error", code),
+        ("Try", f"{ti.try_number}"),
+        ("DAG", ti.dag_id),
+        ("Run", ti.run_id),
+    ]
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": {"type": "plain_text", "text": f"Failed: {ti.task_id}{shard}"[:150]}},
         {"type": "section", "fields": [{"type": "mrkdwn", "text": f"*{name}*\n{value}"} for name, value in fields]},
@@ -75,4 +84,8 @@ def advice(code: str) -> str:
         "workspace": "Files were changed or are gone. Find out who wrote there; clear the run from the first stage that the message names.",
         "delivery": "Nothing was half delivered. Correct what the message names and clear the task: delivering twice changes nothing.",
     }
-    return families.get(code) or families.get(code.split(".")[0]) or "Read the message: it says what was expected and what to do. Clear the task afterwards; it resumes."
+    return (
+        families.get(code)
+        or families.get(code.split(".", maxsplit=1)[0])
+        or "Read the message: it says what was expected and what to do. Clear the task afterwards; it resumes."
+    )

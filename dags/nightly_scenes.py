@@ -1,0 +1,46 @@
+"""### Scenes that are due, every night.
+
+| task | what it does |
+|---|---|
+| plan_night | takes over `include/config/scenes.yaml`, chooses and claims due scenes: by priority, fairly between labs, no more than may run |
+| start_scene | small night: one run of `scene_to_dataset` a scene (mapped); the same night never starts a scene twice |
+| run_batch | big night: batches of about fifty scenes (mapped), per-scene state in the registry |
+
+**Run ids** are the night's run id and the scene: clearing a task starts nothing twice.
+**Back-pressure**: scenes of former nights that still run count against the limit; the rest stays due.
+
+This file is read by Airflow's DAG processor; the tasks are in `operators/nightly.py`.
+"""
+
+from datetime import datetime, timedelta
+
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import DAG
+
+from operators.nightly import PlanNightOperator, SceneBatchOperator, list_batches, list_runs
+from operators.scene_flow import deadline_alert
+from plugins.providers.slack.failure import TaskFailureNotifier
+
+with DAG(
+    dag_id="nightly_scenes",
+    description="Start the scenes that are due, by priority, and no more than may run.",
+    doc_md=__doc__,
+    schedule="0 1 * * *",
+    start_date=datetime(2026, 1, 1),  # noqa: DTZ001 -- Airflow reads it in its own time zone
+    catchup=False,
+    max_active_runs=1,
+    is_paused_upon_creation=True,
+    tags={"blueprint", "nightly"},
+    default_args={"owner": "data-platform", "on_failure_callback": [TaskFailureNotifier()]},
+    deadline=deadline_alert(timedelta(hours=8)),
+) as dag:
+    night = PlanNightOperator(task_id="plan_night", running_limit=200)
+    TriggerDagRunOperator.partial(
+        task_id="start_scene",
+        trigger_dag_id="scene_to_dataset",
+        skip_when_already_exists=True,
+        map_index_template="{{ task.conf.scene_id }}",
+    ).expand_kwargs(list_runs(night.output))
+    SceneBatchOperator.partial(task_id="run_batch", pool="simulation", execution_timeout=timedelta(hours=12)).expand(
+        scenes=list_batches(night.output)
+    )

@@ -1,0 +1,133 @@
+"""The end of the demo: where the bundle is, what was kept and why the rest was not, the cost, who was told, what to look at next."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from blueprint.settings import Settings
+from blueprint.workspace.storage import SceneFolder, Workspace
+from operators.embedded.progress import RunView
+from operators.embedded.receivers import Message, Receiver
+
+_LOG_TAIL = 12
+
+
+def show_failure(console: Console, view: RunView, log: Path, slack: Receiver) -> None:
+    """Say which stage failed and why, and where to read more."""
+    failed = view.failed()
+    for name, task in failed:
+        console.print(Panel(escape(task.error), title=f"[bold red]{name} failed[/]", title_align="left", border_style="red"))
+    if not failed:
+        words = view.problem or "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_TAIL:])
+        console.print(Panel(escape(words), title="[bold red]Airflow ended early[/]", title_align="left", border_style="red"))
+    for message in slack.messages:
+        console.print(Panel(escape(readable_message(message)), title="Slack was told", title_align="left"))
+    console.print(f"The whole log: {log}", soft_wrap=True)
+    console.print("What was finished is kept: correct the cause and run `make demo` again; it goes on there.")
+
+
+def show_closing(  # noqa: PLR0917 -- the parts of one page
+    console: Console, view: RunView, settings: Settings, scene_id: str, lab: str, receivers: Mapping[str, Receiver], wall_s: float
+) -> int:
+    """Print what the run made; 0 where a bundle lies at the lab."""
+    scene = Workspace(settings.workspace).scene(scene_id)
+    console.rule("[bold]Delivered")
+    for label, value in delivered(view, scene):
+        console.print(f"  [bold]{label:<12}[/] {escape(value)}", soft_wrap=True)
+    console.rule("[bold]Episodes")
+    for line in kept_and_rejected(scene):
+        console.print(f"  {escape(line)}", soft_wrap=True)
+    console.rule("[bold]Certificate and cost")
+    for line in certificate(view) + cost(view):
+        console.print(f"  {escape(line)}", soft_wrap=True)
+    console.rule("[bold]Messages that arrived")
+    for name, receiver in receivers.items():
+        for message in receiver.messages:
+            console.print(Panel(escape(readable_message(message)), title=f"{name} {message.note}".strip(), title_align="left"))
+        if not receiver.messages:
+            console.print(f"  {name}: nothing new (a delivery that was announced before is not announced again)")
+    console.rule("[bold]Time")
+    console.print(timing_table(view, wall_s))
+    show_next(console, view, scene, lab)
+    return 0
+
+
+def delivered(view: RunView, scene: SceneFolder) -> list[tuple[str, str]]:
+    """Names and places of what a person wants to open."""
+    rows = [(name.replace("_", " "), str(value)) for name, value in view.result_of("deliver_bundle").items()]
+    reports = [str(scene.root / name) for name in scene.files_under("deliveries") if name.endswith(".html")]
+    return [*rows, *(("report page", path) for path in reports[:1])]
+
+
+def kept_and_rejected(scene: SceneFolder) -> list[str]:
+    """How many episodes were kept, and every reason why others were not, with the episodes it is about."""
+    from blueprint.quality.report import load_gate_report, load_kept, load_render_report
+
+    report, final = load_gate_report(scene), load_render_report(scene)
+    kept = load_kept(scene)
+    lines = [
+        f"{len(kept)} of {len(report.episodes)} episodes kept ({100 * len(kept) / max(1, len(report.episodes)):.0f} %), tier {report.tier}."
+    ]
+    verdicts = [episode for episode in (*report.episodes, *final.episodes) if episode.verdict != "kept"]
+    for episode in verdicts:
+        reasons = "; ".join(f"{gate.gate}: {gate.message}" for gate in episode.failed()) or episode.verdict
+        lines.append(f"{episode.verdict} {episode.episode_id}: {reasons}")
+    counted = Counter(gate.gate for episode in verdicts for gate in episode.failed())
+    if len(counted) > 1:
+        lines.append("Reasons: " + ", ".join(f"{gate} ({count})" for gate, count in counted.most_common()))
+    return lines
+
+
+def certificate(view: RunView) -> list[str]:
+    """What the certificate says, and which checks did not run."""
+    return [f"certificate {name}: {value}" for name, value in view.result_of("certify_dataset").items()]
+
+
+def cost(view: RunView) -> list[str]:
+    """What the run cost."""
+    return [f"cost {name}: {value}" for name, value in view.result_of("price_run").items()]
+
+
+def readable_message(message: Message) -> str:
+    """What a person in the channel would read."""
+    body: Any = message.body
+    if isinstance(body, dict) and "blocks" in body:
+        return "\n".join(filter(None, (_block_text(block) for block in body["blocks"]))) or str(body.get("text"))
+    if isinstance(body, dict):
+        return "\n".join(f"{name}: {value}" for name, value in body.items())
+    return str(body)
+
+
+def _block_text(block: Mapping[str, Any]) -> str:
+    parts = [block.get("text"), *block.get("fields", []), *block.get("elements", [])]
+    return "\n".join(str(part["text"]) for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))
+
+
+def timing_table(view: RunView, wall_s: float) -> Table:
+    """Wall time by stage, and how many stages found their work done."""
+    table = Table.grid(padding=(0, 2))
+    for name, seconds in sorted(view.stage_seconds().items(), key=lambda item: -item[1])[:6]:
+        table.add_row(f"  {name}", f"{seconds:.1f} s")
+    done, stages = view.found_done()
+    table.add_row("  [bold]all[/]", f"{wall_s:.1f} s, of {stages} stages {done} found their work done")
+    return table
+
+
+def show_next(console: Console, view: RunView, scene: SceneFolder, lab: str) -> None:
+    """Point at what is worth a look."""
+    bundle = view.result_of("deliver_bundle").get("url") or f"{scene.root}/deliveries/{lab}"
+    console.rule("[bold]What to look at next")
+    for command, what in (
+        (f"blueprint verify {bundle}", "check the bundle offline, as the lab does"),
+        (f"blueprint scene show {scene.scene_id}", "the scene and what was made of it"),
+        (f"blueprint cost {scene.scene_id}", "where the money goes"),
+        ("make up", "Airflow's UI with this DAG and the nightly batch"),
+        ("make demo", "run it again: every stage finds its work done, nothing changes"),
+    ):
+        console.print(f"  [cyan]{escape(command)}[/]  {what}", soft_wrap=True)

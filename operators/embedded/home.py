@@ -1,0 +1,49 @@
+"""The environment of an Airflow that lives in the repository: SQLite, local files, few processes."""
+
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+
+from blueprint.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The repository."""
+AIRFLOW_HOME = ROOT / ".airflow"
+
+
+def airflow_environment(home: Path = AIRFLOW_HOME, dags: Path = ROOT / "dags") -> dict[str, str]:
+    """Variables that make any ``airflow`` command work on this repository.
+
+    Source: measured on Airflow 3.3: the default parallelism of 32 forks 32 idle workers.
+    """
+    return {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "PYTHONPATH": str(ROOT),
+    }
+
+
+def blueprint_environment(settings: Settings) -> dict[str, str]:
+    """The settings of this process for others that run in other folders: relative paths made absolute."""
+    workspace = settings.workspace.url if "://" in settings.workspace.url else str(Path(settings.workspace.url).absolute())
+    registry = make_url(settings.registry.url)
+    if registry.get_backend_name() == "sqlite" and registry.database:
+        registry = registry.set(database=str(Path(registry.database).absolute()))
+    return {
+        "BLUEPRINT__WORKSPACE__URL": workspace,
+        "BLUEPRINT__WORKSPACE__CACHE_DIR": str(settings.workspace.cache_dir.absolute()),
+        "BLUEPRINT__REGISTRY__URL": registry.render_as_string(hide_password=False),
+        "BLUEPRINT__DELIVERY__SIGNING_KEY": str(settings.delivery.signing_key.absolute()),
+        "BLUEPRINT__DATASET__CERTIFY_PYTHON": str(settings.dataset.certify_python.absolute()),
+    }

@@ -1,0 +1,150 @@
+"""``make up``: Airflow's UI, scheduler, DAG processor and triggerer on this machine; Ctrl-C ends all of them."""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+
+from blueprint.delivery.signing import make_signing_key
+from blueprint.errors import BlueprintError, TransientError
+from blueprint.settings import environment_of_child, load_settings
+from operators.embedded.home import AIRFLOW_HOME, ROOT, airflow_environment, blueprint_environment
+from operators.embedded.settings_file import import_settings, load_airflow_settings
+
+PARTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+STARTUP_S = 240.0
+END_S = 20.0
+
+
+class AirflowNotHealthy(TransientError):
+    """Airflow did not come up."""
+
+    code = "airflow.not_healthy"
+
+    def __init__(self, log: Path, found: str) -> None:
+        super().__init__(f"Airflow did not come up: {found}. Its last words are in {log}; another process may have the port.", log=log)
+
+
+def migrate(environment: Mapping[str, str]) -> None:
+    """Make or migrate Airflow's database."""
+    subprocess.run(  # noqa: S603 -- our own program
+        [sys.executable, "-m", "airflow", "db", "migrate"], env=environment_of_child(environment), check=True, capture_output=True
+    )
+
+
+def start(environment: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
+    """Start ``airflow standalone`` in a process group of its own: ended by its leader alone, it leaves orphans."""
+    with log.open("ab") as stream:
+        return subprocess.Popen(  # noqa: S603 -- our own program
+            [sys.executable, "-m", "airflow", "standalone"],
+            cwd=ROOT,
+            env=environment_of_child(environment),
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def wait_until_healthy(process: "subprocess.Popen[bytes]", url: str, log: Path, timeout_s: float = STARTUP_S) -> None:
+    """Wait for all four parts.
+
+    Raises:
+        AirflowNotHealthy: The process ended, or the time is over.
+    """
+    deadline = time.monotonic() + timeout_s
+    states: dict[str, str | None] = {}
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise AirflowNotHealthy(log, f"its process ended with status {process.returncode}")
+        states = read_health(url)
+        if states and all(states.get(part) == "healthy" for part in PARTS):
+            return
+        time.sleep(1.0)
+    raise AirflowNotHealthy(log, f"after {timeout_s:.0f} s its parts are {states or 'silent'}")
+
+
+def read_health(url: str) -> dict[str, str | None]:
+    """What each part says of itself; empty while nobody answers."""
+    try:
+        with urllib.request.urlopen(f"{url}/api/v2/monitor/health", timeout=5) as answer:  # noqa: S310 -- loopback, http
+            found = json.load(answer)
+    except (urllib.error.URLError, OSError, ValueError):
+        return {}
+    return {name: (part or {}).get("status") for name, part in found.items()}
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """End the whole process group."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            return
+        try:
+            process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def main(arguments: list[str]) -> int:
+    """Run Airflow until Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="python -m operators.embedded.up", description=__doc__)
+    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--airflow-home", type=Path, default=AIRFLOW_HOME)
+    chosen = parser.parse_args(arguments)
+    console, home = Console(highlight=False), Path(chosen.airflow_home).absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    url, log = f"http://localhost:{chosen.port}", home / "airflow.log"
+    try:
+        settings = load_settings()
+        if not settings.delivery.signing_key.exists():
+            make_signing_key(settings.delivery.signing_key)
+        environment = {**airflow_environment(home), **blueprint_environment(settings), **api_environment(chosen.port)}
+        console.print("Preparing Airflow's database, connections, pools and variables ...")
+        migrate(environment)
+        import_settings(load_airflow_settings(ROOT / "airflow_settings.yaml"), environment)
+    except BlueprintError as error:
+        console.print(f"[bold red]error[/] {error}", soft_wrap=True)
+        return error.exit_code
+    return serve(console, environment, url, log)
+
+
+def api_environment(port: int) -> dict[str, str]:
+    """Where the UI and the workers' API listen."""
+    return {
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__BASE_URL": f"http://localhost:{port}",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://localhost:{port}/execution/",
+    }
+
+
+def serve(console: Console, environment: Mapping[str, str], url: str, log: Path) -> int:
+    """Start Airflow, say where it is, and end it with Ctrl-C."""
+    process = start(environment, log)
+    try:
+        with console.status("Starting Airflow (scheduler, API, DAG processor, triggerer) ..."):
+            wait_until_healthy(process, url, log)
+        console.print(f"Airflow is up: [bold]{url}[/]  (DAG scene_to_dataset; its words go to {log}; Ctrl-C ends it)", soft_wrap=True)
+        return process.wait()
+    except KeyboardInterrupt:
+        console.print("Ending Airflow ...")
+        return 0
+    except BlueprintError as error:
+        console.print(f"[bold red]error[/] {error}", soft_wrap=True)
+        return error.exit_code
+    finally:
+        stop(process)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
