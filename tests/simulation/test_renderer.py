@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from blueprint.simulation.errors import RendererMissing, UnknownName
-from blueprint.simulation.mujoco.context import find_backend
+from blueprint.simulation.mujoco.context import choose_backend
 from blueprint.simulation.mujoco.renderer import Renderer, camera_id
 from tests.simulation.small_scene import SCENE_XML
 
@@ -16,7 +16,7 @@ def drawn() -> dict[str, np.ndarray]:
     model = mujoco.MjModel.from_xml_string(SCENE_XML)
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
-    with Renderer(model, 160, 120, find_backend("auto")) as renderer:
+    with Renderer(model, 160, 120, choose_backend("auto")) as renderer:
         renderer.look(data, camera_id(model, "scene"))
         image = renderer.draw().copy()
         depth = renderer.draw_depth()
@@ -56,5 +56,5 @@ def test_unknown_camera_names_those_that_exist() -> None:
 def test_backend_that_does_not_work_says_why() -> None:
     """A backend that this machine lacks is refused, with what it said."""
     with pytest.raises(RendererMissing) as caught:
-        find_backend("cgl")
+        choose_backend("cgl")
     assert "cgl" in caught.value.facts

@@ -159,6 +159,8 @@ class ReplayCertificate(_Frozen):
     model_sha256: str
     frames: int
     rule: Literal["bit_identical", "k_of_n"]
+    refused: str | None = None
+    """Why the episode was not replayed at all or did not replay, with the error's code; ``None`` where it replayed."""
     replayed: bool
     """True only if every row of ``qpos`` and ``qvel`` equals the recording, bit by bit (or the k-of-n rule held)."""
     first_difference_frame: int | None

@@ -100,6 +100,49 @@ class VideoWriter:
         )
 
 
+class LosslessWriter:
+    """Depth or segmentation of one camera: FFV1 in Matroska, every value exactly as drawn.
+
+    Args:
+        path: File to write, ``.mkv``.
+        width: Pixels.
+        height: Pixels.
+        fps: Frames a second.
+        pix_fmt: ``gray16le`` or ``gray``.
+    """
+
+    def __init__(self, path: Path, width: int, height: int, fps: int, pix_fmt: str) -> None:
+        self.path = path
+        self._container = av.open(str(path), "w", format="matroska", options={"fflags": "+bitexact"})
+        stream = self._container.add_stream("ffv1", rate=fps)
+        stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
+        stream.time_base = Fraction(1, fps)
+        stream.codec_context.thread_count = 1
+        stream.codec_context.flags |= av.codec.context.Flags.bitexact
+        self._stream = stream
+        self._pix_fmt = pix_fmt
+        self._frames = 0
+
+    def write(self, values: NDArray[np.uint16] | NDArray[np.uint8]) -> None:
+        """Append a frame, (height, width)."""
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(values), format=self._pix_fmt)
+        frame.pts = self._frames
+        for packet in self._stream.encode(frame):
+            self._container.mux(packet)
+        self._frames += 1
+
+    def close(self) -> None:
+        """Flush the encoder and finish the file."""
+        for packet in self._stream.encode():
+            self._container.mux(packet)
+        self._container.close()
+
+    def abandon(self) -> None:
+        """Close without finishing, and remove the file."""
+        self._container.close()
+        self.path.unlink(missing_ok=True)
+
+
 class PixelStatistics:
     """Brightness, contrast, frozen runs and sharpness of a video, over the luma that is encoded."""
 

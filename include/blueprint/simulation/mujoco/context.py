@@ -43,7 +43,7 @@ def _context_class(backend: GlBackend) -> Callable[[int, int], GlContext]:
 
 
 @cache
-def find_backend(wanted: str) -> GlBackend:
+def choose_backend(wanted: str) -> GlBackend:
     """The first way to draw that works here, each tried in a process of its own (a broken driver may crash).
 
     Args:

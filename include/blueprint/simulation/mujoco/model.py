@@ -1,0 +1,101 @@
+"""One compiled model of a scene with a robot in it, and how the two are addressed."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import mujoco
+
+from blueprint.robot.embodiment import load_embodiment
+from blueprint.robot.mount import mount
+from blueprint.simulation.errors import ModelNotBuilt, RateNotWhole
+from blueprint.simulation.mujoco.robot import RobotBinding, bind_robot
+from blueprint.task.geometry import movable_objects
+from blueprint.task.spec import RobotPlacement
+
+_WHOLE = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneModel:
+    """A compiled model, ready to act."""
+
+    model: mujoco.MjModel
+    sha256: str
+    """See :func:`model_sha256`."""
+    fps: int
+    substeps: int
+    """Physics steps a frame."""
+    object_ids: tuple[str, ...]
+    """Movable objects, in the model's order."""
+    object_qpos: tuple[int, ...]
+    """Address in ``qpos`` of each object's free joint."""
+    object_dofs: tuple[int, ...]
+    """Address in ``qvel`` of each object's free joint."""
+    robot: RobotBinding
+
+
+def build_spec(mjcf_path: Path, robot: RobotPlacement) -> mujoco.MjSpec:
+    """The twin with the robot mounted, not yet compiled.
+
+    Raises:
+        ModelNotBuilt: The twin cannot be read.
+    """
+    try:
+        spec = mujoco.MjSpec.from_file(str(mjcf_path))
+    except ValueError as error:
+        raise ModelNotBuilt(str(mjcf_path), str(error)) from error
+    mount(spec, load_embodiment(robot.embodiment), robot.base_pose)
+    return spec
+
+
+def build_model(mjcf_path: Path, robot: RobotPlacement, fps: int) -> mujoco.MjModel:
+    """Compile the twin with the robot mounted; see :func:`build_scene_model` for how to address it."""
+    return build_scene_model(mjcf_path, robot, fps).model
+
+
+def build_scene_model(mjcf_path: Path, robot: RobotPlacement, fps: int) -> SceneModel:
+    """Compile the twin with the robot mounted.
+
+    Args:
+        mjcf_path: ``mjcf/scene.xml`` of the scene.
+        robot: Which robot, and where its base stands in the world.
+        fps: Control frames a second.
+
+    Raises:
+        ModelNotBuilt: The two do not compile to one model.
+        RateNotWhole: A frame is not a whole number of physics steps.
+    """
+    spec = build_spec(mjcf_path, robot)
+    try:
+        model = spec.compile()
+    except ValueError as error:
+        raise ModelNotBuilt(str(mjcf_path), str(error)) from error
+    steps = 1.0 / (fps * model.opt.timestep)
+    if abs(steps - round(steps)) > _WHOLE * steps:
+        raise RateNotWhole(str(mjcf_path), fps, float(model.opt.timestep))
+    objects = movable_objects(model)
+    joints = [int(model.body(name).jntadr[0]) for name in objects]
+    return SceneModel(
+        model=model,
+        sha256=model_sha256(spec, model),
+        fps=fps,
+        substeps=round(steps),
+        object_ids=objects,
+        object_qpos=tuple(int(model.jnt_qposadr[joint]) for joint in joints),
+        object_dofs=tuple(int(model.jnt_dofadr[joint]) for joint in joints),
+        robot=bind_robot(model, load_embodiment(robot.embodiment)),
+    )
+
+
+def model_sha256(spec: mujoco.MjSpec, model: mujoco.MjModel) -> str:
+    """Hash a compiled model: its canonical MJCF, and the bytes of every mesh and texture file in the order of use.
+
+    The folders in which the files lie do not count, so a copied scene keeps its hash.
+
+    Source: ``MjModel.paths`` lists the asset files of a compiled model, separated by NUL.
+    """
+    digest = hashlib.sha256(spec.to_xml().encode())
+    for path in filter(None, model.paths.split(b"\0")):
+        digest.update(b"\0" + hashlib.sha256(Path(path.decode()).read_bytes()).digest())
+    return digest.hexdigest()
