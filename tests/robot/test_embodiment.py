@@ -1,0 +1,111 @@
+"""The records of robots: what loads, what is refused, and that a record fits its model."""
+
+import mujoco
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from blueprint.robot.embodiment import ROBOT_PREFIX, Embodiment, list_embodiments, load_embodiment
+from blueprint.robot.errors import BrokenEmbodiment, UnknownRobot, UnsupportedRobot
+from blueprint.robot.mount import PEDESTAL, mount, validate_record
+from blueprint.task.spec import Pose
+
+
+def test_an_alias_gives_the_same_robot() -> None:
+    """People say panda; the record is franka_panda."""
+    assert load_embodiment("panda") == load_embodiment("franka_panda") == load_embodiment("Franka-Panda")
+
+
+def test_an_unknown_robot_lists_what_exists() -> None:
+    """The message names the wrong name and the right ones."""
+    with pytest.raises(UnknownRobot, match=r"'r2d2'.*franka_panda") as caught:
+        load_embodiment("r2d2")
+    assert caught.value.code == "robot.unknown"
+
+
+def test_an_unsupported_robot_is_refused_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record without a usable model says why."""
+    record = Embodiment(
+        name="figure_01",
+        title="Figure 01",
+        support={"status": "unsupported", "reason": "there is no public model"},
+        licence=None,
+        mjcf=None,
+        base_body=None,
+        base_height_m=None,
+        pedestal_half_size_m=None,
+        arms=(),
+        wrist_camera=None,
+        sources=(),
+    )
+    monkeypatch.setattr("blueprint.robot.embodiment._records", lambda: {"figure_01": record})
+    with pytest.raises(UnsupportedRobot, match="no public model"):
+        load_embodiment("figure_01")
+
+
+def test_a_supported_robot_needs_a_model() -> None:
+    """A record cannot claim support with nothing to load."""
+    panda = load_embodiment("panda").model_dump()
+    with pytest.raises(ValidationError, match="needs arms, a model"):
+        Embodiment.model_validate(panda | {"mjcf": None})
+
+
+def test_the_record_agrees_with_the_model() -> None:
+    """Limits of the record are those of the model: planning and physics speak of one robot."""
+    for embodiment in list_embodiments():
+        model = mujoco.MjModel.from_xml_path(str(embodiment.mjcf_path))
+        for arm in embodiment.arms:
+            for joint in arm.joints:
+                np.testing.assert_allclose(model.joint(joint.name).range, [joint.lower_rad, joint.upper_rad])
+                np.testing.assert_allclose(model.jnt_actfrcrange[model.joint(joint.name).id, 1], joint.max_torque_nm)
+            gripper = model.actuator(arm.gripper.actuator)
+            assert gripper.ctrlrange[1] == arm.gripper.ctrl_of(arm.gripper.stroke_m)
+            assert gripper.gainprm[0] == arm.gripper.stiffness_n_per_m
+            assert gripper.forcerange[1] == arm.gripper.continuous_force_n
+
+
+def test_a_record_that_names_a_missing_joint_is_refused() -> None:
+    """A typing error in a record stops at mounting, with the names that exist."""
+    panda = load_embodiment("panda")
+    data = panda.model_dump()
+    data["arms"][0]["joints"][0]["name"] = "joint_one"
+    with pytest.raises(BrokenEmbodiment, match=r"joint 'joint_one'.*joint1"):
+        validate_record(mujoco.MjSpec.from_file(str(panda.mjcf_path)), Embodiment.model_validate(data))
+
+
+def test_mounting_adds_prefix_pedestal_and_camera() -> None:
+    """The robot stands on its box where it was asked to, and looks down its wrist."""
+    spec = mujoco.MjSpec()
+    mount(spec, load_embodiment("panda"), Pose(position_m=(0.1, 0.2, 0.6), quat_wxyz=(1, 0, 0, 0)))
+    model = spec.compile()
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    np.testing.assert_allclose(data.body(f"{ROBOT_PREFIX}link0").xpos, [0.1, 0.2, 0.6])
+    np.testing.assert_allclose(model.geom(PEDESTAL).size[2], 0.3)
+    assert model.camera(f"{ROBOT_PREFIX}wrist").bodyid == model.body(f"{ROBOT_PREFIX}hand").id
+    hand, tcp = data.camera(f"{ROBOT_PREFIX}wrist"), data.site(f"{ROBOT_PREFIX}tcp").xpos
+    line_of_sight = -hand.xmat.reshape(3, 3)[:, 2]
+    to_tcp = (tcp - hand.xpos) / np.linalg.norm(tcp - hand.xpos)
+    assert np.degrees(np.arccos(line_of_sight @ to_tcp)) < 37.5, "the fingertips lie in the picture"
+
+
+def test_no_pedestal_under_a_robot_on_the_floor() -> None:
+    """Nothing to fill, nothing added."""
+    spec = mujoco.MjSpec()
+    mount(spec, load_embodiment("panda"), Pose(position_m=(0, 0, 0), quat_wxyz=(1, 0, 0, 0)))
+    assert PEDESTAL not in [geom.name for geom in spec.geoms]
+
+
+@pytest.mark.parametrize(("width_m", "least_n"), [(0.003, 25.0), (0.02, 69.0)])
+def test_the_gripper_presses_with_real_force(width_m: float, least_n: float) -> None:
+    """Both fingers press on what lies between them with up to the Franka Hand's 70 N."""
+    spec = mujoco.MjSpec.from_file(str(load_embodiment("panda").mjcf_path))
+    spec.option.timestep = 1 / 480
+    spec.option.gravity = [0, 0, 0]
+    model = spec.compile()
+    model.opt.timestep = 1 / 480
+    data = mujoco.MjData(model)
+    data.qpos[-2:] = width_m / 2
+    data.ctrl[:] = 0
+    mujoco.mj_forward(model, data)
+    assert -data.actuator("actuator8").force[0] >= least_n
