@@ -28,7 +28,9 @@ class Reason(BaseModel):
 
     def sentence(self) -> str:
         """One line, e.g. ``3x unexplained_contacts: 4 to 12 frames, at most 0 allowed (bowl|robot/hand in 12 frames from 30)``."""
-        return f"{self.count}x {self.gate}{f' ({self.cause})' if self.cause else ''}: {self._measured()}{f' ({self.example})' if self.example else ''}"
+        cause = f" ({self.cause})" if self.cause else ""
+        example = f" ({self.example})" if self.example else ""
+        return f"{self.count}x {self.gate}{cause}: {self._measured()}{example}"
 
     def _measured(self) -> str:
         if not self.values:

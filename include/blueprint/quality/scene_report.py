@@ -84,12 +84,13 @@ def _checkpoint_result(
 ) -> CheckpointResult:
     failing = [(episode_id, gate) for episode_id, gate in members if not gate.passed]
     first = members[0][1]
+    rule = f"{first.direction.replace('_', ' ')} {first.limit:g} {first.unit}"
     return CheckpointResult(
         gate_id=name,
         checkpoint=checkpoint,
         passed=not failing,
         severity="warning" if failing else "info",
-        message=f"{len(members) - len(failing)} of {len(members)} episodes passed ({first.direction.replace('_', ' ')} {first.limit:g} {first.unit})",
+        message=f"{len(members) - len(failing)} of {len(members)} episodes passed ({rule})",
         details={
             "limit": first.limit,
             "direction": first.direction,

@@ -7,8 +7,7 @@ import numpy as np
 from blueprint.quality.arrays import EpisodeArrays
 from blueprint.quality.gates.case import EpisodeCase, Measurement, not_measured
 from blueprint.quality.tiers import GateRule
-
-ROBOT_PREFIX = "robot/"
+from blueprint.robot.embodiment import ROBOT_PREFIX
 
 
 def measure_object_speed(case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRule) -> Measurement:

@@ -5,8 +5,8 @@ import numpy as np
 from blueprint.origin import Origin
 from blueprint.quality.arrays import EpisodeArrays, FloatArray
 from blueprint.quality.gates.case import EpisodeCase, Measurement, not_measured
-from blueprint.quality.gates.objects import ROBOT_PREFIX
 from blueprint.quality.tiers import GateRule
+from blueprint.robot.embodiment import ROBOT_PREFIX
 
 ALWAYS_CHECKED = ("lifted", "arrived", "released", "at_rest", "untouched")
 

@@ -1,0 +1,137 @@
+"""Read episodes from the scene's folder as the cases that gates look at."""
+
+from pathlib import Path
+
+import av
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from blueprint.episode.record import EpisodeRecord, ReplayCertificate, recording_path, render_path
+from blueprint.quality.arrays import EpisodeArrays, check_table, parse_arrays
+from blueprint.quality.errors import NothingAudited, RecordingUnreadable
+from blueprint.quality.gates.case import EpisodeCase, RenderCase, RobotLimits, VideoFile
+from blueprint.quality.licences import LicenceBlocker
+from blueprint.task.spec import PLAN_PATH, EpisodeSpec, JobPlan
+from blueprint.workspace.checksums import digest_file
+from blueprint.workspace.storage import SceneFolder
+
+
+def load_plan(scene: SceneFolder, stage: str) -> JobPlan:
+    """Read the plan.
+
+    Raises:
+        NothingAudited: The plan has no episode.
+    """
+    plan = JobPlan.model_validate_json(scene.read_bytes(PLAN_PATH))
+    if not plan.episodes:
+        raise NothingAudited(scene.scene_id, stage, f"{PLAN_PATH} has no episode")
+    return plan
+
+
+def planned_episodes(plan: JobPlan) -> list[tuple[int, EpisodeSpec]]:
+    """``(shard_index, spec)`` of every episode of a plan, in the plan's order."""
+    shard_of = {index: shard.shard_index for shard in plan.shards for index in shard.episode_indices}
+    return [(shard_of[spec.episode_index], spec) for spec in plan.episodes]
+
+
+def load_record(folder: Path) -> EpisodeRecord:
+    """Read ``episode.json``.
+
+    Raises:
+        RecordingUnreadable: It is missing or not in its format.
+    """
+    path = folder / "episode.json"
+    try:
+        return EpisodeRecord.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise RecordingUnreadable(f"{folder.name}/episode.json", [f"it cannot be read ({error.strerror})"]) from error
+    except ValidationError as error:
+        findings = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
+        raise RecordingUnreadable(f"{folder.name}/episode.json", findings) from error
+
+
+def check_states(path: Path, record: EpisodeRecord) -> tuple[EpisodeArrays | None, tuple[str, ...]]:
+    """The arrays of ``states.parquet``, or the findings against it."""
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        return None, (f"no readable parquet file: {error}",)
+    findings = check_table(table, frames=record.frames, n_objects=len(record.object_ids))
+    return (None, tuple(findings)) if findings else (parse_arrays(table), ())
+
+
+def load_episode_case(
+    scene: SceneFolder,
+    plan: JobPlan,
+    shard_index: int,
+    spec: EpisodeSpec,
+    *,
+    robot: RobotLimits,
+    licence_blockers: tuple[LicenceBlocker, ...] | None,
+) -> EpisodeCase:
+    """Read one recorded episode.
+
+    Raises:
+        RecordingUnreadable: ``episode.json`` is missing or not in its format.
+    """
+    folder = scene.local(recording_path(shard_index, spec.episode_id))
+    record = load_record(folder)
+    path = folder / "states.parquet"
+    arrays, findings = check_states(path, record) if path.is_file() else (None, ())
+    return EpisodeCase(
+        spec=spec,
+        shard_index=shard_index,
+        fps=plan.fps,
+        record=record,
+        states=digest_file(path) if path.is_file() else None,
+        arrays=arrays,
+        schema_findings=findings,
+        robot=robot,
+        licence_blockers=licence_blockers,
+    )
+
+
+def load_render_case(scene: SceneFolder, plan: JobPlan, shard_index: int, episode_id: str) -> RenderCase:
+    """Read one rendered episode.
+
+    Raises:
+        RecordingUnreadable: The recording's ``episode.json`` is missing or not in its format.
+    """
+    record = load_record(scene.local(recording_path(shard_index, episode_id)))
+    folder = scene.local(render_path(shard_index, episode_id))
+    files = {camera: folder / f"{camera}.mp4" for camera in plan.cameras}
+    return RenderCase(
+        record=record,
+        cameras=plan.cameras,
+        width=plan.width,
+        height=plan.height,
+        certificate=_load_certificate(folder / "certificate.json"),
+        videos={camera: probe_video(path) for camera, path in files.items() if path.is_file()},
+    )
+
+
+def _load_certificate(path: Path) -> ReplayCertificate | None:
+    try:
+        return ReplayCertificate.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):  # without a certificate that can be read the gate has no measurement, and fails
+        return None
+
+
+def probe_video(path: Path) -> VideoFile:
+    """Count a video's packets and read its size and rate from the container, without decoding a picture."""
+    digest = digest_file(path)
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            frames = sum(packet.size > 0 for packet in container.demux(stream))
+            rate = stream.average_rate
+            return VideoFile(
+                digest=digest,
+                frames=frames,
+                width=stream.width,
+                height=stream.height,
+                frame_rate_hz=float(rate) if rate else None,
+            )
+    except (av.FFmpegError, IndexError):
+        return VideoFile(digest=digest, frames=None, width=None, height=None, frame_rate_hz=None)

@@ -1,0 +1,175 @@
+"""Each gate on simulated episodes: a sound episode passes, and one bent in a single way fails at that gate."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from blueprint.quality.gates.registry import EPISODE_GATES, judge_episode, verdict_of
+from blueprint.quality.licences import LicenceBlocker
+from tests.quality import synthetic
+
+
+def gates_of(case, config, tier="core"):
+    return {gate.gate: gate for gate in judge_episode(case, config, tier)}
+
+
+def bend(episode, column, rows, change):
+    """The episode's case with one column changed in some rows."""
+    values = np.array(episode.columns[column])
+    values[rows] = change(values[rows])
+    episode.columns[column] = values.tolist()
+    return episode.case()
+
+
+def touch(episode, pair, rows, *, force_n=5.0, depth_m=0.0005):
+    for row in rows:
+        episode.columns["contact_bodies"][row] = [*episode.columns["contact_bodies"][row], pair]
+        episode.columns["contact_depth_m"][row] = [*episode.columns["contact_depth_m"][row], depth_m]
+        episode.columns["contact_force_n"][row] = [*episode.columns["contact_force_n"][row], force_n]
+    return episode.case()
+
+
+def with_record(episode, **edits):
+    episode.record = episode.record.model_copy(update=edits)
+    return episode.case()
+
+
+def with_outcome(episode, **edits):
+    return with_record(episode, outcome=episode.record.outcome.model_copy(update=edits))
+
+
+def late_touch(episode):
+    return touch(episode, "can|robot/left_finger", range(247, 251))
+
+
+def slide_off_goal(episode):
+    values = np.array(episode.columns["object_poses"])
+    values[180:, 0] += np.linspace(0, 0.05, 71)
+    episode.columns["object_poses"] = values.tolist()
+    return episode.case()
+
+
+def tip_over(episode):
+    values = np.array(episode.columns["object_poses"])
+    values[200:, 3:7] = [np.sqrt(0.5), np.sqrt(0.5), 0, 0]
+    episode.columns["object_poses"] = values.tolist()
+    return episode.case()
+
+
+def drop_check(episode):
+    return with_outcome(episode, predicate=tuple(check for check in episode.record.outcome.predicate if check.name != "untouched"))
+
+
+def break_check(episode):
+    checks = [check.model_copy(update={"held": check.name != "at_rest"}) for check in episode.record.outcome.predicate]
+    return with_outcome(episode, predicate=tuple(checks))
+
+
+def without_contacts(episode):
+    for name in ("contact_bodies", "contact_depth_m", "contact_force_n"):
+        episode.columns[name] = [[] for _ in episode.columns[name]]
+    return episode.case()
+
+
+BENT = {
+    "outcome": [lambda e: with_outcome(e, success=False, failure_stage="execute", failure_code="x", failure_reason="dropped")],
+    "recording": [
+        lambda e: replace(e.case(), states=e.case().states.model_copy(update={"sha256": "1" * 64})),
+        lambda e: replace(e.case(), states=None),
+        lambda e: replace(e.case(), fps=25),
+        lambda e: replace(e.case(), shard_index=3),
+        lambda e: replace(e.case(), spec=synthetic.build_spec(1)),
+        lambda e: with_record(e, duration_s=3.0),
+    ],
+    "schema": [lambda e: replace(e.case(), schema_findings=("qpos is empty",)), lambda e: replace(e.case(), states=None)],
+    "timestamps": [
+        lambda e: bend(e, "time_s", slice(100, None), lambda t: t + 0.001),
+        lambda e: bend(e, "time_s", slice(100, 102), lambda t: t[::-1]),
+        lambda e: bend(e, "frame_index", slice(100, 101), lambda i: i + 1),
+    ],
+    "duration_min": [lambda e: replace(e.case(), fps=200)],
+    "duration_max": [lambda e: replace(e.case(), fps=5)],
+    "joint_position": [lambda e: bend(e, "robot_qpos", (100, 3), lambda q: q * 0 + 0.1)],
+    "joint_velocity": [lambda e: bend(e, "robot_qvel", (100, 0), lambda v: v * 0 - 2.3)],
+    "joint_torque": [lambda e: bend(e, "robot_torque", (100, 6), lambda t: t * 0 - 12.5)],
+    "object_speed": [lambda e: bend(e, "object_poses", (slice(50, None), 0), lambda x: x + 0.3)],
+    "bystander_motion": [lambda e: bend(e, "object_poses", (slice(50, None), 7), lambda x: x + 0.02)],
+    "penetration": [lambda e: touch(e, "can|table", [30], depth_m=0.02), without_contacts],
+    "unexplained_contacts": [
+        lambda e: touch(e, "bowl|robot/hand", [60]),
+        lambda e: touch(e, "bowl|robot/left_finger", [60]),
+        lambda e: touch(e, "can|robot/hand", [90]),
+        lambda e: touch(e, "robot/link5|table", [60]),
+        lambda e: touch(e, "bowl|can", [120]),
+        lambda e: touch(e, "bowl|world", [120]),
+        lambda e: touch(e, "robot/left_finger|robot/link5", [120]),
+        without_contacts,
+        lambda e: replace(e.case(), robot=replace(synthetic.LIMITS, finger_bodies=frozenset())),
+    ],
+    "task_predicate": [drop_check, break_check, lambda e: with_outcome(e, predicate=())],
+    "task_recheck": [
+        late_touch,
+        slide_off_goal,
+        tip_over,
+        lambda e: bend(e, "object_poses", (slice(None), 2), lambda z: np.minimum(z, 0.805)),
+        lambda e: bend(e, "object_poses", (250, 0), lambda x: x + 0.01),
+        lambda e: with_record(e, object_ids=("mug", "bowl")),
+    ],
+    "action_state_lag": [lambda e: bend(e, "ctrl", slice(None), lambda c: np.concatenate([c[6:], np.tile(c[-1:], (6, 1))]))],
+    "action_state_consistency": [lambda e: bend(e, "ctrl", (slice(None), slice(0, 7)), lambda c: c + 0.3)],
+    "licences": [
+        lambda e: replace(e.case(), licence_blockers=None),
+        lambda e: replace(
+            e.case(), licence_blockers=(LicenceBlocker(name="mug", kind="asset", licence=None, problem="unknown", evidence="none stated"),)
+        ),
+    ],
+}
+
+
+@pytest.mark.parametrize("tier", ["core", "plus", "full"])
+def test_a_sound_episode_passes_every_gate_of_every_tier(episode, config, tier):
+    gates = judge_episode(episode.case(), config, tier)
+    assert [gate for gate in gates if not gate.passed] == []
+    assert verdict_of(gates) == "kept"
+
+
+def test_every_gate_has_a_bent_episode():
+    assert set(BENT) == set(EPISODE_GATES)
+
+
+@pytest.mark.parametrize(("name", "change"), [(name, change) for name, changes in BENT.items() for change in changes])
+def test_a_bent_episode_fails_at_its_gate(episode, config, name, change):
+    gate = gates_of(change(episode), config)[name]
+    assert not gate.passed
+    assert gate.message
+
+
+@pytest.mark.parametrize("name", sorted(set(EPISODE_GATES) - {"outcome", "licences"}))
+def test_what_was_not_recorded_does_not_pass(config, name):
+    """A planning failure has no states: every gate that needs them fails for want of a value."""
+    episode = synthetic.failed_attempt(0)
+    case = replace(episode.case(), arrays=None, states=None)
+    gate = gates_of(case, config)[name]
+    assert not gate.passed
+    assert gate.value is None
+
+
+def test_a_touch_too_weak_to_feel_is_none(episode, config):
+    assert gates_of(touch(episode, "bowl|robot/hand", [60], force_n=0.001), config)["unexplained_contacts"].passed
+
+
+def test_what_stood_on_something_at_the_start_may_stand_there(episode, config):
+    touch(episode, "bowl|plate", [0, 1])
+    assert gates_of(touch(episode, "bowl|plate", [120]), config)["unexplained_contacts"].passed
+
+
+def test_near_a_limit_a_person_decides(episode, config):
+    """A contact 5.2 or 4.8 mm deep is within a tenth of the 5 mm that the gate allows."""
+    gates = judge_episode(episode.case(), config, "core")
+    near = gates_of(touch(episode, "can|table", [30], depth_m=0.0052), config)["penetration"]
+    assert (near.passed, near.borderline) == (False, True)
+    assert verdict_of((*gates, near)) == "borderline"
+    within = gates_of(touch(synthetic.build_episode(), "can|table", [30], depth_m=0.0048), config)["penetration"]
+    assert (within.passed, within.borderline) == (True, True)
+    assert verdict_of(()) == "rejected"

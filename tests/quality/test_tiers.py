@@ -1,0 +1,73 @@
+"""The limits are data that refuses to be incomplete."""
+
+import pytest
+import yaml
+
+from blueprint.quality.config_files import CONFIG_FOLDER, TIERS_FILE, config_digests, load_yaml
+from blueprint.quality.errors import InvalidQualityConfig
+from blueprint.quality.gates.registry import validate_config
+from blueprint.quality.tiers import TierConfig, load_tiers
+
+
+@pytest.fixture
+def data():
+    return yaml.safe_load((CONFIG_FOLDER / TIERS_FILE).read_text())
+
+
+def refuse(tmp_path, data, match):
+    path = tmp_path / "tiers.yaml"
+    path.write_text(yaml.safe_dump(data))
+    with pytest.raises(InvalidQualityConfig, match=match):
+        validate_config(load_yaml(path, TierConfig))
+
+
+def test_the_shipped_limits_are_whole_and_get_stricter_by_tier():
+    config = load_tiers()
+    validate_config(config)
+    assert [config.tiers[tier].min_score for tier in ("core", "plus", "full")] == [0.80, 0.90, 0.95]
+    for name, rule in config.gates.items():
+        sign = 1 if rule.direction == "at_most" else -1
+        core, plus, full = (sign * config.limit(name, tier) for tier in ("core", "plus", "full"))
+        assert core >= plus >= full, name
+
+
+def test_the_config_is_part_of_the_key():
+    assert set(config_digests()) == {"config/tiers.yaml", "config/third_party_policy.yaml"}
+
+
+def test_a_gate_without_a_rule_is_refused(tmp_path, data):
+    del data["gates"]["penetration"]
+    refuse(tmp_path, data, "without a rule: \\['penetration'\\]")
+
+
+def test_a_rule_without_a_gate_is_refused(tmp_path, data):
+    data["gates"]["penetrations"] = data["gates"]["penetration"]
+    refuse(tmp_path, data, "rules without a gate: \\['penetrations'\\]")
+
+
+def test_a_missing_tier_is_refused(tmp_path, data):
+    del data["gates"]["penetration"]["limits"]["full"]
+    refuse(tmp_path, data, "core, plus and full")
+
+
+def test_a_missing_set_of_tiers_is_refused(tmp_path, data):
+    del data["tiers"]["full"]
+    refuse(tmp_path, data, "tiers must be core, plus and full")
+
+
+def test_a_band_after_rendering_is_refused(tmp_path, data):
+    data["gates"]["sharpness"]["borderline_fraction"] = 0.1
+    refuse(tmp_path, data, "nobody is asked after rendering")
+
+
+def test_a_limit_without_a_reason_is_refused(tmp_path, data):
+    data["gates"]["penetration"]["why"] = ""
+    refuse(tmp_path, data, "why")
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path):
+    with pytest.raises(InvalidQualityConfig, match=r"absent\.yaml cannot be used: it cannot be read"):
+        load_yaml(tmp_path / "absent.yaml", TierConfig)
+    (tmp_path / "bad.yaml").write_text("a: [")
+    with pytest.raises(InvalidQualityConfig, match="no YAML"):
+        load_yaml(tmp_path / "bad.yaml", TierConfig)
