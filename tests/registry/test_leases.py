@@ -104,11 +104,13 @@ def test_everything_of_a_holder_is_released_at_once(registry):
 def test_hold_renews_and_releases(url):
     """Within the block the lease outlives its time to live; after it, it is free, also after an error."""
     with open_registry(RegistrySettings(url=url)) as registry:
-        with pytest.raises(KeyError), registry.leases.hold("s/stage", "run-1", 0.6) as held:
+        with registry.leases.hold("s/stage", "run-1", 0.6) as held:
             time.sleep(1.2)
             held.validate()
             with pytest.raises(LeaseHeld):
                 registry.leases.acquire("s/stage", "run-2", 1)
+        assert registry.leases.active() == []
+        with pytest.raises(KeyError), registry.leases.hold("s/stage", "run-1", 60):
             raise KeyError
         assert registry.leases.active() == []
 

@@ -144,16 +144,17 @@ with open_registry(RegistrySettings(url=sys.argv[1])) as registry:
 """
 
 
+@pytest.mark.slow
 def test_parallel_processes_open_an_empty_database_once(url):
-    """Four processes that find no database at the same time all end well, and it is migrated once."""
+    """Three processes that find no database at the same time all end well, and it is migrated once."""
     processes = [
-        subprocess.Popen([sys.executable, "-c", OPENER, url, f"lease-{index}"], stdin=subprocess.PIPE, text=True) for index in range(4)
+        subprocess.Popen([sys.executable, "-c", OPENER, url, f"lease-{index}"], stdin=subprocess.PIPE, text=True) for index in range(3)
     ]
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda process: process.communicate("go\n"), processes))
-    assert [process.returncode for process in processes] == [0, 0, 0, 0]
+    assert [process.returncode for process in processes] == [0, 0, 0]
     with open_registry(RegistrySettings(url=url)) as registry:
-        assert len(registry.leases.active()) == 4
+        assert len(registry.leases.active()) == 3
 
 
 def test_sqlite_waits_and_checks(tmp_path):

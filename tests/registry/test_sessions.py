@@ -1,0 +1,129 @@
+"""What a caller sees when the database is wrong, away or busy, and that parallel writers lose nothing."""
+
+import builtins
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy.exc import StatementError
+
+from blueprint.registry.database import open_registry
+from blueprint.registry.errors import RegistryDriverMissing, RegistryUnavailable, RegistryUrlInvalid
+from blueprint.registry.sessions import build_engine
+from blueprint.settings import RegistrySettings
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://host/db", "sqlite://", "sqlite:///:memory:", "nonsense", "postgresql+nodriver://u:secret@host/db"]
+)
+def test_a_wrong_url_is_named(url):
+    """The message says what is expected, and shows no password."""
+    with pytest.raises(RegistryUrlInvalid, match="sqlite:///path") as refused:
+        open_registry(RegistrySettings(url=url))
+    assert "secret" not in str(refused.value)
+
+
+def test_a_missing_driver_is_named(monkeypatch):
+    """Without the driver's package the message names it."""
+    original = builtins.__import__
+
+    def without_driver(name, *args, **kwargs):
+        if name.startswith("psycopg2"):
+            raise ModuleNotFoundError("No module named 'psycopg2'", name="psycopg2")
+        return original(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without_driver)
+    monkeypatch.delitem(sys.modules, "psycopg2", raising=False)
+    with pytest.raises(RegistryDriverMissing, match="psycopg2") as missing:
+        build_engine("postgresql+psycopg2://user:secret@localhost/blueprint")
+    assert "secret" not in str(missing.value)
+
+
+def test_a_database_that_is_away_can_be_tried_again():
+    """No server: a transient error without the password."""
+    with pytest.raises(RegistryUnavailable) as away:
+        open_registry(RegistrySettings(url="postgresql+psycopg2://user:secret@127.0.0.1:9/blueprint"))
+    assert away.value.retryable
+    assert "secret" not in str(away.value)
+
+
+def test_a_damaged_file_is_not_taken_for_a_registry(tmp_path):
+    """A file that is no database is an error, and stays as it is."""
+    path = tmp_path / "registry.db"
+    path.write_bytes(b"not a database, but long enough to look like one" * 100)
+    before = path.read_bytes()
+    with pytest.raises(Exception, match="not a database"):
+        open_registry(RegistrySettings(url=f"sqlite:///{path}"))
+    assert path.read_bytes() == before
+
+
+def test_a_naive_time_is_refused(registry, clock):
+    """Nobody knows which instant a time without zone means."""
+    with pytest.raises(StatementError, match="no time zone"):
+        registry.scenes.due_scenes(datetime(2026, 11, 23), 1)  # noqa: DTZ001
+
+
+def test_a_failed_block_writes_nothing(registry, clock):
+    """What was written in a block that raises is not there afterwards."""
+    from blueprint.registry.tables import BaselineRow
+
+    row = BaselineRow(name="x", revision=1, schema_version="1.0", recorded_at=clock(), source="s", metrics={})
+
+    def write_and_fail():
+        with registry.database.write() as session:
+            session.add(row)
+            session.flush()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        write_and_fail()
+    assert registry.baselines.latest("x") is None
+
+
+def test_the_clock_is_utc_on_both_databases(url):
+    """Without a clock of its own the registry takes the database's, aware and in UTC."""
+    with open_registry(RegistrySettings(url=url)) as registry, registry.database.read() as session:
+        now = registry.database.now(session)
+    assert now.utcoffset().total_seconds() == 0
+    assert abs((datetime.now(UTC) - now).total_seconds()) < 60
+
+
+WRITER = """
+import sys
+from datetime import UTC, datetime
+from blueprint.registry.database import open_registry
+from blueprint.registry.records import LedgerEntry
+from blueprint.settings import RegistrySettings
+
+def entry(key, item):
+    return LedgerEntry(
+        commit_key=key, item=item, scene_id="s", stage="x", unit="", machine="m", quantity=1.0, quantity_unit="vcpu_hour",
+        quantity_certainty="measured", price_id="p", price_table="t", price_usd="0.001", price_certainty="measured",
+        amount_usd="0.001", certainty="measured", occurred_at=datetime(2026, 11, 23, tzinfo=UTC),
+    )
+
+url, who = sys.argv[1:]
+with open_registry(RegistrySettings(url=url)) as registry:
+    for index in range(20):
+        registry.ledger.record([entry(f"shared-{index}", "b"), entry(f"shared-{index}", "a"), entry(f"{who}-{index}", "a")])
+        lease = registry.leases.acquire(f"{who}-{index}", who, 60)
+        registry.leases.release(lease)
+"""
+
+
+@pytest.mark.slow
+def test_eight_writers_lose_nothing(url):
+    """Two processes and six threads book shared and own entries at once: each stands there exactly once."""
+    open_registry(RegistrySettings(url=url)).close()
+    processes = [subprocess.Popen([sys.executable, "-c", WRITER, url, f"process-{index}"]) for index in range(2)]
+    threaded = WRITER.replace("import sys\n", "").replace("url, who = sys.argv[1:]\n", "")
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda index: exec(threaded, {"url": url, "who": f"thread-{index}"}), range(6)))
+    assert [process.wait() for process in processes] == [0] * 2
+    with open_registry(RegistrySettings(url=url)) as registry:
+        assert len(registry.ledger.entries()) == 20 * 2 + 8 * 20
+        (total,) = registry.ledger.totals("stage")
+        assert str(total.measured_usd) == "0.200000000"
+        assert registry.leases.active() == []
