@@ -319,7 +319,14 @@ def context_at(root: Path) -> StageContext:
     """A stage context whose staging is beside the scene, as the runner would give it."""
     staging = root.parent / "staging"
     staging.mkdir(exist_ok=True)
-    return StageContext(scene_at(root), staging, root.parent / "cache", Settings(), lambda _done, _total: None, lambda: False)
+    return StageContext(
+        scene_at(root),
+        staging=staging,
+        cache_dir=root.parent / "cache",
+        settings=Settings(),
+        progress=lambda _done, _total: None,
+        is_stopping=lambda: False,
+    )
 
 
 def promote(context: StageContext) -> None:

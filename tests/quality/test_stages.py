@@ -1,0 +1,213 @@
+"""The stages that judge, on a job on disk: what is kept, what asks a person, what fails, and that bytes repeat."""
+
+import json
+
+import pytest
+
+from blueprint.quality.approvals import batch_path
+from blueprint.quality.errors import NothingAudited, NothingKept, UnknownDecision
+from blueprint.quality.report import (
+    GATES_PATH,
+    QUALITY_GATE_REPORT_PATH,
+    RENDER_GATES_PATH,
+    ApprovalDecision,
+    load_approvals,
+    load_gate_report,
+    load_kept,
+    load_rendered_selection,
+)
+from blueprint.quality.stages import GATE_EPISODES, GATE_RENDERS, RECORD_APPROVAL, GateRequest, RecordApprovalRequest
+from tests.quality import synthetic
+
+REQUEST = GateRequest(scene_id="kitchen")
+
+
+def graze(episode, depth_m):
+    """Let the can sink into the table once."""
+    episode.columns["contact_depth_m"][30] = [0.0005, depth_m]
+    return episode
+
+
+def write_job(root, episodes, *, license="MIT"):  # noqa: A002 -- the manifest's word
+    synthetic.write_plan(root, synthetic.build_plan([episode.spec for episode in episodes]))
+    records = [synthetic.write_episode(root, episode) for episode in episodes]
+    manifest = {"objects": [{"id": name, "asset": {"path": name, "license": license}} for name in ("can", "bowl", "table")]}
+    (root / "assets").mkdir()
+    (root / "assets/scene_manifest.json").write_text(json.dumps(manifest))
+    return records
+
+
+def run(stage, request, context):
+    result = stage.run(request, context)
+    synthetic.promote(context)
+    return result
+
+
+def decide(episode_id, *, approved, minute=0):
+    return ApprovalDecision(
+        episode_id=episode_id,
+        approved=approved,
+        decided_by="ops@lab",
+        reason="looked at it",
+        decided_at=synthetic.NOW.replace(minute=minute),
+    )
+
+
+@pytest.fixture
+def context(scene_root):
+    return synthetic.context_at(scene_root)
+
+
+@pytest.fixture
+def job(scene_root, context):
+    """A sound episode, one near a limit, a failed attempt and one that sinks into the table; gated."""
+    episodes = [
+        synthetic.build_episode(0),
+        graze(synthetic.build_episode(1), 0.0052),
+        synthetic.failed_attempt(2, shard_index=1),
+        graze(synthetic.build_episode(3, shard_index=1), 0.02),
+    ]
+    records = write_job(scene_root, episodes)
+    result = run(GATE_EPISODES, REQUEST, context)
+    return records, result
+
+
+def test_each_episode_gets_its_verdict_and_its_reason(job, context):
+    _, result = job
+    assert (result.kept, result.borderline) == (("ep_000000",), ("ep_000001",))
+    assert result.rejected == ("ep_000002", "ep_000003")
+    assert any("outcome (plan_pick: motion.no_grasp)" in reason for reason in result.top_reasons)
+    assert any("penetration: 0.02 m, at most 0.005 allowed (can|table in frame 30)" in reason for reason in result.top_reasons)
+    report = load_gate_report(context.scene)
+    assert report.episodes[0].metrics["sparc"] < 0
+    assert report.set_metrics["episodes"] == 1
+
+
+def test_gating_twice_gives_the_same_bytes(job, context):
+    before = context.scene.read_bytes(GATES_PATH)
+    run(GATE_EPISODES, REQUEST, context)
+    assert context.scene.read_bytes(GATES_PATH) == before
+
+
+def test_without_a_decision_a_borderline_episode_is_rejected(job, context):
+    assert load_rendered_selection(context.scene) == [(0, "ep_000000")]
+    run(RECORD_APPROVAL, RecordApprovalRequest(scene_id="kitchen"), context)
+    assert load_rendered_selection(context.scene) == [(0, "ep_000000")]
+    assert load_approvals(context.scene) == []
+
+
+def test_an_approved_episode_is_rendered_and_the_audit_grows(job, context):
+    approve = RecordApprovalRequest(scene_id="kitchen", decisions=(decide("ep_000001", approved=True),))
+    assert run(RECORD_APPROVAL, approve, context).approved == ("ep_000001",)
+    assert load_rendered_selection(context.scene) == [(0, "ep_000000"), (0, "ep_000001")]
+    revoke = RecordApprovalRequest(scene_id="kitchen", decisions=(decide("ep_000001", approved=False, minute=5),))
+    assert run(RECORD_APPROVAL, revoke, context).rejected == ("ep_000001",)
+    assert load_rendered_selection(context.scene) == [(0, "ep_000000")]
+    first, second = load_approvals(context.scene)
+    assert (first.status, second.status) == ("approved", "rejected")
+    assert first.request_id == second.request_id
+    assert first.request_id.startswith("apr_")
+    assert first.gate_id == "penetration"
+    assert RECORD_APPROVAL.writes(approve) != RECORD_APPROVAL.writes(revoke)
+
+
+def test_an_approval_counts_for_the_report_that_was_seen(job, context):
+    approve = RecordApprovalRequest(scene_id="kitchen", decisions=(decide("ep_000001", approved=True),))
+    run(RECORD_APPROVAL, approve, context)
+    context.scene.write_bytes(GATES_PATH, context.scene.read_bytes(GATES_PATH) + b"\n")
+    assert load_rendered_selection(context.scene) == [(0, "ep_000000")]
+
+
+@pytest.mark.parametrize(("episode_id", "told"), [("ep_000000", "is 'kept'"), ("ep_000099", "is not in gates.json")])
+def test_a_decision_on_what_waits_for_none_is_refused(job, context, episode_id, told):
+    with pytest.raises(UnknownDecision, match=told):
+        RECORD_APPROVAL.run(RecordApprovalRequest(scene_id="kitchen", decisions=(decide(episode_id, approved=True),)), context)
+
+
+def test_a_run_that_keeps_nothing_fails_and_says_why(scene_root, context):
+    write_job(scene_root, [synthetic.failed_attempt(0), graze(synthetic.build_episode(1), 0.02)])
+    with pytest.raises(NothingKept, match=r"kept none of 2 episodes.*1x outcome \(plan_pick: motion.no_grasp\).*1x penetration"):
+        GATE_EPISODES.run(REQUEST, context)
+    assert (context.staging / GATES_PATH).is_file()  # the evidence
+
+
+def test_an_unknown_licence_drops_every_episode(scene_root, context):
+    write_job(scene_root, [synthetic.build_episode(0)], license=None)
+    with pytest.raises(NothingKept, match="licences: 3 blockers"):
+        GATE_EPISODES.run(REQUEST, context)
+
+
+def test_a_scene_without_assets_was_not_checked(scene_root, context):
+    write_job(scene_root, [synthetic.build_episode(0)])
+    (scene_root / "assets/scene_manifest.json").write_text('{"objects": []}')
+    with pytest.raises(NothingKept, match="licences: not measured"):
+        GATE_EPISODES.run(REQUEST, context)
+
+
+def test_a_damaged_recording_is_rejected_for_it(scene_root, context):
+    records = write_job(scene_root, [synthetic.build_episode(0), synthetic.build_episode(1)])
+    path = scene_root / "geniesim/recordings/shard_0000" / records[1].episode_id / "states.parquet"
+    path.write_bytes(path.read_bytes()[:-100])
+    result = run(GATE_EPISODES, REQUEST, context)
+    assert result.kept == ("ep_000000",)
+    failed = {gate.gate for gate in load_gate_report(context.scene).episodes[1].failed()}
+    assert {"recording", "schema", "joint_position", "penetration"} <= failed
+
+
+def test_nothing_planned_is_no_pass(scene_root, context):
+    synthetic.write_plan(scene_root, synthetic.build_plan([]))
+    with pytest.raises(NothingAudited, match="has no episode"):
+        GATE_EPISODES.run(REQUEST, context)
+
+
+def test_if_people_reject_all_that_is_left_the_run_fails(scene_root, context):
+    write_job(scene_root, [graze(synthetic.build_episode(0), 0.0052)])
+    assert run(GATE_EPISODES, REQUEST, context).borderline == ("ep_000000",)
+    decisions = (decide("ep_000000", approved=False),)
+    with pytest.raises(NothingKept, match="record_approval kept none of 1"):
+        RECORD_APPROVAL.run(RecordApprovalRequest(scene_id="kitchen", decisions=decisions), context)
+    assert (context.staging / batch_path(decisions)).is_file()
+
+
+def test_rendered_episodes_are_judged_and_the_selection_is_final(job, context, scene_root):
+    records, _ = job
+    approve = RecordApprovalRequest(scene_id="kitchen", decisions=(decide("ep_000001", approved=True),))
+    run(RECORD_APPROVAL, approve, context)
+    synthetic.write_render(scene_root, records[0])
+    synthetic.write_render(scene_root, records[1], replayed=False, first_difference_frame=3)
+    result = run(GATE_RENDERS, REQUEST, context)
+    assert (result.kept, result.rejected) == (("ep_000000",), ("ep_000001",))
+    assert load_kept(context.scene) == [(0, "ep_000000")]
+    assert "1x certificate" in result.top_reasons[0]
+    report = json.loads(context.scene.read_bytes(QUALITY_GATE_REPORT_PATH))
+    assert report["summary"] == {"total_gates": 25, "passed": 25 - report["summary"]["failed"], "failed": report["summary"]["failed"]} | {
+        "blocking_failures": 0,
+        "can_proceed": True,
+    }
+    by_gate = {item["gate_id"]: item for item in report["results"]}
+    assert by_gate["penetration"]["requires_human_approval"]
+    assert by_gate["certificate"]["details"]["failed_episode_ids"] == ["ep_000001"]
+    before = context.scene.read_bytes(RENDER_GATES_PATH), context.scene.read_bytes(QUALITY_GATE_REPORT_PATH)
+    run(GATE_RENDERS, REQUEST, context)
+    assert before == (context.scene.read_bytes(RENDER_GATES_PATH), context.scene.read_bytes(QUALITY_GATE_REPORT_PATH))
+
+
+def test_renders_that_are_missing_fail_the_run(job, context):
+    with pytest.raises(NothingKept, match=r"gate_renders kept none of 1 .*certificate: not measured"):
+        GATE_RENDERS.run(REQUEST, context)
+    summary = json.loads((context.staging / QUALITY_GATE_REPORT_PATH).read_bytes())["summary"]
+    assert (summary["blocking_failures"], summary["can_proceed"]) == (1, False)
+
+
+def test_nothing_selected_is_no_pass(scene_root, context):
+    write_job(scene_root, [graze(synthetic.build_episode(0), 0.0052)])
+    run(GATE_EPISODES, REQUEST, context)
+    with pytest.raises(NothingAudited, match="select no episode"):
+        GATE_RENDERS.run(REQUEST, context)
+
+
+def test_stages_declare_what_they_read_and_write():
+    assert GATES_PATH in GATE_EPISODES.writes(REQUEST)
+    assert set(GATE_RENDERS.writes(REQUEST)) == {RENDER_GATES_PATH, QUALITY_GATE_REPORT_PATH}
+    assert GATE_EPISODES.external_inputs(REQUEST)
+    assert RECORD_APPROVAL.unit(RecordApprovalRequest(scene_id="kitchen"))
