@@ -250,9 +250,7 @@ class WebhookSecretInvalid(ConfigurationError):
     code = "delivery.webhook_secret_invalid"
 
     def __init__(self) -> None:
-        super().__init__(
-            "The webhook secret is not whsec_ and the base64 of 24 to 64 bytes. Ask the lab for its endpoint's secret."
-        )
+        super().__init__("The webhook secret is not whsec_ and the base64 of 24 to 64 bytes. Ask the lab for its endpoint's secret.")
 
 
 class WebhookUrlInvalid(ConfigurationError):
