@@ -13,11 +13,12 @@ from blueprint.quality.report import (
     ApprovalDecision,
     Tier,
 )
+from blueprint.quality.scene_assets import SCENE_MANIFEST_PATH
 from blueprint.stage import Stage, StageContext, StageRequest, StageResult
 from blueprint.task.spec import PLAN_PATH
 
-IMPORT_MANIFEST_PATH = "geniesim/import_manifest.json"
-SCENE_MANIFEST_PATH = "assets/scene_manifest.json"
+CHECKSUMS_PATH = "geniesim/checksums.json"
+"""Only an import without losses leaves it."""
 
 
 class GateRequest(StageRequest):
@@ -94,7 +95,7 @@ GATE_EPISODES = Stage(
     request=GateRequest,
     result=GateEpisodesResult,
     run=_run_gate_episodes,
-    reads=lambda _: [PLAN_PATH, IMPORT_MANIFEST_PATH, "geniesim/recordings", SCENE_MANIFEST_PATH],
+    reads=lambda _: [PLAN_PATH, CHECKSUMS_PATH, "geniesim/recordings", SCENE_MANIFEST_PATH],
     writes=lambda _: [GATES_PATH],
     external_inputs=lambda _: config_digests(),
 )

@@ -30,6 +30,23 @@ def touch(episode, pair, rows, *, force_n=5.0, depth_m=0.0005):
     return episode.case()
 
 
+def six_joints(episode):
+    for name in ("robot_qpos", "robot_qvel", "robot_torque"):
+        episode.columns[name] = [row[:6] for row in episode.columns[name]]
+    return episode.case()
+
+
+def stand_still(episode):
+    for name in ("ctrl", "robot_qpos"):
+        episode.columns[name] = [episode.columns[name][0]] * 251
+    return episode.case()
+
+
+def without_objects(episode):
+    episode.columns["object_poses"] = [[]] * 251
+    return with_record(episode, object_ids=())
+
+
 def with_record(episode, **edits):
     episode.record = episode.record.model_copy(update=edits)
     return episode.case()
@@ -90,11 +107,11 @@ BENT = {
     ],
     "duration_min": [lambda e: replace(e.case(), fps=200)],
     "duration_max": [lambda e: replace(e.case(), fps=5)],
-    "joint_position": [lambda e: bend(e, "robot_qpos", (100, 3), lambda q: q * 0 + 0.1)],
-    "joint_velocity": [lambda e: bend(e, "robot_qvel", (100, 0), lambda v: v * 0 - 2.3)],
-    "joint_torque": [lambda e: bend(e, "robot_torque", (100, 6), lambda t: t * 0 - 12.5)],
-    "object_speed": [lambda e: bend(e, "object_poses", (slice(50, None), 0), lambda x: x + 0.3)],
-    "bystander_motion": [lambda e: bend(e, "object_poses", (slice(50, None), 7), lambda x: x + 0.02)],
+    "joint_position": [lambda e: bend(e, "robot_qpos", (100, 3), lambda q: q * 0 + 0.1), six_joints],
+    "joint_velocity": [lambda e: bend(e, "robot_qvel", (100, 0), lambda v: v * 0 - 2.3), six_joints],
+    "joint_torque": [lambda e: bend(e, "robot_torque", (100, 6), lambda t: t * 0 - 12.5), six_joints],
+    "object_speed": [without_objects, lambda e: bend(e, "object_poses", (slice(50, None), 0), lambda x: x + 0.3)],
+    "bystander_motion": [without_objects, lambda e: bend(e, "object_poses", (slice(50, None), 7), lambda x: x + 0.02)],
     "penetration": [lambda e: touch(e, "can|table", [30], depth_m=0.02), without_contacts],
     "unexplained_contacts": [
         lambda e: touch(e, "bowl|robot/hand", [60]),
@@ -116,8 +133,8 @@ BENT = {
         lambda e: bend(e, "object_poses", (250, 0), lambda x: x + 0.01),
         lambda e: with_record(e, object_ids=("mug", "bowl")),
     ],
-    "action_state_lag": [lambda e: bend(e, "ctrl", slice(None), lambda c: np.concatenate([c[6:], np.tile(c[-1:], (6, 1))]))],
-    "action_state_consistency": [lambda e: bend(e, "ctrl", (slice(None), slice(0, 7)), lambda c: c + 0.3)],
+    "action_state_lag": [lambda e: bend(e, "ctrl", slice(None), lambda c: np.concatenate([c[6:], np.tile(c[-1:], (6, 1))])), stand_still],
+    "action_state_consistency": [lambda e: bend(e, "ctrl", (slice(None), slice(0, 7)), lambda c: c + 0.3), stand_still],
     "licences": [
         lambda e: replace(e.case(), licence_blockers=None),
         lambda e: replace(

@@ -1,0 +1,72 @@
+"""The stages under the real runner: done work is found, approvals are only ever added, a changed report asks anew."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from blueprint.errors import BlueprintError
+from blueprint.flow import FLOW
+from blueprint.quality.report import load_approvals, load_rendered_selection
+from blueprint.runner import run_stage
+from blueprint.workspace.commits import load_commit
+from blueprint.workspace.errors import InputMissing
+from blueprint.workspace.storage import Workspace
+from tests.quality import synthetic
+
+
+@pytest.fixture
+def scene(settings):
+    """A recorded job in a workspace: one sound episode and one near a limit."""
+    scene = Workspace(settings.workspace).scene("kitchen")
+    root = Path(scene.root.path)
+    near = synthetic.build_episode(1)
+    near.columns["contact_depth_m"][30] = [0.0005, 0.0052]
+    episodes = [synthetic.build_episode(0), near]
+    synthetic.write_plan(root, synthetic.build_plan([episode.spec for episode in episodes]))
+    for episode in episodes:
+        synthetic.write_episode(root, episode)
+    scene.write_bytes(
+        "assets/scene_manifest.json",
+        json.dumps({"objects": [{"id": name, "asset": {"path": name, "license": "CC0-1.0"}} for name in ("can", "bowl")]}).encode(),
+    )
+    return scene
+
+
+def decision(minute, *, approved):
+    return {
+        "episode_id": "ep_000001",
+        "approved": approved,
+        "decided_by": "ops",
+        "reason": "",
+        "decided_at": f"2026-12-01T12:{minute:02}:00Z",
+    }
+
+
+def test_gates_wait_for_an_import_without_losses(scene, settings):
+    with pytest.raises(InputMissing, match=r"checksums\.json"):
+        run_stage("gate_episodes", {"scene_id": "kitchen"}, settings)
+
+
+def test_from_import_to_approval(scene, settings, monkeypatch):
+    monkeypatch.setitem(FLOW, "import_episodes", "blueprint.episode.import_episodes")
+
+    def run(name, **request):
+        return run_stage(name, {"scene_id": "kitchen", **request}, settings)
+
+    run("import_episodes")
+    assert run("gate_episodes").borderline == ("ep_000001",)
+    first = load_commit(scene, "gate_episodes")
+    assert run("gate_episodes").borderline == ("ep_000001",)
+    assert load_commit(scene, "gate_episodes") == first
+    run("record_approval")
+    run("record_approval", decisions=[decision(1, approved=True)])
+    assert len(load_rendered_selection(scene)) == 2
+    run("record_approval")
+    assert len(load_rendered_selection(scene)) == 2
+    run("record_approval", decisions=[decision(2, approved=False)])
+    assert len(load_rendered_selection(scene)) == 1
+    assert [entry.status for entry in load_approvals(scene)] == ["approved", "rejected"]
+    assert run("gate_episodes", tier="full").rejected == ("ep_000001",)
+    with pytest.raises(BlueprintError, match=r"quality\.unknown_decision"):
+        run("record_approval", decisions=[decision(3, approved=True)])
