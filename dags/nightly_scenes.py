@@ -2,7 +2,7 @@
 
 | task | what it does |
 |---|---|
-| plan_night | takes over `include/config/scenes.yaml`, chooses and claims due scenes: by priority, fairly between labs, no more than may run |
+| plan_night | takes over `include/config/scenes.yaml`; claims due scenes by priority, fairly between labs, no more than may run |
 | start_scene | small night: one run of `scene_to_dataset` a scene (mapped); the same night never starts a scene twice |
 | run_batch | big night: batches of about fifty scenes (mapped), per-scene state in the registry |
 
@@ -13,6 +13,7 @@ This file is read by Airflow's DAG processor; the tasks are in `operators/nightl
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG
@@ -34,7 +35,7 @@ with DAG(
     default_args={"owner": "data-platform", "on_failure_callback": [TaskFailureNotifier()]},
     deadline=deadline_alert(timedelta(hours=8)),
 ) as dag:
-    night = PlanNightOperator(task_id="plan_night", running_limit=200)
+    night: Any = PlanNightOperator(task_id="plan_night", running_limit=200)
     TriggerDagRunOperator.partial(
         task_id="start_scene",
         trigger_dag_id="scene_to_dataset",

@@ -9,7 +9,7 @@ unknown exception     as transient: a defect may also be a lost machine
 """
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowFailException
@@ -48,7 +48,7 @@ class StageUnavailable(TransientError):
     code = "stage.unavailable"
 
 
-def raise_for_airflow(error: BlueprintError) -> None:
+def raise_for_airflow(error: BlueprintError) -> NoReturn:
     """Raise what Airflow understands for an error of ours.
 
     Raises:

@@ -1,7 +1,7 @@
 """The first and the last task of a run: check that everything is in place, and leave nothing behind."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from airflow.sdk import BaseOperator, Context
 
@@ -57,7 +57,7 @@ class CloseRunOperator(BaseOperator):
         freed = [lease.name for lease in registry.leases.release_all(run_id)]
         if freed:
             self.log.warning("Run %s still held %s: free now.", run_id, ", ".join(freed))
-        ended = "failed" if _failed_tasks(context) else "succeeded"
+        ended: Literal["failed", "succeeded"] = "failed" if _failed_tasks(context) else "succeeded"
         if registry.scenes.find(self.scene_id) is not None:
             registry.scenes.mark_finished(self.scene_id, run_id, ended)
         self.log.info("Run %s of scene %s %s.", run_id, self.scene_id, ended)

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.providers.slack.notifications.slack_webhook import SlackWebhookNotifier
-from airflow.sdk import DAG, Asset, AsyncCallback, DeadlineAlert, DeadlineReference, PartitionedAtRuntime, TaskGroup
+from airflow.sdk import DAG, Asset, PartitionedAtRuntime, TaskGroup
+from airflow.sdk.definitions.callback import AsyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
 from operators.announce import AnnounceDeliveryOperator
 from operators.approval import ApproveEpisodesOperator
@@ -61,7 +63,7 @@ def build_scene_dag(flow: SceneFlow) -> DAG:
         deadline=deadline_alert(flow.deadline),
         is_paused_upon_creation=flow.paused,
     ) as dag:
-        opened = OpenRunOperator(task_id="open_run", scene_id=SCENE_ID).as_setup()
+        opened = OpenRunOperator(task_id="open_run", scene_id=SCENE_ID).as_setup()  # type: ignore[no-untyped-call]
         closed = CloseRunOperator(task_id="close_run", scene_id=SCENE_ID).as_teardown(setups=opened)
         scene = _scene_group()
         simulation, shards = _simulation_group()

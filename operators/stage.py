@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from airflow.sdk import Asset, BaseOperator, Context
 from airflow.sdk.bases.hook import BaseHook
+from airflow.sdk.definitions.param import ParamsDict
 
 from blueprint.compute.job import Compute, StageJob
 from blueprint.compute.local import LocalCompute
@@ -61,8 +62,9 @@ class StageOperator(BaseOperator):
         task_id: str | None = None,
         **kwargs: Any,
     ) -> None:
-        # Airflow would copy all parameters of the DAG into every task: 5 kB each in the serialized DAG. The run's parameters reach it anyhow.
-        super().__init__(task_id=task_id or stage, **{**STAGE_RETRIES, **kwargs, "params": None})
+        super().__init__(task_id=task_id or stage, **{**STAGE_RETRIES, **kwargs})
+        # Airflow copies all parameters of the DAG into every task (5 kB each, serialized); those of the run reach it anyhow.
+        self.params = ParamsDict()
         self.stage = stage
         self.request = request
         self.shard_index = shard_index

@@ -11,7 +11,7 @@ def scene_files(scene_id: str) -> str:
     return str(Workspace(load_settings().workspace).scene(scene_id).root)
 
 
-class BlueprintPlugin(AirflowPlugin):  # type: ignore[misc]  # Airflow's class is not typed
+class BlueprintPlugin(AirflowPlugin):
     """What Blueprint adds to Airflow."""
 
     name = "blueprint"

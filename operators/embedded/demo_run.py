@@ -74,7 +74,7 @@ def prepare_database() -> None:
     from airflow.utils.db import check_migrations, initdb
 
     try:
-        check_migrations(0)
+        check_migrations(0)  # type: ignore[no-untyped-call]
     except TimeoutError:
         initdb()
 
@@ -88,7 +88,8 @@ def expire_approvals(events: EventFile) -> Iterator[None]:
     from airflow.jobs.job import Job
     from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
 
-    runner, ended = SchedulerJobRunner(job=Job()), threading.Event()
+    runner = SchedulerJobRunner(job=Job())  # type: ignore[no-untyped-call]
+    ended = threading.Event()
 
     def sweep() -> None:
         while not ended.wait(1.0):
@@ -141,7 +142,7 @@ def run_dag(conf: dict[str, Any], events: EventFile) -> str:
     if bag.import_errors:
         events.write("problem", text="; ".join(bag.import_errors.values()))
         return "failed"
-    get_listener_manager().add_listener(build_listener(events))
+    get_listener_manager().add_listener(build_listener(events))  # type: ignore[no-untyped-call]
     StageOperator.watchers.append(lambda kind, data: events.write(f"stage_{kind}", **events.task, data=data))
     with expire_approvals(events):
         events.write("phase", text="running")

@@ -1,5 +1,7 @@
 """The environment of an Airflow that lives in the repository: SQLite, local files, few processes."""
 
+import os
+import sys
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
@@ -13,6 +15,8 @@ AIRFLOW_HOME = ROOT / ".airflow"
 
 def airflow_environment(home: Path = AIRFLOW_HOME, dags: Path = ROOT / "dags") -> dict[str, str]:
     """Variables that make any ``airflow`` command work on this repository.
+
+    ``airflow standalone`` starts its parts as ``airflow``: the environment's programs are first on the path.
 
     Source: measured on Airflow 3.3: the default parallelism of 32 forks 32 idle workers.
     """
@@ -31,6 +35,7 @@ def airflow_environment(home: Path = AIRFLOW_HOME, dags: Path = ROOT / "dags") -
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "PYTHONPATH": str(ROOT),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
     }
 
 

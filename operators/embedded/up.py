@@ -36,7 +36,7 @@ class AirflowNotHealthy(TransientError):
 
 def migrate(environment: Mapping[str, str]) -> None:
     """Make or migrate Airflow's database."""
-    subprocess.run(  # noqa: S603 -- our own program
+    subprocess.run(
         [sys.executable, "-m", "airflow", "db", "migrate"], env=environment_of_child(environment), check=True, capture_output=True
     )
 
@@ -44,7 +44,7 @@ def migrate(environment: Mapping[str, str]) -> None:
 def start(environment: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
     """Start ``airflow standalone`` in a process group of its own: ended by its leader alone, it leaves orphans."""
     with log.open("ab") as stream:
-        return subprocess.Popen(  # noqa: S603 -- our own program
+        return subprocess.Popen(
             [sys.executable, "-m", "airflow", "standalone"],
             cwd=ROOT,
             env=environment_of_child(environment),
@@ -130,6 +130,8 @@ def api_environment(port: int) -> dict[str, str]:
 
 def serve(console: Console, environment: Mapping[str, str], url: str, log: Path) -> int:
     """Start Airflow, say where it is, and end it with Ctrl-C."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     process = start(environment, log)
     try:
         with console.status("Starting Airflow (scheduler, API, DAG processor, triggerer) ..."):
