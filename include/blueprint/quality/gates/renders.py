@@ -15,9 +15,8 @@ def measure_certificate(case: RenderCase, _rule: GateRule) -> Measurement:
         return not_measured(_NO_CERTIFICATE)
     found = []
     if not certificate.replayed:
-        found.append(
-            f"the replay differs from frame {certificate.first_difference_frame} on, by up to {certificate.max_abs_qpos_difference:.3g}"
-        )
+        difference = f"differs from frame {certificate.first_difference_frame} on, by up to {certificate.max_abs_qpos_difference:.3g}"
+        found.append(f"the replay failed: {certificate.refused or difference}")
     if certificate.first_difference_frame is not None and certificate.replayed and certificate.rule == "bit_identical":
         found.append(f"said to be identical, but differs in frame {certificate.first_difference_frame}")
     pairs = [
