@@ -40,9 +40,7 @@ def test_the_same_bundle_for_the_same_lab_is_one_delivery(registry, clock):
     assert (again.delivery_id, again.status, again.created_at) == (first.delivery_id, "promoted", first.created_at)
     assert start(registry, lab="other").delivery_id != first.delivery_id
     assert start(registry, bundle_sha256="c" * 64).delivery_id != first.delivery_id
-    assert [found.lab for found in registry.deliveries.all_of(scene_id="s")] == ["acme", "other", "acme"] or len(
-        registry.deliveries.all_of(scene_id="s")
-    ) == 3
+    assert len(registry.deliveries.all_of(scene_id="s")) == 3
     assert len(registry.deliveries.all_of(lab="acme")) == 2
 
 
