@@ -5,7 +5,7 @@
     InputError          UnknownLab, NotABundle, NameNotPortable
     ConfigurationError  InvalidLabProfile, SigningKeyMissing, SigningKeyExists, InvalidKey, KeyNotPinned,
                         BucketRefused, WebhookUrlInvalid, WebhookSecretMissing, WebhookSecretInvalid, WebhookRefused
-    IntegrityError      BundleAltered, SignatureInvalid, WrongKey, DeliveryConflict
+    IntegrityError      BundleAltered, SignatureInvalid, WrongKey, DeliveryConflict, KitDiffers
     GateError           LicenceRefused, LabRequirementUnmet
     TransientError      UploadDamaged, BucketUnreachable, WebhookUndelivered
 """
@@ -161,6 +161,21 @@ class DeliveryConflict(IntegrityError):
             name=name,
             expected_sha256=expected_sha256,
             found=found,
+        )
+
+
+class KitDiffers(IntegrityError):
+    """The replay kit does not give the model that an episode was recorded with."""
+
+    code = "delivery.kit_differs"
+
+    def __init__(self, episode_id: str, recorded_sha256: str, found_sha256: str) -> None:
+        super().__init__(
+            f"Episode {episode_id} was recorded with model {recorded_sha256[:16]}, and the kit gives {found_sha256[:16]}: a lab could not"
+            " replay it. Scene, robot or code changed since the simulation: simulate again.",
+            episode_id=episode_id,
+            recorded_sha256=recorded_sha256,
+            found_sha256=found_sha256,
         )
 
 

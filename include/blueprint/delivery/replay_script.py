@@ -1,6 +1,6 @@
 """Execute the episodes of this folder again and compare every state with the recording, bit by bit.
 
-Usage: python replay.py [EPISODE ...]      needs mujoco (the version below), numpy and pyarrow, and nothing else
+Usage: python replay.py [EPISODE ...]      needs mujoco (the version in kit.json), numpy and pyarrow, and nothing else
 """
 
 import json
@@ -29,15 +29,27 @@ def replay(model: mujoco.MjModel, folder: Path) -> float:
     return worst
 
 
+def load_scene(folder: Path) -> mujoco.MjSpec:
+    """The scene with the robot on its pedestal, as it was simulated."""
+    kit = json.loads((folder / "kit.json").read_text())
+    scene, robot = (mujoco.MjSpec.from_file(str(folder / kit[name])) for name in ("scene_mjcf", "robot_mjcf"))
+    for body, camera in kit["robot_cameras"].items():
+        robot.body(body).add_camera(**camera)
+    robot.option.integrator, robot.option.cone, robot.option.impratio = scene.option.integrator, scene.option.cone, scene.option.impratio
+    scene.attach(robot, prefix=kit["robot_prefix"], frame=scene.worldbody.add_frame(**kit["robot_base"]))
+    for geom in kit["added_boxes"]:
+        scene.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, **geom)
+    return scene
+
+
 if __name__ == "__main__":
     here = Path(__file__).resolve().parent
     made_with = json.loads((here / "kit.json").read_text())["mujoco"]
     if mujoco.__version__ != made_with:
         sys.exit(f"These episodes were made with mujoco {made_with}; this is {mujoco.__version__}: pip install mujoco=={made_with}")
-    scene = mujoco.MjModel.from_binary_path(str(here / "model.mjb"))
-    differences = {
-        name: replay(scene, here / "episodes" / name) for name in sys.argv[1:] or sorted(p.name for p in (here / "episodes").iterdir())
-    }
+    compiled = load_scene(here).compile()
+    names = sys.argv[1:] or sorted(path.name for path in (here / "episodes").iterdir())
+    differences = {name: replay(compiled, here / "episodes" / name) for name in names}
     for name, difference in differences.items():
         sys.stdout.write(f"{name}: {'bit-identical' if difference == 0.0 else f'DIFFERS by up to {difference:.3g}'}\n")
     sys.exit(any(differences.values()))
