@@ -1,0 +1,216 @@
+"""A scene with small real episodes: moving pictures encoded like renders, states in the format of recordings."""
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from upath import UPath
+
+from blueprint.episode.record import (
+    STATE_COLUMNS,
+    EpisodeRecord,
+    Outcome,
+    Phase,
+    PredicateCheck,
+    ReplayCertificate,
+    SimulatorInfo,
+    VideoRecord,
+    recording_path,
+    render_path,
+)
+from blueprint.origin import Origin
+from blueprint.quality.report import RENDER_GATES_PATH, EpisodeVerdict, GateResult, KeptEpisode, RenderGateReport
+from blueprint.task.spec import PLAN_PATH, EpisodeSpec, JobPlan, PickPlaceTask, Pose, RobotPlacement, ShardRef
+from blueprint.workspace.checksums import digest_file
+from blueprint.workspace.storage import SceneFolder
+
+FPS = 30
+WIDTH, HEIGHT = 128, 96
+CAMERAS = ("scene", "wrist")
+JOINTS = tuple(f"joint{i}" for i in range(1, 8))
+OBJECTS = ("bowl", "lemon")
+INSTRUCTIONS = ("put the lemon into the bowl", "put the lemon to the left of the bowl")
+SIMULATOR = SimulatorInfo(name="mujoco", version="4.0.0", timestep_s=1 / 480, substeps=16)
+PLACEMENT = RobotPlacement(embodiment="franka_panda", base_pose=Pose(position_m=(0.0, 0.0, 0.5), quat_wxyz=(1.0, 0.0, 0.0, 0.0)))
+
+
+def write_video(path: Path, frames: int, seed: int, *, b_frames: int = 0, width: int = WIDTH) -> None:
+    """A moving picture with a different place of a bar in each frame, encoded as renders are."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    texture = np.random.default_rng(seed).integers(0, 60, (HEIGHT, width, 3), dtype=np.uint8)
+    with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+        stream = container.add_stream("libx264", rate=FPS)
+        stream.width, stream.height, stream.pix_fmt = width, HEIGHT, "yuv420p"
+        stream.codec_context.thread_count = 1
+        stream.codec_context.max_b_frames = b_frames
+        stream.options = {"crf": "23", "preset": "ultrafast", "x264-params": f"keyint=2:min-keyint=2:scenecut=0:bframes={b_frames}:threads=1"}
+        if b_frames:
+            stream.options = {"crf": "23", "x264-params": f"keyint=12:bframes={b_frames}:b-adapt=0:threads=1"}
+        stream.time_base = Fraction(1, FPS)
+        for number in range(frames):
+            image = texture.copy()
+            left = (number * 3 + seed * 17) % (width - 12)
+            image[:, left : left + 12] = (220, 180, 40)
+            image[(number * 2) % (HEIGHT - 8) :][:8] = (30, 90, 200)
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def states_table(frames: int, seed: int) -> pa.Table:
+    """T + 1 rows of smooth motion."""
+    rng = np.random.default_rng(seed)
+    rows = frames + 1
+    phase = np.linspace(0, 2 * np.pi, rows)[:, None]
+    joints = rng.uniform(-1, 1, 7) + rng.uniform(0.2, 0.6, 7) * np.sin(phase * rng.uniform(0.5, 2, 7) + rng.uniform(0, 6, 7))
+    speeds = np.gradient(joints, axis=0) * FPS
+    setpoints = np.vstack([joints[1:], joints[-1:]]) + rng.normal(0, 1e-4, (rows, 7))
+    width = 0.04 + 0.03 * np.cos(phase[:, 0])
+    objects = np.tile([0.5, 0.1, 0.8, 1, 0, 0, 0, 0.3, -0.2, 0.8, 1, 0, 0, 0], (rows, 1)) + 0.01 * np.sin(phase * np.arange(1, 15))
+    lists = {
+        "qpos": np.hstack([joints, objects]),
+        "qvel": np.hstack([speeds, np.zeros((rows, 12))]),
+        "ctrl": np.hstack([setpoints, width[:, None] * 255 / 0.08]),
+        "actuator_force": np.zeros((rows, 8)),
+        "robot_qpos": joints,
+        "robot_qvel": speeds,
+        "robot_torque": np.zeros((rows, 7)),
+        "ee_pose": np.hstack([0.4 + 0.1 * np.sin(phase * [1, 2, 3]), np.tile([0.0, 1, 0, 0], (rows, 1))]),
+        "object_poses": objects,
+    }
+    columns: dict[str, pa.Array] = {name: pa.array(list(value), STATE_COLUMNS[name]) for name, value in lists.items()}
+    columns |= {
+        "frame_index": pa.array(np.arange(rows)),
+        "time_s": pa.array(np.arange(rows) / FPS),
+        "phase": pa.array(["approach"] * rows),
+        "gripper_width_m": pa.array(width),
+        "gripper_command_m": pa.array(np.append(width[1:], width[-1])),
+        "integration_state": pa.array([rng.normal(size=50).tolist(), *[None] * frames], STATE_COLUMNS["integration_state"]),
+        "contact_bodies": pa.array([[]] * rows, STATE_COLUMNS["contact_bodies"]),
+        "contact_depth_m": pa.array([[]] * rows, STATE_COLUMNS["contact_depth_m"]),
+        "contact_force_n": pa.array([[]] * rows, STATE_COLUMNS["contact_force_n"]),
+    }
+    return pa.table({name: columns[name] for name in STATE_COLUMNS}, schema=pa.schema(list(STATE_COLUMNS.items())))
+
+
+def episode_record(index: int, frames: int, states: Path) -> EpisodeRecord:
+    """The record of a successful episode."""
+    return EpisodeRecord(
+        scene_id="tabletop",
+        job_id="job-0123456789ab",
+        shard_index=index // 4,
+        episode_id=f"ep_{index:04d}",
+        spec=episode_spec(index),
+        robot=PLACEMENT,
+        fps=FPS,
+        frames=frames,
+        duration_s=frames / FPS,
+        object_ids=OBJECTS,
+        phases=(Phase(name="approach", start_frame=0, end_frame=frames),),
+        outcome=Outcome(
+            success=True,
+            failure_stage=None,
+            failure_code=None,
+            failure_reason=None,
+            predicate=(PredicateCheck(name="arrived", held=True, value=0.01, limit=0.03, unit="m"),),
+        ),
+        simulator=SIMULATOR,
+        controller="pick_place",
+        model_sha256="0" * 64,
+        states=digest_file(states),
+        cpu_plan_s=0.1,
+        cpu_simulate_s=0.2,
+        origins={"states": Origin.SIMULATED},
+    )
+
+
+def episode_spec(index: int) -> EpisodeSpec:
+    """What an episode starts from."""
+    task = PickPlaceTask(
+        instruction=INSTRUCTIONS[index % 2], target_object="lemon", support_object="table", goal_position_m=(0.5, 0.1, 0.8), upright=False
+    )
+    pose = Pose(position_m=(0.3, -0.2, 0.8), quat_wxyz=(1.0, 0.0, 0.0, 0.0))
+    return EpisodeSpec(
+        episode_index=index,
+        episode_id=f"ep_{index:04d}",
+        seed=1000 + index,
+        task=task,
+        object_poses=dict.fromkeys(OBJECTS, pose),
+        robot_qpos=(0.0,) * 9,
+    )
+
+
+def write_episode(scene: SceneFolder, index: int, frames: int) -> None:
+    """Recording and render of one episode."""
+    root = Path(scene.root.path)
+    recording = root / recording_path(index // 4, f"ep_{index:04d}")
+    recording.mkdir(parents=True)
+    pq.write_table(states_table(frames, index), recording / "states.parquet", compression="zstd")
+    record = episode_record(index, frames, recording / "states.parquet")
+    (recording / "episode.json").write_text(record.model_dump_json())
+    render = root / render_path(index // 4, f"ep_{index:04d}")
+    videos = {}
+    for number, camera in enumerate(CAMERAS):
+        path = render / f"{camera}.mp4"
+        write_video(path, frames, index * 2 + number)
+        videos[camera] = VideoRecord(
+            digest=digest_file(path), frames=frames, width=WIDTH, height=HEIGHT, fps=FPS, codec="h264", pix_fmt="yuv420p",
+            mean_luma=80.0, std_luma=20.0, frozen_frames=0, target_visible_ratio=1.0, sharpness=50.0,
+        )  # fmt: skip
+    certificate = ReplayCertificate(
+        episode_id=record.episode_id, states_sha256=record.states.sha256, model_sha256=record.model_sha256, frames=frames,
+        rule="bit_identical", replayed=True, first_difference_frame=None, max_abs_qpos_difference=0.0, simulator=SIMULATOR,
+        renderer="egl", videos=videos,
+    )  # fmt: skip
+    (render / "certificate.json").write_text(certificate.model_dump_json())
+
+
+def write_scene(scene: SceneFolder, lengths: list[int]) -> None:
+    """Plan, episodes, renders and final gates; the last episode is rejected."""
+    for index, frames in enumerate(lengths):
+        write_episode(scene, index, frames)
+    specs = tuple(episode_spec(index) for index in range(len(lengths)))
+    shards = tuple(
+        ShardRef(shard_index=first // 4, episode_indices=tuple(range(first, min(first + 4, len(lengths))))) for first in range(0, len(lengths), 4)
+    )
+    plan = JobPlan(
+        job_id="job-0123456789ab", scene_id="tabletop", seed=0, fps=FPS, robot=PLACEMENT, cameras=CAMERAS, width=WIDTH, height=HEIGHT,
+        shards=shards, episodes=specs,
+    )  # fmt: skip
+    scene.write_bytes(PLAN_PATH, plan.model_dump_json().encode())
+    gate = GateResult(gate="replay", tier="core", passed=True, value=0.0, limit=0.0, unit="rad", origin=Origin.SIMULATED, message="same")
+    verdicts = tuple(
+        EpisodeVerdict(
+            episode_id=f"ep_{index:04d}", shard_index=index // 4, verdict="kept" if index < len(lengths) - 1 else "rejected", gates=(gate,), metrics={"sparc": -2.0}
+        )
+        for index in range(len(lengths))
+    )
+    report = RenderGateReport(
+        scene_id="tabletop",
+        job_id="job-0123456789ab",
+        tier="core",
+        tiers_version="1.0",
+        episodes=verdicts,
+        kept=tuple(KeptEpisode(episode_id=v.episode_id, shard_index=v.shard_index) for v in verdicts if v.verdict == "kept"),
+    )
+    scene.write_bytes(RENDER_GATES_PATH, report.model_dump_json().encode())
+
+
+@pytest.fixture(scope="session")
+def scene_with_episodes(tmp_path_factory: pytest.TempPathFactory) -> SceneFolder:
+    """Seven episodes of 40 to 58 frames, six of them kept. Read only."""
+    root = tmp_path_factory.mktemp("workspace")
+    scene = SceneFolder(UPath(root / "scenes" / "tabletop"), "tabletop", root / "cache")
+    write_scene(scene, [40 + 3 * index for index in range(7)])
+    return scene
+
+
+def load_json(path: Path) -> dict[str, object]:
+    """A JSON file as a dict."""
+    return json.loads(path.read_text())
