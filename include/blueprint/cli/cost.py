@@ -1,9 +1,34 @@
-"""``blueprint cost``."""
+"""``blueprint cost``: what a scene's run cost, by stage and by kept episode."""
+
+from typing import Annotated
 
 import typer
+from rich.console import Console
 
-app = typer.Typer(no_args_is_help=True)
+from blueprint.cli.output import JsonOption, show, table
+from blueprint.settings import load_settings
 
 
-def cost() -> None:
-    """Not wired yet."""
+def cost(scene_id: Annotated[str, typer.Argument(help="Scene whose run was priced.")], *, as_json: JsonOption = False) -> None:
+    """Show the cost of a run: measured use, dated prices, rejects priced in; measured, estimated and unknown kept apart.
+
+    Example: blueprint cost tabletop_scanned --json
+    """
+    from blueprint.cost.report import COLUMNS, COST_REPORT_PATH, build_rows, load_cost_report
+    from blueprint.workspace.errors import InputMissing
+    from blueprint.workspace.storage import Workspace
+
+    scene = Workspace(load_settings().workspace).scene(scene_id)
+    if not scene.exists(COST_REPORT_PATH):
+        raise InputMissing("cost", str(scene.root / COST_REPORT_PATH))
+    report = load_cost_report(scene)
+
+    def text(console: Console) -> None:
+        console.print(table(f"{scene_id}: {report.kept} of {report.attempted} episodes kept", list(COLUMNS), build_rows(report)))
+        price = report.usd_per_kept_episode
+        words = "not known" if price is None else f"{price:.6f} USD ({report.usd_per_kept_episode_certainty})"
+        console.print(f"A kept episode cost {words}, on {report.machine_description}; prices of {', '.join(report.price_tables)}.")
+        for gap in report.not_included:
+            console.print(f"Not included: {gap}")
+
+    show(report.model_dump(mode="json"), as_json=as_json, text=text)

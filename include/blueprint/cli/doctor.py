@@ -120,7 +120,9 @@ def look_at_optional_parts(settings: Settings) -> Iterator[Finding]:
     )
     key = settings.delivery.signing_key
     there = key.is_file()
-    yield Finding("signing key", "ok" if there else "absent", str(key), "" if there else "`blueprint deliver --make-key`, or mount your own.")
+    yield Finding(
+        "signing key", "ok" if there else "absent", str(key), "" if there else "`blueprint deliver --make-key`, or mount your own."
+    )
 
 
 LOOKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (

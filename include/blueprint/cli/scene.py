@@ -16,7 +16,9 @@ SCENE_STAGES = ("estimate_physics", "process_meshes", "assemble_scene", "settle_
 
 
 @app.command(epilog="Example: blueprint scene check path/to/regen3d_scene")
-def check(source: Annotated[str, typer.Argument(help="Folder or URL of a scene in the regen3d/ layout.")], *, as_json: JsonOption = False) -> None:
+def check(
+    source: Annotated[str, typer.Argument(help="Folder or URL of a scene in the regen3d/ layout.")], *, as_json: JsonOption = False
+) -> None:
     """Look at a scene and tell everything that is wrong with it; writes nothing. Ends with 65 if it cannot be taken in."""
     from blueprint.scene.checks import check_scene
 
@@ -43,7 +45,11 @@ def import_scene(
     stages: list[tuple[str, dict[str, object]]] = [("ingest_scene", {"source": source}), *((name, {}) for name in SCENE_STAGES)]
     results = run_stages(chosen, stages, as_json=as_json)
     rows = [[name, ", ".join(f"{key} {value}" for key, value in result.items())] for name, result in results.items()]
-    show({"scene_id": chosen, "stages": results}, as_json=as_json, text=lambda console: console.print(table(f"Scene {chosen}", ["stage", "result"], rows)))
+    show(
+        {"scene_id": chosen, "stages": results},
+        as_json=as_json,
+        text=lambda console: console.print(table(f"Scene {chosen}", ["stage", "result"], rows)),
+    )
 
 
 @app.command("show", epilog="Example: blueprint scene show tabletop_scanned")
@@ -59,10 +65,26 @@ def show_scene(scene_id: Annotated[str, typer.Argument(help="Id in the workspace
 
     def text(console: Console) -> None:
         columns = ["object", "category", "role", "mass [kg]", "origin", "licence"]
-        rows = [[o.object_id, o.category, o.sim_role, "" if o.mass_kg is None else f"{o.mass_kg:.3f}", o.mass_origin or "", o.licence] for o in summary]
+        rows = [
+            [o.object_id, o.category, o.sim_role, "" if o.mass_kg is None else f"{o.mass_kg:.3f}", o.mass_origin or "", o.licence]
+            for o in summary
+        ]
         console.print(table(f"Scene {scene_id}", columns, rows))
-        done = [[f"{c.stage} {c.unit}".strip(), f"{c.finished_at:%Y-%m-%d %H:%M:%S}", f"{c.usage.wall_s:.2f}", f"{c.usage.cpu_s:.2f}", len(c.outputs)] for c in commits]
+        done = [
+            [
+                f"{c.stage} {c.unit}".strip(),
+                f"{c.finished_at:%Y-%m-%d %H:%M:%S}",
+                f"{c.usage.wall_s:.2f}",
+                f"{c.usage.cpu_s:.2f}",
+                len(c.outputs),
+            ]
+            for c in commits
+        ]
         console.print(table("Stages done", ["stage", "finished (UTC)", "wall [s]", "CPU [s]", "files"], done))
 
-    data = {"scene_id": scene_id, "objects": [o.model_dump(mode="json") for o in summary], "stages": [c.model_dump(mode="json") for c in commits]}
+    data = {
+        "scene_id": scene_id,
+        "objects": [o.model_dump(mode="json") for o in summary],
+        "stages": [c.model_dump(mode="json") for c in commits],
+    }
     show(data, as_json=as_json, text=text)

@@ -1,6 +1,5 @@
 """``blueprint simulator``: is a simulator fit to act, and serve one over gRPC."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -21,19 +20,19 @@ def check(*, address: AddressOption = None, as_json: JsonOption = False) -> None
     from blueprint.simulation.conformance import check_simulator
 
     results = check_simulator(_simulator(address))
-    marks = {True: "[green]passed[/]", False: "[red]failed[/]", None: "[yellow]not promised[/]"}
+    marks = {True: "[green]passed[/]", False: "[red]failed[/]"}
     rows = [[result.name, marks[result.passed], result.message] for result in results]
 
     def text(console: Console) -> None:
         console.print(table(f"Simulator {address or 'mujoco (embedded)'}", ["check", "state", "found"], rows))
 
-    show({"checks": [asdict(result) for result in results]}, as_json=as_json, text=text)
-    if not results or any(result.passed is False for result in results):
+    show({"checks": [result.model_dump(mode="json") for result in results]}, as_json=as_json, text=text)
+    if not results or not all(result.passed for result in results):
         raise typer.Exit(64)
 
 
 @app.command(epilog="Example: blueprint simulator serve --port 50051")
-def serve(  # noqa: PLR0913 -- options of a command
+def serve(
     *,
     host: Annotated[str, typer.Option(help="Address to bind to; anything but loopback needs TLS.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one and logs it.")] = 50051,
@@ -50,7 +49,11 @@ def serve(  # noqa: PLR0913 -- options of a command
     files = (certificate, private_key, client_ca)
     if any(files) and not all(files):
         raise typer.BadParameter("TLS needs all of --certificate, --private-key and --client-ca.")
-    tls = ServerTls(certificate=certificate, private_key=private_key, client_ca=client_ca) if certificate and private_key and client_ca else None
+    tls = (
+        ServerTls(certificate=certificate, private_key=private_key, client_ca=client_ca)
+        if certificate and private_key and client_ca
+        else None
+    )
     options = ServerOptions(host=host, port=port, tls=tls, tokens=TokenCheck(token_keys) if token_keys else None)
     with stop_on_sigterm(), SimulatorServer(_simulator(None), options) as server:
         error_console.print(f"serving blueprint.simulation.v1 at {server.address}; end with Ctrl-C")
