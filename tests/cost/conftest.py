@@ -1,0 +1,99 @@
+"""A small run: one plan of two shards, four attempts, two kept, and a commit of every stage before price_run."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from blueprint.cost.pricing import SHARDED, RunFacts
+from blueprint.cost.stages import PRICED_ONCE
+from blueprint.episode.record import EpisodeRecord, Outcome, SimulatorInfo
+from blueprint.task.spec import EpisodeSpec, JobPlan, PickPlaceTask, Pose, RobotPlacement, ShardRef
+from blueprint.workspace.canonical import key_of
+from blueprint.workspace.checksums import FileDigest
+from blueprint.workspace.commits import Commit, Usage
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+ORIGIN = Pose(position_m=(0.0, 0.0, 0.0), quat_wxyz=(1.0, 0.0, 0.0, 0.0))
+ROBOT = RobotPlacement(embodiment="franka_panda", base_pose=ORIGIN)
+TASK = PickPlaceTask(instruction="put it there", target_object="can", support_object="table", goal_position_m=(0.0, 0.0, 0.0), upright=True)
+
+
+def make_usage(**changes):
+    return Usage(**{"wall_s": 36.0, "cpu_s": 72.0, "peak_memory_bytes": 2**30, "bytes_read": 100, "bytes_written": 200, **changes})
+
+
+def make_commit(stage="settle_scene", shard_index=None, minute=0, **usage):
+    unit = "" if shard_index is None else f"{shard_index:04d}"
+    return Commit(
+        key=key_of({"stage": stage, "unit": unit}),
+        stage=stage,
+        unit=unit,
+        scene_id="kitchen",
+        request={"scene_id": "kitchen"} if shard_index is None else {"scene_id": "kitchen", "shard_index": shard_index},
+        result={},
+        inputs={},
+        outputs={f"{stage}/{unit}.json": FileDigest(sha256="0" * 64, size_bytes=2**20)},
+        code_version="0.1.0+abc",
+        image_digest=None,
+        started_at=NOON,
+        finished_at=NOON + timedelta(minutes=minute),
+        usage=make_usage(**usage),
+    )
+
+
+def make_spec(index):
+    return EpisodeSpec(
+        episode_index=index, episode_id=f"ep_{index}", seed=index, task=TASK, object_poses={"can": ORIGIN}, robot_qpos=(0.0,) * 7
+    )
+
+
+def make_episode(index, shard_index, cpu_plan_s=1.0, cpu_simulate_s=3.0):
+    return EpisodeRecord(
+        scene_id="kitchen",
+        job_id="job-1",
+        shard_index=shard_index,
+        episode_id=f"ep_{index}",
+        spec=make_spec(index),
+        robot=ROBOT,
+        fps=30,
+        frames=0,
+        duration_s=0.0,
+        object_ids=("can",),
+        phases=(),
+        outcome=Outcome(success=True, failure_stage=None, failure_code=None, failure_reason=None, predicate=()),
+        simulator=SimulatorInfo(name="mujoco", version="4.0.0", timestep_s=1 / 480, substeps=16),
+        controller="test",
+        model_sha256="0" * 64,
+        states=None,
+        cpu_plan_s=cpu_plan_s,
+        cpu_simulate_s=cpu_simulate_s,
+        origins={},
+    )
+
+
+@pytest.fixture
+def plan():
+    return JobPlan(
+        job_id="job-1",
+        scene_id="kitchen",
+        seed=0,
+        fps=30,
+        robot=ROBOT,
+        cameras=("scene",),
+        width=320,
+        height=240,
+        shards=(ShardRef(shard_index=0, episode_indices=(0, 1)), ShardRef(shard_index=1, episode_indices=(2, 3))),
+        episodes=tuple(make_spec(index) for index in range(4)),
+    )
+
+
+@pytest.fixture
+def commits():
+    sharded = [make_commit(stage, shard_index) for stage in SHARDED for shard_index in (0, 1)]
+    return [*(make_commit(stage) for stage in PRICED_ONCE), make_commit("record_approval"), *sharded]
+
+
+@pytest.fixture
+def run(plan, commits):
+    episodes = [make_episode(index, index // 2) for index in range(4)]
+    return RunFacts(plan=plan, commits=commits, episodes=episodes, kept=frozenset({"ep_0", "ep_3"}))

@@ -1,0 +1,124 @@
+"""What a kept episode cost: rejects priced in, nothing lost, nothing made up."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blueprint.cost.ledger import add_totals, total_of
+from blueprint.cost.pricing import SHARDED, build_report, share_out
+from blueprint.cost.report import COLUMNS, CostReport, build_rows
+from blueprint.registry.records import Certainty
+from tests.cost.conftest import make_commit, make_episode
+
+EACH = Decimal("0.000436232") + Decimal("0.000029235")
+
+
+def test_rejects_are_priced_into_kept_episodes(run):
+    """16 commits of the same usage, 4 attempts, 2 kept: each kept episode carries half of everything."""
+    report = build_report(run)
+    assert (report.attempted, report.kept) == (4, 2)
+    assert (report.total.estimated_usd, report.total.measured_usd, report.total.unknown_entries) == (16 * EACH, 0, 0)
+    assert report.usd_per_kept_episode == 8 * EACH
+    assert report.usd_per_kept_episode_certainty is Certainty.ESTIMATED
+    assert report.cpu_s_per_kept_episode == pytest.approx(16 * 72 / 2)
+    assert report.rejected_simulation_usd == EACH, "half of two commits of simulate_shard"
+
+
+def test_sums_are_the_sums_of_their_parts(run):
+    """Stages add up to the total, entries to the stages, episodes to the simulation."""
+    report = build_report(run)
+    assert report.total == add_totals([stage.total for stage in report.stages]) == total_of(report.entries)
+    simulation = next(stage for stage in report.stages if stage.stage == "simulate_shard")
+    assert sum(episode.simulation_usd for episode in report.episodes) == simulation.total.estimated_usd
+    assert (simulation.units, simulation.cpu_s, simulation.bytes_read) == (2, 144.0, 200)
+
+
+def test_a_missing_shard_is_unknown(run):
+    """A shard without a commit is named and counted; the price of an episode is then not known, and not too low."""
+    report = build_report(
+        replace(run, commits=[commit for commit in run.commits if (commit.stage, commit.unit) != ("simulate_shard", "0001")])
+    )
+    simulation = next(stage for stage in report.stages if stage.stage == "simulate_shard")
+    assert simulation.missing_units == ("0001",)
+    assert report.total.unknown_entries == 1
+    assert (report.usd_per_kept_episode, report.usd_per_kept_episode_certainty) == (None, Certainty.UNKNOWN)
+    assert (report.rejected_simulation_usd, report.episodes[0].simulation_usd) == (None, None)
+    assert ("simulate_shard", "1 (1 missing)") in [row[:2] for row in build_rows(report)]
+
+
+def test_a_stage_that_left_no_commit_at_all_is_unknown(run):
+    """Without any commit of rendering each shard of it is missing."""
+    report = build_report(replace(run, commits=[commit for commit in run.commits if commit.stage not in SHARDED]))
+    assert report.total.unknown_entries == 4
+
+
+def test_nothing_kept_has_no_price(run):
+    """With no kept episode there is a cost, but no cost of a kept one."""
+    report = build_report(replace(run, kept=frozenset()))
+    assert report.total.estimated_usd == 16 * EACH
+    assert (report.per_kept_episode, report.usd_per_kept_episode, report.cpu_s_per_kept_episode) == (None, None, None)
+    assert report.rejected_simulation_usd == 2 * EACH
+    assert build_rows(report)[-1][-1] == "none kept"
+
+
+def test_episodes_share_the_simulation_by_cpu_time(run):
+    """An attempt that took three times the CPU carries three times the cost; without any CPU time there is no share."""
+    weighted = [make_episode(0, 0, 0.0, 3.0), make_episode(1, 0, 0.5, 0.5), *run.episodes[2:]]
+    shares = [episode.simulation_usd for episode in build_report(replace(run, episodes=weighted)).episodes]
+    assert float(shares[0] / shares[1]) == pytest.approx(3, rel=1e-4)
+    idle = [make_episode(index, 0, 0.0, 0.0) for index in range(2)]
+    assert [episode.simulation_usd for episode in build_report(replace(run, episodes=idle)).episodes] == [None, None]
+
+
+def test_bytes_that_one_unit_did_not_count_are_none(run):
+    """One commit from a machine without counters makes the sum unknown, not smaller."""
+    commits = [commit if commit.stage != "settle_scene" else make_commit(bytes_read=None) for commit in run.commits]
+    settle = next(stage for stage in build_report(replace(run, commits=commits)).stages if stage.stage == "settle_scene")
+    assert (settle.bytes_read, settle.bytes_written) == (None, 200)
+
+
+def test_a_gpu_machine_is_measured(run):
+    """On a billed machine all is measured, and the certainty says so."""
+    report = build_report(replace(run, machine="gce_g2_standard_8"))
+    assert report.total.estimated_usd == 0
+    assert report.usd_per_kept_episode_certainty is Certainty.MEASURED
+
+
+def test_storage_is_forecast_and_labelled(run):
+    """The dataset's bytes, twelve months, one download: estimates, and no part of the total."""
+    forecast = build_report(run).storage_forecast
+    assert (forecast.certainty, forecast.size_bytes, forecast.files, forecast.months) == ("estimated", 2**20, 1, 12)
+    assert forecast.storage_usd == Decimal("0.000234375")
+    assert forecast.download_usd == Decimal("0.000117188")
+    assert forecast.write_usd == Decimal("0.000005000")
+
+
+def test_the_report_survives_json(run):
+    """Written and read again it is the same, money and all; the same run gives the same bytes."""
+    report = build_report(run)
+    assert CostReport.model_validate_json(report.model_dump_json()) == report
+    assert build_report(run).model_dump_json() == report.model_dump_json()
+
+
+def test_the_table_has_a_row_for_each_stage(run):
+    """People see every stage and the sum, all columns filled."""
+    rows = build_rows(build_report(run))
+    assert [row[0] for row in rows] == [*dict.fromkeys(stage.stage for stage in build_report(run).stages), "all"]
+    assert {len(row) for row in rows} == {len(COLUMNS)}
+    assert all(cell for row in rows for cell in row)
+
+
+@given(
+    st.decimals(min_value=0, max_value=1_000_000, places=9),
+    st.lists(st.floats(min_value=0, max_value=1e6), min_size=1, max_size=20).filter(lambda weights: sum(weights) > 0),
+)
+def test_shares_add_up_exactly(amount, weights):
+    """Whatever is shared out among whatever weights: nothing is lost, nothing is negative, more weight never gets less."""
+    parts = share_out(amount, weights)
+    assert sum(parts) == amount
+    assert all(part >= 0 for part in parts)
+    heaviest, lightest = weights.index(max(weights)), weights.index(min(weights))
+    assert parts[heaviest] >= parts[lightest] - Decimal("1e-9")
