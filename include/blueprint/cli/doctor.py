@@ -12,7 +12,6 @@ from typing import Literal
 
 import typer
 from rich.console import Console
-from sqlalchemy.engine import make_url
 
 from blueprint.cli.output import JsonOption, show, table
 from blueprint.errors import BlueprintError
@@ -88,6 +87,8 @@ def look_at_disk(settings: Settings) -> Iterator[Finding]:
 
 def look_at_registry(settings: Settings) -> Iterator[Finding]:
     """The database answers, and its tables are of this version."""
+    from sqlalchemy.engine import make_url
+
     from blueprint.registry.database import open_registry
 
     url = make_url(settings.registry.url).render_as_string(hide_password=True)
@@ -120,9 +121,8 @@ def look_at_optional_parts(settings: Settings) -> Iterator[Finding]:
     )
     key = settings.delivery.signing_key
     there = key.is_file()
-    yield Finding(
-        "signing key", "ok" if there else "absent", str(key), "" if there else "`blueprint deliver --make-key`, or mount your own."
-    )
+    advice = "" if there else "`blueprint deliver --make-key`, or mount your own."
+    yield Finding("signing key", "ok" if there else "absent", str(key), advice)
 
 
 LOOKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
