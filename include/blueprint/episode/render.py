@@ -19,7 +19,6 @@ from blueprint.episode.record import EpisodeRecord, ReplayCertificate, VideoReco
 from blueprint.episode.replay import ReplayVerdict, replay_episode
 from blueprint.episode.video import LosslessWriter, VideoWriter
 from blueprint.simulation.mujoco.backend import MujocoSimulator, show
-from blueprint.simulation.mujoco.context import GlBackend
 from blueprint.simulation.mujoco.renderer import Renderer, camera_id
 from blueprint.simulation.protocol import FloatArray
 from blueprint.task.geometry import bodies_of
@@ -135,13 +134,7 @@ class EpisodePainter:
 
 
 def render_episode(
-    simulator: MujocoSimulator,
-    model_sha256: str,
-    record: EpisodeRecord,
-    states: Path,
-    folder: Path,
-    options: RenderOptions,
-    renderer: GlBackend,
+    simulator: MujocoSimulator, model_sha256: str, record: EpisodeRecord, states: Path, *, folder: Path, options: RenderOptions
 ) -> ReplayCertificate:
     """Replay an episode, draw it if it replays, and certify both.
 
@@ -152,7 +145,6 @@ def render_episode(
         states: Its ``states.parquet``.
         folder: Where videos go; made if need be. After a refusal there are none.
         options: What is drawn.
-        renderer: What draws, for the certificate.
     """
     folder.mkdir(parents=True, exist_ok=True)
     painter = EpisodePainter(simulator, record, folder, options)
@@ -174,7 +166,7 @@ def render_episode(
         first_difference_frame=verdict.first_difference_frame,
         max_abs_qpos_difference=verdict.max_abs_qpos_difference,
         simulator=simulator.info(),
-        renderer=f"mujoco-{renderer}",
+        renderer=f"mujoco-{simulator.render_backend()}",
         videos=videos,
         depth=depth,
         segmentation=segmentation,

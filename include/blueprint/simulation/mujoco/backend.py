@@ -14,7 +14,7 @@ import numpy as np
 from blueprint.episode.record import SimulatorInfo
 from blueprint.simulation.errors import NotLoaded, SimulationDiverged, UnknownName, WrongShape
 from blueprint.simulation.mujoco.contacts import ContactSampler
-from blueprint.simulation.mujoco.context import choose_backend
+from blueprint.simulation.mujoco.context import GlBackend, choose_backend
 from blueprint.simulation.mujoco.model import SceneModel, build_scene_model
 from blueprint.simulation.mujoco.renderer import Renderer, camera_id
 from blueprint.simulation.protocol import BodyContact, Capabilities, FloatArray, ImageArray, LoadedScene, SimulationState, Track
@@ -29,13 +29,15 @@ class MujocoSimulator:
 
     Args:
         render_backend: Which OpenGL draws; ``auto`` takes the first that works, when a frame is first asked for.
+        probed: An OpenGL that is known to work here, so that it need not be tried again.
     """
 
     name = "mujoco"
     version = mujoco.__version__
 
-    def __init__(self, render_backend: str = "auto") -> None:
-        self._render_backend = render_backend
+    def __init__(self, render_backend: str = "auto", *, probed: GlBackend | None = None) -> None:
+        self._wanted_backend = render_backend
+        self._probed = probed
         self._scene: SceneModel | None = None
         self._data: mujoco.MjData | None = None
         self._view: mujoco.MjData | None = None
@@ -198,6 +200,10 @@ class MujocoSimulator:
         renderer.look(view, camera_id(scene.model, camera))
         return renderer.draw().copy()
 
+    def render_backend(self) -> GlBackend:
+        """Which OpenGL draws here."""
+        return self._probed or choose_backend(self._wanted_backend)
+
     def renderer(self, width: int, height: int) -> Renderer:
         """The renderer of this size; made when first asked for."""
         scene, _ = self._loaded("renderer")
@@ -205,7 +211,7 @@ class MujocoSimulator:
             self._renderer[1].close()
             self._renderer = None
         if self._renderer is None:
-            self._renderer = ((width, height), Renderer(scene.model, width, height, choose_backend(self._render_backend)))
+            self._renderer = ((width, height), Renderer(scene.model, width, height, self.render_backend()))
         return self._renderer[1]
 
     def close(self) -> None:

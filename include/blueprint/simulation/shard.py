@@ -1,0 +1,223 @@
+"""Simulates the episodes of a shard: physics alone, on all cores, every attempt kept.
+
+An episode is written beside its place and published whole, ``episode.json`` last. A killed shard, run again, keeps what
+was published and makes the rest; what it makes is the same to the byte, save for measured CPU seconds.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from blueprint.episode.record import EpisodeRecord, Outcome, recording_path
+from blueprint.episode.states import build_states_table, write_states
+from blueprint.motion.scene import build_motion_scene
+from blueprint.origin import Origin
+from blueprint.robot.embodiment import load_embodiment
+from blueprint.simulation.controller import CONTROLLER, Attempt, PickPlaceController
+from blueprint.simulation.errors import UnknownShard, WorkerDied
+from blueprint.simulation.mujoco.backend import MujocoSimulator
+from blueprint.simulation.mujoco.model import SceneModel, build_scene_model
+from blueprint.simulation.pool import Died, WorkerPool
+from blueprint.stage import StageContext
+from blueprint.task.spec import PLAN_PATH, EpisodeSpec, JobPlan, RobotPlacement
+from blueprint.workspace.checksums import FileDigest, digest_file
+from blueprint.workspace.storage import SceneFolder
+
+STATES_NAME = "states.parquet"
+EPISODE_NAME = "episode.json"
+
+
+class EpisodeSummary(BaseModel):
+    """What the shard's result counts of one episode."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    episode_id: str
+    success: bool
+    failure: str | None
+    """``stage:code``."""
+    frames: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardWork:
+    """What a worker process needs to simulate episodes of one shard; it is sent to it once."""
+
+    mjcf_path: Path
+    scene_id: str
+    job_id: str
+    shard_index: int
+    fps: int
+    robot: RobotPlacement
+    output: Path
+    """Where the shard's episodes are written, one folder each."""
+    cache_dir: Path
+
+
+def load_plan(scene: SceneFolder) -> JobPlan:
+    """Read ``geniesim/plan.json``."""
+    return JobPlan.model_validate_json(scene.read_bytes(PLAN_PATH))
+
+
+def shard_episodes(plan: JobPlan, shard_index: int) -> list[EpisodeSpec]:
+    """The episodes of a shard, in order.
+
+    Raises:
+        UnknownShard: The plan has no such shard.
+    """
+    for shard in plan.shards:
+        if shard.shard_index == shard_index:
+            by_index = {spec.episode_index: spec for spec in plan.episodes}
+            return [by_index[index] for index in shard.episode_indices]
+    raise UnknownShard(shard_index, len(plan.shards))
+
+
+def simulate_shard(shard_index: int, context: StageContext) -> list[EpisodeSummary]:
+    """Attempt every episode of a shard that is not published yet.
+
+    Raises:
+        WorkerDied: A process died; all other episodes are finished and published. Run again to redo those.
+        PreemptedError: SIGTERM came; what was published stays.
+    """
+    plan = load_plan(context.scene)
+    specs = shard_episodes(plan, shard_index)
+    mjcf_path = context.input("mjcf") / "scene.xml"
+    model_sha256 = build_scene_model(mjcf_path, plan.robot, plan.fps).sha256
+    summaries = {spec.episode_id: _published(context.scene, plan, shard_index, spec, model_sha256) for spec in specs}
+    todo = [spec for spec in specs if summaries[spec.episode_id] is None]
+    context.progress(len(specs) - len(todo), len(specs))
+    work = ShardWork(
+        mjcf_path=mjcf_path,
+        scene_id=plan.scene_id,
+        job_id=plan.job_id,
+        shard_index=shard_index,
+        fps=plan.fps,
+        robot=plan.robot,
+        output=context.output(recording_path(shard_index, "x")).parent,
+        cache_dir=context.cache_dir,
+    )
+    pool: WorkerPool[EpisodeSpec, EpisodeSummary] = WorkerPool(
+        context.settings.compute.workers, prepare_worker, (work,), simulate_episode, context.stop_if_asked
+    )
+    died: list[Died[EpisodeSpec]] = []
+    for ended in pool.run(todo):
+        if isinstance(ended, Died):
+            died.append(ended)
+            continue
+        context.publish(recording_path(shard_index, ended.unit.episode_id))
+        summaries[ended.unit.episode_id] = ended.answer
+        context.progress(sum(summary is not None for summary in summaries.values()), len(specs))
+    if died:
+        raise WorkerDied([item.unit.episode_id for item in died], [item.reason for item in died], len(specs) - len(died))
+    return [summary for summary in summaries.values() if summary is not None]
+
+
+def _published(scene: SceneFolder, plan: JobPlan, shard_index: int, spec: EpisodeSpec, model_sha256: str) -> EpisodeSummary | None:
+    """What is known of an episode that an earlier run finished; ``None`` if it is not whole, or of another plan or model."""
+    folder = recording_path(shard_index, spec.episode_id)
+    if not scene.exists(f"{folder}/{EPISODE_NAME}"):
+        return None
+    try:
+        record = EpisodeRecord.model_validate_json(scene.read_bytes(f"{folder}/{EPISODE_NAME}"))
+    except ValidationError:
+        return None
+    if (record.job_id, record.spec, record.model_sha256) != (plan.job_id, spec, model_sha256):
+        return None
+    states = f"{folder}/{STATES_NAME}"
+    if record.states is not None and (not scene.exists(states) or digest_file(scene.root / states) != record.states):
+        return None
+    return summarise(record)
+
+
+def summarise(record: EpisodeRecord) -> EpisodeSummary:
+    """One episode in brief."""
+    outcome = record.outcome
+    failure = None if outcome.success else f"{outcome.failure_stage}:{outcome.failure_code}"
+    return EpisodeSummary(episode_id=record.episode_id, success=outcome.success, failure=failure, frames=record.frames)
+
+
+def count_failures(summaries: Sequence[EpisodeSummary]) -> dict[str, int]:
+    """How many attempts failed, by ``stage:code``, sorted."""
+    return dict(sorted(Counter(summary.failure for summary in summaries if summary.failure is not None).items()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Worker:
+    work: ShardWork
+    twin: SceneModel
+    simulator: MujocoSimulator
+    controller: PickPlaceController
+
+
+_worker: list[_Worker] = []
+"""The one worker of a worker process; empty in every other process."""
+
+
+def prepare_worker(work: ShardWork) -> None:
+    """Compile the model and prepare the planner, once in each process."""
+    _worker[:] = [build_worker(work)]
+
+
+def build_worker(work: ShardWork) -> _Worker:
+    """Everything that simulates episodes of one shard."""
+    twin = build_scene_model(work.mjcf_path, work.robot, work.fps)
+    simulator = MujocoSimulator()
+    simulator.use(twin)
+    planner = build_motion_scene(twin.model, load_embodiment(work.robot.embodiment), fps=work.fps, cache_dir=work.cache_dir)
+    controller = PickPlaceController(simulator=simulator, twin=twin, planner=planner)
+    return _Worker(work=work, twin=twin, simulator=simulator, controller=controller)
+
+
+def simulate_episode(spec: EpisodeSpec) -> EpisodeSummary:
+    """Attempt one episode in a worker process, and write it."""
+    return write_attempt(_worker[0], spec)
+
+
+def write_attempt(worker: _Worker, spec: EpisodeSpec) -> EpisodeSummary:
+    """Attempt one episode, and write its folder below the shard's output: states first, ``episode.json`` last."""
+    attempt, outcome = worker.controller.attempt(spec)
+    folder = worker.work.output / spec.episode_id
+    folder.mkdir(parents=True, exist_ok=True)
+    states = _write_states(folder / STATES_NAME, attempt)
+    record = _build_record(worker, spec, attempt, outcome, states)
+    beside = folder / f"{EPISODE_NAME}.part"
+    beside.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    beside.replace(folder / EPISODE_NAME)
+    return summarise(record)
+
+
+def _write_states(path: Path, attempt: Attempt) -> FileDigest | None:
+    rows = attempt.all_rows()
+    if not rows:
+        path.unlink(missing_ok=True)
+        return None
+    write_states(path, build_states_table(rows, attempt.integration_state))
+    return digest_file(path)
+
+
+def _build_record(worker: _Worker, spec: EpisodeSpec, attempt: Attempt, outcome: Outcome, states: FileDigest | None) -> EpisodeRecord:
+    work, twin = worker.work, worker.twin
+    return EpisodeRecord(
+        scene_id=work.scene_id,
+        job_id=work.job_id,
+        shard_index=work.shard_index,
+        episode_id=spec.episode_id,
+        spec=spec,
+        robot=work.robot,
+        fps=work.fps,
+        frames=len(attempt.rows),
+        duration_s=len(attempt.rows) / work.fps,
+        object_ids=twin.object_ids,
+        phases=tuple(attempt.phases),
+        outcome=outcome,
+        simulator=worker.simulator.info(),
+        controller=CONTROLLER,
+        model_sha256=twin.sha256,
+        states=states,
+        cpu_plan_s=round(attempt.cpu_plan_s, 6),
+        cpu_simulate_s=round(attempt.cpu_simulate_s, 6),
+        origins={"states": Origin.SIMULATED, "ctrl": Origin.SIMULATED, "instruction": Origin.HEURISTIC, "outcome": Origin.SIMULATED},
+    )
