@@ -66,7 +66,7 @@ def write_conformance_scene(folder: Path, embodiment: Embodiment, timestep_s: fl
         x=x,
         y=y,
         z=z,
-        camera_x=x + 0.9,
+        camera_x=x + 0.5,
         plinth=_PLINTH_HALF_M,
         plinth_z=plinth_top / 2,
         plinth_half=plinth_top / 2,
