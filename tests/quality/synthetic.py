@@ -24,6 +24,7 @@ from blueprint.episode.record import (
 )
 from blueprint.quality.arrays import parse_arrays
 from blueprint.quality.gates.case import EpisodeCase, RobotLimits
+from blueprint.scene.manifest import MANIFEST_PATH, SceneManifest
 from blueprint.settings import Settings
 from blueprint.stage import StageContext
 from blueprint.task.spec import EpisodeSpec, JobPlan, PickPlaceTask, Pose, RobotPlacement, ShardRef
@@ -256,6 +257,65 @@ def write_episode(root: Path, episode: Episode) -> EpisodeRecord:
         record = record.model_copy(update={"states": digest_file(folder / "states.parquet")})
     (folder / "episode.json").write_text(record.model_dump_json(indent=1))
     return record
+
+
+def build_manifest(names: tuple[str, ...] = ("can", "bowl", "table"), *, license: str = "MIT") -> SceneManifest:  # noqa: A002 -- the manifest's word
+    """A scene manifest whose assets all have one licence."""
+    zero = {"x": 0.0, "y": 0.0, "z": 0.0}
+    box = {"width": 0.1, "depth": 0.1, "height": 0.1}
+    stated = {"license": license, "license_statement": license, "license_origin": "authored", "author": None, "changes": None}
+    objects = [
+        {
+            "id": name,
+            "sim_role": "manipulable_object",
+            "name": name,
+            "category": name,
+            "description": name,
+            "asset": {
+                "path": f"assets/{name}/visual.glb",
+                "asset_id": name,
+                "source": None,
+                "relative_path": f"regen3d/objects/{name}/mesh.glb",
+                "object_from_mesh": np.eye(3).tolist(),
+                **stated,
+            },
+            "transform": {"position": zero, "rotation_quaternion": {"w": 1.0, **zero}},
+            "dimensions_est": box,
+            "semantics": {"class": name, "instance_id": index, "affordances": ["Graspable"]},
+            "physics_hints": {"material_type": "metal", "base_color": [1, 1, 1], "metallic": 0, "roughness": 1, "origin": "authored"},
+            "is_floor_contact": False,
+            "pose_confidence": None,
+        }
+        for index, name in enumerate(names)
+    ]
+    return SceneManifest.model_validate(
+        {
+            "scene_id": "kitchen",
+            "scene": {"environment_type": "kitchen", "room": {"bounds": box, "origin": [0, 0, 0]}},
+            "objects": objects,
+            "background": None,
+            "camera": {
+                "pose": {"position_m": [0, 0, 1], "quat_wxyz": [1, 0, 0, 0]},
+                "fovy_rad": 1.0,
+                "width": 32,
+                "height": 24,
+            },
+            "metadata": {
+                "source_pipeline": "3d-re-gen",
+                "source_scene_id": "kitchen",
+                "source_version": "1",
+                "source_confidence": None,
+                "source_coordinate_frame": "z_up",
+                "source_meters_per_unit": 1.0,
+                "generated_at": None,
+            },
+        }
+    )
+
+
+def write_manifest(root: Path, manifest: SceneManifest) -> None:
+    (root / "assets").mkdir(parents=True, exist_ok=True)
+    (root / MANIFEST_PATH).write_text(manifest.model_dump_json(indent=1, by_alias=True))
 
 
 def write_plan(root: Path, plan: JobPlan) -> None:

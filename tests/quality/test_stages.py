@@ -31,9 +31,7 @@ def graze(episode, depth_m):
 def write_job(root, episodes, *, license="MIT"):  # noqa: A002 -- the manifest's word
     synthetic.write_plan(root, synthetic.build_plan([episode.spec for episode in episodes]))
     records = [synthetic.write_episode(root, episode) for episode in episodes]
-    manifest = {"objects": [{"id": name, "asset": {"path": name, "license": license}} for name in ("can", "bowl", "table")]}
-    (root / "assets").mkdir()
-    (root / "assets/scene_manifest.json").write_text(json.dumps(manifest))
+    synthetic.write_manifest(root, synthetic.build_manifest(license=license))
     return records
 
 
@@ -132,14 +130,14 @@ def test_a_run_that_keeps_nothing_fails_and_says_why(scene_root, context):
 
 
 def test_an_unknown_licence_drops_every_episode(scene_root, context):
-    write_job(scene_root, [synthetic.build_episode(0)], license=None)
+    write_job(scene_root, [synthetic.build_episode(0)], license="unknown")
     with pytest.raises(NothingKept, match="licences: 3 blockers"):
         GATE_EPISODES.run(REQUEST, context)
 
 
 def test_a_scene_without_assets_was_not_checked(scene_root, context):
     write_job(scene_root, [synthetic.build_episode(0)])
-    (scene_root / "assets/scene_manifest.json").write_text('{"objects": []}')
+    synthetic.write_manifest(scene_root, synthetic.build_manifest(()))
     with pytest.raises(NothingKept, match="licences: not measured"):
         GATE_EPISODES.run(REQUEST, context)
 

@@ -1,6 +1,5 @@
 """The stages under the real runner: done work is found, approvals are only ever added, a changed report asks anew."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -26,10 +25,7 @@ def scene(settings):
     synthetic.write_plan(root, synthetic.build_plan([episode.spec for episode in episodes]))
     for episode in episodes:
         synthetic.write_episode(root, episode)
-    scene.write_bytes(
-        "assets/scene_manifest.json",
-        json.dumps({"objects": [{"id": name, "asset": {"path": name, "license": "CC0-1.0"}} for name in ("can", "bowl")]}).encode(),
-    )
+    synthetic.write_manifest(root, synthetic.build_manifest(license="CC0-1.0"))
     return scene
 
 

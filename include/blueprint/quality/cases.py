@@ -108,6 +108,7 @@ def load_render_case(scene: SceneFolder, plan: JobPlan, shard_index: int, episod
         height=plan.height,
         certificate=_load_certificate(folder / "certificate.json"),
         videos={camera: probe_video(path) for camera, path in files.items() if path.is_file()},
+        side_files={path.name: digest_file(path) for path in sorted(folder.glob("*.mkv"))},
     )
 
 

@@ -13,7 +13,7 @@ from blueprint.quality.report import (
     ApprovalDecision,
     Tier,
 )
-from blueprint.quality.scene_assets import SCENE_MANIFEST_PATH
+from blueprint.scene.manifest import MANIFEST_PATH
 from blueprint.stage import Stage, StageContext, StageRequest, StageResult
 from blueprint.task.spec import PLAN_PATH
 
@@ -95,7 +95,7 @@ GATE_EPISODES = Stage(
     request=GateRequest,
     result=GateEpisodesResult,
     run=_run_gate_episodes,
-    reads=lambda _: [PLAN_PATH, CHECKSUMS_PATH, "geniesim/recordings", SCENE_MANIFEST_PATH],
+    reads=lambda _: [PLAN_PATH, CHECKSUMS_PATH, "geniesim/recordings", MANIFEST_PATH],
     writes=lambda _: [GATES_PATH],
     external_inputs=lambda _: config_digests(),
 )

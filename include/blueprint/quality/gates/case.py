@@ -59,6 +59,8 @@ class RenderCase:
     """``None``: there is none, or it cannot be read."""
     videos: Mapping[str, "VideoFile"]
     """By camera; absent where there is no file."""
+    side_files: Mapping[str, FileDigest]
+    """Depth and segmentation videos on disk, by file name."""
 
 
 @dataclass(frozen=True, kw_only=True)

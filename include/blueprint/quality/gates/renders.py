@@ -31,7 +31,7 @@ def measure_certificate(case: RenderCase, _rule: GateRule) -> Measurement:
 
 
 def measure_videos(case: RenderCase, _rule: GateRule) -> Measurement:
-    """Findings about the planned cameras' files: there, the certified bytes, T frames, the planned size and rate."""
+    """Findings about the planned cameras' files: there, the certified bytes, T frames, planned size and rate; depth and labels too."""
     if case.certificate is None:
         return not_measured(_NO_CERTIFICATE)
     found = [
@@ -39,6 +39,9 @@ def measure_videos(case: RenderCase, _rule: GateRule) -> Measurement:
         for camera in case.cameras
         for finding in _check_video(camera, case.videos.get(camera), case.certificate.videos.get(camera), case)
     ]
+    named = {f"{camera}.depth.mkv": digest for camera, digest in case.certificate.depth.items()}
+    named |= {f"{camera}.segmentation.mkv": digest for camera, digest in case.certificate.segmentation.items()}
+    found += [f"{name} is not the certified file" for name, digest in sorted(named.items()) if case.side_files.get(name) != digest]
     return Measurement(float(len(found)), "; ".join(found[:5]))
 
 
