@@ -2,7 +2,6 @@
 
 import sys
 
-import click
 import typer
 
 from blueprint import __version__
@@ -48,13 +47,7 @@ def main() -> None:
     """Run the command line; every error of ours ends in one clear message and its own exit code."""
     as_json = "--json" in sys.argv
     try:
-        status = app(standalone_mode=False)
+        app()
     except BlueprintError as error:
         show_error(error, as_json=as_json)
         sys.exit(error.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
-    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,81 @@
+"""Every command explains itself, and errors end in one message and their own exit code."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import typer
+from blueprint.cli.app import app
+from typer.testing import CliRunner
+
+runner = CliRunner()
+
+
+def commands(group=typer.main.get_command(app), path=()):
+    """Every command of the tree, as words."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+@pytest.mark.parametrize(("path", "command"), list(commands()), ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")
+def test_every_command_has_help_an_example_and_json(path, command):
+    """Help says what it does, shows an example, and every option is described."""
+    assert "Example: blueprint" in (command.help or "") + (command.epilog or "") or "blueprint stage run" in (command.epilog or "")
+    assert all(parameter.help for parameter in command.params if getattr(parameter, "opts", None) and parameter.name != "help")
+    if path not in {("simulator", "serve")}:
+        assert "as_json" in {parameter.name for parameter in command.params}
+
+
+@pytest.mark.parametrize(("path", "command"), list(commands()), ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")
+def test_help_runs(path, command):
+    """`--help` of every command ends well."""
+    answer = runner.invoke(app, [*path, "--help"])
+    assert answer.exit_code == 0
+    assert "Usage" in answer.output
+
+
+def blueprint(*words, **environment):
+    """Run the real program."""
+    command = [sys.executable, "-m", "blueprint", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+
+
+def test_unknown_stage_ends_with_65_and_a_code():
+    """For people on stderr: the code, the message and what exists."""
+    ended = blueprint("stage", "run", "nonsense", "--request", "/dev/null")
+    assert ended.returncode == 65
+    assert "stage.unreadable_request" in ended.stderr
+
+
+def test_error_as_json_is_one_document(tmp_path):
+    """For programs on stdout: one JSON document with code, message and facts."""
+    request = tmp_path / "request.json"
+    request.write_text('{"scene_id": "s1"}')
+    ended = blueprint("stage", "run", "nonsense", "--request", str(request), "--json")
+    error = json.loads(ended.stdout)["error"]
+    assert (error["code"], error["retryable"], ended.returncode) == ("flow.unknown_stage", False, 65)
+
+
+def test_misspelt_setting_ends_with_78():
+    """A wrong environment variable stops every command, with its name."""
+    ended = blueprint("stage", "list", BLUEPRINT__WORKSPASE__URL="x")
+    assert ended.returncode == 78
+    assert "BLUEPRINT__WORKSPASE__URL" in ended.stderr
+
+
+def test_wrong_usage_ends_with_2():
+    """An option that does not exist is wrong usage."""
+    assert blueprint("stage", "list", "--nonsense").returncode == 2
+
+
+def test_stage_list_shows_every_stage_in_order():
+    """The list is the flow."""
+    from blueprint.flow import FLOW
+
+    ended = blueprint("stage", "list", "--json")
+    assert [stage["name"] for stage in json.loads(ended.stdout)["stages"]] == list(FLOW)
