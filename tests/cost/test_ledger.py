@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from blueprint.cost.errors import UnknownMachine
 from blueprint.cost.ledger import add_totals, ledger_entries, total_of, worst
-from blueprint.cost.prices import load_price_table
+from blueprint.cost.prices import Machine, MachineLine, load_price_table
 from blueprint.registry.records import Certainty
 from tests.cost.conftest import make_commit
 
@@ -82,3 +82,12 @@ def test_unknown_stays_unknown(day, machine, commit):
     for entry in ledger_entries(dated, PRICES, machine=machine):
         assert (entry.amount_usd is None) == (entry.quantity is None or entry.price_usd is None)
         assert entry.certainty is worst(entry.quantity_certainty, entry.price_certainty)
+
+
+def test_a_gpu_without_a_reservation_is_unknown():
+    """GPU time is not measured: a line that bills measured GPU time has no quantity, and so no amount."""
+    line = MachineLine(item="gpu", price_id="gcp.us-central1.l4.on_demand")
+    machine = Machine(machine_id="shared_gpu", description="a GPU that others use too", lines=(line,))
+    (entry,) = ledger_entries(make_commit(), PRICES.model_copy(update={"machines": (machine,)}), machine="shared_gpu")
+    assert (entry.quantity, entry.quantity_certainty, entry.amount_usd) == (None, Certainty.UNKNOWN, None)
+    assert entry.price_usd == Decimal("0.56004")

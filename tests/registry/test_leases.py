@@ -6,11 +6,12 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 
 from blueprint.registry.database import open_registry
-from blueprint.registry.errors import LeaseLost
+from blueprint.registry.errors import LeaseLost, RegistryUnavailable
 from blueprint.registry.processes import is_alive, this_process
 from blueprint.settings import RegistrySettings
 from blueprint.workspace.errors import LeaseHeld
@@ -127,6 +128,25 @@ def test_a_lost_lease_is_noticed_before_publishing(url):
             with pytest.raises(LeaseLost):
                 held.validate()
         registry.leases.validate(other)
+
+
+def test_a_renewal_that_the_database_missed_is_made_up_for(url, monkeypatch):
+    """When the database is away for one renewal, the next one keeps the lease."""
+    with open_registry(RegistrySettings(url=url)) as registry:
+        original, calls = registry.leases.renew, []
+
+        def renew(lease, ttl_s):
+            calls.append(ttl_s)
+            if len(calls) == 1:
+                raise RegistryUnavailable("url", "away")
+            return original(lease, ttl_s)
+
+        monkeypatch.setattr(registry.leases, "renew", renew)
+        with registry.leases.hold("s/stage", "run-1", 1.2) as held:
+            time.sleep(1.5)
+            held.validate()
+            assert held.lease.expires_at > held.lease.acquired_at + timedelta(seconds=1.2)
+        assert len(calls) > 1
 
 
 def test_one_of_eight_threads_gets_the_lease(url):

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import StatementError
 
 from blueprint.registry.database import open_registry
-from blueprint.registry.errors import RegistryDriverMissing, RegistryUnavailable, RegistryUrlInvalid
+from blueprint.registry.errors import RegistryDriverMissing, RegistryUnavailable, RegistryUnreadable, RegistryUrlInvalid
 from blueprint.registry.sessions import build_engine
 from blueprint.settings import RegistrySettings
 
@@ -54,9 +55,31 @@ def test_a_damaged_file_is_not_taken_for_a_registry(tmp_path):
     path = tmp_path / "registry.db"
     path.write_bytes(b"not a database, but long enough to look like one" * 100)
     before = path.read_bytes()
-    with pytest.raises(Exception, match="not a database"):
+    with pytest.raises(RegistryUnreadable, match="not a database"):
         open_registry(RegistrySettings(url=f"sqlite:///{path}"))
     assert path.read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    """Where a file stands in the way of the folder, the message says so."""
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(RegistryUrlInvalid, match="cannot be made"):
+        open_registry(RegistrySettings(url=f"sqlite:///{tmp_path / 'file' / 'registry.db'}"))
+
+
+def test_a_connection_that_breaks_can_be_tried_again(url):
+    """When the server drops a connection within a block, the error is a transient one, and the next block works."""
+    if url.startswith("sqlite"):
+        pytest.skip("SQLite has no server")
+    with open_registry(RegistrySettings(url=url)) as registry:
+
+        def lose_the_connection():
+            with registry.database.write() as session:
+                session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+        with pytest.raises(RegistryUnavailable):
+            lose_the_connection()
+        assert registry.leases.active() == []
 
 
 def test_a_naive_time_is_refused(registry, clock):

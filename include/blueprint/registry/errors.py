@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from blueprint.errors import ConfigurationError, InputError, InternalError, MissingPartError, TransientError
+from blueprint.errors import ConfigurationError, InputError, IntegrityError, InternalError, MissingPartError, TransientError
 
 
 class RegistryUnavailable(TransientError):
@@ -38,6 +38,15 @@ class RegistryDriverMissing(MissingPartError):
         super().__init__(
             f"The registry at {url} needs the Python package '{module}', which is not installed. Install it.", url=url, module=module
         )
+
+
+class RegistryUnreadable(IntegrityError):
+    """The file is no database, or a damaged one."""
+
+    code = "registry.unreadable"
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"The registry at {url} cannot be read: {reason}. Restore a backup or move the file.", url=url, reason=reason)
 
 
 class RegistryTooNew(ConfigurationError):

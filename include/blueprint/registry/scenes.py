@@ -18,6 +18,9 @@ FIRST_RETRY_S = 3600.0
 LONGEST_RETRY_S = 7 * 24 * 3600.0
 """The wait before a retry grows no longer than this [s]."""
 
+_ROWS = 500
+"""Rows of one INSERT."""
+
 
 class SceneRepository:
     """The schedule of scenes."""
@@ -30,13 +33,15 @@ class SceneRepository:
 
         A scene that is configured no longer is disabled and keeps its history.
         """
+        facts = [source.model_dump() for source in sorted(sources, key=lambda source: source.scene_id)]
         with self._database.write() as session:
-            for source in sorted(sources, key=lambda source: source.scene_id):
-                facts = source.model_dump()
-                insert = dialect_insert(session, SceneRow).values(**facts, due_at=now, failures=0)
-                session.execute(insert.on_conflict_do_update(index_elements=["scene_id"], set_=facts))
-            named = [source.scene_id for source in sources]
-            session.execute(update(SceneRow).where(SceneRow.scene_id.not_in(named)).values(enabled=False))
+            session.execute(update(SceneRow).values(enabled=False))
+            for start in range(0, len(facts), _ROWS):
+                insert = dialect_insert(session, SceneRow).values(
+                    [{**row, "due_at": now, "failures": 0} for row in facts[start : start + _ROWS]]
+                )
+                changed = {name: insert.excluded[name] for name in facts[0] if name != "scene_id"}
+                session.execute(insert.on_conflict_do_update(index_elements=["scene_id"], set_=changed))
 
     def due_scenes(self, now: datetime, limit: int, pool: str | None = None) -> list[SceneRecord]:
         """Enabled scenes that are due and not running: highest priority first, within it one of each lab in turn.

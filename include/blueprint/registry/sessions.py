@@ -8,6 +8,7 @@ Source: SQLite documentation, "Write-Ahead Logging" and "BEGIN TRANSACTION"; SQL
 Serializable isolation / Savepoints / Transactional DDL".
 """
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,11 +18,11 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from blueprint.registry.errors import RegistryDriverMissing, RegistryUnavailable, RegistryUrlInvalid
+from blueprint.registry.errors import RegistryDriverMissing, RegistryUnavailable, RegistryUnreadable, RegistryUrlInvalid
 from blueprint.registry.tables import Base
 
 BUSY_TIMEOUT_S = 60.0
@@ -88,9 +89,11 @@ class Database:
             yield
         except OperationalError as error:
             raise RegistryUnavailable(self.url, str(error.orig)) from error
-        except DBAPIError as error:
+        except DatabaseError as error:
             if error.connection_invalidated:
                 raise RegistryUnavailable(self.url, str(error.orig)) from error
+            if type(error.orig) is sqlite3.DatabaseError:  # its subclasses mean other things
+                raise RegistryUnreadable(self.url, str(error.orig)) from error
             raise
 
 
@@ -98,7 +101,7 @@ def build_engine(url: str) -> Engine:
     """An engine for ``url``; a SQLite file's folder is made.
 
     Raises:
-        RegistryUrlInvalid: The URL is not one of a SQLite file or a PostgreSQL database.
+        RegistryUrlInvalid: The URL is not one of a SQLite file or a PostgreSQL database, or the file's folder cannot be made.
         RegistryDriverMissing: The driver that the URL names is not installed.
     """
     try:
@@ -110,7 +113,7 @@ def build_engine(url: str) -> Engine:
             return create_engine(parsed, pool_pre_ping=True, pool_timeout=BUSY_TIMEOUT_S)
         if not parsed.database or parsed.database == ":memory:":
             raise RegistryUrlInvalid(url, "a database in memory is forgotten with its process")
-        Path(parsed.database).absolute().parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(parsed.database).absolute().parent, url)
         engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, pool_timeout=BUSY_TIMEOUT_S)
     except (ArgumentError, NoSuchModuleError) as error:
         raise RegistryUrlInvalid(url.split("://", maxsplit=1)[0] + "://...", str(error).split("\n", maxsplit=1)[0]) from error
@@ -124,6 +127,13 @@ def build_engine(url: str) -> Engine:
 def dialect_insert(session: Session, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
     """``INSERT`` with ``ON CONFLICT``, in the words of the session's database."""
     return sqlite.insert(table) if session.get_bind().dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def _make_folder(folder: Path, url: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RegistryUrlInvalid(url, f"the folder {folder} cannot be made ({error.strerror})") from error
 
 
 def _prepare_sqlite(connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
