@@ -11,6 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 from upath import UPath
 
+from blueprint.dataset.features import build_vector_features, video_key
+from blueprint.dataset.frames import load_frames
+from blueprint.dataset.lerobot_v30 import DatasetSpec
+from blueprint.dataset.video import load_episode_video
+from blueprint.dataset.writer import DatasetSummary, DatasetWriter
 from blueprint.episode.record import (
     STATE_COLUMNS,
     EpisodeRecord,
@@ -25,6 +30,8 @@ from blueprint.episode.record import (
 )
 from blueprint.origin import Origin
 from blueprint.quality.report import RENDER_GATES_PATH, EpisodeVerdict, GateResult, KeptEpisode, RenderGateReport
+from blueprint.settings import DatasetSettings, Settings
+from blueprint.stage import StageContext
 from blueprint.task.spec import PLAN_PATH, EpisodeSpec, JobPlan, PickPlaceTask, Pose, RobotPlacement, ShardRef
 from blueprint.workspace.checksums import digest_file
 from blueprint.workspace.storage import SceneFolder
@@ -48,7 +55,11 @@ def write_video(path: Path, frames: int, seed: int, *, b_frames: int = 0, width:
         stream.width, stream.height, stream.pix_fmt = width, HEIGHT, "yuv420p"
         stream.codec_context.thread_count = 1
         stream.codec_context.max_b_frames = b_frames
-        stream.options = {"crf": "23", "preset": "ultrafast", "x264-params": f"keyint=2:min-keyint=2:scenecut=0:bframes={b_frames}:threads=1"}
+        stream.options = {
+            "crf": "23",
+            "preset": "ultrafast",
+            "x264-params": f"keyint=2:min-keyint=2:scenecut=0:bframes={b_frames}:threads=1",
+        }
         if b_frames:
             stream.options = {"crf": "23", "x264-params": f"keyint=12:bframes={b_frames}:b-adapt=0:threads=1"}
         stream.time_base = Fraction(1, FPS)
@@ -177,7 +188,8 @@ def write_scene(scene: SceneFolder, lengths: list[int]) -> None:
         write_episode(scene, index, frames)
     specs = tuple(episode_spec(index) for index in range(len(lengths)))
     shards = tuple(
-        ShardRef(shard_index=first // 4, episode_indices=tuple(range(first, min(first + 4, len(lengths))))) for first in range(0, len(lengths), 4)
+        ShardRef(shard_index=first // 4, episode_indices=tuple(range(first, min(first + 4, len(lengths)))))
+        for first in range(0, len(lengths), 4)
     )
     plan = JobPlan(
         job_id="job-0123456789ab", scene_id="tabletop", seed=0, fps=FPS, robot=PLACEMENT, cameras=CAMERAS, width=WIDTH, height=HEIGHT,
@@ -187,7 +199,11 @@ def write_scene(scene: SceneFolder, lengths: list[int]) -> None:
     gate = GateResult(gate="replay", tier="core", passed=True, value=0.0, limit=0.0, unit="rad", origin=Origin.SIMULATED, message="same")
     verdicts = tuple(
         EpisodeVerdict(
-            episode_id=f"ep_{index:04d}", shard_index=index // 4, verdict="kept" if index < len(lengths) - 1 else "rejected", gates=(gate,), metrics={"sparc": -2.0}
+            episode_id=f"ep_{index:04d}",
+            shard_index=index // 4,
+            verdict="kept" if index < len(lengths) - 1 else "rejected",
+            gates=(gate,),
+            metrics={"sparc": -2.0},
         )
         for index in range(len(lengths))
     )
@@ -203,12 +219,55 @@ def write_scene(scene: SceneFolder, lengths: list[int]) -> None:
 
 
 @pytest.fixture(scope="session")
+def dataset(scene_with_episodes: SceneFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with v3.0 and v2.1 of six episodes. Read only."""
+    folder = tmp_path_factory.mktemp("dataset")
+    build_dataset(scene_with_episodes, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def scene_with_episodes(tmp_path_factory: pytest.TempPathFactory) -> SceneFolder:
     """Seven episodes of 40 to 58 frames, six of them kept. Read only."""
     root = tmp_path_factory.mktemp("workspace")
     scene = SceneFolder(UPath(root / "scenes" / "tabletop"), "tabletop", root / "cache")
     write_scene(scene, [40 + 3 * index for index in range(7)])
+    write_manifest(scene, bowl="CC-BY-4.0", lemon="MIT")
     return scene
+
+
+def write_manifest(scene: SceneFolder, **licences: str | None) -> None:
+    """A scene manifest with the licences of its objects."""
+    objects = [{"id": name, "asset": {"license": licence, "source": f"maker of {name}"}} for name, licence in licences.items()]
+    scene.write_bytes("assets/scene_manifest.json", json.dumps({"objects": objects}).encode())
+
+
+def stage_context(scene: SceneFolder, staging: Path, certify_python: Path = Path("absent/python")) -> StageContext:
+    """What the runner would give to a stage."""
+    return StageContext(
+        scene,
+        staging=staging,
+        cache_dir=staging.parent / "cache",
+        settings=Settings(dataset=DatasetSettings(certify_python=certify_python)),
+        progress=lambda _done, _total: None,
+        is_stopping=lambda: False,
+    )
+
+
+def build_dataset(scene: SceneFolder, folder: Path, *, episodes: int = 6, **limits: int) -> DatasetSummary:
+    """Both datasets of the fixture's first episodes."""
+    root = Path(scene.root.path)
+    writer = DatasetWriter(folder, DatasetSpec(fps=FPS, robot_type="franka_panda", vectors=build_vector_features(JOINTS), **limits))
+    for index in range(episodes):
+        recording = root / recording_path(index // 4, f"ep_{index:04d}")
+        render = root / render_path(index // 4, f"ep_{index:04d}")
+        record = EpisodeRecord.model_validate_json((recording / "episode.json").read_text())
+        videos = {
+            video_key(camera): load_episode_video(render / f"{camera}.mp4", video_key(camera), frames=record.frames, fps=FPS)
+            for camera in CAMERAS
+        }
+        writer.add(load_frames(recording / "states.parquet", record), videos, {"episode_id": record.episode_id})
+    return writer.close()
 
 
 def load_json(path: Path) -> dict[str, object]:

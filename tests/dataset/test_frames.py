@@ -1,0 +1,83 @@
+"""The vectors of a dataset come from the right columns and rows, or not at all."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from blueprint.dataset.errors import EpisodeUnusable
+from blueprint.dataset.features import build_vector_features
+from blueprint.dataset.frames import load_frames, validate_sizes
+from tests.dataset.conftest import JOINTS, episode_record, states_table
+
+
+@pytest.fixture
+def states(tmp_path: Path) -> Path:
+    pq.write_table(states_table(10, 3), tmp_path / "states.parquet")
+    return tmp_path / "states.parquet"
+
+
+def test_vectors_come_from_their_columns(states: Path) -> None:
+    """State, action and poses of frame t are those of row t; the last row, after the last frame, is left out."""
+    frames = load_frames(states, episode_record(0, 10, states))
+    rows = pq.read_table(states).to_pylist()
+    assert frames.length == 10
+    for t in (0, 4, 9):
+        np.testing.assert_array_equal(
+            frames.vectors["observation.state"][t], np.float32([*rows[t]["robot_qpos"], rows[t]["gripper_width_m"]])
+        )
+        np.testing.assert_array_equal(frames.vectors["action"][t], np.float32([*rows[t]["ctrl"][:7], rows[t]["gripper_command_m"]]))
+        np.testing.assert_array_equal(frames.vectors["observation.velocity"][t], np.float32(rows[t]["robot_qvel"]))
+        np.testing.assert_array_equal(frames.vectors["observation.ee_pose"][t], np.float32(rows[t]["ee_pose"]))
+        np.testing.assert_array_equal(frames.vectors["observation.object_pose"][t], np.float32(rows[t]["object_poses"][7:14]))
+    validate_sizes(frames, build_vector_features(JOINTS))
+
+
+def test_a_missing_row_is_refused(states: Path) -> None:
+    """A record that speaks of more frames than there are states is refused."""
+    with pytest.raises(EpisodeUnusable, match="number of rows is 11"):
+        load_frames(states, episode_record(0, 11, states))
+
+
+def test_a_value_that_is_not_finite_is_refused(states: Path) -> None:
+    """NaN never gets into a dataset."""
+    table = states_table(10, 3)
+    column = table.column("gripper_width_m").to_pylist()
+    column[4] = float("nan")
+    pq.write_table(table.set_column(table.column_names.index("gripper_width_m"), "gripper_width_m", pa.array(column)), states)
+    with pytest.raises(EpisodeUnusable, match="gripper_width_m is not finite"):
+        load_frames(states, episode_record(0, 10, states))
+
+
+def test_rows_of_different_lengths_are_refused(states: Path) -> None:
+    """A ragged column is refused, even where its total fits."""
+    table = states_table(10, 3)
+    column = table.column("robot_qvel").to_pylist()
+    column[2], column[3] = [*column[2], 0.0], column[3][:-1]
+    pq.write_table(table.set_column(table.column_names.index("robot_qvel"), "robot_qvel", pa.array(column)), states)
+    with pytest.raises(EpisodeUnusable, match="lists of one length"):
+        load_frames(states, episode_record(0, 10, states))
+
+
+def test_an_unknown_target_is_refused(states: Path) -> None:
+    """The target must be one of the recorded objects."""
+    record = episode_record(0, 10, states).model_copy(update={"object_ids": ("bowl", "can")})
+    with pytest.raises(EpisodeUnusable, match="lemon"):
+        load_frames(states, record)
+
+
+def test_frames_that_do_not_count_are_refused(states: Path) -> None:
+    """frame_index must be 0, 1, 2, …"""
+    table = states_table(10, 3)
+    pq.write_table(table.set_column(0, "frame_index", pa.array([*range(10), 12])), states)
+    with pytest.raises(EpisodeUnusable, match="frame_index"):
+        load_frames(states, episode_record(0, 10, states))
+
+
+def test_a_robot_with_more_joints_is_refused(states: Path) -> None:
+    """All episodes of a dataset have the same columns."""
+    frames = load_frames(states, episode_record(0, 10, states))
+    with pytest.raises(EpisodeUnusable, match=r"observation\.state"):
+        validate_sizes(frames, build_vector_features([*JOINTS, "joint8"]))
