@@ -6,6 +6,7 @@ join and seek these files without encoding again. One thread and bit-exact muxin
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -125,7 +126,8 @@ class LosslessWriter:
 
     def write(self, values: NDArray[np.uint16] | NDArray[np.uint8]) -> None:
         """Append a frame, (height, width)."""
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(values), format=self._pix_fmt)
+        packed: NDArray[Any] = np.ascontiguousarray(values)
+        frame = av.VideoFrame.from_ndarray(packed, format=self._pix_fmt)
         frame.pts = self._frames
         for packet in self._stream.encode(frame):
             self._container.mux(packet)

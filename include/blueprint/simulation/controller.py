@@ -25,7 +25,7 @@ from blueprint.task.spec import EpisodeSpec
 CONTROLLER = "pick_place-1"
 SETTLE_S = 0.5
 """How long the robot waits at home before the outcome is judged."""
-_HOME = "home"
+_HOME: Literal["home"] = "home"
 
 FailureStage = Literal["plan_pick", "plan_place", "execute", "predicate"]
 

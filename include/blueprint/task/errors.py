@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from blueprint.errors import InputError
+from blueprint.errors import ConfigurationError, InputError
 
 
 class NothingToDo(InputError):
@@ -48,3 +48,12 @@ class PoseMissing(InputError):
             missing=missing,
             unknown=unknown,
         )
+
+
+class InvalidAffordances(ConfigurationError):
+    """The rules of affordances cannot be read."""
+
+    code = "task.invalid_affordances"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} cannot be read as affordance rules: {reason}. Compare it with the file in the repository.", path=path)

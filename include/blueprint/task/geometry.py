@@ -66,7 +66,7 @@ def measure_footprint(model: mujoco.MjModel, data: mujoco.MjData, object_id: str
     points = np.concatenate(
         [
             _corners(model, data, geom)
-            for geom in np.flatnonzero(np.isin(model.geom_bodyid, bodies_of(model, object_id)))
+            for geom in np.flatnonzero(np.isin(model.geom_bodyid, bodies_of(model, object_id))).tolist()
             if _collides(model, geom)
         ]
     )
@@ -133,7 +133,8 @@ def _local_corners(model: mujoco.MjModel, geom: int) -> FloatArray:
     if int(kind) in _ROUND:
         angle = np.linspace(0, 2 * np.pi, _CALIPER_STEPS, endpoint=False)
         ring = np.stack([half[0] * np.cos(angle), half[1] * np.sin(angle)], axis=1)
-        return np.concatenate([np.column_stack([ring, np.full(_CALIPER_STEPS, z)]) for z in (-half[2], half[2])]) + center
+        points: FloatArray = np.concatenate([np.column_stack([ring, np.full(_CALIPER_STEPS, z)]) for z in (-half[2], half[2])]) + center
+        return points
     signs = np.array(np.meshgrid((-1, 1), (-1, 1), (-1, 1))).reshape(3, -1).T
     corners: FloatArray = center + signs * half
     return corners

@@ -63,6 +63,7 @@ def place_robot(
     poses: Mapping[str, Pose],
     surface: Surface,
     points_m: Sequence[FloatArray],
+    *,
     embodiment: Embodiment,
 ) -> RobotPlacement:
     """Choose the best place around a support at which the robot, at home, touches nothing.
@@ -187,4 +188,4 @@ def _pedestal_cuts(model: mujoco.MjModel, data: mujoco.MjData, own: BoolArray) -
 
 def _is_robot(model: mujoco.MjModel, geom: int) -> bool:
     root = model.body(int(model.body_rootid[model.geom_bodyid[geom]])).name
-    return root.startswith(ROBOT_PREFIX) or model.geom(geom).name == PEDESTAL
+    return bool(root.startswith(ROBOT_PREFIX) or model.geom(geom).name == PEDESTAL)

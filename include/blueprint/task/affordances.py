@@ -1,0 +1,72 @@
+"""What can be done with an object, by rule: ``include/config/affordances.yaml``."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+import blueprint
+from blueprint.task.errors import InvalidAffordances
+from blueprint.workspace.checksums import FileDigest, digest_file
+
+AFFORDANCES_PATH = Path(blueprint.__file__).parents[1] / "config" / "affordances.yaml"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Affordance(_Frozen):
+    """What one kind of object allows."""
+
+    affordances: tuple[str, ...]
+    upright: bool
+    """Whether it must stand at the end as it stood at the start."""
+
+
+class AffordanceRule(Affordance):
+    """A kind of object, known by its words."""
+
+    words: tuple[str, ...]
+
+
+class Affordances(_Frozen):
+    """The whole file."""
+
+    schema_version: Literal["1.0"]
+    tasks: dict[str, str]
+    """Affordance to task type."""
+    difficulty: dict[str, float]
+    """Task type to its base difficulty, 0 to 1."""
+    rules: tuple[AffordanceRule, ...]
+    default: Affordance
+
+    def of(self, *texts: str) -> Affordance:
+        """What the first rule says that has a word of the texts; earlier texts go first."""
+        for text in texts:
+            words = set(re.findall(r"[a-z]+", text.lower()))
+            for rule in self.rules:
+                if words.intersection(rule.words):
+                    return rule
+        return self.default
+
+
+@cache
+def load_affordances(path: Path = AFFORDANCES_PATH) -> Affordances:
+    """Read the rules.
+
+    Raises:
+        InvalidAffordances: The file is missing, or a field is missing, unknown or of the wrong kind.
+    """
+    try:
+        return Affordances.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, yaml.YAMLError, ValidationError) as error:
+        raise InvalidAffordances(str(path), str(error)) from error
+
+
+def affordance_digest() -> dict[str, FileDigest]:
+    """Digest of the rules, for the key of the stage that reads them."""
+    return {"config/affordances.yaml": digest_file(AFFORDANCES_PATH)}
