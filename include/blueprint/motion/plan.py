@@ -1,0 +1,87 @@
+"""What a planner gives to a controller: setpoints at the control rate, and what they are for."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import mujoco
+import numpy as np
+
+from blueprint.episode.record import Phase
+from blueprint.motion.pose import FloatArray
+from blueprint.robot.embodiment import ROBOT_PREFIX, Arm
+
+PhaseName = Literal["approach", "pre_grasp", "close", "lift", "transport", "place", "release", "retract", "home"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionPlan:
+    """Setpoints (T, nu) in the model's actuator order, one a frame, and the phases that cover [0, T) without a gap."""
+
+    setpoints: FloatArray
+    phases: tuple[Phase, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PickPlan(MotionPlan):
+    """A plan that ends with the object lifted, and what putting it down needs to know."""
+
+    object_id: str
+    pose_object_tcp: FloatArray
+    """The grasp as planned (4, 4)."""
+    pose_world_object: FloatArray
+    """Where the object stood (4, 4): its orientation is how it stands upright."""
+    yaw_rad: float
+    """Turn of the object about the world's up axis for which the goal was found reachable."""
+    open_m: float
+    """Opening before the grasp and after the release."""
+    close_m: float
+    """Commanded opening while holding."""
+    grasp_quality: float
+
+
+class SetpointBuilder:
+    """Puts phases one after another: arm motions, and openings of the gripper that it ramps within its speed."""
+
+    def __init__(self, model: mujoco.MjModel, arm: Arm, *, fps: int, arm_start: FloatArray, width_m: float) -> None:
+        self._nu = model.nu
+        self._arm_columns = [model.actuator(ROBOT_PREFIX + joint.actuator).id for joint in arm.joints]
+        self._gripper_column = model.actuator(ROBOT_PREFIX + arm.gripper.actuator).id
+        self._gripper = arm.gripper
+        self._fps = fps
+        self._arm = arm_start
+        self._width = width_m
+        self._rows: list[FloatArray] = []
+        self._phases: list[Phase] = []
+
+    def move(self, name: PhaseName, arm_setpoints: FloatArray, *, width_m: float, hold_s: float = 0.0) -> None:
+        """Move the arm (T, n); the gripper goes to ``width_m`` on the way; then hold still."""
+        hold = np.tile(arm_setpoints[-1] if len(arm_setpoints) else self._arm, (round(hold_s * self._fps), 1))
+        self._add(name, np.concatenate([arm_setpoints, hold]), width_m)
+
+    def grip(self, name: PhaseName, *, width_m: float, speed_m_s: float, hold_s: float) -> None:
+        """Open or close with a still arm, then hold."""
+        frames = int(np.ceil(abs(width_m - self._width) / speed_m_s * self._fps)) + round(hold_s * self._fps)
+        self._add(name, np.tile(self._arm, (max(frames, 1), 1)), width_m, speed_m_s)
+
+    def build(self) -> tuple[FloatArray, tuple[Phase, ...]]:
+        """All setpoints (T, nu) and their phases."""
+        return np.concatenate(self._rows), tuple(self._phases)
+
+    @property
+    def arm_end(self) -> FloatArray:
+        """Where the arm is after the last phase."""
+        return self._arm
+
+    def _add(self, name: PhaseName, arm: FloatArray, width_m: float, speed_m_s: float | None = None) -> None:
+        if len(arm) == 0:
+            return
+        step = (speed_m_s or self._gripper.max_speed_m_s) / self._fps
+        change = width_m - self._width
+        widths = self._width + np.sign(change) * np.minimum(step * np.arange(1, len(arm) + 1), abs(change))
+        rows = np.zeros((len(arm), self._nu))
+        rows[:, self._arm_columns] = arm
+        rows[:, self._gripper_column] = [self._gripper.ctrl_of(float(width)) for width in widths]
+        start = self._phases[-1].end_frame if self._phases else 0
+        self._rows.append(rows)
+        self._phases.append(Phase(name=name, start_frame=start, end_frame=start + len(arm)))
+        self._arm, self._width = arm[-1], float(widths[-1])
