@@ -69,7 +69,7 @@ def test_an_unknown_target_is_refused(states: Path) -> None:
 
 
 def test_frames_that_do_not_count_are_refused(states: Path) -> None:
-    """frame_index must be 0, 1, 2, …"""
+    """Frames that do not count up from 0 are refused."""
     table = states_table(10, 3)
     pq.write_table(table.set_column(0, "frame_index", pa.array([*range(10), 12])), states)
     with pytest.raises(EpisodeUnusable, match="frame_index"):

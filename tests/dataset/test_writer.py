@@ -34,7 +34,7 @@ def test_one_row_group_an_episode(dataset: Path) -> None:
 
 
 def test_tasks_have_pandas_index(dataset: Path) -> None:
-    """pandas reads tasks.parquet as lerobot wrote it: instruction as index, task_index as column."""
+    """Tasks are read by pandas as lerobot writes them: instruction as index, task_index as column."""
     tasks = pd.read_parquet(dataset / "v3.0/meta/tasks.parquet")
     assert list(tasks.index) == list(INSTRUCTIONS)
     assert tasks.columns.tolist() == ["task_index"]

@@ -1,0 +1,187 @@
+"""Certification says what ran, what did not, and what failed; the real lerobot is asked where it is installed."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from upath import UPath
+
+from blueprint.dataset.certify.certification import V21_CHECKS, V30_CHECKS
+from blueprint.dataset.certify.graders import GRADERS
+from blueprint.dataset.certify.in_expected import Refuted, answer, check_columns, require
+from blueprint.dataset.certify.report import CertificationReport, CheckResult, is_certified
+from blueprint.dataset.certify.request import ExpectedEpisode
+from blueprint.dataset.errors import CertifierBroken, DatasetRefused
+from blueprint.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
+from blueprint.dataset.stages import CERTIFY_DATASET, WRITE_DATASET
+from blueprint.origin import Origin
+from blueprint.stage import StageRequest
+from blueprint.workspace.storage import SceneFolder
+from tests.dataset.conftest import stage_context, states_table, write_manifest, write_scene
+
+REQUEST = StageRequest(scene_id="tabletop")
+CERTIFY_PYTHON = Path(__file__).parents[3] / ".venv-certify/bin/python"
+needs_environment = pytest.mark.skipif(not CERTIFY_PYTHON.exists(), reason="no .venv-certify: run `make certify-env`")
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> SceneFolder:
+    """A scene with ten short episodes, written as datasets. Read only."""
+    root = tmp_path_factory.mktemp("certify")
+    scene = SceneFolder(UPath(root / "scenes" / "tabletop"), "tabletop", root / "cache")
+    write_scene(scene, [60 + index for index in range(11)])
+    write_manifest(scene, bowl="CC-BY-4.0", lemon="MIT")
+    context = stage_context(scene, root / "staging")
+    WRITE_DATASET.run(REQUEST, context)
+    context.publish(DATASET_PATH)
+    return scene
+
+
+@pytest.fixture
+def scene(written: SceneFolder, tmp_path: Path) -> SceneFolder:
+    """A copy that a test may damage."""
+    shutil.copytree(written.root.path, tmp_path / "scenes" / "tabletop")
+    return SceneFolder(UPath(tmp_path / "scenes" / "tabletop"), "tabletop", tmp_path / "cache")
+
+
+def load_report(folder: Path) -> CertificationReport:
+    return CertificationReport.model_validate_json((folder / CERTIFICATION_PATH).read_text())
+
+
+def test_without_the_environment_nothing_is_certified(scene: SceneFolder, tmp_path: Path) -> None:
+    """Every check that did not run is listed as such, with the way to make it run; what needs no environment did run."""
+    result = CERTIFY_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
+    assert not result.certified
+    assert set(result.not_run) == {*V30_CHECKS, *V21_CHECKS, *(f"grader.{grader.package}" for grader in GRADERS), "graders.agree"}
+    assert set(result.passed) == {"blueprint.structure", "mlcroissant.valid"}
+    report = load_report(tmp_path / "staging")
+    assert report.environment == {}
+    assert all(check.origin is Origin.ABSENT and check.reason for check in report.checks if check.status == "not_run")
+    assert any("make certify-env" in check.reason for check in report.checks)
+
+
+def test_a_broken_dataset_is_refused_with_a_report(scene: SceneFolder, tmp_path: Path) -> None:
+    """Damage is an error that names the check, and the report is there to read."""
+    path = Path(scene.root.path) / DATASET_PATH / "v3.0/meta/info.json"
+    info = json.loads(path.read_text())
+    path.write_text(json.dumps(info | {"total_frames": 3}))
+    with pytest.raises(DatasetRefused, match=r"blueprint\.structure \(v3\.0\)"):
+        CERTIFY_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
+    report = load_report(Path(scene.root.path))
+    assert not report.certified
+    assert report.with_status("failed") == ["blueprint.structure"]
+
+
+def test_an_environment_without_lerobot_is_an_error(scene: SceneFolder, tmp_path: Path) -> None:
+    """A certifying program that dies is neither passed nor left out."""
+    broken = tmp_path / "python"
+    broken.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'import no_such_module'\n")
+    broken.chmod(0o755)
+    with pytest.raises(CertifierBroken, match="make certify-env"):
+        CERTIFY_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging", broken))
+
+
+def result_of(status: str, *, required: bool) -> CheckResult:
+    return CheckResult(
+        check="c", dataset="v3.0", status=status, required=required, reason="", origin=Origin.MEASURED, tool="t", tool_version=None
+    )
+
+
+def test_certified_means_that_every_required_check_passed() -> None:
+    """One that did not run is enough to be not certified; no check at all is not certified either."""
+    passed, skipped, advice = result_of("passed", required=True), result_of("not_run", required=True), result_of("failed", required=False)
+    assert is_certified((passed, advice))
+    assert not is_certified((passed, skipped))
+    assert not is_certified((advice,))
+    assert not is_certified(())
+
+
+def expected_episode(tmp_path: Path) -> tuple[ExpectedEpisode, dict[str, np.ndarray]]:
+    """An episode and the columns that a right dataset has of it."""
+    pq.write_table(states_table(12, 5), tmp_path / "states.parquet")
+    rows = pq.read_table(tmp_path / "states.parquet").slice(0, 12).to_pydict()
+    columns = {
+        "observation.state": np.column_stack([rows["robot_qpos"], rows["gripper_width_m"]]),
+        "action": np.column_stack([np.array(rows["ctrl"])[:, :7], rows["gripper_command_m"]]),
+        "observation.velocity": np.array(rows["robot_qvel"]),
+        "observation.ee_pose": np.array(rows["ee_pose"]),
+        "observation.object_pose": np.array(rows["object_poses"])[:, 7:],
+    }
+    found = {name: value.astype(np.float32) for name, value in columns.items()}
+    number = np.arange(12)
+    found |= {"frame_index": number, "index": number + 100, "episode_index": np.full(12, 2), "timestamp": (number / 30).astype(np.float32)}
+    episode = ExpectedEpisode(
+        episode_id="ep_0005", states=tmp_path / "states.parquet", frames=12, instruction="put it", target_index=1, videos={}
+    )
+    return episode, found
+
+
+def test_right_columns_pass(tmp_path: Path) -> None:
+    """Columns that equal the recording are right."""
+    episode, found = expected_episode(tmp_path)
+    check_columns(found, episode, index=2, first=100, fps=30)
+
+
+@pytest.mark.parametrize("column", ["observation.state", "action", "observation.object_pose", "index", "timestamp"])
+def test_one_wrong_value_is_refuted(tmp_path: Path, column: str) -> None:
+    """A single value that differs by its last digits is found, in any frame."""
+    episode, found = expected_episode(tmp_path)
+    found[column].flat[-1] += 1 if column == "index" else 0.001
+    with pytest.raises(Refuted, match="episode 2"):
+        check_columns(found, episode, index=2, first=100, fps=30)
+
+
+def test_a_missing_column_is_refuted(tmp_path: Path) -> None:
+    """A column that is not there is named."""
+    episode, found = expected_episode(tmp_path)
+    del found["action"]
+    with pytest.raises(Refuted, match="column action is missing"):
+        check_columns(found, episode, index=2, first=100, fps=30)
+
+
+def test_an_answer_says_what_was_found() -> None:
+    """A check that raises is refuted with its words, one that returns has passed with its."""
+
+    def refute() -> str:
+        require(False, "no")
+        return "yes"
+
+    assert not answer("c", refute).passed
+    assert answer("c", lambda: "looked at 3").reason == "looked at 3"
+
+
+@needs_environment
+@pytest.mark.slow
+def test_the_real_lerobot_and_the_graders_certify(scene: SceneFolder, tmp_path: Path) -> None:
+    """The real lerobot loads every frame, its converter takes the twin, at least three graders run and find no defect."""
+    result = CERTIFY_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging", CERTIFY_PYTHON))
+    assert result.certified, load_report(tmp_path / "staging")
+    assert result.failed == ()
+    assert sum(name.startswith("grader.") for name in result.passed) >= 3
+    assert load_report(tmp_path / "staging").environment["lerobot"] == "0.4.4"
+
+
+@needs_environment
+@pytest.mark.slow
+def test_the_real_lerobot_finds_a_changed_value(scene: SceneFolder, tmp_path: Path) -> None:
+    """One action that is not the recorded one, in both versions, is refuted by both certifying programs."""
+    for name in ("v3.0/data/chunk-000/file-000.parquet", "v2.1/data/chunk-000/episode_000000.parquet"):
+        path = Path(scene.root.path) / DATASET_PATH / name
+        file = pq.ParquetFile(path)
+        groups = [file.read_row_group(number) for number in range(file.num_row_groups)]
+        values = groups[0].column("action").to_pylist()
+        values[7][3] += 0.01
+        position, field = groups[0].column_names.index("action"), groups[0].schema.field("action")
+        groups[0] = groups[0].set_column(position, field, pa.array(values, field.type))
+        with pq.ParquetWriter(path, file.schema_arrow) as writer:
+            for group in groups:
+                writer.write_table(group)
+    with pytest.raises(DatasetRefused) as caught:
+        CERTIFY_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging", CERTIFY_PYTHON))
+    assert "lerobot.frames_match_states" in str(caught.value)
+    assert "twin.frames_match_states" in str(caught.value)

@@ -1,0 +1,141 @@
+"""Stage write_dataset: kept episodes of a scene become two datasets with card and Croissant, or the reason why not."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from upath import UPath
+
+from blueprint.dataset.card import CardFacts
+from blueprint.dataset.check import check_dataset
+from blueprint.dataset.croissant_check import check_croissant
+from blueprint.dataset.errors import EpisodeUnusable, LicenceUnknown, NothingKept
+from blueprint.dataset.licences import build_licence
+from blueprint.dataset.stages import WRITE_DATASET
+from blueprint.quality.report import RENDER_GATES_PATH
+from blueprint.stage import StageRequest
+from blueprint.workspace.checksums import digest_files, list_files
+from blueprint.workspace.storage import SceneFolder
+from tests.dataset.conftest import load_json, stage_context, write_manifest
+
+REQUEST = StageRequest(scene_id="tabletop")
+
+
+@pytest.fixture
+def scene(scene_with_episodes: SceneFolder, tmp_path: Path) -> SceneFolder:
+    """A copy of the scene that a test may damage."""
+    shutil.copytree(scene_with_episodes.root.path, tmp_path / "scenes" / "tabletop")
+    return SceneFolder(UPath(tmp_path / "scenes" / "tabletop"), "tabletop", tmp_path / "cache")
+
+
+def test_kept_episodes_become_two_datasets(scene: SceneFolder, tmp_path: Path) -> None:
+    """Six of seven episodes are kept; both datasets are sound, and the same when written again over an unfinished attempt."""
+    result = WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "one"))
+    assert (result.episodes, result.frames, result.licence) == (6, 285, "Apache-2.0 AND CC-BY-4.0 AND MIT")
+    assert result.cameras == ("observation.images.scene", "observation.images.wrist")
+    folder = tmp_path / "one/geniesim/lerobot"
+    for version in ("v3.0", "v2.1"):
+        assert check_dataset(folder / version) == []
+    leftover = tmp_path / "two/geniesim/lerobot/v3.0/data/chunk-000/.file-000.parquet.part"
+    leftover.parent.mkdir(parents=True)
+    leftover.write_bytes(b"killed here")
+    WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "two"))
+    again = tmp_path / "two/geniesim/lerobot"
+    assert digest_files(again, list_files(again)) == digest_files(folder, list_files(folder))
+
+
+def test_card_and_croissant_describe_it(scene: SceneFolder, tmp_path: Path) -> None:
+    """The card's metadata are complete and its licence computed; mlcroissant finds Croissant valid, and its sums are right."""
+    WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
+    root = tmp_path / "staging/geniesim/lerobot/v3.0"
+    text = (root / "README.md").read_text()
+    card = yaml.safe_load(text.split("---")[1])
+    assert card["license"] == "other"
+    assert card["license_name"] == "Apache-2.0 AND CC-BY-4.0 AND MIT"
+    assert card["size_categories"] == ["n<1K"]
+    assert card["annotations_creators"] == ["machine-generated"]
+    assert {"LeRobot", "robotics", "simulation"} <= set(card["tags"])
+    assert "| lemon | MIT | maker of lemon |" in text
+    assert "6 episodes, 285 frames, 9.5 s in all, of 7 attempted" in text
+    assert check_croissant(root / "croissant.json") == []
+    croissant = load_json(root / "croissant.json")
+    digests = {item["@id"]: item["sha256"] for item in croissant["distribution"] if item["@type"] == "cr:FileObject"}
+    files = [name for name in list_files(root) if name != "croissant.json"]
+    assert digests == {name: digest.sha256 for name, digest in digest_files(root, files).items()}
+
+
+def test_a_croissant_without_names_is_not_valid(tmp_path: Path) -> None:
+    """The library mlcroissant refuses metadata that lack what they must have."""
+    (tmp_path / "croissant.json").write_text(json.dumps({"@context": {"@vocab": "https://schema.org/"}, "@type": "Dataset"}))
+    assert check_croissant(tmp_path / "croissant.json")
+    assert check_croissant(tmp_path / "absent.json") == ["absent.json is missing"]
+
+
+def test_the_sidecar_has_what_a_replay_needs(scene: SceneFolder, tmp_path: Path) -> None:
+    """Seed, start, integration state in full precision, margins, gates and certificate stand beside each episode."""
+    WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
+    root = tmp_path / "staging/geniesim/lerobot"
+    lines = [json.loads(line) for line in (root / "v3.0/meta/blueprint/episodes.jsonl").read_text().splitlines()]
+    assert [line["episode_index"] for line in lines] == list(range(6))
+    first = lines[0]
+    assert (first["spec"]["seed"], first["success"], first["certificate"]["replayed"]) == (1000, True, True)
+    assert first["outcome"]["predicate"][0]["limit"] == 0.03
+    assert first["gates"][0]["gate"] == "replay"
+    assert len(first["integration_state"]) == 50
+    assert "cpu_plan_s" not in first
+    assert (root / "v2.1/meta/blueprint/episodes.jsonl").read_bytes() == (root / "v3.0/meta/blueprint/episodes.jsonl").read_bytes()
+
+
+def _edit(scene: SceneFolder, name: str, change: Callable[[dict], None]) -> None:
+    value = json.loads(scene.read_bytes(name))
+    change(value)
+    scene.write_bytes(name, json.dumps(value).encode())
+
+
+def test_nothing_kept_is_an_error(scene: SceneFolder, tmp_path: Path) -> None:
+    """An empty dataset is never written."""
+    _edit(scene, RENDER_GATES_PATH, lambda report: report.update(kept=[]))
+    with pytest.raises(NothingKept):
+        WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
+
+
+def test_an_episode_that_did_not_replay_is_refused(scene: SceneFolder, tmp_path: Path) -> None:
+    """A certificate that says no stops the dataset."""
+    _edit(scene, "geniesim/renders/shard_0000/ep_0002/certificate.json", lambda certificate: certificate.update(replayed=False))
+    with pytest.raises(EpisodeUnusable, match="ep_0002"):
+        WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
+
+
+@pytest.mark.parametrize("name", ["geniesim/recordings/shard_0000/ep_0001/states.parquet", "geniesim/renders/shard_0000/ep_0001/wrist.mp4"])
+def test_changed_bytes_are_refused(scene: SceneFolder, tmp_path: Path, name: str) -> None:
+    """States and videos must be the ones that the certificate speaks of."""
+    scene.write_bytes(name, scene.read_bytes(name) + b" ")
+    with pytest.raises(EpisodeUnusable, match="sha256"):
+        WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
+
+
+def test_an_asset_without_a_licence_is_refused(scene: SceneFolder, tmp_path: Path) -> None:
+    """A licence is never guessed."""
+    write_manifest(scene, bowl="CC-BY-4.0", lemon=None)
+    with pytest.raises(LicenceUnknown, match="lemon"):
+        WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
+    with pytest.raises(LicenceUnknown):
+        build_licence([])
+
+
+def test_one_licence_stands_by_its_hub_name() -> None:
+    """Where all assets have one licence the Hub's own id of it is used."""
+    from blueprint.dataset.card import _metadata
+    from blueprint.dataset.writer import DatasetSummary
+
+    licence = build_licence([("a", "CC-BY-4.0", ""), ("b", "CC-BY-4.0", "")])
+    facts = CardFacts(
+        scene_id="s", job_id="job-1", seed=0, tier="core", simulator="mujoco 4.0.0", controller="c", attempted=1, licence=licence
+    )
+    summary = DatasetSummary(episodes=1, frames=20_000, duration_s=1.0, tasks=("t",), videos=())
+    found = _metadata("v3.0", facts, summary)
+    assert found["license"] == "cc-by-4.0"
+    assert found["size_categories"] == ["10K<n<100K"]
