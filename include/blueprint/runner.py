@@ -1,6 +1,8 @@
 """Run one stage: lease, inputs verified, the same key never worked twice, promoted whole, committed last."""
 
+import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from blueprint.errors import BlueprintError, InputError
 from blueprint.flow import load_stage
 from blueprint.log import get_logger, log_context
 from blueprint.registry.database import Registry, open_registry
+from blueprint.registry.leases import HeldLease
 from blueprint.settings import Settings
 from blueprint.stage import Stage, StageContext, StageRequest, StageResult
 from blueprint.workspace.checksums import FileDigest, digest_files
@@ -76,13 +79,13 @@ def run_stage(
     workspace = Workspace(settings.workspace)
     scene = workspace.scene(parsed.scene_id)
     registry = open_registry(settings.registry)
-    holder = ids.get("run_id", "cli")
+    holder = ids.get("run_id") or f"cli@{socket.gethostname()}:{os.getpid()}"
     with (
         log_context(scene_id=parsed.scene_id, stage=name, unit=unit, **ids),
-        registry.leases.hold(f"{parsed.scene_id}/{commit_name(name, unit)}", holder=holder, ttl_s=settings.registry.lease_s),
+        registry.leases.hold(f"{parsed.scene_id}/{commit_name(name, unit)}", holder=holder, ttl_s=settings.registry.lease_s) as lease,
     ):
-        commit = _Work(stage, parsed, unit, workspace, scene, settings, progress).find_or_run()
-        _record(registry, commit)
+        commit = _Work(stage, parsed, unit, workspace, scene, settings, progress, lease).find_or_run()
+        _record(registry, commit, settings)
     result: StageResult = stage.result.model_validate(commit.result)
     return result
 
@@ -98,6 +101,7 @@ class _Work:
     scene: SceneFolder
     settings: Settings
     progress: Progress
+    lease: HeldLease
 
     def find_or_run(self) -> Commit:
         """The commit of this work: found, or made."""
@@ -146,6 +150,7 @@ class _Work:
             finished_at=datetime.now(UTC),
             usage=measured.usage,
         )
+        self.lease.validate()
         write_commit(self.scene, commit)
         attempt.finish()
         log.info("stage done", key=key, outputs=len(outputs), wall_s=round(commit.usage.wall_s, 3), cpu_s=round(commit.usage.cpu_s, 3))
@@ -170,10 +175,11 @@ def _is_whole(scene: SceneFolder, commit: Commit) -> bool:
     return digest_files(scene.root, commit.outputs) == commit.outputs
 
 
-def _record(registry: Registry, commit: Commit) -> None:
+def _record(registry: Registry, commit: Commit, settings: Settings) -> None:
     """Tell the registry of a finished unit; doing it twice changes nothing."""
     registry.commits.record(commit)
-    registry.ledger.record(ledger_entries(commit, load_price_table(commit.finished_at.date())))
+    prices = load_price_table(commit.finished_at.date())
+    registry.ledger.record(ledger_entries(commit, prices, machine=settings.compute.machine))
 
 
 _stop_event = threading.Event()
@@ -190,7 +196,7 @@ def stop_on_sigterm() -> Iterator[None]:
     """Turn SIGTERM and SIGINT into a wish that stages hear between units; the second signal ends at once."""
 
     def ask(number: int, _frame: FrameType | None) -> None:
-        get_logger().warning("asked to stop", signal=signal.Signals(number).name)
+        # Only what is safe within a handler: logging takes a lock that the interrupted code may hold.
         _stop_event.set()
         signal.signal(number, signal.SIG_DFL)
 

@@ -50,6 +50,8 @@ class ComputeSettings(_Group):
     kind: Literal["local"] = "local"
     workers: int = Field(default_factory=_cores, ge=1)
     """Processes of one stage; one a core."""
+    machine: str = "local_laptop"
+    """What the process runs on, for prices: a machine profile of the price table."""
     image_digest: str | None = None
     """``sha256:…`` of the container image that the process runs in, if it runs in one; goes into commit records."""
 

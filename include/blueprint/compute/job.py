@@ -44,7 +44,8 @@ class StageFailed(BlueprintError):
     code = "stage.failed"
 
     def __init__(self, stage: str, error: Mapping[str, Any]) -> None:
-        super().__init__(str(error["message"]), stage=stage, **dict(error.get("facts") or {}))
+        super().__init__(str(error["message"]))
+        self.facts = {**(error.get("facts") or {}), "stage": stage}
         self.code = str(error["code"])  # type: ignore[misc]  # of this one failure
         self.retryable = bool(error["retryable"])  # type: ignore[misc]
         self.exit_code = int(error["exit_code"])  # type: ignore[misc]
