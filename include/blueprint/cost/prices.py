@@ -14,12 +14,12 @@ from typing import Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-import blueprint
+from blueprint.config_folder import CONFIG_FOLDER
 from blueprint.cost.errors import PriceNotEffective, PriceTableInvalid, PriceTableMissing, UnknownMachine
 from blueprint.registry.records import Certainty, Usd
 from blueprint.workspace.storage import Id
 
-PRICES_DIR = Path(blueprint.__file__).parents[1] / "config" / "prices"
+PRICES_DIR = CONFIG_FOLDER / "prices"
 """Where the tables lie."""
 
 Unit = Literal["vcpu_hour", "gib_hour", "gpu_hour", "machine_hour", "gib_month", "thousand_operations", "gib"]

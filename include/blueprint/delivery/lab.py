@@ -6,12 +6,12 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError
 
-import blueprint
+from blueprint.config_folder import CONFIG_FOLDER
 from blueprint.delivery.errors import InvalidLabProfile, UnknownLab
 from blueprint.workspace.checksums import FileDigest, digest_file
 from blueprint.workspace.storage import Id
 
-LABS_FOLDER = Path(blueprint.__file__).parents[1] / "config" / "labs"
+LABS_FOLDER = CONFIG_FOLDER / "labs"
 
 DatasetFormat = Literal["v3.0", "v2.1"]
 

@@ -6,11 +6,10 @@ from typing import TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-import blueprint
+from blueprint.config_folder import CONFIG_FOLDER
 from blueprint.quality.errors import InvalidQualityConfig
 from blueprint.workspace.checksums import FileDigest, digest_file
 
-CONFIG_FOLDER = Path(blueprint.__file__).parents[1] / "config"
 TIERS_FILE = "tiers.yaml"
 POLICY_FILE = "third_party_policy.yaml"
 
