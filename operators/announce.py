@@ -1,51 +1,87 @@
-"""Tell the team's Slack channel that a dataset was delivered."""
+"""Tell the team's Slack channel that a dataset was delivered: once a delivery, however often the run is repeated."""
 
+import time
 from collections.abc import Sequence
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Context
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 
+from blueprint.settings import load_settings
+from operators.retries import STAGE_RETRIES
 from plugins.providers.slack.failure import CONNECTION_ID
+
+if TYPE_CHECKING:
+    from blueprint.delivery.slack_message import SlackMessage
 
 
 class AnnounceDeliveryOperator(BaseOperator):
-    """Post what was delivered, with counts, cost and place, to Slack.
+    """Post what was delivered, with counts, cost and place, to Slack; the registry keeps that it was told.
 
     Raises:
-        AirflowSkipException: There is no Slack connection: nobody wants to be told.
+        AirflowSkipException: There is no Slack connection, or this delivery was announced before.
     """
 
     template_fields: Sequence[str] = ("scene_id", "lab")
 
     def __init__(self, *, scene_id: str, lab: str, connection_id: str = CONNECTION_ID, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{**STAGE_RETRIES, **kwargs})
         self.scene_id = scene_id
         self.lab = lab
         self.connection_id = connection_id
 
     def execute(self, context: Context) -> None:
         from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
-        from airflow.sdk.exceptions import AirflowNotFoundException
 
-        results = {task: context["ti"].xcom_pull(task_ids=task) for task in ("gate_renders", "price_run", "deliver_bundle")}
-        text, blocks = build_delivery_message(self.scene_id, self.lab, results)
+        from blueprint.registry.database import open_registry
+        from blueprint.registry.records import WebhookAttempt
+
+        ti = context["ti"]
+        results = {task: ti.xcom_pull(task_ids=task) for task in ("package_bundle", "price_run", "deliver_bundle", "notify_lab")}
+        delivery_id, message_id = results["deliver_bundle"]["delivery_id"], f"slack_{results['deliver_bundle']['delivery_id']}"
+        deliveries = open_registry(load_settings().registry).deliveries
+        told = [attempt for attempt in deliveries.attempts(delivery_id) if attempt.message_id == message_id]
+        if any(attempt.acknowledged for attempt in told):
+            raise AirflowSkipException(f"Delivery {delivery_id} was announced before: nothing is said twice.")
+        message = build_announcement(self.scene_id, self.lab, results, getattr(ti, "log_url", None))
+        began = time.monotonic()
         try:
-            SlackWebhookHook(slack_webhook_conn_id=self.connection_id).send(text=text, blocks=blocks)
+            answer = SlackWebhookHook(slack_webhook_conn_id=self.connection_id).send(text=message.text, blocks=message.blocks)
         except AirflowNotFoundException as error:
-            raise AirflowSkipException(f"There is no connection '{self.connection_id}': nobody was told that {text}") from error
-        self.log.info("Slack was told: %s", text)
+            raise AirflowSkipException(f"There is no connection '{self.connection_id}': nobody was told. {message.text}") from error
+        deliveries.record_attempt(
+            WebhookAttempt(
+                delivery_id=delivery_id,
+                message_id=message_id,
+                attempt=len(told) + 1,
+                at=datetime.now(UTC),
+                url=f"connection:{self.connection_id}",
+                status_code=answer.status_code,
+                error=None,
+                duration_s=time.monotonic() - began,
+            )
+        )
+        self.log.info("Slack was told: %s", message.text)
 
 
-def build_delivery_message(scene_id: str, lab: str, results: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
-    """Fallback text and Block Kit blocks of a delivery, from what its stages returned."""
-    text = f"Scene {scene_id} was delivered to {lab}."
-    lines = [
-        f"*{task}*: {', '.join(f'{k} {v}' for k, v in (result or {}).items() if isinstance(v, str | int | float))}"
-        for task, result in results.items()
-    ]
-    return text, [
-        {"type": "header", "text": {"type": "plain_text", "text": f"Delivered: {scene_id}"}},
-        {"type": "section", "text": {"type": "mrkdwn", "text": text}},
-        {"type": "section", "text": {"type": "mrkdwn", "text": "\n".join(lines)[:2900]}},
-    ]
+def build_announcement(scene_id: str, lab: str, results: dict[str, Any], run_url: str | None) -> "SlackMessage":
+    """The message of a delivery, from its receipt and what its stages returned."""
+    from blueprint.delivery.lab import load_lab
+    from blueprint.delivery.receipt import Receipt, receipt_path
+    from blueprint.delivery.slack_message import DeliveryFacts, build_delivery_message
+    from blueprint.workspace.storage import Workspace
+
+    scene = Workspace(load_settings().workspace).scene(scene_id)
+    receipt = Receipt.model_validate_json(scene.read_bytes(receipt_path(lab)))
+    packed, status = results["package_bundle"], (results["notify_lab"] or {}).get("status_code")
+    facts = DeliveryFacts(
+        lab_name=load_lab(lab).name,
+        attempted=packed["attempted"],
+        kept=packed["kept"],
+        usd_per_kept_episode=results["price_run"]["usd_per_kept_episode"],
+        licence=packed["licence"] or "none: see the bundle",
+        certified=packed["certified"],
+        webhook_acknowledged=status is not None and 200 <= status < 300,  # noqa: PLR2004 -- HTTP success
+    )
+    return build_delivery_message(receipt, facts, run_url=run_url)

@@ -70,9 +70,7 @@ def main(arguments: list[str]) -> int:
         if status != 0:
             show_failure(console, view, log_path(chosen), slack)
             return 1
-        return show_closing(
-            console, view, settings, chosen.scene_id, chosen.lab, {"Slack": slack, chosen.lab: lab}, time.monotonic() - started
-        )
+        return show_closing(console, view, settings, chosen.scene_id, {"Slack": slack, chosen.lab: lab}, time.monotonic() - started)
 
 
 def prepare(settings: Settings) -> None:

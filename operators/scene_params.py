@@ -6,7 +6,18 @@ from typing import Any
 
 from airflow.sdk import Param
 
+from blueprint.errors import ConfigurationError
+
 SAMPLE_SCENE_ID = "tabletop_scanned"
+
+
+class UnknownParameter(ConfigurationError):
+    """A default is given for a parameter that the flow does not have."""
+
+    code = "scenes.unknown_parameter"
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(f"There is no parameter {', '.join(names)}. Parameters of the flow: {', '.join(_SCHEMAS)}.", names=names)
 
 
 def sample_source() -> str:
@@ -20,12 +31,12 @@ def build_params(overrides: dict[str, Any] | None = None) -> dict[str, Param]:
     """All parameters of the flow; ``overrides`` replaces defaults.
 
     Raises:
-        KeyError: An override names no parameter.
+        UnknownParameter: An override names no parameter.
     """
     chosen = {**_DEFAULTS, "source": sample_source(), **(overrides or {})}
     unknown = sorted(set(chosen) - set(_SCHEMAS))
     if unknown:
-        raise KeyError(f"unknown parameters {unknown}; there are {sorted(_SCHEMAS)}")
+        raise UnknownParameter(unknown)
     return {name: Param(chosen[name], **schema) for name, schema in _SCHEMAS.items()}
 
 

@@ -33,12 +33,12 @@ def show_failure(console: Console, view: RunView, log: Path, slack: Receiver) ->
 
 
 def show_closing(  # noqa: PLR0917 -- the parts of one page
-    console: Console, view: RunView, settings: Settings, scene_id: str, lab: str, receivers: Mapping[str, Receiver], wall_s: float
+    console: Console, view: RunView, settings: Settings, scene_id: str, receivers: Mapping[str, Receiver], wall_s: float
 ) -> int:
     """Print what the run made; 0 where a bundle lies at the lab."""
     scene = Workspace(settings.workspace).scene(scene_id)
     console.rule("[bold]Delivered")
-    for label, value in delivered(view, scene):
+    for label, value in delivered(view):
         console.print(f"  [bold]{label:<12}[/] {escape(value)}", soft_wrap=True)
     console.rule("[bold]Episodes")
     for line in kept_and_rejected(scene):
@@ -54,15 +54,19 @@ def show_closing(  # noqa: PLR0917 -- the parts of one page
             console.print(f"  {name}: nothing new (a delivery that was announced before is not announced again)")
     console.rule("[bold]Time")
     console.print(timing_table(view, wall_s))
-    show_next(console, view, scene, lab)
+    show_next(console, view, scene)
     return 0
 
 
-def delivered(view: RunView, scene: SceneFolder) -> list[tuple[str, str]]:
+def delivered(view: RunView) -> list[tuple[str, str]]:
     """Names and places of what a person wants to open."""
-    rows = [(name.replace("_", " "), str(value)) for name, value in view.result_of("deliver_bundle").items()]
-    reports = [str(scene.root / name) for name in scene.files_under("deliveries") if name.endswith(".html")]
-    return [*rows, *(("report page", path) for path in reports[:1])]
+    packed, delivery = view.result_of("package_bundle"), view.result_of("deliver_bundle")
+    return [
+        ("bundle", str(delivery["location"])),
+        ("report page", str(delivery["report_url"])),
+        ("licence", str(packed["licence"])),
+        ("size", f"{delivery['size_bytes'] / 1e6:.1f} MB in {delivery['files']} files, signed with key {packed['signing_keyid'][:16]}"),
+    ]
 
 
 def kept_and_rejected(scene: SceneFolder) -> list[str]:
@@ -86,12 +90,27 @@ def kept_and_rejected(scene: SceneFolder) -> list[str]:
 
 def certificate(view: RunView) -> list[str]:
     """What the certificate says, and which checks did not run."""
-    return [f"certificate {name}: {value}" for name, value in view.result_of("certify_dataset").items()]
+    result = view.result_of("certify_dataset")
+    lines = [
+        f"{'certified' if result['certified'] else 'NOT certified'}: {len(result['passed'])} checks passed ({', '.join(result['passed'])})"
+    ]
+    if result["failed"]:
+        lines.append(f"failed: {', '.join(result['failed'])}")
+    if result["not_run"]:
+        lines.append(
+            f"did not run: {', '.join(result['not_run'])}. `make certify-env` installs what they need; then run `make demo` again."
+        )
+    return lines
 
 
 def cost(view: RunView) -> list[str]:
-    """What the run cost."""
-    return [f"cost {name}: {value}" for name, value in view.result_of("price_run").items()]
+    """What the run cost, with the rejects priced in."""
+    result = view.result_of("price_run")
+    each = result["usd_per_kept_episode"]
+    of_each = "not known" if each is None else f"{float(each):.5f} USD ({result['usd_per_kept_episode_certainty']})"
+    total = f"{float(result['measured_usd']):.4f} USD measured, {float(result['estimated_usd']):.4f} USD estimated"
+    unknown = f", {result['unknown_entries']} entries not known" if result["unknown_entries"] else ""
+    return [f"cost per kept episode: {of_each}; the run: {total}{unknown} (prices {', '.join(result['price_tables'])})"]
 
 
 def readable_message(message: Message) -> str:
@@ -119,9 +138,9 @@ def timing_table(view: RunView, wall_s: float) -> Table:
     return table
 
 
-def show_next(console: Console, view: RunView, scene: SceneFolder, lab: str) -> None:
+def show_next(console: Console, view: RunView, scene: SceneFolder) -> None:
     """Point at what is worth a look."""
-    bundle = view.result_of("deliver_bundle").get("url") or f"{scene.root}/deliveries/{lab}"
+    bundle = view.result_of("deliver_bundle")["location"]
     console.rule("[bold]What to look at next")
     for command, what in (
         (f"blueprint verify {bundle}", "check the bundle offline, as the lab does"),

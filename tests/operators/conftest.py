@@ -1,0 +1,52 @@
+"""Operators run in real DAG runs, and their stages as real processes of the command line."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from tests import airflow_home  # noqa: F401 -- before Airflow
+
+TOY = Path(__file__).with_name("toy_blueprint.py")
+
+
+@pytest.fixture
+def environment(settings, monkeypatch):
+    """Processes that start from here work in the test's folder."""
+    from blueprint.settings import load_settings
+
+    values = {
+        "BLUEPRINT__WORKSPACE__URL": settings.workspace.url,
+        "BLUEPRINT__WORKSPACE__CACHE_DIR": str(settings.workspace.cache_dir),
+        "BLUEPRINT__REGISTRY__URL": settings.registry.url,
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    load_settings.cache_clear()
+    yield values
+    load_settings.cache_clear()
+
+
+@pytest.fixture
+def toy_flow(environment, monkeypatch, tmp_path):
+    """The command line knows the toy stages; returns fields of a request for them."""
+    from blueprint.compute import local
+
+    real = local._command
+    monkeypatch.setattr(local, "_command", lambda job: [sys.executable, str(TOY), *real(job)[3:]])
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "a.txt").write_text("a")
+    return {"scene_id": "s1", "source": str(source), "log": str(tmp_path / "work.log")}
+
+
+@pytest.fixture
+def slack(monkeypatch):
+    """A receiver that plays Slack, reached through Airflow's connection ``slack_default``."""
+    import json
+
+    from operators.embedded.receivers import receive
+
+    with receive() as receiver:
+        connection = {"conn_type": "slackwebhook", "host": f"{receiver.url}/services", "password": "T/B/X"}
+        monkeypatch.setenv("AIRFLOW_CONN_SLACK_DEFAULT", json.dumps(connection))
+        yield receiver

@@ -1,0 +1,123 @@
+"""People decide on borderline episodes: asked once, with an end, and what they said is kept."""
+
+from datetime import datetime
+
+import pytest
+from blueprint.quality.report import load_gate_report
+from blueprint.registry.database import open_registry
+from blueprint.workspace.storage import Workspace
+from tests.airflow_home import run_dag, xcom_of
+from tests.operators.gate_case import write_gates
+
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowFailException
+from operators.approval import APPROVE, REJECT, ApproveEpisodesOperator, build_question, chosen_episodes, name_of
+from operators.embedded.demo_run import EventFile, expire_approvals
+
+
+def dag_of(name, window_s=1.0):
+    with DAG(name, schedule=None, start_date=datetime(2026, 1, 1), catchup=False, params={"scene_id": "s1"}) as dag:
+        ApproveEpisodesOperator(task_id="approve_episodes", scene_id="{{ params.scene_id }}", window_s=window_s)
+    return dag
+
+
+def answer_from_outside(settings, keep, actor="ines"):
+    """What a person's answer leaves in the registry."""
+    report = load_gate_report(Workspace(settings.workspace).scene("s1"))
+    waiting = [episode.episode_id for episode in report.with_verdict("borderline")]
+    approvals = open_registry(settings.registry).approvals
+    asked = approvals.request(
+        job_id=report.job_id, scene_id="s1", episodes=waiting, gate="penetration", message="keep?", actor="run", ttl_s=3600
+    )
+    return approvals.decide(asked.request_id, approve=bool(keep), actor=actor, reason="looks fine", episodes=keep or None)
+
+
+def test_nobody_is_asked_where_nothing_is_borderline(environment, settings, capfd):
+    """The task is skipped, and says in words why."""
+    write_gates(settings, "s1", 0)
+    _, tasks = run_dag(dag_of("approve_none"))
+    assert tasks["approve_episodes", -1].state == "skipped"
+    assert "No episode of s1 is borderline (2 kept, 1 rejected): nobody is asked." in capfd.readouterr().out
+
+
+def test_silence_is_a_rejection_and_is_kept(environment, settings, tmp_path):
+    """The window ends without an answer: all are rejected, by 'expiry', in the registry's audit too."""
+    waiting = write_gates(settings, "s1", 2)
+    with (tmp_path / "events").open("w") as stream:
+        events = EventFile(stream)
+        events.task = {"task_id": "approve_episodes"}
+        dag = dag_of("approve_silence")
+        from tests.airflow_home import prepare_database
+
+        prepare_database()
+        with expire_approvals(events):
+            run, _ = run_dag(dag)
+    decisions = xcom_of(run, "approve_episodes")
+    assert [(d["episode_id"], d["approved"], d["decided_by"]) for d in decisions] == [(w, False, "expiry") for w in waiting]
+    registry = open_registry(settings.registry)
+    (asked,) = {event.request_id for event in registry.approvals.audit(_only_request(registry))}
+    assert [event.action for event in registry.approvals.audit(asked)] == ["requested", "rejected"]
+
+
+def _only_request(registry):
+    from blueprint.registry.approvals import approval_id
+
+    return approval_id("job-1", ["ep_10", "ep_11"])
+
+
+def test_rerun_finds_the_decision_and_does_not_ask_again(environment, settings, capfd):
+    """The same episodes of the same job are one question; both runs give the very same decisions."""
+    write_gates(settings, "s1", 2)
+    answer_from_outside(settings, ["ep_11"])
+    first, _ = run_dag(dag_of("approve_again"))
+    second, _ = run_dag(dag_of("approve_again"))
+    decisions = xcom_of(first, "approve_episodes")
+    assert [(d["episode_id"], d["approved"], d["decided_by"], d["reason"]) for d in decisions] == [
+        ("ep_10", False, "ines", "looks fine"),
+        ("ep_11", True, "ines", "looks fine"),
+    ]
+    assert xcom_of(second, "approve_episodes") == decisions
+    assert "nobody is asked again" in capfd.readouterr().out
+
+
+def test_decisions_are_what_record_approval_takes(environment, settings):
+    """The stage accepts every decision as it comes out of the operator."""
+    from blueprint.quality.stages import RecordApprovalRequest
+
+    from operators.approval import build_decisions
+
+    write_gates(settings, "s1", 2)
+    decisions = build_decisions(answer_from_outside(settings, []))
+    assert len(RecordApprovalRequest.model_validate({"scene_id": "s1", "decisions": decisions}).decisions) == 2
+
+
+@pytest.mark.parametrize(
+    ("chosen", "named", "kept"),
+    [(APPROVE, "", ["a", "b"]), (REJECT, "", []), (APPROVE, "a", ["a"]), (REJECT, " a ,", ["b"]), (REJECT, "a,b", [])],
+)
+def test_named_episodes_get_the_answer_and_the_others_its_opposite(chosen, named, kept):
+    """A person can decide one by one."""
+    assert chosen_episodes(["a", "b"], {"chosen_options": [chosen], "params_input": {"only_episodes": named}}) == kept
+
+
+def test_unknown_episode_in_the_answer_is_refused():
+    """A typing error must not become a rejection of everything."""
+    with pytest.raises(AirflowFailException, match="names c, which wait for no decision. Waiting: a, b"):
+        chosen_episodes(["a", "b"], {"chosen_options": [APPROVE], "params_input": {"only_episodes": "c"}})
+
+
+def test_question_shows_what_was_found(environment, settings):
+    """The person reads gate, value, limit and place, and how many are not shown."""
+    write_gates(settings, "s1", 45)
+    report = load_gate_report(Workspace(settings.workspace).scene("s1"))
+    text = build_question(report, report.with_verdict("borderline"))
+    assert "| ep_10 | penetration | 0.0031 m | 0.003 m | can in table at 2.1 s |" in text
+    assert "5 more are in" in text
+
+
+def test_who_decided():
+    """A name, an id where there is no name, and the clock where nobody answered."""
+    answer = {"responded_by_user": {"id": "7", "name": "Ines"}, "params_input": {"review_note": "fine"}}
+    assert name_of(answer, timed_out=False) == ("Ines", "fine")
+    assert name_of({"responded_by_user": {"id": "7"}}, timed_out=False) == ("7", "")
+    assert name_of({}, timed_out=True)[0] == "expiry"

@@ -1,0 +1,71 @@
+"""The flow's table of contents agrees with the stages and with what a run may choose."""
+
+import jinja2
+import pytest
+from blueprint.errors import BlueprintError
+from blueprint.flow import FLOW, load_stage
+from blueprint.runner import parse_request
+from tests import airflow_home  # noqa: F401 -- before Airflow
+
+from airflow.sdk.exceptions import ParamValidationError
+from operators.scene_flow import SceneFlow, build_scene_dag
+from operators.scene_params import build_params
+from operators.scene_requests import SHARDED, as_template, build_request, stage_names
+
+
+@pytest.fixture(scope="module")
+def dag():
+    return build_scene_dag(SceneFlow(dag_id="flow_under_test", doc_md="x"))
+
+
+def test_every_stage_of_the_flow_is_a_task_in_order(dag):
+    """No stage is forgotten, and each comes after the one before it."""
+    assert stage_names() == list(FLOW)
+    for before, after in zip(stage_names(), stage_names()[1:], strict=False):
+        assert after in dag.get_task(before).get_flat_relative_ids(upstream=False), (before, after)
+
+
+@pytest.mark.parametrize("name", stage_names())
+def test_requests_rendered_from_default_parameters_are_valid(name):
+    """Templates give text; the stage's model makes typed values of it and refuses nothing."""
+    values = {key: param.resolve() for key, param in build_params().items()}
+    rendered = {
+        field: jinja2.Template(str(template)).render(params=values) for field, template in build_request(name, as_template).items()
+    }
+    request = {**rendered, "shard_index": 0} if name in SHARDED else rendered
+    parsed = parse_request(load_stage(name), request)
+    assert parsed.scene_id == values["scene_id"]
+
+
+def test_setup_and_teardown_embrace_the_run(dag):
+    """close_run runs whenever open_run has, whatever happened between."""
+    assert dag.get_task("open_run").is_setup
+    assert dag.get_task("close_run").is_teardown
+    assert "open_run" in dag.get_task("close_run").get_flat_relative_ids(upstream=True)
+
+
+def test_skipped_question_does_not_stop_the_run(dag):
+    """Where nobody is asked, the approval is recorded as empty and rendering goes on."""
+    assert dag.get_task("record_approval").trigger_rule == "none_failed"
+    assert dag.get_task("render_shard").trigger_rule == "all_success"
+
+
+def test_groups_are_the_nouns(dag):
+    """The UI shows the five nouns, in order."""
+    assert set(dag.task_group.children) == {"open_run", "scene", "simulation", "episode", "dataset", "delivery", "close_run"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("scene_id", "../x"), ("episodes", 0), ("episodes", "many"), ("tier", "gold"), ("width", 63), ("approval_window_s", 0), ("lab", "A b")],
+)
+def test_wrong_parameters_are_refused_before_the_run(name, value):
+    """Types and bounds are checked when the run is asked for."""
+    with pytest.raises(ParamValidationError):
+        build_params({name: value})[name].resolve()
+
+
+def test_unknown_override_is_refused():
+    """A row of scenes.yaml cannot set a parameter that does not exist."""
+    with pytest.raises(BlueprintError, match="sceen_id"):
+        build_params({"sceen_id": "x"})

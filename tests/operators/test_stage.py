@@ -1,0 +1,140 @@
+"""The stage operator: results, readable logs, errors by class, resumption, and the wish to end."""
+
+import threading
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from tests.airflow_home import run_dag, xcom_of
+
+from airflow.sdk import DAG
+from operators.stage import StageOperator, readable, summarize
+from plugins.providers.slack.failure import TaskFailureNotifier
+
+FAST = {"retry_delay": timedelta(seconds=0)}
+
+
+def dag_of(name, *stages):
+    """A DAG of stages in a row."""
+    with DAG(name, schedule=None, start_date=datetime(2026, 1, 1), catchup=False, params={"scene_id": "s1"}) as dag:
+        tasks = [make() for make in stages]
+        for before, after in zip(tasks, tasks[1:], strict=False):
+            before >> after
+    return dag
+
+
+def intake(fields, **more):
+    return lambda: StageOperator(stage="toy_intake", request={**fields, "scene_id": "{{ params.scene_id }}"}, **{**FAST, **more})
+
+
+def work(fields, **more):
+    return lambda: StageOperator(stage="toy_work", request=fields, **{**FAST, **more})
+
+
+def test_result_is_small_and_the_summary_is_for_people(toy_flow):
+    """The result is the XCom, templates of the request are filled in, and one line sums it up."""
+    run, tasks = run_dag(dag_of("stage_result", intake(toy_flow)))
+    assert run.state == "success"
+    assert xcom_of(run, "toy_intake") == {"files": 1}
+    assert xcom_of(run, "toy_intake", "summary") == "toy_intake: files=1"
+    assert tasks["toy_intake", -1].try_number == 1
+
+
+def test_events_of_the_stage_are_readable_in_the_tasks_log(toy_flow, capfd):
+    """A person reads what happened and how far it is, not JSON."""
+    run_dag(dag_of("stage_log", intake(toy_flow), work(toy_flow)))
+    log = capfd.readouterr().out
+    assert "stage started key=" in log
+    assert "3 of 3 done" in log
+
+
+def test_permanent_error_fails_at_once_and_slack_is_told(toy_flow, slack):
+    """No second try; the whole message is in the exception that on-call gets."""
+    dag = dag_of("stage_permanent", intake({**toy_flow, "fail": "input"}, on_failure_callback=[TaskFailureNotifier()], retries=3))
+    run, tasks = run_dag(dag)
+    assert run.state == "failed"
+    assert tasks["toy_intake", -1].try_number == 1
+    (message,) = slack.messages
+    told = str(message.body)
+    assert "input.invalid" in told
+    assert "this source is no good" in told
+    assert "s1" in told
+
+
+def test_killed_stage_is_tried_again_and_resumes(toy_flow):
+    """A process that dies is transient; the next try does only what was not finished."""
+    Path(f"{toy_flow['log']}.kill_at_1").touch()
+    run, tasks = run_dag(dag_of("stage_killed", intake(toy_flow), work(toy_flow)))
+    assert run.state == "success"
+    assert tasks["toy_work", -1].try_number == 2
+    lines = Path(toy_flow["log"]).read_text().split("\n")
+    assert [lines.count(f"unit {index}") for index in range(3)] == [1, 1, 1]
+
+
+def test_transient_error_is_tried_until_the_tries_are_used_up(toy_flow):
+    """With two tries there are two, then the task fails."""
+    run, tasks = run_dag(dag_of("stage_transient", intake(toy_flow), work({**toy_flow, "fail": "transient"}, retries=1)))
+    assert run.state == "failed"
+    assert tasks["toy_work", -1].try_number == 2
+
+
+def test_second_run_finds_the_work_done(toy_flow, capfd):
+    """The same request again does nothing and gives the same result."""
+    run_dag(dag_of("stage_again", intake(toy_flow), work(toy_flow)))
+    before = Path(toy_flow["log"]).read_text()
+    capfd.readouterr()
+    run, _ = run_dag(dag_of("stage_again", intake(toy_flow), work(toy_flow)))
+    assert xcom_of(run, "toy_work") == {"files": 3}
+    assert Path(toy_flow["log"]).read_text() == before
+    assert "stage already done" in capfd.readouterr().out
+
+
+def test_missing_fields_are_refused_with_their_names(toy_flow):
+    """A request that the stage does not know is an error of the DAG, told with the field's name."""
+    run, tasks = run_dag(dag_of("stage_bad_request", lambda: StageOperator(stage="toy_intake", request={"scene_id": "s1", "sauce": 1}, **FAST)))
+    assert run.state == "failed"
+    assert tasks["toy_intake", -1].try_number == 1
+
+
+def test_wish_to_end_reaches_the_stage(toy_flow):
+    """on_kill sends SIGTERM to the stage's process; the operator then raises what Airflow tries again at once."""
+    from blueprint.errors import PreemptedError
+
+    run_dag(dag_of("stage_stop", intake(toy_flow)))
+
+    class Context(dict):
+        def xcom_push(self, **_): ...
+
+        try_number, dag_id = 1, "d"
+
+    operator = StageOperator(stage="toy_work", request={**toy_flow, "units": 400})
+    heard = threading.Event()
+    operator.watchers.append(lambda kind, data: heard.set() if data.get("event") == "progress" else None)
+    threading.Thread(target=lambda: (heard.wait(60), operator.on_kill())).start()
+    began = time.monotonic()
+    try:
+        with pytest.raises(PreemptedError, match="asked to end"):
+            operator.execute({"ti": Context(), "run_id": "r1"})
+    finally:
+        operator.watchers.clear()
+    assert heard.is_set()
+    assert time.monotonic() - began < 60
+
+
+def test_mapped_over_one_field_of_a_result(toy_flow):
+    """``returns`` gives the list to map over; each shard is a task instance with its index in the request."""
+    with DAG("stage_mapped", schedule=None, start_date=datetime(2026, 1, 1), catchup=False) as dag:
+        first = StageOperator(stage="toy_plan", request={"scene_id": "s1", **{k: toy_flow[k] for k in ("source", "log")}}, returns="shards")
+        StageOperator.partial(task_id="toy_shard", stage="toy_shard", request={"scene_id": "s1"}).expand(shard_index=first.output)
+    run, tasks = run_dag(dag)
+    assert run.state == "success"
+    assert {key for key in tasks if key[0] == "toy_shard"} == {("toy_shard", 0), ("toy_shard", 1)}
+    assert sorted(value["shard"] for value in xcom_of(run, "toy_shard")) == [3, 5]
+
+
+def test_words_for_people():
+    """Progress counts, facts without ids, long lists as counts."""
+    assert readable({"event": "progress", "done": 2, "total": 5, "scene_id": "s"}) == "2 of 5 done"
+    assert readable({"event": "stage done", "run_id": "r", "cpu_s": 1.5, "level": "info"}) == "stage done cpu_s=1.5"
+    assert summarize("x", {"kept": list(range(9)), "n": 1}) == "x: kept=9 items, n=1"

@@ -1,0 +1,47 @@
+"""Toy stages of a sharded flow."""
+
+from blueprint.stage import Stage, StageContext, StageRequest, StageResult
+
+
+class PlanRequest(StageRequest):
+    source: str
+    log: str = ""
+
+
+class PlanResult(StageResult):
+    job_id: str
+    shards: tuple[int, ...]
+
+
+class ShardRequest(StageRequest):
+    shard_index: int
+
+
+class ShardResult(StageResult):
+    shard: int
+
+
+def plan(_request: PlanRequest, context: StageContext) -> PlanResult:
+    context.output("plan.json").write_text("{}")
+    return PlanResult(job_id="job-1", shards=(3, 5))
+
+
+def shard(request: ShardRequest, context: StageContext) -> ShardResult:
+    context.output(f"shards/{request.shard_index}.json").write_text("{}")
+    return ShardResult(shard=request.shard_index)
+
+
+def _stage(name, request, result, run, **fields):
+    return Stage(name=name, group="toy", description="", request=request, result=result, run=run, **fields)
+
+
+TOY_PLAN = _stage("toy_plan", PlanRequest, PlanResult, plan, reads=lambda _: [], writes=lambda _: ["plan.json"])
+TOY_SHARD = _stage(
+    "toy_shard",
+    ShardRequest,
+    ShardResult,
+    shard,
+    reads=lambda _: ["plan.json"],
+    writes=lambda r: [f"shards/{r.shard_index}.json"],
+    unit=lambda r: f"shard_{r.shard_index:04d}",
+)
