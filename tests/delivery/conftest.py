@@ -11,7 +11,6 @@ from blueprint.delivery.signing import load_signer, make_signing_key, public_key
 from blueprint.delivery.statement import Provenance, build_statement, descriptor
 
 PROVENANCE = Provenance(
-    builder_id="https://blueprint.example/stages/package_bundle",
     code_version="0.1.0+0000000000000000",
     request={"scene_id": "kitchen", "lab": "aurora_robotics", "episodes": 2, "seed": 7},
     seeds={"ep_0000": 11, "ep_0001": 12},

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
+
 from blueprint.delivery.licences import AssetOrigin, ComponentUse, compute_licence
 from blueprint.delivery.report_facts import (
     CertificateRow,
@@ -19,8 +20,16 @@ from blueprint.quality.explain import Reason
 from blueprint.quality.licences import load_policy
 
 ASSETS = [
-    AssetOrigin(asset_id="dinner_plate", licence="CC BY 4.0", author="Google LLC", source="Google Scanned Objects", changes="texture 4096 to 1024 px"),
-    AssetOrigin(asset_id="lemon", licence="MIT", author="robosuite authors", source="robosuite 1.5.2", changes="scaled 1.725 x 1.15 x 1.15"),
+    AssetOrigin(
+        asset_id="dinner_plate",
+        licence="CC BY 4.0",
+        author="Google LLC",
+        source="Google Scanned Objects",
+        changes="texture 4096 to 1024 px",
+    ),
+    AssetOrigin(
+        asset_id="lemon", licence="MIT", author="robosuite authors", source="robosuite 1.5.2", changes="scaled 1.725 x 1.15 x 1.15"
+    ),
     AssetOrigin(asset_id="table", licence="CC0 1.0", author=None, source="made for this scene", changes=None),
 ]
 COMPONENTS = [
@@ -72,7 +81,9 @@ def report_facts(kept=22, attempted=24):
     )
     gates = ["penetration", "joint_velocity", "joint_position", "torque", "teleport", "goal_distance", "duration_max", "timestamps"]
     dots = tuple(
-        GateDot(gate=gate, share_of_limit=float(rng.uniform(0.05, 0.9) if index < kept or gate != "penetration" else 2.4), kept=index < kept)
+        GateDot(
+            gate=gate, share_of_limit=float(rng.uniform(0.05, 0.9) if index < kept or gate != "penetration" else 2.4), kept=index < kept
+        )
         for gate in gates
         for index in range(attempted)
     )

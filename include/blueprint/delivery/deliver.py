@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
+from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]  # re-exported by its __init__
 
 from blueprint.delivery.bag import STATEMENT_NAME, TAGMANIFEST_NAME
 from blueprint.delivery.bucket import Bucket
@@ -25,7 +26,7 @@ _UPLOADS = 3
 
 
 def deliver_bundle(
-    bundle: Path, bucket: Bucket, *, lab: str, scene_id: str, job_id: str, public_key: Path, deliveries: DeliveryRepository
+    bundle: Path, bucket: Bucket, *, lab: str, scene_id: str, job_id: str, public_key: Path | SSlibKey, deliveries: DeliveryRepository
 ) -> Receipt:
     """Deliver a bundle, or find that it is delivered; resumes what an earlier try left.
 

@@ -20,7 +20,8 @@ from blueprint.workspace.canonical import canonical_json
 from blueprint.workspace.checksums import FileDigest
 
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
-BUILD_TYPE = "https://github.com/blueprint-data/blueprint/scene-to-dataset/v1"
+BUILD_TYPE = "urn:blueprint:build:scene-to-dataset:v1"
+BUILDER_ID = "urn:blueprint:builder:package-bundle:v1"
 
 
 class Provenance(BaseModel):
@@ -28,7 +29,6 @@ class Provenance(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    builder_id: str
     code_version: str
     request: dict[str, JsonValue]
     """What the run chose: scene, lab, robot, number of episodes, seed, rates, tier."""
@@ -112,7 +112,7 @@ def _predicate(provenance: Provenance) -> dict[str, Any]:
             "internalParameters": {"seeds": provenance.seeds},
             "resolvedDependencies": list(dependencies),
         },
-        "runDetails": {"builder": {"id": provenance.builder_id, "version": {"blueprint": provenance.code_version}}},
+        "runDetails": {"builder": {"id": BUILDER_ID, "version": {"blueprint": provenance.code_version}}},
         "blueprint_quality": provenance.quality,
         "blueprint_certification": provenance.certification,
         "blueprint_cost": provenance.cost,

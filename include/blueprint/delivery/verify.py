@@ -76,12 +76,12 @@ class _Contents(BaseModel):
     not_files: list[str]
 
 
-def verify_bundle(path: Path, public_key: Path | None = None) -> VerifyReport:
+def verify_bundle(path: Path, public_key: Path | SSlibKey | None = None) -> VerifyReport:
     """Check a bundle and tell what was found; needs no network and writes nothing.
 
     Args:
         path: Folder of the bundle, or a ``.tar`` of it.
-        public_key: The sender's public key (PEM), got by another way than the bundle. ``None``: the enclosed one is
+        public_key: The sender's public key (or a PEM file of it), got by another way than the bundle. ``None``: the enclosed one is
             used, which proves that the bundle is whole and not who sent it (see :mod:`blueprint.delivery.signing`).
 
     Raises:
@@ -107,7 +107,7 @@ def verify_bundle(path: Path, public_key: Path | None = None) -> VerifyReport:
     )
 
 
-def validate_bundle(path: Path, public_key: Path | None = None) -> VerifyReport:
+def validate_bundle(path: Path, public_key: Path | SSlibKey | None = None) -> VerifyReport:
     """Check a bundle as :func:`verify_bundle` does.
 
     Raises:
@@ -133,8 +133,8 @@ _Signature = Literal["valid", "invalid", "wrong_key"]
 _Opened = tuple[_Signature, str, SSlibKey | None, tuple[str, ...], ParsedStatement | None]
 
 
-def _open_statement(contents: _Contents, public_key: Path | None) -> _Opened:
-    key: SSlibKey | None = load_public_key(public_key) if public_key else None
+def _open_statement(contents: _Contents, public_key: Path | SSlibKey | None) -> _Opened:
+    key: SSlibKey | None = load_public_key(public_key) if isinstance(public_key, Path) else public_key
     signed_keyids: tuple[str, ...] = ()
     statement: ParsedStatement | None = None
     try:

@@ -1,0 +1,341 @@
+"""A scene's folder as all stages before delivery leave it: small, with really simulated episodes that replay."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from blueprint.cost.pricing import RunFacts, build_report
+from blueprint.cost.report import COST_REPORT_PATH
+from blueprint.dataset.certify.report import CertificationReport, CheckResult, not_run
+from blueprint.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
+from blueprint.episode.record import (
+    EpisodeRecord,
+    Outcome,
+    Phase,
+    PredicateCheck,
+    ReplayCertificate,
+    VideoRecord,
+    recording_path,
+    render_path,
+)
+from blueprint.episode.states import Row, build_states_table, write_states
+from blueprint.origin import Origin
+from blueprint.quality.report import (
+    GATES_PATH,
+    QUALITY_GATE_REPORT_PATH,
+    RENDER_GATES_PATH,
+    EpisodeVerdict,
+    GateReport,
+    GateResult,
+    KeptEpisode,
+    RenderGateReport,
+)
+from blueprint.quality.scene_report import build_quality_gate_report
+from blueprint.robot.embodiment import load_embodiment
+from blueprint.simulation.mujoco.backend import MujocoSimulator
+from blueprint.simulation.mujoco.robot import start_qpos
+from blueprint.task.spec import PLAN_PATH, EpisodeSpec, JobPlan, PickPlaceTask, Pose, RobotPlacement, ShardRef
+from blueprint.workspace.checksums import FileDigest, digest_file
+from blueprint.workspace.commits import Commit, Usage
+from tests.delivery.report_case import write_video
+from tests.simulation.small_scene import write_scene
+
+SCENE_ID, JOB_ID, FPS, FRAMES, ATTEMPTS, KEPT = "kitchen", "job-0123456789ab", 30, 20, 5, 3
+PLACEMENT = RobotPlacement(embodiment="franka_panda", base_pose=Pose(position_m=(-0.55, 0.0, 0.6), quat_wxyz=(1.0, 0.0, 0.0, 0.0)))
+CAMERAS = ("scene", "wrist")
+SIZE = {"width": 64, "height": 48}
+
+
+def write_workspace(root: Path) -> Path:
+    """Write ``scenes/kitchen`` below a workspace's root; returns the scene's folder."""
+    scene = root / "scenes" / SCENE_ID
+    write_scene(scene)
+    _write_source(scene)
+    plan = _write_plan(scene)
+    records = [_record(scene, spec) for spec in plan.episodes]
+    for record in records[:KEPT]:
+        _render(scene, record)
+    _write_gates(scene)
+    for version in ("v3.0", "v2.1"):
+        _write(scene, f"{DATASET_PATH}/{version}/meta/info.json", json.dumps({"codebase_version": version}))
+        _write(scene, f"{DATASET_PATH}/{version}/README.md", "---\nlicense: cc-by-4.0\n---\n# Kitchen\n")
+        _write(scene, f"{DATASET_PATH}/{version}/croissant.json", "{}")
+        (scene / DATASET_PATH / version / "data").mkdir()
+        (scene / DATASET_PATH / version / "data/file-000.parquet").write_bytes(np.random.default_rng(0).bytes(20_000))
+    write_certification(scene, run=False)
+    _write_cost(scene, plan, records)
+    return scene
+
+
+def write_certification(scene, *, run, failed=False):
+    """The certificate, with the real lerobot or without it."""
+    facts = {"dataset": "v3.0", "required": True, "origin": Origin.MEASURED}
+    status = "failed" if failed else "passed"
+    checks = [CheckResult(check="blueprint.structure", status=status, reason="0 finding(s)", tool="blueprint", tool_version=None, **facts)]
+    if run:
+        checks.append(
+            CheckResult(check="lerobot.loads", status="passed", reason="60 frames", tool="lerobot", tool_version="0.4.4", **facts)
+        )
+    else:
+        checks.append(not_run("lerobot.loads", "v3.0", required=True, reason="no such environment here", tool="lerobot"))
+    report = CertificationReport(
+        scene_id=SCENE_ID, job_id=JOB_ID, certified=run, environment={}, episodes=KEPT, frames=60, checks=tuple(checks)
+    )
+    _write(scene, CERTIFICATION_PATH, report.model_dump_json())
+
+
+def write_licences(scene, *, can="MIT", box="CC-BY-4.0", background="CC0-1.0"):
+    """The scene manifest with other licences."""
+    data = json.loads((scene / "assets/scene_manifest.json").read_text())
+    for item in data["objects"]:
+        item["asset"]["license"] = {"can": can, "box": box}.get(item["id"], "CC0-1.0")
+    data["background"]["license"] = background
+    _write(scene, "assets/scene_manifest.json", json.dumps(data))
+
+
+def _write(scene, name, text):
+    (scene / name).parent.mkdir(parents=True, exist_ok=True)
+    (scene / name).write_text(text)
+
+
+def _write_source(scene):
+    files = {}
+    for name in ("scene_info.json", "objects/can/mesh.glb", "objects/box/mesh.glb", "background/mesh.glb", "ATTRIBUTION.md"):
+        _write(scene, f"regen3d/{name}", f"bytes of {name}")
+        files[name] = digest_file(scene / "regen3d" / name).model_dump()
+    _write(scene, "input/source_manifest.json", json.dumps({"schema_version": "1.0", "scene_id": SCENE_ID, "source": "x", "files": files}))
+    identity = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    pose = {"position_m": [0, 0, 0], "quat_wxyz": [1, 0, 0, 0]}
+    objects = [
+        {
+            "id": name,
+            "sim_role": "manipulable_object" if name != "table" else "static",
+            "name": name,
+            "category": name,
+            "description": f"a {name}",
+            "asset": {
+                "path": f"assets/{name}/visual.glb",
+                "asset_id": name,
+                "source": "a package",
+                "relative_path": f"regen3d/objects/{name}/mesh.glb",
+                "object_from_mesh": identity,
+                "license": licence,
+                "license_statement": licence,
+                "license_origin": "authored",
+                "author": f"maker of the {name}",
+                "changes": None,
+            },
+            "transform": {"position": {"x": 0, "y": 0, "z": 0}, "rotation_quaternion": {"w": 1, "x": 0, "y": 0, "z": 0}},
+            "dimensions_est": {"width": 0.1, "depth": 0.1, "height": 0.1},
+            "semantics": {"class": name, "instance_id": 0, "affordances": []},
+            "physics_hints": {"material_type": "metal", "base_color": [1, 1, 1], "metallic": 0, "roughness": 1, "origin": "authored"},
+            "is_floor_contact": name == "table",
+            "pose_confidence": None,
+        }
+        for name, licence in (("can", "MIT"), ("box", "CC-BY-4.0"), ("table", "CC0-1.0"))
+    ]
+    manifest = {
+        "scene_id": SCENE_ID,
+        "scene": {"environment_type": "kitchen", "room": {"bounds": {"width": 1, "depth": 1, "height": 1}, "origin": [0, 0, 0]}},
+        "objects": objects,
+        "background": {
+            "path": "assets/background/visual.glb",
+            "relative_path": "regen3d/background/mesh.glb",
+            "source_linear": identity,
+            "bearing_surfaces": [],
+            "license": "CC0-1.0",
+            "license_statement": "CC0 1.0",
+            "license_origin": "authored",
+        },
+        "camera": {"pose": pose, "fovy_rad": 1.0, "width": 64, "height": 48},
+        "metadata": {
+            "source_pipeline": "test",
+            "source_scene_id": "x",
+            "source_version": "1",
+            "source_confidence": None,
+            "source_coordinate_frame": "z_up",
+            "source_meters_per_unit": 1.0,
+            "generated_at": None,
+        },
+    }
+    _write(scene, "assets/scene_manifest.json", json.dumps(manifest))
+
+
+def _write_plan(scene):
+    panda = load_embodiment("franka_panda")
+    can = Pose(position_m=(-0.02, -0.15, 0.76), quat_wxyz=(1.0, 0.0, 0.0, 0.0))
+    box = Pose(position_m=(0.05, 0.2, 0.74), quat_wxyz=(1.0, 0.0, 0.0, 0.0))
+    task = PickPlaceTask(
+        instruction="put the can beside the box",
+        target_object="can",
+        support_object="table",
+        goal_position_m=(0.1, 0.0, 0.76),
+        upright=True,
+    )
+    specs = tuple(
+        EpisodeSpec(
+            episode_index=index,
+            episode_id=f"ep_{index:04d}",
+            seed=100 + index,
+            task=task,
+            object_poses={"can": can, "box": box},
+            robot_qpos=start_qpos(panda, np.array(panda.arm.default_qpos_rad), panda.arm.gripper.stroke_m),
+        )
+        for index in range(ATTEMPTS)
+    )
+    plan = JobPlan(
+        job_id=JOB_ID,
+        scene_id=SCENE_ID,
+        seed=7,
+        fps=FPS,
+        robot=PLACEMENT,
+        cameras=CAMERAS,
+        shards=(ShardRef(shard_index=0, episode_indices=(0, 1, 2)), ShardRef(shard_index=1, episode_indices=(3, 4))),
+        episodes=specs,
+        **SIZE,
+    )
+    _write(scene, PLAN_PATH, plan.model_dump_json())
+    return plan
+
+
+def _record(scene, spec):
+    """Simulate a wiggle of the arm; the last attempt never moved, since its planning failed."""
+    simulator = MujocoSimulator()
+    loaded = simulator.load(scene, PLACEMENT, FPS)
+    folder = scene / recording_path(spec.episode_index // 3, spec.episode_id)
+    folder.mkdir(parents=True)
+    moved = spec.episode_index < ATTEMPTS - 1
+    if moved:
+        state = simulator.reset(spec.object_poses, spec.robot_qpos)
+        start = simulator.save_state()
+        setpoints = np.tile(state.ctrl, (FRAMES, 1))
+        setpoints[:, :7] += np.cumsum(np.random.default_rng(spec.seed).uniform(-0.02, 0.02, (FRAMES, 7)), axis=0)
+        track = simulator.track(setpoints)
+        states = [state, *track.states]
+        contacts = [*track.contacts, ()]
+        targets = [*setpoints, setpoints[-1]]
+        rows = [
+            Row(state=row, setpoint=target, gripper_command_m=0.08, phase="approach", contacts=touched)
+            for row, target, touched in zip(states, targets, contacts, strict=True)
+        ]
+        write_states(folder / "states.parquet", build_states_table(rows, start))
+    failure = {"failure_stage": None, "failure_code": None, "failure_reason": None}
+    if not moved:
+        failure = {"failure_stage": "plan_pick", "failure_code": "motion.no_grasp", "failure_reason": "no grasp is reachable"}
+    arrived = PredicateCheck(name="arrived", held=True, value=0.004, limit=0.03, unit="m")
+    record = EpisodeRecord(
+        scene_id=SCENE_ID,
+        job_id=JOB_ID,
+        shard_index=spec.episode_index // 3,
+        episode_id=spec.episode_id,
+        spec=spec,
+        robot=PLACEMENT,
+        fps=FPS,
+        frames=FRAMES if moved else 0,
+        duration_s=FRAMES / FPS if moved else 0.0,
+        object_ids=loaded.object_ids,
+        phases=(Phase(name="approach", start_frame=0, end_frame=FRAMES),) if moved else (),
+        outcome=Outcome(success=moved, predicate=(arrived,) if moved else (), **failure),
+        simulator=loaded.info,
+        controller="test",
+        model_sha256=loaded.model_sha256,
+        states=digest_file(folder / "states.parquet") if moved else None,
+        cpu_plan_s=0.1,
+        cpu_simulate_s=0.2,
+        origins={"states": Origin.SIMULATED},
+    )
+    (folder / "episode.json").write_text(record.model_dump_json())
+    return record
+
+
+def _render(scene, record):
+    folder = scene / render_path(record.shard_index, record.episode_id)
+    videos = {}
+    for number, camera in enumerate(CAMERAS):
+        path = write_video(folder / f"{camera}.mp4", record.spec.seed + 50 * number, frames=FRAMES, **SIZE)
+        videos[camera] = VideoRecord(
+            digest=digest_file(path),
+            frames=FRAMES,
+            fps=FPS,
+            codec="h264",
+            pix_fmt="yuv420p",
+            mean_luma=120.0,
+            std_luma=20.0,
+            frozen_frames=0,
+            target_visible_ratio=1.0,
+            sharpness=10.0,
+            **SIZE,
+        )
+    certificate = ReplayCertificate(
+        episode_id=record.episode_id,
+        states_sha256=record.states.sha256,
+        model_sha256=record.model_sha256,
+        frames=FRAMES,
+        rule="bit_identical",
+        replayed=True,
+        first_difference_frame=None,
+        max_abs_qpos_difference=0.0,
+        simulator=record.simulator,
+        renderer="none",
+        videos=videos,
+    )
+    (folder / "certificate.json").write_text(certificate.model_dump_json())
+
+
+def _gate(gate, value, limit, unit, message="", *, passed=True):
+    return GateResult(gate=gate, tier="core", passed=passed, value=value, limit=limit, unit=unit, origin=Origin.SIMULATED, message=message)
+
+
+def _write_gates(scene):
+    verdicts = []
+    for index in range(ATTEMPTS):
+        gates = [_gate("penetration", 0.001 + 0.0005 * index, 0.005, "m")]
+        if index == KEPT:
+            gates = [_gate("penetration", 0.009, 0.005, "m", "can|table <9 mm> deep", passed=False)]
+        if index == ATTEMPTS - 1:
+            gates = [_gate("outcome", 1.0, 0.0, "failures", "plan_pick: motion.no_grasp: no grasp is reachable", passed=False)]
+        verdict = "kept" if index < KEPT else "rejected"
+        verdicts.append(
+            EpisodeVerdict(
+                episode_id=f"ep_{index:04d}", shard_index=index // 3, verdict=verdict, gates=tuple(gates), metrics={"sparc": -2.0 - index}
+            )
+        )
+    head = {"scene_id": SCENE_ID, "job_id": JOB_ID, "tier": "core", "tiers_version": "2026.12.0"}
+    _write(scene, GATES_PATH, GateReport(episodes=tuple(verdicts), **head).model_dump_json())
+    rendered = tuple(
+        EpisodeVerdict(
+            episode_id=verdict.episode_id, shard_index=0, verdict="kept", gates=(_gate("frozen_frames", 1.0, 5.0, "frames"),), metrics={}
+        )
+        for verdict in verdicts[:KEPT]
+    )
+    kept = tuple(KeptEpisode(episode_id=verdict.episode_id, shard_index=0) for verdict in rendered)
+    _write(scene, RENDER_GATES_PATH, RenderGateReport(episodes=rendered, kept=kept, **head).model_dump_json())
+    _write(scene, QUALITY_GATE_REPORT_PATH, build_quality_gate_report(SCENE_ID, tuple(verdicts), rendered, kept=KEPT).model_dump_json())
+
+
+def _write_cost(scene, plan, records):
+    noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    usage = Usage(wall_s=3.0, cpu_s=6.0, peak_memory_bytes=2**28, bytes_read=100, bytes_written=200)
+    commits = [
+        Commit(
+            key="0" * 64,
+            stage=stage,
+            unit=unit,
+            scene_id=SCENE_ID,
+            request={"scene_id": SCENE_ID, **({"shard_index": int(unit)} if unit else {})},
+            result={},
+            inputs={},
+            outputs={f"{stage}/{unit}.json": FileDigest(sha256="0" * 64, size_bytes=2**20)},
+            code_version="0.1.0+abc",
+            image_digest=None,
+            started_at=noon,
+            finished_at=noon,
+            usage=usage,
+        )
+        for stage, unit in (("settle_scene", ""), ("simulate_shard", "0000"), ("simulate_shard", "0001"), ("write_dataset", ""))
+    ]
+    kept = frozenset(record.episode_id for record in records[:KEPT])
+    report = build_report(RunFacts(plan=plan, commits=commits, episodes=records, kept=kept))
+    _write(scene, COST_REPORT_PATH, report.model_dump_json())
