@@ -20,7 +20,6 @@ def root(tmp_path):
     root = tmp_path / "scene"
     episodes = [synthetic.build_episode(0), synthetic.build_episode(1), synthetic.failed_attempt(2, shard_index=1)]
     synthetic.write_plan(root, synthetic.build_plan([episode.spec for episode in episodes]))
-    (root / "geniesim/task_config.json").write_text("{}")
     for episode in episodes:
         synthetic.write_episode(root, episode)
     return root

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from blueprint.errors import BlueprintError
-from blueprint.flow import FLOW
 from blueprint.quality.report import load_approvals, load_rendered_selection
 from blueprint.runner import run_stage
 from blueprint.workspace.commits import load_commit
@@ -44,8 +43,7 @@ def test_gates_wait_for_an_import_without_losses(scene, settings):
         run_stage("gate_episodes", {"scene_id": "kitchen"}, settings)
 
 
-def test_from_import_to_approval(scene, settings, monkeypatch):
-    monkeypatch.setitem(FLOW, "import_episodes", "blueprint.episode.import_episodes")
+def test_from_import_to_approval(scene, settings):
 
     def run(name, **request):
         return run_stage(name, {"scene_id": "kitchen", **request}, settings)

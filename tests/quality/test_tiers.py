@@ -3,7 +3,8 @@
 import pytest
 import yaml
 
-from blueprint.quality.config_files import CONFIG_FOLDER, TIERS_FILE, config_digests, load_yaml
+from blueprint.config_folder import CONFIG_FOLDER
+from blueprint.quality.config_files import TIERS_FILE, config_digests, load_yaml
 from blueprint.quality.errors import InvalidQualityConfig
 from blueprint.quality.gates.registry import validate_config
 from blueprint.quality.tiers import TierConfig, load_tiers

@@ -34,13 +34,14 @@ from blueprint.episode.record import EpisodeRecord, recording_path
 from blueprint.quality.cases import check_states, load_plan, load_record, planned_episodes
 from blueprint.quality.errors import RecordingUnreadable
 from blueprint.stage import Stage, StageContext, StageRequest, StageResult
+from blueprint.task.exports import ASSET_INDEX, EXPORT_MANIFEST, SCENE_GRAPH, TASK_CONFIG
 from blueprint.task.spec import PLAN_PATH, EpisodeSpec, JobPlan
 from blueprint.workspace.canonical import key_of
 from blueprint.workspace.checksums import FileDigest, digest_file, digest_files
 from blueprint.workspace.storage import SceneFolder
 
 _ROOT = "geniesim"
-_JOB_FILES = ("plan.json", "task_config.json", "scene_graph.json", "asset_index.json", "export_manifest.json")
+_JOB_FILES = (PLAN_PATH, TASK_CONFIG, SCENE_GRAPH, ASSET_INDEX, EXPORT_MANIFEST)
 
 
 class ImportRequest(StageRequest):
@@ -155,7 +156,7 @@ def _build_job(scene: SceneFolder, plan: JobPlan, found: list[_Found], losses: l
     status: JobStatus = "failed" if losses else "completed"
     reason = f"{len(losses)} episodes lost" if losses else None
     tasks = {(spec.task.target_object, spec.task.support_object) for spec in plan.episodes}
-    hashes = {name: digest_file(scene.root / _ROOT / name).sha256 for name in _JOB_FILES if scene.exists(f"{_ROOT}/{name}")}
+    hashes = {path.removeprefix(f"{_ROOT}/"): digest.sha256 for path, digest in digest_files(scene.root, _JOB_FILES).items()}
     return JobRecord(
         job_id=plan.job_id,
         scene_id=plan.scene_id,
@@ -163,8 +164,8 @@ def _build_job(scene: SceneFolder, plan: JobPlan, found: list[_Found], losses: l
         message=f"{len(records)} of {len(found)} episodes recorded, {passed} with success",
         idempotency=Idempotency(
             key=key_of({"scene_id": plan.scene_id, **hashes}),
-            task_config_hash=hashes.get("task_config.json"),
-            export_manifest_hash=hashes.get("export_manifest.json"),
+            task_config_hash=hashes["task_config.json"],
+            export_manifest_hash=hashes["export_manifest.json"],
         ),
         bundle={name.removesuffix(".json"): name for name in hashes},
         generation_params=GenerationParams(
@@ -193,9 +194,8 @@ def _build_job(scene: SceneFolder, plan: JobPlan, found: list[_Found], losses: l
 
 def _inventory(scene: SceneFolder) -> dict[str, FileDigest]:
     """Digests of the job's files, by name relative to ``geniesim/``."""
-    names = [name for name in _JOB_FILES if scene.exists(f"{_ROOT}/{name}")]
-    names += [name.removeprefix(f"{_ROOT}/") for name in scene.files_under(f"{_ROOT}/recordings")]
-    return digest_files(scene.root / _ROOT, sorted(names))
+    paths = [*_JOB_FILES, *scene.files_under(f"{_ROOT}/recordings")]
+    return digest_files(scene.root / _ROOT, sorted(path.removeprefix(f"{_ROOT}/") for path in paths))
 
 
 def _build_manifest(
@@ -270,6 +270,6 @@ IMPORT_EPISODES = Stage(
     request=ImportRequest,
     result=ImportResult,
     run=import_episodes,
-    reads=lambda _: [PLAN_PATH, f"{_ROOT}/recordings"],
+    reads=lambda _: [*_JOB_FILES, f"{_ROOT}/recordings"],
     writes=lambda _: [JOB_PATH, IMPORT_MANIFEST_PATH, CHECKSUMS_PATH],
 )

@@ -38,8 +38,8 @@ class Idempotency(_Frozen):
     """What makes two jobs the same: never a time."""
 
     key: str
-    task_config_hash: str | None
-    export_manifest_hash: str | None
+    task_config_hash: str
+    export_manifest_hash: str
     first_submitted_at: None = None
 
 

@@ -12,7 +12,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from blueprint.quality.config_files import CONFIG_FOLDER, POLICY_FILE, load_yaml
+from blueprint.config_folder import CONFIG_FOLDER
+from blueprint.quality.config_files import POLICY_FILE, load_yaml
 
 
 class _Frozen(BaseModel):

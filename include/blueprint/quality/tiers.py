@@ -5,7 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from blueprint.quality.config_files import CONFIG_FOLDER, TIERS_FILE, load_yaml
+from blueprint.config_folder import CONFIG_FOLDER
+from blueprint.quality.config_files import TIERS_FILE, load_yaml
 from blueprint.quality.report import Tier
 
 

@@ -1,6 +1,7 @@
 """All gates, in the order in which they are asked: the first that fails is the reason that people read."""
 
-from blueprint.quality.config_files import CONFIG_FOLDER, TIERS_FILE
+from blueprint.config_folder import CONFIG_FOLDER
+from blueprint.quality.config_files import TIERS_FILE
 from blueprint.quality.errors import InvalidQualityConfig
 from blueprint.quality.gates import joints, objects, provenance, recordings, renders, task
 from blueprint.quality.gates.case import EpisodeCase, EpisodeMeasure, RenderCase, RenderMeasure, judge, on_arrays
