@@ -34,14 +34,13 @@ from blueprint.episode.record import EpisodeRecord, recording_path
 from blueprint.quality.cases import check_states, load_plan, load_record, planned_episodes
 from blueprint.quality.errors import RecordingUnreadable
 from blueprint.stage import Stage, StageContext, StageRequest, StageResult
-from blueprint.task.exports import ASSET_INDEX, EXPORT_MANIFEST, SCENE_GRAPH, TASK_CONFIG
-from blueprint.task.spec import PLAN_PATH, EpisodeSpec, JobPlan
+from blueprint.task.spec import ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH, PLAN_PATH, SCENE_GRAPH_PATH, TASK_CONFIG_PATH, EpisodeSpec, JobPlan
 from blueprint.workspace.canonical import key_of
 from blueprint.workspace.checksums import FileDigest, digest_file, digest_files
 from blueprint.workspace.storage import SceneFolder
 
 _ROOT = "geniesim"
-_JOB_FILES = (PLAN_PATH, TASK_CONFIG, SCENE_GRAPH, ASSET_INDEX, EXPORT_MANIFEST)
+_JOB_FILES = (PLAN_PATH, TASK_CONFIG_PATH, SCENE_GRAPH_PATH, ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH)
 
 
 class ImportRequest(StageRequest):

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull
 
 FloatArray = NDArray[np.float64]
 
@@ -63,6 +62,8 @@ def bodies_of(model: mujoco.MjModel, object_id: str) -> NDArray[np.int64]:
 
 def measure_footprint(model: mujoco.MjModel, data: mujoco.MjData, object_id: str) -> Footprint:
     """Outline and height of an object in its present pose (``data`` must have its kinematics)."""
+    from scipy.spatial import ConvexHull  # noqa: PLC0415 -- most who read models need no hulls, and it loads slowly
+
     points = np.concatenate(
         [
             _corners(model, data, geom)

@@ -89,3 +89,7 @@ class JobPlan(_Frozen):
 
 
 PLAN_PATH = "geniesim/plan.json"
+SCENE_GRAPH_PATH = "geniesim/scene_graph.json"
+ASSET_INDEX_PATH = "geniesim/asset_index.json"
+TASK_CONFIG_PATH = "geniesim/task_config.json"
+EXPORT_MANIFEST_PATH = "geniesim/export_manifest.json"

@@ -1,0 +1,108 @@
+"""The stages that make episodes: plan what to do, then do it."""
+
+from pydantic import Field
+
+from blueprint.episode.record import recording_path, shard_name
+from blueprint.simulation.shard import count_failures, simulate_shard
+from blueprint.stage import Stage, StageContext, StageRequest, StageResult
+from blueprint.task.affordances import affordance_digest
+from blueprint.task.spec import ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH, PLAN_PATH, SCENE_GRAPH_PATH, TASK_CONFIG_PATH
+
+SETTLED_PATH = "layout/settled.json"
+
+
+class PlanTasksRequest(StageRequest):
+    """Which robot does how much."""
+
+    robot: str = "franka_panda"
+    episodes: int = Field(default=24, ge=1, le=100_000)
+    seed: int = Field(default=0, ge=0)
+    shard_size: int = Field(default=12, ge=1)
+    fps: int = Field(default=30, ge=1)
+    """Control setpoints, recorded states and video frames a second; must divide the twin's physics rate."""
+    width: int = Field(default=320, ge=16, le=3840, multiple_of=2)
+    height: int = Field(default=240, ge=16, le=2160, multiple_of=2)
+
+
+class PlanTasksResult(StageResult):
+    """The job."""
+
+    job_id: str
+    shards: tuple[int, ...]
+    episodes: int
+    targets: tuple[str, ...]
+
+
+class SimulateShardRequest(StageRequest):
+    """Which shard."""
+
+    shard_index: int = Field(ge=0)
+
+
+class SimulateShardResult(StageResult):
+    """How the attempts ended."""
+
+    shard_index: int
+    attempted: int
+    succeeded: int
+    failures: dict[str, int]
+    """Failed attempts by ``stage:code``."""
+    frames: int
+
+
+def _plan_tasks(request: PlanTasksRequest, context: StageContext) -> PlanTasksResult:
+    from blueprint.task.plan_tasks import plan_tasks  # noqa: PLC0415 -- planners take seconds to import
+    from blueprint.task.planning import JobOptions  # noqa: PLC0415
+
+    plan = plan_tasks(JobOptions(**request.model_dump(exclude={"scene_id"})), context)
+    return PlanTasksResult(
+        job_id=plan.job_id,
+        shards=tuple(shard.shard_index for shard in plan.shards),
+        episodes=len(plan.episodes),
+        targets=tuple(sorted({episode.task.target_object for episode in plan.episodes})),
+    )
+
+
+def _simulate_shard(request: SimulateShardRequest, context: StageContext) -> SimulateShardResult:
+    summaries = simulate_shard(request.shard_index, context)
+    return SimulateShardResult(
+        shard_index=request.shard_index,
+        attempted=len(summaries),
+        succeeded=sum(summary.success for summary in summaries),
+        failures=count_failures(summaries),
+        frames=sum(summary.frames for summary in summaries),
+    )
+
+
+PLAN_TASKS = Stage(
+    name="plan_tasks",
+    group="simulation",
+    description="Choose where the robot stands and what it does in every episode.",
+    request=PlanTasksRequest,
+    result=PlanTasksResult,
+    run=_plan_tasks,
+    reads=lambda _: ["assets", SETTLED_PATH, "mjcf"],
+    # A new plan takes away what was recorded and drawn for the old one.
+    writes=lambda _: [
+        PLAN_PATH,
+        SCENE_GRAPH_PATH,
+        ASSET_INDEX_PATH,
+        TASK_CONFIG_PATH,
+        EXPORT_MANIFEST_PATH,
+        "geniesim/recordings",
+        "geniesim/renders",
+    ],
+    external_inputs=lambda _: affordance_digest(),
+)
+
+SIMULATE_SHARD = Stage(
+    name="simulate_shard",
+    group="simulation",
+    description="Attempt every episode of a shard in physics, without pictures; keep failures, labelled.",
+    request=SimulateShardRequest,
+    result=SimulateShardResult,
+    run=_simulate_shard,
+    reads=lambda _: [PLAN_PATH, "mjcf"],
+    writes=lambda request: [recording_path(request.shard_index)],
+    unit=lambda request: shard_name(request.shard_index),
+)

@@ -1,0 +1,100 @@
+"""What a worker process does: attempt episodes, and write each whole.
+
+Imported in worker processes only: planners take seconds to import.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from blueprint.episode.record import EpisodeRecord, Outcome
+from blueprint.episode.states import build_states_table, write_states
+from blueprint.motion.scene import build_motion_scene
+from blueprint.origin import Origin
+from blueprint.robot.embodiment import load_embodiment
+from blueprint.simulation.controller import CONTROLLER, Attempt, PickPlaceController
+from blueprint.simulation.mujoco.backend import MujocoSimulator
+from blueprint.simulation.mujoco.model import SceneModel, build_scene_model
+from blueprint.simulation.shard import EPISODE_NAME, STATES_NAME, EpisodeSummary, ShardWork, summarise
+from blueprint.task.spec import EpisodeSpec
+from blueprint.workspace.checksums import FileDigest, digest_file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """Everything that simulates episodes of one shard."""
+
+    work: ShardWork
+    twin: SceneModel
+    simulator: MujocoSimulator
+    controller: PickPlaceController
+
+
+_worker: list[Worker] = []
+"""The one worker of a worker process; empty in every other process."""
+
+
+def prepare(work: ShardWork) -> None:
+    """Compile the model and prepare the planner, once in each process."""
+    _worker[:] = [build_worker(work)]
+
+
+def simulate(spec: EpisodeSpec) -> EpisodeSummary:
+    """Attempt one episode, and write it."""
+    return write_attempt(_worker[0], spec)
+
+
+def build_worker(work: ShardWork) -> Worker:
+    """Everything that simulates episodes of one shard."""
+    twin = build_scene_model(work.mjcf_path, work.robot, work.fps)
+    simulator = MujocoSimulator()
+    simulator.use(twin)
+    planner = build_motion_scene(twin.model, load_embodiment(work.robot.embodiment), fps=work.fps, cache_dir=work.cache_dir)
+    controller = PickPlaceController(simulator=simulator, twin=twin, planner=planner)
+    return Worker(work=work, twin=twin, simulator=simulator, controller=controller)
+
+
+def write_attempt(worker: Worker, spec: EpisodeSpec) -> EpisodeSummary:
+    """Attempt one episode, and write its folder below the shard's output: states first, ``episode.json`` last."""
+    attempt, outcome = worker.controller.attempt(spec)
+    folder = worker.work.output / spec.episode_id
+    folder.mkdir(parents=True, exist_ok=True)
+    states = _write_states(folder / STATES_NAME, attempt)
+    record = _build_record(worker, spec, attempt, outcome, states)
+    beside = folder / f"{EPISODE_NAME}.part"
+    beside.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    beside.replace(folder / EPISODE_NAME)
+    return summarise(record)
+
+
+def _write_states(path: Path, attempt: Attempt) -> FileDigest | None:
+    rows = attempt.all_rows()
+    if not rows:
+        path.unlink(missing_ok=True)
+        return None
+    write_states(path, build_states_table(rows, attempt.integration_state))
+    return digest_file(path)
+
+
+def _build_record(worker: Worker, spec: EpisodeSpec, attempt: Attempt, outcome: Outcome, states: FileDigest | None) -> EpisodeRecord:
+    work, twin = worker.work, worker.twin
+    return EpisodeRecord(
+        scene_id=work.scene_id,
+        job_id=work.job_id,
+        shard_index=work.shard_index,
+        episode_id=spec.episode_id,
+        spec=spec,
+        robot=work.robot,
+        fps=work.fps,
+        frames=len(attempt.rows),
+        duration_s=len(attempt.rows) / work.fps,
+        object_ids=twin.object_ids,
+        phases=tuple(attempt.phases),
+        outcome=outcome,
+        simulator=worker.simulator.info(),
+        controller=CONTROLLER,
+        model_sha256=twin.sha256,
+        states=states,
+        cpu_plan_s=round(attempt.cpu_plan_s, 6),
+        cpu_simulate_s=round(attempt.cpu_simulate_s, 6),
+        origins={"states": Origin.SIMULATED, "ctrl": Origin.SIMULATED, "instruction": Origin.HEURISTIC, "outcome": Origin.SIMULATED},
+    )

@@ -1,0 +1,66 @@
+"""A workspace with the small scene and a planned job in it, and stage contexts to run shards with."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import mujoco
+
+from blueprint.settings import ComputeSettings, Settings, WorkspaceSettings
+from blueprint.stage import StageContext
+from blueprint.task.affordances import load_affordances
+from blueprint.task.planning import JobOptions, TaskScene, plan_job
+from blueprint.task.spec import PLAN_PATH, JobPlan
+from blueprint.workspace.storage import SceneFolder, Workspace
+from tests.simulation.small_manifest import settled_poses, small_manifest
+from tests.simulation.small_scene import write_scene
+
+SCENE_ID = "small"
+
+
+def small_settings(folder: Path, workers: int = 1) -> Settings:
+    """Settings whose workspace lies below ``folder``."""
+    return Settings(
+        workspace=WorkspaceSettings(url=str(folder / "workspace"), cache_dir=folder / "cache"), compute=ComputeSettings(workers=workers)
+    )
+
+
+def small_folder(folder: Path) -> SceneFolder:
+    return Workspace(small_settings(folder).workspace).scene(SCENE_ID)
+
+
+def task_scene(folder: Path) -> TaskScene:
+    """The small scene as the planner of tasks sees it; its twin is written below ``folder``."""
+    mjcf_path = write_scene(folder / "workspace" / "scenes" / SCENE_ID) / "mjcf" / "scene.xml"
+    return TaskScene(
+        manifest=small_manifest(),
+        twin=mujoco.MjModel.from_xml_path(str(mjcf_path)),
+        mjcf_path=mjcf_path,
+        poses=settled_poses(),
+        affordances=load_affordances(),
+        cache_dir=folder / "cache",
+    )
+
+
+def small_options(episodes: int = 4, seed: int = 0) -> JobOptions:
+    return JobOptions(robot="franka_panda", episodes=episodes, seed=seed, shard_size=episodes, fps=30, width=160, height=120)
+
+
+def write_job(folder: Path, episodes: int = 4) -> JobPlan:
+    """Plan a job of one shard, and write its plan."""
+    plan = plan_job(task_scene(folder), small_options(episodes))
+    small_folder(folder).write_bytes(PLAN_PATH, plan.model_dump_json(indent=1).encode())
+    return plan
+
+
+def small_context(folder: Path, *, workers: int = 1, is_stopping: Callable[[], bool] = lambda: False) -> StageContext:
+    """What the runner would give to a stage."""
+    settings = small_settings(folder, workers)
+    scene = small_folder(folder)
+    return StageContext(
+        scene,
+        staging=scene.staging("test"),
+        cache_dir=folder / "cache",
+        settings=settings,
+        progress=lambda _done, _total: None,
+        is_stopping=is_stopping,
+    )
