@@ -1,0 +1,79 @@
+"""Files and functions stay small, names say what they are, and nothing prints or swallows."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FILE_LINES, FUNCTION_LINES = 600, 80
+VAGUE = {"utils", "util", "helpers", "helper", "common", "core", "misc", "shared", "base", "manager"}
+ONLY_SETTINGS = {"include/blueprint/settings.py"}
+
+
+def sources():
+    for folder in ("include/blueprint", "operators", "plugins", "dags"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if "__pycache__" not in path.parts and not path.stem.endswith(("_pb2", "_pb2_grpc")):
+                yield path
+
+
+def relative(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_files_are_short():
+    assert {relative(path): n for path in sources() if (n := len(path.read_text().splitlines())) > FILE_LINES} == {}
+
+
+def test_functions_are_short():
+    long = {
+        f"{relative(path)}:{node.name}": length
+        for path in sources()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (length := (node.end_lineno or 0) - node.lineno + 1) > FUNCTION_LINES
+    }
+    assert long == {}
+
+
+def test_modules_are_named_for_what_they_hold():
+    """No drawer for everything; names that can be imported."""
+    wrong = [relative(p) for p in sources() if p.stem in VAGUE or not re.fullmatch(r"__init__|__main__|[a-z][a-z0-9_]*|[0-9a-f]{4,}_\w+|\d+_\w+", p.stem)]
+    assert wrong == []
+
+
+def test_every_module_says_what_it_is():
+    assert [relative(path) for path in sources() if not ast.get_docstring(ast.parse(path.read_text()))] == []
+
+
+def test_environment_is_read_in_one_place():
+    """A setting has one name, one default, one reader."""
+    found = [relative(path) for path in sources() if re.search(r"os\.(environ|getenv)\b", path.read_text()) and relative(path) not in ONLY_SETTINGS]
+    assert found == []
+
+
+@pytest.mark.parametrize("pattern", [r"except Exception\b", r"except:\s*$", r"\bTODO\b", r"\bFIXME\b", r"unittest\.mock", r"(?<![.\w])print\("])
+def test_nothing_is_swallowed_left_open_or_printed(pattern):
+    found = [
+        f"{relative(path)}:{number}"
+        for path in sources()
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if re.search(pattern, line.split("#")[0]) and '"""' not in line
+    ]
+    assert found == []
+
+
+def test_every_error_class_has_its_own_code():
+    """Alerts and runbooks rely on codes; two classes with one code are told apart by nobody."""
+    from importlib import import_module
+
+    from blueprint.errors import error_classes
+
+    for path in sorted((ROOT / "include" / "blueprint").rglob("errors.py")):
+        import_module(".".join(path.relative_to(ROOT / "include").with_suffix("").parts))
+    codes = {}
+    for cls in error_classes():
+        if cls.__module__.startswith("blueprint."):
+            codes.setdefault(cls.code, []).append(cls.__name__)
+    assert {code: names for code, names in codes.items() if len(names) > 1} == {}

@@ -1,0 +1,110 @@
+"""Every DAG of the repository: it imports, says what it is and whose, and is named like its file."""
+
+from pathlib import Path
+
+import pytest
+from blueprint.compute.job import StageFailed
+from tests.airflow_home import ROOT
+
+STEMS = sorted(path.stem for path in (ROOT / "dags").glob("*.py"))
+
+
+def test_all_files_import(bag):
+    assert bag.import_errors == {}
+    assert set(bag.dags) >= {"scene_to_dataset", "nightly_scenes"}
+
+
+def test_every_dag_is_documented_tagged_and_owned(bag):
+    """The UI shows what a DAG is for, and on-call knows whom to ask."""
+    for dag_id, dag in bag.dags.items():
+        assert dag.doc_md, dag_id
+        assert len(dag.doc_md) > 100, dag_id
+        assert "blueprint" in dag.tags, dag_id
+        assert dag.description, dag_id
+        assert {task.owner for task in dag.tasks} != {"airflow"}, dag_id
+
+
+def test_every_dag_tells_slack_and_has_a_deadline(bag):
+    """Nobody has to look for failures."""
+    for dag_id, dag in bag.dags.items():
+        assert dag.deadline, dag_id
+        assert all(task.on_failure_callback for task in dag.tasks), dag_id
+
+
+def test_dag_id_is_the_file_stem(bag):
+    """A DAG is found by its name; the file of scenes' own DAGs is the one generator."""
+    for dag_id, dag in bag.dags.items():
+        stem = Path(dag.fileloc).stem
+        assert stem in {dag_id, "scheduled_scenes"}, dag_id
+        assert stem == dag_id or dag_id.startswith("scene_"), dag_id
+
+
+def test_task_ids_are_verb_noun(bag):
+    """Tasks are named for what they do."""
+    for dag in bag.dags.values():
+        for task in dag.tasks:
+            assert "_" in task.task_id.split(".")[-1], task.task_id
+
+
+def test_no_catchup_and_a_bound_on_runs(bag):
+    """Switching a DAG on must not start a year of runs."""
+    for dag_id, dag in bag.dags.items():
+        assert dag.catchup is False, dag_id
+        assert dag.max_active_runs <= 16, dag_id
+
+
+def test_pools_of_tasks_are_in_the_settings_file(bag):
+    """A task whose pool does not exist is never scheduled, in silence."""
+    from operators.embedded.settings_file import load_airflow_settings
+
+    known = {pool.pool_name for pool in load_airflow_settings(ROOT / "airflow_settings.yaml").pools} | {"default_pool"}
+    for dag in bag.dags.values():
+        assert {task.pool for task in dag.tasks} <= known
+
+
+def test_triggered_dag_exists(bag):
+    """The nightly batch starts a DAG that is there, with parameters that it has."""
+    starter = bag.dags["nightly_scenes"].get_task("start_scene")
+    target = bag.dags[starter.partial_kwargs["trigger_dag_id"]]
+    from operators.nightly import run_of
+    from operators.scene_rows import load_scene_rows
+
+    for row in load_scene_rows():
+        assert set(run_of("n", row)["conf"]) <= set(target.params)
+
+
+def test_stage_errors_reach_retries_by_class():
+    """Permanent: never again. Preempted: at once. Transient and unknown: after the task's pause."""
+    from airflow.sdk import RetryAction
+    from airflow.sdk.exceptions import AirflowFailException
+    from blueprint.errors import InputError, PreemptedError, TransientError
+    from operators.retries import RETRY_BY_ERROR_CLASS, StagePreempted, StageUnavailable, raise_for_airflow
+
+    def decide(error):
+        return RETRY_BY_ERROR_CLASS.evaluate(error, 1, 3)
+
+    assert decide(InputError("x")).action is RetryAction.FAIL
+    assert decide(PreemptedError("x")).action is RetryAction.RETRY
+    assert decide(PreemptedError("x")).retry_delay.total_seconds() == 0
+    assert decide(TransientError("x")).action is RetryAction.DEFAULT
+    assert decide(OSError("x")).action is RetryAction.DEFAULT
+
+    def failed(retryable, exit_code):
+        return StageFailed("s", {"code": "a.b", "message": "why", "retryable": retryable, "exit_code": exit_code, "facts": {"x": 1}})
+
+    for error, expected in (
+        (failed(False, 65), AirflowFailException),
+        (failed(True, 75), StageUnavailable),
+        (failed(True, 143), StagePreempted),
+        (TransientError("x"), TransientError),
+    ):
+        with pytest.raises(expected):
+            raise_for_airflow(error)
+
+
+def test_policy_survives_serialization():
+    """The rules name classes that a worker can import."""
+    from operators.retries import RETRY_BY_ERROR_CLASS
+
+    again = type(RETRY_BY_ERROR_CLASS).deserialize(RETRY_BY_ERROR_CLASS.serialize())
+    assert [rule.matches(OSError()) for rule in again.rules] == [False, False, False]

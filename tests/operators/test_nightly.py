@@ -1,0 +1,132 @@
+"""A night: what is due by priority, no more than may run, nothing twice, and batches that go on after a failure."""
+
+from datetime import datetime
+
+import pytest
+from blueprint.compute.job import StageFailed
+from blueprint.registry.database import open_registry
+from tests import airflow_home  # noqa: F401 -- before Airflow
+from tests.airflow_home import run_dag, xcom_of
+
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowFailException
+from operators import nightly
+from operators.nightly import PlanNightOperator, SceneBatchOperator, list_batches, list_runs, run_id_of, split_night
+from operators.scene_rows import SceneRow
+
+
+@pytest.fixture
+def rows(monkeypatch):
+    found = [SceneRow(scene_id=f"s{index}", lab="aurora_robotics", priority=index, interval_h=20) for index in range(4)]
+    monkeypatch.setattr(nightly, "load_scene_rows", lambda: tuple(found))
+    return found
+
+
+def plan(night, **options):
+    return PlanNightOperator(task_id="plan_night", **options).execute({"run_id": night})
+
+
+def ids(planned):
+    return [run["conf"]["scene_id"] for run in planned["runs"]]
+
+
+def test_due_scenes_by_priority_and_within_the_limit(environment, rows):
+    """The most important ones start; the rest stays due for the next night."""
+    assert ids(plan("n1", running_limit=2)) == ["s3", "s2"]
+    assert ids(plan("n2", running_limit=3)) == ["s1"]
+    assert ids(plan("n3", running_limit=3)) == []
+
+
+def test_task_tried_again_finds_what_it_had_claimed(environment, rows):
+    """The second try of the same night starts the same runs, under the same ids."""
+    first = plan("n1", running_limit=2)
+    assert sorted(ids(plan("n1", running_limit=2))) == sorted(ids(first))
+    assert first["runs"][0]["trigger_run_id"] == "n1__s3"
+
+
+def test_disabled_scenes_are_not_taken(environment, rows, settings):
+    """A row that is switched off is known and not started."""
+    rows[3] = rows[3].model_copy(update={"enabled": False})
+    assert ids(plan("n1", running_limit=9)) == ["s2", "s1", "s0"]
+
+
+def test_big_night_is_batches():
+    """From the limit on there are batches of the given size and no DAG runs."""
+    chosen = [{"conf": {"scene_id": str(index)}} for index in range(5)]
+    assert split_night(chosen, batch_from=6, batch_size=2) == {"runs": chosen, "batches": []}
+    assert [len(batch) for batch in split_night(chosen, batch_from=5, batch_size=2)["batches"]] == [2, 2, 1]
+
+
+def test_night_as_a_dag_maps_over_its_runs(environment, rows):
+    """Runs are mapped; without batches the batch task is skipped."""
+    with DAG("night_under_test", schedule=None, start_date=datetime(2026, 1, 1), catchup=False) as dag:
+        night = PlanNightOperator(task_id="plan_night", running_limit=2)
+        list_runs(night.output)
+        SceneBatchOperator.partial(task_id="run_batch").expand(scenes=list_batches(night.output))
+    run, tasks = run_dag(dag)
+    assert run.state == "success"
+    assert len(xcom_of(run, "list_runs")) == 2
+    assert tasks["run_batch", -1].state == "skipped"
+
+
+class Compute:
+    """Runs nothing; fails for scenes that it is told to fail for."""
+
+    def __init__(self, *bad):
+        self.bad, self.jobs = bad, []
+
+    def run(self, job, on_event):
+        self.jobs.append(job)
+        on_event({"event": "progress"})
+        if job.request["scene_id"] in self.bad:
+            raise StageFailed(job.stage, {"code": "scene.bad", "message": "bad", "retryable": False, "exit_code": 65})
+        return {"shards": [0, 1]} if job.stage == "plan_tasks" else {}
+
+    def stop(self): ...
+
+
+def batch_of(night, *scene_ids):
+    return [{"trigger_run_id": run_id_of(night, scene_id), "conf": {"scene_id": scene_id, "episodes": 6}} for scene_id in scene_ids]
+
+
+class TaskInstance:
+    try_number = 1
+
+
+def test_batch_takes_each_scene_through_all_stages(environment, rows, settings):
+    """Shards run once each, requests carry the row's parameters, and the registry knows the end."""
+    plan("n1", running_limit=9)
+    compute = Compute()
+    result = SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0"), compute=compute).execute({"ti": TaskInstance()})
+    assert result == {"scenes": 1, "failed": []}
+    stages = [job.stage for job in compute.jobs]
+    assert stages.count("simulate_shard") == stages.count("render_shard") == 2
+    assert stages[0] == "ingest_scene"
+    assert stages[-1] == "notify_lab"
+    assert next(job for job in compute.jobs if job.stage == "plan_tasks").request["episodes"] == 6
+    assert open_registry(settings.registry).scenes.find("s0").last_status == "succeeded"
+
+
+def test_one_bad_scene_does_not_stop_the_batch(environment, rows, settings):
+    """The others are done; the bad one is due again later."""
+    plan("n1", running_limit=9)
+    result = SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0", "s1"), compute=Compute("s0")).execute({"ti": TaskInstance()})
+    assert result["failed"] == ["s0"]
+    scenes = open_registry(settings.registry).scenes
+    assert (scenes.find("s0").last_status, scenes.find("s1").last_status) == ("failed", "succeeded")
+
+
+def test_batch_in_which_nothing_worked_fails(environment, rows):
+    """Green would say that something was done."""
+    plan("n1", running_limit=9)
+    with pytest.raises(AirflowFailException, match="All 2 scenes"):
+        SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0", "s1"), compute=Compute("s0", "s1")).execute({"ti": TaskInstance()})
+
+
+def test_batch_tried_again_skips_what_is_done(environment, rows):
+    """A scene that this night has finished is not worked on again."""
+    plan("n1", running_limit=9)
+    SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0"), compute=Compute()).execute({"ti": TaskInstance()})
+    again = Compute()
+    SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0"), compute=again).execute({"ti": TaskInstance()})
+    assert again.jobs == []
