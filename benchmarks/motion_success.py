@@ -151,6 +151,8 @@ class Bench:
         origin = np.array(poses[object_id].position_m)
         radius = self.footprints[object_id].radius_m
         others = [(np.array(poses[name].position_m)[:2], self.footprints[name].radius_m) for name in self.objects if name != object_id]
+        if not REACH_M[0] < np.linalg.norm(origin[:2] - self.base) < REACH_M[1] + 0.05:
+            return None
         for _ in range(500):
             spot = np.array([rng.uniform(-0.6 + radius, 0.6 - radius), rng.uniform(-0.35 + radius, 0.35 - radius)])
             clear = all(np.linalg.norm(spot - place) > radius + other + MARGIN_M for place, other in others)

@@ -115,10 +115,15 @@ class CollisionChecker:
         data.qpos[self._arm_qpos] = qpos_arm
         data.qpos[self._finger_qpos] = width_m * self._finger_per_width
         mujoco.mj_kinematics(model, data)
-        if self._held_qpos is not None:
-            self._carry()
+        self._carry()
         mujoco.mj_collision(model, data)
         return data.ncon == 0 or (bool(self._allowances) and self._only_allowed())
+
+    def touching(self, bodies: frozenset[int]) -> frozenset[int]:
+        """Other bodies that touched one of ``bodies`` in the last check."""
+        pairs = self.model.geom_bodyid[self.data.contact.geom]
+        found = {int(b if a in bodies else a) for a, b in pairs if (int(a) in bodies) != (int(b) in bodies)}
+        return frozenset(found)
 
     def contacts(self) -> list[tuple[str, str, float]]:
         """Pairs of bodies of the last check, with their distance [m]: for messages."""
@@ -130,6 +135,8 @@ class CollisionChecker:
 
     def _carry(self) -> None:
         data, address = self.data, self._held_qpos
+        if address is None:
+            return
         pose = build_pose(data.site_xpos[self._tcp], data.site_xmat[self._tcp]) @ self._pose_tcp_held
         data.qpos[address : address + 3] = pose[:3, 3]
         data.qpos[address + 3 : address + 7] = quat_of(pose)

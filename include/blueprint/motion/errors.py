@@ -42,7 +42,7 @@ class PlanningFailed(InputError):
         self.reason = reason
 
 
-class CandidateRejected(Exception):  # noqa: N818
+class CandidateRejected(Exception):
     """One candidate (a grasp, an orientation at the goal) does not work. Never leaves this package: the search goes on with the next."""
 
     def __init__(self, failure_code: FailureCode, reason: str) -> None:

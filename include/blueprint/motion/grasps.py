@@ -36,6 +36,7 @@ _HALF_PALM_Y_M = 0.103
 _PALM_DEPTH_M = 0.06
 _BODY_POINTS = 300
 _THINNEST_M = 0.0015
+_NEARLY_UPRIGHT = 0.9
 _CHUNK = 400
 
 
@@ -159,7 +160,7 @@ def _spread_pairs(pairs: _Pairs, patch: FloatArray) -> NDArray[np.int64]:
 
 def _plane_axes(line: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Two unit vectors that span the plane across each line."""
-    helper = np.where(np.abs(line[:, 2:3]) < 0.9, [[0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0]])
+    helper = np.where(np.abs(line[:, 2:3]) < _NEARLY_UPRIGHT, [[0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0]])
     first = np.cross(line, helper)
     first /= np.linalg.norm(first, axis=1, keepdims=True)
     return first, np.cross(line, first)

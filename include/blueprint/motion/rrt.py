@@ -20,6 +20,8 @@ MAX_CHECKS = 8000
 _RANGE_RAD = 0.8
 _SHORTCUT_STEPS = 40
 _SHORTCUT_IDLE = 20
+_SEEDS = 2**31 - 1
+"""OMPL takes 32 bits, and 0 means that it chooses."""
 
 ou.noOutputHandler()
 
@@ -34,11 +36,11 @@ def plan_path(
         goal: Joint positions (n,), free.
         bounds: Lower and upper limits (n,) each.
         is_free: Says whether a configuration is free of contacts.
-        seed: Of OMPL's generator, >= 1.
+        seed: Any number >= 0; the same gives the same path.
     """
     if segment_is_free(start, goal, is_free):
         return np.stack([start, goal])
-    ou.RNG.setSeed(seed)
+    ou.RNG.setSeed(1 + seed % _SEEDS)
     checks = 0
 
     def counted(state: ob.State) -> bool:

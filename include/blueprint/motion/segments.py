@@ -1,12 +1,13 @@
-"""The pieces that motions are made of: straight lines of the hand, free paths of the arm, and setpoints checked as they will be executed."""
+"""The pieces of motions: straight lines of the hand, free paths of the arm, setpoints checked as they will be executed."""
 
 import numpy as np
 
 from blueprint.motion.errors import CandidateRejected, FailureCode
+from blueprint.motion.plan import WidthPlan
 from blueprint.motion.pose import FloatArray, shift
 from blueprint.motion.rrt import plan_path
 from blueprint.motion.scene import MotionScene
-from blueprint.motion.timing import Pace, time_path
+from blueprint.motion.timing import DENSIFY_RAD, Pace, time_path
 
 LINE_STEP_M = 0.02
 LARGEST_JUMP_RAD = 0.5
@@ -63,26 +64,32 @@ def find_path(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: 
     return path
 
 
-def time_checked(scene: MotionScene, waypoints: FloatArray, pace: Pace, width_m: float) -> FloatArray:
-    """Setpoints (T, n) along a path, checked between frames as the simulator will interpolate them.
+def time_checked(scene: MotionScene, waypoints: FloatArray, pace: Pace, widths: WidthPlan) -> tuple[FloatArray, FloatArray]:
+    """Setpoints (T, n) along a path and openings (T,), checked between frames as the simulator will interpolate them.
 
     Where the spline leaves the checked path, it is bound more closely to it, and slowed down.
 
     Raises:
         CandidateRejected: ``collision_in_timed_trajectory``.
     """
-    for densify_rad, slower in ((0.15, 1.0), (_DENSER_RAD, 1.0), (_DENSER_RAD / 2, _SLOWER)):
+    for densify_rad, slower in ((DENSIFY_RAD, 1.0), (_DENSER_RAD, 1.0), (_DENSER_RAD / 2, _SLOWER)):
         setpoints = time_path(waypoints, scene.arm, pace=pace.slower(slower), fps=scene.fps, densify_rad=densify_rad)
-        if _stays_free(scene, waypoints[0], setpoints, width_m):
-            return setpoints
+        widths_m = widths(len(setpoints))
+        if _stays_free(scene, waypoints[0], setpoints, widths_m):
+            return setpoints, widths_m
     raise CandidateRejected("collision_in_timed_trajectory", describe_contact(scene))
 
 
-def _stays_free(scene: MotionScene, start: FloatArray, setpoints: FloatArray, width_m: float) -> bool:
+def constant(width_m: float) -> WidthPlan:
+    """The same opening all along."""
+    return lambda frames: np.full(frames, width_m)
+
+
+def _stays_free(scene: MotionScene, start: FloatArray, setpoints: FloatArray, widths_m: FloatArray) -> bool:
     before = start
-    for after in setpoints:
+    for after, width in zip(setpoints, widths_m, strict=True):
         for share in np.arange(1, _SUBSTEPS + 1) / _SUBSTEPS:
-            if not scene.checker.is_free(before + share * (after - before), width_m):
+            if not scene.checker.is_free(before + share * (after - before), float(width)):
                 return False
         before = after
     return True

@@ -5,7 +5,7 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
-from blueprint.motion.pose import apply, build_pose, invert
+from blueprint.motion.pose import FloatArray, apply, build_pose, invert
 
 _SEGMENTS = 48
 
@@ -14,6 +14,7 @@ def object_surface(model: mujoco.MjModel, object_id: str) -> trimesh.Trimesh:
     """The visual mesh of an object, or its collision geometry where it has no visual one.
 
     Args:
+        model: Compiled scene.
         object_id: Name of the object's body; bodies that hang on it count in their reference pose.
 
     Returns:
@@ -26,42 +27,37 @@ def object_surface(model: mujoco.MjModel, object_id: str) -> trimesh.Trimesh:
     inverse_root = invert(build_pose(data.xpos[root], data.xmat[root]))
     geoms = [int(geom) for geom in np.flatnonzero(model.body_rootid[model.geom_bodyid] == root)]
     visible = [geom for geom in geoms if not _collides(model, geom)]
-    parts = []
+    vertices: list[FloatArray] = []
+    faces: list[NDArray[np.int64]] = []
     for geom in visible or geoms:
-        part = _geom_mesh(model, geom)
+        points, triangles = _triangles(model, geom)
         pose_object_geom = inverse_root @ build_pose(data.geom_xpos[geom], data.geom_xmat[geom])
-        part.vertices = apply(pose_object_geom, np.asarray(part.vertices, dtype=np.float64))
-        parts.append(part)
-    merged: trimesh.Trimesh = trimesh.util.concatenate(parts)
-    merged.merge_vertices(merge_tex=True, merge_norm=True)
-    return merged
+        faces.append(triangles + sum(len(part) for part in vertices))
+        vertices.append(apply(pose_object_geom, points))
+    surface = trimesh.Trimesh(np.concatenate(vertices), np.concatenate(faces), process=False)
+    surface.merge_vertices(merge_tex=True, merge_norm=True)
+    return surface
 
 
 def _collides(model: mujoco.MjModel, geom: int) -> bool:
     return bool(model.geom_contype[geom] or model.geom_conaffinity[geom])
 
 
-def _geom_mesh(model: mujoco.MjModel, geom: int) -> trimesh.Trimesh:
+def _triangles(model: mujoco.MjModel, geom: int) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Vertices (n, 3) and faces (m, 3) of a geom in its own frame."""
     kind, size = int(model.geom_type[geom]), model.geom_size[geom]
     if kind == mujoco.mjtGeom.mjGEOM_MESH:
-        return _asset_mesh(model, int(model.geom_dataid[geom]))
+        mesh = int(model.geom_dataid[geom])
+        vertices = model.mesh_vert[model.mesh_vertadr[mesh] :][: model.mesh_vertnum[mesh]]
+        faces = model.mesh_face[model.mesh_faceadr[mesh] :][: model.mesh_facenum[mesh]]
+        return vertices.astype(np.float64), faces.astype(np.int64)
     if kind == mujoco.mjtGeom.mjGEOM_BOX:
-        return trimesh.creation.box(extents=2 * size)
-    if kind == mujoco.mjtGeom.mjGEOM_CYLINDER:
-        return trimesh.creation.cylinder(radius=size[0], height=2 * size[1], sections=_SEGMENTS)
-    if kind == mujoco.mjtGeom.mjGEOM_CAPSULE:
-        return trimesh.creation.capsule(radius=size[0], height=2 * size[1])
-    radii = np.repeat(size[0], 3) if kind == mujoco.mjtGeom.mjGEOM_SPHERE else size
-    ball = trimesh.creation.icosphere(subdivisions=3)
-    ball.vertices = np.asarray(ball.vertices) * radii
-    return ball
-
-
-def _asset_mesh(model: mujoco.MjModel, mesh: int) -> trimesh.Trimesh:
-    vertices = _slice(model.mesh_vert, model.mesh_vertadr[mesh], model.mesh_vertnum[mesh]).astype(np.float64)
-    faces = _slice(model.mesh_face, model.mesh_faceadr[mesh], model.mesh_facenum[mesh])
-    return trimesh.Trimesh(vertices, faces, process=False)
-
-
-def _slice(values: NDArray[np.generic], start: int, count: int) -> NDArray[np.generic]:
-    return values[start : start + count].copy()
+        solid = trimesh.creation.box(extents=2 * size)
+    elif kind == mujoco.mjtGeom.mjGEOM_CYLINDER:
+        solid = trimesh.creation.cylinder(radius=size[0], height=2 * size[1], sections=_SEGMENTS)
+    elif kind == mujoco.mjtGeom.mjGEOM_CAPSULE:
+        solid = trimesh.creation.capsule(radius=size[0], height=2 * size[1])
+    else:
+        solid = trimesh.creation.icosphere(subdivisions=3)
+        solid.apply_scale(np.repeat(size[0], 3) if kind == mujoco.mjtGeom.mjGEOM_SPHERE else size)
+    return np.array(solid.vertices, dtype=np.float64), np.array(solid.faces, dtype=np.int64)

@@ -4,6 +4,7 @@ Source: Pham and Pham, "A new approach to time-optimal path parameterization bas
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import toppra
@@ -44,10 +45,10 @@ def time_path(waypoints: FloatArray, arm: Arm, *, pace: Pace, fps: int, densify_
         densify_rad: Largest joint step between the spline's points.
     """
     points = densify(waypoints, densify_rad)
-    if len(points) < 2:
+    if len(points) == 1:
         return np.empty((0, waypoints.shape[1]))
     distance = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
-    path = toppra.SplineInterpolator(distance, points, "clamped") if len(points) == 2 else toppra.SplineInterpolator(distance, points)  # noqa: PLR2004
+    path = toppra.SplineInterpolator(distance, points)
     grid = np.linspace(0, distance[-1], max(_FEWEST_GRIDPOINTS, _GRIDPOINTS_A_SEGMENT * len(points)) + 1)
     trajectory = TOPPRA(_constraints(arm, pace), path, gridpoints=grid, parametrizer="ParametrizeConstAccel").compute_trajectory(0, 0)
     frames = max(1, int(np.ceil(trajectory.duration * fps)))
@@ -58,7 +59,7 @@ def time_path(waypoints: FloatArray, arm: Arm, *, pace: Pace, fps: int, densify_
 def densify(waypoints: FloatArray, step_rad: float) -> FloatArray:
     """The same straight pieces with more points on them; repeated points go."""
     points = [waypoints[0]]
-    for start, end in zip(waypoints[:-1], waypoints[1:], strict=True):
+    for start, end in pairwise(waypoints):
         count = int(np.ceil(np.abs(end - start).max() / step_rad - 1e-9))
         points += [start + share * (end - start) for share in np.arange(1, count + 1) / max(count, 1)]
     return np.array(points)
