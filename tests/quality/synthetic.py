@@ -27,8 +27,19 @@ from blueprint.quality.gates.case import EpisodeCase, RobotLimits
 from blueprint.scene.manifest import MANIFEST_PATH, SceneManifest
 from blueprint.settings import Settings
 from blueprint.stage import StageContext
-from blueprint.task.exports import ASSET_INDEX, EXPORT_MANIFEST, SCENE_GRAPH, TASK_CONFIG
-from blueprint.task.spec import PLAN_PATH, EpisodeSpec, JobPlan, PickPlaceTask, Pose, RobotPlacement, ShardRef
+from blueprint.task.spec import (
+    ASSET_INDEX_PATH,
+    EXPORT_MANIFEST_PATH,
+    PLAN_PATH,
+    SCENE_GRAPH_PATH,
+    TASK_CONFIG_PATH,
+    EpisodeSpec,
+    JobPlan,
+    PickPlaceTask,
+    Pose,
+    RobotPlacement,
+    ShardRef,
+)
 from blueprint.workspace.checksums import digest_file
 from blueprint.workspace.storage import SceneFolder
 
@@ -322,7 +333,7 @@ def write_manifest(root: Path, manifest: SceneManifest) -> None:
 def write_plan(root: Path, plan: JobPlan) -> None:
     (root / "geniesim").mkdir(parents=True, exist_ok=True)
     (root / PLAN_PATH).write_text(plan.model_dump_json(indent=1))
-    for name in (TASK_CONFIG, SCENE_GRAPH, ASSET_INDEX, EXPORT_MANIFEST):
+    for name in (TASK_CONFIG_PATH, SCENE_GRAPH_PATH, ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH):
         (root / name).write_text("{}")
 
 
