@@ -14,9 +14,6 @@ PYTEST_WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 export PYTHONPATH := $(CURDIR)
-# Tests and tools get an Airflow of their own beside the one of `make up`.
-TEST_AIRFLOW := AIRFLOW_HOME=$(CURDIR)/.airflow/test AIRFLOW__CORE__LOAD_EXAMPLES=False AIRFLOW__CORE__DAGS_FOLDER=$(CURDIR)/dags \
-	AIRFLOW__CORE__PLUGINS_FOLDER=$(CURDIR)/plugins
 
 .PHONY: help
 help: ## Show what there is
@@ -31,15 +28,18 @@ demo: install opengl ## Run the real DAG on the sample scene; ends with the path
 .PHONY: test
 test: install opengl ## All tests, with coverage
 	@$(BIN)/python -m coverage erase
-	@$(TEST_AIRFLOW) $(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup --cov --cov-report=term $(TEST_ARGS)
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup --cov --cov-report=term $(TEST_ARGS)
 
 .PHONY: check
-check: install ## Lint, types, secrets, data files, unit tests: under two minutes
+check: lint ## Lint, types, secrets, data files, unit tests: under two minutes
+	@$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) --dist loadgroup -m "not slow and not e2e" $(TEST_ARGS)
+
+.PHONY: lint
+lint: install ## Lint, types, secrets, and every file parsed and imported
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python .ci/check_files.py
-	@$(TEST_AIRFLOW) $(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) --dist loadgroup -m "not slow and not e2e" $(TEST_ARGS)
 
 .PHONY: up
 up: install opengl ## Airflow's UI with DAGs, connections, pools and variables loaded; Ctrl-C ends it

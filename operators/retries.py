@@ -61,4 +61,6 @@ def raise_for_airflow(error: BlueprintError) -> NoReturn:
     if not isinstance(error, StageFailed):
         raise error
     kind = StagePreempted if error.exit_code == PreemptedError.exit_code else StageUnavailable
-    raise kind(str(error), **error.facts) from error
+    translated = kind(str(error))
+    translated.facts = error.facts
+    raise translated from error

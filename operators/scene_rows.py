@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import blueprint
 from blueprint.errors import ConfigurationError
-from blueprint.workspace.storage import Id
+from blueprint.workspace.storage import Id, InvalidId
 
 SCENES_PATH = Path(blueprint.__file__).parents[1] / "config" / "scenes.yaml"
 
@@ -74,7 +74,7 @@ def load_scene_rows(path: Path = SCENES_PATH) -> tuple[SceneRow, ...]:
     """
     try:
         rows = _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {}).scenes
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, InvalidId) as error:
         raise InvalidScenes(path, str(error).replace("\n", " ")) from error
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors())
