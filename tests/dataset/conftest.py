@@ -30,6 +30,23 @@ from blueprint.episode.record import (
 )
 from blueprint.origin import Origin
 from blueprint.quality.report import RENDER_GATES_PATH, EpisodeVerdict, GateResult, KeptEpisode, RenderGateReport
+from blueprint.scene.manifest import (
+    MANIFEST_PATH,
+    AssetRef,
+    Background,
+    Camera,
+    ManifestObject,
+    Metadata,
+    PhysicsHints,
+    Room,
+    SceneManifest,
+    SceneSection,
+    Semantics,
+    Size,
+    Transform,
+    Wxyz,
+    Xyz,
+)
 from blueprint.settings import DatasetSettings, Settings
 from blueprint.stage import StageContext
 from blueprint.task.spec import PLAN_PATH, EpisodeSpec, JobPlan, PickPlaceTask, Pose, RobotPlacement, ShardRef
@@ -236,10 +253,44 @@ def scene_with_episodes(tmp_path_factory: pytest.TempPathFactory) -> SceneFolder
     return scene
 
 
-def write_manifest(scene: SceneFolder, **licences: str | None) -> None:
-    """A scene manifest with the licences of its objects."""
-    objects = [{"id": name, "asset": {"license": licence, "source": f"maker of {name}"}} for name, licence in licences.items()]
-    scene.write_bytes("assets/scene_manifest.json", json.dumps({"objects": objects}).encode())
+def write_manifest(scene: SceneFolder, **licences: str) -> None:
+    """A scene manifest with the licences of its objects, and a background of CC0."""
+    square = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    objects = tuple(
+        ManifestObject(
+            id=name,
+            sim_role="manipulable_object",
+            name=name,
+            category=name,
+            description=name,
+            asset=AssetRef(
+                path=f"assets/{name}/visual.glb", asset_id=name, source="a package", relative_path="", object_from_mesh=square,
+                license=licence, license_statement=None, license_origin=Origin.AUTHORED, author=f"maker of {name}", changes=None,
+            ),
+            transform=Transform(position=Xyz(x=0, y=0, z=0), rotation_quaternion=Wxyz(w=1, x=0, y=0, z=0)),
+            dimensions_est=Size(width=0.1, depth=0.1, height=0.1),
+            semantics=Semantics(class_=name, instance_id=number + 1, affordances=("Graspable",)),
+            physics_hints=PhysicsHints(material_type="plastic", base_color=(1, 1, 1), metallic=0, roughness=1, origin=Origin.AUTHORED),
+            is_floor_contact=False,
+            pose_confidence=None,
+        )
+        for number, (name, licence) in enumerate(licences.items())
+    )  # fmt: skip
+    manifest = SceneManifest(
+        scene_id="tabletop",
+        scene=SceneSection(environment_type="test", room=Room(bounds=Size(width=3, depth=3, height=2.5), origin=(-1.5, -1.5, 0))),
+        objects=objects,
+        background=Background(
+            path="assets/background.glb", relative_path="", source_linear=square, bearing_surfaces=(), license="CC0-1.0",
+            license_statement="CC0 1.0", license_origin=Origin.AUTHORED,
+        ),
+        camera=Camera(pose=Pose(position_m=(1, 0, 1), quat_wxyz=(1, 0, 0, 0)), fovy_rad=0.8, width=320, height=240),
+        metadata=Metadata(
+            source_pipeline="test", source_scene_id="tabletop", source_version="1", source_confidence=None,
+            source_coordinate_frame="z_up", source_meters_per_unit=1.0, generated_at=None,
+        ),
+    )  # fmt: skip
+    scene.write_bytes(MANIFEST_PATH, manifest.model_dump_json(by_alias=True).encode())
 
 
 def stage_context(scene: SceneFolder, staging: Path, certify_python: Path = Path("absent/python")) -> StageContext:

@@ -135,7 +135,7 @@ def test_damage_of_the_twin_is_found(v21: Path, damage: Callable[[Path], None], 
         ("{", "is not JSON"),
         ('{"codebase_version": "v3.0"}', "lacks robot_type"),
         (
-            '{"codebase_version": "v9", "robot_type": "r", "fps": 1, "features": {}, "total_episodes": 0, "total_frames": 0, "data_path": ""}',
+            '{"codebase_version": "v9", "robot_type": "", "fps":1, "features":{}, "total_episodes": 0, "total_frames": 0, "data_path": ""}',
             "codebase_version is v9",
         ),
     ],

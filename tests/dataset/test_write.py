@@ -34,7 +34,7 @@ def scene(scene_with_episodes: SceneFolder, tmp_path: Path) -> SceneFolder:
 def test_kept_episodes_become_two_datasets(scene: SceneFolder, tmp_path: Path) -> None:
     """Six of seven episodes are kept; both datasets are sound, and the same when written again over an unfinished attempt."""
     result = WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "one"))
-    assert (result.episodes, result.frames, result.licence) == (6, 285, "Apache-2.0 AND CC-BY-4.0 AND MIT")
+    assert (result.episodes, result.frames, result.licence) == (6, 285, "Apache-2.0 AND CC-BY-4.0 AND CC0-1.0 AND MIT")
     assert result.cameras == ("observation.images.scene", "observation.images.wrist")
     folder = tmp_path / "one/geniesim/lerobot"
     for version in ("v3.0", "v2.1"):
@@ -54,11 +54,11 @@ def test_card_and_croissant_describe_it(scene: SceneFolder, tmp_path: Path) -> N
     text = (root / "README.md").read_text()
     card = yaml.safe_load(text.split("---")[1])
     assert card["license"] == "other"
-    assert card["license_name"] == "Apache-2.0 AND CC-BY-4.0 AND MIT"
+    assert card["license_name"] == "Apache-2.0 AND CC-BY-4.0 AND CC0-1.0 AND MIT"
     assert card["size_categories"] == ["n<1K"]
     assert card["annotations_creators"] == ["machine-generated"]
     assert {"LeRobot", "robotics", "simulation"} <= set(card["tags"])
-    assert "| lemon | MIT | maker of lemon |" in text
+    assert "| lemon | MIT | maker of lemon; a package |" in text
     assert "6 episodes, 285 frames, 9.5 s in all, of 7 attempted" in text
     assert check_croissant(root / "croissant.json") == []
     croissant = load_json(root / "croissant.json")
@@ -119,7 +119,7 @@ def test_changed_bytes_are_refused(scene: SceneFolder, tmp_path: Path, name: str
 
 def test_an_asset_without_a_licence_is_refused(scene: SceneFolder, tmp_path: Path) -> None:
     """A licence is never guessed."""
-    write_manifest(scene, bowl="CC-BY-4.0", lemon=None)
+    write_manifest(scene, bowl="CC-BY-4.0", lemon="unknown")
     with pytest.raises(LicenceUnknown, match="lemon"):
         WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
     with pytest.raises(LicenceUnknown):

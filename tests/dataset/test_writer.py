@@ -14,7 +14,7 @@ from blueprint.dataset.errors import EpisodeUnusable, WrittenDataDiffer
 from blueprint.dataset.features import build_vector_features
 from blueprint.dataset.frames import EpisodeFrames
 from blueprint.dataset.lerobot_v30 import DatasetSpec
-from blueprint.dataset.readback import read_episode, read_pixels
+from blueprint.dataset.readback import episode_statistics, read_pixels, row_groups
 from blueprint.dataset.tables import Position
 from blueprint.dataset.video import decode_frames
 from blueprint.dataset.writer import DatasetWriter
@@ -118,9 +118,10 @@ def test_data_and_videos_roll_over_together(scene_with_episodes: SceneFolder, tm
 
 def test_wrong_rows_are_found_when_read_back(dataset: Path) -> None:
     """Reading back an episode at a wrong place is an error, not a statistic."""
-    file = pq.ParquetFile(dataset / "v3.0/data/chunk-000/file-000.parquet")
+    rows = list(row_groups(pq.ParquetFile(dataset / "v3.0/data/chunk-000/file-000.parquet")))
+    assert [table.num_rows for table in rows] == LENGTHS
     with pytest.raises(WrittenDataDiffer, match="episode_index"):
-        read_episode(file, 1, position=Position(5, LENGTHS[0], 1), length=LENGTHS[1], fps=FPS, vectors=build_vector_features(JOINTS))
+        episode_statistics(rows[1], position=Position(5, LENGTHS[0], 1), length=LENGTHS[1], fps=FPS, vectors=build_vector_features(JOINTS))
 
 
 @pytest.mark.parametrize("lengths", [LENGTHS[:-1], [*LENGTHS, 3]])

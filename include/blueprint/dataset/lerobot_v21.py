@@ -48,7 +48,7 @@ class V21Writer:
         """Write an episode's own files."""
         place = {"episode_chunk": position.episode_index // CHUNKS_SIZE, "episode_index": position.episode_index}
         with ParquetFile(self.root / DATA_V21.format(**place), self._schema) as file:
-            file.append(data_table(frames, position, self._spec.fps, self._schema))
+            file.append(data_table(frames, position, self._spec.fps, self._schema), 0)
         for key, video in videos.items():
             target = self.root / VIDEO_V21.format(video_key=key, **place)
             part = part_path(target)

@@ -27,7 +27,7 @@ from blueprint.dataset.layout import (
     chunk_and_file,
     write_json,
 )
-from blueprint.dataset.readback import read_episode, read_pixels
+from blueprint.dataset.readback import episode_statistics, read_pixels, row_groups
 from blueprint.dataset.statistics import Statistics
 from blueprint.dataset.tables import ParquetFile, Position, data_schema, data_table, episodes_schema, write_tasks
 from blueprint.dataset.video import EpisodeVideo, VideoFile
@@ -101,20 +101,21 @@ class V30Writer:
     def add(self, frames: EpisodeFrames, position: Position, videos: dict[str, EpisodeVideo]) -> list[WrittenEpisode]:
         """Append an episode; give the episodes of the file that became full and was read back."""
         table = data_table(frames, position, self._spec.fps, self._schema)
-        done = list(self.close_file()) if self._is_full(table, videos) else []
+        size = table.nbytes
+        done = list(self.close_file()) if self._is_full(size, videos) else []
         if self._data is None:
             self._data = self._open_file(videos)
-        self._data.append(table)
+        self._data.append(table, size)
         first_frame = self._waiting[-1].first_frame + self._waiting[-1].length if self._waiting else 0
         for key, video in videos.items():
             self._videos[key].append(video)
         self._waiting.append(_Waiting(position, frames.task, frames.length, first_frame))
         return done
 
-    def _is_full(self, table: pa.Table, videos: dict[str, EpisodeVideo]) -> bool:
+    def _is_full(self, size_bytes: int, videos: dict[str, EpisodeVideo]) -> bool:
         if self._data is None:
             return False
-        if self._data.size_bytes + table.nbytes > self._spec.data_file_bytes:
+        if self._data.size_bytes + size_bytes > self._spec.data_file_bytes:
             return True
         return any(self._videos[key].size_bytes + video.size_bytes > self._spec.video_file_bytes for key, video in videos.items())
 
@@ -138,9 +139,9 @@ class V30Writer:
         lengths = [episode.length for episode in self._waiting]
         pixels = {key: read_pixels(video.path, lengths) for key, video in self._videos.items()}
         with pq.ParquetFile(self._data.path) as file:
-            for row_group, waiting in enumerate(self._waiting):
-                columns = read_episode(
-                    file, row_group, position=waiting.position, length=waiting.length, fps=self._spec.fps, vectors=self._spec.vectors
+            for waiting, table in zip(self._waiting, row_groups(file), strict=True):
+                columns = episode_statistics(
+                    table, position=waiting.position, length=waiting.length, fps=self._spec.fps, vectors=self._spec.vectors
                 )
                 counted = {key: next(counts) for key, counts in pixels.items()}
                 written = WrittenEpisode(waiting.position, waiting.task, waiting.length, waiting.first_frame, columns, counted)
@@ -183,7 +184,8 @@ class V30Writer:
             self._episode_files += 1
         chunk, file = chunk_and_file(self._episode_files - 1)
         own = {"meta/episodes/chunk_index": chunk, "meta/episodes/file_index": file}
-        self._episodes.append(pa.Table.from_pylist([row | own for row in self._episode_rows], schema=schema))
+        table = pa.Table.from_pylist([row | own for row in self._episode_rows], schema=schema)
+        self._episodes.append(table, table.nbytes)
         self._episode_rows = []
 
     def finish(

@@ -1,14 +1,13 @@
 """The licence of a dataset follows from those of what is seen in it; it is never guessed."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from blueprint.dataset.errors import LicenceUnknown
 from blueprint.robot.embodiment import Embodiment
+from blueprint.scene.licences import UNKNOWN
+from blueprint.scene.manifest import load_manifest
 from blueprint.workspace.storage import SceneFolder
-
-SCENE_MANIFEST_PATH = "assets/scene_manifest.json"
 
 HUGGING_FACE_IDS = {
     "Apache-2.0": "apache-2.0",
@@ -73,7 +72,7 @@ def build_licence(assets: Sequence[tuple[str, str | None, str]]) -> DatasetLicen
         raise LicenceUnknown("(none listed)")
     found = []
     for asset_id, licence, attribution in assets:
-        if not licence:
+        if not licence or licence == UNKNOWN:
             raise LicenceUnknown(asset_id)
         found.append(AssetLicence(asset_id, licence, attribution))
     return DatasetLicence(tuple(found))
@@ -85,9 +84,13 @@ def load_licence(scene: SceneFolder, robot: Embodiment) -> DatasetLicence:
     Raises:
         LicenceUnknown: An asset states none.
     """
-    manifest = json.loads(scene.read_bytes(SCENE_MANIFEST_PATH))
-    items = [*manifest["objects"], *([manifest["background"]] if manifest.get("background") else [])]
-    assets = [(item.get("id", "background"), item["asset"].get("license"), item["asset"].get("source") or "") for item in items]
+    manifest = load_manifest(scene)
+    assets: list[tuple[str, str | None, str]] = []
+    for item in manifest.objects:
+        changes = f"changes: {item.asset.changes}" if item.asset.changes else None
+        assets.append((item.id, item.asset.license, "; ".join(part for part in (item.asset.author, item.asset.source, changes) if part)))
+    if manifest.background is not None:
+        assets.append(("background", manifest.background.license, manifest.background.license_statement or ""))
     if robot.licence is not None:
         assets.append((robot.name, robot.licence.spdx, robot.licence.source))
     return build_licence(assets)

@@ -27,18 +27,31 @@ from blueprint.dataset.statistics import (
 from blueprint.dataset.tables import Position, channels_of
 from blueprint.dataset.video import decode_frames
 
-_BLOCK_ROWS = 1 << 17
+_BLOCK_ROWS = 1 << 19
+"""A column is read so many rows at a time: below 20 MB a column."""
+_GROUPS_A_READ = 32
 
 
-def read_episode(
-    file: pq.ParquetFile, row_group: int, *, position: Position, length: int, fps: int, vectors: Sequence[VectorFeature]
+def row_groups(file: pq.ParquetFile) -> Iterator[pa.Table]:
+    """Every row group of a file, read some at a time: a call costs as much as a short episode."""
+    sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+    for first in range(0, len(sizes), _GROUPS_A_READ):
+        bunch = sizes[first : first + _GROUPS_A_READ]
+        table = file.read_row_groups(range(first, first + len(bunch)), use_threads=False)
+        start = 0
+        for size in bunch:
+            yield table.slice(start, size)
+            start += size
+
+
+def episode_statistics(
+    table: pa.Table, *, position: Position, length: int, fps: int, vectors: Sequence[VectorFeature]
 ) -> dict[str, Statistics]:
-    """Read one row group back, check that it is the episode it shall be, and give its statistics by column.
+    """Check that the rows that were read back are the episode they shall be, and give its statistics by column.
 
     Raises:
         WrittenDataDiffer: The rows are not those of the episode.
     """
-    table = file.read_row_group(row_group, use_threads=False)
     _validate_indices(table, position, length, fps)
     stacked = np.concatenate([channels_of(table.column(vector.key)) for vector in vectors] + [channels_of(table.column("timestamp"))])
     found = compute_statistics(stacked)
@@ -113,7 +126,7 @@ def dataset_statistics(files: Sequence[Path], vectors: Sequence[VectorFeature], 
 
 
 def _blocks(files: Sequence[Path], key: str, encode: Callable[[npt.NDArray[Any]], Keys]) -> Iterator[Keys]:
-    """One pass over a column, some 130,000 rows at a time, channel-major."""
+    """One pass over a column, some rows at a time, channel-major."""
     for path in files:
         with pq.ParquetFile(path) as file:
             first, rows = 0, 0

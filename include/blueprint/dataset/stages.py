@@ -3,10 +3,11 @@
 from blueprint.dataset.certify.certification import certify_datasets
 from blueprint.dataset.errors import DatasetRefused
 from blueprint.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
-from blueprint.dataset.licences import SCENE_MANIFEST_PATH, load_licence
+from blueprint.dataset.licences import load_licence
 from blueprint.dataset.write import write_datasets
 from blueprint.quality.report import RENDER_GATES_PATH
 from blueprint.robot.embodiment import load_embodiment
+from blueprint.scene.manifest import MANIFEST_PATH
 from blueprint.stage import Stage, StageContext, StageRequest, StageResult
 from blueprint.task.spec import PLAN_PATH, JobPlan
 from blueprint.workspace.checksums import list_files
@@ -78,7 +79,7 @@ WRITE_DATASET = Stage(
     request=StageRequest,
     result=WriteDatasetResult,
     run=_run_write,
-    reads=lambda _: (*_EPISODES, SCENE_MANIFEST_PATH),
+    reads=lambda _: (*_EPISODES, MANIFEST_PATH),
     writes=lambda _: (DATASET_PATH,),
 )
 

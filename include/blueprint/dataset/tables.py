@@ -84,9 +84,10 @@ class ParquetFile:
         few = [name for name in _FEW_VALUES if name in schema.names]
         self._writer = pq.ParquetWriter(self._part, schema, compression="snappy", use_dictionary=few)
 
-    def append(self, table: pa.Table) -> None:
+    def append(self, table: pa.Table, size_bytes: int) -> None:
+        """Write one row group, of so many bytes in memory."""
         self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
-        self.size_bytes += table.nbytes
+        self.size_bytes += size_bytes
 
     def close(self) -> None:
         """Write the footer, give the file its name."""

@@ -50,7 +50,7 @@ def certify_datasets(context: StageContext) -> CertificationReport:
         DatasetChanged: A grader wrote into the dataset.
     """
     plan = JobPlan.model_validate_json(context.scene.read_bytes(PLAN_PATH))
-    episodes = _expected_episodes(context)
+    episodes = _expected_episodes(context, plan.cameras)
     root = context.input(DATASET_PATH)
     checks = [
         _structure_check(root / _V30, _V30),
@@ -87,13 +87,13 @@ def certify_datasets(context: StageContext) -> CertificationReport:
     )
 
 
-def _expected_episodes(context: StageContext) -> tuple[ExpectedEpisode, ...]:
+def _expected_episodes(context: StageContext, cameras: tuple[str, ...]) -> tuple[ExpectedEpisode, ...]:
     """The kept episodes as they were simulated and rendered, in the order of the dataset."""
     found = []
     for shard_index, episode_id in load_kept(context.scene):
         recording, render = recording_path(shard_index, episode_id), render_path(shard_index, episode_id)
         record = EpisodeRecord.model_validate_json(context.scene.read_bytes(f"{recording}/episode.json"))
-        videos = {Path(name).stem: context.input(name) for name in context.scene.files_under(render) if name.endswith(".mp4")}
+        videos = {camera: context.input(f"{render}/{camera}.mp4") for camera in cameras}
         found.append(
             ExpectedEpisode(
                 episode_id=episode_id,
@@ -101,7 +101,7 @@ def _expected_episodes(context: StageContext) -> tuple[ExpectedEpisode, ...]:
                 frames=record.frames,
                 instruction=record.spec.task.instruction,
                 target_index=record.object_ids.index(record.spec.task.target_object),
-                videos={camera: path.absolute() for camera, path in sorted(videos.items())},
+                videos={camera: path.absolute() for camera, path in videos.items()},
             )
         )
     return tuple(found)
