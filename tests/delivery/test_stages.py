@@ -35,6 +35,24 @@ def pristine(tmp_path_factory):
     return root
 
 
+def make_settings(folder, signing_key):
+    """Settings on a workspace below ``folder``."""
+    return Settings(
+        workspace=WorkspaceSettings(url=str(folder / "workspace"), cache_dir=folder / "cache"),
+        registry=RegistrySettings(url=f"sqlite:///{folder / 'registry.db'}"),
+        delivery=DeliverySettings(signing_key=signing_key, webhook_secret=SecretStr(SECRET)),
+    )
+
+
+@pytest.fixture(scope="session")
+def packed_once(pristine, tmp_path_factory, signing_key):
+    """A bundle made by the runner. Read only."""
+    folder = tmp_path_factory.mktemp("packed")
+    shutil.copytree(pristine, folder / "workspace")
+    run_stage("package_bundle", {"scene_id": SCENE_ID, "lab": LAB}, make_settings(folder, signing_key))
+    return folder / "workspace" / "scenes" / SCENE_ID / "deliveries" / LAB / "bundle"
+
+
 @pytest.fixture
 def scene(pristine, tmp_path):
     shutil.copytree(pristine, tmp_path / "workspace")
@@ -42,39 +60,36 @@ def scene(pristine, tmp_path):
 
 
 @pytest.fixture
+def packed_scene(packed_once, tmp_path):
+    """A workspace of the test's own in which the bundle is packed."""
+    shutil.copytree(packed_once.parents[4], tmp_path / "workspace", dirs_exist_ok=True)
+    return tmp_path / "workspace" / "scenes" / SCENE_ID
+
+
+@pytest.fixture
 def delivery_settings(tmp_path, signing_key):
-    return Settings(
-        workspace=WorkspaceSettings(url=str(tmp_path / "workspace"), cache_dir=tmp_path / "cache"),
-        registry=RegistrySettings(url=f"sqlite:///{tmp_path / 'registry.db'}"),
-        delivery=DeliverySettings(signing_key=signing_key, webhook_secret=SecretStr(SECRET)),
-    )
+    return make_settings(tmp_path, signing_key)
 
 
 @pytest.fixture
-def package(scene, delivery_settings):
+def package(delivery_settings):
     return lambda lab=LAB: run_stage("package_bundle", {"scene_id": SCENE_ID, "lab": lab}, delivery_settings)
-
-
-@pytest.fixture
-def packed(scene, package):
-    package()
-    return scene / "deliveries" / LAB / "bundle"
 
 
 def read(path):
     return json.loads(path.read_text())
 
 
-def test_the_bundle_verifies_and_is_a_bag(packed, public_key):
+def test_the_bundle_verifies_and_is_a_bag(packed_once, public_key):
     """Signed by our key, whole for us and for any BagIt tool."""
-    assert validate_bundle(packed, public_key).trust == "given_key"
-    assert bagit.Bag(str(packed)).validate()
-    assert "Bagging-Date" not in (packed / "bag-info.txt").read_text()
+    assert validate_bundle(packed_once, public_key).trust == "given_key"
+    assert bagit.Bag(str(packed_once)).validate()
+    assert "Bagging-Date" not in (packed_once / "bag-info.txt").read_text()
 
 
-def test_the_bundle_holds_what_a_lab_expects(packed):
+def test_the_bundle_holds_what_a_lab_expects(packed_once):
     """Both datasets with their cards, reports, replay kit, failures, licences, provenance, report page."""
-    names = set(list_files(packed / "data"))
+    names = set(list_files(packed_once / "data"))
     assert {
         "index.html",
         "dataset_card.json",
@@ -101,39 +116,42 @@ def test_the_bundle_holds_what_a_lab_expects(packed):
     } <= names
     assert "replay/episodes/ep_0003/states.parquet" not in names
     assert "failures/ep_0004/states.parquet" not in names
-    reasons = {item["episode_id"]: item["gate"] for item in read(packed / "data/failures/failures.json")["episodes"]}
+    reasons = {item["episode_id"]: item["gate"] for item in read(packed_once / "data/failures/failures.json")["episodes"]}
     assert reasons == {"ep_0003": "penetration", "ep_0004": "outcome"}
 
 
-def test_no_path_of_this_machine_stands_in_the_bundle(packed, tmp_path):
+def test_no_path_of_this_machine_stands_in_the_bundle(packed_once):
     """Nothing that would differ on another machine or in another folder."""
-    for name in list_files(packed):
-        data = (packed / name).read_bytes()
-        assert str(tmp_path).encode() not in data, name
+    for name in list_files(packed_once):
+        data = (packed_once / name).read_bytes()
+        assert str(packed_once.parents[4]).encode() not in data, name
         assert str(Path.cwd()).encode() not in data, name
 
 
-def test_packing_again_gives_the_same_bytes(scene, package, packed):
-    """The same inputs give the same bundle, report page and signature included."""
-    before = {name: (packed / name).read_bytes() for name in list_files(packed)}
+def test_packing_again_gives_the_same_bytes(packed_scene, package, packed_once):
+    """The same inputs give the same bundle in another folder, report page and signature included."""
+    packed = packed_scene / "deliveries" / LAB / "bundle"
     shutil.rmtree(packed)
     package()
-    assert {name: (packed / name).read_bytes() for name in list_files(packed)} == before
+    assert {name: (packed / name).read_bytes() for name in list_files(packed)} == {
+        name: (packed_once / name).read_bytes() for name in list_files(packed_once)
+    }
 
 
-def test_finished_packing_is_not_repeated(scene, package, packed):
+def test_finished_packing_is_not_repeated(packed_scene, package):
     """The second run finds the commit and touches nothing."""
+    packed = packed_scene / "deliveries" / LAB / "bundle"
     before = {name: (packed / name).stat().st_mtime_ns for name in list_files(packed)}
     package()
     assert {name: (packed / name).stat().st_mtime_ns for name in list_files(packed)} == before
 
 
-def test_the_statement_leads_back_to_everything(packed):
+def test_the_statement_leads_back_to_everything(packed_once):
     """Every payload file is a subject; sources, assets, robot, prices, code and simulator are dependencies."""
-    envelope = parse_envelope((packed / "statement.dsse.json").read_bytes())
+    envelope = parse_envelope((packed_once / "statement.dsse.json").read_bytes())
     statement = json.loads(envelope.payload)
     subjects = {item["name"] for item in statement["subject"]}
-    assert {f"data/{name}" for name in list_files(packed / "data")} <= subjects
+    assert {f"data/{name}" for name in list_files(packed_once / "data")} <= subjects
     assert statement["predicateType"] == "https://slsa.dev/provenance/v1"
     build = statement["predicate"]["buildDefinition"]
     uris = {item["uri"]: item for item in build["resolvedDependencies"]}
@@ -151,18 +169,18 @@ def replay(folder, *episodes):
     return subprocess.run([sys.executable, "-I", str(folder / "replay.py"), *episodes], capture_output=True, text=True, check=False)
 
 
-def test_the_replay_kit_replays_bit_by_bit(packed, tmp_path):
+def test_the_replay_kit_replays_bit_by_bit(packed_once, tmp_path):
     """The script, alone in another folder and without this package on its path, executes every kept episode again."""
-    shutil.copytree(packed / "data/replay", tmp_path / "elsewhere")
+    shutil.copytree(packed_once / "data/replay", tmp_path / "elsewhere")
     ran = replay(tmp_path / "elsewhere")
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines() == [f"ep_{index:04d}: bit-identical" for index in range(KEPT)]
     assert "import blueprint" not in (tmp_path / "elsewhere/replay.py").read_text()
 
 
-def test_the_replay_kit_tells_a_difference(packed, tmp_path):
+def test_the_replay_kit_tells_a_difference(packed_once, tmp_path):
     """One light change of the scene, and the script says that the episode differs."""
-    shutil.copytree(packed / "data/replay", tmp_path / "elsewhere")
+    shutil.copytree(packed_once / "data/replay", tmp_path / "elsewhere")
     xml = tmp_path / "elsewhere/scene/scene.xml"
     xml.write_text(xml.read_text().replace('mass="0.2"', 'mass="0.2001"'))
     ran = replay(tmp_path / "elsewhere", "ep_0001")
@@ -196,14 +214,14 @@ def test_a_licence_that_forbids_blocks_the_delivery(scene, package, licences, na
     assert caught.value.exit_code == 64
 
 
-def test_the_licence_of_the_bundle_is_the_most_restrictive(packed):
+def test_the_licence_of_the_bundle_is_the_most_restrictive(packed_once):
     """CC BY 4.0 beside MIT, CC0 and the robot's Apache 2.0; every author is named."""
-    licence = read(packed / "data/legal/licence.json")
+    licence = read(packed_once / "data/legal/licence.json")
     assert licence["licence"] == "CC-BY-4.0"
     assert licence["expression"] == "Apache-2.0 AND CC-BY-4.0 AND CC0-1.0 AND MIT"
-    assert "Copyright (c) maker of the can (can)" in (packed / "data/legal/LICENSES/MIT.txt").read_text()
-    assert "| box | asset | yes | CC-BY-4.0 | maker of the box |" in (packed / "data/legal/ATTRIBUTION.md").read_text()
-    provenance = read(packed / "data/legal/asset_provenance.json")
+    assert "Copyright (c) maker of the can (can)" in (packed_once / "data/legal/LICENSES/MIT.txt").read_text()
+    assert "| box | asset | yes | CC-BY-4.0 | maker of the box |" in (packed_once / "data/legal/ATTRIBUTION.md").read_text()
+    provenance = read(packed_once / "data/legal/asset_provenance.json")
     assert provenance["summary"] == {"total_assets": 4, "commercial_ok": 4, "non_commercial": 0, "unknown_license": 0}
     assert {asset["asset_id"]: bool(asset["verification"]["content_hash"]) for asset in provenance["assets"]} == {
         "background": True,
@@ -213,7 +231,7 @@ def test_the_licence_of_the_bundle_is_the_most_restrictive(packed):
     }
 
 
-def test_a_strict_lab_refuses_what_it_did_not_agree_to(package):
+def test_a_strict_lab_refuses_what_it_did_not_agree_to(scene, package):
     """Too few episodes, too small a share, and a certificate in which the real lerobot did not run."""
     with pytest.raises(LabRequirementUnmet) as caught:
         package("northwind_ai")
@@ -243,7 +261,7 @@ def test_a_lab_that_pinned_another_key_gets_nothing(scene, delivery_settings, mo
         run_stage("package_bundle", {"scene_id": SCENE_ID, "lab": LAB}, delivery_settings)
 
 
-def test_from_package_to_acknowledged_webhook(scene, packed, delivery_settings, public_key, tmp_path):
+def test_from_package_to_acknowledged_webhook(packed_scene, delivery_settings, public_key, tmp_path):
     """Deliver and notify by the runner, twice: one delivery, one receipt, one call, and nothing rewritten."""
     with HTTPServer() as server:
         calls = []
@@ -258,19 +276,19 @@ def test_from_package_to_acknowledged_webhook(scene, packed, delivery_settings, 
             bucket = {"scene_id": SCENE_ID, "lab": LAB, "bucket": str(tmp_path / "lab")}
             delivered = run_stage("deliver_bundle", bucket, delivery_settings)
             told = run_stage("notify_lab", {"scene_id": SCENE_ID, "lab": LAB, "webhook_url": server.url_for("/hook")}, delivery_settings)
-            (scene / f"commits/deliver_bundle.{LAB}.json").unlink()
-            (scene / f"commits/notify_lab.{LAB}.json").unlink()
+            (packed_scene / f"commits/deliver_bundle.{LAB}.json").unlink()
+            (packed_scene / f"commits/notify_lab.{LAB}.json").unlink()
     assert len(calls) == 1
     assert calls[0]["data"]["bundle_url"] == delivered.location
     assert told.status_code == 204
     assert validate_bundle(Path(delivered.location), public_key).is_whole
-    receipt = read(scene / f"deliveries/{LAB}/receipt.json")
+    receipt = read(packed_scene / f"deliveries/{LAB}/receipt.json")
     assert receipt == read(Path(delivered.location).parent / "receipt.json")
     with open_registry(delivery_settings.registry) as registry:
         assert [item.status for item in registry.deliveries.all_of(lab=LAB)] == ["notified"]
 
 
-def test_a_registry_that_was_lost_does_not_stop_the_call(scene, packed, delivery_settings, tmp_path):
+def test_a_registry_that_was_lost_does_not_stop_the_call(packed_scene, delivery_settings, tmp_path):
     """With a new database the delivery is entered again from its receipt."""
     run_stage("deliver_bundle", {"scene_id": SCENE_ID, "lab": LAB, "bucket": str(tmp_path / "lab")}, delivery_settings)
     (tmp_path / "registry.db").unlink()
@@ -280,10 +298,11 @@ def test_a_registry_that_was_lost_does_not_stop_the_call(scene, packed, delivery
         assert run_stage("notify_lab", request, delivery_settings).attempts == 1
 
 
-def test_another_key_makes_another_bundle(scene, packed, tmp_path, delivery_settings, monkeypatch):
+def test_another_key_makes_another_bundle(packed_scene, tmp_path, delivery_settings, monkeypatch):
     """The public key is part of the stage's key: a bundle signed with the old key is not found again."""
     make_signing_key(tmp_path / "new.pem")
     renewed = delivery_settings.model_copy(update={"delivery": DeliverySettings(signing_key=tmp_path / "new.pem")})
     monkeypatch.setattr(stages, "load_settings", lambda: renewed)
     run_stage("package_bundle", {"scene_id": SCENE_ID, "lab": LAB}, renewed)
+    packed = packed_scene / "deliveries" / LAB / "bundle"
     assert validate_bundle(packed, public_key_path(tmp_path / "new.pem")).is_whole
