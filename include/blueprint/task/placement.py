@@ -28,6 +28,7 @@ GAP_M = 0.06
 _ALONG_M = 0.05
 _AWAY_M = (0.0, 0.06, 0.12)
 _CLEARANCE_ABOVE_M = 0.25
+_BESIDE_M = 0.005
 _CAMERA_COSINE = 0.5
 _ANY_FPS = 30
 
@@ -39,6 +40,8 @@ class Candidate:
     position_m: FloatArray
     """(3,)."""
     yaw_rad: float
+    edge_m: float
+    """From the base's axis to the edge of the support."""
     reachable: int
     """How many of the wanted points are within good reach."""
     penalty: float
@@ -118,6 +121,7 @@ def _candidates(
                 yield Candidate(
                     position_m=np.array([*base, surface.height_m]),
                     yaw_rad=float(np.arctan2(heading[1], heading[0])),
+                    edge_m=half + GAP_M + away,
                     reachable=int(within.sum()),
                     penalty=round(float(np.abs(distance - best).mean()) + _blocks_view(base, surface, camera_m), 6),
                 )
@@ -149,10 +153,10 @@ def _is_open(twin: mujoco.MjModel, data: mujoco.MjData, surface: Surface, candid
     geom = np.zeros(1, dtype=np.int32)
     for height in (0.3 * surface.height_m, surface.height_m + _CLEARANCE_ABOVE_M):
         for offset in (-half, 0.0, half):
-            start = candidate.position_m + sideways * offset - backwards * (half + GAP_M / 2)
+            start = candidate.position_m + sideways * offset - backwards * (candidate.edge_m - _BESIDE_M)
             start[2] = height
             distance = mujoco.mj_ray(twin, data, start, backwards, None, 1, -1, geom)
-            if geom[0] >= 0 and distance < 2 * half + GAP_M:
+            if geom[0] >= 0 and distance < candidate.edge_m + half:
                 return False
     return True
 

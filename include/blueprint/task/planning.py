@@ -33,6 +33,7 @@ ARM_JITTER_RAD = 0.03
 _PROBES = 3
 """Goals to which a motion is planned before an object counts as a target."""
 VERBS = ("move", "put", "place")
+_FLOOR = "world"
 _NO_JOB = "job-000000000000"
 
 
@@ -60,6 +61,13 @@ class TaskScene:
     """Settled pose of every movable object."""
     affordances: Affordances
     cache_dir: Path
+
+    def surface_noun(self, object_id: str) -> str:
+        """What to call a support; the background, which is no object, is a surface."""
+        known = {item.id: item for item in self.manifest.objects}
+        if object_id not in known:
+            return "surface"
+        return name_object(object_id, known[object_id].category, known[object_id].description)[0]
 
     def affordance(self, object_id: str) -> Affordance:
         """What can be done with an object."""
@@ -170,10 +178,9 @@ def _place(
 
 
 def _busiest_support(scene: TaskScene, starts: StartStates) -> str | None:
-    """The fixed object that most movable objects stand on; the first by name of equals."""
-    fixed = {item.id for item in scene.manifest.objects if not item.is_movable}
+    """The fixed thing that most movable objects stand on; the first by name of equals. The floor is out of an arm's reach."""
     below = list(starts.supports.values())
-    counts = {name: below.count(name) for name in sorted(set(below)) if name in fixed}
+    counts = {name: below.count(name) for name in sorted(set(below)) if name not in scene.poses and name != _FLOOR}
     return max(counts, key=lambda name: counts[name]) if counts else None
 
 
@@ -250,8 +257,7 @@ def _task(scene: TaskScene, stage: _Stage, target: str, footprint: Footprint, sp
 
 def _surface_frame(scene: TaskScene, stage: _Stage) -> SurfaceFrame:
     """The surface in the robot's axes."""
-    support = scene.manifest.object(stage.surface.support)
-    noun, _ = name_object(support.id, support.category, support.description)
+    noun = scene.surface_noun(stage.surface.support)
     frame = SurfaceFrame(noun=noun, origin_m=stage.workspace.base_m, yaw_rad=stage.workspace.yaw_rad, extent_m=(np.zeros(2), np.zeros(2)))
     cells = stage.surface.cells_m()[stage.surface.level]
     seen = np.stack([frame.to_robot(cell) for cell in cells])
