@@ -65,3 +65,14 @@ def test_digests_keep_order_and_names(tmp_path_factory, contents):
     for name, data in contents.items():
         (root / name).write_bytes(data)
     assert list(digest_files(root, list_files(root))) == sorted(contents)
+
+
+def test_a_star_stands_for_one_name(scene):
+    """Patterns list and remove the files that match, level by level, and no others."""
+    for name in ("assets/can/physics.json", "assets/can/visual.glb", "assets/can/deep/physics.json", "assets/manifest.json"):
+        scene.write_bytes(name, b"x")
+    assert scene.files_under("assets/*/physics.json") == ["assets/can/physics.json"]
+    assert scene.files_under("*/manifest.json") == ["assets/manifest.json"]
+    scene.remove("assets/*/physics.json")
+    assert scene.files_under("assets") == ["assets/can/deep/physics.json", "assets/can/visual.glb", "assets/manifest.json"]
+    scene.remove("none/*/x")

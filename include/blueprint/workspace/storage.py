@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
@@ -65,7 +66,14 @@ class SceneFolder:
         return bool((self.root / name).exists())
 
     def files_under(self, name: str) -> list[str]:
-        """All files that ``name`` stands for: itself if it is a file, else everything below it, sorted."""
+        """All files that ``name`` stands for: itself if it is a file, else everything below it, sorted.
+
+        A ``*`` stands for one folder or file name, or part of one (``assets/*/physics.json``).
+        """
+        if "*" in name:
+            folder = name[: name.index("*")].rpartition("/")[0]
+            below = self.files_under(folder) if folder else list_files(self.root)
+            return [found for found in below if _matches(found, name)]
         path = self.root / name
         if path.is_file():
             return [name]
@@ -109,7 +117,11 @@ class SceneFolder:
             target.write_bytes(data)
 
     def remove(self, name: str) -> None:
-        """Remove a file, or a folder with all below it; nothing there is no error."""
+        """Remove a file, a folder with all below it, or all files that a pattern with ``*`` matches; nothing there is no error."""
+        if "*" in name:
+            for found in self.files_under(name):
+                (self.root / found).unlink()
+            return
         path = self.root / name
         if path.is_dir():
             path.fs.rm(path.path, recursive=True)
@@ -156,6 +168,11 @@ class Workspace:
         """Ids of all scenes that have a commit, sorted."""
         scenes = self.root / "scenes"
         return sorted(path.name for path in scenes.iterdir() if (path / "commits").is_dir()) if scenes.is_dir() else []
+
+
+def _matches(path: str, pattern: str) -> bool:
+    names, patterns = path.split("/"), pattern.split("/")
+    return len(names) == len(patterns) and all(fnmatchcase(name, part) for name, part in zip(names, patterns, strict=True))
 
 
 def _write_whole(path: Path, data: bytes) -> None:

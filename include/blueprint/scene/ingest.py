@@ -1,0 +1,115 @@
+"""Take a reconstructed scene in: copied byte by byte, checked, described in the world's frame."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+from upath import UPath
+
+from blueprint.scene.build_manifest import build_manifest
+from blueprint.scene.canonical_files import write_json
+from blueprint.scene.checks import check_folder
+from blueprint.scene.errors import SourceChanged, SourceNotFound
+from blueprint.scene.findings import validate_findings
+from blueprint.scene.layout import INVENTORY_PATH, LAYOUT_PATH, build_inventory, build_layout
+from blueprint.scene.manifest import MANIFEST_PATH, SceneManifest
+from blueprint.scene.physical_checks import find_supports
+from blueprint.scene.source import SourceScene, copy_source
+from blueprint.stage import StageContext
+from blueprint.workspace.checksums import FileDigest, digest_files, list_files
+from blueprint.workspace.storage import Id, SceneFolder
+
+SOURCE_FOLDER = "regen3d"
+SOURCE_MANIFEST_PATH = "input/source_manifest.json"
+
+
+class SourceManifest(BaseModel):
+    """``input/source_manifest.json``: every file that was taken in, by sha256."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: str = "1.0"
+    scene_id: Id
+    source: str
+    """Where it came from: an URL, or the name of a local folder (never a path of this machine)."""
+    source_scene_id: str
+    files: dict[str, FileDigest]
+
+
+def digest_source(source: str) -> dict[str, FileDigest]:
+    """sha256 of every file of a source, by its name there: what makes taking it in again unnecessary.
+
+    Raises:
+        SourceNotFound: There is no folder, or it is empty.
+    """
+    root = UPath(source)
+    names = list_files(root) if root.is_dir() else []
+    if not names:
+        raise SourceNotFound(source)
+    return {f"{SOURCE_FOLDER}/{name}": digest for name, digest in digest_files(root, names).items()}
+
+
+def ingest(scene_id: str, source: str, context: StageContext) -> SceneManifest:
+    """Copy, check and describe a scene; a scene with a blocking finding leaves nothing behind.
+
+    Raises:
+        SceneError: The first thing that is wrong; its message names the others.
+    """
+    folder = context.output(f"{SOURCE_FOLDER}/scene_info.json").parent
+    shutil.rmtree(folder)
+    try:
+        copy_source(source, folder)
+        findings, scene = check_folder(folder)
+        validate_findings(findings)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    if scene is None:
+        raise SourceNotFound(source)
+    return _describe(scene_id, source, scene, folder, context)
+
+
+def _describe(scene_id: str, source: str, scene: SourceScene, folder: Path, context: StageContext) -> SceneManifest:
+    manifest = build_manifest(scene_id, scene, find_supports(scene).bearing_background)
+    names = list_files(folder)
+    listed = SourceManifest(
+        scene_id=scene_id,
+        source=_public_name(source),
+        source_scene_id=scene.info.scene_id,
+        files=digest_files(folder, names),
+    )
+    written: Mapping[str, BaseModel | Mapping[str, object]] = {
+        SOURCE_MANIFEST_PATH: listed,
+        MANIFEST_PATH: manifest,
+        LAYOUT_PATH: build_layout(manifest, scene),
+        INVENTORY_PATH: build_inventory(manifest, scene),
+    }
+    for name, value in written.items():
+        write_json(context.output(name), value)
+    return manifest
+
+
+def _public_name(source: str) -> str:
+    path = UPath(source)
+    return path.name if path.protocol in {"", "file", "local"} else source
+
+
+def validate_source(scene: SceneFolder) -> SourceManifest:
+    """Check that ``regen3d/`` still holds the very files that were taken in.
+
+    Raises:
+        SourceChanged: A file is missing, other, or was added; it is named.
+    """
+    manifest = SourceManifest.model_validate_json(scene.read_bytes(SOURCE_MANIFEST_PATH))
+    prefix = f"{SOURCE_FOLDER}/"
+    there = [name.removeprefix(prefix) for name in scene.files_under(SOURCE_FOLDER)]
+    for name in sorted({*there, *manifest.files}):
+        if name not in manifest.files:
+            raise SourceChanged(prefix + name, None, digest_files(scene.root / SOURCE_FOLDER, [name])[name].sha256)
+        if name not in there:
+            raise SourceChanged(prefix + name, manifest.files[name].sha256, None)
+    for name, found in digest_files(scene.root / SOURCE_FOLDER, there).items():
+        if found != manifest.files[name]:
+            raise SourceChanged(prefix + name, manifest.files[name].sha256, found.sha256)
+    return manifest
