@@ -39,9 +39,9 @@ def measure_action_state_lag(case: EpisodeCase, arrays: EpisodeArrays, _rule: Ga
     return Measurement(abs(lag_s), f"states come {abs(lag_s) * 1000:.0f} ms {'after' if lag_s >= 0 else 'before'} their setpoints")
 
 
-def measure_action_state_consistency(_case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRule) -> Measurement:
-    """1 less the root mean square tracking error over the spread of the setpoints."""
-    value = action_state_consistency(*arm_setpoints(arrays))
+def measure_action_state_consistency(case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRule) -> Measurement:
+    """1 less the root mean square tracking error, its lag taken out, over the spread of the setpoints."""
+    value = action_state_consistency(*arm_setpoints(arrays), fps=case.fps)
     return not_measured("the setpoints do not move") if value is None else Measurement(value, "setpoints against the states they led to")
 
 

@@ -36,7 +36,7 @@ def measure_skill(arrays: EpisodeArrays, phases: Sequence[Phase], joints: JointR
         "idle_ratio": activity.idle_ratio(arrays.robot_qvel, fps=fps),
         "gripper_chatter_hz": activity.gripper_chatter_hz(arrays.gripper_command_m, fps=fps),
         "action_state_lag_s": tracking.action_state_lag_s(setpoint, reached, fps=fps),
-        "action_state_consistency": tracking.action_state_consistency(setpoint, reached),
+        "action_state_consistency": tracking.action_state_consistency(setpoint, reached, fps=fps),
         "tool_path_m": float(np.linalg.norm(np.diff(arrays.ee_pose[:, :3], axis=0), axis=1).sum()),
         "joint_limit_saturation": (
             activity.joint_limit_saturation(arrays.robot_qpos, joints.lower_rad, joints.upper_rad, fps=fps)

@@ -48,21 +48,28 @@ def _correlation(action: FloatArray, state: FloatArray, lag: int) -> float:
     return float((a * s).sum()) / norm if norm > 0 else 0.0
 
 
-def action_state_consistency(setpoint: FloatArray, reached: FloatArray) -> float | None:
-    """How well the states follow the actions: 1 is perfect, 0 as bad as standing still at the mean.
+def action_state_consistency(setpoint: FloatArray, reached: FloatArray, *, fps: float) -> float | None:
+    """How well the states follow the actions once their lag is taken out: 1 is perfect, 0 as bad as standing still at the mean.
 
-    ``1 - rms(setpoint - reached) / rms(setpoint - mean(setpoint))`` over all joints, without any shift in time.
+    ``1 - rms(setpoint(t - lag) - reached(t)) / rms(setpoint - mean(setpoint))`` over all joints, with the lag of
+    :func:`action_state_lag_s` and linear interpolation between setpoints. Every position controller lags; that is judged on its own.
 
     Args:
         setpoint: Shape (n, n_joints), [rad]: what row t shall reach at its end.
         reached: Shape (n, n_joints), [rad]: the state at that time.
+        fps: Samples a second [Hz].
 
     Returns:
-        ``None`` where the setpoints do not move.
+        ``None`` where there is no lag to find (:func:`action_state_lag_s`).
 
     Source: DQAF, arXiv 2605.26349 (others warn below 0.8 and fail below 0.5); SCIZOR, arXiv 2505.22626.
     """
-    spread = float(np.sqrt(np.mean((setpoint - setpoint.mean(axis=0)) ** 2))) if len(setpoint) else 0.0
-    if spread < _STILL:
+    lag_s = action_state_lag_s(setpoint, reached, fps=fps)
+    if lag_s is None:
         return None
-    return 1.0 - float(np.sqrt(np.mean((setpoint - reached) ** 2))) / spread
+    rows = np.arange(len(setpoint))
+    sources = rows - lag_s * fps
+    inside = (sources >= 0) & (sources <= rows[-1])
+    shifted = np.stack([np.interp(sources[inside], rows, column) for column in setpoint.T], axis=1)
+    error = float(np.sqrt(np.mean((shifted - reached[inside]) ** 2)))
+    return 1.0 - error / float(np.sqrt(np.mean((setpoint - setpoint.mean(axis=0)) ** 2)))
