@@ -6,13 +6,13 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import trimesh
 
-from blueprint.motion.grasps import ALGORITHM_VERSION, GraspSet, sample_grasps
+from blueprint.motion.grasp_set import ALGORITHM_VERSION, GraspSet
+from blueprint.motion.surface import Surface
 from blueprint.robot.embodiment import Gripper
 
 
-def load_grasps(surface: trimesh.Trimesh, gripper: Gripper, cache_dir: Path) -> GraspSet:
+def load_grasps(surface: Surface, gripper: Gripper, cache_dir: Path) -> GraspSet:
     """Grasps of an object, from the cache or computed and kept there.
 
     The key is over the triangles, the gripper's record and the algorithm's version; the seed comes from the key, so the
@@ -23,12 +23,14 @@ def load_grasps(surface: trimesh.Trimesh, gripper: Gripper, cache_dir: Path) -> 
     if path.is_file():
         with np.load(path) as stored:
             return GraspSet(stored["pose_object_tcp"], stored["width_m"], stored["quality"])
+    from blueprint.motion.grasps import sample_grasps  # noqa: PLC0415 - trimesh costs 2 CPU-s to import, and a worker with a warm cache never needs it
+
     grasps = sample_grasps(surface, gripper, np.random.default_rng(int(key[:12], 16)))
     _write_whole(path, grasps)
     return grasps
 
 
-def grasp_key(surface: trimesh.Trimesh, gripper: Gripper) -> str:
+def grasp_key(surface: Surface, gripper: Gripper) -> str:
     """Hex SHA-256 of all that the grasps depend on."""
     digest = hashlib.sha256()
     digest.update(np.ascontiguousarray(surface.vertices, dtype="<f8").tobytes())

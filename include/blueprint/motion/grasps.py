@@ -13,12 +13,10 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
+from blueprint.motion.grasp_set import GraspSet
+from blueprint.motion.pose import FloatArray
+from blueprint.motion.surface import Surface
 from blueprint.robot.embodiment import FingerPad, Gripper
-
-FloatArray = NDArray[np.float64]
-
-ALGORITHM_VERSION = 3
-"""Part of the cache's key: raise it whenever the result changes."""
 
 SAMPLES = 5000
 FRICTION = 0.4
@@ -41,21 +39,6 @@ _CHUNK = 400
 
 
 @dataclass(frozen=True)
-class GraspSet:
-    """Grasps in order of quality, best first.
-
-    ``pose_object_tcp`` (n, 4, 4), ``width_m`` (n,), ``quality`` (n,) in 0..1.
-    """
-
-    pose_object_tcp: FloatArray
-    width_m: FloatArray
-    quality: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.width_m)
-
-
-@dataclass(frozen=True)
 class _Pairs:
     """Pairs of contacts: middle (n, 3), unit line between them (n, 3), width (n,), how well the line fits the normals (n,)."""
 
@@ -68,14 +51,16 @@ class _Pairs:
         return _Pairs(self.center[keep], self.line[keep], self.width[keep], self.alignment[keep])
 
 
-def sample_grasps(surface: trimesh.Trimesh, gripper: Gripper, rng: np.random.Generator) -> GraspSet:
+def sample_grasps(shape: Surface, gripper: Gripper, rng: np.random.Generator) -> GraspSet:
     """Find grasps all over an object.
 
     Args:
-        surface: The object's surface in its own frame [m].
+        shape: The object's surface in its own frame [m].
         gripper: Stroke and finger geometry.
         rng: Decides which points are tried: the same generator gives the same grasps.
     """
+    surface = trimesh.Trimesh(shape.vertices, shape.faces, process=False)
+    surface.merge_vertices(merge_tex=True, merge_norm=True)
     pairs = _antipodal_pairs(surface, gripper.stroke_m - _OPENING_MARGIN_M, rng)
     if len(pairs.width) == 0:
         return _empty()

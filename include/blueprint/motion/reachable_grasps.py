@@ -19,6 +19,8 @@ LOWER_M = 0.08
 RELEASE_HEIGHT_M = 0.002
 """Between the object and its support when the fingers open."""
 MAX_GRASPS = 60
+MAX_UNREACHABLE = 10
+"""Grasps, spread over the object, that cannot be taken to the goal: after so many the goal itself is at fault."""
 SQUEEZE_M = 0.008
 """How much narrower than the object the fingers are commanded; with the servo's stiffness, it is the force."""
 YAWS_RAD = tuple(np.deg2rad((0, 45, -45, 90, -90, 135, -135, 180)))
@@ -79,7 +81,10 @@ class ReachableGrasp:
 
 
 def reachable_grasps(query: Query, rejected: list[CandidateRejected]) -> Iterator[ReachableGrasp]:
-    """Grasps that pass, in order of promise; why others did not is added to ``rejected``."""
+    """Grasps that pass, in order of promise; why others did not is added to ``rejected``.
+
+    Ends early when many good grasps fail at the goal: it is out of reach or occupied for all of them.
+    """
     scene, target = query.scene, query.task.target_object
     grasps = scene.grasps_of(target)
     query.reset()
@@ -96,6 +101,8 @@ def reachable_grasps(query: Query, rejected: list[CandidateRejected]) -> Iterato
                 failed = failed or reason
         if failed is not None:
             rejected.append(failed)
+        if sum(reason.failure_code == "goal_unreachable" for reason in rejected) >= MAX_UNREACHABLE:
+            return
 
 
 def _check_grasp(query: Query, pose_object_tcp: FloatArray, width_m: float, quality: float) -> ReachableGrasp:

@@ -46,7 +46,7 @@ def plan_path(
     def counted(state: ob.State) -> bool:
         nonlocal checks
         checks += 1
-        return is_free(np.array([state[index] for index in range(len(start))]))
+        return bool(is_free(np.array([state[index] for index in range(len(start))])))
 
     setup = _setup(start, goal, bounds, counted)
     if not setup.solve(ob.PlannerTerminationCondition(lambda: checks > MAX_CHECKS)) or not setup.haveExactSolutionPath():

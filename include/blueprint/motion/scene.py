@@ -8,7 +8,7 @@ import numpy as np
 
 from blueprint.motion.collision import CollisionChecker
 from blueprint.motion.grasp_cache import load_grasps
-from blueprint.motion.grasps import GraspSet
+from blueprint.motion.grasp_set import GraspSet
 from blueprint.motion.ik import ArmKinematics, base_pose_of
 from blueprint.motion.pose import FloatArray, invert
 from blueprint.motion.surface import object_surface

@@ -1,8 +1,9 @@
 """The surface of an object in a model: what the camera sees and a gripper touches, in the object's own frame."""
 
+from dataclasses import dataclass
+
 import mujoco
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
 
 from blueprint.motion.pose import FloatArray, apply, build_pose, invert
@@ -10,7 +11,15 @@ from blueprint.motion.pose import FloatArray, apply, build_pose, invert
 _SEGMENTS = 48
 
 
-def object_surface(model: mujoco.MjModel, object_id: str) -> trimesh.Trimesh:
+@dataclass(frozen=True)
+class Surface:
+    """Triangles: ``vertices`` (n, 3) [m], ``faces`` (m, 3)."""
+
+    vertices: FloatArray
+    faces: NDArray[np.int64]
+
+
+def object_surface(model: mujoco.MjModel, object_id: str) -> Surface:
     """The visual mesh of an object, or its collision geometry where it has no visual one.
 
     Args:
@@ -18,7 +27,7 @@ def object_surface(model: mujoco.MjModel, object_id: str) -> trimesh.Trimesh:
         object_id: Name of the object's body; bodies that hang on it count in their reference pose.
 
     Returns:
-        Triangles in the frame of the object's body [m]. Vertices are merged, so that normals are those of the faces.
+        Triangles in the frame of the object's body [m].
     """
     root = model.body(object_id).id
     data = mujoco.MjData(model)
@@ -34,9 +43,7 @@ def object_surface(model: mujoco.MjModel, object_id: str) -> trimesh.Trimesh:
         pose_object_geom = inverse_root @ build_pose(data.geom_xpos[geom], data.geom_xmat[geom])
         faces.append(triangles + sum(len(part) for part in vertices))
         vertices.append(apply(pose_object_geom, points))
-    surface = trimesh.Trimesh(np.concatenate(vertices), np.concatenate(faces), process=False)
-    surface.merge_vertices(merge_tex=True, merge_norm=True)
-    return surface
+    return Surface(np.concatenate(vertices), np.concatenate(faces))
 
 
 def _collides(model: mujoco.MjModel, geom: int) -> bool:
@@ -51,6 +58,12 @@ def _triangles(model: mujoco.MjModel, geom: int) -> tuple[FloatArray, NDArray[np
         vertices = model.mesh_vert[model.mesh_vertadr[mesh] :][: model.mesh_vertnum[mesh]]
         faces = model.mesh_face[model.mesh_faceadr[mesh] :][: model.mesh_facenum[mesh]]
         return vertices.astype(np.float64), faces.astype(np.int64)
+    return _primitive_triangles(kind, size)
+
+
+def _primitive_triangles(kind: int, size: FloatArray) -> tuple[FloatArray, NDArray[np.int64]]:
+    import trimesh  # noqa: PLC0415 - 2 CPU-s, and only simple scenes have primitives
+
     if kind == mujoco.mjtGeom.mjGEOM_BOX:
         solid = trimesh.creation.box(extents=2 * size)
     elif kind == mujoco.mjtGeom.mjGEOM_CYLINDER:

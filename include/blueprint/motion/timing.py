@@ -3,13 +3,15 @@
 Source: Pham and Pham, "A new approach to time-optimal path parameterization based on reachability analysis" (2018); toppra.
 """
 
+import importlib
+import importlib.util
+import sys
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
+from types import ModuleType
 
 import numpy as np
-import toppra
-from toppra.algorithm import TOPPRA
-from toppra.constraint import JointAccelerationConstraint, JointVelocityConstraint
 
 from blueprint.motion.pose import FloatArray
 from blueprint.robot.embodiment import Arm
@@ -18,8 +20,7 @@ DENSIFY_RAD = 0.15
 """Largest joint step between the points that the spline goes through: a spline over sparse points leaves the checked path."""
 _GRIDPOINTS_A_SEGMENT = 4
 _FEWEST_GRIDPOINTS = 40
-
-toppra.setup_logging("ERROR")
+_PYPLOT = "matplotlib.pyplot"
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,31 @@ def time_path(waypoints: FloatArray, arm: Arm, *, pace: Pace, fps: int, densify_
     if len(points) == 1:
         return np.empty((0, waypoints.shape[1]))
     distance = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+    toppra = _load_toppra()
     path = toppra.SplineInterpolator(distance, points)
     grid = np.linspace(0, distance[-1], max(_FEWEST_GRIDPOINTS, _GRIDPOINTS_A_SEGMENT * len(points)) + 1)
-    trajectory = TOPPRA(_constraints(arm, pace), path, gridpoints=grid, parametrizer="ParametrizeConstAccel").compute_trajectory(0, 0)
-    frames = max(1, int(np.ceil(trajectory.duration * fps)))
-    setpoints: FloatArray = trajectory(np.linspace(0, trajectory.duration, frames + 1)[1:])
-    return setpoints
+    trajectory = toppra.algorithm.TOPPRA(
+        _constraints(arm, pace), path, gridpoints=grid, parametrizer="ParametrizeConstAccel"
+    ).compute_trajectory(0, 0)
+    duration_s = trajectory.duration
+    while True:
+        frames = max(1, int(np.ceil(duration_s * fps)))
+        setpoints: FloatArray = trajectory(np.linspace(0, trajectory.duration, frames + 1)[1:])
+        excess = _excess(np.concatenate([points[:1], setpoints]), arm, pace, fps)
+        if excess <= 1:
+            return setpoints
+        duration_s = max(duration_s * excess, (frames + 1) / fps)
+
+
+def _excess(rows: FloatArray, arm: Arm, pace: Pace, fps: int) -> float:
+    """How much longer a motion must take for its sampled velocities and accelerations to keep the limits; at most 1: it keeps them.
+
+    The parametrisation keeps them at its grid points, not between them.
+    """
+    velocity, acceleration = _limits(arm, pace)
+    speed = np.diff(rows, axis=0) * fps
+    change = np.diff(np.concatenate([np.zeros_like(rows[:1]), speed, np.zeros_like(rows[:1])]), axis=0) * fps
+    return float(max((np.abs(speed) / velocity).max(), np.sqrt((np.abs(change) / acceleration).max())))
 
 
 def densify(waypoints: FloatArray, step_rad: float) -> FloatArray:
@@ -65,10 +85,36 @@ def densify(waypoints: FloatArray, step_rad: float) -> FloatArray:
     return np.array(points)
 
 
-def _constraints(arm: Arm, pace: Pace) -> list[object]:
+def _limits(arm: Arm, pace: Pace) -> tuple[FloatArray, FloatArray]:
+    """Velocities and accelerations that a motion may have, (n,) each."""
     velocity = pace.velocity * np.array([joint.max_velocity_rad_s for joint in arm.joints])
     acceleration = pace.acceleration * np.array([joint.max_acceleration_rad_s2 for joint in arm.joints])
+    return velocity, acceleration
+
+
+def _constraints(arm: Arm, pace: Pace) -> list[object]:
+    velocity, acceleration = _limits(arm, pace)
     return [
-        JointVelocityConstraint(np.column_stack([-velocity, velocity])),
-        JointAccelerationConstraint(np.column_stack([-acceleration, acceleration])),
+        _load_toppra().constraint.JointVelocityConstraint(np.column_stack([-velocity, velocity])),
+        _load_toppra().constraint.JointAccelerationConstraint(np.column_stack([-acceleration, acceleration])),
     ]
+
+
+@cache
+def _load_toppra() -> ModuleType:
+    """Import toppra without the plotting library that it imports and we never use: 1.4 CPU-s a worker.
+
+    ``matplotlib.pyplot`` becomes a lazy module: who uses it gets it, at first use.
+
+    Source: Python documentation, importlib, "Implementing lazy imports".
+    """
+    if _PYPLOT not in sys.modules:
+        spec = importlib.util.find_spec(_PYPLOT)
+        if spec is not None and spec.loader is not None:
+            spec.loader = importlib.util.LazyLoader(spec.loader)
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[_PYPLOT] = module
+            spec.loader.exec_module(module)
+    toppra = importlib.import_module("toppra")
+    toppra.setup_logging("ERROR")
+    return toppra

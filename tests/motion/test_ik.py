@@ -1,0 +1,61 @@
+"""Inverse kinematics reaches what can be reached, within limits, and says no to the rest."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blueprint.motion.ik import ArmKinematics
+from blueprint.robot.embodiment import load_embodiment
+
+PANDA = load_embodiment("franka_panda")
+KINEMATICS = ArmKinematics(PANDA, PANDA.arm)
+HOME = np.array(PANDA.arm.default_qpos_rad)
+
+
+def down_pose(x: float, y: float, z: float, turn: float) -> np.ndarray:
+    cosine, sine = np.cos(turn), np.sin(turn)
+    pose = np.eye(4)
+    pose[:3, :3] = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]]) @ np.diag([1.0, -1.0, -1.0])
+    pose[:3, 3] = x, y, z
+    return pose
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.floats(0.38, 0.6), st.floats(-0.25, 0.25), st.floats(0.03, 0.3), st.floats(-1.2, 1.2))
+def test_poses_over_a_table_are_reached_exactly(x: float, y: float, z: float, turn: float) -> None:
+    """Half a millimetre and a third of a degree, inside the joint limits."""
+    wanted = down_pose(x, y, z, turn)
+    qpos = KINEMATICS.solve(wanted, [HOME])
+    assert qpos is not None
+    reached = KINEMATICS.forward(qpos)
+    assert np.linalg.norm(reached[:3, 3] - wanted[:3, 3]) < 6e-4
+    angle = np.arccos(np.clip((np.trace(reached[:3, :3].T @ wanted[:3, :3]) - 1) / 2, -1, 1))
+    assert angle < 6e-3
+    assert (qpos >= KINEMATICS.lower).all()
+    assert (qpos <= KINEMATICS.upper).all()
+
+
+@pytest.mark.parametrize("point", [(1.2, 0.0, 0.2), (0.0, 0.0, 1.6), (0.5, 0.0, -0.9)])
+def test_what_is_out_of_reach_is_refused(point: tuple[float, float, float]) -> None:
+    """``None``, never a pose that is nearly there."""
+    assert KINEMATICS.solve(down_pose(*point, 0.0), [HOME]) is None
+
+
+def test_the_same_question_gets_the_same_answer() -> None:
+    """Bit by bit, whatever was asked before."""
+    first = KINEMATICS.solve(down_pose(0.5, 0.1, 0.1, 0.3), [HOME])
+    KINEMATICS.solve(down_pose(0.4, -0.2, 0.3, 1.0), [HOME])
+    second = KINEMATICS.solve(down_pose(0.5, 0.1, 0.1, 0.3), [HOME])
+    assert first is not None
+    np.testing.assert_array_equal(first, second)
+
+
+def test_the_default_has_the_known_tool_pose() -> None:
+    """Panda's ready pose holds the tool at (0.307, 0, 0.487), pointing down.
+
+    Source: libfranka's ready pose, with the hand's 103.4 mm.
+    """
+    pose = KINEMATICS.forward(HOME)
+    np.testing.assert_allclose(pose[:3, 3], [0.3069, 0.0, 0.4869], atol=2e-3)
+    np.testing.assert_allclose(pose[:3, 2], [0, 0, -1], atol=2e-3)
