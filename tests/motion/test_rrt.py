@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import numpy as np
+import pytest
 
 from blueprint.motion.rrt import RESOLUTION_RAD, plan_path
 
@@ -44,3 +45,10 @@ def test_the_seed_decides() -> None:
     assert first is not None
     np.testing.assert_array_equal(first, again)
     assert other is None or other.shape != first.shape or not np.array_equal(other, first)
+
+
+@pytest.mark.parametrize(("start", "goal"), [(-1.0, 0.0), (0.0, 1.0), (-3.0, 1.0), (-1.0, 3.0)])
+def test_an_impossible_start_or_goal_ends_at_once(start: float, goal: float) -> None:
+    """In a wall or beyond the limits: no path, and no waiting for another goal."""
+    first, last = np.array([start, 0.0, 0.0]), np.array([goal, 0.0, 0.0])
+    assert plan_path(first, last, bounds=BOUNDS, is_free=wall, seed=1) is None

@@ -6,6 +6,7 @@ Source: Kuffner and LaValle, "RRT-Connect" (2000); implementation and path simpl
 """
 
 from collections.abc import Callable
+from itertools import count
 
 import numpy as np
 from ompl import base as ob
@@ -17,6 +18,7 @@ from blueprint.motion.pose import FloatArray
 RESOLUTION_RAD = 0.03
 """Largest joint step between two checks of a motion."""
 MAX_CHECKS = 8000
+MAX_ITERATIONS = 20000
 _RANGE_RAD = 0.8
 _SHORTCUT_STEPS = 40
 _SHORTCUT_IDLE = 20
@@ -38,6 +40,8 @@ def plan_path(
         is_free: Says whether a configuration is free of contacts.
         seed: Any number >= 0; the same gives the same path.
     """
+    if not all(_is_inside(qpos, bounds) and is_free(qpos) for qpos in (start, goal)):
+        return None  # OMPL would wait for another goal, for ever
     if segment_is_free(start, goal, is_free):
         return np.stack([start, goal])
     ou.RNG.setSeed(1 + seed % _SEEDS)
@@ -49,7 +53,9 @@ def plan_path(
         return bool(is_free(np.array([state[index] for index in range(len(start))])))
 
     setup = _setup(start, goal, bounds, counted)
-    if not setup.solve(ob.PlannerTerminationCondition(lambda: checks > MAX_CHECKS)) or not setup.haveExactSolutionPath():
+    asked = count()
+    limit = ob.PlannerTerminationCondition(lambda: checks > MAX_CHECKS or next(asked) > MAX_ITERATIONS)
+    if not setup.solve(limit) or not setup.haveExactSolutionPath():
         return None
     path = setup.getSolutionPath()
     simplifier = og.PathSimplifier(setup.getSpaceInformation())
@@ -65,6 +71,10 @@ def segment_is_free(start: FloatArray, goal: FloatArray, is_free: Callable[[Floa
     shares = np.linspace(0, 1, steps)
     order = np.argsort(np.abs(shares - 0.5), kind="stable")
     return all(is_free(start + share * (goal - start)) for share in shares[order])
+
+
+def _is_inside(qpos: FloatArray, bounds: tuple[FloatArray, FloatArray]) -> bool:
+    return bool((qpos >= bounds[0]).all() and (qpos <= bounds[1]).all())
 
 
 def _setup(
