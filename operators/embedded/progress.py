@@ -85,6 +85,10 @@ class RunView:
             return
         task.ended_at = float(event["at"])
         task.error = str(event.get("error") or "")
+        if key[0] == "approve_episodes" and task.state == "skipped":
+            task.says = "no episode is borderline: nobody has to be asked"
+        if key[0] == "announce_delivery" and task.state == "skipped":
+            task.says = "this delivery was announced before: nothing is said twice"
         self.changed.append(f"{label(key)}: {task.state} in {task.elapsed_s(task.ended_at) or 0:.1f} s. {task.error or task.says}".rstrip())
 
     def failed(self) -> list[tuple[str, TaskView]]:

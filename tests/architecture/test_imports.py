@@ -14,7 +14,9 @@ ORM = {"airflow.models", "airflow.settings", "airflow.utils.session"}
 
 def files_of(layer):
     folder = ROOT / "include" / "blueprint" if layer == "blueprint" else ROOT / layer
-    return sorted(path for path in folder.rglob("*.py") if "__pycache__" not in path.parts and not path.stem.endswith(("_pb2", "_pb2_grpc")))
+    return sorted(
+        path for path in folder.rglob("*.py") if "__pycache__" not in path.parts and not path.stem.endswith(("_pb2", "_pb2_grpc"))
+    )
 
 
 def imports_of(path, *, module_level=False):

@@ -32,14 +32,19 @@ def test_functions_are_short():
         f"{relative(path)}:{node.name}": length
         for path in sources()
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (length := (node.end_lineno or 0) - node.lineno + 1) > FUNCTION_LINES
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (length := (node.end_lineno or 0) - node.lineno + 1) > FUNCTION_LINES
     }
     assert long == {}
 
 
 def test_modules_are_named_for_what_they_hold():
     """No drawer for everything; names that can be imported."""
-    wrong = [relative(p) for p in sources() if p.stem in VAGUE or not re.fullmatch(r"__init__|__main__|[a-z][a-z0-9_]*|[0-9a-f]{4,}_\w+|\d+_\w+", p.stem)]
+    wrong = [
+        relative(p)
+        for p in sources()
+        if p.stem in VAGUE or not re.fullmatch(r"__init__|__main__|[a-z][a-z0-9_]*|[0-9a-f]{4,}_\w+|\d+_\w+", p.stem)
+    ]
     assert wrong == []
 
 
@@ -49,11 +54,17 @@ def test_every_module_says_what_it_is():
 
 def test_environment_is_read_in_one_place():
     """A setting has one name, one default, one reader."""
-    found = [relative(path) for path in sources() if re.search(r"os\.(environ|getenv)\b", path.read_text()) and relative(path) not in ONLY_SETTINGS]
+    found = [
+        relative(path)
+        for path in sources()
+        if re.search(r"os\.(environ|getenv)\b", path.read_text()) and relative(path) not in ONLY_SETTINGS
+    ]
     assert found == []
 
 
-@pytest.mark.parametrize("pattern", [r"except Exception\b", r"except:\s*$", r"\bTODO\b", r"\bFIXME\b", r"unittest\.mock", r"(?<![.\w])print\("])
+@pytest.mark.parametrize(
+    "pattern", [r"except Exception\b", r"except:\s*$", r"\bTODO\b", r"\bFIXME\b", r"unittest\.mock", r"(?<![.\w])print\("]
+)
 def test_nothing_is_swallowed_left_open_or_printed(pattern):
     found = [
         f"{relative(path)}:{number}"

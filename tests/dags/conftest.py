@@ -1,6 +1,7 @@
 """Before Airflow; and all DAGs of the repository, read once."""
 
 import pytest
+
 from tests import airflow_home
 
 

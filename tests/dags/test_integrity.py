@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from blueprint.compute.job import StageFailed
 from tests.airflow_home import ROOT
 
@@ -77,6 +78,7 @@ def test_stage_errors_reach_retries_by_class():
     """Permanent: never again. Preempted: at once. Transient and unknown: after the task's pause."""
     from airflow.sdk import RetryAction
     from airflow.sdk.exceptions import AirflowFailException
+
     from blueprint.errors import InputError, PreemptedError, TransientError
     from operators.retries import RETRY_BY_ERROR_CLASS, StagePreempted, StageUnavailable, raise_for_airflow
 

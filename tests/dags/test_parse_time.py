@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+
 from tests.airflow_home import HOME, ROOT
 
 EMPTY = """

@@ -6,6 +6,7 @@ import time
 
 import httpx
 import pytest
+
 from blueprint.quality.report import load_gate_report
 from blueprint.registry.approvals import approval_id
 from blueprint.registry.database import open_registry
@@ -105,7 +106,10 @@ def test_person_approves_through_the_api(airflow):
     airflow.call("PATCH", f"/dags/ask/dagRuns/{run_id}/taskInstances/approve_episodes/-1/hitlDetails", answer)
     wait_for(lambda: airflow.state("ask", run_id, "approve_episodes") == "success", "the decision")
     decisions = airflow.xcom("ask", run_id, "approve_episodes")
-    assert [(d["episode_id"], d["approved"], d["reason"]) for d in decisions] == [(waiting[0], True, "looks fine"), (waiting[1], False, "looks fine")]
+    assert [(d["episode_id"], d["approved"], d["reason"]) for d in decisions] == [
+        (waiting[0], True, "looks fine"),
+        (waiting[1], False, "looks fine"),
+    ]
     registry = open_registry(airflow.settings.registry)
     job_id = load_gate_report(Workspace(airflow.settings.workspace).scene("s1")).job_id
     actions = [event.action for event in registry.approvals.audit(approval_id(job_id, waiting))]

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests import airflow_home  # noqa: F401 -- before Airflow
 
 TOY = Path(__file__).with_name("toy_blueprint.py")

@@ -4,13 +4,13 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+
 from blueprint.delivery.receipt import Receipt, receipt_path
 from blueprint.registry.database import open_registry
 from blueprint.workspace.storage import Workspace
-from tests import airflow_home  # noqa: F401 -- before Airflow
-
-from airflow.sdk.exceptions import AirflowSkipException
 from operators.announce import AnnounceDeliveryOperator
+from tests import airflow_home
 
 
 @pytest.fixture

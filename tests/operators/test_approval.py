@@ -1,22 +1,22 @@
 """People decide on borderline episodes: asked once, with an end, and what they said is kept."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowFailException
+
 from blueprint.quality.report import load_gate_report
 from blueprint.registry.database import open_registry
 from blueprint.workspace.storage import Workspace
+from operators.approval import APPROVE, REJECT, ApproveEpisodesOperator, build_question, chosen_episodes, name_of
+from operators.embedded.demo_run import EventFile, expire_approvals
 from tests.airflow_home import run_dag, xcom_of
 from tests.operators.gate_case import write_gates
 
-from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowFailException
-from operators.approval import APPROVE, REJECT, ApproveEpisodesOperator, build_question, chosen_episodes, name_of
-from operators.embedded.demo_run import EventFile, expire_approvals
-
 
 def dag_of(name, window_s=1.0):
-    with DAG(name, schedule=None, start_date=datetime(2026, 1, 1), catchup=False, params={"scene_id": "s1"}) as dag:
+    with DAG(name, schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False, params={"scene_id": "s1"}) as dag:
         ApproveEpisodesOperator(task_id="approve_episodes", scene_id="{{ params.scene_id }}", window_s=window_s)
     return dag
 
@@ -83,7 +83,6 @@ def test_rerun_finds_the_decision_and_does_not_ask_again(environment, settings, 
 def test_decisions_are_what_record_approval_takes(environment, settings):
     """The stage accepts every decision as it comes out of the operator."""
     from blueprint.quality.stages import RecordApprovalRequest
-
     from operators.approval import build_decisions
 
     write_gates(settings, "s1", 2)
@@ -102,7 +101,7 @@ def test_named_episodes_get_the_answer_and_the_others_its_opposite(chosen, named
 
 def test_unknown_episode_in_the_answer_is_refused():
     """A typing error must not become a rejection of everything."""
-    with pytest.raises(AirflowFailException, match="names c, which wait for no decision. Waiting: a, b"):
+    with pytest.raises(AirflowFailException, match=r"names c, which wait for no decision\. Waiting: a, b"):
         chosen_episodes(["a", "b"], {"chosen_options": [APPROVE], "params_input": {"only_episodes": "c"}})
 
 

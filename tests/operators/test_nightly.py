@@ -1,18 +1,18 @@
 """A night: what is due by priority, no more than may run, nothing twice, and batches that go on after a failure."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
-from blueprint.compute.job import StageFailed
-from blueprint.registry.database import open_registry
-from tests import airflow_home  # noqa: F401 -- before Airflow
-from tests.airflow_home import run_dag, xcom_of
-
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
+
+from blueprint.compute.job import StageFailed
+from blueprint.registry.database import open_registry
 from operators import nightly
 from operators.nightly import PlanNightOperator, SceneBatchOperator, list_batches, list_runs, run_id_of, split_night
 from operators.scene_rows import SceneRow
+from tests import airflow_home  # noqa: F401 -- before Airflow
+from tests.airflow_home import run_dag, xcom_of
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_big_night_is_batches():
 
 def test_night_as_a_dag_maps_over_its_runs(environment, rows):
     """Runs are mapped; without batches the batch task is skipped."""
-    with DAG("night_under_test", schedule=None, start_date=datetime(2026, 1, 1), catchup=False) as dag:
+    with DAG("night_under_test", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False) as dag:
         night = PlanNightOperator(task_id="plan_night", running_limit=2)
         list_runs(night.output)
         SceneBatchOperator.partial(task_id="run_batch").expand(scenes=list_batches(night.output))
@@ -90,6 +90,8 @@ def batch_of(night, *scene_ids):
 
 
 class TaskInstance:
+    """As much of a task instance as a batch looks at."""
+
     try_number = 1
 
 

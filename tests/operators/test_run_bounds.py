@@ -2,17 +2,17 @@
 
 from datetime import UTC, datetime
 
+from airflow.sdk import DAG
+
 from blueprint.registry.database import open_registry
 from blueprint.registry.records import SceneSource
-from tests.airflow_home import run_dag, xcom_of
-
-from airflow.sdk import DAG
 from operators.run_bounds import CloseRunOperator, OpenRunOperator
 from operators.stage import StageOperator
+from tests.airflow_home import run_dag, xcom_of
 
 
 def dag_of(name, request):
-    with DAG(name, schedule=None, start_date=datetime(2026, 1, 1), catchup=False) as dag:
+    with DAG(name, schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False) as dag:
         opened = OpenRunOperator(task_id="open_run", scene_id="s1").as_setup()
         closed = CloseRunOperator(task_id="close_run", scene_id="s1").as_teardown(setups=opened)
         opened >> StageOperator(stage="toy_intake", request=request) >> closed
@@ -55,7 +55,7 @@ def test_leases_of_the_run_are_freed(toy_flow, settings):
 
 def test_wrong_scene_id_stops_the_run_before_any_work(toy_flow):
     """Nothing is started, and the message says what an id may be."""
-    with DAG("bounds_id", schedule=None, start_date=datetime(2026, 1, 1), catchup=False) as dag:
+    with DAG("bounds_id", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False) as dag:
         OpenRunOperator(task_id="open_run", scene_id="../x")
     run, tasks = run_dag(dag)
     assert run.state == "failed"

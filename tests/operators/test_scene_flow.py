@@ -2,15 +2,15 @@
 
 import jinja2
 import pytest
+from airflow.sdk.exceptions import ParamValidationError
+
 from blueprint.errors import BlueprintError
 from blueprint.flow import FLOW, load_stage
 from blueprint.runner import parse_request
-from tests import airflow_home  # noqa: F401 -- before Airflow
-
-from airflow.sdk.exceptions import ParamValidationError
 from operators.scene_flow import SceneFlow, build_scene_dag
 from operators.scene_params import build_params
 from operators.scene_requests import SHARDED, as_template, build_request, stage_names
+from tests import airflow_home  # noqa: F401 -- before Airflow
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +29,7 @@ def test_every_stage_of_the_flow_is_a_task_in_order(dag):
 def test_requests_rendered_from_default_parameters_are_valid(name):
     """Templates give text; the stage's model makes typed values of it and refuses nothing."""
     values = {key: param.resolve() for key, param in build_params().items()}
-    rendered = {
-        field: jinja2.Template(str(template)).render(params=values) for field, template in build_request(name, as_template).items()
-    }
+    rendered = {field: jinja2.Template(str(template)).render(params=values) for field, template in build_request(name, as_template).items()}
     request = {**rendered, "shard_index": 0} if name in SHARDED else rendered
     parsed = parse_request(load_stage(name), request)
     assert parsed.scene_id == values["scene_id"]
@@ -57,7 +55,15 @@ def test_groups_are_the_nouns(dag):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("scene_id", "../x"), ("episodes", 0), ("episodes", "many"), ("tier", "gold"), ("width", 63), ("approval_window_s", 0), ("lab", "A b")],
+    [
+        ("scene_id", "../x"),
+        ("episodes", 0),
+        ("episodes", "many"),
+        ("tier", "gold"),
+        ("width", 63),
+        ("approval_window_s", 0),
+        ("lab", "A b"),
+    ],
 )
 def test_wrong_parameters_are_refused_before_the_run(name, value):
     """Types and bounds are checked when the run is asked for."""

@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 import pytest
-from tests import airflow_home  # noqa: F401 -- before Airflow
 
 from operators.scene_params import build_params
 from operators.scene_rows import InvalidScenes, load_scene_rows
+from tests import airflow_home  # noqa: F401 -- before Airflow
 
 
 def test_shipped_file_is_sound():

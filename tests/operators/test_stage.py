@@ -2,24 +2,25 @@
 
 import threading
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from tests.airflow_home import run_dag, xcom_of
-
 from airflow.sdk import DAG
+
 from operators.stage import StageOperator, readable, summarize
 from plugins.providers.slack.failure import TaskFailureNotifier
+from tests.airflow_home import run_dag, xcom_of
 
 FAST = {"retry_delay": timedelta(seconds=0)}
 
 
 def dag_of(name, *stages):
     """A DAG of stages in a row."""
-    with DAG(name, schedule=None, start_date=datetime(2026, 1, 1), catchup=False, params={"scene_id": "s1"}) as dag:
+    with DAG(name, schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False, params={"scene_id": "s1"}) as dag:
         tasks = [make() for make in stages]
-        for before, after in zip(tasks, tasks[1:], strict=False):
+        for before, after in pairwise(tasks):
             before >> after
     return dag
 
@@ -92,7 +93,9 @@ def test_second_run_finds_the_work_done(toy_flow, capfd):
 
 def test_missing_fields_are_refused_with_their_names(toy_flow):
     """A request that the stage does not know is an error of the DAG, told with the field's name."""
-    run, tasks = run_dag(dag_of("stage_bad_request", lambda: StageOperator(stage="toy_intake", request={"scene_id": "s1", "sauce": 1}, **FAST)))
+    run, tasks = run_dag(
+        dag_of("stage_bad_request", lambda: StageOperator(stage="toy_intake", request={"scene_id": "s1", "sauce": 1}, **FAST))
+    )
     assert run.state == "failed"
     assert tasks["toy_intake", -1].try_number == 1
 
@@ -124,7 +127,7 @@ def test_wish_to_end_reaches_the_stage(toy_flow):
 
 def test_mapped_over_one_field_of_a_result(toy_flow):
     """``returns`` gives the list to map over; each shard is a task instance with its index in the request."""
-    with DAG("stage_mapped", schedule=None, start_date=datetime(2026, 1, 1), catchup=False) as dag:
+    with DAG("stage_mapped", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False) as dag:
         first = StageOperator(stage="toy_plan", request={"scene_id": "s1", **{k: toy_flow[k] for k in ("source", "log")}}, returns="shards")
         StageOperator.partial(task_id="toy_shard", stage="toy_shard", request={"scene_id": "s1"}).expand(shard_index=first.output)
     run, tasks = run_dag(dag)

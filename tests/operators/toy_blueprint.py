@@ -12,6 +12,6 @@ for name in ("toy_intake", "toy_work", "toy_nothing"):
 for name in ("toy_plan", "toy_shard"):
     FLOW[name] = "tests.operators.toy_shards"
 
-from blueprint.cli.app import main
+from blueprint.cli.app import main  # noqa: E402 -- the flow is extended first
 
 main()

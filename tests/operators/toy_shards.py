@@ -4,20 +4,28 @@ from blueprint.stage import Stage, StageContext, StageRequest, StageResult
 
 
 class PlanRequest(StageRequest):
+    """Nothing that matters."""
+
     source: str
     log: str = ""
 
 
 class PlanResult(StageResult):
+    """Two shards, not counted from nought."""
+
     job_id: str
     shards: tuple[int, ...]
 
 
 class ShardRequest(StageRequest):
+    """Which one."""
+
     shard_index: int
 
 
 class ShardResult(StageResult):
+    """Which one it was."""
+
     shard: int
 
 

@@ -16,7 +16,7 @@ def in_a_process(code):
 def test_only_the_plugin_file_is_loaded():
     """`.airflowignore` keeps Airflow from executing hooks and notifiers under their bare names."""
     code = (
-        "import sys; from airflow import plugins_manager as m; m.ensure_plugins_loaded() if hasattr(m, 'ensure_plugins_loaded') else m._get_plugins();"
+        "import sys; from airflow.plugins_manager import _get_plugins; _get_plugins();"
         "print(sorted(n for n in sys.modules if n in {'failure', 'slack', 'blueprint_plugin'}))"
     )
     assert "failure" not in in_a_process(code)

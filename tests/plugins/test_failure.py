@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
+
 from operators.embedded.receivers import receive
 from plugins.providers.slack.failure import TaskFailureNotifier, build_message, split_error
 from tests.airflow_home import prepare_database
@@ -20,7 +21,14 @@ def test_message_names_scene_stage_code_and_link():
     """Everything that on-call asks first is in the one message."""
     message = build_message(context(RuntimeError("[scene.nan_pose] can: pose holds NaN. Mend the scene.")))
     told = json.dumps(message.blocks)
-    for words in ("kitchen", "simulate_shard (shard 3)", "scene.nan_pose", "can: pose holds NaN", "http://localhost:8080/log", "A retry cannot help"):
+    for words in (
+        "kitchen",
+        "simulate_shard (shard 3)",
+        "scene.nan_pose",
+        "can: pose holds NaN",
+        "http://localhost:8080/log",
+        "A retry cannot help",
+    ):
         assert words in told
     assert message.text == "simulate_shard (shard 3) failed on kitchen: scene.nan_pose"
 

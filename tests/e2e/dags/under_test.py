@@ -1,15 +1,16 @@
 """Small Airflow DAGs for the test with a real scheduler: a question, a failure, a missed deadline."""
 
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, task
+
 from operators.approval import ApproveEpisodesOperator
 from operators.scene_flow import deadline_alert
 from operators.stage import StageOperator
 from plugins.providers.slack.failure import TaskFailureNotifier
 
-START = datetime(2026, 1, 1)  # noqa: DTZ001 -- Airflow's own time zone
+START = datetime(2026, 1, 1, tzinfo=UTC)
 
 with DAG("ask", schedule=None, start_date=START, catchup=False, params={"scene_id": "s1"}):
     ApproveEpisodesOperator(task_id="approve_episodes", scene_id="{{ params.scene_id }}", window_s=600)

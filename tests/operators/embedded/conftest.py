@@ -1,0 +1,3 @@
+"""Before Airflow."""
+
+from tests import airflow_home  # noqa: F401
