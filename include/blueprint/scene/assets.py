@@ -4,9 +4,9 @@ import numpy as np
 
 from blueprint.scene.canonical_files import write_json
 from blueprint.scene.ingest import validate_source
-from blueprint.scene.manifest import Background, ManifestObject, SceneManifest, load_manifest
+from blueprint.scene.manifest import Background, ManifestObject, load_manifest
 from blueprint.scene.physics import Physics, estimate_object, physics_path
-from blueprint.scene.process_meshes import MeshCache, process_background, process_object, share_triangles
+from blueprint.scene.process_meshes import MeshCache, MeshJob, MeshReport, process_mesh, share_triangles
 from blueprint.scene.surfaces import Surface, parse_glb
 from blueprint.stage import StageContext
 from blueprint.workspace.storage import SceneFolder
@@ -45,59 +45,33 @@ def estimate_scene(context: StageContext) -> dict[str, Physics]:
     return found
 
 
-def process_scene(context: StageContext) -> dict[str, dict[str, bytes]]:
+def process_scene(context: StageContext) -> dict[str, MeshReport]:
     """Write visual and collision meshes of every object and of the background.
 
     Returns:
-        The files of each, by object id (and ``background``), by name below ``assets/{object_id}/``.
+        What was made of each, by object id (and ``background``).
 
     Raises:
         SourceChanged: ``regen3d/`` is not what was taken in.
     """
     validate_source(context.scene)
     manifest = load_manifest(context.scene)
-    surfaces = {item.id: load_surfaces(context.scene, item) for item in manifest.objects}
+    jobs = []
+    for item in manifest.objects:
+        surfaces = load_surfaces(context.scene, item)
+        jobs.append(MeshJob(item.id, context.scene.read_bytes(item.asset.relative_path), surfaces, surfaces))
     if manifest.background is not None:
-        surfaces["background"] = load_background(context.scene, manifest.background)
-    most = share_triangles({name: sum(len(surface.faces) for surface in parts) for name, parts in surfaces.items()})
+        surfaces = load_background(context.scene, manifest.background)
+        bearing = [surfaces[index] for index in manifest.background.bearing_surfaces]
+        jobs.append(MeshJob("background", context.scene.read_bytes(manifest.background.relative_path), surfaces, bearing))
+    most = share_triangles({job.name: job.triangles for job in jobs})
     cache = MeshCache(context.cache_dir / "meshes")
     written = {}
-    for done, (name, parts) in enumerate(surfaces.items()):
+    for done, job in enumerate(jobs):
         context.stop_if_asked()
-        written[name] = _cached(context.scene, cache, manifest, name, parts, most)
-        for file, data in written[name].items():
-            context.output(f"assets/{name}/{file}").write_bytes(data)
-        context.progress(done + 1, len(surfaces))
+        files = process_mesh(job, cache, most)
+        for file, data in files.items():
+            context.output(f"assets/{job.name}/{file}").write_bytes(data)
+        written[job.name] = MeshReport.model_validate_json(files["meshes.json"])
+        context.progress(done + 1, len(jobs))
     return written
-
-
-def _cached(scene: SceneFolder, cache: MeshCache, manifest: SceneManifest, name: str, parts: list[Surface], most: int) -> dict[str, bytes]:
-    background = manifest.background if name == "background" else None
-    if background is not None:
-        key = cache.key(
-            scene.read_bytes(background.relative_path),
-            {
-                "background": list(background.bearing_surfaces),
-                "linear": [list(row) for row in background.source_linear],
-                "triangles": min(most, sum(len(part.faces) for part in parts)),
-            },
-        )
-    else:
-        item = manifest.object(name)
-        key = cache.key(
-            scene.read_bytes(item.asset.relative_path),
-            {
-                "object_id": name,
-                "linear": [list(row) for row in item.object_from_mesh],
-                "triangles": min(most, sum(len(part.faces) for part in parts)),
-            },
-        )
-    files = cache.find(key)
-    if files is None:
-        files = (
-            process_background(parts, most, list(background.bearing_surfaces))
-            if background is not None
-            else process_object(name, parts, most)
-        )
-        cache.put(key, files)
-    return files

@@ -1,4 +1,4 @@
-"""JSON files whose bytes depend on nothing but their content: names in the order of the model, numbers in shortest form, one newline at the end."""
+"""JSON files whose bytes depend on nothing but their content: names in the order of the model, one newline at the end."""
 
 import json
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """Fewer triangles with the same looks.
 
-Positions are simplified on the mesh with vertices at the same place made one, since simplifying a mesh that is split along
-texture seams tears it there. Then every new corner takes its texture coordinates from the nearest point of the old surface,
-within one chart (island of the texture) a face, so that no face is stretched across a seam.
+A texture's seams split a mesh: along them a place has two vertices, one a side. Simplifying such a mesh tears it, and simplifying it
+with these made one smears its texture. So seams are kept as they are, both sides alike, and all between them is simplified; a
+new vertex takes its texture coordinates from the patch of old faces that it stands for.
 
 Source: M. Garland and P. Heckbert, "Surface Simplification Using Quadric Error Metrics", SIGGRAPH 1997 (fast-simplification).
 """
@@ -15,9 +15,6 @@ import trimesh
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from blueprint.scene.surfaces import Surface, merge_positions
 
@@ -27,17 +24,16 @@ Indices = NDArray[np.int64]
 MAX_TEXTURE_PX = 512
 _UV_SLACK = 1e-3
 _AGGRESSION = 3
-_CANDIDATES = 12
 
 
 def decimate(surface: Surface, target_faces: int) -> Surface:
     """The surface with about ``target_faces`` triangles; unchanged if it has no more."""
     if len(surface.faces) <= target_faces:
         return surface
+    if surface.uv is not None:
+        return _decimate_textured(surface, surface.uv, target_faces)
     solid = simplify(merge_positions([surface]), target_faces)
-    if surface.uv is None:
-        return Surface(np.asarray(solid.vertices), np.asarray(solid.faces, dtype=np.int64), None, surface.look)
-    return _with_texture(solid, surface)
+    return Surface(np.asarray(solid.vertices), np.asarray(solid.faces, dtype=np.int64), None, surface.look)
 
 
 def simplify(mesh: trimesh.Trimesh, target_faces: int) -> trimesh.Trimesh:
@@ -81,69 +77,50 @@ def _without_background(texture: Image.Image, triangles: Array) -> Image.Image:
     return Image.fromarray(np.asarray(texture)[rows, columns])
 
 
-def _charts(surface: Surface) -> Indices:
-    """Chart of each face, shape (F,): faces that share vertices of the split mesh belong to one island."""
-    faces = surface.faces
-    keys = np.hstack([surface.vertices, surface.uv if surface.uv is not None else np.zeros((len(surface.vertices), 2))])
-    _, same = np.unique(np.round(keys, 7), axis=0, return_inverse=True)
-    joined = same[faces]
-    count = int(joined.max()) + 1
-    links = coo_matrix(
-        (np.ones(2 * len(faces)), (np.r_[joined[:, 0], joined[:, 0]], np.r_[joined[:, 1], joined[:, 2]])), shape=(count, count)
+def _decimate_textured(surface: Surface, uv: Array, target_faces: int) -> Surface:
+    """Simplify a textured surface: seams are open borders of the split mesh, and open borders stay where they are."""
+    vertices, faces, uv = _joined(surface, uv)
+    _, _, collapses = fast_simplification.simplify(
+        vertices.astype(np.float32),
+        faces.astype(np.int32),
+        target_count=target_faces,
+        agg=_AGGRESSION,
+        preserve_border=True,
+        return_collapses=True,
     )
-    _, labels = connected_components(links, directed=False)
-    return np.asarray(labels[joined[:, 0]], dtype=np.int64)
+    points, kept, number = fast_simplification.replay_simplification(vertices.astype(np.float32), faces.astype(np.int32), collapses)
+    points = np.asarray(points, dtype=np.float64)
+    return Surface(points, np.asarray(kept, dtype=np.int64), _uv_of(points, number[faces], vertices[faces], uv[faces]), surface.look)
 
 
-def _with_texture(solid: trimesh.Trimesh, old: Surface) -> Surface:
-    """``solid`` with texture coordinates and chart-wise split vertices, taken from ``old``."""
-    if old.uv is None:
-        raise ValueError("the old surface has no texture coordinates")
-    charts = _charts(old)
-    corners = np.asarray(old.vertices[old.faces])
-    normals = trimesh.triangles.normals(corners)[0]
-    tree = cKDTree(corners.mean(axis=1))
-    centers = np.asarray(solid.triangles.mean(axis=1))
-    nearest = _nearest_face(centers, np.asarray(solid.face_normals), tree, corners, normals, old)
-    chart_of_face = charts[nearest]
-    pairs, index = np.unique(np.column_stack([solid.faces.ravel(), np.repeat(chart_of_face, 3)]), axis=0, return_inverse=True)
-    points = np.asarray(solid.vertices[pairs[:, 0]])
-    uv = np.empty((len(pairs), 2))
-    for chart in np.unique(pairs[:, 1]):
-        rows = np.flatnonzero(pairs[:, 1] == chart)
-        members = np.flatnonzero(charts == chart)
-        uv[rows] = _uv_within(points[rows], members, corners, old.uv[old.faces])
-    return Surface(points, np.asarray(index.reshape(-1, 3), dtype=np.int64), uv, old.look)
+def _joined(surface: Surface, uv: Array) -> tuple[Array, Indices, Array]:
+    """Vertices, faces and texture coordinates with vertices made one that agree in both place and texture."""
+    keys = np.round(np.hstack([surface.vertices, uv]), 7)
+    _, first, same = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    faces = same[surface.faces]
+    distinct = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 0] != faces[:, 2])
+    return surface.vertices[first], np.asarray(faces[distinct], dtype=np.int64), uv[first]
 
 
-def _nearest_face(points: Array, directions: Array, tree: cKDTree, corners: Array, normals: Array, old: Surface) -> Indices:
-    """Old face nearest to each point among those that look the same way: the other side of a thin wall has other colours."""
-    count = min(_CANDIDATES, len(old.faces))
-    _, candidates = tree.query(points, k=count)
-    candidates = np.asarray(candidates).reshape(len(points), count)
-    flat = candidates.ravel()
-    closest = trimesh.triangles.closest_point(corners[flat], np.repeat(points, count, axis=0))
-    distance = np.linalg.norm(closest - np.repeat(points, count, axis=0), axis=1).reshape(len(points), count)
-    aligned = np.einsum("pki,pi->pk", normals[candidates], directions)
-    scale = float(np.ptp(old.vertices, axis=0).max())
-    cost = distance + np.where(aligned < 0.0, scale, 0.0) + (1.0 - aligned) * 1e-3 * scale
-    best = np.argmin(cost, axis=1)
-    return np.asarray(candidates[np.arange(len(points)), best], dtype=np.int64)
+def _uv_of(points: Array, corner_of: Indices, triangles: Array, uv: Array) -> Array:
+    """Texture coordinates (N, 2) of simplified vertices: of the nearest point on the old faces that touched what became the vertex.
 
-
-def _uv_within(points: Array, members: Indices, corners: Array, uv: Array) -> Array:
-    """Texture coordinates (N, 2) of the nearest points of one chart."""
-    triangles = corners[members]
-    count = min(_CANDIDATES, len(members))
-    _, candidates = cKDTree(triangles.mean(axis=1)).query(points, k=count)
-    candidates = np.asarray(candidates).reshape(len(points), count)
-    flat = candidates.ravel()
-    repeated = np.repeat(points, count, axis=0)
-    closest = trimesh.triangles.closest_point(triangles[flat], repeated)
-    distance = np.linalg.norm(closest - repeated, axis=1).reshape(len(points), count)
-    best = np.argmin(distance, axis=1)
-    chosen = candidates[np.arange(len(points)), best]
-    on_surface = closest.reshape(len(points), count, 3)[np.arange(len(points)), best]
-    weights = np.nan_to_num(trimesh.triangles.points_to_barycentric(triangles[chosen], on_surface), nan=1 / 3).clip(0, 1)
+    Args:
+        points: New vertices, shape (N, 3).
+        corner_of: The new vertex that each corner of each old face became part of, shape (F, 3).
+        triangles: Old faces, shape (F, 3, 3).
+        uv: Their texture coordinates, shape (F, 3, 2).
+    """
+    vertex = corner_of.ravel()
+    face = np.repeat(np.arange(len(triangles)), 3)
+    closest = trimesh.triangles.closest_point(triangles[face], points[vertex])  # type: ignore[no-untyped-call]  # trimesh
+    distance = np.linalg.norm(closest - points[vertex], axis=1)
+    order = np.lexsort((face, distance, vertex))
+    found, best = np.unique(vertex[order], return_index=True)
+    chosen = order[best]
+    weights = trimesh.triangles.points_to_barycentric(triangles[face[chosen]], closest[chosen])  # type: ignore[no-untyped-call]  # trimesh
+    weights = np.nan_to_num(weights, nan=1 / 3).clip(0, 1)
     weights /= weights.sum(axis=1, keepdims=True)
-    return np.asarray(np.einsum("pk,pki->pi", weights, uv[members][chosen]))
+    result = np.zeros((len(points), 2))
+    result[found] = np.einsum("pk,pki->pi", weights, uv[face[chosen]])
+    return result

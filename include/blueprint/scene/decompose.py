@@ -53,7 +53,8 @@ class Pieces:
 def decompose(mesh: trimesh.Trimesh) -> Pieces:
     """Convex pieces of a mesh in [m] whose vertices are merged; the same mesh gives the same pieces.
 
-    Source: X. Wei et al., "Approximate Convex Decomposition for 3D Meshes with Collision-Aware Concavity and Tree Search", SIGGRAPH 2022 (CoACD).
+    Source: X. Wei et al., "Approximate Convex Decomposition for 3D Meshes with Collision-Aware Concavity and Tree
+    Search", SIGGRAPH 2022 (CoACD).
     """
     points, clearance = _free_points(mesh)
     components = _components(mesh)
@@ -118,7 +119,7 @@ def _free_points(mesh: trimesh.Trimesh) -> tuple[Array, float]:
     outward = 1.0 if thin.volume >= 0 else -1.0
     points, faces = trimesh.sample.sample_surface(thin, _SAMPLES, seed=0)
     points = np.asarray(points) + outward * clearance * np.asarray(thin.face_normals)[faces]
-    distance = trimesh.proximity.closest_point(thin, points)[1]
+    distance = trimesh.proximity.closest_point(thin, points)[1]  # type: ignore[no-untyped-call]  # trimesh does not type it
     return points[distance >= 0.95 * clearance], clearance
 
 

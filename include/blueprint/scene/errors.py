@@ -126,7 +126,8 @@ class InvalidObjectId(SceneError):
 
     def __init__(self, object_id: str) -> None:
         super().__init__(
-            f"Object id '{object_id[:80]}' cannot be used: expected a letter, then up to 63 letters, digits or '_', and none of the reserved names "
+            f"Object id '{object_id[:80]}' cannot be used: expected a letter, then up to 63 letters, digits or '_', and none of "
+            f"the reserved names "
             "world, floor, background, scene, robot. Rename the folder below objects/.",
             object_id[:80],
             object_id=object_id,
@@ -140,7 +141,8 @@ class DuplicateObjectId(SceneError):
 
     def __init__(self, object_ids: Sequence[str]) -> None:
         super().__init__(
-            f"Object ids {' and '.join(object_ids)} differ only in case: they collide (are duplicates) on file systems and in tools that ignore case. Rename one of the folders below objects/.",
+            f"Object ids {' and '.join(object_ids)} differ only in case: they collide (are duplicates) on file systems and in "
+            f"tools that ignore case. Rename one of the folders below objects/.",
             object_ids[0],
             object_ids=list(object_ids),
         )
@@ -162,7 +164,8 @@ class PoseNotFinite(SceneError):
 
     def __init__(self, object_id: str, file: str, fields: Sequence[str]) -> None:
         super().__init__(
-            f"The pose of object {object_id} is not finite: {file} holds NaN or an infinite number at {', '.join(fields)}. Expected finite numbers: reconstruct the object's pose again.",
+            f"The pose of object {object_id} is not finite: {file} holds NaN or an infinite number at {', '.join(fields)}. "
+            f"Expected finite numbers: reconstruct the object's pose again.",
             object_id,
             object_id=object_id,
             file=file,
@@ -177,7 +180,8 @@ class PoseNotRigid(SceneError):
 
     def __init__(self, object_id: str, file: str, problem: str) -> None:
         super().__init__(
-            f"The pose of object {object_id} is not rigid: in {file} {problem}. Expected translation . rotation . scale with an orthonormal rotation (no shear).",
+            f"The pose of object {object_id} is not rigid: in {file} {problem}. Expected translation . rotation . scale with an "
+            f"orthonormal rotation (no shear).",
             object_id,
             object_id=object_id,
             file=file,
@@ -192,7 +196,8 @@ class PoseInconsistent(SceneError):
 
     def __init__(self, object_id: str, file: str, field: str, found: str, from_matrix: str) -> None:
         super().__init__(
-            f"The pose of object {object_id} contradicts itself: in {file} {field} is {found}, and transform_matrix says {from_matrix}. Write both from one pose (quaternion order w, x, y, z).",
+            f"The pose of object {object_id} contradicts itself: in {file} {field} is {found}, and transform_matrix says "
+            f"{from_matrix}. Write both from one pose (quaternion order w, x, y, z).",
             object_id,
             object_id=object_id,
             file=file,
@@ -224,7 +229,8 @@ class MeshUnreadable(SceneError):
 
     def __init__(self, object_id: str, file: str, problem: str) -> None:
         super().__init__(
-            f"The mesh of object {object_id} is unreadable: {file} {problem}. Expected a whole, self-contained binary glTF 2.0 file: export it again.",
+            f"The mesh of object {object_id} is unreadable: {file} {problem}. Expected a whole, self-contained binary glTF 2.0 "
+            f"file: export it again.",
             object_id,
             object_id=object_id,
             file=file,
@@ -253,7 +259,8 @@ class BoundsMismatch(SceneError):
 
     def __init__(self, object_id: str, file: str, field: str, found: str, expected: str) -> None:
         super().__init__(
-            f"The bounds of object {object_id} do not fit its mesh: {file} says {field} {found}, the posed mesh has {expected} (scene units). One of mesh, pose and bounds is of another version: export them together.",
+            f"The bounds of object {object_id} do not fit its mesh: {file} says {field} {found}, the posed mesh has {expected} "
+            f"(scene units). One of mesh, pose and bounds is of another version: export them together.",
             object_id,
             object_id=object_id,
             file=file,
@@ -287,7 +294,8 @@ class ImplausibleScale(SceneError):
             f"object {name} ({category}) measures {size:.4g} m, expected {low:g} to {high:g} m" for name, category, size, low, high in found
         )
         super().__init__(
-            f"The scale is implausible: {listed}. scene_info.json says meters_per_unit {meters_per_unit:g}{hint}. Correct the unit, or the object's scale.",
+            f"The scale is implausible: {listed}. scene_info.json says meters_per_unit {meters_per_unit:g}{hint}. Correct the "
+            f"unit, or the object's scale.",
             found[0][0],
             object_ids=[name for name, *_ in found],
             meters_per_unit=meters_per_unit,
@@ -302,7 +310,8 @@ class ObjectsInterpenetrate(SceneError):
     def __init__(self, first: str, second: str, depth_m: float, limit_m: float, *, is_lower_bound: bool = False) -> None:
         bound = "more than " if is_lower_bound else "up to "
         super().__init__(
-            f"{first} and {second} interpenetrate: their meshes overlap, and a shift of {bound}{depth_m * 1000:.3g} mm is needed to part them (limit {limit_m * 1000:g} mm). Move one of them, or mend its pose.",
+            f"{first} and {second} interpenetrate: their meshes overlap, and a shift of {bound}{depth_m * 1000:.3g} mm is needed "
+            f"to part them (limit {limit_m * 1000:g} mm). Move one of them, or mend its pose.",
             first,
             first=first,
             second=second,
@@ -318,7 +327,8 @@ class ObjectUnsupported(SceneError):
 
     def __init__(self, object_id: str, gap_m: float, below: str, limit_m: float) -> None:
         super().__init__(
-            f"{object_id} is unsupported: it floats {gap_m * 1000:.4g} mm above {below}, the nearest thing below it (limit {limit_m * 1000:g} mm). Mend its pose, or add what it stands on.",
+            f"{object_id} is unsupported: it floats {gap_m * 1000:.4g} mm above {below}, the nearest thing below it (limit "
+            f"{limit_m * 1000:g} mm). Mend its pose, or add what it stands on.",
             object_id,
             object_id=object_id,
             gap_m=gap_m,
@@ -332,9 +342,11 @@ class PhysicsImplausible(SceneError):
 
     code = "scene.physics_implausible"
 
-    def __init__(self, object_id: str, category: str, mass_kg: float, low_kg: float, high_kg: float, method: str) -> None:
+    def __init__(self, object_id: str, category: str, mass_kg: float, bounds_kg: tuple[float, float], method: str) -> None:
+        low_kg, high_kg = bounds_kg
         super().__init__(
-            f"Object {object_id} ({category}) would weigh {mass_kg:.4g} kg by {method}; expected {low_kg:g} to {high_kg:g} kg. Check its scale, its material_type and whether its mesh is closed.",
+            f"Object {object_id} ({category}) would weigh {mass_kg:.4g} kg by {method}; expected {low_kg:g} to {high_kg:g} kg. "
+            f"Check its scale, its material_type and whether its mesh is closed.",
             object_id,
             object_id=object_id,
             mass_kg=mass_kg,
@@ -367,7 +379,8 @@ class SceneNotStable(GateError):
 
     def __init__(self, object_id: str, failures: Sequence[str]) -> None:
         super().__init__(
-            f"The scene is not stable: object {object_id} {'; '.join(failures)}. Mend its pose or its mesh: it does not rest where the scene says.",
+            f"The scene is not stable: object {object_id} {'; '.join(failures)}. Mend its pose or its mesh: it does not rest "
+            f"where the scene says.",
             object_id=object_id,
             failures=list(failures),
         )

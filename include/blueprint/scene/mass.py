@@ -97,7 +97,7 @@ def _of_sheet(mesh: trimesh.Trimesh, density_kg_m2: float, method: str) -> MassP
 
 
 def principal_axes(inertia: Array) -> tuple[Array, Array]:
-    """Principal moments, descending, shape (3,), and the rotation (3, 3) whose columns are their axes; the sign of the axes is made definite."""
+    """Principal moments, descending, shape (3,), and the rotation (3, 3) whose columns are their axes, with definite signs."""
     moments, axes = np.linalg.eigh((inertia + inertia.T) / 2)
     order = np.argsort(moments)[::-1]
     moments, axes = moments[order], axes[:, order]

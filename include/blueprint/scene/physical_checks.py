@@ -87,7 +87,7 @@ def check_overlaps(scene: SourceScene) -> list[Finding]:
             findings.append(_overlap(first.name, second.name.split("#")[0], depth, blocking=movable))
     for solid in solids.values():
         if is_movable(scene.objects[solid.name]) and solid.low[2] < -MAX_OVERLAP_M:
-            findings.append(_overlap(solid.name, _FLOOR, -float(solid.low[2]), blocking=True))
+            findings += [_overlap(solid.name, _FLOOR, -float(solid.low[2]), blocking=True)]
     return findings
 
 

@@ -102,7 +102,7 @@ def estimate_object(item: ManifestObject, surfaces: list[Surface]) -> Physics:
     found = estimate_mass(mesh, material, category)
     low, high = category.mass_kg
     if item.is_movable and not low <= found.mass_kg <= high:
-        raise PhysicsImplausible(item.id, item.category, found.mass_kg, low, high, found.method)
+        raise PhysicsImplausible(item.id, item.category, found.mass_kg, (low, high), found.method)
     moments, axes = principal_axes(found.inertia_kg_m2)
     quat = quat_from_rotation(axes)
     method = f"materials.yaml, {material_name}"

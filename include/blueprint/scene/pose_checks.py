@@ -56,7 +56,8 @@ def validate_pose(object_id: str, file: str, pose: PoseFile) -> None:
         raise PoseNotRigid(
             object_id,
             file,
-            f"the rotation of transform_matrix is not orthonormal: R^T R differs from 1 by {error:.3g} (limit {ORTHONORMAL_TOLERANCE:g}), a shear",
+            f"the rotation of transform_matrix is not orthonormal: R^T R differs from 1 by {error:.3g} (limit "
+            f"{ORTHONORMAL_TOLERANCE:g}), a shear",
         )
     if np.linalg.det(rotation) < 0:
         raise PoseScaleInvalid(object_id, file, "transform_matrix mirrors (its determinant is negative)")

@@ -9,6 +9,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -26,25 +27,41 @@ from blueprint.workspace.storage import Id, SceneFolder
 MAX_SCENE_TRIANGLES = 12_000
 """Visual triangles of a whole scene: what a software renderer draws in a few milliseconds."""
 MAX_OBJECT_TRIANGLES = 2_500
-_VERSION = "5"
+_VISUAL_VERSION = "6"
+_REPORT = "report.json"
 
 
-class MeshReport(BaseModel):
-    """``meshes.json`` of one object: what was made of its mesh."""
-
+class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal["1.0"] = "1.0"
-    object_id: Id
+
+class VisualReport(_Frozen):
+    """What was made for drawing."""
+
     triangles_before: int
     triangles_after: int
     surfaces: int
     textures_px: tuple[tuple[int, int], ...]
-    collision_method: str
-    collision_hulls: int
-    collision_overfill: float
+
+
+class CollisionReport(_Frozen):
+    """What was made for collision."""
+
+    method: str
+    hulls: int
+    overfill: float
     """Share of points in free space, ``clearance_m`` off the surface, that the convex pieces cover."""
     clearance_m: float
+
+
+class MeshReport(_Frozen):
+    """``meshes.json`` of one object: what was made of its mesh."""
+
+    schema_version: Literal["1.0"] = "1.0"
+    object_id: Id
+    visual: VisualReport
+    collision: CollisionReport | None
+    """``None`` for a background that nothing stands on."""
     origin: Origin = Origin.MEASURED
 
 
@@ -65,31 +82,73 @@ def share_triangles(counts: Mapping[str, int]) -> int:
     return low
 
 
-def process_object(object_id: str, surfaces: list[Surface], max_triangles: int) -> dict[str, bytes]:
-    """Files of an object by name below ``assets/{object_id}/``, from its surfaces in its own frame [m]."""
+def build_visual(name: str, surfaces: list[Surface], max_triangles: int) -> dict[str, bytes]:
+    """``visual.glb`` of an object and its report, from surfaces in the frame that they shall have [m]."""
     visual = _visual(surfaces, max_triangles)
-    pieces = decompose(merge_positions(surfaces))
-    files = {"visual.glb": build_glb(object_id, visual)}
-    files |= {f"collision/hull_{index:03d}.obj": build_obj(vertices, faces) for index, (vertices, faces) in enumerate(pieces.hulls)}
-    report = MeshReport(
-        object_id=object_id,
+    report = VisualReport(
         triangles_before=sum(len(surface.faces) for surface in surfaces),
         triangles_after=sum(len(surface.faces) for surface in visual),
         surfaces=len(visual),
         textures_px=tuple(surface.look.texture.size for surface in visual if surface.look.texture is not None),
-        collision_method=pieces.method,
-        collision_hulls=len(pieces.hulls),
-        collision_overfill=rounded(pieces.overfill, 6),
-        clearance_m=rounded(pieces.clearance_m, 6),
     )
+    return {"visual.glb": build_glb(name, visual), _REPORT: json_bytes(report)}
+
+
+def build_collision(surfaces: list[Surface]) -> dict[str, bytes]:
+    """``collision/hull_000.obj`` ... of an object and its report, from surfaces in its frame [m]."""
+    pieces = decompose(merge_positions(surfaces))
+    report = CollisionReport(
+        method=pieces.method, hulls=len(pieces.hulls), overfill=rounded(pieces.overfill, 6), clearance_m=rounded(pieces.clearance_m, 6)
+    )
+    files = {f"collision/hull_{index:03d}.obj": build_obj(vertices, faces) for index, (vertices, faces) in enumerate(pieces.hulls)}
+    return {**files, _REPORT: json_bytes(report)}
+
+
+@dataclass(frozen=True)
+class MeshJob:
+    """One mesh to process: of an object, or of the background.
+
+    Attributes:
+        name: Object id, or ``background``.
+        source: Bytes of the mesh that was taken in.
+        drawn: Its surfaces, in the frame that they shall have [m].
+        bearing: What of it collides.
+    """
+
+    name: str
+    source: bytes
+    drawn: list[Surface]
+    bearing: list[Surface]
+
+    @property
+    def triangles(self) -> int:
+        """Triangles that are drawn, before any are saved."""
+        return sum(len(surface.faces) for surface in self.drawn)
+
+
+def process_mesh(job: MeshJob, cache: "MeshCache", max_triangles: int) -> dict[str, bytes]:
+    """Files of an object (or the background) by name below ``assets/{name}/``: found in the cache, or made and kept there.
+
+    Args:
+        job: What to process.
+        cache: Where slow work is kept.
+        max_triangles: Most triangles to draw.
+    """
+    placed = hashlib.sha256(b"".join(surface.vertices.tobytes() for surface in (*job.drawn, *job.bearing))).hexdigest()
+    identity = {"mesh": hashlib.sha256(job.source).hexdigest(), "placed": placed}
+    key = key_of({**identity, "name": job.name, "triangles": min(max_triangles, job.triangles), "method": _VISUAL_VERSION})
+    visual = cache.find(key) or cache.put(key, build_visual(job.name, job.drawn, max_triangles))
+    collision: dict[str, bytes] = {}
+    if job.bearing:
+        key = key_of({**identity, "bearing": len(job.bearing), "method": PARAMETERS})
+        collision = cache.find(key) or cache.put(key, build_collision(job.bearing))
+    report = MeshReport(
+        object_id=job.name,
+        visual=VisualReport.model_validate_json(visual[_REPORT]),
+        collision=CollisionReport.model_validate_json(collision[_REPORT]) if collision else None,
+    )
+    files = {file: data for part in (visual, collision) for file, data in part.items() if file != _REPORT}
     return {**files, "meshes.json": json_bytes(report)}
-
-
-def process_background(surfaces: list[Surface], max_triangles: int, bearing: list[int]) -> dict[str, bytes]:
-    """Files of the background, in the world: it is drawn; parts that bear objects (``bearing``, by index) collide as their hulls."""
-    files = {"visual.glb": build_glb("background", _visual(surfaces, max_triangles))}
-    pieces = [piece for index in bearing for piece in decompose(merge_positions([surfaces[index]])).hulls]
-    return files | {f"collision/hull_{index:03d}.obj": build_obj(vertices, faces) for index, (vertices, faces) in enumerate(pieces)}
 
 
 def _visual(surfaces: list[Surface], max_triangles: int) -> list[Surface]:
@@ -101,17 +160,13 @@ def _visual(surfaces: list[Surface], max_triangles: int) -> list[Surface]:
 
 
 class MeshCache:
-    """Processed meshes by content: the source mesh's hash, what is done to it, and with which parameters.
+    """Processed meshes by content: keys hash the source mesh, where it is placed, what is done to it, and with which parameters.
 
     A damaged entry is made again; entries appear whole or not at all.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-
-    def key(self, source: bytes, parameters: Mapping[str, object]) -> str:
-        """Name of the entry of a source file processed with these parameters."""
-        return key_of({"mesh": hashlib.sha256(source).hexdigest(), "method": PARAMETERS, "version": _VERSION, **parameters})
 
     def find(self, key: str) -> dict[str, bytes] | None:
         """Files of an entry; ``None`` if it is not there or not whole."""
@@ -128,8 +183,8 @@ class MeshCache:
             files[name] = data
         return files
 
-    def put(self, key: str, files: Mapping[str, bytes]) -> None:
-        """Keep files under a key."""
+    def put(self, key: str, files: dict[str, bytes]) -> dict[str, bytes]:
+        """Keep files under a key, and return them."""
         self._folder.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=".part-", dir=self._folder))
         for name, data in files.items():
@@ -142,6 +197,7 @@ class MeshCache:
             beside.replace(self._folder / key)
         except OSError:  # another process put the same entry first
             shutil.rmtree(beside)
+        return files
 
 
 def load_mesh_report(scene: SceneFolder, object_id: str) -> MeshReport:

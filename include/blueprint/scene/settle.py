@@ -117,7 +117,7 @@ def settle(model: mujoco.MjModel, scene_id: str, *, duration_s: float, limits: S
     mujoco.mj_forward(model, data)
     if not (np.isfinite(data.qpos).all() and np.isfinite(data.qvel).all()) or data.warning[mujoco.mjtWarning.mjWARN_BADQACC].number:
         raise SceneNotStable(names[0] if names else scene_id, ["makes the simulation diverge: positions are not finite"])
-    found = tuple(_measure(model, data, body, start[i], turned[i], float(drift[i])) for i, body in enumerate(bodies.tolist()))
+    found = tuple(_measure(model, data, body, (start[i], turned[i], float(drift[i]))) for i, body in enumerate(bodies.tolist()))
     bounds = limits or SettleLimits()
     return SettledScene(
         scene_id=scene_id,
@@ -134,7 +134,8 @@ def settle(model: mujoco.MjModel, scene_id: str, *, duration_s: float, limits: S
     )
 
 
-def _measure(model: mujoco.MjModel, data: mujoco.MjData, body: int, start: Array, turned: Array, drift: float) -> SettledObject:
+def _measure(model: mujoco.MjModel, data: mujoco.MjData, body: int, before: tuple[Array, Array, float]) -> SettledObject:
+    start, turned, drift = before
     now = data.xmat[body].reshape(3, 3)
     dof = int(model.body_dofadr[body])
     velocity = np.zeros(_FREE_DOFS)

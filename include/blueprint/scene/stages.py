@@ -9,7 +9,6 @@ from blueprint.scene.canonical_files import write_json
 from blueprint.scene.ingest import SOURCE_FOLDER, SOURCE_MANIFEST_PATH, digest_source, ingest
 from blueprint.scene.layout import INVENTORY_PATH, LAYOUT_PATH
 from blueprint.scene.manifest import MANIFEST_PATH, load_manifest
-from blueprint.scene.process_meshes import MeshReport
 from blueprint.scene.settle import SETTLED_PATH, settle, validate_settled
 from blueprint.stage import Stage, StageContext, StageRequest, StageResult
 
@@ -88,11 +87,10 @@ def _estimate(_request: SceneRequest, context: StageContext) -> EstimatePhysicsR
 
 
 def _process(_request: SceneRequest, context: StageContext) -> ProcessMeshesResult:
-    written = process_scene(context)
-    reports = [MeshReport.model_validate_json(files["meshes.json"]) for files in written.values() if "meshes.json" in files]
+    reports = process_scene(context).values()
     return ProcessMeshesResult(
-        triangles=sum(report.triangles_after for report in reports),
-        hulls=sum(report.collision_hulls for report in reports),
+        triangles=sum(report.visual.triangles_after for report in reports),
+        hulls=sum(report.collision.hulls for report in reports if report.collision is not None),
     )
 
 
