@@ -1,0 +1,48 @@
+"""The reference of all error codes, made from the classes: ``python -m blueprint.error_reference > docs/errors.md``."""
+
+import sys
+from collections import defaultdict
+from importlib import import_module
+from pkgutil import walk_packages
+
+import blueprint
+from blueprint.errors import BlueprintError, error_classes
+
+HEADER = """# Error codes
+
+Made from the classes by `make docs`. Every error has a stable code, an exit status, and says whether a retry can help.
+A stage that fails prints the code, what was found, what was expected and what to do; in Airflow the same words stand in the
+task's log and in the Slack message. Retryable errors are retried by Airflow on their own; the others need a person.
+"""
+
+
+def load_all_modules() -> None:
+    """Import every module of the package, so that every error class exists.
+
+    Modules that run inside of another environment (``dataset/certify/in_*``) or as a script are left out.
+    """
+    for found in walk_packages(blueprint.__path__, "blueprint."):
+        last = found.name.rsplit(".", 1)[-1]
+        if not last.startswith("in_") and last not in {"__main__", "env"} and ".migrations." not in found.name:
+            import_module(found.name)
+
+
+def render_reference() -> str:
+    """All codes as Markdown, by noun."""
+    load_all_modules()
+    nouns: defaultdict[str, list[type[BlueprintError]]] = defaultdict(list)
+    for cls in error_classes():
+        nouns[cls.code.split(".")[0]].append(cls)
+    parts = [HEADER]
+    for noun in sorted(nouns):
+        parts.append(f"\n## {noun}\n\n| code | exit | retry | what it means |\n|---|---|---|---|\n")
+        parts += [f"| `{cls.code}` | {cls.exit_code} | {'yes' if cls.retryable else 'no'} | {_first_line(cls)} |\n" for cls in nouns[noun]]
+    return "".join(parts)
+
+
+def _first_line(cls: type[BlueprintError]) -> str:
+    return (cls.__doc__ or "").strip().splitlines()[0]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render_reference())
