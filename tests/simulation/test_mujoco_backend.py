@@ -137,3 +137,27 @@ def test_wrong_use_is_refused(simulator: MujocoSimulator, tmp_path: Path) -> Non
     (tmp_path / "mjcf/scene.xml").write_text("<mujoco><worldbody><geom/></mujoco>")
     with pytest.raises(ModelNotBuilt):
         simulator.load(tmp_path, PLACEMENT, FPS)
+
+
+def test_sleeping_objects_keep_their_contacts(simulator: MujocoSimulator) -> None:
+    """After two seconds at rest nothing is awake but the robot, and the can still stands on the table; lifted off, it does not."""
+    simulator.reset({}, home())
+    contacts = simulator.track(np.tile(simulator.data.ctrl, (2 * FPS, 1))).contacts[-1]
+    assert simulator.data.ntree_awake == 1
+    assert "can|table" in {contact.bodies for contact in contacts}
+    up = Pose(position_m=(0.0, 0.0, 1.5), quat_wxyz=(1.0, 0.0, 0.0, 0.0))
+    simulator.reset({"can": up}, home())
+    falling = simulator.track(np.tile(simulator.data.ctrl, (3, 1))).contacts[-1]
+    assert "can|table" not in {contact.bodies for contact in falling}
+
+
+def test_state_saved_while_objects_sleep_replays(simulator: MujocoSimulator) -> None:
+    """Which bodies sleep is not part of the state: saving wakes all, so the saved and the running simulation stay alike."""
+    simulator.reset({}, home())
+    simulator.track(np.tile(simulator.data.ctrl, (2 * FPS, 1)))
+    assert simulator.data.ntree_awake == 1
+    saved = simulator.save_state()
+    setpoints = wave(simulator, 60)
+    first = simulator.track(setpoints).states[-1]
+    simulator.restore_state(saved)
+    assert simulator.track(setpoints).states[-1].qpos.tobytes() == first.qpos.tobytes()

@@ -13,7 +13,7 @@ from blueprint.origin import Origin
 from blueprint.robot.embodiment import load_embodiment
 from blueprint.simulation.controller import CONTROLLER, Attempt, PickPlaceController
 from blueprint.simulation.mujoco.backend import MujocoSimulator
-from blueprint.simulation.mujoco.model import SceneModel, build_scene_model
+from blueprint.simulation.mujoco.model import SceneModel, build_scene_model, planning_copy
 from blueprint.simulation.shard import EPISODE_NAME, STATES_NAME, EpisodeSummary, ShardWork, summarise
 from blueprint.task.spec import EpisodeSpec
 from blueprint.workspace.checksums import FileDigest, digest_file
@@ -48,7 +48,7 @@ def build_worker(work: ShardWork) -> Worker:
     twin = build_scene_model(work.mjcf_path, work.robot, work.fps)
     simulator = MujocoSimulator()
     simulator.use(twin)
-    planner = build_motion_scene(twin.model, load_embodiment(work.robot.embodiment), fps=work.fps, cache_dir=work.cache_dir)
+    planner = build_motion_scene(planning_copy(twin.model), load_embodiment(work.robot.embodiment), fps=work.fps, cache_dir=work.cache_dir)
     controller = PickPlaceController(simulator=simulator, twin=twin, planner=planner)
     return Worker(work=work, twin=twin, simulator=simulator, controller=controller)
 

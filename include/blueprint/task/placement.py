@@ -50,7 +50,7 @@ class Candidate:
     @property
     def pose(self) -> Pose:
         """The base's pose in the world."""
-        x, y, z = (float(value) for value in self.position_m)
+        x, y, z = (round(float(value), 4) for value in self.position_m)
         half = self.yaw_rad / 2
         return Pose(position_m=(x, y, z), quat_wxyz=(float(np.cos(half)), 0.0, 0.0, float(np.sin(half))))
 

@@ -16,7 +16,7 @@ from blueprint.motion.pick_place import plan_pick
 from blueprint.motion.scene import MotionScene, build_motion_scene
 from blueprint.robot.embodiment import Embodiment, load_embodiment
 from blueprint.scene.manifest import SceneManifest
-from blueprint.simulation.mujoco.model import SceneModel, build_scene_model
+from blueprint.simulation.mujoco.model import SceneModel, build_scene_model, planning_copy
 from blueprint.simulation.mujoco.robot import start_qpos
 from blueprint.task.affordances import Affordance, Affordances
 from blueprint.task.errors import NothingToDo
@@ -162,7 +162,7 @@ def _place(
     centers = [item.center_m for item in wanted.values()]
     placement = place_robot(scene.mjcf_path, scene.twin, scene.poses, surface, centers, embodiment=embodiment)
     compiled = build_scene_model(scene.mjcf_path, placement, options.fps)
-    planner = build_motion_scene(compiled.model, embodiment, fps=options.fps, cache_dir=scene.cache_dir)
+    planner = build_motion_scene(planning_copy(compiled.model), embodiment, fps=options.fps, cache_dir=scene.cache_dir)
     nearest, farthest = reach_band_m(embodiment)
     pose = placement.base_pose
     workspace = Workspace(

@@ -91,6 +91,7 @@ class MujocoSimulator:
     def reset(self, object_poses: Mapping[str, Pose], robot_qpos: tuple[float, ...]) -> SimulationState:
         scene, data = self._loaded("reset")
         mujoco.mj_resetData(scene.model, data)
+        self._sampler().forget()
         for object_id, pose in object_poses.items():
             if object_id not in scene.object_ids:
                 raise UnknownName("movable object", object_id, list(scene.object_ids))
@@ -125,7 +126,7 @@ class MujocoSimulator:
             mujoco.mj_step(model, data)
             contacts.sample(model, data)
         self._check_finite(data)
-        return contacts.take()
+        return contacts.take(data)
 
     def advance_blind(self, setpoint: FloatArray) -> None:
         """Execute one frame without looking at contacts: the same states, a little sooner."""
@@ -176,9 +177,14 @@ class MujocoSimulator:
         return float(np.abs(data.qvel[scene.robot.dofs]).max())
 
     def save_state(self) -> FloatArray:
+        """MuJoCo's integration state.
+
+        Which bodies sleep is no part of it, so saving wakes all: what was saved and what runs on then go on alike.
+        """
         scene, data = self._loaded("save_state")
         state = np.zeros(mujoco.mj_stateSize(scene.model, _INTEGRATION))
         mujoco.mj_getState(scene.model, data, state, _INTEGRATION)
+        self.restore_state(state)
         return state
 
     def restore_state(self, state: FloatArray) -> SimulationState:
@@ -187,6 +193,7 @@ class MujocoSimulator:
         if state.shape != (size,):
             raise WrongShape("integration state", state.shape, f"({size},)")
         mujoco.mj_resetData(scene.model, data)
+        self._sampler().forget()
         mujoco.mj_setState(scene.model, data, state, _INTEGRATION)
         return self.observe()
 
