@@ -17,7 +17,7 @@ from blueprint.motion.pose import FloatArray
 
 RESOLUTION_RAD = 0.03
 """Largest joint step between two checks of a motion."""
-MAX_CHECKS = 8000
+MAX_CHECKS = 4000
 MAX_ITERATIONS = 20000
 _RANGE_RAD = 0.8
 _SHORTCUT_STEPS = 40
