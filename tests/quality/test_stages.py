@@ -61,7 +61,7 @@ def job(scene_root, context):
     """A sound episode, one near a limit, a failed attempt and one that sinks into the table; gated."""
     episodes = [
         synthetic.build_episode(0),
-        graze(synthetic.build_episode(1), 0.0052),
+        graze(synthetic.build_episode(1), 0.0031),
         synthetic.failed_attempt(2, shard_index=1),
         graze(synthetic.build_episode(3, shard_index=1), 0.02),
     ]
@@ -75,7 +75,7 @@ def test_each_episode_gets_its_verdict_and_its_reason(job, context):
     assert (result.kept, result.borderline) == (("ep_000000",), ("ep_000001",))
     assert result.rejected == ("ep_000002", "ep_000003")
     assert any("outcome (plan_pick: motion.no_grasp)" in reason for reason in result.top_reasons)
-    assert any("penetration: 0.02 m, at most 0.005 allowed (can|table in frame 30)" in reason for reason in result.top_reasons)
+    assert any("penetration: 0.02 m, at most 0.003 allowed (can|table in frame 30)" in reason for reason in result.top_reasons)
     report = load_gate_report(context.scene)
     assert report.episodes[0].metrics["sparc"] < 0
     assert report.set_metrics["episodes"] == 1
@@ -159,7 +159,7 @@ def test_nothing_planned_is_no_pass(scene_root, context):
 
 
 def test_if_people_reject_all_that_is_left_the_run_fails(scene_root, context):
-    write_job(scene_root, [graze(synthetic.build_episode(0), 0.0052)])
+    write_job(scene_root, [graze(synthetic.build_episode(0), 0.0031)])
     assert run(GATE_EPISODES, REQUEST, context).borderline == ("ep_000000",)
     decisions = (decide("ep_000000", approved=False),)
     with pytest.raises(NothingKept, match="record_approval kept none of 1"):
@@ -198,7 +198,7 @@ def test_renders_that_are_missing_fail_the_run(job, context):
 
 
 def test_nothing_selected_is_no_pass(scene_root, context):
-    write_job(scene_root, [graze(synthetic.build_episode(0), 0.0052)])
+    write_job(scene_root, [graze(synthetic.build_episode(0), 0.0031)])
     run(GATE_EPISODES, REQUEST, context)
     with pytest.raises(NothingAudited, match="select no episode"):
         GATE_RENDERS.run(REQUEST, context)

@@ -19,7 +19,7 @@ def scene(settings):
     scene = Workspace(settings.workspace).scene("kitchen")
     root = Path(scene.root.path)
     near = synthetic.build_episode(1)
-    near.columns["contact_depth_m"][30] = [0.0005, 0.0052]
+    near.columns["contact_depth_m"][30] = [0.0005, 0.0031]
     episodes = [synthetic.build_episode(0), near]
     synthetic.write_plan(root, synthetic.build_plan([episode.spec for episode in episodes]))
     for episode in episodes:
