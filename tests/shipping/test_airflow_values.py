@@ -1,0 +1,55 @@
+"""The values for the official Airflow chart name what our chart and our image really have."""
+
+import yaml
+
+from tests.shipping.conftest import ROOT, load_values, render
+
+COMPONENTS = ("scheduler", "apiServer", "triggerer", "dagProcessor", "workers", "migrateDatabaseJob")
+VALUES = yaml.safe_load((ROOT / "helm" / "airflow-values.yaml").read_text())
+
+
+def named(manifests, kind):
+    return {manifest["metadata"]["name"] for manifest in manifests if manifest["kind"] == kind}
+
+
+def test_components_use_the_account_that_our_chart_makes():
+    """All components run as the account that may start job pods."""
+    accounts = named(render(load_values("production")), "ServiceAccount")
+    for component in COMPONENTS:
+        account = VALUES[component]["serviceAccount"]
+        assert account["create"] is False
+        assert account["name"] in accounts
+
+
+def test_config_maps_are_those_of_our_chart():
+    """Settings and pod templates that Airflow mounts exist."""
+    maps = named(render(load_values("production")), "ConfigMap")
+    assert {volume["configMap"]["name"] for volume in VALUES["volumes"] if "configMap" in volume} <= maps
+    (source,) = yaml.safe_load(VALUES["extraEnvFrom"])
+    assert source["configMapRef"]["name"] in maps
+
+
+def test_user_and_dags_are_those_of_the_image():
+    """The chart's user, and no other source of DAGs than the image."""
+    image = (ROOT / "Dockerfile").read_text()
+    assert f"USER {VALUES['uid']}:{VALUES['gid']}" in image
+    assert not VALUES["dags"]["persistence"]["enabled"]
+    assert not VALUES["dags"]["gitSync"]["enabled"]
+
+
+def test_airflow_is_of_the_version_that_is_locked():
+    """The chart decides by this version what it renders."""
+    lock = (ROOT / "requirements-airflow.txt").read_text()
+    assert f"apache-airflow=={VALUES['airflowVersion']} " in lock
+
+
+def test_secrets_come_from_the_backend_that_is_installed():
+    """The secrets backend can be imported and built from the given arguments' names."""
+    import inspect
+    import json
+
+    from airflow.providers.google.cloud.secrets.secret_manager import CloudSecretManagerBackend
+
+    secrets = VALUES["config"]["secrets"]
+    assert secrets["backend"].endswith(CloudSecretManagerBackend.__name__)
+    assert set(json.loads(secrets["backend_kwargs"])) <= set(inspect.signature(CloudSecretManagerBackend.__init__).parameters)

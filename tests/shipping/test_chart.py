@@ -1,0 +1,208 @@
+"""The chart's manifests: of today's schemas, with the fewest rights, and only from values that make sense."""
+
+import copy
+
+import pytest
+import yaml
+
+from tests.shipping.conftest import CHART, DIGEST, load_values, pods_of, render
+
+ENVIRONMENTS = ("dev", "staging", "production")
+SCHEMAS = "1.37"
+
+
+def of_kind(manifests, kind):
+    return [manifest for manifest in manifests if manifest["kind"] == kind]
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_manifests_pass_the_strict_schemas(name):
+    """Every manifest, and every pod in the config map of templates, has only fields that Kubernetes knows."""
+    import kubernetes_validate
+
+    manifests = render(load_values(name))
+    templates = [yaml.safe_load(m["data"][f]) for m in of_kind(manifests, "ConfigMap") for f in ("cpu.yaml", "gpu.yaml") if f in m["data"]]
+    assert len(templates) == 2
+    for manifest in [*manifests, *templates]:
+        if manifest["kind"] != "Certificate":  # cert-manager's
+            kubernetes_validate.validate(manifest, SCHEMAS, strict=True)
+
+
+def test_strict_schemas_refuse_an_unknown_field():
+    """The check above can fail."""
+    import kubernetes_validate
+
+    pod = of_kind(render(load_values("dev")), "Pod")[0]
+    pod["spec"]["containers"][0]["privileged"] = True
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(pod, SCHEMAS, strict=True)
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_the_chart_lints(name):
+    """Helm's own linter finds no error and no warning."""
+    import helm_python
+
+    found = helm_python.lint(CHART, load_values(name), strict=True)
+    assert not found["errors"]
+    assert [message for message in found["messages"] if message["severity"] > 1] == []
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_pods_are_hardened(name):
+    """No pod runs as root, writes its root file system, keeps a capability or holds a token of the cluster."""
+    pods = list(pods_of(render(load_values(name))))
+    assert {pod for pod, _, _ in pods} >= {"Job/blueprint-migration", "Pod/blueprint-test", "ConfigMap/blueprint-pod-templates/gpu.yaml"}
+    for pod, _, spec in pods:
+        security = spec["securityContext"]
+        assert (security["runAsNonRoot"], security["seccompProfile"]) == (True, {"type": "RuntimeDefault"}), pod
+        assert security["runAsUser"] > 0, pod
+        assert spec["automountServiceAccountToken"] is False, pod
+        for container in spec["containers"]:
+            own = container["securityContext"]
+            assert own["readOnlyRootFilesystem"], pod
+            assert not own["allowPrivilegeEscalation"], pod
+            assert own["capabilities"] == {"drop": ["ALL"]}, pod
+            assert {"cpu", "memory"} <= set(container["resources"]["requests"]), pod
+            assert "memory" in container["resources"]["limits"], pod
+            mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
+            assert "/tmp" in mounted, pod
+            assert {mount["name"] for mount in container["volumeMounts"]} <= {volume["name"] for volume in spec["volumes"]}, pod
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_every_pod_is_under_the_policy_that_denies(name):
+    """A pod that the network policies do not select could talk to anyone."""
+    manifests = render(load_values(name))
+    deny = next(p for p in of_kind(manifests, "NetworkPolicy") if p["metadata"]["name"] == "blueprint-deny")
+    assert deny["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    assert not deny["spec"].get("egress")
+    wanted = deny["spec"]["podSelector"]["matchLabels"].items()
+    for pod, labels, _ in pods_of(manifests):
+        assert wanted <= labels.items(), pod
+
+
+def test_airflow_may_start_pods_and_nothing_else():
+    """The only role of the chart holds pods, their logs, exec and events; jobs have none."""
+    manifests = render(load_values("production"))
+    (role,) = of_kind(manifests, "Role")
+    rights = {(resource, verb) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]}
+    assert {resource for resource, _ in rights} == {"pods", "pods/log", "pods/exec", "events"}
+    assert "*" not in {verb for _, verb in rights}
+    assert not of_kind(manifests, "ClusterRole")
+    (binding,) = of_kind(manifests, "RoleBinding")
+    assert [subject["name"] for subject in binding["subjects"]] == ["blueprint-airflow"]
+
+
+def test_production_runs_by_digest():
+    """Every image of production is named by digest, and commit records are told which."""
+    manifests = render(load_values("production"))
+    images = {container["image"] for _, _, spec in pods_of(manifests) for container in spec["containers"]}
+    assert images == {f"region-docker.pkg.dev/project/blueprint/job@{DIGEST}"}
+    settings = next(m for m in of_kind(manifests, "ConfigMap") if m["metadata"]["name"] == "blueprint-settings")
+    assert settings["data"]["BLUEPRINT__COMPUTE__IMAGE_DIGEST"] == DIGEST
+
+
+@pytest.mark.parametrize(
+    ("replicas", "weight", "stable", "canary"),
+    [(4, 0, 4, None), (4, 25, 3, 1), (4, 50, 2, 2), (10, 1, 9, 1), (10, 34, 7, 3), (1, 10, 1, 1), (4, 99, 1, 4), (4, 100, 0, 4)],
+)
+def test_the_canary_gets_its_share_of_replicas(replicas, weight, stable, canary):
+    """The share is rounded; a canary that is wanted has one replica at least, and so has the stable version until all is canary."""
+    values = load_values("staging")
+    values["simulator"]["replicas"] = replicas
+    values["canary"]["weightPercent"] = weight
+    manifests = render(values)
+    found = {m["spec"]["template"]["metadata"]["labels"]["blueprint/track"]: m for m in of_kind(manifests, "Deployment")}
+    assert found["stable"]["spec"]["replicas"] == stable
+    if canary is None:
+        assert "canary" not in found
+    else:
+        assert found["canary"]["spec"]["replicas"] == canary
+        (container,) = found["canary"]["spec"]["template"]["spec"]["containers"]
+        assert container["image"].endswith(":candidate")
+
+
+def test_labs_and_prices_of_the_deployment_replace_those_of_the_image():
+    """Given files become config maps that every job mounts over the image's own; nothing given, nothing mounted."""
+    values = load_values("dev") | {"labs": {"aurora": {"schema_version": "1.0", "id": "aurora"}}}
+    manifests = render(values)
+    labs = next(m for m in of_kind(manifests, "ConfigMap") if m["metadata"]["name"] == "blueprint-labs")
+    assert yaml.safe_load(labs["data"]["aurora.yaml"]) == {"schema_version": "1.0", "id": "aurora"}
+    pods = {pod: spec for pod, _, spec in pods_of(manifests)}
+    mounts = {m["mountPath"]: m["name"] for m in pods["ConfigMap/blueprint-pod-templates/cpu.yaml"]["containers"][0]["volumeMounts"]}
+    assert mounts["/etc/blueprint/labs"] == "labs"
+    assert "/etc/blueprint/prices" not in mounts
+
+
+def test_gpu_pods_ask_for_spot_nodes_with_rt_cores():
+    """Selector, toleration, limit and NVIDIA's capabilities stand in the template; on demand, the Spot selector is gone."""
+    values = load_values("production")
+    pods = {pod: spec for pod, _, spec in pods_of(render(values))}
+    gpu = pods["ConfigMap/blueprint-pod-templates/gpu.yaml"]
+    assert gpu["nodeSelector"] == {"cloud.google.com/gke-accelerator": "nvidia-l4", "cloud.google.com/gke-spot": "true"}
+    (container,) = gpu["containers"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert {"name": "NVIDIA_DRIVER_CAPABILITIES", "value": "all"} in container["env"]
+    values["jobs"] = {"gpu": {"spot": False}}
+    gpu = {pod: spec for pod, _, spec in pods_of(render(values))}["ConfigMap/blueprint-pod-templates/gpu.yaml"]
+    assert "cloud.google.com/gke-spot" not in gpu["nodeSelector"]
+
+
+def test_certificates_come_from_cert_manager_or_from_secrets_of_ones_own():
+    """With cert-manager two certificates are asked for, one for each side; with own secrets none, and the pods mount them."""
+    values = load_values("production")
+    certificates = {m["metadata"]["name"]: m["spec"] for m in of_kind(render(values), "Certificate")}
+    assert certificates["blueprint-simulator-server"]["usages"] == ["digital signature", "server auth"]
+    assert "blueprint-simulator.factory.svc" in certificates["blueprint-simulator-server"]["dnsNames"]
+    assert certificates["blueprint-simulator-client"]["usages"] == ["digital signature", "client auth"]
+    values["tls"] = {"existingSecrets": {"server": "my-server", "client": "my-client"}}
+    manifests = render(values)
+    assert not of_kind(manifests, "Certificate")
+    pods = {pod: spec for pod, _, spec in pods_of(manifests)}
+    server = {v["name"]: v for v in pods["Deployment/blueprint-simulator"]["volumes"]}["tls"]
+    assert server["secret"]["secretName"] == "my-server"
+
+
+WRONG = {
+    "a misspelt key": {"imagee": {"repository": "x"}},
+    "a tag that moves": {"image": {"tag": "latest"}},
+    "a digest that is none": {"image": {"digest": "sha256:beef"}},
+    "more than everything": {"canary": {"weightPercent": 101, "tag": "next"}},
+    "a canary without image": {"canary": {"weightPercent": 10}},
+    "a GPU without RT cores": {"jobs": {"gpu": {"accelerator": "nvidia-h100-80gb"}}},
+    "a grace that Spot does not grant": {"jobs": {"terminationGracePeriodSeconds": 5}},
+    "a setting that is none": {"settings": {"BLUEPRINT_LOG_LEVEL": "DEBUG"}},
+    "a secret in a config map": {"settings": {"BLUEPRINT__DELIVERY__WEBHOOK_SECRET": "whsec_x"}},
+    "a number for a setting": {"settings": {"BLUEPRINT__COMPUTE__WORKERS": 2}},
+    "a simulator without TLS": {"simulator": {"enabled": True}},
+    "an issuer without name": {"tls": {"certManager": {"enabled": True}}},
+    "production by tag": {"environment": "production", "image": {"tag": "1.0"}},
+    "production on a disk of the cluster": {"environment": "production", "image": {"digest": DIGEST}, "signing": {"existingSecret": "s"}},
+    "production unfenced": {
+        "environment": "production",
+        "image": {"digest": DIGEST},
+        "workspace": {"url": "gs://b/w"},
+        "signing": {"existingSecret": "s"},
+        "networkPolicies": {"enabled": False},
+    },
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_the_schema_refuses(what):
+    """A wrong value ends before anything is installed."""
+    import helm_python
+
+    with pytest.raises(helm_python.HelmError):
+        render(copy.deepcopy(WRONG[what]))
+
+
+def test_the_schema_knows_every_default():
+    """What values.yaml sets, the schema describes: no default stands outside of it."""
+    import json
+
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text())
+    assert set(defaults) <= set(schema["properties"])
+    render({})
