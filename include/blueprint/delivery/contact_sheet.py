@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-TILE_WIDTH = 160
-COLUMNS = 6
 MAX_TILES = 24
+_LAYOUTS = ((1, 1, 480), (2, 2, 480), (6, 3, 320), (12, 4, 240), (MAX_TILES, 6, 160))
+"""Up to so many videos: columns, and width of a tile in pixels."""
 SAMPLE_EVERY = 3
 """Every third frame is shown."""
 SHEET_FPS = 15
-STRIP_STILLS = 6
+STRIP_STILLS, STILL_WIDTH = 6, 160
 _BACKGROUND = 244
 _GAP = 4
 _MACROBLOCK = 16
@@ -37,9 +37,9 @@ def build_contact_sheet(videos: Sequence[Path]) -> bytes:
         videos: One camera's videos of the episodes, all of one size, in order.
     """
     shown = videos[:MAX_TILES]
-    columns = min(COLUMNS, len(shown))
-    tile_height = len(next(_sampled_pictures(shown[0])))
-    width = _whole_blocks(columns * (TILE_WIDTH + _GAP))
+    columns, tile_width = next((columns, width) for most, columns, width in _LAYOUTS if len(shown) <= most)
+    tile_height = len(next(_sampled_pictures(shown[0], tile_width)))
+    width = _whole_blocks(columns * (tile_width + _GAP))
     height = _whole_blocks(ceil(len(shown) / columns) * (tile_height + _GAP))
     canvas = np.full((height, width, 3), _BACKGROUND, dtype=np.uint8)
     target = io.BytesIO()
@@ -50,10 +50,10 @@ def build_contact_sheet(videos: Sequence[Path]) -> bytes:
         stream.codec_context.thread_count = 1
         stream.codec_context.flags |= av.codec.context.Flags.bitexact
         stream.options = {"crf": "30", "preset": "veryfast", "x264-params": "threads=1:mbtree=0"}
-        for pts, changed in enumerate(_in_step([_sampled_pictures(path) for path in shown])):
+        for pts, changed in enumerate(_in_step([_sampled_pictures(path, tile_width) for path in shown])):
             for index, picture in changed:
-                top, left = (index // columns) * (tile_height + _GAP), (index % columns) * (TILE_WIDTH + _GAP)
-                canvas[top : top + tile_height, left : left + TILE_WIDTH] = picture
+                top, left = (index // columns) * (tile_height + _GAP), (index % columns) * (tile_width + _GAP)
+                canvas[top : top + tile_height, left : left + tile_width] = picture
             frame = av.VideoFrame.from_ndarray(canvas, format="rgb24").reformat(format="yuv420p")
             frame.pts = pts
             container.mux(stream.encode(frame))
@@ -63,22 +63,22 @@ def build_contact_sheet(videos: Sequence[Path]) -> bytes:
 
 def build_strip(video: Path) -> bytes:
     """Draw stills of one episode side by side, evenly spread from the first frame to the last, as JPEG."""
-    pictures = list(_sampled_pictures(video))
+    pictures = list(_sampled_pictures(video, STILL_WIDTH))
     chosen = [pictures[index] for index in np.linspace(0, len(pictures) - 1, STRIP_STILLS).round().astype(int)]
     target = io.BytesIO()
     Image.fromarray(np.hstack(chosen)).save(target, format="JPEG", quality=72, optimize=True)
     return target.getvalue()
 
 
-def _sampled_pictures(path: Path) -> Iterator[Picture]:
-    """Every third frame, RGB (h, 160, 3)."""
+def _sampled_pictures(path: Path, width: int) -> Iterator[Picture]:
+    """Every third frame, RGB (h, width, 3)."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
         for index, frame in enumerate(container.decode(stream)):
             if index % SAMPLE_EVERY == 0:
-                height = 2 * max(1, round(TILE_WIDTH * frame.height / frame.width / 2))
-                small = frame.reformat(width=TILE_WIDTH, height=height, format="rgb24", interpolation="AREA")
+                height = 2 * max(1, round(width * frame.height / frame.width / 2))
+                small = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
                 yield np.asarray(small.to_ndarray(), dtype=np.uint8)
 
 

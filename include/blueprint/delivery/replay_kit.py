@@ -17,8 +17,7 @@ from blueprint.delivery.bag import PayloadFile
 from blueprint.delivery.errors import KitDiffers
 from blueprint.episode.record import EpisodeRecord
 from blueprint.robot.embodiment import ROBOT_PREFIX, load_embodiment
-from blueprint.robot.mount import mount
-from blueprint.simulation.mujoco.model import model_sha256
+from blueprint.simulation.mujoco.model import build_spec, model_sha256
 from blueprint.task.spec import RobotPlacement
 
 KIT_FOLDER = "replay"
@@ -68,16 +67,16 @@ def validate_kit(kit: Path, records: Sequence[EpisodeRecord]) -> None:
 
 
 def _mounting(scene_xml: Path, robot: RobotPlacement) -> Mapping[str, Any]:
-    """What mounting added to scene and robot, read off a mounted scene: exact numbers, no second copy of the rules."""
+    """What building the model added to scene and robot, read off a built one: exact numbers, no second copy of the rules."""
     embodiment = load_embodiment(robot.embodiment)
-    spec = mujoco.MjSpec.from_file(str(scene_xml))
-    before = {geom.name for geom in spec.worldbody.geoms}
+    before = {geom.name for geom in mujoco.MjSpec.from_file(str(scene_xml)).worldbody.geoms}
     own = {camera.name for camera in mujoco.MjSpec.from_file(str(embodiment.mjcf_path)).cameras}
-    mount(spec, embodiment, robot.base_pose)
+    spec = build_spec(scene_xml, robot)
     added = [
         camera for camera in spec.cameras if camera.name.startswith(ROBOT_PREFIX) and camera.name.removeprefix(ROBOT_PREFIX) not in own
     ]
     return {
+        "option": {name: int(getattr(spec.option, name)) for name in ("enableflags", "disableflags")},
         "robot_mjcf": f"robot/{embodiment.mjcf_path.name}",
         "robot_prefix": ROBOT_PREFIX,
         "robot_base": {"pos": list(robot.base_pose.position_m), "quat": list(robot.base_pose.quat_wxyz)},

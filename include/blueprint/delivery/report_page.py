@@ -14,6 +14,8 @@ from blueprint.delivery.report_plots import draw_cost, draw_gate_margins, draw_s
 MAX_STRIPS = 60
 """Above it the table of episodes shows no stills: the page would grow without end."""
 TEMPLATE = "report.html.j2"
+_SMALL_USD = 0.1
+_UNITS = {"s": "s", "m": "m", "n": "N", "hz": "Hz", "rad": "rad", "kg": "kg"}
 
 
 def build_report(facts: ReportFacts, videos: Mapping[str, list[Path]]) -> bytes:
@@ -49,10 +51,22 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["usd"] = lambda value: f"{value:,.5f} USD" if value < 0.1 else f"{value:,.3f} USD"  # noqa: PLR2004 -- small sums need more digits
+    environment.filters["usd"] = _usd
+    environment.filters["metric"] = _metric
     environment.filters["megabytes"] = lambda value: f"{value / 1e6:,.1f} MB"
     environment.filters["words"] = lambda value: str(value).replace("_", " ")
     return environment
+
+
+def _usd(value: float) -> str:
+    """Small sums with more digits."""
+    return f"{value:,.6f} USD" if value < _SMALL_USD else f"{value:,.3f} USD"
+
+
+def _metric(name: str) -> str:
+    """``tool_path_m`` as ``tool path [m]``."""
+    words, _, last = name.rpartition("_")
+    return f"{words} [{_UNITS[last]}]".replace("_", " ") if words and last in _UNITS else name.replace("_", " ")
 
 
 def _uri(kind: str, data: bytes) -> str:

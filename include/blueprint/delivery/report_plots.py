@@ -15,6 +15,7 @@ from blueprint.delivery.report_facts import CostFacts, GateDot, StartDot
 KEPT, REJECTED, ESTIMATED, LIMIT, INK, GRID = "#0b5cad", "#c2410c", "#9cc3e6", "#b42318", "#1f2933", "#e4e7eb"
 _CATEGORIES = ("#0b5cad", "#c2410c", "#2f855a", "#7c3aed", "#b7791f", "#0e7490", "#be185d", "#4a5568")
 _MAX_SHARE = 1.6
+_SHOWN = 0.0005
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -53,7 +54,7 @@ def draw_gate_margins(dots: Sequence[GateDot]) -> bytes:
         axes.set_xticks([0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5], ["0", "25 %", "50 %", "75 %", "100 %", "125 %", "≥150 %"])
         axes.set_xlabel("measured value as a share of its limit")
         axes.grid(axis="both")
-        axes.legend(loc="upper right", ncols=2, bbox_to_anchor=(1.0, 1.14))
+        axes.legend(loc="lower right", ncols=2, bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
         return finish()
 
 
@@ -64,10 +65,10 @@ def draw_cost(cost: CostFacts) -> bytes:
         names = [row.stage.replace("_", " ") for row in rows]
         measured = [1000 * row.measured_usd for row in rows]
         estimated = [1000 * row.estimated_usd for row in rows]
-        axes.barh(names, measured, color=KEPT, height=0.62, label="measured")
-        axes.barh(names, estimated, left=measured, color=ESTIMATED, height=0.62, label="estimated")
+        axes.barh(names, measured, color=KEPT, height=0.62, label="measured" if any(measured) else None)
+        axes.barh(names, estimated, left=measured, color=ESTIMATED, height=0.62, label="estimated" if any(estimated) else None)
         for index, value in enumerate(a + b for a, b in zip(measured, estimated, strict=True)):
-            axes.text(value, index, f" {value:.3g}", va="center", ha="left")
+            axes.text(value, index, f" {value:.3f}" if value >= _SHOWN else " <0.001", va="center", ha="left")
         axes.margins(x=0.12)
         axes.set_xlabel("cost of the whole run [0.001 USD]")
         axes.grid(axis="x")
@@ -84,7 +85,9 @@ def draw_starts(starts: Sequence[StartDot]) -> bytes:
             shown = [dot for dot in starts if dot.target == target]
             for dot in shown:
                 axes.plot(*zip(dot.start_m, dot.goal_m, strict=True), color=colour, alpha=0.18, linewidth=1)
-            axes.scatter([dot.start_m[0] for dot in shown], [dot.start_m[1] for dot in shown], s=24, color=colour, label=target)
+            axes.scatter(
+                [dot.start_m[0] for dot in shown], [dot.start_m[1] for dot in shown], s=24, color=colour, label=target.replace("_", " ")
+            )
             axes.scatter(
                 [dot.goal_m[0] for dot in shown],
                 [dot.goal_m[1] for dot in shown],
