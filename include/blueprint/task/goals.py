@@ -20,7 +20,7 @@ MAX_BEARING_RAD = 1.3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workspace:
+class Reach:
     """What the robot reaches from where it stands."""
 
     base_m: FloatArray
@@ -39,7 +39,7 @@ class Workspace:
         return within
 
 
-def goal_spots(surface: Surface, target: Footprint, others: Sequence[Footprint], workspace: Workspace) -> FloatArray:
+def goal_spots(surface: Surface, target: Footprint, others: Sequence[Footprint], reach: Reach) -> FloatArray:
     """All spots (n, 2) on which the target's origin may come to rest.
 
     A spot keeps the circle about the target's outline, and room for the fingers, clear of edges, fixed things and other
@@ -48,5 +48,5 @@ def goal_spots(surface: Surface, target: Footprint, others: Sequence[Footprint],
     cells = surface.cells_m()
     clear = surface.clearance_m(others) >= target.radius_m + MARGIN_M
     away = np.linalg.norm(cells - target.origin_m[:2], axis=-1) >= AWAY_M
-    spots: FloatArray = cells[clear & away & workspace.reaches(cells).astype(bool)]
+    spots: FloatArray = cells[clear & away & reach.reaches(cells).astype(bool)]
     return spots

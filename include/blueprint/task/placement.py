@@ -20,7 +20,7 @@ from blueprint.task.spec import Pose, RobotPlacement
 from blueprint.task.surface import BoolArray, Surface
 
 NEAREST_REACH = 0.36
-FARTHEST_REACH = 0.82
+FARTHEST_REACH = 0.86
 """Shares of the arm's reach between which it works well from above at the height of its base."""
 _BEST_REACH = 0.6
 GAP_M = 0.06
@@ -28,6 +28,8 @@ GAP_M = 0.06
 _ALONG_M = 0.05
 _AWAY_M = (0.0, 0.06, 0.12)
 _CLEARANCE_ABOVE_M = 0.25
+BACKGROUND = "background"
+"""Body of what is no object of its own; it may hold walls as well as the support."""
 _BESIDE_M = 0.005
 _CAMERA_COSINE = 0.5
 _ANY_FPS = 30
@@ -151,11 +153,13 @@ def _is_open(twin: mujoco.MjModel, data: mujoco.MjData, surface: Surface, candid
     sideways = np.array([-backwards[1], backwards[0], 0.0])
     half = embodiment.pedestal_half_size_m or 0.0
     geom = np.zeros(1, dtype=np.int32)
+    # Handles of the support itself are no wall; whether the pedestal cuts them is asked later.
+    exclude = -1 if surface.support == BACKGROUND else int(twin.body(surface.support).id)
     for height in (0.3 * surface.height_m, surface.height_m + _CLEARANCE_ABOVE_M):
         for offset in (-half, 0.0, half):
             start = candidate.position_m + sideways * offset - backwards * (candidate.edge_m - _BESIDE_M)
             start[2] = height
-            distance = mujoco.mj_ray(twin, data, start, backwards, None, 1, -1, geom)
+            distance = mujoco.mj_ray(twin, data, start, backwards, None, 1, exclude, geom)
             if geom[0] >= 0 and distance < candidate.edge_m + half:
                 return False
     return True

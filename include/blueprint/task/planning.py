@@ -21,7 +21,7 @@ from blueprint.simulation.mujoco.robot import start_qpos
 from blueprint.task.affordances import Affordance, Affordances
 from blueprint.task.errors import NothingToDo
 from blueprint.task.geometry import FloatArray, Footprint, measure_footprint
-from blueprint.task.goals import Workspace, goal_spots
+from blueprint.task.goals import Reach, goal_spots
 from blueprint.task.instruction import NamedObject, SurfaceFrame, build_instruction, name_object
 from blueprint.task.placement import place_robot, reach_band_m
 from blueprint.task.spec import EpisodeSpec, JobPlan, PickPlaceTask, Pose, RobotPlacement, ShardRef
@@ -89,7 +89,7 @@ class _Stage:
     surface: Surface
     placement: RobotPlacement
     embodiment: Embodiment
-    workspace: Workspace
+    reach: Reach
     compiled: SceneModel
     """The twin with the robot mounted."""
     targets: tuple[str, ...]
@@ -165,14 +165,14 @@ def _place(
     planner = build_motion_scene(planning_copy(compiled.model), embodiment, fps=options.fps, cache_dir=scene.cache_dir)
     nearest, farthest = reach_band_m(embodiment)
     pose = placement.base_pose
-    workspace = Workspace(
+    reach = Reach(
         base_m=np.array(pose.position_m[:2]),
         yaw_rad=2.0 * float(np.arctan2(pose.quat_wxyz[3], pose.quat_wxyz[0])),
         nearest_m=nearest,
         farthest_m=farthest,
     )
     stage = _Stage(
-        starts=starts, surface=surface, placement=placement, embodiment=embodiment, workspace=workspace, compiled=compiled, targets=()
+        starts=starts, surface=surface, placement=placement, embodiment=embodiment, reach=reach, compiled=compiled, targets=()
     )
     return stage, planner
 
@@ -192,9 +192,9 @@ def _obstacle(
     mass = float(scene.twin.body_subtreemass[scene.twin.body(name).id])
     if mass > stage.embodiment.arm.max_payload_kg:
         return f"it weighs {mass:.1f} kg, and the arm carries {stage.embodiment.arm.max_payload_kg:g} kg"
-    if not stage.workspace.reaches(footprint.center_m[None])[0]:
+    if not stage.reach.reaches(footprint.center_m[None])[0]:
         return "it is out of the robot's good reach"
-    spots = goal_spots(stage.surface, footprint, [prints[other] for other in prints if other != name], stage.workspace)
+    spots = goal_spots(stage.surface, footprint, [prints[other] for other in prints if other != name], stage.reach)
     if len(spots) == 0:
         return "there is no free spot for it within reach"
     rng = np.random.default_rng(np.random.SeedSequence([seed, *name.encode()]))
@@ -220,7 +220,7 @@ def _plan_episode(scene: TaskScene, stage: _Stage, options: JobOptions, index: i
     order = [stage.targets[(index + step) % len(stage.targets)] for step in range(len(stage.targets))]
     for target in order:
         others = [prints[name] for name in names if name != target]
-        spots = goal_spots(stage.surface, prints[target], others, stage.workspace)
+        spots = goal_spots(stage.surface, prints[target], others, stage.reach)
         if len(spots):
             break
     else:
@@ -258,7 +258,7 @@ def _task(scene: TaskScene, stage: _Stage, target: str, footprint: Footprint, sp
 def _surface_frame(scene: TaskScene, stage: _Stage) -> SurfaceFrame:
     """The surface in the robot's axes."""
     noun = scene.surface_noun(stage.surface.support)
-    frame = SurfaceFrame(noun=noun, origin_m=stage.workspace.base_m, yaw_rad=stage.workspace.yaw_rad, extent_m=(np.zeros(2), np.zeros(2)))
+    frame = SurfaceFrame(noun=noun, origin_m=stage.reach.base_m, yaw_rad=stage.reach.yaw_rad, extent_m=(np.zeros(2), np.zeros(2)))
     cells = stage.surface.cells_m()[stage.surface.level]
     seen = np.stack([frame.to_robot(cell) for cell in cells])
     return replace(frame, extent_m=(seen.min(axis=0), seen.max(axis=0)))
