@@ -74,7 +74,9 @@ def find_pod_python(environment):
             continue
         if found.returncode == 0:
             return Path(candidate)
-    pytest.skip(f"no Python {sys.version_info.major}.{sys.version_info.minor} that user {JOB_USER} may run with these packages: {list(tried)}")
+    pytest.skip(
+        f"no Python {sys.version_info.major}.{sys.version_info.minor} that user {JOB_USER} may run with these packages: {list(tried)}"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -121,12 +123,12 @@ def database_url():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    quietly = {"check": True, "capture_output": True, "cwd": "/"}
-    subprocess.run([*as_user, bins / "initdb", "-A", "trust", "-U", "postgres", "-N", "-D", folder / "data"], **quietly)
+    initdb = [*as_user, bins / "initdb", "-A", "trust", "-U", "postgres", "-N", "-D", folder / "data"]
+    subprocess.run(initdb, check=True, capture_output=True, cwd="/")
     control = [*as_user, bins / "pg_ctl", "-D", folder / "data"]
-    # pg_ctl's server inherits open pipes: its output goes to the log alone, or this would wait for ever.
-    options = {"check": True, "cwd": "/", "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run([*control, "-w", "-o", f"-p {port} -h 127.0.0.1 -k {folder} -F", "-l", folder / "log", "start"], **options)
+    start = [*control, "-w", "-o", f"-p {port} -h 127.0.0.1 -k {folder} -F", "-l", folder / "log", "start"]
+    # The server inherits what pg_ctl was given: an open pipe would keep this waiting for ever.
+    subprocess.run(start, check=True, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     yield f"postgresql+psycopg2://postgres@127.0.0.1:{port}/postgres"
     subprocess.run([*control, "-m", "immediate", "stop"], check=False, capture_output=True, cwd="/")
     shutil.rmtree(folder, ignore_errors=True)

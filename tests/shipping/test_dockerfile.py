@@ -60,7 +60,7 @@ def test_no_host_of_an_index_stands_in_what_is_built_from():
 
 
 def test_every_package_that_is_installed_is_hashed():
-    """pip checks each file against the lock."""
+    """Whoever tampers with a file of the index is found: pip compares with the lock."""
     for stage in ("job-environment", "airflow-environment", "isaac"):
         assert "--require-hashes" in TARGETS[stage]
     for lock in ("requirements-job.txt", "requirements-airflow.txt"):

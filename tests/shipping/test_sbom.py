@@ -14,17 +14,15 @@ from tests.shipping.test_dockerfile import pins_of
 def make_sbom(lock, output):
     """What `make sbom` runs."""
     tool = Path(sys.executable).parent / "cyclonedx-py"
-    options = ["--pyproject", ROOT / "pyproject.toml", "--output-reproducible", "--of", "JSON", "-o", output]
+    options = ["--validate", "--pyproject", ROOT / "pyproject.toml", "--output-reproducible", "--of", "JSON", "-o", output]
     subprocess.run([tool, "requirements", ROOT / lock, *options], check=True, capture_output=True)
     return json.loads(output.read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lock", ["requirements-job.txt", "requirements-airflow.txt"])
 def test_every_locked_package_is_a_component_with_hashes(lock, tmp_path):
     """The bill names each package of the lock in its version, with the hashes that pip checks; made twice it is the same."""
-    from cyclonedx.schema import SchemaVersion
-    from cyclonedx.validation.json import JsonStrictValidator
-
     sbom = make_sbom(lock, tmp_path / "one.json")
     found = {component["name"]: component for component in sbom["components"]}
     pins = pins_of(lock)
@@ -34,7 +32,5 @@ def test_every_locked_package_is_a_component_with_hashes(lock, tmp_path):
         assert hashes or component.get("hashes"), component["name"]
         assert component["purl"].startswith("pkg:pypi/")
     assert sbom["metadata"]["component"]["name"] == "blueprint"
-    text = (tmp_path / "one.json").read_text()
-    assert JsonStrictValidator(SchemaVersion.from_version(sbom["specVersion"])).validate_str(text) is None
     make_sbom(lock, tmp_path / "two.json")
     assert (tmp_path / "two.json").read_bytes() == (tmp_path / "one.json").read_bytes()
