@@ -5,6 +5,7 @@ little and turned). Judged by the task's own predicate. CPU seconds of one proce
 """
 
 import argparse
+import copy
 import tempfile
 import time
 from collections import Counter
@@ -80,11 +81,13 @@ class Bench:
         self.start = start_qpos(self.embodiment, np.array(self.embodiment.arm.default_qpos_rad), 0.08)
         state = self.simulator.reset({}, self.start)
         self.rest = {name: state.object_poses[index] for index, name in enumerate(self.objects)}
-        data = mujoco.MjData(self.model)
+        awake = copy.copy(self.model)
+        awake.opt.enableflags &= ~mujoco.mjtEnableBit.mjENBL_SLEEP.value
+        data = mujoco.MjData(awake)
         data.qpos[:], data.ctrl[:] = state.qpos, state.ctrl
-        mujoco.mj_step(self.model, data, nstep=SETTLE_STEPS)
-        self.supports = find_supports(self.model, data)
-        self.footprints = {name: measure_footprint(self.model, data, name) for name in self.objects}
+        mujoco.mj_step(awake, data, nstep=SETTLE_STEPS)
+        self.supports = find_supports(awake, data)
+        self.footprints = {name: measure_footprint(awake, data, name) for name in self.objects}
 
     def pickable(self) -> list[str]:
         """Objects that the gripper can hold; their grasps are cached from here on."""

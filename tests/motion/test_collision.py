@@ -1,12 +1,15 @@
 """The collision checker fires when it must, and not when it must not."""
 
+import copy
+
 import mujoco
 import numpy as np
 import pytest
 
-from blueprint.motion.collision import Allowance, relative_pose
+from blueprint.motion.collision import Allowance, CollisionChecker, relative_pose
 from blueprint.motion.pose import invert, pose_from_quat
 from blueprint.motion.scene import MotionScene
+from blueprint.robot.embodiment import load_embodiment
 
 DOWN = pose_from_quat(np.zeros(3), np.array([0.0, 1.0, 0.0, 0.0]))
 
@@ -108,6 +111,15 @@ def test_it_agrees_with_the_real_model(table_scene: MotionScene, table_model: mu
         if real:
             assert not checker.is_free(arm, 0.08)
     assert hits > 30
+
+
+def test_a_model_whose_bodies_sleep_is_checked_awake(table_model: mujoco.MjModel) -> None:
+    """A simulator may let resting bodies sleep, which hides their contacts; the checker's copy never does."""
+    sleepy = copy.copy(table_model)
+    sleepy.opt.enableflags |= mujoco.mjtEnableBit.mjENBL_SLEEP.value
+    checker = CollisionChecker(sleepy, load_embodiment("panda").arm)
+    assert not checker.model.opt.enableflags & mujoco.mjtEnableBit.mjENBL_SLEEP.value
+    assert sleepy.opt.enableflags & mujoco.mjtEnableBit.mjENBL_SLEEP.value, "the simulator's own model is left as it was"
 
 
 def test_poses_invert() -> None:

@@ -43,6 +43,7 @@ class CollisionChecker:
 
     def __init__(self, model: mujoco.MjModel, arm: Arm) -> None:
         self.model = copy.copy(model)
+        self.model.opt.enableflags &= ~mujoco.mjtEnableBit.mjENBL_SLEEP.value  # sleeping bodies report no contacts
         self.data = mujoco.MjData(self.model)
         self.arm = arm
         joints = [self.model.joint(ROBOT_PREFIX + joint.name).id for joint in arm.joints]
