@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from blueprint.error_reference import load_all_modules, render_reference
 from blueprint.errors import BlueprintError, InputError, PreemptedError, TransientError, error_classes
 

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from blueprint.attempt import UndeclaredOutput
 from blueprint.errors import GateError, InputError, TransientError
 from blueprint.flow import FLOW, UnknownStage, load_stage
 from blueprint.registry.database import open_registry
@@ -13,9 +15,8 @@ from blueprint.runner import InvalidRequest, run_stage
 from blueprint.workspace.commits import load_commit
 from blueprint.workspace.errors import FileChanged, InputMissing, NothingWritten
 from blueprint.workspace.storage import Workspace
-from blueprint.attempt import UndeclaredOutput
 
-TOYS = {name: "tests.toy_stages" for name in ("toy_intake", "toy_work", "toy_nothing")}
+TOYS = dict.fromkeys(("toy_intake", "toy_work", "toy_nothing"), "tests.toy_stages")
 
 
 @pytest.fixture
@@ -75,13 +76,13 @@ def test_changed_input_is_refused(toy):
     """A stage does not read what another stage recorded with other bytes."""
     toy("toy_intake")
     toy.scene.write_bytes("toy/a.txt", b"damaged")
-    with pytest.raises(FileChanged, match="a.txt"):
+    with pytest.raises(FileChanged, match=r"a\.txt"):
         toy("toy_work")
 
 
 def test_missing_input_names_stage_and_path(toy):
     """A stage that is started too early says what it misses."""
-    with pytest.raises(InputMissing, match="toy_work reads .*toy"):
+    with pytest.raises(InputMissing, match=r"toy_work reads .*toy"):
         toy("toy_work")
 
 
@@ -178,7 +179,7 @@ def test_nothing_written_is_a_failure(toy):
 def test_undeclared_output_is_a_failure(toy):
     """A file outside of `writes` would be neither recorded nor verified."""
     toy("toy_intake")
-    with pytest.raises(UndeclaredOutput, match="elsewhere.txt"):
+    with pytest.raises(UndeclaredOutput, match=r"elsewhere\.txt"):
         toy("toy_work", fail="undeclared")
 
 

@@ -1,6 +1,7 @@
 """Settings come from the environment once, and a misspelt name stops the process."""
 
 import pytest
+
 from blueprint.errors import ConfigurationError
 from blueprint.settings import load_settings
 

@@ -10,6 +10,8 @@ from blueprint.workspace.checksums import digest_files, list_files
 
 
 class ToyRequest(StageRequest):
+    """What a toy shall do."""
+
     source: str
     units: int = 3
     fail: str = ""
@@ -17,6 +19,8 @@ class ToyRequest(StageRequest):
 
 
 class ToyResult(StageResult):
+    """How many files it wrote."""
+
     files: int
 
 

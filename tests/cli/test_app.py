@@ -7,8 +7,9 @@ import sys
 
 import pytest
 import typer
-from blueprint.cli.app import app
 from typer.testing import CliRunner
+
+from blueprint.cli.app import app
 
 runner = CliRunner()
 

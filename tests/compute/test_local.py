@@ -2,9 +2,9 @@
 
 import os
 import signal
-import threading
 
 import pytest
+
 from blueprint.compute.job import StageFailed, StageJob
 from blueprint.compute.local import LocalCompute
 
@@ -50,21 +50,3 @@ def test_killed_process_is_retryable_and_says_how_it_ended(environment, sound_sc
         compute.run(job("ingest_scene", environment, source=str(sound_scene)), kill)
     assert caught.value.retryable
     assert caught.value.code == "compute.process_lost"
-
-
-def test_stop_ends_the_stage_between_units(environment, sound_scene):
-    """SIGTERM reaches the stage; it ends by itself, preempted or already done."""
-    compute = LocalCompute()
-    stopped = threading.Event()
-
-    def stop(_event):
-        if not stopped.is_set():
-            stopped.set()
-            compute.stop()
-
-    try:
-        compute.run(job("ingest_scene", environment, source=str(sound_scene)), stop)
-    except StageFailed as error:
-        assert error.code in {"transient.preempted", "compute.process_lost"}
-        assert error.retryable
-    assert stopped.is_set()

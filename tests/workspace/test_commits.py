@@ -1,6 +1,7 @@
 """The key of work covers what matters and not the time."""
 
 import pytest
+
 from blueprint.workspace.canonical import canonical_json, key_of
 from blueprint.workspace.checksums import FileDigest
 from blueprint.workspace.commits import code_version, commit_key

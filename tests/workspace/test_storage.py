@@ -3,11 +3,12 @@
 import uuid
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from blueprint.settings import WorkspaceSettings
 from blueprint.workspace.checksums import digest_file, digest_files, list_files
 from blueprint.workspace.storage import InvalidId, Workspace
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.fixture(params=["local", "memory"])

@@ -155,5 +155,5 @@ def test_reflection_lists_the_service(server):
 
 def test_plain_text_outside_of_loopback_is_refused(simulator):
     """Without TLS nothing but the pod itself may connect."""
-    with pytest.raises(InsecureBinding, match="0.0.0.0"):
+    with pytest.raises(InsecureBinding, match=r"0\.0\.0\.0"):
         SimulatorServer(simulator, ServerOptions(host="0.0.0.0"))
