@@ -133,6 +133,13 @@ BENT = {
         lambda e: bend(e, "object_poses", (250, 0), lambda x: x + 0.01),
         lambda e: with_record(e, object_ids=("mug", "bowl")),
     ],
+    "state_continuity": [
+        lambda e: bend(e, "robot_qpos", slice(20, 50), lambda q: np.tile(q[:1], (30, 1))),
+        lambda e: bend(e, "robot_qpos", slice(100, 247), lambda q: np.concatenate([q[4:], np.tile(q[-1:], (4, 1))])),
+        lambda e: bend(e, "robot_qvel", slice(None), np.rad2deg),
+        six_joints,
+    ],
+    "action_state_lead": [lambda e: bend(e, "ctrl", slice(None), lambda c: np.concatenate([np.tile(c[:1], (3, 1)), c[:-3]])), stand_still],
     "action_state_lag": [lambda e: bend(e, "ctrl", slice(None), lambda c: np.concatenate([c[6:], np.tile(c[-1:], (6, 1))])), stand_still],
     "action_state_consistency": [lambda e: bend(e, "ctrl", (slice(None), slice(0, 7)), lambda c: c + 0.3), stand_still],
     "licences": [

@@ -31,12 +31,32 @@ def measure_joint_torque(case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRu
     return _worst(np.abs(arrays.robot_torque) / case.robot.torque_nm)
 
 
+def measure_state_continuity(case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRule) -> Measurement:
+    """Largest disagreement of positions and velocities, as a share of the joint's velocity limit.
+
+    ``|(q[t + 1] - q[t]) * fps - (v[t] + v[t + 1]) / 2| / v_max``: large where rows were dropped, repeated or frozen, or where
+    velocities have another unit or order than positions. Within its acceleration limit a an arm gives at most ``a / (4 fps v_max)``.
+    """
+    if arrays.robot_qpos.shape[1] != len(case.robot.velocity_rad_s):
+        return _wrong_width(arrays.robot_qpos, case.robot.velocity_rad_s)
+    step = np.diff(arrays.robot_qpos, axis=0) * case.fps
+    return _worst(np.abs(step - (arrays.robot_qvel[:-1] + arrays.robot_qvel[1:]) / 2) / case.robot.velocity_rad_s)
+
+
 def measure_action_state_lag(case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRule) -> Measurement:
-    """Distance in time between setpoints and states, either way [s]."""
+    """How long states come after their setpoints [s]; 0 where they come before."""
     lag_s = action_state_lag_s(*arm_setpoints(arrays), fps=case.fps)
     if lag_s is None:
         return not_measured("the arm does not move")
-    return Measurement(abs(lag_s), f"states come {abs(lag_s) * 1000:.0f} ms {'after' if lag_s >= 0 else 'before'} their setpoints")
+    return Measurement(max(lag_s, 0.0), f"lag of states behind setpoints {lag_s * 1000:.0f} ms")
+
+
+def measure_action_state_lead(case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRule) -> Measurement:
+    """How long states come before their setpoints [s]: no cause comes after its effect."""
+    lag_s = action_state_lag_s(*arm_setpoints(arrays), fps=case.fps)
+    if lag_s is None:
+        return not_measured("the arm does not move")
+    return Measurement(max(-lag_s, 0.0), f"lag of states behind setpoints {lag_s * 1000:.0f} ms")
 
 
 def measure_action_state_consistency(case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRule) -> Measurement:

@@ -24,6 +24,8 @@ EPISODE_GATES: dict[str, EpisodeMeasure] = {
     "unexplained_contacts": on_arrays(objects.measure_unexplained_contacts),
     "task_predicate": task.measure_task_predicate,
     "task_recheck": on_arrays(task.measure_task_recheck),
+    "state_continuity": on_arrays(joints.measure_state_continuity),
+    "action_state_lead": on_arrays(joints.measure_action_state_lead),
     "action_state_lag": on_arrays(joints.measure_action_state_lag),
     "action_state_consistency": on_arrays(joints.measure_action_state_consistency),
     "licences": provenance.measure_licences,

@@ -1,0 +1,120 @@
+"""The gates on episodes that the real simulator made: sound ones are kept at the strictest tier, damaged ones are not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from blueprint.quality.cases import load_episode_case, planned_episodes
+from blueprint.quality.episode_gating import judge_case
+from blueprint.quality.robot_limits import load_robot_limits
+from blueprint.quality.tiers import load_tiers
+from blueprint.simulation.shard import simulate_shard
+from tests.simulation.small_job import small_context, small_folder, write_job
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory):
+    """Two simulated episodes of the small scene."""
+    folder = tmp_path_factory.mktemp("job")
+    plan = write_job(folder, 2)
+    simulate_shard(0, small_context(folder))
+    robot = load_robot_limits(plan.robot.embodiment)
+    return [
+        load_episode_case(small_folder(folder), plan, shard_index, spec, robot=robot, licence_blockers=())
+        for shard_index, spec in planned_episodes(plan)
+    ]
+
+
+def changed(case, **arrays):
+    return replace(case, arrays=replace(case.arrays, **arrays))
+
+
+def target(case):
+    return case.record.object_ids.index(case.spec.task.target_object)
+
+
+def teleport(case):
+    poses = case.arrays.object_poses.copy()
+    poses[len(poses) // 2 :, target(case), 0] += 0.15
+    return changed(case, object_poses=poses)
+
+
+def nudge_a_bystander(case):
+    poses = case.arrays.object_poses.copy()
+    poses[len(poses) // 2 :, (target(case) + 1) % poses.shape[1], 1] += 0.02
+    return changed(case, object_poses=poses)
+
+
+def slide_off_the_goal(case):
+    poses = case.arrays.object_poses.copy()
+    poses[-60:, target(case), 0] += 0.05 * np.minimum(np.linspace(0, 2, 60), 1)
+    return changed(case, object_poses=poses)
+
+
+def delay_actions(case):
+    return changed(case, ctrl=np.roll(case.arrays.ctrl, 6, axis=0))
+
+
+def advance_actions(case):
+    return changed(case, ctrl=np.roll(case.arrays.ctrl, -4, axis=0))
+
+
+def swap_joints(case):
+    return changed(case, ctrl=case.arrays.ctrl[:, [0, 3, 2, 1, 4, 5, 6, 7]])
+
+
+def actions_in_degrees(case):
+    ctrl = case.arrays.ctrl.copy()
+    ctrl[:, :7] = np.rad2deg(ctrl[:, :7])
+    return changed(case, ctrl=ctrl)
+
+
+def freeze_states(case):
+    joints = case.arrays.robot_qpos.copy()
+    middle = len(joints) // 2
+    joints[middle : middle + 30] = joints[middle]
+    return changed(case, robot_qpos=joints)
+
+
+def lose_frames(case):
+    time_s = case.arrays.time_s.copy()
+    time_s[len(time_s) // 2 :] += 0.1
+    return changed(case, time_s=time_s)
+
+
+def touch_with_the_hand(case):
+    contacts = case.arrays.contacts
+    return changed(case, contacts=replace(contacts, pair=tuple(name.replace("left_finger", "hand") for name in contacts.pair)))
+
+
+DAMAGES = {
+    teleport: "object_speed",
+    nudge_a_bystander: "bystander_motion",
+    slide_off_the_goal: "task_recheck",
+    delay_actions: "action_state_lead",
+    advance_actions: "action_state_lag",
+    swap_joints: "action_state_consistency",
+    actions_in_degrees: "action_state_consistency",
+    freeze_states: "state_continuity",
+    lose_frames: "timestamps",
+    touch_with_the_hand: "unexplained_contacts",
+}
+
+
+def test_simulated_episodes_are_kept_at_the_strictest_tier(cases):
+    for case in cases:
+        verdict = judge_case(case, load_tiers(), "full")
+        assert verdict.failed() == []
+        assert verdict.verdict == "kept"
+        assert all(value is not None for name, value in verdict.metrics.items() if not name.startswith("path_efficiency"))
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+def test_damage_to_a_simulated_episode_is_found_at_the_loosest_tier(cases, damage):
+    for case in cases:
+        verdict = judge_case(damage(case), load_tiers(), "core")
+        assert verdict.verdict == "rejected"
+        assert DAMAGES[damage] in {gate.gate for gate in verdict.failed()}
