@@ -157,3 +157,15 @@ def test_plain_text_outside_of_loopback_is_refused(simulator):
     """Without TLS nothing but the pod itself may connect."""
     with pytest.raises(InsecureBinding, match=r"0\.0\.0\.0"):
         SimulatorServer(simulator, ServerOptions(host="0.0.0.0"))
+
+
+def test_one_simulator_acts_for_one_caller(server, remote, scene_path):
+    """A second caller cannot take the scene of the first; after its close it can load its own."""
+    remote.load(scene_path, ROBOT, 30)
+    second = RemoteSimulator(ClientOptions(address=server.address, call_timeout_s=5))
+    assert second.name == "point"
+    with pytest.raises(RemoteSimulatorError, match="used by another caller") as caught:
+        second.load(scene_path, ROBOT, 30)
+    assert (caught.value.code, caught.value.retryable) == ("simulation.busy", True)
+    remote.close()
+    assert second.load(scene_path, ROBOT, 30).fps == 30

@@ -1,7 +1,8 @@
 """A simulator that runs elsewhere: the ``Simulator`` protocol over ``blueprint.simulation.v1``."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +17,7 @@ from blueprint.simulation.protocol import Capabilities, FloatArray, ImageArray, 
 from blueprint.simulation.service import messages
 from blueprint.simulation.service.errors import BreakerOpen, RemoteSimulatorError, SimulatorUnreachable, unpack_error
 from blueprint.simulation.service.security import ClientTls
-from blueprint.simulation.service.server import MAX_MESSAGE_BYTES, SERVICE
+from blueprint.simulation.service.server import MAX_MESSAGE_BYTES, SERVICE, SESSION_KEY
 from blueprint.simulation.service.v1 import simulation_pb2 as pb
 from blueprint.simulation.service.v1 import simulation_pb2_grpc as rpc
 from blueprint.task.spec import Pose, RobotPlacement
@@ -62,6 +63,7 @@ class RemoteSimulator:
         self._stub = rpc.SimulatorServiceStub(self._channel)  # type: ignore[no-untyped-call]
         breakers = SyncCircuitBreakerFactory(default_threshold=BREAKER_FAILURES, default_ttl=BREAKER_WAIT_S)
         self._breaker = breakers.get_breaker(options.address)
+        self._session = uuid.uuid4().hex
         self._described: pb.DescribeResponse | None = None
 
     def wait_until_ready(self, timeout_s: float) -> None:
@@ -145,8 +147,8 @@ class RemoteSimulator:
 
     def _extras(self, timeout_s: float | None = None) -> dict[str, object]:
         token = self._options.token
-        metadata: Iterable[tuple[str, str]] = [("authorization", f"Bearer {token()}")] if token else []
-        return {"timeout": timeout_s or self._options.call_timeout_s, "metadata": list(metadata)}
+        bearer = [("authorization", f"Bearer {token()}")] if token else []
+        return {"timeout": timeout_s or self._options.call_timeout_s, "metadata": [(SESSION_KEY, self._session), *bearer]}
 
     def _call(self, name: str, call: Callable[[], Answer]) -> Answer:
         try:

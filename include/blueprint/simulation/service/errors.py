@@ -9,13 +9,6 @@ from blueprint.errors import BlueprintError, ConfigurationError, GateError, Inpu
 DETAIL_KEY = "blueprint-error-bin"
 """Trailing metadata that carries an error's dictionary as JSON."""
 
-_STATUS: tuple[tuple[type[BlueprintError], grpc.StatusCode], ...] = (
-    (TransientError, grpc.StatusCode.UNAVAILABLE),
-    (InputError, grpc.StatusCode.INVALID_ARGUMENT),
-    (MissingPartError, grpc.StatusCode.FAILED_PRECONDITION),
-    (GateError, grpc.StatusCode.FAILED_PRECONDITION),
-)
-
 
 class InsecureBinding(ConfigurationError):
     """A server without TLS would be reachable from outside of its pod."""
@@ -37,6 +30,19 @@ class InvalidToken(InputError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The bearer token is refused: {reason}. Get a new token for audience blueprint.simulation.v1.", reason=reason)
+
+
+class SimulatorBusy(TransientError):
+    """Another caller has a scene loaded in this simulator."""
+
+    code = "simulation.busy"
+
+    def __init__(self, idle_s: float) -> None:
+        super().__init__(
+            f"The simulator is used by another caller, who called {idle_s:.0f} s ago. "
+            "Wait until it closes its scene, or serve another simulator: one process acts for one caller.",
+            idle_s=idle_s,
+        )
 
 
 class SimulatorUnreachable(TransientError):
@@ -72,6 +78,15 @@ class RemoteSimulatorError(BlueprintError):
         self.code = str(error["code"])  # type: ignore[misc]  # of this one failure
         self.retryable = bool(error["retryable"])  # type: ignore[misc]
         self.exit_code = int(str(error["exit_code"]))  # type: ignore[misc]
+
+
+_STATUS: tuple[tuple[type[BlueprintError], grpc.StatusCode], ...] = (
+    (SimulatorBusy, grpc.StatusCode.RESOURCE_EXHAUSTED),  # not UNAVAILABLE: gRPC itself would call again at once
+    (TransientError, grpc.StatusCode.UNAVAILABLE),
+    (InputError, grpc.StatusCode.INVALID_ARGUMENT),
+    (MissingPartError, grpc.StatusCode.FAILED_PRECONDITION),
+    (GateError, grpc.StatusCode.FAILED_PRECONDITION),
+)
 
 
 def status_of(error: BlueprintError) -> grpc.StatusCode:

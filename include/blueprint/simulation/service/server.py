@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from threading import Lock
+from time import monotonic
 from typing import Self, TypeVar
 
 import grpc
@@ -21,7 +23,7 @@ from blueprint.errors import BlueprintError, InputError
 from blueprint.log import get_logger
 from blueprint.simulation.protocol import Simulator
 from blueprint.simulation.service import messages
-from blueprint.simulation.service.errors import InsecureBinding, pack_error, status_of
+from blueprint.simulation.service.errors import InsecureBinding, SimulatorBusy, pack_error, status_of
 from blueprint.simulation.service.security import ServerTls, TokenCheck
 from blueprint.simulation.service.v1 import simulation_pb2 as pb
 from blueprint.simulation.service.v1 import simulation_pb2_grpc as rpc
@@ -30,6 +32,10 @@ from blueprint.task.spec import RobotPlacement
 SERVICE = "blueprint.simulation.v1.SimulatorService"
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """Bound of one message: an HD frame is 6 MiB, ten minutes of setpoints 1.2 MiB."""
+SESSION_KEY = "blueprint-session"
+"""Metadata by which a caller is known again; without it, its connection is."""
+SESSION_IDLE_S = 900.0
+"""A caller that is silent for this long loses the simulator to the next one."""
 FRAMES_A_STEP = 30
 """Frames between two looks at whether the caller still waits."""
 MAX_IMAGE_SIDE = 2160
@@ -56,13 +62,42 @@ class InvalidCall(InputError):
     code = "simulation.invalid_call"
 
 
+class _Session:
+    """Who uses the simulator now: one caller at a time, until it closes its scene or falls silent."""
+
+    def __init__(self) -> None:
+        self._owner = ""
+        self._last_call_s = 0.0
+        self._lock = Lock()
+
+    def enter(self, context: grpc.ServicerContext) -> None:
+        """Let the owner of the session through, or make the caller its owner.
+
+        Raises:
+            SimulatorBusy: Another caller owns it.
+        """
+        caller = dict(context.invocation_metadata()).get(SESSION_KEY, context.peer())
+        with self._lock:
+            idle_s = monotonic() - self._last_call_s
+            if self._owner not in {"", caller} and idle_s < SESSION_IDLE_S:
+                raise SimulatorBusy(idle_s)
+            self._owner, self._last_call_s = str(caller), monotonic()
+
+    def leave(self) -> None:
+        """Free the simulator for another caller."""
+        with self._lock:
+            self._owner = ""
+
+
 class _Servicer(rpc.SimulatorServiceServicer):
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
+        self._session = _Session()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="simulator")
 
     def _do(self, context: grpc.ServicerContext, call: Callable[[], Answer]) -> Answer:
         try:
+            self._session.enter(context)
             return self._thread.submit(call).result()
         except BlueprintError as error:
             _abort(context, error)
@@ -71,8 +106,8 @@ class _Servicer(rpc.SimulatorServiceServicer):
             _abort(context, InvalidCall(f"The call cannot be used: {error}"))
             raise
 
-    def Describe(self, _request: pb.DescribeRequest, context: grpc.ServicerContext) -> pb.DescribeResponse:  # noqa: N802 -- gRPC's name
-        found = self._do(context, self._simulator.capabilities)
+    def Describe(self, _request: pb.DescribeRequest, _context: grpc.ServicerContext) -> pb.DescribeResponse:  # noqa: N802 -- gRPC's name
+        found = self._thread.submit(self._simulator.capabilities).result()
         return pb.DescribeResponse(
             name=self._simulator.name, version=self._simulator.version, capabilities=messages.pack_capabilities(found)
         )
@@ -122,6 +157,7 @@ class _Servicer(rpc.SimulatorServiceServicer):
 
     def Close(self, _request: pb.CloseRequest, context: grpc.ServicerContext) -> pb.CloseResponse:  # noqa: N802
         self._do(context, self._simulator.close)
+        self._session.leave()
         return pb.CloseResponse()
 
 
