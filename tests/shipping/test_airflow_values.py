@@ -1,5 +1,6 @@
 """The values for the official Airflow chart name what our chart and our image really have."""
 
+import pytest
 import yaml
 
 from tests.shipping.conftest import ROOT, load_values, render
@@ -43,6 +44,7 @@ def test_airflow_is_of_the_version_that_is_locked():
     assert f"apache-airflow=={VALUES['airflowVersion']} " in lock
 
 
+@pytest.mark.slow
 def test_secrets_come_from_the_backend_that_is_installed():
     """The secrets backend can be imported and built from the given arguments' names."""
     import inspect

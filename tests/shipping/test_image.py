@@ -76,9 +76,9 @@ def configured_index(folder):
         for word in value.split():
             path = Path(word.removeprefix("file://"))
             if path.is_absolute() and path.is_dir():
-                while path.parent.parent != path.parent:  # the whole tree: indexes link into their neighbours
-                    path = path.parent
-                options += ["--volume", f"{path}:{path}:ro"]
+                # An index of files links into folders beside it.
+                tree = path if path.parent.parent == Path("/") else path.parent
+                options += ["--volume", f"{tree}:{tree}:ro"]
     conf = folder / "pip.conf"
     conf.write_text("\n".join(dict.fromkeys(lines)) + "\n")
     return [*options, "--secret", f"id=pip,src={conf}"]
