@@ -1,9 +1,11 @@
 """Stage ``certify_dataset``: everything that looks at a dataset from outside, and one report of it."""
 
 import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import Literal
 
 from blueprint.dataset.certify.environment import CertifyEnvironment
 from blueprint.dataset.certify.graders import GRADERS, Grader, run_grader
@@ -12,7 +14,7 @@ from blueprint.dataset.certify.request import CertifyRequest, ExpectedEpisode, l
 from blueprint.dataset.check import check_dataset
 from blueprint.dataset.croissant_check import check_croissant
 from blueprint.dataset.errors import CertifierBroken, DatasetChanged
-from blueprint.dataset.layout import DATASET_PATH
+from blueprint.dataset.layout import DATASET_PATH, Version
 from blueprint.episode.record import EpisodeRecord, recording_path, render_path
 from blueprint.origin import Origin
 from blueprint.quality.report import load_kept
@@ -38,8 +40,8 @@ V21_CHECKS = (
 )
 REQUIRED_GRADERS = 3
 """So many of the public graders must have run, and found no defect."""
-_V30: Literal["v3.0"] = "v3.0"
-_V21: Literal["v2.1"] = "v2.1"
+_V30: Version = "v3.0"
+_V21: Version = "v2.1"
 
 
 def certify_datasets(context: StageContext) -> CertificationReport:
@@ -51,7 +53,7 @@ def certify_datasets(context: StageContext) -> CertificationReport:
     """
     plan = JobPlan.model_validate_json(context.scene.read_bytes(PLAN_PATH))
     episodes = _expected_episodes(context, plan.cameras)
-    root = context.input(DATASET_PATH)
+    root = context.input(DATASET_PATH).absolute()
     checks = [
         _structure_check(root / _V30, _V30),
         _structure_check(root / _V21, _V21),
@@ -61,20 +63,12 @@ def certify_datasets(context: StageContext) -> CertificationReport:
     with tempfile.TemporaryDirectory(prefix="blueprint-certify-") as folder:
         environment = CertifyEnvironment(context.settings.dataset.certify_python, Path(folder))
         versions = environment.versions if environment.exists else {}
-        for version, module, names in ((_V30, "in_lerobot", V30_CHECKS), (_V21, "in_twin", V21_CHECKS)):
-            context.stop_if_asked()
-            request = CertifyRequest(
-                dataset=root / version,
-                fps=plan.fps,
-                robot_type=plan.robot.embodiment,
-                episodes=episodes,
-                work=Path(folder) / f"work-{version}",
-            )
-            checks += _run_lerobot(environment, module, request, names, version)
-        for done, grader in enumerate(GRADERS):
-            context.stop_if_asked()
-            checks.append(_grade(environment, grader, root / _V30))
-            context.progress(done + 1, len(GRADERS))
+        before = _digests(root)
+        checks += _look(context, environment, plan, episodes, root)
+        after = _digests(root)
+    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    if changed:
+        raise DatasetChanged(", ".join(grader.package for grader in GRADERS), changed)
     checks.append(_graders_check(checks))
     return CertificationReport(
         scene_id=plan.scene_id,
@@ -107,7 +101,7 @@ def _expected_episodes(context: StageContext, cameras: tuple[str, ...]) -> tuple
     return tuple(found)
 
 
-def _structure_check(folder: Path, version: Literal["v3.0", "v2.1"]) -> CheckResult:
+def _structure_check(folder: Path, version: Version) -> CheckResult:
     """Our own check of the files, which needs no other environment."""
     findings = check_dataset(folder)
     return CheckResult(
@@ -123,7 +117,7 @@ def _structure_check(folder: Path, version: Literal["v3.0", "v2.1"]) -> CheckRes
     )
 
 
-def _croissant_check(folder: Path, version: Literal["v3.0", "v2.1"]) -> CheckResult:
+def _croissant_check(folder: Path, version: Version) -> CheckResult:
     """MLCommons' own validator reads ``croissant.json``."""
     problems = check_croissant(folder / "croissant.json")
     return CheckResult(
@@ -139,7 +133,7 @@ def _croissant_check(folder: Path, version: Literal["v3.0", "v2.1"]) -> CheckRes
 
 
 def _run_lerobot(
-    environment: CertifyEnvironment, module: str, request: CertifyRequest, names: tuple[str, ...], version: Literal["v3.0", "v2.1"]
+    environment: CertifyEnvironment, module: str, request: CertifyRequest, names: tuple[str, ...], version: Version
 ) -> list[CheckResult]:
     """Run one certifying program; where there is no environment every one of its checks says so."""
     if not environment.exists:
@@ -170,18 +164,42 @@ def _run_lerobot(
     ]
 
 
-def _grade(environment: CertifyEnvironment, grader: Grader, dataset: Path) -> CheckResult:
-    """Let a grader look, and see that it only looked."""
-    if not environment.exists:
-        reason = f"there is no {environment.python.name} of a certifying environment here; `make certify-env` makes it"
-        return not_run(f"grader.{grader.package}", _V30, required=False, reason=reason, tool=grader.package)
-    before = _digests(dataset)
-    result = run_grader(grader, environment, dataset, _V30)
-    after = _digests(dataset)
-    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
-    if changed:
-        raise DatasetChanged(grader.package, changed)
-    return result
+def _look(
+    context: StageContext, environment: CertifyEnvironment, plan: JobPlan, episodes: tuple[ExpectedEpisode, ...], root: Path
+) -> list[CheckResult]:
+    """Everything that needs the certifying environment, as many programs at a time as the machine has cores for."""
+
+    def lerobot(version: Version, module: str, names: tuple[str, ...]) -> Callable[[], list[CheckResult]]:
+        request = CertifyRequest(
+            dataset=root / version,
+            fps=plan.fps,
+            robot_type=plan.robot.embodiment,
+            episodes=episodes,
+            work=environment.home / f"work-{version}",
+        )
+        return lambda: _run_lerobot(environment, module, request, names, version)
+
+    tasks = [lerobot(_V30, "in_lerobot", V30_CHECKS), lerobot(_V21, "in_twin", V21_CHECKS)]
+    tasks += [partial(_grade, environment, grader, root / _V30) for grader in GRADERS]
+    found: list[CheckResult] = []
+    with ThreadPoolExecutor(max_workers=context.settings.compute.workers) as pool:
+        for done, results in enumerate(pool.map(lambda task: _unless_stopping(context, task), tasks)):
+            found += results
+            context.progress(done + 1, len(tasks))
+    return found
+
+
+def _unless_stopping(context: StageContext, task: Callable[[], list[CheckResult]]) -> list[CheckResult]:
+    context.stop_if_asked()
+    return task()
+
+
+def _grade(environment: CertifyEnvironment, grader: Grader, dataset: Path) -> list[CheckResult]:
+    """Let a grader look; where there is no environment it says so."""
+    if environment.exists:
+        return [run_grader(grader, environment, dataset, _V30)]
+    reason = f"there is no {environment.python.name} of a certifying environment here; `make certify-env` makes it"
+    return [not_run(f"grader.{grader.package}", _V30, required=False, reason=reason, tool=grader.package)]
 
 
 def _digests(dataset: Path) -> dict[str, FileDigest]:

@@ -55,6 +55,9 @@ class CertifyEnvironment:
     def __init__(self, python: Path, home: Path) -> None:
         self.python = python.absolute()
         self.home = home
+        self._link = home / "path" / "blueprint"
+        self._link.parent.mkdir(exist_ok=True)
+        self._link.symlink_to(Path(blueprint.__file__).parent, target_is_directory=True)
 
     @property
     def exists(self) -> bool:
@@ -73,11 +76,7 @@ class CertifyEnvironment:
 
     def run_module(self, module: str, *arguments: str) -> Run:
         """Run a module of this package there; a link makes our package visible, and nothing else of our environment."""
-        link = self.home / "path" / "blueprint"
-        if not link.exists():
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(Path(blueprint.__file__).parent, target_is_directory=True)
-        return self.run([str(self.python), "-m", module, *arguments], PYTHONPATH=str(link.parent))
+        return self.run([str(self.python), "-m", module, *arguments], PYTHONPATH=str(self._link.parent))
 
     def run(self, command: Sequence[str], **variables: str) -> Run:
         """Run a program; secrets of our own process do not reach it."""
@@ -91,7 +90,6 @@ class CertifyEnvironment:
             "NO_COLOR": "1",
             "LANG": "C.UTF-8",
             "COLUMNS": "200",
-            "PYTHONDONTWRITEBYTECODE": "1",
             **variables,
         }
         try:

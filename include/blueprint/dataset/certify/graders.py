@@ -8,10 +8,11 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from blueprint.dataset.certify.environment import CertifyEnvironment
 from blueprint.dataset.certify.report import CheckResult, Finding, not_run
+from blueprint.dataset.layout import Version
 from blueprint.origin import Origin
 
 Answer = dict[str, Any]
@@ -41,7 +42,7 @@ class Grader:
     """The answer comes on standard output, not in a file."""
 
 
-def run_grader(grader: Grader, environment: CertifyEnvironment, dataset: Path, version: Literal["v3.0", "v2.1"]) -> CheckResult:
+def run_grader(grader: Grader, environment: CertifyEnvironment, dataset: Path, version: Version) -> CheckResult:
     """Let one grader look at a dataset; one that gave no answer has not run."""
     check = f"grader.{grader.package}"
     installed = environment.versions.get(grader.package)
@@ -209,7 +210,7 @@ def _parse_rda(answer: Answer) -> Verdict:
 
 
 GRADERS: tuple[Grader, ...] = (
-    Grader("rdq", "rdq", lambda dataset, answer: ["check", str(dataset), "--video-full", "--no-color", "--json", str(answer)], _parse_rdq),
+    Grader("rdq", "rdq", lambda dataset, answer: ["check", str(dataset), "--video", "--no-color", "--json", str(answer)], _parse_rdq),
     Grader("robovet", "robovet", lambda dataset, answer: ["doctor", str(dataset), "--json", str(answer)], _parse_robovet),
     Grader("lerobot-doctor", "lerobot-doctor", lambda dataset, _: ["check", str(dataset), "--json"], _parse_doctor, answers_on_output=True),
     Grader(

@@ -17,6 +17,9 @@ TIMESTAMP_TOLERANCE_S = 1e-4
 """What lerobot's loader allows."""
 
 
+_COLUMNS = ("robot_qpos", "robot_qvel", "ctrl", "gripper_width_m", "gripper_command_m", "ee_pose", "object_poses")
+
+
 class Refuted(Exception):
     """A check found the dataset wrong."""
 
@@ -37,7 +40,7 @@ def require(holds: bool, what: str) -> None:
 
 def expected_columns(episode: ExpectedEpisode) -> dict[str, npt.NDArray[Any]]:
     """Every column but the video ones, (frames, size) or (frames,), in the types of the dataset."""
-    rows = pq.read_table(episode.states).slice(0, episode.frames).to_pydict()
+    rows = pq.read_table(episode.states, columns=list(_COLUMNS)).slice(0, episode.frames).to_pydict()
     joints = np.array(rows["robot_qpos"])
     target = slice(7 * episode.target_index, 7 * episode.target_index + 7)
     columns = {

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from blueprint.dataset.layout import Version
 from blueprint.origin import Origin
 from blueprint.workspace.storage import Id
 
@@ -32,7 +33,7 @@ class CheckResult(_Frozen):
 
     check: str
     """``lerobot.frames_match_states``, ``grader.rdq``, …"""
-    dataset: Literal["v3.0", "v2.1"]
+    dataset: Version
     status: Status
     required: bool
     """Whether a dataset without it is not certified."""
@@ -66,7 +67,7 @@ class CertificationReport(_Frozen):
         return [check.check for check in self.checks if check.status == status]
 
 
-def not_run(check: str, dataset: Literal["v3.0", "v2.1"], *, required: bool, reason: str, tool: str) -> CheckResult:
+def not_run(check: str, dataset: Version, *, required: bool, reason: str, tool: str) -> CheckResult:
     """A check that nobody made: never passed, and never left out."""
     return CheckResult(
         check=check, dataset=dataset, status="not_run", required=required, reason=reason, origin=Origin.ABSENT, tool=tool, tool_version=None
