@@ -93,11 +93,11 @@ def validate_stage(stage: Usd.Stage, assets: SceneAssets) -> None:
     Raises:
         UsdInvalid: Units, a body, a pose, a mass or the number of collision shapes differ.
 
-    Source: ``UsdPhysics.LoadUsdPhysicsFromRange`` is what engines parse a stage with.
+    Source: ``UsdPhysics.UsdPhysicsLoadStageFromPrimRange`` is what engines parse a stage with.
     """
     if UsdGeom.GetStageUpAxis(stage) != UsdGeom.Tokens.z or UsdGeom.GetStageMetersPerUnit(stage) != 1.0:
         raise UsdInvalid("its up axis is not z, or a unit is not a metre")
-    parsed = UsdPhysics.LoadUsdPhysicsFromRange(stage, ["/"])
+    parsed = UsdPhysics.UsdPhysicsLoadStageFromPrimRange(stage, ["/"])
     bodies = {str(path) for path in parsed.get(UsdPhysics.ObjectType.RigidBody, ([], []))[0]}
     expected = {f"/World/{item.id}" for item in assets.manifest.objects if item.is_movable}
     if bodies != expected:

@@ -23,7 +23,9 @@ Indices = NDArray[np.int64]
 
 MAX_TEXTURE_PX = 512
 _UV_SLACK = 1e-3
-_AGGRESSION = 3
+_AGGRESSIONS = (3, 5, 7, 9)
+"""Tried in turn, gentle ones first, until the target is reached but for a tenth."""
+_SLACK = 1.1
 
 
 def decimate(surface: Surface, target_faces: int) -> Surface:
@@ -40,10 +42,12 @@ def simplify(mesh: trimesh.Trimesh, target_faces: int) -> trimesh.Trimesh:
     """Quadric simplification of a mesh whose vertices are merged; unchanged if it has no more faces."""
     if len(mesh.faces) <= target_faces:
         return mesh
-    vertices, faces = fast_simplification.simplify(
-        np.asarray(mesh.vertices, dtype=np.float32), np.asarray(mesh.faces, dtype=np.int32), target_count=target_faces, agg=_AGGRESSION
-    )
-    return trimesh.Trimesh(np.asarray(vertices, dtype=np.float64), np.asarray(faces, dtype=np.int64), process=False)
+    vertices, faces = np.asarray(mesh.vertices, dtype=np.float32), np.asarray(mesh.faces, dtype=np.int32)
+    for aggression in _AGGRESSIONS:
+        found, kept = fast_simplification.simplify(vertices, faces, target_count=target_faces, agg=aggression)
+        if len(kept) <= _SLACK * target_faces:
+            break
+    return trimesh.Trimesh(np.asarray(found, dtype=np.float64), np.asarray(kept, dtype=np.int64), process=False)
 
 
 def shrink_texture(surface: Surface) -> Surface:
@@ -65,7 +69,7 @@ def _without_background(texture: Image.Image, triangles: Array) -> Image.Image:
     """The texture with every texel that no triangle (F, 3, 2) uses set to the colour of the nearest one that is used."""
     if triangles.min() < -_UV_SLACK or triangles.max() > 1 + _UV_SLACK:
         return texture  # it repeats, so all of it is used
-    corners = triangles * (texture.width, -texture.height) + (0, texture.height)
+    corners = triangles * (texture.width, -texture.height) + (-0.5, texture.height - 0.5)  # texel centres are whole numbers
     used = Image.new("1", texture.size)
     draw = ImageDraw.Draw(used)
     for triangle in corners:
@@ -78,17 +82,19 @@ def _without_background(texture: Image.Image, triangles: Array) -> Image.Image:
 
 
 def _decimate_textured(surface: Surface, uv: Array, target_faces: int) -> Surface:
-    """Simplify a textured surface: seams are open borders of the split mesh, and open borders stay where they are."""
+    """Simplify a textured surface: seams are open borders of the split mesh, and open borders stay where they are.
+
+    A surface that is split nearly everywhere can so lose few triangles: it keeps its looks and stays large.
+    """
     vertices, faces, uv = _joined(surface, uv)
-    _, _, collapses = fast_simplification.simplify(
-        vertices.astype(np.float32),
-        faces.astype(np.int32),
-        target_count=target_faces,
-        agg=_AGGRESSION,
-        preserve_border=True,
-        return_collapses=True,
-    )
-    points, kept, number = fast_simplification.replay_simplification(vertices.astype(np.float32), faces.astype(np.int32), collapses)
+    corners, indices = vertices.astype(np.float32), faces.astype(np.int32)
+    for aggression in _AGGRESSIONS:
+        _, kept, collapses = fast_simplification.simplify(
+            corners, indices, target_count=target_faces, agg=aggression, preserve_border=True, return_collapses=True
+        )
+        if len(kept) <= _SLACK * target_faces:
+            break
+    points, kept, number = fast_simplification.replay_simplification(corners, indices, collapses)
     points = np.asarray(points, dtype=np.float64)
     return Surface(points, np.asarray(kept, dtype=np.int64), _uv_of(points, number[faces], vertices[faces], uv[faces]), surface.look)
 

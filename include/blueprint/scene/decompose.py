@@ -16,7 +16,7 @@ from blueprint.scene.decimate import simplify
 
 Array = NDArray[np.float64]
 
-PARAMETERS = "coacd-1 faces 1500 vertices 320/32 steps 0.05x16 0.03x32 overfill 0.03"
+PARAMETERS = "coacd-1 faces 1500b vertices 320/32 steps 0.05x16 0.03x32 overfill 0.03"
 """Names the method; part of the cache key."""
 
 MAX_OVERFILL = 0.03

@@ -27,7 +27,7 @@ from blueprint.workspace.storage import Id, SceneFolder
 MAX_SCENE_TRIANGLES = 12_000
 """Visual triangles of a whole scene: what a software renderer draws in a few milliseconds."""
 MAX_OBJECT_TRIANGLES = 2_500
-_VISUAL_VERSION = "6"
+_VISUAL_VERSION = "7"
 _REPORT = "report.json"
 
 

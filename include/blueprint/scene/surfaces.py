@@ -7,12 +7,13 @@ import io
 import json
 import re
 import struct
+import zlib
 from dataclasses import dataclass, replace
 
 import numpy as np
 import trimesh
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from trimesh.visual.material import PBRMaterial
 from trimesh.visual.texture import TextureVisuals
 
@@ -24,18 +25,21 @@ _GLB_MAGIC, _GLB_VERSION, _JSON_CHUNK = 0x46546C67, 2, 0x4E4F534A
 _HEADER_BYTES, _CHUNK_HEADER_BYTES = 12, 8
 _MIN_AREA_SHARE = 1e-10
 _DAMAGED = (
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
+    ArithmeticError,
+    AssertionError,
     AttributeError,
-    NotImplementedError,
     EOFError,
+    LookupError,
+    MemoryError,
+    NameError,
     OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
     struct.error,
-    UnidentifiedImageError,
+    zlib.error,
 )
-"""What trimesh and Pillow raise on damaged files."""
+"""What trimesh and Pillow raise on damaged files, found by changing bytes at random."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,10 @@ def parse_glb(data: bytes, object_id: str, file: str) -> list[Surface]:
     for surface in surfaces:
         if not np.isfinite(surface.vertices).all():
             raise MeshUnreadable(object_id, file, "is damaged: vertices are not finite")
+        if surface.faces.min() < 0 or surface.faces.max() >= len(surface.vertices):
+            raise MeshUnreadable(object_id, file, f"is damaged: a triangle uses vertex {surface.faces.max()} of {len(surface.vertices)}")
+        if surface.uv is not None and (len(surface.uv) != len(surface.vertices) or not np.isfinite(surface.uv).all()):
+            raise MeshUnreadable(object_id, file, "is damaged: texture coordinates are not finite, or not one a vertex")
     solid = merge_positions(surfaces)
     if solid.area <= _MIN_AREA_SHARE * max(float(solid.scale) ** 2, 1e-30):
         raise MeshEmpty(object_id, file, "holds triangles without an area")

@@ -27,6 +27,7 @@ CONTACT_TIME_S = 0.006
 
 _FLOOR_FRICTION = (0.5, 0.005, 0.0001)
 _FLOOR_CLOSE_M = 0.02
+_FLOOR_SHARE = 0.3
 _CONDIM = 4
 
 
@@ -183,13 +184,15 @@ class _Twin:
         )
 
 
-def has_floor(surfaces: Iterable[Surface]) -> bool:
-    """Whether a background in the world has triangles that lie level within 2 cm of z = 0."""
-    for surface in surfaces:
-        heights = surface.vertices[surface.faces][:, :, 2]
-        if ((np.abs(heights) < _FLOOR_CLOSE_M).all(axis=1) & (np.ptp(heights, axis=1) < _FLOOR_CLOSE_M)).any():
-            return True
-    return False
+def has_floor(surfaces: Sequence[Surface]) -> bool:
+    """Whether a background in the world has level triangles within 2 cm of z = 0 that cover a good part of its outline."""
+    if not surfaces:
+        return False
+    corners = np.concatenate([surface.vertices[surface.faces] for surface in surfaces])
+    level = (np.abs(corners[:, :, 2]) < _FLOOR_CLOSE_M).all(axis=1)
+    sides = corners[level][:, 1:, :2] - corners[level][:, :1, :2]
+    area = 0.5 * np.abs(sides[:, 0, 0] * sides[:, 1, 1] - sides[:, 0, 1] * sides[:, 1, 0]).sum()
+    return bool(area > _FLOOR_SHARE * np.prod(np.ptp(corners.reshape(-1, 3)[:, :2], axis=0)))
 
 
 def pose_attributes(pose: Pose) -> dict[str, str]:

@@ -1,0 +1,47 @@
+"""What was taken in stays what it was: later stages notice any other byte."""
+
+import pytest
+
+from blueprint.errors import IntegrityError
+from blueprint.scene.ingest import digest_source, validate_source
+from blueprint.scene.stages import ESTIMATE_PHYSICS, INGEST_SCENE, PROCESS_MESHES, IngestSceneRequest, SceneRequest
+from tests.scene.scene_files import SCENES, make_context
+
+
+@pytest.fixture
+def ingested(tmp_path):
+    context = make_context(tmp_path / "ws", "s", tmp_path / "cache")
+    INGEST_SCENE.run(IngestSceneRequest(scene_id="s", source=str(SCENES / "minimal_ok")), context)
+    return context
+
+
+def test_untouched_source_is_valid(ingested):
+    """Nothing to say."""
+    assert validate_source(ingested.scene).scene_id == "s"
+
+
+@pytest.mark.parametrize("stage", [ESTIMATE_PHYSICS, PROCESS_MESHES], ids=lambda stage: stage.name)
+@pytest.mark.parametrize("how", ["changed", "missing", "added"])
+def test_changed_source_is_refused_by_name(ingested, stage, how):
+    """One byte, one file less, one file more."""
+    name = "regen3d/objects/can/mesh.glb" if how != "added" else "regen3d/objects/can/more.json"
+    path = ingested.input(name)
+    if how == "changed":
+        path.write_bytes(path.read_bytes()[:-1] + b"!")
+    elif how == "missing":
+        path.unlink()
+    else:
+        path.write_text("{}")
+    with pytest.raises(IntegrityError, match=name) as caught:
+        stage.run(SceneRequest(scene_id="s"), ingested)
+    assert caught.value.code == "scene.source_changed"
+    assert not ingested.scene.exists("assets/can/physics.json")
+
+
+def test_digest_of_a_source_changes_with_it(small):
+    """It is part of the key: a changed source is taken in again."""
+    before = digest_source(str(small))
+    assert before == digest_source(str(small))
+    (small / "objects/can/label.json").write_text('{"category": "can", "description": "another"}')
+    after = digest_source(str(small))
+    assert {name for name in before if before[name] != after[name]} == {"regen3d/objects/can/label.json"}

@@ -1,0 +1,78 @@
+"""Masses follow from volume, contents or sheet, and agree with closed forms."""
+
+import numpy as np
+import pytest
+import trimesh
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from blueprint.scene.mass import estimate_mass, is_closed, open_length, principal_axes
+from blueprint.scene.materials import Category, load_materials
+
+WOOD = load_materials().materials["wood"]
+METAL = load_materials().materials["metal"]
+SOLID = Category(size_m=(0.1, 1), mass_kg=(0.1, 1), build="solid")
+FILLED = Category(size_m=(0.1, 1), mass_kg=(0.1, 1), build="filled", apparent_density_kg_m3=500)
+HOLLOW = Category(size_m=(0.1, 1), mass_kg=(0.1, 1), build="hollow", wall_m=0.001)
+
+
+@given(st.tuples(*[st.floats(0.01, 1)] * 3), st.tuples(*[st.floats(-1, 1)] * 3))
+def test_solid_box_agrees_with_the_closed_form(extents, center):
+    """M = rho a b c, I = m/12 (b^2 + c^2); wherever it stands."""
+    box = trimesh.creation.box(extents)
+    box.apply_translation(center)
+    found = estimate_mass(box, WOOD, SOLID)
+    a, b, c = extents
+    mass = WOOD.density_kg_m3 * a * b * c
+    assert found.mass_kg == pytest.approx(mass)
+    assert found.com_m == pytest.approx(np.asarray(center), abs=1e-9)
+    assert np.diag(found.inertia_kg_m2) == pytest.approx(mass / 12 * np.array([b**2 + c**2, a**2 + c**2, a**2 + b**2]), rel=1e-6, abs=1e-15)
+
+
+def test_thin_sphere_agrees_with_the_closed_form():
+    """A sheet: m = rho t 4 pi r^2, I = 2/3 m r^2."""
+    ball = trimesh.creation.icosphere(subdivisions=4, radius=0.1)
+    found = estimate_mass(ball, METAL, HOLLOW)
+    mass = METAL.density_kg_m3 * 0.001 * 4 * np.pi * 0.01
+    assert found.mass_kg == pytest.approx(mass, rel=0.01)
+    assert np.diag(found.inertia_kg_m2) == pytest.approx(np.full(3, 2 / 3 * mass * 0.01), rel=0.02)
+
+
+def test_filled_container_has_the_density_of_its_contents():
+    """Also where its mesh is open: then its hull is filled."""
+    box = trimesh.creation.box((0.1, 0.1, 0.1))
+    assert estimate_mass(box, METAL, FILLED).mass_kg == pytest.approx(0.5)
+    box.update_faces(np.arange(len(box.faces)) > 1)
+    found = estimate_mass(box, METAL, FILLED)
+    assert found.mass_kg == pytest.approx(0.5)
+    assert "hull" in found.method
+
+
+def test_open_mesh_is_a_shell_and_says_so():
+    """A volume that is not closed is not used."""
+    box = trimesh.creation.box((0.1, 0.1, 0.1))
+    box.update_faces(np.arange(len(box.faces)) > 1)
+    assert not is_closed(box)
+    assert open_length(box) > 0.1
+    found = estimate_mass(box, WOOD, SOLID)
+    assert "shell" in found.method
+    assert found.mass_kg == pytest.approx(0.05 * WOOD.shell_thickness_m * WOOD.density_kg_m3)
+
+
+def test_inside_out_mesh_weighs_the_same():
+    """The winding tells the outside, not the mass."""
+    box = trimesh.creation.box((0.1, 0.1, 0.1))
+    box.invert()
+    assert estimate_mass(box, WOOD, SOLID).mass_kg == pytest.approx(0.65)
+
+
+@given(st.tuples(*[st.floats(0.1, 10)] * 3), st.tuples(*[st.floats(-1, 1)] * 4).filter(lambda q: np.linalg.norm(q) > 0.1))
+def test_principal_axes_give_the_inertia_back(moments, quat):
+    """R diag(moments) R^T is the inertia, and R is a rotation."""
+    turn = Rotation.from_quat(np.array(quat) / np.linalg.norm(quat)).as_matrix()
+    inertia = turn @ np.diag(moments) @ turn.T
+    found, axes = principal_axes(inertia)
+    assert np.allclose(axes @ np.diag(found) @ axes.T, inertia)
+    assert np.linalg.det(axes) == pytest.approx(1)
+    assert (np.diff(found) <= 1e-9).all()

@@ -1,0 +1,85 @@
+"""A sound scene rests where it was reconstructed; one that does not is refused with the object and the figures."""
+
+import mujoco
+import pytest
+
+from blueprint.scene.errors import SceneNotStable
+from blueprint.scene.settle import SettleLimits, check_settled, load_settled, settle, validate_settled
+
+WORLD = """<mujoco><option timestep="0.002083333" integrator="implicitfast" cone="elliptic"/><worldbody>
+<geom name="floor" type="plane" size="0 0 1"/>{}</worldbody></mujoco>"""
+BOX = '<body name="box" pos="{}" euler="{}"><freejoint/><geom type="box" size="0.05 0.05 0.05" mass="0.5"/></body>'
+
+
+def settled(*boxes, seconds=1.0):
+    model = mujoco.MjModel.from_xml_string(WORLD.format("".join(boxes)))
+    return settle(model, "s", duration_s=seconds)
+
+
+def test_box_at_rest_is_stable():
+    """All figures near 0, and it touches the floor."""
+    record = settled(BOX.format("0 0 0.05", "0 0 0"))
+    validate_settled(record)
+    assert record.stable
+    assert record.max_drift_m < 0.001
+    assert record.objects[0].touches == ("floor",)
+    assert record.poses["box"].position_m[2] == pytest.approx(0.05, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("position", "euler", "seconds", "words"),
+    [
+        ("0 0 0.2", "0 0 0", 1.0, "moved"),
+        ("0 0 0.075", "0 35 0", 1.0, "tilted"),
+        ("0 0 3", "0 0 0", 0.1, "touches nothing"),
+        ("0 0 3", "0 0 0", 0.1, "still moves"),
+        ("0 0 0.03", "0 0 0", 0.003, "penetrates"),
+    ],
+)
+def test_unstable_box_is_refused_with_figures(position, euler, seconds, words):
+    """It falls, tips over, flies or sinks."""
+    record = settled(BOX.format(position, euler), seconds=seconds)
+    assert not record.stable
+    with pytest.raises(SceneNotStable, match=rf"object box .*{words}") as caught:
+        validate_settled(record)
+    assert caught.value.code == "scene.not_stable"
+
+
+def test_the_worst_object_is_named():
+    """Among several."""
+    calm = BOX.format("0 0 0.05", "0 0 0").replace('name="box"', 'name="calm"')
+    falls = BOX.format("1 0 0.3", "0 0 0").replace('name="box"', 'name="falls"')
+    with pytest.raises(SceneNotStable, match="falls"):
+        validate_settled(settled(calm, falls))
+
+
+def test_divergence_is_refused():
+    """Two bodies in one place, held together by a constraint that cannot be: the state blows up."""
+    model = mujoco.MjModel.from_xml_string(WORLD.format(BOX.format("0 0 0.05", "0 0 0")).replace("0.002083333", "5"))
+    model.opt.gravity[2] = -1e12
+    with pytest.raises(SceneNotStable):
+        validate_settled(settle(model, "s", duration_s=50))
+
+
+def test_limits_can_be_set_tighter():
+    """Each limit is judged on its own."""
+    record = settled(BOX.format("0 0 0.0505", "0 0 0"))
+    assert check_settled(record.objects[0], record.limits) == []
+    assert len(check_settled(record.objects[0], SettleLimits(drift_m=1e-6))) == 1
+
+
+def test_scene_without_movable_things_is_stable():
+    """Nothing can move."""
+    record = settled()
+    validate_settled(record)
+    assert record.poses == {}
+
+
+def test_small_scene_rests(finished):
+    """Can and ramekin stay within a fraction of a millimetre; each touches the table, which is part of the background."""
+    record = load_settled(finished[0].scene)
+    assert record.stable
+    assert record.duration_s == 2.0
+    assert record.max_drift_m < 0.001
+    assert record.max_penetration_m < 0.0001
+    assert {item.touches for item in record.objects} == {("background",)}
