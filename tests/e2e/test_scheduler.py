@@ -44,6 +44,12 @@ class Airflow:
     def state(self, dag_id, run_id, task_id):
         return self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}")["state"]
 
+    def reached(self, dag_id, run_id, task_id, state):
+        """Whether a task is in this state; another end is told at once."""
+        found = self.state(dag_id, run_id, task_id)
+        assert found == state or found not in {"success", "failed", "upstream_failed", "skipped"}, f"{task_id} is {found}, not {state}"
+        return found == state
+
     def xcom(self, dag_id, run_id, task_id):
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
         value = self._client.get(path, params={"stringify": "true"}).json()["value"]
@@ -99,12 +105,12 @@ def test_person_approves_through_the_api(airflow):
     """The task parks, the answer comes through the REST API, and the decision with its author is in the registry."""
     waiting = write_gates(airflow.settings, "s1", 2)
     run_id = airflow.trigger("ask")
-    wait_for(lambda: airflow.state("ask", run_id, "approve_episodes") == "awaiting_input", "the question")
+    wait_for(lambda: airflow.reached("ask", run_id, "approve_episodes", "awaiting_input"), "the question")
     (question,) = airflow.call("GET", f"/dags/ask/dagRuns/{run_id}/hitlDetails")["hitl_details"]
     assert waiting[0] in question["body"]
     answer = {"chosen_options": ["Approve"], "params_input": {"only_episodes": waiting[0], "review_note": "looks fine"}}
     airflow.call("PATCH", f"/dags/ask/dagRuns/{run_id}/taskInstances/approve_episodes/-1/hitlDetails", answer)
-    wait_for(lambda: airflow.state("ask", run_id, "approve_episodes") == "success", "the decision")
+    wait_for(lambda: airflow.reached("ask", run_id, "approve_episodes", "success"), "the decision")
     decisions = airflow.xcom("ask", run_id, "approve_episodes")
     assert [(d["episode_id"], d["approved"], d["reason"]) for d in decisions] == [
         (waiting[0], True, "looks fine"),
@@ -119,7 +125,7 @@ def test_person_approves_through_the_api(airflow):
 def test_failure_reaches_slack(airflow):
     """A permanent error fails the task at its first try, and Slack hears scene, stage, code and message."""
     run_id = airflow.trigger("fail")
-    wait_for(lambda: airflow.state("fail", run_id, "estimate_physics") == "failed", "the failure")
+    wait_for(lambda: airflow.reached("fail", run_id, "estimate_physics", "failed"), "the failure")
     task = airflow.call("GET", f"/dags/fail/dagRuns/{run_id}/taskInstances/estimate_physics")
     assert task["try_number"] == 1
     wait_for(lambda: told(airflow.slack, "estimate_physics", "kitchen", "workspace.input_missing", "A retry cannot help"), "Slack")
