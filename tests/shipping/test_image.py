@@ -157,9 +157,11 @@ def test_a_stage_runs_from_a_request_to_its_commit(run, sound_scene):
     """Configuration data are in the image: a scene is ingested and its physics estimated from the tables there."""
     mounts = ["--volume", f"{sound_scene.parent}:/scenes:ro"]
     script = """
-    echo '{"scene_id": "small", "source": "/scenes/minimal_ok"}' > request.json
-    blueprint stage run ingest_scene --request request.json --json && echo '{"scene_id": "small"}' > request.json
-    blueprint stage run estimate_physics --request request.json --json && ls .blueprint/workspace/scenes/small/commits
+    echo '{"scene_id": "small", "source": "/scenes/minimal_ok"}' > ingest.json
+    echo '{"scene_id": "small"}' > estimate.json
+    blueprint stage run ingest_scene --request ingest.json --json
+    blueprint stage run estimate_physics --request estimate.json --json
+    ls .blueprint/workspace/scenes/small/commits
     """
     done = run("-ec", script, entrypoint="bash", mounts=mounts)
     assert done.returncode == 0, done.stderr[-2000:]
