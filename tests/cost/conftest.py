@@ -6,7 +6,7 @@ import pytest
 
 from blueprint.cost.pricing import SHARDED, RunFacts
 from blueprint.cost.stages import PRICED_ONCE
-from blueprint.episode.record import EpisodeRecord, Outcome, SimulatorInfo
+from blueprint.episode.record import EpisodeRecord, EpisodeUsage, Outcome, SimulatorInfo
 from blueprint.task.spec import EpisodeSpec, JobPlan, PickPlaceTask, Pose, RobotPlacement, ShardRef
 from blueprint.workspace.canonical import key_of
 from blueprint.workspace.checksums import FileDigest
@@ -47,7 +47,11 @@ def make_spec(index):
     )
 
 
-def make_episode(index, shard_index, cpu_plan_s=1.0, cpu_simulate_s=3.0):
+def make_usage_of(index, cpu_plan_s=1.0, cpu_simulate_s=3.0):
+    return EpisodeUsage(episode_id=f"ep_{index}", cpu_plan_s=cpu_plan_s, cpu_simulate_s=cpu_simulate_s)
+
+
+def make_episode(index, shard_index):
     return EpisodeRecord(
         scene_id="kitchen",
         job_id="job-1",
@@ -65,8 +69,6 @@ def make_episode(index, shard_index, cpu_plan_s=1.0, cpu_simulate_s=3.0):
         controller="test",
         model_sha256="0" * 64,
         states=None,
-        cpu_plan_s=cpu_plan_s,
-        cpu_simulate_s=cpu_simulate_s,
         origins={},
     )
 
@@ -96,4 +98,5 @@ def commits():
 @pytest.fixture
 def run(plan, commits):
     episodes = [make_episode(index, index // 2) for index in range(4)]
-    return RunFacts(plan=plan, commits=commits, episodes=episodes, kept=frozenset({"ep_0", "ep_3"}))
+    usages = {episode.episode_id: make_usage_of(index) for index, episode in enumerate(episodes)}
+    return RunFacts(plan=plan, commits=commits, episodes=episodes, usages=usages, kept=frozenset({"ep_0", "ep_3"}))

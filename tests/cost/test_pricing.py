@@ -11,7 +11,7 @@ from blueprint.cost.ledger import add_totals, total_of
 from blueprint.cost.pricing import SHARDED, build_report, share_out
 from blueprint.cost.report import COLUMNS, CostReport, build_rows
 from blueprint.registry.records import Certainty
-from tests.cost.conftest import make_commit, make_episode
+from tests.cost.conftest import make_commit, make_usage_of
 
 EACH = Decimal("0.000436232") + Decimal("0.000029235")
 
@@ -66,11 +66,11 @@ def test_nothing_kept_has_no_price(run):
 
 def test_episodes_share_the_simulation_by_cpu_time(run):
     """An attempt that took three times the CPU carries three times the cost; without any CPU time there is no share."""
-    weighted = [make_episode(0, 0, 0.0, 3.0), make_episode(1, 0, 0.5, 0.5), *run.episodes[2:]]
-    shares = [episode.simulation_usd for episode in build_report(replace(run, episodes=weighted)).episodes]
+    weighted = {**run.usages, "ep_0": make_usage_of(0, 0.0, 3.0), "ep_1": make_usage_of(1, 0.5, 0.5)}
+    shares = [episode.simulation_usd for episode in build_report(replace(run, usages=weighted)).episodes]
     assert float(shares[0] / shares[1]) == pytest.approx(3, rel=1e-4)
-    idle = [make_episode(index, 0, 0.0, 0.0) for index in range(2)]
-    assert [episode.simulation_usd for episode in build_report(replace(run, episodes=idle)).episodes] == [None, None]
+    idle = {episode_id: make_usage_of(index, 0.0, 0.0) for index, episode_id in enumerate(run.usages)}
+    assert [episode.simulation_usd for episode in build_report(replace(run, usages=idle)).episodes] == [None] * len(idle)
 
 
 def test_bytes_that_one_unit_did_not_count_are_none(run):

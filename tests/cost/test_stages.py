@@ -10,7 +10,7 @@ from blueprint.cost.prices import PRICES_DIR
 from blueprint.cost.pricing import load_run
 from blueprint.cost.report import load_cost_report
 from blueprint.cost.stages import PRICE_RUN, PRICED_ONCE, PriceRunRequest
-from blueprint.episode.record import recording_path
+from blueprint.episode.record import recording_path, usage_path
 from blueprint.flow import FLOW, load_stage
 from blueprint.quality.report import RENDER_GATES_PATH, KeptEpisode, RenderGateReport
 from blueprint.registry.database import open_registry
@@ -32,6 +32,8 @@ def scene(settings, run):
         write_commit(scene, commit)
     for episode in run.episodes:
         scene.write_bytes(f"{recording_path(episode.shard_index, episode.episode_id)}/episode.json", episode.model_dump_json().encode())
+        usage = run.usages[episode.episode_id]
+        scene.write_bytes(usage_path(episode.shard_index, episode.episode_id), usage.model_dump_json().encode())
     kept = tuple(KeptEpisode(episode_id=f"ep_{index}", shard_index=index // 2) for index in (0, 3))
     report = RenderGateReport(scene_id="kitchen", job_id="job-1", tier="core", tiers_version="1", episodes=(), kept=kept)
     scene.write_bytes(RENDER_GATES_PATH, report.model_dump_json().encode())

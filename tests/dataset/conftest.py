@@ -152,8 +152,6 @@ def episode_record(index: int, frames: int, states: Path) -> EpisodeRecord:
         controller="pick_place",
         model_sha256="0" * 64,
         states=digest_file(states),
-        cpu_plan_s=0.1,
-        cpu_simulate_s=0.2,
         origins={"states": Origin.SIMULATED},
     )
 

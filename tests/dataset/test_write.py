@@ -85,7 +85,6 @@ def test_the_sidecar_has_what_a_replay_needs(scene: SceneFolder, tmp_path: Path)
     assert first["outcome"]["predicate"][0]["limit"] == 0.03
     assert first["gates"][0]["gate"] == "replay"
     assert len(first["integration_state"]) == 50
-    assert "cpu_plan_s" not in first
     assert (root / "v2.1/meta/blueprint/episodes.jsonl").read_bytes() == (root / "v3.0/meta/blueprint/episodes.jsonl").read_bytes()
 
 

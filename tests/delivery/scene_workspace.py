@@ -242,8 +242,6 @@ def _record(scene, spec):
         controller="test",
         model_sha256=loaded.model_sha256,
         states=digest_file(folder / "states.parquet") if moved else None,
-        cpu_plan_s=0.1,
-        cpu_simulate_s=0.2,
         origins={"states": Origin.SIMULATED},
     )
     (folder / "episode.json").write_text(record.model_dump_json())

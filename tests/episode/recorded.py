@@ -84,8 +84,6 @@ def record_lift(folder: Path) -> Recorded:
         controller="test",
         model_sha256=loaded.model_sha256,
         states=digest_file(path),
-        cpu_plan_s=0.0,
-        cpu_simulate_s=0.0,
         origins={"states": Origin.SIMULATED},
     )
     return Recorded(scene=scene.folder, placement=scene.placement, record=record, states=path)

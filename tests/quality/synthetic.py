@@ -226,8 +226,6 @@ def _record(spec: EpisodeSpec, shard_index: int, phases: tuple[Phase, ...], fram
         controller="pick_place",
         model_sha256="a" * 64,
         states=None,
-        cpu_plan_s=0.2,
-        cpu_simulate_s=0.3,
         origins={},
     )
 

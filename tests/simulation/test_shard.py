@@ -1,6 +1,5 @@
 """Tests of shards: every attempt is kept, a kill loses at most the attempt in flight, and nothing is done twice."""
 
-import json
 import os
 import signal
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from blueprint.episode.record import EpisodeRecord, recording_path
+from blueprint.episode.record import EpisodeRecord, EpisodeUsage, recording_path, usage_path
 from blueprint.episode.replay import replay_episode
 from blueprint.errors import PreemptedError
 from blueprint.simulation.errors import UnknownShard
@@ -36,15 +35,11 @@ def job(tmp_path_factory) -> tuple[Path, JobPlan]:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Every recorded file's digest; measured CPU seconds do not count."""
+    """Every recorded file's digest."""
     root = small_folder(folder)
     found = {}
     for name in root.files_under("geniesim/recordings"):
-        data = root.read_bytes(name)
-        if name.endswith(".json"):
-            document = {key: value for key, value in json.loads(data).items() if not key.startswith("cpu_")}
-            data = json.dumps(document).encode()
-        found[name] = sha256(data).hexdigest()
+        found[name] = sha256(root.read_bytes(name)).hexdigest()
     return found
 
 
@@ -63,7 +58,8 @@ def test_every_planned_episode_is_recorded(job) -> None:
         assert record.phases[0].start_frame == 0
         assert record.phases[-1].end_frame == record.frames
         assert all(before.end_frame == after.start_frame for before, after in zip(record.phases, record.phases[1:], strict=False))
-        assert 0 < record.cpu_simulate_s < 5
+        usage = EpisodeUsage.model_validate_json(small_folder(job[0]).read_bytes(usage_path(0, record.episode_id)))
+        assert 0 < usage.cpu_simulate_s < 5
 
 
 def test_recorded_episodes_replay(job) -> None:
@@ -91,8 +87,10 @@ def test_other_processes_and_orders_give_the_same_bytes(job, tmp_path) -> None:
         fps=plan.fps,
         robot=plan.robot,
         output=tmp_path / "again",
+        usage=tmp_path / "usage",
         cache_dir=folder / "cache",
     )
+    work.usage.mkdir()
     worker = build_worker(work)
     for spec in reversed(plan.episodes):
         write_attempt(worker, spec)

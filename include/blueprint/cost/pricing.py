@@ -9,7 +9,7 @@ from blueprint.cost.ledger import DEFAULT_MACHINE, CostTotal, add_totals, ledger
 from blueprint.cost.prices import PriceTable, load_price_table
 from blueprint.cost.report import CostReport, EpisodeCost, StageCost, price_of_kept
 from blueprint.cost.storage import forecast_storage
-from blueprint.episode.record import EpisodeRecord, recording_path
+from blueprint.episode.record import EpisodeRecord, EpisodeUsage, recording_path, usage_path
 from blueprint.flow import FLOW
 from blueprint.quality.report import load_kept
 from blueprint.registry.records import NANO, Certainty, LedgerEntry
@@ -39,6 +39,8 @@ class RunFacts:
     """Of the stages before price_run, and of shards in the plan."""
     episodes: Sequence[EpisodeRecord]
     """All attempts."""
+    usages: Mapping[str, EpisodeUsage]
+    """What each attempt took, by episode."""
     kept: frozenset[str]
     machine: str = DEFAULT_MACHINE
 
@@ -63,8 +65,13 @@ def load_run(scene: SceneFolder, machine: str = DEFAULT_MACHINE) -> RunFacts:
     episodes = [EpisodeRecord.model_validate_json(scene.read_bytes(name)) for name in names]
     if not episodes:
         raise NothingToPrice(scene.scene_id, "recorded episode")
+    usages = {episode.episode_id: _load_usage(scene, episode) for episode in episodes}
     kept = frozenset(episode_id for _, episode_id in load_kept(scene))
-    return RunFacts(plan=plan, commits=commits, episodes=episodes, kept=kept, machine=machine)
+    return RunFacts(plan=plan, commits=commits, episodes=episodes, usages=usages, kept=kept, machine=machine)
+
+
+def _load_usage(scene: SceneFolder, episode: EpisodeRecord) -> EpisodeUsage:
+    return EpisodeUsage.model_validate_json(scene.read_bytes(usage_path(episode.shard_index, episode.episode_id)))
 
 
 def build_report(run: RunFacts) -> CostReport:
@@ -173,7 +180,8 @@ def _sum_or_none(values: Sequence[int | None]) -> int | None:
 
 
 def _episode_costs(run: RunFacts, simulation: CostTotal | None) -> list[EpisodeCost]:
-    weights = [episode.cpu_plan_s + episode.cpu_simulate_s for episode in run.episodes]
+    usages = [run.usages[episode.episode_id] for episode in run.episodes]
+    weights = [usage.cpu_plan_s + usage.cpu_simulate_s for usage in usages]
     shares: Sequence[Decimal | None] = [None] * len(weights)
     if simulation is not None and simulation.unknown_entries == 0 and sum(weights) > 0:
         shares = share_out(simulation.measured_usd + simulation.estimated_usd, weights)
@@ -183,11 +191,11 @@ def _episode_costs(run: RunFacts, simulation: CostTotal | None) -> list[EpisodeC
             shard_index=episode.shard_index,
             success=episode.outcome.success,
             kept=episode.spec.episode_id in run.kept,
-            cpu_plan_s=episode.cpu_plan_s,
-            cpu_simulate_s=episode.cpu_simulate_s,
+            cpu_plan_s=usage.cpu_plan_s,
+            cpu_simulate_s=usage.cpu_simulate_s,
             simulation_usd=share,
         )
-        for episode, share in zip(run.episodes, shares, strict=True)
+        for episode, usage, share in zip(run.episodes, usages, shares, strict=True)
     ]
 
 

@@ -71,6 +71,8 @@ def _price_tables(_request: PriceRunRequest) -> dict[str, FileDigest]:
     return {f"config/prices/{path.name}": digest_file(path) for path in sorted(PRICES_DIR.glob("*.yaml"))}
 
 
+_PRICED_COMMITS = tuple(commit_name(stage, "") for stage in PRICED_ONCE)
+
 PRICE_RUN = Stage(
     name="price_run",
     group="delivery",
@@ -78,7 +80,7 @@ PRICE_RUN = Stage(
     request=PriceRunRequest,
     result=PriceRunResult,
     run=_run,
-    reads=lambda _: [PLAN_PATH, "geniesim/recordings", RENDER_GATES_PATH, *(commit_name(stage, "") for stage in PRICED_ONCE)],
+    reads=lambda _: [PLAN_PATH, "geniesim/recordings", "geniesim/usage", RENDER_GATES_PATH, *_PRICED_COMMITS],
     writes=lambda _: [COST_REPORT_PATH],
     external_inputs=_price_tables,
 )

@@ -25,7 +25,7 @@ def build_provenance(
         integration_state: MuJoCo's ``mjSTATE_INTEGRATION`` of frame 0, float64.
         verdict: What the final gates said; ``None`` where they said nothing of it.
     """
-    own = record.model_dump(mode="json", exclude={"cpu_plan_s", "cpu_simulate_s", "schema_version"})
+    own = record.model_dump(mode="json", exclude={"schema_version"})
     return {
         "schema_version": SIDECAR_VERSION,
         **own,

@@ -123,9 +123,19 @@ class EpisodeRecord(_Frozen):
     """Over the compiled model's canonical MJCF and its asset bytes: replay refuses another model."""
     states: FileDigest | None
     """``None`` where nothing moved."""
-    cpu_plan_s: float
-    cpu_simulate_s: float
     origins: dict[str, Origin]
+
+
+class EpisodeUsage(_Frozen):
+    """``geniesim/usage/shard_0000/{episode_id}.json``: what an attempt took, measured.
+
+    It stands apart from the recording, which is the same to the byte whenever and wherever it is made.
+    """
+
+    schema_version: Literal["1.0"] = "1.0"
+    episode_id: Id
+    cpu_plan_s: float = Field(ge=0)
+    cpu_simulate_s: float = Field(ge=0)
 
 
 class VideoRecord(_Frozen):
@@ -181,6 +191,12 @@ def shard_name(shard_index: int) -> str:
 def recording_path(shard_index: int, episode_id: str = "") -> str:
     """Folder of a shard's recordings, or of one episode in it, in the scene's folder."""
     return f"geniesim/recordings/{shard_name(shard_index)}/{episode_id}".rstrip("/")
+
+
+def usage_path(shard_index: int, episode_id: str = "") -> str:
+    """Folder of what a shard's attempts took, or the file of one, in the scene's folder."""
+    folder = f"geniesim/usage/{shard_name(shard_index)}"
+    return f"{folder}/{episode_id}.json" if episode_id else folder
 
 
 def render_path(shard_index: int, episode_id: str = "") -> str:

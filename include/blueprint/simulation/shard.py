@@ -1,7 +1,7 @@
 """Simulates the episodes of a shard: physics alone, on all cores, every attempt kept.
 
 An episode is written beside its place and published whole, ``episode.json`` last. A killed shard, run again, keeps what
-was published and makes the rest; what it makes is the same to the byte, save for measured CPU seconds.
+was published and makes the rest; what it makes is the same to the byte. What the attempts took is measured, and kept apart.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from blueprint.episode.record import EpisodeRecord, recording_path
+from blueprint.episode.record import EpisodeRecord, recording_path, usage_path
 from blueprint.simulation.errors import UnknownShard, WorkerDied
 from blueprint.simulation.mujoco.model import build_scene_model
 from blueprint.simulation.pool import Died, WorkerPool
@@ -48,6 +48,8 @@ class ShardWork:
     robot: RobotPlacement
     output: Path
     """Where the shard's episodes are written, one folder each."""
+    usage: Path
+    """Where is written what each attempt took, one file each."""
     cache_dir: Path
 
 
@@ -91,6 +93,7 @@ def simulate_shard(shard_index: int, context: StageContext) -> list[EpisodeSumma
         fps=plan.fps,
         robot=plan.robot,
         output=context.output(recording_path(shard_index, "x")).parent,
+        usage=context.output(usage_path(shard_index, "x")).parent,
         cache_dir=context.cache_dir,
     )
     pool: WorkerPool[EpisodeSpec, EpisodeSummary] = WorkerPool(
@@ -101,6 +104,7 @@ def simulate_shard(shard_index: int, context: StageContext) -> list[EpisodeSumma
         if isinstance(ended, Died):
             died.append(ended)
             continue
+        context.publish(usage_path(shard_index, ended.unit.episode_id))
         context.publish(recording_path(shard_index, ended.unit.episode_id))
         summaries[ended.unit.episode_id] = ended.answer
         context.progress(sum(summary is not None for summary in summaries.values()), len(specs))

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from blueprint.episode.record import recording_path, shard_name
+from blueprint.episode.record import recording_path, shard_name, usage_path
 from blueprint.simulation.shard import count_failures, simulate_shard
 from blueprint.stage import Stage, StageContext, StageRequest, StageResult
 from blueprint.task.affordances import affordance_digest
@@ -31,6 +31,8 @@ class PlanTasksResult(StageResult):
     shards: tuple[int, ...]
     episodes: int
     targets: tuple[str, ...]
+    left_out: dict[str, str]
+    """Movable objects that no episode takes, each with the reason."""
 
 
 class SimulateShardRequest(StageRequest):
@@ -54,12 +56,14 @@ def _plan_tasks(request: PlanTasksRequest, context: StageContext) -> PlanTasksRe
     from blueprint.task.plan_tasks import plan_tasks  # noqa: PLC0415 -- planners take seconds to import
     from blueprint.task.planning import JobOptions  # noqa: PLC0415
 
-    plan = plan_tasks(JobOptions(**request.model_dump(exclude={"scene_id"})), context)
+    job = plan_tasks(JobOptions(**request.model_dump(exclude={"scene_id"})), context)
+    plan = job.plan
     return PlanTasksResult(
         job_id=plan.job_id,
         shards=tuple(shard.shard_index for shard in plan.shards),
         episodes=len(plan.episodes),
         targets=tuple(sorted({episode.task.target_object for episode in plan.episodes})),
+        left_out=dict(sorted(job.left_out.items())),
     )
 
 
@@ -103,6 +107,6 @@ SIMULATE_SHARD = Stage(
     result=SimulateShardResult,
     run=_simulate_shard,
     reads=lambda _: [PLAN_PATH, "mjcf"],
-    writes=lambda request: [recording_path(request.shard_index)],
+    writes=lambda request: [recording_path(request.shard_index), usage_path(request.shard_index)],
     unit=lambda request: shard_name(request.shard_index),
 )

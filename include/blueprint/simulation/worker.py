@@ -6,7 +6,9 @@ Imported in worker processes only: planners take seconds to import.
 from dataclasses import dataclass
 from pathlib import Path
 
-from blueprint.episode.record import EpisodeRecord, Outcome
+from pydantic import BaseModel
+
+from blueprint.episode.record import EpisodeRecord, EpisodeUsage, Outcome
 from blueprint.episode.states import build_states_table, write_states
 from blueprint.motion.scene import build_motion_scene
 from blueprint.origin import Origin
@@ -60,10 +62,18 @@ def write_attempt(worker: Worker, spec: EpisodeSpec) -> EpisodeSummary:
     folder.mkdir(parents=True, exist_ok=True)
     states = _write_states(folder / STATES_NAME, attempt)
     record = _build_record(worker, spec, attempt, outcome, states)
-    beside = folder / f"{EPISODE_NAME}.part"
-    beside.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    beside.replace(folder / EPISODE_NAME)
+    usage = EpisodeUsage(
+        episode_id=spec.episode_id, cpu_plan_s=round(attempt.cpu_plan_s, 6), cpu_simulate_s=round(attempt.cpu_simulate_s, 6)
+    )
+    _write_record(worker.work.usage / f"{spec.episode_id}.json", usage)
+    _write_record(folder / EPISODE_NAME, record)
     return summarise(record)
+
+
+def _write_record(path: Path, record: BaseModel) -> None:
+    beside = path.with_name(f"{path.name}.part")
+    beside.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    beside.replace(path)
 
 
 def _write_states(path: Path, attempt: Attempt) -> FileDigest | None:
@@ -94,7 +104,5 @@ def _build_record(worker: Worker, spec: EpisodeSpec, attempt: Attempt, outcome: 
         controller=CONTROLLER,
         model_sha256=twin.sha256,
         states=states,
-        cpu_plan_s=round(attempt.cpu_plan_s, 6),
-        cpu_simulate_s=round(attempt.cpu_simulate_s, 6),
         origins={"states": Origin.SIMULATED, "ctrl": Origin.SIMULATED, "instruction": Origin.HEURISTIC, "outcome": Origin.SIMULATED},
     )

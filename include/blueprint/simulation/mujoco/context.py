@@ -66,7 +66,7 @@ def choose_backend(wanted: str) -> GlBackend:
 def _probe(backend: str) -> str | None:
     """Draw a lit plane in a new process; why it failed, or ``None``."""
     if backend not in {"egl", "osmesa", "cgl"}:
-        return "not an OpenGL backend"
+        return "this version draws with OpenGL alone"
     command = [sys.executable, "-m", "blueprint.simulation.mujoco.context", backend]
     try:
         done = subprocess.run(  # noqa: S603 -- our own interpreter and module
