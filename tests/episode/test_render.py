@@ -7,8 +7,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
-from blueprint.episode.render import RenderOptions, depth_mm, render_episode
+from blueprint.episode.render import RenderOptions, depth_mm, render_episode, write_contact_sheet
 from blueprint.episode.video import PixelStatistics
 from tests.episode.recorded import FRAMES, Recorded, record_lift
 
@@ -116,3 +117,14 @@ def test_frozen_frames_count_only_while_the_robot_moves() -> None:
         resting.add(luma, moving=False)
     assert (moving.frozen_frames, resting.frozen_frames) == (3, 0)
     assert (moving.mean_luma, moving.std_luma, moving.sharpness) == (100.0, 0.0, 0.0)
+
+
+def test_contact_sheet_shows_every_camera_over_time(rendered) -> None:
+    """A row a camera, a picture a column; nothing where nothing was drawn."""
+    folder, certificate = rendered
+    path = write_contact_sheet(folder, certificate, pictures=5)
+    assert path is not None
+    with Image.open(path) as sheet:
+        assert sheet.size == (5 * 160, 2 * 120)
+    path.unlink()
+    assert write_contact_sheet(folder, certificate.model_copy(update={"videos": {}})) is None

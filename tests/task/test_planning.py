@@ -25,7 +25,7 @@ def scene(tmp_path_factory) -> TaskScene:
 
 @pytest.fixture(scope="module")
 def plan(scene) -> JobPlan:
-    return plan_job(scene, small_options(EPISODES))
+    return plan_job(scene, small_options(EPISODES)).plan
 
 
 def with_twin(scene: TaskScene, folder: Path, old: str, new: str) -> TaskScene:
@@ -38,18 +38,18 @@ def with_twin(scene: TaskScene, folder: Path, old: str, new: str) -> TaskScene:
 
 def test_same_request_gives_the_same_plan(scene, plan) -> None:
     """To the byte; another seed gives another job."""
-    assert plan_job(scene, small_options(EPISODES)).model_dump_json() == plan.model_dump_json()
-    assert plan_job(scene, small_options(EPISODES, seed=1)).job_id != plan.job_id
+    assert plan_job(scene, small_options(EPISODES)).plan.model_dump_json() == plan.model_dump_json()
+    assert plan_job(scene, small_options(EPISODES, seed=1)).plan.job_id != plan.job_id
 
 
 def test_more_episodes_do_not_change_the_first_ones(scene, plan) -> None:
     """Every episode has a generator of its own."""
-    assert plan_job(scene, small_options(3)).episodes == plan.episodes[:3]
+    assert plan_job(scene, small_options(3)).plan.episodes == plan.episodes[:3]
 
 
 def test_shards_cover_all_episodes_once(scene) -> None:
     """The last shard takes the rest."""
-    job = plan_job(scene, replace(small_options(5), shard_size=2))
+    job = plan_job(scene, replace(small_options(5), shard_size=2)).plan
     assert [shard.episode_indices for shard in job.shards] == [(0, 1), (2, 3), (4,)]
 
 
@@ -114,9 +114,9 @@ def test_objects_that_the_gripper_cannot_hold_are_no_targets(scene, tmp_path) ->
         'name="can_collision_0" type="cylinder" size="0.03 0.06"',
         'name="can_collision_0" type="cylinder" size="0.06 0.06"',
     )
-    poses = {**scene.poses, "can": scene.poses["can"]}
-    job = plan_job(replace(wide, poses=poses), small_options(4))
-    assert {episode.task.target_object for episode in job.episodes} == {"box"}
+    job = plan_job(wide, small_options(4))
+    assert {episode.task.target_object for episode in job.plan.episodes} == {"box"}
+    assert set(job.left_out) == {"can"}
 
 
 def test_scene_without_anything_to_hold_is_refused(scene, tmp_path) -> None:
@@ -133,7 +133,7 @@ def test_scene_without_anything_to_hold_is_refused(scene, tmp_path) -> None:
 def test_object_too_heavy_for_the_arm_is_no_target(scene, tmp_path) -> None:
     """The arm's payload counts."""
     heavy = with_twin(scene, tmp_path, 'mass="0.2" diaginertia="0.0003 0.0003 0.0002"', 'mass="4.0" diaginertia="0.006 0.006 0.004"')
-    job = plan_job(heavy, small_options(4))
+    job = plan_job(heavy, small_options(4)).plan
     assert {episode.task.target_object for episode in job.episodes} == {"box"}
 
 

@@ -83,13 +83,12 @@ def render(
     as_json: JsonOption = False,
 ) -> None:
     """Replay an episode and draw it from every camera of the job; nothing is drawn of one that does not replay."""
-    from blueprint.episode.render import RenderOptions, render_episode
-    from blueprint.simulation.mujoco.renderer import choose_backend
+    from blueprint.episode.render import RenderOptions, render_episode, write_contact_sheet
 
     recorded = _open_recording(scene_id, episode_id)
     options = RenderOptions(cameras=recorded.cameras, width=width, height=height, depth=depth, segmentation=segmentation)
-    renderer = choose_backend(load_settings().render.backend)
-    certificate = render_episode(recorded.simulator, recorded.model_sha256, recorded.record, recorded.states, out, options, renderer)
+    certificate = render_episode(recorded.simulator, recorded.model_sha256, recorded.record, recorded.states, folder=out, options=options)
+    write_contact_sheet(out, certificate)
     (out / "certificate.json").write_text(certificate.model_dump_json(indent=1) + "\n")
     rows = [
         [name, video.frames, f"{video.width}x{video.height}", f"{video.digest.size_bytes / 1e6:.2f}"]

@@ -11,16 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import av
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from blueprint.episode.record import EpisodeRecord, ReplayCertificate, VideoRecord
 from blueprint.episode.replay import ReplayVerdict, replay_episode
 from blueprint.episode.video import LosslessWriter, VideoWriter
 from blueprint.simulation.mujoco.backend import MujocoSimulator, show
 from blueprint.simulation.mujoco.renderer import Renderer, camera_id
-from blueprint.simulation.protocol import FloatArray
 from blueprint.task.geometry import bodies_of
 from blueprint.workspace.checksums import FileDigest, digest_file
 
@@ -191,12 +192,20 @@ def label_bodies(model: mujoco.MjModel) -> tuple[Sequence[str], NDArray[np.uint8
     return labels, label_of_body
 
 
-def contact_sheet(images: Sequence[FloatArray | NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:
-    """Arrange equal images row by row; the rest of the last row is black."""
-    height, width, _ = images[0].shape
-    rows = -(-len(images) // columns)
-    sheet = np.zeros((rows * height, columns * width, 3), dtype=np.uint8)
-    for index, image in enumerate(images):
-        row, column = divmod(index, columns)
-        sheet[row * height : (row + 1) * height, column * width : (column + 1) * width] = image
-    return sheet
+def write_contact_sheet(folder: Path, certificate: ReplayCertificate, *, pictures: int = 12) -> Path | None:
+    """Write ``contact_sheet.png`` beside the videos: a row a camera, pictures evenly spread over the episode.
+
+    Returns:
+        Where it is; ``None`` where nothing was drawn.
+    """
+    if not certificate.videos:
+        return None
+    chosen = set(np.linspace(0, certificate.frames - 1, pictures).astype(int).tolist())
+    rows = []
+    for camera in certificate.videos:
+        with av.open(str(folder / f"{camera}.mp4")) as container:
+            frames = [frame.to_ndarray(format="rgb24") for index, frame in enumerate(container.decode(video=0)) if index in chosen]
+        rows.append(np.concatenate(frames, axis=1))
+    path = folder / "contact_sheet.png"
+    Image.fromarray(np.concatenate(rows)).save(path)
+    return path

@@ -21,6 +21,7 @@ from blueprint.scene.physics import Physics
 from blueprint.task.affordances import Affordances
 from blueprint.task.geometry import FloatArray
 from blueprint.task.placement import reach_band_m
+from blueprint.task.planning import PlannedJob
 from blueprint.task.spec import JobPlan, Pose
 
 ADJACENT_M = 0.15
@@ -131,8 +132,9 @@ def build_asset_index(manifest: SceneManifest, physics: Mapping[str, Physics], a
     return {"assets": assets, "metadata": {"scene_id": manifest.scene_id}}
 
 
-def build_task_config(manifest: SceneManifest, plan: JobPlan, embodiment: Embodiment, affordances: Affordances) -> Json:
-    """Which tasks were chosen, most frequent first, and where the robot stands."""
+def build_task_config(manifest: SceneManifest, job: PlannedJob, embodiment: Embodiment, affordances: Affordances) -> Json:
+    """Which tasks were chosen, most frequent first, what was left out and why, and where the robot stands."""
+    plan = job.plan
     counts = Counter((episode.task.task_type, episode.task.target_object, episode.task.support_object) for episode in plan.episodes)
     hints = {episode.task.target_object: episode.task.instruction for episode in reversed(plan.episodes)}
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
@@ -160,7 +162,12 @@ def build_task_config(manifest: SceneManifest, plan: JobPlan, embodiment: Embodi
             "base_orientation": list(plan.robot.base_pose.quat_wxyz),
             "workspace_bounds": [[x - farthest, y - farthest, z], [x + farthest, y + farthest, z + embodiment.arm.reach_m]],
         },
-        "metadata": {"job_id": plan.job_id, "episodes": len(plan.episodes), "seed": plan.seed},
+        "metadata": {
+            "job_id": plan.job_id,
+            "episodes": len(plan.episodes),
+            "seed": plan.seed,
+            "left_out": dict(sorted(job.left_out.items())),
+        },
     }
 
 

@@ -18,8 +18,8 @@ from blueprint.task.exports import (
     dump_json,
 )
 from blueprint.task.geometry import movable_objects
-from blueprint.task.planning import JobOptions, TaskScene, plan_job
-from blueprint.task.spec import ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH, PLAN_PATH, SCENE_GRAPH_PATH, TASK_CONFIG_PATH, JobPlan
+from blueprint.task.planning import JobOptions, PlannedJob, TaskScene, plan_job
+from blueprint.task.spec import ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH, PLAN_PATH, SCENE_GRAPH_PATH, TASK_CONFIG_PATH
 from blueprint.task.start_states import StartStates
 
 SETTLED_PATH = "layout/settled.json"
@@ -51,21 +51,22 @@ def load_task_scene(context: StageContext) -> TaskScene:
     )
 
 
-def plan_tasks(options: JobOptions, context: StageContext) -> JobPlan:
+def plan_tasks(options: JobOptions, context: StageContext) -> PlannedJob:
     """Plan a job and write it; the same request on the same scene writes the same bytes."""
     scene = load_task_scene(context)
-    plan = plan_job(scene, options)
+    job = plan_job(scene, options)
+    plan = job.plan
     supports = StartStates(scene.twin, scene.poses).supports
     embodiment = load_embodiment(plan.robot.embodiment)
     physics = {item.id: load_physics(context.scene, item.id) for item in scene.manifest.objects}
     files = {
         SCENE_GRAPH_PATH: dump_json(build_scene_graph(scene.manifest, scene.poses, supports, plan, scene.affordances)),
         ASSET_INDEX_PATH: dump_json(build_asset_index(scene.manifest, physics, scene.affordances)),
-        TASK_CONFIG_PATH: dump_json(build_task_config(scene.manifest, plan, embodiment, scene.affordances)),
+        TASK_CONFIG_PATH: dump_json(build_task_config(scene.manifest, job, embodiment, scene.affordances)),
         PLAN_PATH: (plan.model_dump_json(indent=1) + "\n").encode(),
     }
     listed = {name.removeprefix("geniesim/"): data for name, data in files.items()}
     files[EXPORT_MANIFEST_PATH] = dump_json(build_export_manifest(plan, listed))
     for name, data in files.items():
         context.output(name).write_bytes(data)
-    return plan
+    return job

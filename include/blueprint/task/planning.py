@@ -93,9 +93,20 @@ class _Stage:
     compiled: SceneModel
     """The twin with the robot mounted."""
     targets: tuple[str, ...]
+    reasons: Mapping[str, str]
+    """Why each other movable object is no target."""
 
 
-def plan_job(scene: TaskScene, options: JobOptions) -> JobPlan:
+@dataclass(frozen=True, kw_only=True)
+class PlannedJob:
+    """A job, and what was left out of it."""
+
+    plan: JobPlan
+    left_out: Mapping[str, str]
+    """Movable objects that are no target, each with the reason."""
+
+
+def plan_job(scene: TaskScene, options: JobOptions) -> PlannedJob:
     """Plan every episode of a job.
 
     Raises:
@@ -122,7 +133,7 @@ def plan_job(scene: TaskScene, options: JobOptions) -> JobPlan:
         shards=shards,
         episodes=episodes,
     )
-    return plan.model_copy(update={"job_id": f"job-{key_of(plan)[:12]}"})
+    return PlannedJob(plan=plan.model_copy(update={"job_id": f"job-{key_of(plan)[:12]}"}), left_out=stage.reasons)
 
 
 def _set_up(scene: TaskScene, options: JobOptions) -> _Stage:
@@ -152,7 +163,7 @@ def _set_up(scene: TaskScene, options: JobOptions) -> _Stage:
             reasons[name] = reason
     if not targets:
         raise NothingToDo(scene.manifest.scene_id, reasons)
-    return replace(stage, targets=tuple(targets))
+    return replace(stage, targets=tuple(targets), reasons=reasons)
 
 
 def _place(
@@ -172,7 +183,7 @@ def _place(
         farthest_m=farthest,
     )
     stage = _Stage(
-        starts=starts, surface=surface, placement=placement, embodiment=embodiment, reach=reach, compiled=compiled, targets=()
+        starts=starts, surface=surface, placement=placement, embodiment=embodiment, reach=reach, compiled=compiled, targets=(), reasons={}
     )
     return stage, planner
 
