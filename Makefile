@@ -63,10 +63,25 @@ format: install ## Format the code, mend what ruff can mend
 hooks: install ## Install the pre-commit hooks
 	@$(BIN)/pre-commit install
 
+COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-annotate --no-header
 .PHONY: lock
-lock: install ## Compile requirements.txt anew from pyproject.toml
-	@$(BIN)/uv pip compile pyproject.toml --group airflow --group dev --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-annotate --no-header -o requirements.txt
+lock: install ## Compile the locks anew from pyproject.toml
+	@$(COMPILE) --group airflow --group dev --group job -o requirements.txt
+	@$(COMPILE) --group job -c requirements.txt -o requirements-job.txt
+	@$(COMPILE) --group airflow --group job -c requirements.txt -o requirements-airflow.txt
+
+.PHONY: docs
+docs: install ## Write docs/errors.md from the error classes
+	@$(BIN)/python -m blueprint.error_reference > docs/errors.md.part
+	@mv docs/errors.md.part docs/errors.md
+
+.PHONY: sbom
+sbom: install ## Bills of materials of the images, CycloneDX
+	@mkdir -p dist
+	@for image in job airflow; do \
+		$(BIN)/cyclonedx-py requirements requirements-$$image.txt --pyproject pyproject.toml --output-reproducible --of JSON -o dist/sbom-$$image.cdx.json; \
+	done
 
 .PHONY: changelog
 changelog: install ## Write CHANGELOG.md from the commits

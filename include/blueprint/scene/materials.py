@@ -7,10 +7,9 @@ from typing import Annotated, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-import blueprint
+from blueprint.config_folder import CONFIG_FOLDER
 from blueprint.scene.errors import MaterialTableInvalid
 
-CONFIG_FOLDER = Path(blueprint.__file__).parents[1] / "config"
 UNKNOWN = "unknown"
 
 Positive = Annotated[float, Field(gt=0)]

@@ -8,11 +8,11 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-import blueprint
+from blueprint.config_folder import CONFIG_FOLDER
 from blueprint.task.errors import InvalidAffordances
 from blueprint.workspace.checksums import FileDigest, digest_file
 
-AFFORDANCES_PATH = Path(blueprint.__file__).parents[1] / "config" / "affordances.yaml"
+AFFORDANCES_PATH = CONFIG_FOLDER / "affordances.yaml"
 
 
 class _Frozen(BaseModel):
