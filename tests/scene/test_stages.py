@@ -25,6 +25,7 @@ def test_same_scene_gives_the_same_bytes(finished, mesh_cache, tmp_path):
     assert results == same
 
 
+@pytest.mark.slow
 def test_rerun_without_the_cache_gives_the_same_bytes(finished, tmp_path):
     """Decomposition, decimation and pictures are deterministic."""
     context, _ = finished
@@ -33,8 +34,10 @@ def test_rerun_without_the_cache_gives_the_same_bytes(finished, tmp_path):
     assert digest_files(again.scene.root, names) == digest_files(context.scene.root, names)
 
 
-def test_runner_takes_a_scene_through_all_stages(settings, sound_scene):
+def test_runner_takes_a_scene_through_all_stages(settings, sound_scene, mesh_cache, finished):
     """Declared reads and writes are the real ones; a second run does nothing."""
+    workspace = settings.workspace.model_copy(update={"cache_dir": mesh_cache})
+    settings = settings.model_copy(update={"workspace": workspace})
     for name in STAGES:
         request = {"scene_id": "s1", **({"source": str(sound_scene)} if name == "ingest_scene" else {})}
         result = run_stage(name, request, settings)
@@ -54,6 +57,7 @@ def test_broken_scene_leaves_nothing_in_the_workspace(settings):
     assert not root.exists() or [path for path in root.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.slow
 def test_scene_in_other_axes_and_units_settles_too(small, mesh_cache, tmp_path):
     """A variant that nothing was tuned to."""
     seen_from(small, Z_TO_Y_UP, 100.0, "y_up")
