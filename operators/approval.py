@@ -5,15 +5,17 @@ default applies: Reject. Request, decision and audit are in the registry: the sa
 question, so a rerun finds the decision and does not ask again.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Context, Param
+from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from blueprint.settings import load_settings
+from operators.retries import STAGE_RETRIES
 
 if TYPE_CHECKING:
     from blueprint.quality.report import EpisodeVerdict, GateReport
@@ -51,16 +53,17 @@ class ApproveEpisodesOperator(HITLOperator):
 
     template_fields: Collection[str] = (*HITLOperator.template_fields, "scene_id", "window_s")
 
-    def __init__(self, *, scene_id: str, window_s: str | float, params: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, scene_id: str, window_s: str | float, **kwargs: Any) -> None:
         self.scene_id = scene_id
         self.window_s = window_s
         super().__init__(
             subject="Borderline episodes of scene {{ params.scene_id }}: keep them?",
             options=[APPROVE, REJECT],
             defaults=REJECT,
-            params={**(params or {}), **_form()},
-            **kwargs,
+            **{**STAGE_RETRIES, **kwargs},
         )
+        # Airflow copies the DAG's parameters into every task; the form, and the answer that is checked against it, has only these.
+        self.params = ParamsDict(_form())
 
     def execute(self, context: Context) -> Any:
         report = _load_report(self.scene_id)

@@ -139,7 +139,7 @@ LAB_SECRETS = {
 
 def deadline_alert(interval: timedelta) -> DeadlineAlert:
     """Slack is told when a run is not done this long after it was queued."""
-    text = ":hourglass: {{ dag_run.dag_id }} run {{ dag_run.run_id }} is not done: its deadline was {{ deadline.deadline_time }}."
+    text = ":hourglass: {{ dag_run.dag_id }} run {{ dag_run.dag_run_id }} is not done: its deadline was {{ deadline.deadline_time }}."
     return DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
         interval=interval,

@@ -48,6 +48,11 @@ def test_skipped_question_does_not_stop_the_run(dag):
     assert dag.get_task("render_shard").trigger_rule == "all_success"
 
 
+def test_form_of_the_question_has_only_its_own_fields(dag):
+    """An answer through the API is checked against the form: the run's parameters must not be part of it."""
+    assert set(dag.get_task("approve_episodes").serialized_params) == {"only_episodes", "review_note"}
+
+
 def test_groups_are_the_nouns(dag):
     """The UI shows the five nouns, in order."""
     assert set(dag.task_group.children) == {"open_run", "scene", "simulation", "episode", "dataset", "delivery", "close_run"}
