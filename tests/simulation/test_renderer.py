@@ -58,3 +58,22 @@ def test_backend_that_does_not_work_says_why() -> None:
     with pytest.raises(RendererMissing) as caught:
         choose_backend("cgl")
     assert "cgl" in caught.value.facts
+
+
+def test_drawing_over_a_backdrop_gives_the_same_pixels() -> None:
+    """Before and after things moved in front of it and away; a transparent geom forbids it."""
+    model = mujoco.MjModel.from_xml_string(SCENE_XML)
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    camera = camera_id(model, "scene")
+    with Renderer(model, 160, 120, choose_backend("auto")) as renderer:
+        backdrop = renderer.draw_backdrop(data, camera)
+        assert backdrop is not None
+        for x in (-0.02, 0.2, 0.9):
+            data.joint("can").qpos[0] = x
+            mujoco.mj_forward(model, data)
+            layered = renderer.draw_over(data, backdrop).copy()
+            renderer.look(data, camera)
+            assert np.array_equal(layered, renderer.draw())
+        model.geom_rgba[model.geom("box_visual").id, 3] = 0.5
+        assert renderer.draw_backdrop(data, camera) is None

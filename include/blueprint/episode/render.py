@@ -21,7 +21,7 @@ from blueprint.episode.record import EpisodeRecord, ReplayCertificate, VideoReco
 from blueprint.episode.replay import ReplayVerdict, replay_episode
 from blueprint.episode.video import LosslessWriter, VideoWriter
 from blueprint.simulation.mujoco.backend import MujocoSimulator, show
-from blueprint.simulation.mujoco.renderer import Renderer, camera_id
+from blueprint.simulation.mujoco.renderer import Backdrop, Renderer, camera_id
 from blueprint.task.geometry import bodies_of
 from blueprint.workspace.checksums import FileDigest, digest_file
 
@@ -54,6 +54,7 @@ class _View:
     color: VideoWriter
     depth: LosslessWriter | None
     segmentation: LosslessWriter | None
+    backdrop: Backdrop | None = None
     sampled: int = 0
     visible: int = 0
 
@@ -91,18 +92,30 @@ class EpisodePainter:
         show(self.simulator.model, self.simulator.data, self._data)
         moving = self.simulator.robot_speed_rad_s() > MOVING_RAD_S
         for view in self._views:
-            self._renderer.look(self._data, view.camera)
-            view.color.write(self._renderer.draw(), moving=moving)
+            view.color.write(self._draw(view, frame), moving=moving)
             sample = frame % VISIBILITY_STRIDE == 0
+            if sample or view.segmentation is not None or view.depth is not None:
+                self._renderer.look(self._data, view.camera)
             if sample or view.segmentation is not None:
-                bodies = self._renderer.draw_bodies()
-                if sample:
-                    view.sampled += 1
-                    view.visible += int(np.isin(bodies, self._target).sum() >= VISIBLE_PIXELS)
-                if view.segmentation is not None:
-                    view.segmentation.write(self._label_of_body[bodies])
+                self._see_bodies(view, sample=sample)
             if view.depth is not None:
                 view.depth.write(depth_mm(self._renderer.draw_depth()))
+
+    def _draw(self, view: _View, frame: int) -> NDArray[np.uint8]:
+        if frame == 0:
+            view.backdrop = self._renderer.draw_backdrop(self._data, view.camera)
+        if view.backdrop is not None:
+            return self._renderer.draw_over(self._data, view.backdrop)
+        self._renderer.look(self._data, view.camera)
+        return self._renderer.draw()
+
+    def _see_bodies(self, view: _View, *, sample: bool) -> None:
+        bodies = self._renderer.draw_bodies()
+        if sample:
+            view.sampled += 1
+            view.visible += int(np.isin(bodies, self._target).sum() >= VISIBLE_PIXELS)
+        if view.segmentation is not None:
+            view.segmentation.write(self._label_of_body[bodies])
 
     def finish(self) -> tuple[dict[str, VideoRecord], dict[str, FileDigest], dict[str, FileDigest]]:
         """Finish all files; returns records of colour, depth and segmentation by camera."""

@@ -4,6 +4,7 @@ Shadows and multisampling are off: on a CPU they cost ten times the frame (measu
 a policy sees.
 """
 
+from dataclasses import dataclass
 from typing import Self
 
 import mujoco
@@ -14,11 +15,22 @@ from blueprint.simulation.errors import UnknownName
 from blueprint.simulation.mujoco.context import GlBackend, choose_backend, make_context
 from blueprint.simulation.protocol import ImageArray
 
-__all__ = ["GlBackend", "Renderer", "camera_id", "choose_backend"]
+__all__ = ["Backdrop", "GlBackend", "Renderer", "camera_id", "choose_backend"]
 
 _EXTRA_GEOMS = 64
 _OFF = (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_HAZE)
 _COLLISION_GROUP = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backdrop:
+    """What a fixed camera sees of all that never moves; drawn once, and drawn over."""
+
+    camera_id: int
+    image: ImageArray
+    """(height, width, 3), last row on top."""
+    depth: NDArray[np.float32]
+    """(height, width): 0 near to 1 far, last row on top."""
 
 
 class Renderer:
@@ -62,14 +74,48 @@ class Renderer:
 
     def look(self, data: mujoco.MjData, camera_id: int) -> None:
         """Take the scene as ``data`` has it (positions must be up to date), seen by a camera."""
+        self._look(data, camera_id, mujoco.mjtCatBit.mjCAT_ALL.value)
+
+    def _look(self, data: mujoco.MjData, camera_id: int, categories: int) -> None:
         self._camera.fixedcamid = camera_id
-        mujoco.mjv_updateScene(self._model, data, self._option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL.value, self._scene)
+        mujoco.mjv_updateScene(self._model, data, self._option, None, self._camera, categories, self._scene)
+
+    def draw_backdrop(self, data: mujoco.MjData, camera_id: int) -> Backdrop | None:
+        """Draw what never moves, for :meth:`draw_over`.
+
+        Returns:
+            ``None`` where the camera moves, or something drawn is transparent (what shines through must be drawn anew).
+        """
+        model = self._model
+        drawn = [geom for geom in range(model.ngeom) if model.geom_group[geom] != _COLLISION_GROUP]
+        opaque = all(self._alpha(geom) >= 1.0 for geom in drawn)
+        if model.body_weldid[model.cam_bodyid[camera_id]] != 0 or not opaque:
+            return None
+        self._look(data, camera_id, mujoco.mjtCatBit.mjCAT_STATIC.value)
+        self._render(self._image, self._depth)
+        return Backdrop(camera_id=camera_id, image=self._image.copy(), depth=self._depth.copy())
+
+    def draw_over(self, data: mujoco.MjData, backdrop: Backdrop) -> ImageArray:
+        """Draw what moves, in front of a backdrop: the same pixels as :meth:`look` and :meth:`draw`, in half the time."""
+        self._look(data, backdrop.camera_id, mujoco.mjtCatBit.mjCAT_DYNAMIC.value)
+        self._render(self._image, self._depth)
+        nearer = self._depth < backdrop.depth
+        image = backdrop.image.copy()
+        image[nearer] = self._image[nearer]
+        return image[::-1]
+
+    def _alpha(self, geom: int) -> float:
+        material = self._model.geom_matid[geom]
+        return float(self._model.geom_rgba[geom, 3] if material < 0 else self._model.mat_rgba[material, 3])
+
+    def _render(self, image: ImageArray | None, depth: NDArray[np.float32] | None) -> None:
+        self._gl.make_current()
+        mujoco.mjr_render(self._rectangle, self._scene, self._context)
+        mujoco.mjr_readPixels(image, depth, self._rectangle, self._context)
 
     def draw(self) -> ImageArray:
         """The view last taken: (height, width, 3) RGB, first row on top. The array is a view, and is used again by the next call."""
-        self._gl.make_current()
-        mujoco.mjr_render(self._rectangle, self._scene, self._context)
-        mujoco.mjr_readPixels(self._image, None, self._rectangle, self._context)
+        self._render(self._image, None)
         return self._image[::-1]
 
     def draw_depth(self) -> NDArray[np.float32]:
@@ -97,11 +143,9 @@ class Renderer:
         return bodies
 
     def _draw_ids(self, image: ImageArray | None, depth: NDArray[np.float32] | None) -> None:
-        self._gl.make_current()
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = 1
         self._scene.flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 1
-        mujoco.mjr_render(self._rectangle, self._scene, self._context)
-        mujoco.mjr_readPixels(image, depth, self._rectangle, self._context)
+        self._render(image, depth)
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = 0
         self._scene.flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 0
 
