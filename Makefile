@@ -14,6 +14,8 @@ PYTEST_WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 export PYTHONPATH := $(CURDIR)
+# A process that finds no bytecode compiles hundreds of modules at each start.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## Show what there is
@@ -98,16 +100,16 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 	@test -x $(BIN)/python || .ci/make-venv $(PYTHON) $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@echo "Installing the locked environment into $(VENV) ..."
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r requirements.txt \
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes --no-deps -r requirements.txt \
 		|| { echo "uv could not; trying pip." >&2; $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.txt; }
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e . \
 		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-.venv-certify/.installed: requirements-certify.txt $(VENV)/.installed
+.venv-certify/.installed: requirements-certify.txt $(VENV)/.installed .ci/make-certify-env
 	@test -x .venv-certify/bin/python || .ci/make-venv $(PYTHON) .venv-certify
 	@echo "Installing lerobot, torch and the public graders into .venv-certify ..."
-	@.venv-certify/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-certify.txt
+	@.ci/make-certify-env $(BIN) .venv-certify
 	@touch $@
 
 $(VENV)/.opengl: $(VENV)/.installed .ci/system-opengl
