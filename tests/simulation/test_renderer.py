@@ -77,3 +77,23 @@ def test_drawing_over_a_backdrop_gives_the_same_pixels() -> None:
             assert np.array_equal(layered, renderer.draw())
         model.geom_rgba[model.geom("box_visual").id, 3] = 0.5
         assert renderer.draw_backdrop(data, camera) is None
+
+
+def test_leaving_out_what_is_out_of_sight_changes_no_pixel(monkeypatch) -> None:
+    """From above, beside and far away, with objects in part within the picture."""
+    model = mujoco.MjModel.from_xml_string(SCENE_XML)
+    data = mujoco.MjData(model)
+    camera = camera_id(model, "scene")
+    with Renderer(model, 160, 120, choose_backend("auto")) as renderer:
+        for y, fovy in ((-0.15, 50.0), (0.35, 20.0), (0.6, 8.0), (3.0, 30.0)):
+            data.joint("can").qpos[1] = y
+            model.cam_fovy[camera] = fovy
+            mujoco.mj_forward(model, data)
+            renderer.look(data, camera)
+            culled = renderer.draw().copy()
+            with monkeypatch.context() as patch:
+                patch.setattr(Renderer, "_in_sight", lambda self, _data, _camera: np.ones(self._model.ngeom, dtype=bool))
+                renderer.look(data, camera)
+            assert np.array_equal(culled, renderer.draw())
+        assert not renderer._in_sight(data, camera)[model.geom("can_visual").id]
+    assert model.geom_group[model.geom("can_visual").id] == 2
