@@ -1,7 +1,9 @@
 """Convex pieces for collision: few, true to the surface, and open where the thing is open.
 
-How true they are is measured: points that float a little off the surface, in free space, must not lie within a piece. A bowl that
-a hull would close fails this at once, so it is cut finer until it does not.
+How true they are is measured: points that float a little off the surface and see the world outside must not lie within a piece. A
+bowl that a hull would close fails this at once, so it is cut finer until it does not.
+
+Directions are those of a Fibonacci sphere.
 """
 
 from dataclasses import dataclass
@@ -13,10 +15,11 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, QhullError
 
 from blueprint.scene.decimate import simplify
+from blueprint.scene.mass import is_closed
 
 Array = NDArray[np.float64]
 
-PARAMETERS = "coacd-1 faces 1500b vertices 320/32 steps 0.05x16 0.03x32 overfill 0.03"
+PARAMETERS = "coacd-2 faces 1500b vertices 320/32 steps 0.05x16 0.03x32 overfill 0.03"
 """Names the method; part of the cache key."""
 
 MAX_OVERFILL = 0.03
@@ -30,7 +33,12 @@ _STEPS = ((0.05, 16), (0.03, 32))
 _SAMPLES = 3000
 _MIN_CLEARANCE_M = 0.004
 _CLEARANCE_SHARE = 0.02
-_FLAT_SHARE = 1e-3
+_HALF_SHEET_M = 5e-4
+_CLEAR_SHARE = 0.95
+_CONVEX_SHARE = 0.95
+_DIRECTIONS = 32
+_MIN_SIGHT = 0.1
+"""A slit between two triangles lets little of the world in."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,7 @@ class Pieces:
 
     Attributes:
         hulls: Vertices of each, shape (N, 3) [m], and faces, shape (F, 3).
-        method: ``hull`` or ``coacd``.
+        method: ``hull`` (one a connected part) or ``pieces`` (parts cut by CoACD, or slabs of an open shell).
         overfill: Measured share of free-space points that the pieces cover.
         clearance_m: How far off the surface these points are.
     """
@@ -63,7 +71,7 @@ def decompose(mesh: trimesh.Trimesh) -> Pieces:
     if overfill <= MAX_OVERFILL:
         return Pieces(pieces, "hull", overfill, clearance)
     pieces = [piece for part in components for piece in _cut(part, points)]
-    return Pieces(pieces, "coacd", measure_overfill(pieces, points), clearance)
+    return Pieces(pieces, "pieces", measure_overfill(pieces, points), clearance)
 
 
 def measure_overfill(pieces: list[tuple[Array, NDArray[np.int64]]], points: Array) -> float:
@@ -90,6 +98,9 @@ def _cut(part: trimesh.Trimesh, points: Array) -> list[tuple[Array, NDArray[np.i
     found = [_hull(np.asarray(part.vertices))]
     if len(near) == 0 or measure_overfill(found, near) <= limit:
         return found
+    sheets = _sheets(part)
+    if sheets:
+        return sheets
     thin = simplify(part, _FACES)
     for threshold, most in _STEPS:
         raw = coacd.run_coacd(
@@ -112,15 +123,51 @@ def _cut(part: trimesh.Trimesh, points: Array) -> list[tuple[Array, NDArray[np.i
     return found
 
 
+def _sheets(part: trimesh.Trimesh) -> list[tuple[Array, NDArray[np.int64]]]:
+    """A thin slab for each flat face of an open shell (a room without thickness); empty unless it is made of few convex ones."""
+    if is_closed(part):
+        return []
+    grouped = [np.asarray(facet) for facet in part.facets]
+    alone = np.setdiff1d(np.arange(len(part.faces)), np.concatenate(grouped) if grouped else np.empty(0, dtype=np.int64))
+    groups = [*grouped, *(np.array([face]) for face in alone)]
+    if len(groups) > _MAX_COMPONENTS:
+        return []
+    slabs = []
+    for group in groups:
+        slab = _hull(_thickened(np.asarray(part.vertices[np.unique(part.faces[group])])))
+        faces_area = float(part.area_faces[group].sum())
+        slab_area = float(trimesh.Trimesh(*slab, process=False).area) / 2
+        if faces_area < _CONVEX_SHARE * slab_area:
+            return []
+        slabs.append(slab)
+    return slabs
+
+
 def _free_points(mesh: trimesh.Trimesh) -> tuple[Array, float]:
-    """Points just off the surface, on its outside, with nothing else near: shape (N, 3), and how far off they are [m]."""
+    """Points just off the surface that can be seen from outside, with nothing else near: shape (N, 3), and how far off they are [m].
+
+    Both sides of every triangle are tried, for a reconstruction may be an open sheet or inside out: the inside of a closed
+    carton sees nothing of the world, the inside of a bowl does.
+    """
     clearance = max(_MIN_CLEARANCE_M, _CLEARANCE_SHARE * float(mesh.scale))
     thin = simplify(mesh, _FACES)
-    outward = 1.0 if thin.volume >= 0 else -1.0
-    points, faces = trimesh.sample.sample_surface(thin, _SAMPLES, seed=0)
-    points = np.asarray(points) + outward * clearance * np.asarray(thin.face_normals)[faces]
+    on_surface, faces = trimesh.sample.sample_surface(thin, _SAMPLES, seed=0)
+    offset = clearance * np.asarray(thin.face_normals)[faces]
+    points = np.vstack([np.asarray(on_surface) + offset, np.asarray(on_surface) - offset])
     distance = trimesh.proximity.closest_point(thin, points)[1]  # type: ignore[no-untyped-call]  # trimesh does not type it
-    return points[distance >= 0.95 * clearance], clearance
+    points = points[distance >= _CLEAR_SHARE * clearance]
+    return points[_sight(thin, points) >= _MIN_SIGHT], clearance
+
+
+def _sight(mesh: trimesh.Trimesh, points: Array) -> Array:
+    """Share of directions in which each point sees past the mesh, shape (N,)."""
+    step = np.arange(_DIRECTIONS) + 0.5
+    height, turn = 1 - 2 * step / _DIRECTIONS, np.pi * (1 + 5**0.5) * step
+    flat = np.sqrt(1 - height**2)
+    sphere = np.column_stack([flat * np.cos(turn), flat * np.sin(turn), height])
+    hit = mesh.ray.intersects_any(np.repeat(points, _DIRECTIONS, axis=0), np.tile(sphere, (len(points), 1)))
+    seen: Array = 1.0 - np.asarray(hit, dtype=np.float64).reshape(len(points), _DIRECTIONS).mean(axis=1)
+    return seen
 
 
 def _hull(vertices: Array, most: int = _HULL_VERTICES) -> tuple[Array, NDArray[np.int64]]:
@@ -146,8 +193,8 @@ def _hull(vertices: Array, most: int = _HULL_VERTICES) -> tuple[Array, NDArray[n
 
 
 def _thickened(vertices: Array) -> Array:
-    """Points of a flat piece, moved to both sides of its plane by a thousandth of its size."""
+    """Points of a flat piece, moved to both sides of its plane by :data:`_HALF_SHEET_M`: what rests on it is raised by no more."""
     center = vertices.mean(axis=0)
     normal = np.linalg.svd(vertices - center)[2][2]
-    half = max(_FLAT_SHARE * float(np.ptp(vertices, axis=0).max()), 5e-4)
-    return np.vstack([vertices + half * normal, vertices - half * normal])
+    both: Array = np.vstack([vertices + _HALF_SHEET_M * normal, vertices - _HALF_SHEET_M * normal])
+    return both
