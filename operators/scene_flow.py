@@ -110,7 +110,9 @@ def _dataset_group() -> TaskGroup:
 
 def _delivery_group() -> TaskGroup:
     with TaskGroup("delivery", prefix_group_id=False, tooltip="Price, package, sign, upload, verify, and tell the lab") as group:
-        deliver = _stage("deliver_bundle", outlets=[BUNDLE], partition_key=SCENE_ID)
+        deliver = _stage(
+            "deliver_bundle", connected={"bucket": f"lab_{as_template('lab')}.delivery_url"}, outlets=[BUNDLE], partition_key=SCENE_ID
+        )
         announce = AnnounceDeliveryOperator(task_id="announce_delivery", scene_id=SCENE_ID, lab=as_template("lab"))
         _stage("price_run") >> _stage("package_bundle") >> deliver >> _stage("notify_lab", secrets=LAB_SECRETS) >> announce
     return group

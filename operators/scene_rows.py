@@ -7,11 +7,11 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-import blueprint
+from blueprint.config_folder import CONFIG_FOLDER
 from blueprint.errors import ConfigurationError
 from blueprint.workspace.storage import Id, InvalidId
 
-SCENES_PATH = Path(blueprint.__file__).parents[1] / "config" / "scenes.yaml"
+SCENES_PATH = CONFIG_FOLDER / "scenes.yaml"
 
 
 class InvalidScenes(ConfigurationError):

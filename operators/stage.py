@@ -35,6 +35,7 @@ class StageOperator(BaseOperator):
         returns: Return this field of the result alone, so that tasks can be mapped over it; the whole result is XCom ``result``.
         secrets: Variables for the stage's process, each from ``connection_id.field`` (``host``, ``password`` or a key of
             ``extra``), templated. A connection that does not exist gives nothing: the stage knows what it cannot do without.
+        connected: Fields of the request that come from a connection, in the same way.
         partition_key: Marks the events of the task's outlets with this key, templated.
         compute: Where to run; a process of this machine if not given.
 
@@ -45,7 +46,7 @@ class StageOperator(BaseOperator):
 
     watchers: ClassVar[list[Watcher]] = []
     """Told of each event and result in this process; the demo's view adds itself here."""
-    template_fields: Sequence[str] = ("request", "secrets", "partition_key")
+    template_fields: Sequence[str] = ("request", "secrets", "connected", "partition_key")
     template_fields_renderers = {"request": "json"}  # noqa: RUF012 -- Airflow reads it from the class
     ui_color = "#e8f1f2"
 
@@ -57,6 +58,7 @@ class StageOperator(BaseOperator):
         shard_index: int | None = None,
         returns: str | None = None,
         secrets: Mapping[str, str] | None = None,
+        connected: Mapping[str, str] | None = None,
         partition_key: str | None = None,
         compute: Compute | None = None,
         task_id: str | None = None,
@@ -70,6 +72,7 @@ class StageOperator(BaseOperator):
         self.shard_index = shard_index
         self.returns = returns
         self.secrets = secrets
+        self.connected = connected
         self.partition_key = partition_key
         self.compute = compute
 
@@ -78,11 +81,13 @@ class StageOperator(BaseOperator):
         shard = {} if self.shard_index is None else {"shard_index": self.shard_index}
         job = StageJob(
             stage=self.stage,
-            request={name: value for name, value in {**self.request, **shard}.items() if value is not None},
+            request={
+                name: value for name, value in {**self.request, **read_connections(self.connected), **shard}.items() if value is not None
+            },
             run_id=str(context["run_id"]),
             attempt=ti.try_number,
             correlation_id=f"{ti.dag_id}/{context['run_id']}",
-            environment=self._read_secrets(),
+            environment=read_connections(self.secrets),
         )
         self.compute = self.compute or LocalCompute()
         try:
@@ -115,10 +120,6 @@ class StageOperator(BaseOperator):
         for watcher in StageOperator.watchers:
             watcher(kind, data)
 
-    def _read_secrets(self) -> dict[str, str]:
-        found = {name: _connection_field(reference) for name, reference in (self.secrets or {}).items()}
-        return {name: value for name, value in found.items() if value}
-
     def _mark_partition(self, context: Context) -> None:
         if self.partition_key:
             for outlet in self.outlets:
@@ -144,6 +145,12 @@ def _short(value: object) -> str:
     if isinstance(value, list | tuple | dict) and len(value) > 4:  # noqa: PLR2004 -- what still fits a line
         return f"{len(value)} items"
     return str(value)
+
+
+def read_connections(references: Mapping[str, str] | None) -> dict[str, str]:
+    """The values of ``connection_id.field`` by name; what is not there is left out."""
+    found = {name: _connection_field(reference) for name, reference in (references or {}).items()}
+    return {name: value for name, value in found.items() if value}
 
 
 def _connection_field(reference: str) -> str | None:

@@ -63,9 +63,9 @@ def test_environment_is_read_in_one_place():
 
 
 @pytest.mark.parametrize(
-    "pattern", [r"except Exception\b", r"except:\s*$", r"\bTODO\b", r"\bFIXME\b", r"unittest\.mock", r"(?<![.\w])print\("]
+    "pattern", [r"except Exception\b", r"except:\s*$", r"\bTODO\b", r"\bFIXME\b", r"unittest\.mock"]
 )
-def test_nothing_is_swallowed_left_open_or_printed(pattern):
+def test_nothing_is_swallowed_or_left_open(pattern):
     found = [
         f"{relative(path)}:{number}"
         for path in sources()

@@ -141,3 +141,16 @@ def test_words_for_people():
     assert readable({"event": "progress", "done": 2, "total": 5, "scene_id": "s"}) == "2 of 5 done"
     assert readable({"event": "stage done", "run_id": "r", "cpu_s": 1.5, "level": "info"}) == "stage done cpu_s=1.5"
     assert summarize("x", {"kept": list(range(9)), "n": 1}) == "x: kept=9 items, n=1"
+
+
+def test_secrets_come_from_connections_and_what_is_absent_is_left_out(monkeypatch):
+    """Host, password and keys of extra; a connection that is not there gives nothing."""
+    from operators.stage import read_connections
+    from tests.airflow_home import prepare_database
+
+    prepare_database()
+    connection = '{"conn_type": "http", "host": "https://h/x", "password": "whsec_x", "extra": {"delivery_url": "gs://b/p"}}'
+    monkeypatch.setenv("AIRFLOW_CONN_LAB_A", connection)
+    references = {"URL": "lab_a.host", "SECRET": "lab_a.password", "BUCKET": "lab_a.delivery_url", "X": "lab_a.none", "Y": "lab_b.host"}
+    assert read_connections(references) == {"URL": "https://h/x", "SECRET": "whsec_x", "BUCKET": "gs://b/p"}
+    assert read_connections(None) == {}
