@@ -165,7 +165,8 @@ def _sight(mesh: trimesh.Trimesh, points: Array) -> Array:
     height, turn = 1 - 2 * step / _DIRECTIONS, np.pi * (1 + 5**0.5) * step
     flat = np.sqrt(1 - height**2)
     sphere = np.column_stack([flat * np.cos(turn), flat * np.sin(turn), height])
-    hit = mesh.ray.intersects_any(np.repeat(points, _DIRECTIONS, axis=0), np.tile(sphere, (len(points), 1)))
+    origins, directions = np.repeat(points, _DIRECTIONS, axis=0), np.tile(sphere, (len(points), 1))
+    hit = mesh.ray.intersects_any(origins, directions)  # type: ignore[no-untyped-call]  # trimesh does not type it
     seen: Array = 1.0 - np.asarray(hit, dtype=np.float64).reshape(len(points), _DIRECTIONS).mean(axis=1)
     return seen
 

@@ -8,7 +8,7 @@
                     ObjectsInterpenetrate, ObjectUnsupported, PhysicsImplausible
     IntegrityError  SourceChanged
     GateError       SceneNotStable
-    InternalError   UsdInvalid, TwinInvalid, CollisionNotTrue
+    InternalError   UsdInvalid, TwinInvalid
     ConfigurationError  MaterialTableInvalid
 """
 
