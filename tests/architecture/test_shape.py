@@ -62,9 +62,7 @@ def test_environment_is_read_in_one_place():
     assert found == []
 
 
-@pytest.mark.parametrize(
-    "pattern", [r"except Exception\b", r"except:\s*$", r"\bTODO\b", r"\bFIXME\b", r"unittest\.mock"]
-)
+@pytest.mark.parametrize("pattern", [r"except Exception\b", r"except:\s*$", r"\bTODO\b", r"\bFIXME\b", r"unittest\.mock"])
 def test_nothing_is_swallowed_or_left_open(pattern):
     found = [
         f"{relative(path)}:{number}"

@@ -25,7 +25,7 @@ def digest_file(path: Path | UPath) -> FileDigest:
     Source: FIPS 180-4 (SHA-256).
     """
     with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256")
+        digest = hashlib.file_digest(stream, "sha256")  # type: ignore[arg-type]  # UPath types it too widely
         return FileDigest(sha256=digest.hexdigest(), size_bytes=stream.seek(0, io.SEEK_END))
 
 
