@@ -1,0 +1,30 @@
+"""Logs are JSON lines on stderr with the ids that were bound."""
+
+import json
+
+from blueprint.log import configure_logging, get_logger, log_context
+from blueprint.settings import LogSettings
+
+
+def test_events_carry_bound_ids_and_follow_stderr(capsys, monkeypatch):
+    """One JSON object a line; a stderr that was replaced meanwhile is followed."""
+    import io
+    import sys
+
+    configure_logging(LogSettings(format="json"))
+    with log_context(run_id="r1", scene_id="s1"):
+        get_logger().info("stage done", outputs=2)
+    event = json.loads(capsys.readouterr().err)
+    assert (event["event"], event["run_id"], event["scene_id"], event["outputs"], event["level"]) == ("stage done", "r1", "s1", 2, "info")
+    replaced = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", replaced)
+    get_logger().warning("later")
+    assert json.loads(replaced.getvalue())["event"] == "later"
+
+
+def test_level_is_a_bound(capsys):
+    """What is below the level is not written."""
+    configure_logging(LogSettings(level="ERROR"))
+    get_logger().info("quiet")
+    assert capsys.readouterr().err == ""
+    configure_logging(LogSettings())
