@@ -91,9 +91,8 @@ def kept_and_rejected(scene: SceneFolder) -> list[str]:
 def certificate(view: RunView) -> list[str]:
     """What the certificate says, and which checks did not run."""
     result = view.result_of("certify_dataset")
-    lines = [
-        f"{'certified' if result['certified'] else 'NOT certified'}: {len(result['passed'])} checks passed ({', '.join(result['passed'])})"
-    ]
+    programs = ", ".join(dict.fromkeys(name.partition(".")[0] for name in result["passed"]))
+    lines = [f"{'certified' if result['certified'] else 'NOT certified'}: {len(result['passed'])} checks passed ({programs})"]
     if result["failed"]:
         lines.append(f"failed: {', '.join(result['failed'])}")
     if result["not_run"]:
