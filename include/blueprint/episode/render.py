@@ -21,7 +21,8 @@ from blueprint.episode.record import EpisodeRecord, ReplayCertificate, VideoReco
 from blueprint.episode.replay import ReplayVerdict, replay_episode
 from blueprint.episode.video import LosslessWriter, VideoWriter
 from blueprint.simulation.mujoco.backend import MujocoSimulator, show
-from blueprint.simulation.mujoco.renderer import Backdrop, Renderer, camera_id
+from blueprint.simulation.mujoco.drawing import Backdrop, FrameRenderer
+from blueprint.simulation.mujoco.renderer import camera_id
 from blueprint.task.geometry import bodies_of
 from blueprint.workspace.checksums import FileDigest, digest_file
 
@@ -81,7 +82,7 @@ class EpisodePainter:
 
     def __post_init__(self) -> None:
         model = self.simulator.model
-        self._renderer: Renderer = self.simulator.renderer(self.options.width, self.options.height)
+        self._renderer: FrameRenderer = self.simulator.renderer(self.options.width, self.options.height)
         self._data = mujoco.MjData(model)
         self._target = bodies_of(model, self.record.spec.task.target_object)
         self._labels, self._label_of_body = label_bodies(model)

@@ -15,7 +15,7 @@ from blueprint.episode.render import LABELS_NAME, RenderOptions, render_episode
 from blueprint.quality.report import load_rendered_selection
 from blueprint.simulation.errors import WorkerDied
 from blueprint.simulation.mujoco.backend import MujocoSimulator
-from blueprint.simulation.mujoco.context import GlBackend, choose_backend
+from blueprint.simulation.mujoco.context import RenderBackend, choose_backend
 from blueprint.simulation.mujoco.model import SceneModel, build_scene_model
 from blueprint.simulation.pool import Died, WorkerPool
 from blueprint.simulation.shard import EPISODE_NAME, STATES_NAME, load_plan, shard_episodes
@@ -51,7 +51,7 @@ class RenderWork:
     output: Path
     """Where the shard's renders are written, one folder an episode."""
     options: RenderOptions
-    backend: GlBackend
+    backend: RenderBackend
 
 
 def render_shard(shard_index: int, context: StageContext, *, depth: bool, segmentation: bool) -> list[RenderSummary]:

@@ -81,7 +81,8 @@ class RendererMissing(MissingPartError):
     def __init__(self, tried: dict[str, str]) -> None:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in tried.items())
         super().__init__(
-            f"No renderer works here ({reasons}). Install EGL (Debian: libegl1 libgl1-mesa-dri) or OSMesa (libosmesa6), "
+            f"No renderer works here ({reasons}). Install EGL (Debian: libegl1 libgl1-mesa-dri) or OSMesa (libosmesa6); "
+            "without OpenGL, the ray tracer (uv pip install --require-hashes --no-deps -r requirements-raytracer.txt); "
             "or set BLUEPRINT__RENDER__BACKEND to one that this machine has.",
             **tried,
         )

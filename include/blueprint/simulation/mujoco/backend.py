@@ -14,9 +14,10 @@ import numpy as np
 from blueprint.episode.record import SimulatorInfo
 from blueprint.simulation.errors import NotLoaded, SimulationDiverged, UnknownName, WrongShape
 from blueprint.simulation.mujoco.contacts import ContactSampler
-from blueprint.simulation.mujoco.context import GlBackend, choose_backend
+from blueprint.simulation.mujoco.context import RenderBackend, choose_backend
+from blueprint.simulation.mujoco.drawing import FrameRenderer, make_renderer
 from blueprint.simulation.mujoco.model import SceneModel, build_scene_model
-from blueprint.simulation.mujoco.renderer import Renderer, camera_id
+from blueprint.simulation.mujoco.renderer import camera_id
 from blueprint.simulation.protocol import BodyContact, Capabilities, FloatArray, ImageArray, LoadedScene, SimulationState, Track
 from blueprint.task.spec import Pose, RobotPlacement
 
@@ -28,21 +29,21 @@ class MujocoSimulator:
     """MuJoCo on one core.
 
     Args:
-        render_backend: Which OpenGL draws; ``auto`` takes the first that works, when a frame is first asked for.
-        probed: An OpenGL that is known to work here, so that it need not be tried again.
+        render_backend: What draws; ``auto`` takes the first that works, when a frame is first asked for.
+        probed: A backend that is known to work here, so that it need not be tried again.
     """
 
     name = "mujoco"
     version = mujoco.__version__
 
-    def __init__(self, render_backend: str = "auto", *, probed: GlBackend | None = None) -> None:
+    def __init__(self, render_backend: str = "auto", *, probed: RenderBackend | None = None) -> None:
         self._wanted_backend = render_backend
         self._probed = probed
         self._scene: SceneModel | None = None
         self._data: mujoco.MjData | None = None
         self._view: mujoco.MjData | None = None
         self._contacts: ContactSampler | None = None
-        self._renderer: tuple[tuple[int, int], Renderer] | None = None
+        self._renderer: tuple[tuple[int, int], FrameRenderer] | None = None
 
     def capabilities(self) -> Capabilities:
         return Capabilities(deterministic=True, restores_state=True, renders=True, contacts=True)
@@ -207,18 +208,18 @@ class MujocoSimulator:
         renderer.look(view, camera_id(scene.model, camera))
         return renderer.draw().copy()
 
-    def render_backend(self) -> GlBackend:
-        """Which OpenGL draws here."""
+    def render_backend(self) -> RenderBackend:
+        """What draws here."""
         return self._probed or choose_backend(self._wanted_backend)
 
-    def renderer(self, width: int, height: int) -> Renderer:
+    def renderer(self, width: int, height: int) -> FrameRenderer:
         """The renderer of this size; made when first asked for."""
         scene, _ = self._loaded("renderer")
         if self._renderer is not None and self._renderer[0] != (width, height):
             self._renderer[1].close()
             self._renderer = None
         if self._renderer is None:
-            self._renderer = ((width, height), Renderer(scene.model, width, height, self.render_backend()))
+            self._renderer = ((width, height), make_renderer(scene.model, width, height, self.render_backend()))
         return self._renderer[1]
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""OpenGL contexts without a display: which of them works on this machine, found out by drawing a frame."""
+"""Ways to draw without a display: which of them works on this machine, found out by drawing a frame."""
 
 import os
 import subprocess
@@ -6,13 +6,18 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Literal, Protocol
 
+from blueprint.log import get_logger
 from blueprint.settings import environment_of_child
 from blueprint.simulation.errors import RendererMissing
 
 GlBackend = Literal["egl", "osmesa", "cgl"]
-_PROBE_TIMEOUT_S = 60.0
+RenderBackend = Literal["egl", "osmesa", "cgl", "warp"]
+_PROBE_TIMEOUT_S = {"warp": 300.0}
+"""Where it is not a minute: the ray tracer compiles its kernels first."""
+_USUAL_TIMEOUT_S = 60.0
 _PROBE_PIXEL = 16
 
 
@@ -43,7 +48,7 @@ def _context_class(backend: GlBackend) -> Callable[[int, int], GlContext]:
 
 
 @cache
-def choose_backend(wanted: str) -> GlBackend:
+def choose_backend(wanted: str) -> RenderBackend:
     """The first way to draw that works here, each tried in a process of its own (a broken driver may crash).
 
     Args:
@@ -52,12 +57,14 @@ def choose_backend(wanted: str) -> GlBackend:
     Raises:
         RendererMissing: None works; says what each one said.
     """
-    order: tuple[GlBackend, ...] = ("cgl",) if sys.platform == "darwin" else ("egl", "osmesa")
+    order: tuple[RenderBackend, ...] = ("cgl", "warp") if sys.platform == "darwin" else ("egl", "osmesa", "warp")
     candidates = order if wanted == "auto" else (wanted,)
     tried: dict[str, str] = {}
     for candidate in candidates:
         reason = _probe(candidate)
         if reason is None:
+            why = "the settings name it" if wanted != "auto" else "the first that drew a frame"
+            get_logger().info("renderer chosen", backend=candidate, why=why, failed=tried)
             return candidate  # type: ignore[return-value]  # the settings allow no other names
         tried[candidate] = reason
     raise RendererMissing(tried)
@@ -65,29 +72,31 @@ def choose_backend(wanted: str) -> GlBackend:
 
 def _probe(backend: str) -> str | None:
     """Draw a lit plane in a new process; why it failed, or ``None``."""
-    if backend not in {"egl", "osmesa", "cgl"}:
-        return "this version draws with OpenGL alone"
+    if backend == "warp" and find_spec("mujoco_warp") is None:
+        return "mujoco-warp is not installed: requirements-raytracer.txt"
+    timeout_s = _PROBE_TIMEOUT_S.get(backend, _USUAL_TIMEOUT_S)
     command = [sys.executable, "-m", "blueprint.simulation.mujoco.context", backend]
     try:
         done = subprocess.run(  # noqa: S603 -- our own interpreter and module
             command,
             capture_output=True,
             text=True,
-            timeout=_PROBE_TIMEOUT_S,
+            timeout=timeout_s,
             check=False,
             env=environment_of_child({"LP_NUM_THREADS": "1"}),
         )
     except subprocess.TimeoutExpired:
-        return f"drew nothing within {_PROBE_TIMEOUT_S:.0f} s"
+        return f"drew nothing within {timeout_s:.0f} s"
     if done.returncode == 0:
         return None
     lines = done.stderr.strip().splitlines()
     return lines[-1][:300] if lines else f"ended with status {done.returncode}"
 
 
-def _draw_probe(backend: GlBackend) -> None:
+def _draw_probe(backend: RenderBackend) -> None:
     import mujoco  # noqa: PLC0415 -- only the probe draws here
-    import numpy as np  # noqa: PLC0415
+
+    from blueprint.simulation.mujoco.drawing import make_renderer  # noqa: PLC0415 -- as above
 
     model = mujoco.MjModel.from_xml_string(
         "<mujoco><visual><headlight ambient='1 1 1'/></visual><worldbody><camera name='c' pos='0 0 1'/>"
@@ -95,21 +104,11 @@ def _draw_probe(backend: GlBackend) -> None:
     )
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
-    context = make_context(backend, _PROBE_PIXEL, _PROBE_PIXEL)
-    drawing = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50.value)
-    mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, drawing)
-    scene = mujoco.MjvScene(model, 10)
-    camera = mujoco.MjvCamera()
-    camera.type = mujoco.mjtCamera.mjCAMERA_FIXED.value
-    camera.fixedcamid = 0
-    mujoco.mjv_updateScene(model, data, mujoco.MjvOption(), None, camera, mujoco.mjtCatBit.mjCAT_ALL.value, scene)
-    image = np.zeros((_PROBE_PIXEL, _PROBE_PIXEL, 3), dtype=np.uint8)
-    rectangle = mujoco.MjrRect(0, 0, _PROBE_PIXEL, _PROBE_PIXEL)
-    mujoco.mjr_render(rectangle, scene, drawing)
-    mujoco.mjr_readPixels(image, None, rectangle, drawing)
-    drawing.free()
-    context.free()
-    if not image.any():
+    renderer = make_renderer(model, _PROBE_PIXEL, _PROBE_PIXEL, backend)
+    renderer.look(data, 0)
+    drawn = renderer.draw().any()
+    renderer.close()
+    if not drawn:
         raise SystemExit(f"{backend} drew a black frame of a white plane")
 
 

@@ -1,10 +1,9 @@
-"""Draws what a model's cameras see: colour, depth and which body a pixel belongs to.
+"""Draws with OpenGL what a model's cameras see: colour, depth and which body a pixel belongs to.
 
 Shadows and multisampling are off: on a CPU they cost ten times the frame (measured), and shape and texture are what
 a policy sees.
 """
 
-from dataclasses import dataclass
 from typing import Self
 
 import mujoco
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from blueprint.simulation.errors import UnknownName
 from blueprint.simulation.mujoco.context import GlBackend, choose_backend, make_context
+from blueprint.simulation.mujoco.drawing import Backdrop
 from blueprint.simulation.protocol import ImageArray
 
 __all__ = ["Backdrop", "GlBackend", "Renderer", "camera_id", "choose_backend"]
@@ -20,17 +20,6 @@ __all__ = ["Backdrop", "GlBackend", "Renderer", "camera_id", "choose_backend"]
 _EXTRA_GEOMS = 64
 _OFF = (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_HAZE)
 _COLLISION_GROUP = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Backdrop:
-    """What a fixed camera sees of all that never moves; drawn once, and drawn over."""
-
-    camera_id: int
-    image: ImageArray
-    """(height, width, 3), last row on top."""
-    depth: NDArray[np.float32]
-    """(height, width): 0 near to 1 far, last row on top."""
 
 
 class Renderer:
