@@ -43,7 +43,7 @@ def server(server_files, simulator):
 
 def client_of(server, folder=None):
     tls = ClientTls(certificate=folder / "cert.pem", private_key=folder / "key.pem", server_ca=folder / "ca.pem") if folder else None
-    return RemoteSimulator(ClientOptions(address=f"localhost:{server.port}", tls=tls, call_timeout_s=3))
+    return RemoteSimulator(ClientOptions(address=f"localhost:{server.port}", tls=tls, call_timeout_s=3, restart_wait_s=0.5))
 
 
 def test_both_sides_known_is_served(server, ca, tmp_path):

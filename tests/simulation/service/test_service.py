@@ -123,7 +123,7 @@ def test_server_stops_working_for_a_caller_that_is_gone(server, simulator):
 
 def test_breaker_opens_and_says_so():
     """After repeated failures calls are held back instead of piling up."""
-    client = RemoteSimulator(ClientOptions(address="127.0.0.1:1", call_timeout_s=0.2))
+    client = RemoteSimulator(ClientOptions(address="127.0.0.1:1", call_timeout_s=0.2, restart_wait_s=0.1))
     for _ in range(BREAKER_FAILURES - 1):
         with pytest.raises(SimulatorUnreachable):
             client.observe()

@@ -40,6 +40,8 @@ class ClientOptions:
     """Asked for a bearer token at each call, so that a rotated one counts at once."""
     call_timeout_s: float = 60.0
     """Deadline of a call that does not track."""
+    restart_wait_s: float = 5.0
+    """How long a call that may be repeated waits for a server that went away and comes back."""
     frame_timeout_s: float = 2.0
     """Deadline of a tracked frame; a trajectory gets the sum, and one call's deadline beside."""
 
@@ -154,7 +156,7 @@ class RemoteSimulator:
         try:
             with self._breaker:
                 try:
-                    return call()
+                    return self._repeat(name, call)
                 except grpc.RpcError as error:
                     remote = unpack_error(error) if isinstance(error, grpc.Call) else None
                     if remote is None:
@@ -163,6 +165,20 @@ class RemoteSimulator:
         except OpenedState as error:
             raise BreakerOpen(self._options.address, BREAKER_WAIT_S) from error
         raise refusal
+
+    def _repeat(self, name: str, call: Callable[[], Answer]) -> Answer:
+        """Make a call; once more if the server was away, is back, and the call may be repeated."""
+        try:
+            return call()
+        except grpc.RpcError as error:
+            away = isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.UNAVAILABLE
+            if name not in IDEMPOTENT or not away:
+                raise
+            try:
+                self.wait_until_ready(self._options.restart_wait_s)
+            except SimulatorUnreachable:
+                raise error from None
+            return call()
 
     def _unreachable(self, name: str, error: grpc.RpcError) -> SimulatorUnreachable:
         status, detail = (error.code().name, error.details()) if isinstance(error, grpc.Call) else ("UNKNOWN", str(error))
