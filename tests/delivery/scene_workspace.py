@@ -12,6 +12,7 @@ from blueprint.dataset.certify.report import CertificationReport, CheckResult, n
 from blueprint.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
 from blueprint.episode.record import (
     EpisodeRecord,
+    EpisodeUsage,
     Outcome,
     Phase,
     PredicateCheck,
@@ -335,5 +336,6 @@ def _write_cost(scene, plan, records):
         for stage, unit in (("settle_scene", ""), ("simulate_shard", "0000"), ("simulate_shard", "0001"), ("write_dataset", ""))
     ]
     kept = frozenset(record.episode_id for record in records[:KEPT])
-    report = build_report(RunFacts(plan=plan, commits=commits, episodes=records, kept=kept))
+    usages = {record.episode_id: EpisodeUsage(episode_id=record.episode_id, cpu_plan_s=0.1, cpu_simulate_s=0.2) for record in records}
+    report = build_report(RunFacts(plan=plan, commits=commits, episodes=records, usages=usages, kept=kept))
     _write(scene, COST_REPORT_PATH, report.model_dump_json())
