@@ -9,7 +9,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 PROTO = "blueprint/simulation/service/v1/simulation.proto"
 
 
-class GenerateMessages(BuildHookInterface):  # type: ignore[type-arg]
+class GenerateMessages(BuildHookInterface):  # type: ignore[type-arg]  # hatchling types it for builders of its own
     """Runs protoc; the generated files are part of the wheel and not of the repository."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 -- hatchling's signature

@@ -47,6 +47,6 @@ class StageFailed(BlueprintError):
         super().__init__(str(error["message"]))
         self.facts = {**(error.get("facts") or {}), "stage": stage}
         self.code = str(error["code"])  # type: ignore[misc]  # of this one failure
-        self.retryable = bool(error["retryable"])  # type: ignore[misc]
-        self.exit_code = int(error["exit_code"])  # type: ignore[misc]
+        self.retryable = bool(error["retryable"])  # type: ignore[misc]  # of this one failure
+        self.exit_code = int(error["exit_code"])  # type: ignore[misc]  # of this one failure
         self.stage = stage

@@ -62,7 +62,7 @@ class RemoteSimulator:
             if options.tls
             else grpc.insecure_channel(options.address, options=arguments)
         )
-        self._stub = rpc.SimulatorServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._stub = rpc.SimulatorServiceStub(self._channel)  # type: ignore[no-untyped-call]  # generated
         breakers = SyncCircuitBreakerFactory(default_threshold=BREAKER_FAILURES, default_ttl=BREAKER_WAIT_S)
         self._breaker = breakers.get_breaker(options.address)
         self._session = uuid.uuid4().hex
