@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from blueprint.cost.words import format_usd
 from blueprint.settings import Settings
 from blueprint.workspace.storage import SceneFolder, Workspace
 from operators.embedded.progress import RunView
@@ -106,8 +107,8 @@ def cost(view: RunView) -> list[str]:
     """What the run cost, with the rejects priced in."""
     result = view.result_of("price_run")
     each = result["usd_per_kept_episode"]
-    of_each = "not known" if each is None else f"{float(each):.5f} USD ({result['usd_per_kept_episode_certainty']})"
-    total = f"{float(result['measured_usd']):.4f} USD measured, {float(result['estimated_usd']):.4f} USD estimated"
+    of_each = "not known" if each is None else f"{format_usd(each)} ({result['usd_per_kept_episode_certainty']})"
+    total = f"{format_usd(result['measured_usd'])} measured, {format_usd(result['estimated_usd'])} estimated"
     unknown = f", {result['unknown_entries']} entries not known" if result["unknown_entries"] else ""
     return [f"cost per kept episode: {of_each}; the run: {total}{unknown} (prices {', '.join(result['price_tables'])})"]
 

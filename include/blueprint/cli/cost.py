@@ -15,6 +15,7 @@ def cost(scene_id: Annotated[str, typer.Argument(help="Scene whose run was price
     Example: blueprint cost tabletop_scanned --json
     """
     from blueprint.cost.report import COLUMNS, COST_REPORT_PATH, build_rows, load_cost_report
+    from blueprint.cost.words import format_usd
     from blueprint.workspace.errors import InputMissing
     from blueprint.workspace.storage import Workspace
 
@@ -26,8 +27,9 @@ def cost(scene_id: Annotated[str, typer.Argument(help="Scene whose run was price
     def text(console: Console) -> None:
         console.print(table(f"{scene_id}: {report.kept} of {report.attempted} episodes kept", list(COLUMNS), build_rows(report)))
         price = report.usd_per_kept_episode
-        words = "not known" if price is None else f"{price:.6f} USD ({report.usd_per_kept_episode_certainty})"
-        console.print(f"A kept episode cost {words}, on {report.machine_description}; prices of {', '.join(report.price_tables)}.")
+        words = "not known" if price is None else f"{format_usd(price)} ({report.usd_per_kept_episode_certainty})"
+        console.print(f"A kept episode cost {words}, at prices of {', '.join(report.price_tables)}.")
+        console.print(f"Machine: {report.machine_description}")
         for gap in report.not_included:
             console.print(f"Not included: {gap}")
 

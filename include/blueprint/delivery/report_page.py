@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from blueprint.cost.words import format_usd
 from blueprint.delivery.contact_sheet import MAX_TILES, build_contact_sheet, build_strip
 from blueprint.delivery.report_facts import ReportFacts
 from blueprint.delivery.report_plots import draw_cost, draw_gate_margins, draw_starts
@@ -14,7 +15,6 @@ from blueprint.delivery.report_plots import draw_cost, draw_gate_margins, draw_s
 MAX_STRIPS = 60
 """Above it the table of episodes shows no stills: the page would grow without end."""
 TEMPLATE = "report.html.j2"
-_SMALL_USD = 0.1
 _UNITS = {"s": "s", "m": "m", "n": "N", "hz": "Hz", "rad": "rad", "kg": "kg"}
 
 
@@ -51,16 +51,11 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["usd"] = _usd
+    environment.filters["usd"] = format_usd
     environment.filters["metric"] = _metric
     environment.filters["megabytes"] = lambda value: f"{value / 1e6:,.1f} MB"
     environment.filters["words"] = lambda value: str(value).replace("_", " ")
     return environment
-
-
-def _usd(value: float) -> str:
-    """Small sums with more digits."""
-    return f"{value:,.6f} USD" if value < _SMALL_USD else f"{value:,.3f} USD"
 
 
 def _metric(name: str) -> str:

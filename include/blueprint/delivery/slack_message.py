@@ -17,6 +17,7 @@ from slack_sdk.models.blocks import (
     SectionBlock,
 )
 
+from blueprint.cost.words import format_usd
 from blueprint.delivery.receipt import Receipt
 
 _HEADER_CHARACTERS = 150
@@ -56,7 +57,7 @@ def build_delivery_message(receipt: Receipt, facts: DeliveryFacts, *, run_url: s
         SlackObjectFormationError: A block breaks a limit of Slack's.
     """
     text = f"{facts.lab_name} got {facts.kept} episodes of {receipt.scene_id}"
-    cost = "not known" if facts.usd_per_kept_episode is None else f"{facts.usd_per_kept_episode:.4f} USD"
+    cost = "not known" if facts.usd_per_kept_episode is None else format_usd(facts.usd_per_kept_episode)
     fields = {
         "Scene": receipt.scene_id,
         "Job": receipt.job_id,
