@@ -185,7 +185,6 @@ def test_gpu_pods_land_on_the_gpu_node_and_the_quota_counts_them(release, core):
 
 def test_upgrade_canary_rollback(release, helm, values, api, database_url):
     """An upgrade adds a canary; a failing migration stops the next one before it changes anything; a rollback takes the canary away."""
-    import helm_python
     from kubernetes import client
 
     apps = client.AppsV1Api(api)
