@@ -11,7 +11,7 @@ from typing import Any
 from airflow.sdk import BaseOperator, Context, task
 from airflow.sdk.exceptions import AirflowFailException
 
-from blueprint.compute.job import Compute, StageJob
+from blueprint.compute.job import Compute, JobSpec
 from blueprint.compute.local import LocalCompute
 from blueprint.errors import BlueprintError, PreemptedError
 from blueprint.settings import load_settings
@@ -157,17 +157,18 @@ class SceneBatchOperator(BaseOperator):
             request = build_request(stage, lambda name: values(name).resolve())
             for shard in shards if stage in SHARDED else [None]:
                 fields = request if shard is None else {**request, "shard_index": shard}
-                job = StageJob(stage=stage, request=fields, run_id=scene["trigger_run_id"], attempt=attempt)
+                job = JobSpec(stage=stage, requests=(fields,), run_id=scene["trigger_run_id"], attempt=attempt)
                 result = self._run_job(job)
                 if stage == "plan_tasks":
                     shards = list(result["shards"])
 
-    def _run_job(self, job: StageJob) -> dict[str, Any]:
+    def _run_job(self, job: JobSpec) -> dict[str, Any]:
         if self.compute is None:
             raise AirflowFailException("The batch has no compute: report it.")
         try:
-            return self.compute.run(job, lambda event: self.log.debug("%s", event))
+            (result,) = self.compute.run(job, lambda event: self.log.debug("%s", event))
         except BlueprintError as error:
             if error.exit_code == PreemptedError.exit_code:
                 raise PreemptedError(str(error)) from error
             raise
+        return result

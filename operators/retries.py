@@ -1,38 +1,84 @@
 """When Airflow tries a task again: the error tree decides, not a count alone.
 
-====================  ==========================================================
-preempted             at once: what was finished is committed, the next try resumes
-transient             after the task's delay, which doubles
+====================  =============================================================================
+preempted             at once, and without spending a retry: what was finished is committed
+transient             after a pause that doubles, as often as the task may really fail
 permanent             never: the same input fails again
 unknown exception     as transient: a defect may also be a lost machine
-====================  ==========================================================
+====================  =============================================================================
+
+Airflow counts every try, whatever the policy says (its server compares ``try_number`` with ``max_tries``). So a task is
+given tries for both, and real failures are counted apart, in the task's own state, which outlives a try.
 """
 
+import logging
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk import RetryPolicy
+from airflow.sdk.definitions.retry_policy import RetryDecision
+from airflow.sdk.exceptions import AirflowFailException, AirflowRuntimeError
 
 from blueprint.compute.job import StageFailed
 from blueprint.errors import BlueprintError, PreemptedError, TransientError
 
-RETRY_BY_ERROR_CLASS = ExceptionRetryPolicy(
-    rules=[
-        RetryRule(PreemptedError, RetryAction.RETRY, retry_delay=timedelta(0), reason="preempted: finished units are kept, resume at once"),
-        RetryRule(TransientError, RetryAction.DEFAULT, reason="transient: try again after a pause"),
-        RetryRule(BlueprintError, RetryAction.FAIL, reason="permanent: the same input fails again"),
-    ],
-    default=RetryAction.DEFAULT,
-)
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
-STAGE_RETRIES: dict[str, Any] = {
-    "retries": 3,
-    "retry_delay": timedelta(seconds=20),
-    "retry_exponential_backoff": 2.0,
-    "max_retry_delay": timedelta(minutes=10),
-    "retry_policy": RETRY_BY_ERROR_CLASS,
-}
+FAILURES_KEY = "real_failures"
+"""Where a task's state keeps how often it really failed."""
+PREEMPTIONS = 20
+"""How often a task may be preempted beside."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRetryPolicy(RetryPolicy):
+    """Decide by the error's class, and count real failures apart from preemptions."""
+
+    failures: int
+    """How often a task is tried again after a real failure."""
+    delay: timedelta
+    """Pause after the first real failure; it doubles with each."""
+    max_delay: timedelta = timedelta(minutes=10)
+
+    def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: "Context | None" = None) -> RetryDecision:
+        """Whether and when to try again."""
+        del max_tries
+        if isinstance(exception, PreemptedError):
+            return RetryDecision.retry(timedelta(0), "preempted: finished units are kept, resume at once")
+        if isinstance(exception, BlueprintError) and not isinstance(exception, TransientError):
+            return RetryDecision.fail("permanent: the same input fails again")
+        failed = _count_failure(context, try_number)
+        if failed > self.failures:
+            return RetryDecision.fail(f"failed {failed} times, and not for being preempted")
+        pause = min(self.delay * 2 ** (failed - 1), self.max_delay)
+        return RetryDecision.retry(pause, f"real failure {failed} of {self.failures} that are tried again")
+
+
+def _count_failure(context: "Context | None", try_number: int) -> int:
+    """Count one more real failure; where the task's state cannot be reached, every try counts as one."""
+    store = None if context is None else context.get("task_state_store")
+    if store is None:
+        return try_number
+    try:
+        found = store.get(FAILURES_KEY, 0)
+        failed = (found if isinstance(found, int) else 0) + 1
+        store.set(FAILURES_KEY, failed)
+    except AirflowRuntimeError:
+        log.warning("the task's state cannot be reached: this try counts as a real failure, and so do all before it")
+        return try_number
+    return failed
+
+
+def build_retries(failures: int = 3, delay: timedelta = timedelta(seconds=20)) -> dict[str, Any]:
+    """Arguments of a task that may really fail ``failures`` times before it has failed for good."""
+    return {"retries": failures + PREEMPTIONS, "retry_delay": delay, "retry_policy": StageRetryPolicy(failures=failures, delay=delay)}
+
+
+STAGE_RETRIES: dict[str, Any] = build_retries()
 """Arguments of every task that runs a stage."""
 
 

@@ -16,7 +16,8 @@ from operators.retries import STAGE_RETRIES
 from operators.run_bounds import CloseRunOperator, OpenRunOperator
 from operators.scene_params import build_params
 from operators.scene_requests import as_template, build_request
-from operators.stage import StageOperator
+from operators.stage_operator import operator_of, stage_task
+from operators.stage_task import StageTask
 from plugins.providers.slack.failure import CONNECTION_ID, TaskFailureNotifier
 
 DATASET = Asset(name="dataset", uri="blueprint://dataset", group="blueprint")
@@ -81,16 +82,16 @@ def _scene_group() -> TaskGroup:
     return group
 
 
-def _simulation_group() -> tuple[TaskGroup, StageOperator]:
+def _simulation_group() -> tuple[TaskGroup, StageTask]:
     with TaskGroup(
         "simulation", prefix_group_id=False, tooltip="Plan every episode, then simulate them in shards: states only, no pixels"
     ) as group:
-        plan = _stage("plan_tasks", returns="shards")
+        plan = _stage("plan_tasks", returns="shards", in_batches=True)
         _shards("simulate_shard", plan, pool=SIMULATION_POOL)
     return group, plan
 
 
-def _episode_group(plan: StageOperator) -> TaskGroup:
+def _episode_group(plan: StageTask) -> TaskGroup:
     with TaskGroup("episode", prefix_group_id=False, tooltip="Judge, ask where in doubt, draw what is kept, and prove by replay") as group:
         imported, gated = _stage("import_episodes"), _stage("gate_episodes")
         approved = ApproveEpisodesOperator(task_id="approve_episodes", scene_id=SCENE_ID, window_s=as_template("approval_window_s"))
@@ -118,18 +119,18 @@ def _delivery_group() -> TaskGroup:
     return group
 
 
-def _stage(stage: str, *, decisions: Any = None, **kwargs: Any) -> StageOperator:
+def _stage(stage: str, *, decisions: Any = None, **kwargs: Any) -> StageTask:
     """The task of a stage; its request takes the run's parameters."""
     request = build_request(stage, as_template)
-    return StageOperator(stage=stage, request=request if decisions is None else {**request, "decisions": decisions}, **kwargs)
+    return stage_task(stage, request if decisions is None else {**request, "decisions": decisions}, **kwargs)
 
 
-def _shards(stage: str, plan: StageOperator, **kwargs: Any) -> Any:
-    """The mapped task of a stage: one instance a shard of the plan."""
+def _shards(stage: str, plan: StageTask, **kwargs: Any) -> Any:
+    """The mapped task of a stage: one instance a batch of the plan's shards."""
     request = build_request(stage, as_template)
-    return StageOperator.partial(
-        task_id=stage, stage=stage, request=request, map_index_template="shard {{ task.shard_index }}", **STAGE_RETRIES, **kwargs
-    ).expand(shard_index=plan.output)
+    label = "shard {{ task.shards | join(', ') }}"
+    partial = operator_of(stage).partial(task_id=stage, stage=stage, request=request, map_index_template=label, **STAGE_RETRIES, **kwargs)
+    return partial.expand(shards=plan.output)
 
 
 LAB_SECRETS = {

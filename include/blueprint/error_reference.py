@@ -13,6 +13,16 @@ HEADER = """# Error codes
 Made from the classes by `make docs`. Every error has a stable code, an exit status, and says whether a retry can help.
 A stage that fails prints the code, what was found, what was expected and what to do; in Airflow the same words stand in the
 task's log and in the Slack message. Retryable errors are retried by Airflow on their own; the others need a person.
+
+What the exit code of a job (`blueprint job run`, in a pod or as a process) means:
+
+| exit code | ending | what Airflow does |
+|---|---|---|
+| 0 | done | takes the results from the job's record |
+| 64 to 74, 76 to 78 | permanent | fails the task: a person is needed |
+| 75 | retry | tries again after a pause, which counts |
+| 137, 143 | preempted | goes on at once, which does not count; 137 for its memory (`OOMKilled`) counts |
+| all others | defect | tries again after a pause, which counts |
 """
 
 

@@ -17,7 +17,7 @@ from blueprint.attempt import Attempt
 from blueprint.cost.ledger import ledger_entries
 from blueprint.cost.prices import load_price_table
 from blueprint.cost.usage import measure_usage
-from blueprint.errors import BlueprintError, InputError
+from blueprint.errors import BlueprintError, InputError, PreemptedError
 from blueprint.flow import load_stage
 from blueprint.log import get_logger, log_context
 from blueprint.registry.database import Registry, open_registry
@@ -73,21 +73,53 @@ def run_stage(
     Raises:
         BlueprintError: Whatever went wrong, with a stable code and whether a retry can help.
     """
+    commit = run_unit(name, request, settings, progress=progress, **ids).commit
+    result: StageResult = load_stage(name).result.model_validate(commit.result)
+    return result
+
+
+@dataclass(frozen=True)
+class UnitOutcome:
+    """What became of one unit of work."""
+
+    commit: Commit
+    found: bool
+    """It had been done before."""
+
+
+def run_unit(
+    name: str, request: dict[str, object], settings: Settings, *, progress: Progress = lambda _done, _total: None, **ids: str
+) -> UnitOutcome:
+    """Run a stage as :func:`run_stage` does, and return its commit.
+
+    Raises:
+        BlueprintError: Whatever went wrong, with a stable code and whether a retry can help.
+    """
     stage = load_stage(name)
     parsed = parse_request(stage, request)
     unit = stage.unit(parsed)
     workspace = Workspace(settings.workspace)
     scene = workspace.scene(parsed.scene_id)
     registry = open_registry(settings.registry)
-    holder = ids.get("run_id") or f"cli@{socket.gethostname()}:{os.getpid()}"
+    holder = lease_holder(ids.get("run_id"), settings.compute.pod_uid)
     with (
         log_context(scene_id=parsed.scene_id, stage=name, unit=unit, **ids),
         registry.leases.hold(f"{parsed.scene_id}/{commit_name(name, unit)}", holder=holder, ttl_s=settings.registry.lease_s) as lease,
     ):
-        commit = _Work(stage, parsed, unit, workspace, scene, settings, progress, lease).find_or_run()
-        _record(registry, commit, settings)
-    result: StageResult = stage.result.model_validate(commit.result)
-    return result
+        outcome = _Work(stage, parsed, unit, workspace, scene, settings, progress, lease).find_or_run()
+        _record(registry, outcome.commit, settings)
+    return outcome
+
+
+def lease_holder(run_id: str | None, pod_uid: str | None) -> str:
+    """Who holds the leases of a process.
+
+    A run's next try on another machine may take its own leases over at once, for Airflow runs one try at a time. A pod may
+    outlive the try that made it (its cluster cannot be reached), so each pod is a holder of its own.
+    """
+    if run_id is None:
+        return f"cli@{socket.gethostname()}:{os.getpid()}"
+    return f"{run_id}@{pod_uid}" if pod_uid else run_id
 
 
 @dataclass(frozen=True)
@@ -103,15 +135,15 @@ class _Work:
     progress: Progress
     lease: HeldLease
 
-    def find_or_run(self) -> Commit:
+    def find_or_run(self) -> UnitOutcome:
         """The commit of this work: found, or made."""
         inputs = _read_inputs(self.stage, self.request, self.scene)
         key = commit_key(self.stage.name, self.unit, self.request.model_dump(mode="json"), inputs)
         found = load_commit(self.scene, self.stage.name, self.unit)
         if found is not None and found.key == key and _is_whole(self.scene, found):
             get_logger().info("stage already done", key=key, outputs=len(found.outputs))
-            return found
-        return self._run(key, inputs)
+            return UnitOutcome(found, found=True)
+        return UnitOutcome(self._run(key, inputs), found=False)
 
     def _run(self, key: str, inputs: dict[str, FileDigest]) -> Commit:
         log = get_logger()
@@ -189,6 +221,16 @@ def wait_for_stop() -> None:
     """Wait until SIGTERM or SIGINT comes; call it within ``stop_on_sigterm``."""
     while not _stop_event.wait(0.5):
         pass
+
+
+def stop_if_asked() -> None:
+    """Call between units of work that are not within a stage.
+
+    Raises:
+        PreemptedError: SIGTERM or SIGINT came.
+    """
+    if _stop_event.is_set():
+        raise PreemptedError("The process was asked to end (SIGTERM). Finished units are kept; run the job again to go on.")
 
 
 @contextmanager

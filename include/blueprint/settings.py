@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from blueprint.config_folder import CONFIG_FOLDER
 from blueprint.errors import ConfigurationError
 
 PREFIX = "BLUEPRINT__"
@@ -47,13 +48,24 @@ def _cores() -> int:
 class ComputeSettings(_Group):
     """Where stages run."""
 
-    kind: Literal["local"] = "local"
+    kind: Literal["local", "kubernetes"] = "local"
+    """``local``: every stage is a process of its worker; ``kubernetes``: stages run as ``config`` says."""
+    config: Path = CONFIG_FOLDER / "compute.yaml"
+    """Profiles, which stage takes which, and clusters."""
+    pod_templates: Path = Path("/opt/airflow/pod_templates")
+    """Folder of pod templates (``cpu.yaml``, ``gpu.yaml``) and ``images.yaml``: the chart's config map, mounted."""
+    lease_wait_s: float = Field(default=1800.0, gt=0)
+    """How long a job waits for work that another process is at [s], before it gives up and is tried again."""
     workers: int = Field(default_factory=_cores, ge=1)
     """Processes of one stage; one a core."""
     machine: str = "local_laptop"
     """What the process runs on, for prices: a machine profile of the price table."""
     image_digest: str | None = None
     """``sha256:…`` of the container image that the process runs in, if it runs in one; goes into commit records."""
+    pod_uid: str | None = None
+    """UID of the pod that the process runs in; the operator sets it."""
+    node: str | None = None
+    """Name of the node that the process runs on; the operator sets it."""
 
 
 class RenderSettings(_Group):

@@ -133,7 +133,7 @@ def run_dag(conf: dict[str, Any], events: EventFile) -> str:
     from airflow.dag_processing.dagbag import DagBag
     from airflow.sdk.listener import get_listener_manager
 
-    from operators.stage import StageOperator
+    from operators.stage_task import StageTask
 
     events.write("phase", text="preparing Airflow's database")
     prepare_database()
@@ -143,7 +143,7 @@ def run_dag(conf: dict[str, Any], events: EventFile) -> str:
         events.write("problem", text="; ".join(bag.import_errors.values()))
         return "failed"
     get_listener_manager().add_listener(build_listener(events))  # type: ignore[no-untyped-call]
-    StageOperator.watchers.append(lambda kind, data: events.write(f"stage_{kind}", **events.task, data=data))
+    StageTask.watchers.append(lambda kind, data: events.write(f"stage_{kind}", **events.task, data=data))
     dag = bag.dags[DAG_ID]
     # Deadlines are watched by a scheduler; without one, Airflow 3.3's DAG.test() ends in an error when it looks for them.
     dag.deadline = None

@@ -11,7 +11,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from operators.stage import summarize
+from operators.stage_task import summarize
 
 ROWS: dict[str, tuple[str, ...]] = {
     "scene": ("ingest_scene", "estimate_physics", "process_meshes", "assemble_scene", "settle_scene"),

@@ -5,8 +5,9 @@ import signal
 
 import pytest
 
-from blueprint.compute.job import StageFailed, StageJob
+from blueprint.compute.job import JobSpec, StageFailed
 from blueprint.compute.local import LocalCompute
+from blueprint.compute.profiles import Profile
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def environment(settings):
 
 
 def job(stage, environment, **request):
-    return StageJob(stage=stage, request={"scene_id": "s1", **request}, run_id="run-1", environment=environment)
+    return JobSpec(stage=stage, requests=({"scene_id": "s1", **request},), run_id="run-1", profile=Profile(environment=environment))
 
 
 def test_error_of_the_stage_comes_back_typed(environment):
@@ -34,7 +35,7 @@ def test_error_of_the_stage_comes_back_typed(environment):
 def test_result_and_events_of_the_stage_come_back(environment, sound_scene):
     """The result is the stage's own, and its log events carry the ids of the run."""
     events = []
-    result = LocalCompute().run(job("ingest_scene", environment, source=str(sound_scene)), events.append)
+    (result,) = LocalCompute().run(job("ingest_scene", environment, source=str(sound_scene)), events.append)
     assert result["objects"] > 0
     assert {event.get("run_id") for event in events if event["event"] == "stage done"} == {"run-1"}
 

@@ -33,7 +33,7 @@ def toy_flow(environment, monkeypatch, tmp_path):
     from blueprint.compute import local
 
     real = local._command
-    monkeypatch.setattr(local, "_command", lambda job: [sys.executable, str(TOY), *real(job)[3:]])
+    monkeypatch.setattr(local, "_command", lambda: [sys.executable, str(TOY), *real()[3:]])
     source = tmp_path / "source"
     source.mkdir()
     (source / "a.txt").write_text("a")

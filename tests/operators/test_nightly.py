@@ -78,9 +78,9 @@ class Compute:
     def run(self, job, on_event):
         self.jobs.append(job)
         on_event({"event": "progress"})
-        if job.request["scene_id"] in self.bad:
+        if job.scene_id in self.bad:
             raise StageFailed(job.stage, {"code": "scene.bad", "message": "bad", "retryable": False, "exit_code": 65})
-        return {"shards": [0, 1]} if job.stage == "plan_tasks" else {}
+        return [{"shards": [0, 1]} if job.stage == "plan_tasks" else {}]
 
     def stop(self): ...
 
@@ -105,7 +105,7 @@ def test_batch_takes_each_scene_through_all_stages(environment, rows, settings):
     assert stages.count("simulate_shard") == stages.count("render_shard") == 2
     assert stages[0] == "ingest_scene"
     assert stages[-1] == "notify_lab"
-    assert next(job for job in compute.jobs if job.stage == "plan_tasks").request["episodes"] == 6
+    assert next(job for job in compute.jobs if job.stage == "plan_tasks").requests[0]["episodes"] == 6
     assert open_registry(settings.registry).scenes.find("s0").last_status == "succeeded"
 
 

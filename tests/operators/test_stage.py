@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 from airflow.sdk import DAG
 
-from operators.stage import StageOperator, readable, summarize
+from blueprint.compute.events import readable
+from operators.retries import build_retries
+from operators.stage import StageOperator
+from operators.stage_task import summarize
 from plugins.providers.slack.failure import TaskFailureNotifier
 from tests.airflow_home import run_dag, xcom_of
 
-FAST = {"retry_delay": timedelta(seconds=0)}
+FAST = build_retries(delay=timedelta(0))
 
 
 def dag_of(name, *stages):
@@ -53,7 +56,7 @@ def test_events_of_the_stage_are_readable_in_the_tasks_log(toy_flow, capfd):
 
 def test_permanent_error_fails_at_once_and_slack_is_told(toy_flow, slack):
     """No second try; the whole message is in the exception that on-call gets."""
-    dag = dag_of("stage_permanent", intake({**toy_flow, "fail": "input"}, on_failure_callback=[TaskFailureNotifier()], retries=3))
+    dag = dag_of("stage_permanent", intake({**toy_flow, "fail": "input"}, on_failure_callback=[TaskFailureNotifier()]))
     run, tasks = run_dag(dag)
     assert run.state == "failed"
     assert tasks["toy_intake", -1].try_number == 1
@@ -76,7 +79,9 @@ def test_killed_stage_is_tried_again_and_resumes(toy_flow):
 
 def test_transient_error_is_tried_until_the_tries_are_used_up(toy_flow):
     """With two tries there are two, then the task fails."""
-    run, tasks = run_dag(dag_of("stage_transient", intake(toy_flow), work({**toy_flow, "fail": "transient"}, retries=1)))
+    run, tasks = run_dag(
+        dag_of("stage_transient", intake(toy_flow), work({**toy_flow, "fail": "transient"}, **build_retries(1, timedelta(0))))
+    )
     assert run.state == "failed"
     assert tasks["toy_work", -1].try_number == 2
 
@@ -127,14 +132,16 @@ def test_wish_to_end_reaches_the_stage(toy_flow):
 
 
 def test_mapped_over_one_field_of_a_result(toy_flow):
-    """``returns`` gives the list to map over; each shard is a task instance with its index in the request."""
+    """``returns`` gives the list to map over, in batches; each batch is a task instance with its indices in the requests."""
     with DAG("stage_mapped", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False) as dag:
-        first = StageOperator(stage="toy_plan", request={"scene_id": "s1", **{k: toy_flow[k] for k in ("source", "log")}}, returns="shards")
-        StageOperator.partial(task_id="toy_shard", stage="toy_shard", request={"scene_id": "s1"}).expand(shard_index=first.output)
+        first = StageOperator(
+            stage="toy_plan", request={"scene_id": "s1", **{k: toy_flow[k] for k in ("source", "log")}}, returns="shards", in_batches=True
+        )
+        StageOperator.partial(task_id="toy_shard", stage="toy_shard", request={"scene_id": "s1"}).expand(shards=first.output)
     run, tasks = run_dag(dag)
     assert run.state == "success"
     assert {key for key in tasks if key[0] == "toy_shard"} == {("toy_shard", 0), ("toy_shard", 1)}
-    assert sorted(value["shard"] for value in xcom_of(run, "toy_shard")) == [3, 5]
+    assert sorted(value["shard"] for (value,) in xcom_of(run, "toy_shard")) == [3, 5]
 
 
 def test_words_for_people():
@@ -146,7 +153,7 @@ def test_words_for_people():
 
 def test_secrets_come_from_connections_and_what_is_absent_is_left_out(monkeypatch):
     """Host, password and keys of extra; a connection that is not there gives nothing."""
-    from operators.stage import read_connections
+    from operators.stage_task import read_connections
     from tests.airflow_home import prepare_database
 
     prepare_database()

@@ -12,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from blueprint.errors import BlueprintError
+from blueprint.log import get_logger
+from blueprint.settings import Settings
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
@@ -53,3 +55,16 @@ def progress_bar(label: str, *, visible: bool) -> Iterator[Callable[[int, int], 
     with Progress(*columns, console=error_console, disable=not visible or not error_console.is_terminal, transient=True) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def report_progress(label: str, settings: Settings, *, as_json: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar for people, and log events for programs that read this process's stderr."""
+    with progress_bar(label, visible=not as_json) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar(done, total)
+            if settings.log.format == "json":
+                get_logger().info("progress", done=done, total=total)
+
+        yield progress

@@ -8,10 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from blueprint.cli.output import JsonOption, progress_bar, show, table
+from blueprint.cli.output import JsonOption, report_progress, show, table
 from blueprint.errors import BlueprintError, InputError
 from blueprint.flow import FLOW, load_stage
-from blueprint.log import get_logger
 from blueprint.settings import load_settings
 
 app = typer.Typer(help="Run and list the stages that a scene goes through.", no_args_is_help=True)
@@ -71,13 +70,7 @@ def run(
     settings = load_settings()
     try:
         fields = _read_request(request)
-        with stop_on_sigterm(), progress_bar(name, visible=not as_json) as bar:
-
-            def progress(done: int, total: int) -> None:
-                bar(done, total)
-                if settings.log.format == "json":
-                    get_logger().info("progress", done=done, total=total)
-
+        with stop_on_sigterm(), report_progress(name, settings, as_json=as_json) as progress:
             outcome = run_stage(
                 name, fields, settings, progress=progress, run_id=run_id, attempt=str(attempt), correlation_id=correlation_id or run_id
             ).model_dump(mode="json")

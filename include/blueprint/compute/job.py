@@ -1,41 +1,75 @@
 """One job specification for every compute, and what becomes of a job."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, model_validator
+
+from blueprint.compute.profiles import Profile
 from blueprint.errors import BlueprintError
+from blueprint.workspace.canonical import key_of
 
 OnEvent = Callable[[dict[str, Any]], None]
 """Called with each structured log event of the job, as parsed JSON."""
 
+_KEY_LENGTH = 20
+"""Hex digits of the key in a pod's name."""
 
-@dataclass(frozen=True, kw_only=True)
-class StageJob:
-    """One stage to run, wherever that is."""
+
+class JobSpec(BaseModel):
+    """Requests of one stage on one scene, to be worked off one after the other by one process, wherever that is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     stage: str
-    request: Mapping[str, object]
+    requests: tuple[dict[str, JsonValue], ...] = Field(min_length=1)
+    """Fields of the stage's request, one of each unit of work (a shard), in order."""
     run_id: str
     """The run that wants it (Airflow's ``run_id``); goes into logs and leases."""
-    attempt: int = 1
     correlation_id: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    """Variables beside those of this process, e.g. secrets that were read from a connection just now."""
+    attempt: int = 1
+    profile: Profile = Profile()
+    secrets: dict[str, SecretStr] = Field(default={}, exclude=True, repr=False)
+    """Variables that were read from a connection just now: given to a process, never written down."""
+
+    @model_validator(mode="after")
+    def _is_of_one_scene(self) -> Self:
+        found = sorted({str(request.get("scene_id")) for request in self.requests})
+        if len(found) > 1:
+            raise ValueError(f"the requests of a job are of one scene, found {', '.join(found)}")
+        return self
+
+    @property
+    def scene_id(self) -> str:
+        """The scene of all requests."""
+        return str(self.requests[0].get("scene_id"))
+
+    @property
+    def key(self) -> str:
+        """What makes two jobs the same: stage, requests, run and image; neither time nor attempt. 64 hex digits."""
+        return key_of({"stage": self.stage, "requests": list(self.requests), "run_id": self.run_id, "image": self.profile.image})
+
+    @property
+    def name(self) -> str:
+        """The pod's name: a cluster has no two of it.
+
+        Source: Kubernetes, "Object Names and IDs", DNS label names (RFC 1123).
+        """
+        return f"{self.stage.replace('_', '-')}-{self.key[:_KEY_LENGTH]}"
 
 
 class Compute(Protocol):
-    """Runs a stage somewhere and returns its result."""
+    """Runs jobs somewhere and returns their results."""
 
-    def run(self, job: StageJob, on_event: OnEvent) -> dict[str, Any]:
-        """Run a stage to its end.
+    def run(self, spec: JobSpec, on_event: OnEvent) -> list[dict[str, Any]]:
+        """Run a job to its end; one result a request.
 
         Raises:
-            StageFailed: The stage raised; the class says code, retryability and exit status.
+            StageFailed: A stage raised; the class says code, retryability and exit status.
         """
 
     def stop(self) -> None:
-        """Ask the running stage to end between two units (SIGTERM)."""
+        """Ask the running job to end between two units (SIGTERM)."""
 
 
 class StageFailed(BlueprintError):

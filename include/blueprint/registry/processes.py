@@ -12,7 +12,7 @@ _START_TOLERANCE_S = 1.0
 
 
 def this_process() -> str:
-    """``host|pid namespace|pid|start time``: unlike a pid alone, never the name of a later process."""
+    """``host.boot|pid namespace|pid|start time``: unlike a pid alone, never the name of a later process."""
     return f"{_machine()}|{os.getpid()}|{_start_s(os.getpid()):.2f}"
 
 
@@ -30,9 +30,12 @@ def is_alive(process: str) -> bool | None:
 
 @cache
 def _machine() -> str:
+    """Host, boot and PID namespace: pods of one job share their host name, and namespaces are numbered alike on every machine."""
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    host = f"{socket.gethostname()}.{boot.read_text().strip()}" if boot.exists() else socket.gethostname()
     namespace = Path("/proc/self/ns/pid")
     inside = str(namespace.readlink()) if namespace.is_symlink() else "pid:[machine]"
-    return f"{socket.gethostname()}|{inside}"
+    return f"{host}|{inside}"
 
 
 def _start_s(pid: int) -> float:

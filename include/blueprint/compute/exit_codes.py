@@ -1,0 +1,46 @@
+"""What the exit code of ``blueprint job run`` means to whoever started it.
+
+=================  ============  ===========================================================
+exit code          ending        what follows
+=================  ============  ===========================================================
+0                  done          the job record has the results
+64 to 74, 76 to 78 permanent     the same input fails again: a person is needed
+75                 retry         the same job may succeed later
+137, 143           preempted     the machine was taken away: finished units are kept, go on at once
+all others         defect        a crash without a typed error: tried again, for it may be the machine's
+=================  ============  ===========================================================
+
+137 with the reason ``OOMKilled`` is no preemption: the same job needs the same memory again.
+
+Source: ``sysexits.h`` (BSD) for 64 to 78; 128 + signal for 137 (SIGKILL) and 143 (SIGTERM).
+"""
+
+from enum import StrEnum
+
+from blueprint.errors import PreemptedError, TransientError
+
+KILLED = 137
+
+
+class Ending(StrEnum):
+    """How a job's process ended."""
+
+    DONE = "done"
+    PERMANENT = "permanent"
+    RETRY = "retry"
+    PREEMPTED = "preempted"
+    DEFECT = "defect"
+
+
+_PERMANENT = range(64, 79)
+
+
+def ending_of(exit_code: int) -> Ending:
+    """The meaning of an exit code."""
+    if exit_code == 0:
+        return Ending.DONE
+    if exit_code in {PreemptedError.exit_code, KILLED}:
+        return Ending.PREEMPTED
+    if exit_code == TransientError.exit_code:
+        return Ending.RETRY
+    return Ending.PERMANENT if exit_code in _PERMANENT else Ending.DEFECT

@@ -1,0 +1,26 @@
+"""The one place that knows which operator runs a stage: DAGs name stages, settings say where they run."""
+
+from typing import Any
+
+from blueprint.compute.profiles import LOCAL, load_compute
+from blueprint.settings import load_settings
+from operators.stage import StageOperator
+from operators.stage_task import StageTask
+
+
+def operator_of(stage: str) -> type[StageTask]:
+    """The class of the operator of a stage, as the settings of this process want it.
+
+    The provider of pods costs seconds to import: only an installation that wants pods pays for it.
+    """
+    compute = load_settings().compute
+    if compute.kind == "local" or load_compute(compute.config).profile_of(stage).name == LOCAL:
+        return StageOperator
+    from operators.isaac_sim_pod import IsaacSimPodOperator
+
+    return IsaacSimPodOperator
+
+
+def stage_task(stage: str, request: dict[str, object], **kwargs: Any) -> StageTask:
+    """The task of a stage."""
+    return operator_of(stage)(stage=stage, request=request, **kwargs)

@@ -1,0 +1,168 @@
+"""What every operator of a stage shares, whatever computes it: the job, what people read of it, the result."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from airflow.sdk import Asset, BaseOperator, Context
+from airflow.sdk.bases.hook import BaseHook
+from airflow.sdk.definitions.param import ParamsDict
+from pydantic import SecretStr
+
+from blueprint.compute.events import level_of, readable
+from blueprint.compute.job import JobSpec
+from blueprint.compute.profiles import Profile, load_compute
+from blueprint.settings import load_settings
+from operators.retries import STAGE_RETRIES
+
+SUMMARY_KEY = "summary"
+"""XCom key of the one line for people."""
+RESULT_KEY = "result"
+"""XCom key of the whole result where ``returns`` picks one field of it."""
+
+Watcher = Callable[[str, dict[str, Any]], None]
+"""Called with ``"event"`` and a log event of the stage, or ``"result"`` and its result."""
+
+
+class StageTask(BaseOperator):
+    """Run one stage and return its result; a subclass says where.
+
+    Args:
+        stage: Name of the stage; also the task id unless one is given.
+        request: Fields of the stage's request, templated. The stage validates and converts them; a field that is ``None`` (the result of a
+            skipped task) is left out.
+        shards: Makes one request a shard, each with its ``shard_index``: a batch, which a mapped task is expanded over. The result is then
+            a list.
+        returns: Return this field of the result alone; the whole result is XCom ``result``.
+        in_batches: Cut the list that ``returns`` names into batches of as many as one job takes, so that tasks can be mapped over them.
+        secrets: Variables for the stage's process, each from ``connection_id.field`` (``host``, ``password`` or a key of
+            ``extra``), templated. A connection that does not exist gives nothing: the stage knows what it cannot do without.
+        connected: Fields of the request that come from a connection, in the same way.
+        partition_key: Marks the events of the task's outlets with this key, templated.
+
+    Raises:
+        AirflowFailException: The stage failed, and would fail again.
+        TransientError: The stage failed, and a retry can help.
+    """
+
+    watchers: ClassVar[list[Watcher]] = []
+    """Told of each event and result in this process; the demo's view adds itself here."""
+    template_fields: Sequence[str] = ("request", "secrets", "connected", "partition_key")
+    template_fields_renderers = {"request": "json"}  # noqa: RUF012 -- Airflow reads it from the class
+    ui_color = "#e8f1f2"
+
+    def __init__(
+        self,
+        *,
+        stage: str,
+        request: Mapping[str, object],
+        shards: Sequence[int] | None = None,
+        returns: str | None = None,
+        in_batches: bool = False,
+        secrets: Mapping[str, str] | None = None,
+        connected: Mapping[str, str] | None = None,
+        partition_key: str | None = None,
+        task_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(task_id=task_id or stage, **{**STAGE_RETRIES, **kwargs})
+        # Airflow copies all parameters of the DAG into every task (5 kB each, serialized); those of the run reach it anyhow.
+        self.params = ParamsDict()
+        self.stage = stage
+        self.request = request
+        self.shards = shards
+        self.returns = returns
+        self.in_batches = in_batches
+        self.secrets = secrets
+        self.connected = connected
+        self.partition_key = partition_key
+
+    def build_spec(self, context: Context, profile: Profile) -> JobSpec:
+        """The job of this task instance."""
+        ti, run_id = context["ti"], str(context["run_id"])
+        fields: dict[str, Any] = {
+            name: value for name, value in {**self.request, **read_connections(self.connected)}.items() if value is not None
+        }
+        requests = [fields] if self.shards is None else [{**fields, "shard_index": index} for index in self.shards]
+        return JobSpec(
+            stage=self.stage,
+            requests=tuple(requests),
+            run_id=run_id,
+            attempt=ti.try_number,
+            correlation_id=f"{ti.dag_id}/{run_id}",
+            profile=profile,
+            secrets={name: SecretStr(value) for name, value in read_connections(self.secrets).items()},
+        )
+
+    def finish(self, context: Context, results: Sequence[dict[str, Any]]) -> Any:
+        """Tell people and the next tasks what came out; returns the task's XCom."""
+        ti = context["ti"]
+        summary = "; ".join(summarize(self.stage, result) for result in results)
+        self.log.info("%s", summary)
+        for result in results:
+            self._tell_watchers("result", result)
+        ti.xcom_push(key=SUMMARY_KEY, value=summary)
+        self._mark_partition(context)
+        if self.shards is not None:
+            return list(results)
+        if self.returns is None:
+            return results[0]
+        ti.xcom_push(key=RESULT_KEY, value=results[0])
+        found = results[0][self.returns]
+        return cut(found, shards_per_job()) if self.in_batches else found
+
+    def show_event(self, event: dict[str, Any]) -> None:
+        """Write one log event of the stage as a readable line of the task's log."""
+        self.log.log(level_of(event), "%s", readable(event))
+        self._tell_watchers("event", event)
+
+    def _tell_watchers(self, kind: str, data: dict[str, Any]) -> None:
+        for watcher in StageTask.watchers:
+            watcher(kind, data)
+
+    def _mark_partition(self, context: Context) -> None:
+        if self.partition_key:
+            for outlet in self.outlets:
+                if isinstance(outlet, Asset):
+                    context["outlet_events"][outlet].add_partitions(self.partition_key)
+
+
+def cut(found: Sequence[Any], size: int) -> list[list[Any]]:
+    """Consecutive batches of at most ``size``."""
+    return [list(found[start : start + size]) for start in range(0, len(found), size)]
+
+
+def shards_per_job() -> int:
+    """How many shards one job takes: a process of the worker takes one, a pod as many as the configuration says."""
+    compute = load_settings().compute
+    return 1 if compute.kind == "local" else load_compute(compute.config).shards_per_job
+
+
+def summarize(stage: str, result: Mapping[str, Any]) -> str:
+    """One line for people: the stage and the fields of its result, lists as counts where they are long."""
+    parts = [f"{name}={_short(value)}" for name, value in result.items()]
+    return f"{stage}: {', '.join(parts) or 'done'}"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, list | tuple | dict) and len(value) > 4:  # noqa: PLR2004 -- what still fits a line
+        return f"{len(value)} items"
+    return str(value)
+
+
+def read_connections(references: Mapping[str, str] | None) -> dict[str, str]:
+    """The values of ``connection_id.field`` by name; what is not there is left out."""
+    found = {name: _connection_field(reference) for name, reference in (references or {}).items()}
+    return {name: value for name, value in found.items() if value}
+
+
+def _connection_field(reference: str) -> str | None:
+    """The value of ``connection_id.field``; ``None`` where the connection or the field is not there."""
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    connection_id, _, name = reference.rpartition(".")
+    try:
+        connection = BaseHook.get_connection(connection_id)
+    except AirflowNotFoundException:
+        return None
+    value = getattr(connection, name) if name in {"host", "login", "password", "schema"} else connection.extra_dejson.get(name)
+    return None if value is None else str(value)

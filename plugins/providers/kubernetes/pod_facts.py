@@ -1,0 +1,132 @@
+"""What a pod's status says, as data that goes through a trigger's event, and how that is judged."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+KEY_ANNOTATION = "blueprint-key"
+CONTAINER = "base"
+
+_IMAGE_REASONS = frozenset({"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
+
+Verdict = Literal["waiting", "running", "unschedulable", "image", "succeeded", "failed", "terminating", "overdue"]
+
+
+class NodeFacts(BaseModel):
+    """What a node is billed as."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    instance_type: str | None = None
+    spot: bool = False
+    accelerator: str | None = None
+    zone: str | None = None
+
+
+class PodFacts(BaseModel):
+    """A pod's status, as far as a job's owner cares."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    uid: str
+    key: str | None
+    """The job's key, from the annotation."""
+    phase: str
+    reason: str = ""
+    message: str = ""
+    created_at: datetime
+    deleted_at: datetime | None = None
+    """When the API asked it to be gone, grace period included."""
+    disrupted: str = ""
+    """Reason of the condition ``DisruptionTarget``: the cluster took it away."""
+    unschedulable: str = ""
+    """What the scheduler says against it."""
+    waiting_reason: str = ""
+    waiting_message: str = ""
+    image: str = ""
+    started_at: datetime | None = None
+    """Of the container."""
+    finished_at: datetime | None = None
+    exit_code: int | None = None
+    container_reason: str = ""
+    last_words: str = ""
+    """The termination message."""
+    scheduled_at: datetime | None = None
+    node: str | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its process has ended, by the word of the node's agent."""
+        return self.exit_code is not None or (self.phase in {"Succeeded", "Failed"} and self.started_at is None)
+
+
+def facts_of(pod: Any) -> PodFacts:
+    """Read a ``V1Pod`` of either client."""
+    metadata, spec, status = pod.metadata, pod.spec, pod.status
+    conditions = {condition.type: condition for condition in status.conditions or []}
+    scheduled, disrupted = conditions.get("PodScheduled"), conditions.get("DisruptionTarget")
+    statuses = [found for found in status.container_statuses or [] if found.name == CONTAINER]
+    state = statuses[0].state if statuses else None
+    waiting, running, ended = (getattr(state, name, None) for name in ("waiting", "running", "terminated"))
+    return PodFacts(
+        name=metadata.name,
+        uid=metadata.uid,
+        key=(metadata.annotations or {}).get(KEY_ANNOTATION),
+        phase=status.phase or "Pending",
+        reason=status.reason or "",
+        message=status.message or "",
+        created_at=metadata.creation_timestamp,
+        deleted_at=metadata.deletion_timestamp,
+        disrupted=(disrupted.reason or "disrupted") if disrupted is not None and disrupted.status == "True" else "",
+        unschedulable=(scheduled.message or scheduled.reason or "") if scheduled is not None and scheduled.status == "False" else "",
+        waiting_reason=(waiting.reason or "") if waiting else "",
+        waiting_message=(waiting.message or "") if waiting else "",
+        image=next((container.image for container in spec.containers if container.name == CONTAINER), "") or "",
+        started_at=running.started_at if running else ended.started_at if ended else None,
+        finished_at=ended.finished_at if ended else None,
+        exit_code=ended.exit_code if ended else None,
+        container_reason=(ended.reason or "") if ended else "",
+        last_words=(ended.message or "") if ended else "",
+        scheduled_at=scheduled.last_transition_time if scheduled is not None and scheduled.status == "True" else None,
+        node=spec.node_name,
+    )
+
+
+def node_facts_of(node: Any) -> NodeFacts:
+    """Read a ``V1Node`` of either client.
+
+    Source: labels of Kubernetes and GKE ("Well-Known Labels", "Spot VMs", "GPUs in GKE").
+    """
+    labels = node.metadata.labels or {}
+    return NodeFacts(
+        name=node.metadata.name,
+        instance_type=labels.get("node.kubernetes.io/instance-type") or labels.get("beta.kubernetes.io/instance-type"),
+        spot=labels.get("cloud.google.com/gke-spot") == "true",
+        accelerator=labels.get("cloud.google.com/gke-accelerator"),
+        zone=labels.get("topology.kubernetes.io/zone"),
+    )
+
+
+def judge(facts: PodFacts, now: datetime, *, unschedulable_s: float, timeout_s: float, gone_s: float) -> Verdict:
+    """What a pod's status means: one word.
+
+    ``terminating`` is a pod that was asked to be gone and is not, long after its grace period: its node does not answer.
+    """
+    if facts.phase in {"Succeeded", "Failed"}:
+        return "succeeded" if facts.phase == "Succeeded" else "failed"
+    if facts.deleted_at is not None:
+        return "terminating" if now > facts.deleted_at + timedelta(seconds=gone_s) else "waiting"
+    if facts.started_at is not None:
+        return "overdue" if now > facts.started_at + timedelta(seconds=timeout_s) else "running"
+    if facts.waiting_reason in _IMAGE_REASONS:
+        return "image"
+    overdue = now > facts.created_at + timedelta(seconds=unschedulable_s)
+    return "unschedulable" if overdue and facts.scheduled_at is None else "waiting"
+
+
+def now_utc() -> datetime:
+    """The time, aware."""
+    return datetime.now(UTC)

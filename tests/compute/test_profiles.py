@@ -1,0 +1,64 @@
+"""The file of profiles and clusters: as shipped, and what it refuses."""
+
+import pytest
+import yaml
+
+from blueprint.compute.errors import ComputeConfigInvalid
+from blueprint.compute.profiles import LOCAL, load_compute
+from blueprint.config_folder import CONFIG_FOLDER
+from blueprint.cost.prices import PRICES_DIR
+
+SHIPPED = CONFIG_FOLDER / "compute.yaml"
+CLUSTER = {"name": "a", "region": "a", "connection": "a", "namespace": "n", "machines": {"cpu": "x", "gpu": "y"}}
+
+
+def write(tmp_path, **changes):
+    path = tmp_path / "compute.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(SHIPPED.read_text()), **changes}))
+    return path
+
+
+def test_the_shipped_file_is_sound():
+    """Heavy stages have a profile, all others run in the worker; Isaac Sim asks for RT cores."""
+    compute = load_compute(SHIPPED)
+    assert compute.profile_of("simulate_shard").name == "cpu"
+    assert compute.profile_of("render_shard").resources.gpus == 1
+    assert compute.profile_of("notify_lab").name == LOCAL
+    assert compute.profiles["isaac"].needs_rt_cores
+    assert {profile.grace_s for profile in compute.profiles.values()} == {15}
+
+
+def test_the_example_of_a_cluster_names_machines_that_have_prices(tmp_path):
+    """What people copy works."""
+    lines = SHIPPED.read_text().split("\n")
+    start = next(number for number, line in enumerate(lines) if line.startswith("#  - name:"))
+    example = [line[1:] for line in lines[start:] if line.startswith("# ")]
+    clusters = yaml.safe_load("\n".join(example))
+    compute = load_compute(write(tmp_path, clusters=clusters))
+    table = yaml.safe_load(max(PRICES_DIR.glob("*.yaml")).read_text())
+    known = {machine["machine_id"] for machine in table["machines"]}
+    (cluster,) = compute.clusters
+    assert {*cluster.machines.values(), *cluster.instance_types.values()} <= known
+    assert cluster.machine_of("g2-standard-8", spot=True) == "gce_g2_standard_8_spot"
+    assert cluster.machine_of("n1-standard-1", spot=False) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"stages": {"simulate_sherd": "cpu"}}, "'simulate_sherd' is no stage"),
+        ({"stages": {"simulate_shard": "tpu"}}, "no profile 'tpu'"),
+        ({"clusters": [{**CLUSTER, "machines": {"cpu": "x"}}]}, "no machine for profile 'gpu'"),
+        ({"clusters": [CLUSTER, CLUSTER]}, "not unique"),
+        ({"failover": {"unreachable_s": 0}}, "greater than 0"),
+        ({"regions": []}, "Extra inputs"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, changes, said):
+    with pytest.raises(ComputeConfigInvalid, match=said):
+        load_compute(write(tmp_path, **changes))
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ComputeConfigInvalid, match="nowhere"):
+        load_compute(tmp_path / "nowhere.yaml")
