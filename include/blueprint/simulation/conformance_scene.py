@@ -13,12 +13,14 @@ import numpy as np
 from blueprint.robot.embodiment import ROBOT_PREFIX, Embodiment
 from blueprint.robot.mount import mount
 from blueprint.simulation.protocol import FloatArray
-from blueprint.task.spec import Pose, RobotPlacement
+from blueprint.task.spec import Pose, RobotPlacement, Vector3
 
 BLOCK = "block"
 BLOCK_MASS_KG = 0.1
 _HALF_M = 0.02
 _PLINTH_HALF_M = 0.03
+_CAMERA_M = 0.5
+_FOVY_DEG = 60.0
 
 _XML = """
 <mujoco model="conformance">
@@ -29,7 +31,7 @@ _XML = """
   <worldbody>
     <light pos="0 0 3" dir="0 0 -1" castshadow="false"/>
     <geom name="floor" type="plane" size="3 3 0.1" rgba="0.6 0.6 0.55 1" condim="4" friction="0.8 0.01 0.0001"/>
-    <camera name="scene" pos="{camera_x} {y} {z}" xyaxes="0 1 0 0 0 1" fovy="60"/>
+    <camera name="scene" pos="{camera_x} {y} {z}" xyaxes="0 1 0 0 0 1" fovy="{fovy}"/>
     <body name="plinth" pos="{x} {y} {plinth_z}">
       <geom name="plinth_collision_0" type="box" size="{plinth} {plinth} {plinth_half}" condim="4"
             friction="0.8 0.01 0.0001" rgba="0.3 0.4 0.3 1"/>
@@ -50,7 +52,7 @@ class ConformanceScene:
     """Where the scene lies, and where its block stands."""
 
     folder: Path
-    """The scene's folder, with ``mjcf/scene.xml`` in it."""
+    """The scene's folder, with ``mjcf/scene.xml`` and ``usd/scene.usda`` in it."""
     placement: RobotPlacement
     block_pose: Pose
 
@@ -66,7 +68,8 @@ def write_conformance_scene(folder: Path, embodiment: Embodiment, timestep_s: fl
         x=x,
         y=y,
         z=z,
-        camera_x=x + 0.5,
+        camera_x=x + _CAMERA_M,
+        fovy=_FOVY_DEG,
         plinth=_PLINTH_HALF_M,
         plinth_z=plinth_top / 2,
         plinth_half=plinth_top / 2,
@@ -76,11 +79,29 @@ def write_conformance_scene(folder: Path, embodiment: Embodiment, timestep_s: fl
     path = folder / "mjcf" / "scene.xml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
+    _write_stage(folder / "usd" / "scene.usda", (x, y, z))
     return ConformanceScene(
         folder=folder,
         placement=RobotPlacement(embodiment=embodiment.name, base_pose=base),
         block_pose=Pose(position_m=(x, y, z), quat_wxyz=(1.0, 0.0, 0.0, 0.0)),
     )
+
+
+def _write_stage(path: Path, block: Vector3) -> None:
+    from blueprint.simulation.conformance_stage import build_conformance_stage  # noqa: PLC0415 -- Isaac Sim has pxr once it runs
+
+    x, y, z = block
+    text = build_conformance_stage(
+        block=block,
+        block_half_m=_HALF_M,
+        block_mass_kg=BLOCK_MASS_KG,
+        plinth_half_m=_PLINTH_HALF_M,
+        # As in the MJCF: right is +y, up is +z, so it looks along -x.
+        camera=Pose(position_m=(x + _CAMERA_M, y, z), quat_wxyz=(0.5, 0.5, 0.5, 0.5)),
+        fovy_deg=_FOVY_DEG,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 def _default_tool_m(embodiment: Embodiment, base: Pose) -> FloatArray:
