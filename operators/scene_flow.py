@@ -115,7 +115,7 @@ def _delivery_group() -> TaskGroup:
             "deliver_bundle", connected={"bucket": f"lab_{as_template('lab')}.delivery_url"}, outlets=[BUNDLE], partition_key=SCENE_ID
         )
         announce = AnnounceDeliveryOperator(task_id="announce_delivery", scene_id=SCENE_ID, lab=as_template("lab"))
-        _stage("price_run") >> _stage("package_bundle") >> deliver >> _stage("notify_lab", secrets=LAB_SECRETS) >> announce
+        _stage("price_run") >> _stage("package_bundle") >> deliver >> _stage("notify_lab", secret_variables=LAB_SECRETS) >> announce
     return group
 
 

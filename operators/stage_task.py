@@ -34,7 +34,7 @@ class StageTask(BaseOperator):
             a list.
         returns: Return this field of the result alone; the whole result is XCom ``result``.
         in_batches: Cut the list that ``returns`` names into batches of as many as one job takes, so that tasks can be mapped over them.
-        secrets: Variables for the stage's process, each from ``connection_id.field`` (``host``, ``password`` or a key of
+        secret_variables: Variables for the stage's process, each from ``connection_id.field`` (``host``, ``password`` or a key of
             ``extra``), templated. A connection that does not exist gives nothing: the stage knows what it cannot do without.
         connected: Fields of the request that come from a connection, in the same way.
         partition_key: Marks the events of the task's outlets with this key, templated.
@@ -46,7 +46,7 @@ class StageTask(BaseOperator):
 
     watchers: ClassVar[list[Watcher]] = []
     """Told of each event and result in this process; the demo's view adds itself here."""
-    template_fields: Sequence[str] = ("request", "secrets", "connected", "partition_key")
+    template_fields: Sequence[str] = ("request", "secret_variables", "connected", "partition_key")
     template_fields_renderers = {"request": "json"}  # noqa: RUF012 -- Airflow reads it from the class
     ui_color = "#e8f1f2"
 
@@ -58,7 +58,7 @@ class StageTask(BaseOperator):
         shards: Sequence[int] | None = None,
         returns: str | None = None,
         in_batches: bool = False,
-        secrets: Mapping[str, str] | None = None,
+        secret_variables: Mapping[str, str] | None = None,
         connected: Mapping[str, str] | None = None,
         partition_key: str | None = None,
         task_id: str | None = None,
@@ -72,7 +72,7 @@ class StageTask(BaseOperator):
         self.shards = shards
         self.returns = returns
         self.in_batches = in_batches
-        self.secrets = secrets
+        self.secret_variables = secret_variables
         self.connected = connected
         self.partition_key = partition_key
 
@@ -90,7 +90,7 @@ class StageTask(BaseOperator):
             attempt=ti.try_number,
             correlation_id=f"{ti.dag_id}/{run_id}",
             profile=profile,
-            secrets={name: SecretStr(value) for name, value in read_connections(self.secrets).items()},
+            secrets={name: SecretStr(value) for name, value in read_connections(self.secret_variables).items()},
         )
 
     def finish(self, context: Context, results: Sequence[dict[str, Any]]) -> Any:

@@ -121,7 +121,7 @@ def _fill_container(container: dict[str, Any], spec: JobSpec, cluster: Cluster) 
         **profile.environment,
     }
     facts = {"BLUEPRINT__COMPUTE__POD_UID": "metadata.uid", "BLUEPRINT__COMPUTE__NODE": "spec.nodeName"}
-    own = [{"name": name, "value": value} for name, value in values.items()]
+    own: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in values.items()]
     own += [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in facts.items()]
     names = {variable["name"] for variable in own}
     container["env"] = [*(found for found in container.get("env") or [] if found["name"] not in names), *own]

@@ -1,0 +1,175 @@
+"""Where the pod of a job is: found wherever it may be, made where there is room, gone before it is made anew."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kubernetes.client.exceptions import ApiException
+
+from blueprint.compute.breaker import ClusterBreaker
+from blueprint.compute.errors import ClusterUnreachable, NoCapacity
+from blueprint.compute.job import JobSpec
+from blueprint.compute.profiles import Cluster, ComputeConfig
+from blueprint.registry.leases import LeaseRepository
+from blueprint.runner import lease_holder
+from plugins.providers.kubernetes.pod_facts import PodFacts
+from plugins.providers.kubernetes.pod_spec import build_pod
+from plugins.providers.kubernetes.pods import ApiUnreachable, ClusterPods, PodNotGone
+
+STATE_KEY = "job_pod"
+"""Where a task's state keeps where its pod is."""
+_FORBIDDEN = 403
+_QUOTA = "exceeded quota"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class JobState:
+    """What a task remembers of its pod from one process to the next, through Airflow's task state."""
+
+    store: Any
+    cluster: str | None = None
+    uid: str | None = None
+    image: str | None = None
+    left: dict[str, str] = field(default_factory=dict)
+    """Clusters that this try left, each with the reason; those that did not answer begin with ``unreachable``."""
+
+    @classmethod
+    def load(cls, store: Any) -> "JobState":
+        """As the task before left it; empty where there is none."""
+        found = store.get(STATE_KEY, None) if store is not None else None
+        return cls(store=store, **found) if isinstance(found, dict) else cls(store=store)
+
+    def save(self) -> None:
+        """Keep it for the next process."""
+        if self.store is not None:
+            self.store.set(STATE_KEY, {"cluster": self.cluster, "uid": self.uid, "image": self.image, "left": self.left})
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A pod, and where it is."""
+
+    cluster: Cluster
+    uid: str
+
+
+class JobPods:
+    """The pods of one job on all clusters."""
+
+    def __init__(
+        self,
+        spec: JobSpec,
+        config: ComputeConfig,
+        state: JobState,
+        leases: LeaseRepository,
+        *,
+        templates: Path,
+        labels: Mapping[str, str],
+    ) -> None:
+        self.spec = spec
+        self.config = config
+        self.state = state
+        self._leases = leases
+        self._breaker = ClusterBreaker(leases, config.failover.breaker_s)
+        self._templates = templates
+        self._labels = labels
+
+    def find(self) -> Placed | None:
+        """The job's pod, on whatever cluster it is; ``None`` where no cluster that answers has it.
+
+        A cluster that does not answer and had the pod last is believed to have it still: whoever watches it will see.
+
+        Raises:
+            JobNameTaken: Another job's pod has its name.
+        """
+        passed_over = self._breaker.open_clusters()
+        for cluster in sorted(self.config.clusters, key=lambda cluster: cluster.name != self.state.cluster):
+            remembered = cluster.name == self.state.cluster
+            if cluster.name in self.state.left or (cluster.name in passed_over and not remembered):
+                continue
+            pods = ClusterPods(cluster)
+            try:
+                found = pods.read(self.spec.name)
+            except ApiUnreachable as error:
+                if remembered and self.state.uid:
+                    return Placed(cluster, self.state.uid)
+                self._leave(cluster, f"unreachable: {error}")
+                continue
+            if found is not None:
+                pods.validate(found, self.spec.key)
+                return self._remember(cluster, found)
+        return None
+
+    def create(self) -> Placed:
+        """Make the pod on the first cluster that takes it; those that the breaker has out come last.
+
+        Raises:
+            NoCapacity: All were tried, and one at least has no room.
+            ClusterUnreachable: None answers.
+            JobNameTaken: Another job's pod has its name.
+        """
+        passed_over = self._breaker.open_clusters()
+        for cluster in sorted(self.config.clusters, key=lambda cluster: cluster.name in passed_over):
+            if cluster.name in self.state.left:
+                continue
+            pod = build_pod(self.spec, cluster, self._templates, self._labels)
+            try:
+                return self._remember(cluster, ClusterPods(cluster).create_or_adopt(pod, self.spec.key))
+            except ApiUnreachable as error:
+                self._leave(cluster, f"unreachable: {error}")
+            except ApiException as error:
+                if error.status != _FORBIDDEN or _QUOTA not in str(error.body):
+                    raise
+                self._leave(cluster, f"quota: {error.body}")
+        left = self.state.left
+        last = next(reversed(left.values()), "no cluster was tried")
+        if all(reason.startswith("unreachable") for reason in left.values()):
+            raise ClusterUnreachable(self.spec.name, list(left), last)
+        raise NoCapacity(self.spec.name, list(left), last)
+
+    def leave(self, cluster: Cluster, facts: PodFacts | None, reason: str) -> None:
+        """Give a cluster up for this try; its pod is gone first where its API answers, else leases keep the next from working beside it."""
+        if facts is not None and not reason.startswith("unreachable"):
+            self.remove(cluster, facts)
+        self._leave(cluster, reason)
+
+    def remove(self, cluster: Cluster, facts: PodFacts) -> None:
+        """Delete the pod, wait until it is gone, and free the leases of a process that is known to have ended."""
+        try:
+            ended = ClusterPods(cluster).delete(facts, grace_s=self.spec.profile.grace_s, gone_s=self.config.failover.gone_s)
+        except (ApiUnreachable, PodNotGone) as error:
+            log.warning("pod %s on %s may still be there (%s): leases keep its work from being done twice", facts.name, cluster.name, error)
+            return
+        if ended:
+            for lease in self._leases.release_all(lease_holder(self.spec.run_id, facts.uid)):
+                log.info("lease %s of pod %s is free again", lease.name, facts.name)
+        self.state.uid = None
+        self.state.save()
+
+    def remove_others(self, cluster: Cluster) -> None:
+        """Once the job is done, end what may be left of it on clusters that it left and that answer again."""
+        for other in self.config.clusters:
+            if other.name == cluster.name or other.name not in self.state.left:
+                continue
+            try:
+                found = ClusterPods(other, patience_s=1.0).read(self.spec.name)
+            except ApiUnreachable:
+                log.warning("%s does not answer: if pod %s is there, it ends by itself: its work is done", other.name, self.spec.name)
+                continue
+            if found is not None and found.key == self.spec.key:
+                self.remove(other, found)
+
+    def _remember(self, cluster: Cluster, facts: PodFacts) -> Placed:
+        self.state.cluster, self.state.uid, self.state.image = cluster.name, facts.uid, self.spec.profile.image
+        self.state.save()
+        return Placed(cluster, facts.uid)
+
+    def _leave(self, cluster: Cluster, reason: str) -> None:
+        log.warning("job %s leaves %s: %s", self.spec.name, cluster.name, reason)
+        self._breaker.trip(cluster.name, reason)
+        self.state.left[cluster.name] = reason
+        self.state.save()
