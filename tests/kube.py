@@ -37,7 +37,7 @@ class KubeCluster:
         subprocess.run([*self._tool, "stop", self.folder], check=False, capture_output=True)
 
     def tell(self, command, *words):
-        """``preempt POD``, ``node-kill NODE``, …"""
+        """Give a command, e.g. ``preempt POD`` or ``node-kill NODE``."""
         subprocess.run([*self._tool, command, self.folder, *words], check=True, capture_output=True, text=True)
 
     @property
@@ -75,7 +75,10 @@ def write_templates(folder, settings, variables=()):
         "BLUEPRINT__COMPUTE__WORKERS": "1",
         **dict(variables),
     }
-    shared = {Path(settings.workspace.url).parent, *([Path(settings.registry.url[10:]).parent] if settings.registry.url[:6] == "sqlite" else [])}
+    shared = {
+        Path(settings.workspace.url).parent,
+        *([Path(settings.registry.url[10:]).parent] if settings.registry.url[:6] == "sqlite" else []),
+    }
     container = {
         "name": "base",
         "env": [{"name": name, "value": value} for name, value in values.items()],

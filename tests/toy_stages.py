@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 from blueprint.errors import GateError, InputError, TransientError
@@ -16,6 +17,8 @@ class ToyRequest(StageRequest):
     units: int = 3
     fail: str = ""
     log: str = ""
+    hold_at: int = -1
+    """Before this unit it waits until the file ``{log}.go`` is there, or it is asked to stop."""
 
 
 class ToyResult(StageResult):
@@ -47,6 +50,9 @@ def work(request: ToyRequest, context: StageContext) -> ToyResult:
         name = f"units/{index}/unit.json"
         if context.scene.exists(name):
             continue
+        while index == request.hold_at and not Path(f"{request.log}.go").exists():
+            context.stop_if_asked()
+            time.sleep(0.05)
         trap = Path(f"{request.log}.kill_at_{index}")
         if trap.exists():
             trap.unlink()

@@ -13,7 +13,12 @@ from tests.kube import NAMESPACE, TOY, KubeCluster, environment_of, write_comput
 from tests.shipping.conftest import database_url  # noqa: F401 -- a fixture
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("kubernetes")]
-TOYS = {"toy_intake": "tests.toy_stages", "toy_work": "tests.toy_stages", "toy_plan": "tests.operators.toy_shards", "toy_shard": "tests.operators.toy_shards"}
+TOYS = {
+    "toy_intake": "tests.toy_stages",
+    "toy_work": "tests.toy_stages",
+    "toy_plan": "tests.operators.toy_shards",
+    "toy_shard": "tests.operators.toy_shards",
+}
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +79,175 @@ def test_a_pod_does_the_work_and_nothing_is_left_of_it(cluster, place, capfd):
     assert "3 of 3 done" in log
     assert tasks["toy_work", -1].try_number == 1
     assert cluster.pods() == []
+
+
+class Meddler(threading.Thread):
+    """Does something to the cluster while a DAG runs in this thread."""
+
+    def __init__(self, condition, action):
+        super().__init__(daemon=True)
+        self._condition, self._action, self.failure = condition, action, None
+        self.start()
+
+    def run(self):
+        deadline = time.monotonic() + 90
+        try:
+            while not self._condition():
+                assert time.monotonic() < deadline, "what was waited for did not come"
+                time.sleep(0.1)
+            self._action()
+        except BaseException as error:  # noqa: BLE001 -- told by join, in the test's thread
+            self.failure = error
+
+    def join(self, timeout=120):
+        super().join(timeout)
+        assert self.failure is None, self.failure
+
+
+def done_units(place):
+    log = Path(place["log"])
+    return [line for line in log.read_text().split("\n") if line.startswith("unit")] if log.exists() else []
+
+
+def only_pod(cluster):
+    (pod,) = cluster.pods()
+    return pod.metadata.name
+
+
+def let_go(place):
+    Path(f"{place['log']}.go").touch()
+
+
+def test_permanent_error_comes_through_the_pod_typed(cluster, place, capfd):
+    """Code and message of the stage, one try, and no pod left."""
+    run, tasks = run_dag(dag_of("pod_permanent", ("toy_intake", {**place, "fail": "input"})))
+    log = capfd.readouterr().out
+    assert run.state == "failed"
+    assert tasks["toy_intake", -1].try_number == 1
+    assert "[input.invalid] this source is no good" in log
+    assert cluster.pods() == []
+
+
+def test_transient_error_spends_the_real_retries(cluster, place):
+    """The policy counts it; after as many as the task may have, it has failed."""
+    from operators.retries import build_retries
+
+    flow = dag_of("pod_transient", ("toy_intake", place), ("toy_work", {**place, "fail": "transient"}), **build_retries(1, timedelta(0)))
+    run, tasks = run_dag(flow)
+    assert run.state == "failed"
+    assert tasks["toy_work", -1].try_number == 2
+
+
+def test_preempted_pod_is_rescheduled_without_spending_a_retry(cluster, place):
+    """SIGTERM: finished units stay, exit 143, a new pod does the rest; with not one real retry allowed."""
+    from operators.retries import build_retries
+
+    def preempt():
+        cluster.core.delete_namespaced_pod(only_pod(cluster), NAMESPACE)
+        let_go(place)
+
+    meddler = Meddler(lambda: len(done_units(place)) == 2, preempt)
+    fields = {**place, "units": 4, "hold_at": 2}
+    run, tasks = run_dag(dag_of("pod_preempted", ("toy_intake", place), ("toy_work", fields), **build_retries(0, timedelta(0))))
+    meddler.join()
+    assert run.state == "success"
+    assert tasks["toy_work", -1].try_number == 2
+    assert done_units(place) == ["unit 0", "unit 1", "unit 2", "unit 3"]
+
+
+def test_killed_pod_is_lost_and_made_anew(cluster, place, capfd):
+    """No grace, no word: the next pod waits for the dead one's lease to expire, and does the rest."""
+
+    def kill():
+        cluster.core.delete_namespaced_pod(only_pod(cluster), NAMESPACE, grace_period_seconds=0)
+        let_go(place)
+
+    meddler = Meddler(lambda: len(done_units(place)) == 1, kill)
+    run, tasks = run_dag(dag_of("pod_killed", ("toy_intake", place), ("toy_work", {**place, "units": 3, "hold_at": 1})))
+    meddler.join()
+    assert run.state == "success", capfd.readouterr().out[-5000:]
+    assert tasks["toy_work", -1].try_number == 2
+    assert done_units(place) == ["unit 0", "unit 1", "unit 2"]
+
+
+class TaskInstance:
+    """As much of one as an operator looks at."""
+
+    try_number, dag_id, task_id, map_index = 1, "d", "t", -1
+
+    def xcom_push(self, **_): ...
+
+
+class Store(dict):
+    """A task's state."""
+
+    def set(self, key, value):
+        self[key] = value
+
+
+def context_of(store=None):
+    return {"ti": TaskInstance(), "run_id": "r1", "dag": None, "task_state_store": store}
+
+
+def start(place, store=None):
+    """Run the operator up to where it defers; what it hands to the triggerer."""
+    from airflow.sdk.exceptions import TaskDeferred
+
+    from operators.isaac_sim_pod import IsaacSimPodOperator
+
+    operator = IsaacSimPodOperator(stage="toy_intake", request=place)
+    with pytest.raises(TaskDeferred) as deferred:
+        operator.execute(context_of(store))
+    return operator, deferred.value.trigger.watch
+
+
+def test_a_task_that_starts_anew_takes_the_living_pod(cluster, place):
+    """By its memory, and without: the pod's name says it all. The API lets no twin live."""
+    store = Store()
+    _, first = start(place, store)
+    assert store["job_pod"]["cluster"] == "alpha"
+    _, again = start(place, store)
+    _, without_memory = start(place)
+    assert first.uid == again.uid == without_memory.uid
+    assert [pod.metadata.uid for pod in cluster.pods()] == [first.uid]
+
+
+def test_two_workers_at_once_get_one_pod(cluster, place):
+    """Both ask to create; one is told 409 and adopts."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(4) as threads:
+        uids = {watch.uid for _, watch in threads.map(lambda _: start(place), range(4))}
+    assert len(uids) == len(cluster.pods()) == 1
+
+
+def test_a_pod_of_another_job_is_not_touched(cluster, place):
+    """Its key is in its annotation; the task fails with both keys."""
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from operators.isaac_sim_pod import IsaacSimPodOperator
+
+    _, watch = start(place)
+    cluster.core.patch_namespaced_pod(watch.pod, NAMESPACE, {"metadata": {"annotations": {"blueprint-key": "f" * 64}}})
+    with pytest.raises(AirflowFailException, match=r"compute\.name_taken"):
+        IsaacSimPodOperator(stage="toy_intake", request=place).execute(context_of())
+    assert len(cluster.pods()) == 1
+
+
+def test_a_killed_task_ends_its_pod(cluster, place):
+    """A person marks the task failed while it is not deferred."""
+    operator, _ = start(place)
+    operator.on_kill()
+    assert cluster.pods() == []
+
+
+def test_secrets_of_connections_go_into_no_pod(place, monkeypatch):
+    """A pod's specification is readable by many."""
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from operators.isaac_sim_pod import IsaacSimPodOperator
+
+    monkeypatch.setenv("AIRFLOW_CONN_LAB_A", '{"conn_type": "http", "password": "whsec_x"}')
+    operator = IsaacSimPodOperator(stage="toy_intake", request=place, secret_variables={"WORD": "lab_a.password"})
+    with pytest.raises(AirflowFailException, match="WORD"):
+        operator.execute(context_of())
