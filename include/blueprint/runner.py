@@ -223,6 +223,11 @@ def wait_for_stop() -> None:
         pass
 
 
+def is_stop_asked() -> bool:
+    """Whether SIGTERM or SIGINT came; ask it within ``stop_on_sigterm``."""
+    return _stop_event.is_set()
+
+
 def stop_if_asked() -> None:
     """Call between units of work that are not within a stage.
 

@@ -1,39 +1,141 @@
-"""``blueprint simulator``: is a simulator fit to act, and serve one over gRPC."""
+"""``blueprint simulator``: is a simulator fit to act, prove it with evidence, and serve one over gRPC."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from blueprint.cli.output import JsonOption, error_console, show, table
+from blueprint.errors import BlueprintError
 from blueprint.settings import load_settings
 
-app = typer.Typer(help="Check and serve simulators.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from blueprint.compute.preflight import PreflightReport
+    from blueprint.simulation.conformance import CheckResult
+    from blueprint.simulation.proof import ProofRecord
+    from blueprint.simulation.protocol import Simulator
 
-AddressOption = Annotated[str | None, typer.Option(help="host:port of a served simulator; the embedded MuJoCo by default.")]
+app = typer.Typer(help="Check, prove and serve simulators.", no_args_is_help=True)
 
 
-@app.command(epilog="Example: blueprint simulator check --address 127.0.0.1:50051")
-def check(*, address: AddressOption = None, as_json: JsonOption = False) -> None:
+class Backend(StrEnum):
+    """What acts."""
+
+    MUJOCO = "mujoco"
+    ISAAC_SIM = "isaac_sim"
+
+
+AddressOption = Annotated[str | None, typer.Option(help="host:port of a served simulator, instead of one in this process.")]
+SimulatorOption = Annotated[Backend, typer.Option("--simulator", help="What acts; isaac_sim only under /isaac-sim/python.sh.")]
+_DISK_BYTES = 2 * 1024**3
+"""What a simulation without Isaac Sim wants: a batch of episodes, and room to spare."""
+_PASSED = {True: "[green]passed[/]", False: "[red]failed[/]"}
+
+
+@app.command(epilog="Example: blueprint simulator check --simulator isaac_sim --preflight")
+def check(
+    *,
+    simulator: SimulatorOption = Backend.MUJOCO,
+    address: AddressOption = None,
+    session: Annotated[Path | None, typer.Option(help="A recorded session of isaac_sim, to play back instead of starting it.")] = None,
+    preflight: Annotated[
+        bool, typer.Option("--preflight", help="First look at GPU, driver, RT cores, Vulkan, disk, image and planner; 69 if one is unfit.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Run the conformance suite: load, settle, cameras not black, gripper closes, object lifts, replay. Ends with 64 if one fails."""
+    if sum((simulator is not Backend.MUJOCO and session is None, address is not None, session is not None)) > 1:
+        raise typer.BadParameter("Only one of --simulator, --address and --session can say what acts.")
+    report = _preflight(simulator) if preflight else None
     from blueprint.simulation.conformance import check_simulator
 
-    results = check_simulator(_simulator(address))
-    marks = {True: "[green]passed[/]", False: "[red]failed[/]"}
-    rows = [[result.name, marks[result.passed], result.message] for result in results]
+    if address is not None:
+        title, results = address, check_simulator(_remote(address))
+    elif session is not None:
+        title, results = _check_session(session)
+    else:
+        title, results = simulator, check_simulator(_local(simulator))
 
     def text(console: Console) -> None:
-        console.print(table(f"Simulator {address or 'mujoco (embedded)'}", ["check", "state", "found"], rows))
+        if report is not None:
+            console.print(_preflight_table(report))
+        rows = [[result.name, _PASSED[result.passed], result.message] for result in results]
+        console.print(table(f"Simulator {title}", ["check", "state", "found"], rows))
 
-    show({"checks": [result.model_dump(mode="json") for result in results]}, as_json=as_json, text=text)
+    found = {
+        "simulator": title,
+        "preflight": None if report is None else report.model_dump(mode="json"),
+        "checks": [result.model_dump(mode="json") for result in results],
+    }
+    show(found, as_json=as_json, text=text)
     if not results or not all(result.passed for result in results):
+        raise typer.Exit(64)
+
+
+@app.command(epilog="Example: blueprint simulator prove tabletop_scanned --simulator isaac_sim")
+def prove(
+    scene_id: Annotated[str, typer.Argument(help="Scene in the workspace, with a plan (plan_tasks).")],
+    *,
+    simulator: SimulatorOption = Backend.MUJOCO,
+    episode: Annotated[str | None, typer.Option(help="Which episode of the plan to attempt; the first by default.")] = None,
+    attempts: Annotated[int, typer.Option(help="How often (n).", min=1)] = 5,
+    needed: Annotated[int, typer.Option(help="How many must succeed and end in the same place (k).", min=1)] = 4,
+    as_json: JsonOption = False,
+) -> None:
+    """Prove that a simulator works on this machine, and file the evidence with the scene.
+
+    Looks at the machine (for isaac_sim), runs the conformance suite, attempts an episode of the plan n times, draws every camera, and
+    writes evidence/SIMULATOR/TIME/ below the scene: proof.json, pictures, and for isaac_sim the recorded session. Ends with 64 if the
+    proof failed; what failed is filed, too.
+    """
+    from blueprint.quality.cases import load_plan
+    from blueprint.simulation.errors import NothingPlanned
+    from blueprint.simulation.evidence import evidence_path, file_preflight_error, file_proof
+    from blueprint.simulation.proof import KOfN
+    from blueprint.task.spec import PLAN_PATH
+    from blueprint.workspace.storage import Workspace
+
+    settings = load_settings()
+    scene = Workspace(settings.workspace).scene(scene_id)
+    if not scene.exists(PLAN_PATH):
+        raise NothingPlanned(scene_id, PLAN_PATH)
+    plan = load_plan(scene, "simulator prove")
+    where = evidence_path(simulator)
+    try:
+        report = _preflight(simulator) if simulator is Backend.ISAAC_SIM else None
+    except BlueprintError as error:
+        file_preflight_error(scene, where, error)
+        raise
+    record = file_proof(
+        scene,
+        plan,
+        partial(_recorded, simulator),
+        where,
+        preflight=report,
+        episode_id=episode,
+        rule=KOfN(needed=min(needed, attempts), attempts=attempts),
+        image_digest=settings.compute.image_digest,
+    )
+    evidence = f"{scene.root}/{where}"
+    show(
+        {"evidence": evidence, **record.model_dump(mode="json")},
+        as_json=as_json,
+        text=lambda console: _show_proof(console, record, evidence),
+    )
+    if not record.passed:
         raise typer.Exit(64)
 
 
 @app.command(epilog="Example: blueprint simulator serve --port 50051")
 def serve(
     *,
+    simulator: SimulatorOption = Backend.MUJOCO,
     host: Annotated[str, typer.Option(help="Address to bind to; anything but loopback needs TLS.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one and logs it.")] = 50051,
     certificate: Annotated[Path | None, typer.Option(help="Server certificate chain (PEM).")] = None,
@@ -41,8 +143,8 @@ def serve(
     client_ca: Annotated[Path | None, typer.Option(help="Authority that signs client certificates (PEM).")] = None,
     token_keys: Annotated[Path | None, typer.Option(help="JWK set of the keys that sign bearer tokens.")] = None,
 ) -> None:
-    """Serve the embedded simulator as blueprint.simulation.v1, with health and reflection, until SIGTERM."""
-    from blueprint.runner import stop_on_sigterm, wait_for_stop
+    """Serve a simulator as blueprint.simulation.v1, with health and reflection, until SIGTERM."""
+    from blueprint.runner import is_stop_asked, stop_on_sigterm, wait_for_stop
     from blueprint.simulation.service.security import ServerTls, TokenCheck
     from blueprint.simulation.service.server import ServerOptions, SimulatorServer
 
@@ -55,18 +157,89 @@ def serve(
         else None
     )
     options = ServerOptions(host=host, port=port, tls=tls, tokens=TokenCheck(token_keys) if token_keys else None)
-    with stop_on_sigterm(), SimulatorServer(_simulator(None), options) as server:
-        error_console.print(f"serving blueprint.simulation.v1 at {server.address}; end with Ctrl-C")
-        wait_for_stop()
+    if simulator is Backend.MUJOCO:
+        with stop_on_sigterm(), SimulatorServer(_local(simulator), options) as server:
+            error_console.print(f"serving blueprint.simulation.v1 at {server.address}; end with Ctrl-C")
+            wait_for_stop()
+        return
+    from blueprint.simulation.isaac_sim.api import start_isaac_sim
+    from blueprint.simulation.isaac_sim.backend import IsaacSimSimulator
+    from blueprint.simulation.isaac_sim.main_thread import MainThreadApi
+
+    api = MainThreadApi(start_isaac_sim())
+    with stop_on_sigterm(), SimulatorServer(IsaacSimSimulator(api), options) as server:
+        error_console.print(f"serving blueprint.simulation.v1 with Isaac Sim {api.version} at {server.address}; end with Ctrl-C")
+        api.work(is_stop_asked)
 
 
-def _simulator(address: str | None):  # type: ignore[no-untyped-def]  # noqa: ANN202 -- the protocol's module must load lazily
-    if address is None:
+def _preflight(simulator: Backend) -> "PreflightReport":
+    from blueprint.compute.preflight import SIMULATOR_DISK_BYTES, run_preflight
+
+    isaac = simulator is Backend.ISAAC_SIM
+    return run_preflight(needs_rt_cores=isaac, minimum_disk_bytes=SIMULATOR_DISK_BYTES if isaac else _DISK_BYTES)
+
+
+def _local(simulator: Backend) -> "Simulator":
+    if simulator is Backend.MUJOCO:
         from blueprint.simulation.mujoco.backend import MujocoSimulator
 
         return MujocoSimulator(load_settings().render.backend)
+    from blueprint.simulation.isaac_sim.api import start_isaac_sim
+    from blueprint.simulation.isaac_sim.backend import IsaacSimSimulator
+
+    return IsaacSimSimulator(start_isaac_sim())
+
+
+@contextmanager
+def _recorded(simulator: Backend, session: Path) -> "Iterator[Simulator]":
+    """The simulator; Isaac Sim's session is recorded."""
+    if simulator is Backend.MUJOCO:
+        yield _local(simulator)
+        return
+    from blueprint.simulation.isaac_sim.api import start_isaac_sim
+    from blueprint.simulation.isaac_sim.backend import IsaacSimSimulator
+    from blueprint.simulation.isaac_sim.session import RecordingApi
+
+    with RecordingApi(start_isaac_sim(), session, "blueprint simulator prove") as api:
+        yield IsaacSimSimulator(api)
+
+
+def _remote(address: str) -> "Simulator":
     from blueprint.simulation.service.client import ClientOptions, RemoteSimulator
 
     remote = RemoteSimulator(ClientOptions(address=address))
     remote.wait_until_ready(10)
     return remote
+
+
+def _check_session(session: Path) -> "tuple[str, list[CheckResult]]":
+    """Run the suite on a session's answers; the title says what answered."""
+    from blueprint.simulation.conformance import check_simulator
+    from blueprint.simulation.isaac_sim.backend import IsaacSimSimulator
+    from blueprint.simulation.isaac_sim.session import ReplayedApi
+
+    api = ReplayedApi(session)
+    title = f"isaac_sim, played back from {session.name}; origin {api.origin}: {api.version}"
+    return title, check_simulator(IsaacSimSimulator(api))
+
+
+def _preflight_table(report: "PreflightReport") -> Table:
+    marks = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "not_needed": "not needed"}
+    return table("This machine", ["part", "state", "found"], [[item.part, marks[item.state], item.found] for item in report.findings])
+
+
+def _show_proof(console: Console, record: "ProofRecord", evidence: str) -> None:
+    if record.preflight is not None:
+        console.print(_preflight_table(record.preflight))
+    console.print(table("Suite", ["check", "state", "found"], [[item.name, _PASSED[item.passed], item.message] for item in record.checks]))
+    episode = record.episode
+    if episode is not None:
+        rows = [
+            [index, _PASSED[item.success], item.failure or f"ended at {item.target_end_m}"]
+            for index, item in enumerate(episode.attempts, 1)
+        ]
+        console.print(table(f"Attempts of {episode.episode_id}", ["attempt", "state", "found"], rows))
+        console.print(f"{episode.within} of {episode.rule.attempts} count, {episode.rule.needed} are needed; spread {episode.spread_m} m")
+    if record.error is not None:
+        console.print(str(record.error["message"]), markup=False)
+    console.print(f"Proof {_PASSED[record.passed]}, filed at {evidence}")

@@ -64,6 +64,30 @@ class UnknownName(InputError):
         super().__init__(f"The model has no {kind} '{name}'; it has: {', '.join(known) or 'none'}.", kind=kind, name=name, known=known)
 
 
+class NothingPlanned(InputError):
+    """A simulator shall be proved on a scene that has no plan."""
+
+    code = "simulation.nothing_planned"
+
+    def __init__(self, scene_id: str, plan: str) -> None:
+        super().__init__(
+            f"Scene {scene_id} has no {plan}, so there is no episode to attempt. Run plan_tasks on it first.", scene_id=scene_id, plan=plan
+        )
+
+
+class TwinDiffers(InputError):
+    """A simulator addresses a scene otherwise than the twin in which its motions are planned."""
+
+    code = "simulation.twin_differs"
+
+    def __init__(self, found: list[str], expected: list[str]) -> None:
+        super().__init__(
+            f"The simulator loaded {', '.join(found)}; the twin has {', '.join(expected)}. Assemble the scene again (assemble_scene).",
+            found=found,
+            expected=expected,
+        )
+
+
 class WrongShape(InputError):
     """An array has other dimensions than the model asks for."""
 

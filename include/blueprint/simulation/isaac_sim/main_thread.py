@@ -7,10 +7,12 @@ from queue import Empty, SimpleQueue
 from threading import current_thread, main_thread
 from typing import Any, TypeVar
 
+from blueprint.errors import PreemptedError
 from blueprint.simulation.isaac_sim.calls import Float32Array, IsaacApi, Origin, Placement, Readout, Shot, StageBinding, StepContacts
 from blueprint.simulation.protocol import ImageArray
 
 _LOOK_S = 0.2
+_ENDED = "The simulator's process was asked to end (SIGTERM). Call the simulator that takes its place."
 Answer = TypeVar("Answer")
 
 
@@ -19,11 +21,12 @@ class MainThreadApi:
 
     def __init__(self, api: IsaacApi) -> None:
         self._api = api
+        self._ended = False
         self._waiting: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
 
     def work(self, stop: Callable[[], bool]) -> None:
-        """Make the calls that other threads ask for, until ``stop`` says so; then those that still wait."""
-        while not (stop() and self._waiting.empty()):
+        """Make the calls that other threads ask for, until ``stop`` says so; later ones are refused with ``PreemptedError``."""
+        while not stop():
             try:
                 future, call = self._waiting.get(timeout=_LOOK_S)
             except Empty:
@@ -32,6 +35,9 @@ class MainThreadApi:
                 future.set_result(call())
             except BaseException as error:  # noqa: BLE001 -- it belongs to the thread that asked
                 future.set_exception(error)
+        self._ended = True
+        while not self._waiting.empty():
+            self._waiting.get()[0].set_exception(PreemptedError(_ENDED))
 
     @property
     def version(self) -> str:
@@ -62,6 +68,8 @@ class MainThreadApi:
     def _do(self, call: Callable[[], Answer]) -> Answer:
         if current_thread() is main_thread():
             return call()
+        if self._ended:
+            raise PreemptedError(_ENDED)
         future: Future[Answer] = Future()
         self._waiting.put((future, call))
         return future.result()

@@ -149,7 +149,7 @@ def _geom(stage: Usd.Stage, link: str, model: mujoco.MjModel, geom: int) -> None
     UsdPhysics.CollisionAPI.Apply(prim)
     if prim.IsA(UsdGeom.Mesh):
         UsdPhysics.MeshCollisionAPI.Apply(prim).CreateApproximationAttr(UsdPhysics.Tokens.convexHull)
-    _bind_friction(stage, prim, float(model.geom_friction[geom, 0]))
+    bind_friction(stage, prim, float(model.geom_friction[geom, 0]))
 
 
 def _mesh(stage: Usd.Stage, path: str, model: mujoco.MjModel, mesh: int) -> UsdGeom.Mesh:
@@ -175,7 +175,7 @@ def _box(stage: Usd.Stage, path: str, half_size_m: FloatArray) -> UsdGeom.Cube:
     return cube
 
 
-def _bind_friction(stage: Usd.Stage, prim: Usd.Prim, friction: float) -> None:
+def bind_friction(stage: Usd.Stage, prim: Usd.Prim, friction: float) -> None:
     """Bind a physics material of this friction; one for all that share it."""
     path = f"/World/Looks/friction_{round(friction * 1000):04d}"
     if not stage.GetPrimAtPath(path):
@@ -253,7 +253,7 @@ def _pedestal(stage: Usd.Stage, model: mujoco.MjModel) -> None:
     _add_pose(cube, model.geom_pos[geom], model.geom_quat[geom])
     cube.CreateDisplayColorAttr(Vt.Vec3fArray([Gf.Vec3f(*model.geom_rgba[geom][:3].tolist())]))
     UsdPhysics.CollisionAPI.Apply(cube.GetPrim())
-    _bind_friction(stage, cube.GetPrim(), float(model.geom_friction[geom, 0]))
+    bind_friction(stage, cube.GetPrim(), float(model.geom_friction[geom, 0]))
 
 
 def _camera(stage: Usd.Stage, embodiment: Embodiment) -> None:

@@ -7,13 +7,13 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from pxr import Sdf, Usd, UsdGeom, UsdPhysics
+from pxr import Sdf, Usd, UsdGeom, UsdPhysics, UsdShade
 
 from blueprint.robot.embodiment import Embodiment
 from blueprint.simulation.isaac_sim import physx
 from blueprint.simulation.isaac_sim.calls import StageBinding
 from blueprint.simulation.isaac_sim.errors import StageMissing, StageNotUsable
-from blueprint.simulation.isaac_sim.robot_stage import PEDESTAL_PATH, ROBOT_PATH, author_robot, link_path
+from blueprint.simulation.isaac_sim.robot_stage import PEDESTAL_PATH, ROBOT_PATH, author_robot, bind_friction, link_path
 from blueprint.task.spec import Pose, RobotPlacement
 from blueprint.workspace.checksums import digest_file, list_files
 
@@ -24,6 +24,8 @@ SCENE_CAMERA = "scene"
 SCENE_CAMERA_PATH = "/World/scene_camera"
 TIMESTEP_S = 1.0 / 480.0
 """As in the twin."""
+DEFAULT_FRICTION = 0.5
+"""Of the floor and the background, as in the twin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +106,9 @@ def _movable_objects(stage: Usd.Stage) -> list[Usd.Prim]:
 
 
 def _set_physics(stage: Usd.Stage, objects: list[Usd.Prim]) -> None:
+    for prim in list(stage.Traverse()):
+        if prim.HasAPI(UsdPhysics.CollisionAPI) and not UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial("physics")[0]:
+            bind_friction(stage, prim, DEFAULT_FRICTION)
     for prim in list(stage.Traverse()):
         if prim.IsA(UsdPhysics.Scene):
             physx.set_scene(prim, TIMESTEP_S)
