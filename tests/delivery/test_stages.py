@@ -299,10 +299,11 @@ def test_a_registry_that_was_lost_does_not_stop_the_call(packed_scene, delivery_
 
 
 def test_another_key_makes_another_bundle(packed_scene, tmp_path, delivery_settings, monkeypatch):
-    """The public key is part of the stage's key: a bundle signed with the old key is not found again."""
+    """The public key is part of the stage's key, also where a mounted secret is the private half alone."""
     make_signing_key(tmp_path / "new.pem")
+    public = public_key_path(tmp_path / "new.pem").rename(tmp_path / "at_the_lab.pem")
     renewed = delivery_settings.model_copy(update={"delivery": DeliverySettings(signing_key=tmp_path / "new.pem")})
     monkeypatch.setattr(stages, "load_settings", lambda: renewed)
     run_stage("package_bundle", {"scene_id": SCENE_ID, "lab": LAB}, renewed)
     packed = packed_scene / "deliveries" / LAB / "bundle"
-    assert validate_bundle(packed, public_key_path(tmp_path / "new.pem")).is_whole
+    assert validate_bundle(packed, public).is_whole

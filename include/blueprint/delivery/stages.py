@@ -1,19 +1,22 @@
 """The stages that hand a dataset to a lab."""
 
+import hashlib
+from pathlib import Path
+
 from blueprint.delivery.bucket import Bucket
 from blueprint.delivery.deliver import deliver_bundle
 from blueprint.delivery.lab import digest_profile, load_lab
 from blueprint.delivery.notify import notification_path, notify_lab
 from blueprint.delivery.package import bundle_path, package_bundle
 from blueprint.delivery.receipt import Receipt, receipt_path
-from blueprint.delivery.signing import load_signer, public_key_path
+from blueprint.delivery.signing import load_signer, public_pem
 from blueprint.delivery.sources import READS
 from blueprint.quality.config_files import config_digests
 from blueprint.registry.database import open_registry
 from blueprint.settings import load_settings
 from blueprint.stage import Stage, StageContext, StageRequest, StageResult
 from blueprint.task.spec import PLAN_PATH, JobPlan
-from blueprint.workspace.checksums import FileDigest, digest_file
+from blueprint.workspace.checksums import FileDigest
 from blueprint.workspace.storage import Id
 
 
@@ -145,9 +148,15 @@ def _run_notify(request: NotifyLabRequest, context: StageContext) -> NotifyLabRe
 
 def _package_inputs(request: PackageBundleRequest) -> dict[str, FileDigest]:
     """The profile, the policies, and who signs: each makes another bundle."""
-    key = public_key_path(load_settings().delivery.signing_key)
-    signer = {"signing-key.pub.pem": digest_file(key)} if key.is_file() else {}
+    key = load_settings().delivery.signing_key
+    signer = {"signing-key.pub.pem": _digest_public_key(key)} if key.is_file() else {}
     return {**digest_profile(request.lab), **config_digests(), **signer}
+
+
+def _digest_public_key(signing_key: Path) -> FileDigest:
+    """From the private key: where that is a mounted secret, no public half lies beside it."""
+    public = public_pem(load_signer(signing_key).public_key)
+    return FileDigest(sha256=hashlib.sha256(public).hexdigest(), size_bytes=len(public))
 
 
 PACKAGE_BUNDLE = Stage(
