@@ -150,7 +150,11 @@ def _short(value: object) -> str:
 
 
 def read_connections(references: Mapping[str, str] | None) -> dict[str, str]:
-    """The values of ``connection_id.field`` by name; what is not there is left out."""
+    """The values of ``connection_id.field`` by name; what is not there is left out.
+
+    Raises:
+        SecretRefused, SecretUnreadable, SecretsUnavailable: Whether it is there is not known; see ``plugins.providers.google``.
+    """
     found = {name: _connection_field(reference) for name, reference in (references or {}).items()}
     return {name: value for name, value in found.items() if value}
 

@@ -1,6 +1,5 @@
 """The values for the official Airflow chart name what our chart and our image really have."""
 
-import pytest
 import yaml
 
 from tests.shipping.conftest import ROOT, load_values, render
@@ -42,16 +41,3 @@ def test_airflow_is_of_the_version_that_is_locked():
     """The chart decides by this version what it renders."""
     lock = (ROOT / "requirements-airflow.txt").read_text()
     assert f"apache-airflow=={VALUES['airflowVersion']} " in lock
-
-
-@pytest.mark.slow
-def test_secrets_come_from_the_backend_that_is_installed():
-    """The secrets backend can be imported and built from the given arguments' names."""
-    import inspect
-    import json
-
-    from airflow.providers.google.cloud.secrets.secret_manager import CloudSecretManagerBackend
-
-    secrets = VALUES["config"]["secrets"]
-    assert secrets["backend"].endswith(CloudSecretManagerBackend.__name__)
-    assert set(json.loads(secrets["backend_kwargs"])) <= set(inspect.signature(CloudSecretManagerBackend.__init__).parameters)

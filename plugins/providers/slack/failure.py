@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 CONNECTION_ID = "slack_default"
 _CODE = re.compile(r"^\[(?P<code>[\w.]+)\] (?P<message>.*)$", re.DOTALL)
-_PASSES = frozenset({"stage.preempted", "stage.unavailable", "compute.process_lost"})
+_PASSES = frozenset({"secrets.unavailable", "stage.preempted", "stage.unavailable", "compute.process_lost"})
 """Codes of failures that were tried again until the tries were used up."""
 
 

@@ -1,0 +1,1 @@
+"""Google Cloud: where Airflow's secrets come from."""
