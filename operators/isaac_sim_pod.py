@@ -16,6 +16,7 @@ from blueprint.registry.database import open_registry
 from blueprint.settings import load_settings
 from blueprint.workspace.storage import SceneFolder, Workspace
 from operators.job_pods import JobPods, JobState, Placed
+from operators.pod_usage import book_usage
 from operators.retries import raise_for_airflow
 from operators.stage_task import StageTask
 from plugins.providers.kubernetes.connections import build_hook, find_endpoint
@@ -64,6 +65,8 @@ class IsaacSimPodOperator(StageTask, KubernetesPodOperator):
             if cluster is None:
                 raise PodLost(job.spec.name, told.cluster, "its cluster is configured no more")
             if told.kind in {"unschedulable", "unreachable"}:
+                scene = Workspace(load_settings().workspace).scene(job.spec.scene_id)
+                book_usage(scene, job.spec, cluster, told, load_record(scene, job.spec, told.uid))
                 job.leave(cluster, told.pod, f"{told.kind}: {told.reason}")
                 self._wait(context, job, job.find() or job.create())
             return self._settle(context, job, cluster, told)
@@ -123,6 +126,7 @@ class IsaacSimPodOperator(StageTask, KubernetesPodOperator):
         """A pod is over: take its result or its error, and leave nothing of it on the cluster."""
         scene = Workspace(load_settings().workspace).scene(job.spec.scene_id)
         record = load_record(scene, job.spec, told.uid)
+        book_usage(scene, job.spec, cluster, told, record)
         is_done = told.kind == "succeeded" or (told.kind == "lost" and record is not None and record.outcome == "done")
         error = None if is_done else _error_of(job.spec, cluster, told)
         if told.pod is not None:

@@ -107,7 +107,7 @@ def run_unit(
         registry.leases.hold(f"{parsed.scene_id}/{commit_name(name, unit)}", holder=holder, ttl_s=settings.registry.lease_s) as lease,
     ):
         outcome = _Work(stage, parsed, unit, workspace, scene, settings, progress, lease).find_or_run()
-        _record(registry, outcome.commit, settings)
+        _record(registry, outcome, settings)
     return outcome
 
 
@@ -207,9 +207,12 @@ def _is_whole(scene: SceneFolder, commit: Commit) -> bool:
     return digest_files(scene.root, commit.outputs) == commit.outputs
 
 
-def _record(registry: Registry, commit: Commit, settings: Settings) -> None:
+def _record(registry: Registry, outcome: UnitOutcome, settings: Settings) -> None:
     """Tell the registry of a finished unit; doing it twice changes nothing."""
+    commit = outcome.commit
     registry.commits.record(commit)
+    if outcome.found and registry.ledger.knows(commit.key, commit.finished_at):
+        return  # by the process that did it, whose machine may be another
     prices = load_price_table(commit.finished_at.date())
     registry.ledger.record(ledger_entries(commit, prices, machine=settings.compute.machine))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from blueprint.compute.record import JobRecord
+from blueprint.cost.job_usage import JobUsage
 from blueprint.delivery.signing import make_signing_key
 from blueprint.registry.database import open_registry
 from blueprint.settings import DatasetSettings, DeliverySettings, RegistrySettings, Settings, WorkspaceSettings
@@ -72,15 +73,18 @@ def run_dag_process(folder: Path, settings: Settings, pods: dict[str, str]) -> l
     return told
 
 
+def load_records(settings) -> list[JobRecord]:
+    """The records of all jobs."""
+    scene = Workspace(settings.workspace).scene(SCENE)
+    return [JobRecord.model_validate_json(scene.read_bytes(name)) for name in scene.files_under("jobs/*.json")]
+
+
 def test_batches_of_shards_ran_as_pods_and_are_gone(ended):
     """Four shards, two a pod: two pods of each heavy stage, each with its record; the cluster is empty again."""
     settings, cluster, _ = ended
-    scene = Workspace(settings.workspace).scene(SCENE)
-    records = [JobRecord.model_validate_json(scene.read_bytes(name)) for name in scene.files_under("jobs")]
+    records = load_records(settings)
     assert sorted(record.stage for record in records) == ["render_shard"] * 2 + ["simulate_shard"] * 2
-    assert {(record.outcome, len(record.units), record.node) for record in records} == {("done", 2, "node-0")} or {
-        record.outcome for record in records
-    } == {"done"}
+    assert {(record.outcome, len(record.units), record.node) for record in records} == {("done", 2, "node-0")}
     assert len({record.pod_uid for record in records}) == 4
     assert cluster.pods() == []
 
@@ -89,13 +93,25 @@ def test_every_shard_was_committed_once_by_its_pod(ended):
     """What the pods committed is what the scene has and what the registry counts."""
     settings, _, _ = ended
     scene = Workspace(settings.workspace).scene(SCENE)
-    made = [unit.commit_key for name in scene.files_under("jobs") for unit in JobRecord.model_validate_json(scene.read_bytes(name)).units]
+    made = [unit.commit_key for record in load_records(settings) for unit in record.units]
     commits = [commit for commit in load_commits(scene) if commit.stage in {"simulate_shard", "render_shard"}]
     assert sorted(made) == sorted(commit.key for commit in commits)
     assert len(commits) == 8
     assert all(commit.image_digest for commit in commits)
     registered = {commit.key for commit in open_registry(settings.registry).commits.of_scene(SCENE)}
     assert set(made) <= registered
+
+
+def test_every_second_of_the_pods_is_booked_once(ended):
+    """The commits' seconds and what the pods held beside add up to what the nodes say; node and job agree."""
+    settings, _, _ = ended
+    scene = Workspace(settings.workspace).scene(SCENE)
+    usages = [JobUsage.model_validate_json(scene.read_bytes(name)) for name in scene.files_under("jobs/usage")]
+    assert len(usages) == 4
+    assert {usage.mismatch for usage in usages} == {()}
+    entries = [e for e in open_registry(settings.registry).ledger.entries(scene_id=SCENE) if e.stage in {"simulate_shard", "render_shard"}]
+    vcpu_s = sum(entry.quantity for entry in entries if entry.item in {"vcpu", "pod.vcpu"}) / 8 * 3600
+    assert vcpu_s == pytest.approx(sum(usage.pod_s for usage in usages), abs=0.1)
 
 
 def test_the_bundle_is_delivered_and_verifies(ended):

@@ -155,6 +155,7 @@ def test_airflow_may_launch_jobs_and_jobs_may_nothing(release, api):
     assert all(may(api, "blueprint-airflow", verb, "pods") for verb in ("create", "get", "list", "watch", "patch", "delete"))
     assert may(api, "blueprint-airflow", "get", "pods", "log")
     assert may(api, "blueprint-airflow", "create", "pods", "exec")
+    assert may(api, "blueprint-airflow", "get", "nodes")
     assert not may(api, "blueprint-airflow", "get", "secrets")
     assert not may(api, "blueprint-airflow", "create", "deployments")
     assert not any(may(api, "blueprint-job", verb, "pods") for verb in ("create", "get", "list"))

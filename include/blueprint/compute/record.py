@@ -67,6 +67,11 @@ def record_name(name: str, pod_uid: str | None) -> str:
     return f"jobs/{name}.{pod_uid[:_INSTANCE_LENGTH] if pod_uid else 'process'}.json"
 
 
+def usage_name(name: str, pod_uid: str) -> str:
+    """Where lies what a pod of the job held."""
+    return f"jobs/usage/{name}.{pod_uid[:_INSTANCE_LENGTH]}.json"
+
+
 def write_record(scene: SceneFolder, record: JobRecord) -> None:
     """Write the record whole."""
     scene.write_bytes(record_name(record.name, record.pod_uid), record.model_dump_json(indent=1).encode() + b"\n")

@@ -7,11 +7,12 @@ the amount: it stays ``None`` and is counted, never taken as zero.
 from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from blueprint.cost.errors import PriceNotEffective
-from blueprint.cost.prices import MachineLine, Price, PriceTable, Unit, amount_usd
+from blueprint.cost.prices import Machine, MachineLine, Price, PriceTable, Unit, amount_usd
 from blueprint.registry.records import Certainty, LedgerEntry, Usd
 from blueprint.workspace.commits import Commit
 
@@ -54,11 +55,7 @@ def ledger_entries(
     on = commit.finished_at.date()
     entries = []
     for line in profile.lines:
-        price = _price_or_none(prices, line, on)
-        unit = price.unit if price is not None else next(known.unit for known in prices.prices if known.price_id == line.price_id)
-        quantity, quantity_certainty = _quantity(commit, line, unit)
-        price_certainty = Certainty.UNKNOWN if price is None else worst(prices.certainty_of(price, on), profile.price_certainty)
-        amount = None if price is None or quantity is None else amount_usd(quantity, price.usd)
+        quantity, quantity_certainty = _quantity(commit, line, _unit_of(prices, line, on))
         entries.append(
             LedgerEntry(
                 commit_key=commit.key,
@@ -69,19 +66,44 @@ def ledger_entries(
                 job_id=job_id,
                 lab=lab,
                 machine=machine,
-                quantity=quantity,
-                quantity_unit=unit,
-                quantity_certainty=quantity_certainty,
-                price_id=line.price_id,
-                price_table=prices.table_id,
-                price_usd=None if price is None else price.usd,
-                price_certainty=price_certainty,
-                amount_usd=amount,
-                certainty=worst(quantity_certainty, price_certainty),
                 occurred_at=commit.finished_at,
+                **price_line(prices, profile, line, on, quantity=quantity, quantity_certainty=quantity_certainty),
             )
         )
     return entries
+
+
+def price_line(
+    prices: PriceTable, profile: Machine, line: MachineLine, on: date, *, quantity: float | None, quantity_certainty: Certainty
+) -> dict[str, Any]:
+    """The fields of a ledger entry that say how much of what there was and what that costs, by a line of a machine.
+
+    Args:
+        prices: The table of ``on``.
+        profile: The machine.
+        line: What it is billed for.
+        on: The day.
+        quantity: In the line's unit; ``None`` where nobody measured it.
+        quantity_certainty: How well the quantity is known.
+    """
+    price = _price_or_none(prices, line, on)
+    price_certainty = Certainty.UNKNOWN if price is None else worst(prices.certainty_of(price, on), profile.price_certainty)
+    return {
+        "quantity": quantity,
+        "quantity_unit": _unit_of(prices, line, on),
+        "quantity_certainty": quantity_certainty,
+        "price_id": line.price_id,
+        "price_table": prices.table_id,
+        "price_usd": None if price is None else price.usd,
+        "price_certainty": price_certainty,
+        "amount_usd": None if price is None or quantity is None else amount_usd(quantity, price.usd),
+        "certainty": worst(quantity_certainty, price_certainty),
+    }
+
+
+def _unit_of(prices: PriceTable, line: MachineLine, on: date) -> Unit:
+    price = _price_or_none(prices, line, on)
+    return price.unit if price is not None else next(known.unit for known in prices.prices if known.price_id == line.price_id)
 
 
 def total_of(entries: Iterable[LedgerEntry]) -> CostTotal:

@@ -45,6 +45,12 @@ class LedgerRepository:
                     _validate_same(session, entry)
         return added
 
+    def knows(self, commit_key: str, occurred_at: datetime) -> bool:
+        """Whether the cost of a commit is booked, whatever machine it was booked for."""
+        with self._database.read() as session:
+            row = select(LedgerRow.item).where(LedgerRow.commit_key == commit_key, LedgerRow.occurred_at == occurred_at).limit(1)
+            return session.execute(row).first() is not None
+
     def entries(
         self,
         *,

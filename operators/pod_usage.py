@@ -1,0 +1,69 @@
+"""Book what a pod held: seconds and machine from the cluster, compared with what the job says of itself."""
+
+import logging
+
+from blueprint.compute.job import JobSpec
+from blueprint.compute.profiles import Cluster
+from blueprint.compute.record import JobRecord, usage_name
+from blueprint.cost.job_usage import JobUsage, committed_seconds, job_entries, reconcile
+from blueprint.cost.prices import load_price_table
+from blueprint.registry.database import open_registry
+from blueprint.registry.records import Certainty
+from blueprint.settings import load_settings
+from blueprint.workspace.storage import SceneFolder
+from plugins.providers.kubernetes.pod_facts import NodeFacts, PodFacts
+from plugins.providers.kubernetes.pod_trigger import JobEvent
+
+log = logging.getLogger(__name__)
+
+
+def book_usage(scene: SceneFolder, spec: JobSpec, cluster: Cluster, told: JobEvent, record: JobRecord | None) -> JobUsage | None:
+    """Write down and book what a pod held beyond its commits; ``None`` for a pod whose container never started.
+
+    Doing it twice changes nothing: the entries' identity is the pod's.
+    """
+    if told.pod is None or told.pod.started_at is None:
+        return None
+    usage = build_usage(spec, cluster, told, pod=told.pod, record=record)
+    if usage.mismatch:
+        log.warning("usage of pod %s on %s does not fit together: %s", spec.name, cluster.name, "; ".join(usage.mismatch))
+    registry = open_registry(load_settings().registry)
+    prices = load_price_table((usage.finished_at or usage.started_at).date())
+    registry.ledger.record(job_entries(usage, prices))
+    scene.write_bytes(usage_name(spec.name, told.uid), usage.model_dump_json(indent=1).encode() + b"\n")
+    log.info("pod %s held %s for %.1f s, %.1f s of it in commits", spec.name, usage.machine, usage.pod_s, usage.committed_s)
+    return usage
+
+
+def build_usage(spec: JobSpec, cluster: Cluster, told: JobEvent, *, pod: PodFacts, record: JobRecord | None) -> JobUsage:
+    """What a pod held, from its status, its node and its record."""
+    node = told.node or NodeFacts(name="")
+    expected = cluster.machines[spec.profile.name]
+    machine = cluster.machine_of(node.instance_type, spot=node.spot) or expected
+    seen_s = None if pod.finished_at is None or pod.started_at is None else (pod.finished_at - pod.started_at).total_seconds()
+    pod_s = seen_s if seen_s is not None else record.wall_s if record is not None else 0.0
+    waited_s = (pod.started_at - pod.scheduled_at).total_seconds() if pod.started_at and pod.scheduled_at else 0.0
+    committed_s = committed_seconds(record)
+    return JobUsage(
+        name=spec.name,
+        key=spec.key,
+        scene_id=spec.scene_id,
+        stage=spec.stage,
+        pod_uid=told.uid,
+        cluster=cluster.name,
+        region=cluster.region,
+        ending=told.kind,
+        node=pod.node,
+        instance_type=node.instance_type,
+        spot=node.spot,
+        accelerator=node.accelerator,
+        machine=machine,
+        started_at=pod.started_at or pod.created_at,
+        finished_at=pod.finished_at,
+        pod_s=max(0.0, pod_s),
+        pod_s_certainty=Certainty.MEASURED if seen_s is not None else Certainty.ESTIMATED,
+        node_s=max(0.0, pod_s) + max(0.0, waited_s),
+        own_s=None if record is None else record.wall_s,
+        committed_s=committed_s,
+        mismatch=reconcile(record, pod_s=seen_s, committed_s=committed_s, machine=machine, expected_machine=expected),
+    )
