@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 from blueprint.compute.preflight import PreflightReport
 from blueprint.errors import BlueprintError
@@ -37,6 +38,7 @@ def file_proof(
     episode_id: str | None = None,
     rule: KOfN | None = None,
     image_digest: str | None = None,
+    answered_by: Literal["simulator", "stand_in"] = "simulator",
 ) -> ProofRecord:
     """Prove a simulator on a scene, and file everything below ``where``; ``proof.json`` comes last.
 
@@ -59,6 +61,7 @@ def file_proof(
                 rule=rule,
                 preflight=preflight,
                 image_digest=image_digest,
+                answered_by=answered_by,
                 cache_dir=Path(folder) / "cache",
                 keep=keep,
             )

@@ -134,7 +134,9 @@ class KitApi:
         for name in ("omni.physics.tensors", "omni.replicator.core"):
             extensions.set_extension_enabled_immediate(name, True)
         if differences.choose_physx:
-            import_module("isaacsim.core.simulation_manager").SimulationManager.switch_physics_engine("physx")
+            manager = import_module("isaacsim.core.simulation_manager").SimulationManager
+            if not manager.switch_physics_engine("physx"):
+                raise IsaacSimMissing("its PhysX engine cannot be chosen")
 
     def open_stage(self, path: Path, binding: StageBinding) -> tuple[str, ...]:
         context = import_module("omni.usd").get_context()

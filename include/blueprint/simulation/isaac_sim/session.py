@@ -37,6 +37,8 @@ from blueprint.simulation.protocol import ImageArray
 _TOLERANCE = 1e-5
 """Of arguments [rad, m]: what is asked may differ by rounding between machines, and by nothing else."""
 _WORDS = 300
+_DIGITS = 9
+"""Of impulses [N s] and separations [m]: a nanometre."""
 
 
 class SessionHeader(BaseModel):
@@ -199,8 +201,12 @@ def _unpack_array(packed: dict[str, Any]) -> Float32Array:
 
 def _pack_contacts(steps: Sequence[StepContacts]) -> dict[str, Any]:
     actors = sorted({actor for points in steps for point in points for actor in point.actors})
+    number = {actor: index for index, actor in enumerate(actors)}
     rows = [
-        [[*(actors.index(actor) for actor in point.actors), point.normal_impulse_ns, point.separation_m] for point in points]
+        [
+            [number[point.actors[0]], number[point.actors[1]], round(point.normal_impulse_ns, _DIGITS), round(point.separation_m, _DIGITS)]
+            for point in points
+        ]
         for points in steps
     ]
     return {"actors": actors, "steps": rows}

@@ -92,7 +92,7 @@ def _validate(stage: Usd.Stage, base: Path) -> None:
     scenes = [prim for prim in stage.Traverse() if prim.IsA(UsdPhysics.Scene)]
     if len(scenes) != 1:
         raise StageNotUsable(str(base), f"it has {len(scenes)} physics scenes, expected 1")
-    if not stage.GetPrimAtPath(SCENE_CAMERA_PATH).IsA(UsdGeom.Camera):
+    if not UsdGeom.Camera(stage.GetPrimAtPath(SCENE_CAMERA_PATH)):
         raise StageNotUsable(str(base), f"there is no camera at {SCENE_CAMERA_PATH}")
     below = Sdf.Layer.FindOrOpen(str(base))
     found = Usd.Stage.Open(below)

@@ -1,0 +1,84 @@
+"""Kit's calls stay in the main thread, whoever asks; a server over it works, and ends."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from blueprint.errors import PreemptedError
+from blueprint.simulation.conformance import check_simulator
+from blueprint.simulation.isaac_sim.backend import IsaacSimSimulator
+from blueprint.simulation.isaac_sim.main_thread import MainThreadApi
+from blueprint.simulation.service.client import ClientOptions, RemoteSimulator
+from blueprint.simulation.service.server import ServerOptions, SimulatorServer
+from tests.simulation.isaac_sim.stand_in import MujocoStandIn
+
+
+class Picky(MujocoStandIn):
+    """As Kit: anything but the main thread is an error."""
+
+    def __getattribute__(self, name):
+        found = super().__getattribute__(name)
+        if name not in {"open_stage", "read", "place", "advance", "draw", "close_stage"}:
+            return found
+
+        def call(*arguments):
+            assert threading.current_thread() is threading.main_thread(), name
+            return found(*arguments)
+
+        return call
+
+
+def test_the_suite_passes_over_grpc_while_the_main_thread_works():
+    """The server's own thread asks; the main one answers."""
+    api = MainThreadApi(Picky())
+    results, done = [], threading.Event()
+
+    def client(address):
+        try:
+            results.extend(check_simulator(RemoteSimulator(ClientOptions(address=address))))
+        finally:
+            done.set()
+
+    with SimulatorServer(IsaacSimSimulator(api), ServerOptions()) as server:
+        thread = threading.Thread(target=client, args=(server.address,))
+        thread.start()
+        api.work(done.is_set)
+        thread.join()
+    assert [result.message for result in results if not result.passed] == []
+    assert len(results) == 10
+
+
+def test_errors_go_to_who_asked():
+    api = MainThreadApi(Picky())
+    caught, done = [], threading.Event()
+
+    def ask():
+        try:
+            api.open_stage(Path("/nowhere.usda"), None)
+        except BaseException as error:  # noqa: BLE001 -- whatever it is
+            caught.append(error)
+        done.set()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    api.work(done.is_set)
+    thread.join()
+    assert len(caught) == 1
+    assert not isinstance(caught[0], PreemptedError)
+
+
+def test_calls_after_the_end_are_refused_and_do_not_hang():
+    api = MainThreadApi(Picky())
+    api.work(lambda: True)
+    caught = []
+
+    def ask():
+        with pytest.raises(PreemptedError) as raised:
+            api.read()
+        caught.append(raised.value)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join(timeout=10)
+    assert len(caught) == 1
