@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import structlog
 
 from blueprint.settings import RegistrySettings, Settings, WorkspaceSettings
 
@@ -20,3 +21,14 @@ def settings(tmp_path):
 def sound_scene():
     """A small sound scene in the ``regen3d/`` layout: a can and a ramekin on a table."""
     return Path(__file__).parent / "resources" / "scenes" / "minimal_ok"
+
+
+@pytest.fixture(autouse=True)
+def _logging_stays_as_it_was():
+    """Programs set up logging for their process; Airflow, in the same test process, has its own set-up of structlog."""
+    before = structlog.get_config() if structlog.is_configured() else None
+    yield
+    if before is None:
+        structlog.reset_defaults()
+    else:
+        structlog.configure(**before)

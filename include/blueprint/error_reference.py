@@ -1,11 +1,10 @@
-"""The reference of all error codes, made from the classes: ``python -m blueprint.error_reference > docs/errors.md``."""
+"""The reference of all error codes, made from the classes: ``make docs`` writes it, from a checkout with Airflow."""
 
 import sys
 from collections import defaultdict
 from importlib import import_module
 from pkgutil import walk_packages
 
-import blueprint
 from blueprint.errors import BlueprintError, error_classes
 
 HEADER = """# Error codes
@@ -26,22 +25,31 @@ What the exit code of a job (`blueprint job run`, in a pod or as a process) mean
 """
 
 
+PACKAGES = ("blueprint", "operators", "plugins")
+
+
 def load_all_modules() -> None:
-    """Import every module of the package, so that every error class exists.
+    """Import every module of the checkout, so that every error class exists.
 
     Modules that run inside of another environment (``dataset/certify/in_*``) or as a script are left out.
     """
-    for found in walk_packages(blueprint.__path__, "blueprint."):
-        last = found.name.rsplit(".", 1)[-1]
-        if not last.startswith("in_") and last not in {"__main__", "env"} and ".migrations." not in found.name:
-            import_module(found.name)
+    for package in PACKAGES:
+        for found in walk_packages(import_module(package).__path__, f"{package}."):
+            last = found.name.rsplit(".", 1)[-1]
+            if not last.startswith("in_") and last not in {"__main__", "env"} and ".migrations." not in found.name:
+                import_module(found.name)
+
+
+def our_error_classes() -> list[type[BlueprintError]]:
+    """Every error class of the checkout, in order of code."""
+    load_all_modules()
+    return [cls for cls in error_classes() if cls.__module__.partition(".")[0] in PACKAGES]
 
 
 def render_reference() -> str:
     """All codes as Markdown, by noun."""
-    load_all_modules()
     nouns: defaultdict[str, list[type[BlueprintError]]] = defaultdict(list)
-    for cls in error_classes():
+    for cls in our_error_classes():
         nouns[cls.code.split(".")[0]].append(cls)
     parts = [HEADER]
     for noun in sorted(nouns):

@@ -45,7 +45,7 @@ def test_cost_says_how_well_it_is_known():
         "price_tables": ["2026-11-01"],
     }
     (line,) = cost(view_of(price_run=result))
-    assert "0.00210 USD (estimated)" in line
+    assert "0.0021 USD (estimated)" in line
     assert "3 entries not known" in line
     (line,) = cost(view_of(price_run={**result, "usd_per_kept_episode": None}))
     assert "cost per kept episode: not known" in line
