@@ -229,3 +229,19 @@ def test_every_row_of_the_table_says_where_it_comes_from():
     rows = [*table.gpus, *table.compute_capabilities, *table.isaac_sim]
     assert all(len(row.source) > 5 for row in rows)
     assert {row.version for row in table.isaac_sim} >= {"5.1", "6.0", "6.1", "6.2"}
+
+
+def test_doctor_asks_for_what_isaac_sim_needs_when_told_to(driver):
+    """One table for people; a machine that is unfit ends with 69."""
+    import json
+
+    from typer.testing import CliRunner
+
+    from blueprint.cli.app import app
+
+    driver.gpus("NVIDIA H200")
+    answer = CliRunner().invoke(app, ["doctor", "--gpu", "--json"])
+    assert answer.exit_code == 69
+    last = json.loads(answer.stdout)["findings"][-1]
+    assert (last["part"], last["state"], last["found"]) == ("Isaac Sim", "broken", "compute.gpu_without_rt_cores")
+    assert "RT cores" in last["advice"]

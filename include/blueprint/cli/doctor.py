@@ -8,7 +8,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -32,13 +32,18 @@ class Finding:
     advice: str = ""
 
 
-def doctor(*, as_json: JsonOption = False) -> None:
+def doctor(
+    *,
+    gpu: Annotated[bool, typer.Option("--gpu", help="Also ask for what Isaac Sim needs: GPU, driver, RT cores, Vulkan, disk.")] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Look at the machine, the settings, the workspace, the registry, the renderer and the optional parts.
 
     Ends with 0 if a run can start, with 69 if something needed is broken. Example: blueprint doctor --json
     """
     settings = load_settings()
-    findings = [finding for look in LOOKS for finding in look(settings)]
+    looks = (*LOOKS, look_at_gpu) if gpu else LOOKS
+    findings = [finding for look in looks for finding in look(settings)]
 
     def text(console: Console) -> None:
         marks = {"ok": "[green]ok[/]", "absent": "[yellow]absent[/]", "broken": "[red]broken[/]"}
@@ -123,6 +128,19 @@ def look_at_optional_parts(settings: Settings) -> Iterator[Finding]:
     there = key.is_file()
     advice = "" if there else "`blueprint deliver --make-key`, or mount your own."
     yield Finding("signing key", "ok" if there else "absent", str(key), advice)
+
+
+def look_at_gpu(_settings: Settings) -> Iterator[Finding]:
+    """What Isaac Sim needs of the machine; the first part that is unfit is named with its error."""
+    from blueprint.compute.preflight import SIMULATOR_DISK_BYTES, run_preflight
+
+    try:
+        report = run_preflight(needs_rt_cores=True, minimum_disk_bytes=SIMULATOR_DISK_BYTES)
+    except BlueprintError as error:
+        yield Finding("Isaac Sim", "broken", error.code, error.message)
+        return
+    for found in report.findings:
+        yield Finding(f"Isaac Sim: {found.part}", "ok", found.found, "A warning: not refused." if found.state == "warning" else "")
 
 
 LOOKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
