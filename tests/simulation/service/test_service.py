@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from blueprint.simulation.service.bounds import MAX_MESSAGE_BYTES
 from blueprint.simulation.service.client import BREAKER_FAILURES, ClientOptions, RemoteSimulator
 from blueprint.simulation.service.errors import BreakerOpen, InsecureBinding, RemoteSimulatorError, SimulatorUnreachable
-from blueprint.simulation.service.server import MAX_MESSAGE_BYTES, SERVICE, ServerOptions, SimulatorServer
+from blueprint.simulation.service.server import SERVICE, ServerOptions, SimulatorServer
 from blueprint.task.spec import Pose, RobotPlacement
 
 POSE = Pose(position_m=(1.0, 2.0, 3.0), quat_wxyz=(1.0, 0.0, 0.0, 0.0))

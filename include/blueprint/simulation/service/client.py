@@ -15,9 +15,10 @@ from purgatory.domain.model import OpenedState
 
 from blueprint.simulation.protocol import Capabilities, FloatArray, ImageArray, LoadedScene, SimulationState, Track
 from blueprint.simulation.service import messages
+from blueprint.simulation.service.bounds import MAX_MESSAGE_BYTES
 from blueprint.simulation.service.errors import BreakerOpen, RemoteSimulatorError, SimulatorUnreachable, unpack_error
 from blueprint.simulation.service.security import ClientTls
-from blueprint.simulation.service.server import MAX_MESSAGE_BYTES, SERVICE, SESSION_KEY
+from blueprint.simulation.service.server import SERVICE, SESSION_KEY
 from blueprint.simulation.service.v1 import simulation_pb2 as pb
 from blueprint.simulation.service.v1 import simulation_pb2_grpc as rpc
 from blueprint.task.spec import Pose, RobotPlacement

@@ -1,6 +1,7 @@
 """What can go wrong between a client and a served simulator, and how errors cross the wire."""
 
 import json
+from pathlib import Path
 
 import grpc
 
@@ -30,6 +31,46 @@ class InvalidToken(InputError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The bearer token is refused: {reason}. Get a new token for audience blueprint.simulation.v1.", reason=reason)
+
+
+class InvalidTlsFiles(ConfigurationError):
+    """Certificate, key or authority are absent, unreadable or do not fit together."""
+
+    code = "simulation.invalid_tls_files"
+
+    def __init__(self, certificate: Path, private_key: Path, authority: Path, problem: str) -> None:
+        super().__init__(
+            f"TLS cannot be set up with certificate {certificate}, key {private_key} and authority {authority}: {problem}. "
+            "All three must be PEM files, and the key the certificate's own.",
+            certificate=certificate,
+            private_key=private_key,
+            authority=authority,
+        )
+
+
+class MessageTooLarge(InputError):
+    """A request is over the bound."""
+
+    code = "simulation.message_too_large"
+
+    def __init__(self, size_bytes: int, max_bytes: int) -> None:
+        super().__init__(
+            f"The request has {size_bytes} bytes, at most {max_bytes} are taken. Send fewer setpoints at a time.",
+            size_bytes=size_bytes,
+            max_bytes=max_bytes,
+        )
+
+
+class MessageLost(InputError):
+    """A request did not arrive whole."""
+
+    code = "simulation.message_lost"
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(
+            f"The request did not arrive: it has more than {max_bytes} bytes, of which nothing is read, or the caller went away.",
+            max_bytes=max_bytes,
+        )
 
 
 class SimulatorBusy(TransientError):
@@ -81,6 +122,8 @@ class RemoteSimulatorError(BlueprintError):
 
 
 _STATUS: tuple[tuple[type[BlueprintError], grpc.StatusCode], ...] = (
+    (InvalidToken, grpc.StatusCode.UNAUTHENTICATED),
+    (MessageTooLarge, grpc.StatusCode.RESOURCE_EXHAUSTED),  # what gRPC itself says
     (SimulatorBusy, grpc.StatusCode.RESOURCE_EXHAUSTED),  # not UNAVAILABLE: gRPC itself would call again at once
     (TransientError, grpc.StatusCode.UNAVAILABLE),
     (InputError, grpc.StatusCode.INVALID_ARGUMENT),

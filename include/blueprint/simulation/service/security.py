@@ -1,9 +1,10 @@
 """Mutual TLS whose certificates rotate without a restart, and bearer tokens whose keys rotate too.
 
-Source: RFC 7519 (JWT), RFC 7517 (JWK sets), RFC 8037 (Ed25519 in JOSE); gRPC's dynamic server credentials.
+Source: RFC 7519 (JWT), RFC 7517 (JWK sets), RFC 8037 (Ed25519 in JOSE).
 """
 
 import json
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,8 +15,8 @@ import grpc
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from blueprint.log import get_logger
-from blueprint.simulation.service.errors import InvalidToken, pack_error
+from blueprint.simulation.service.errors import InvalidTlsFiles, InvalidToken
+from blueprint.simulation.service.refusals import refuse
 
 AUDIENCE = "blueprint.simulation.v1"
 ALGORITHM = "EdDSA"
@@ -32,27 +33,25 @@ class ServerTls:
     client_ca: Path
     """Who may sign client certificates; a client without one is refused."""
 
-    def credentials(self) -> grpc.ServerCredentials:
-        """Server credentials that follow the files."""
-        seen = self._stamps()
+    def context(self) -> ssl.SSLContext:
+        """Mutual TLS from 1.2 on with the files as they are now.
 
-        def fetch() -> grpc.ServerCertificateConfiguration | None:
-            nonlocal seen
-            stamps = self._stamps()
-            if stamps == seen:
-                return None
-            seen = stamps
-            get_logger().info("certificates read anew", certificate=str(self.certificate))
-            return self._read()
+        Raises:
+            InvalidTlsFiles: They cannot be used.
+        """
+        try:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(self.client_ca))
+            context.load_cert_chain(self.certificate, self.private_key)
+        except OSError as error:  # ssl.SSLError is one
+            raise InvalidTlsFiles(self.certificate, self.private_key, self.client_ca, str(error)) from error
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an intermediate authority may be the one that is trusted
+        context.set_alpn_protocols(["h2"])
+        return context
 
-        return grpc.dynamic_ssl_server_credentials(self._read(), fetch, require_client_authentication=True)  # type: ignore[arg-type]  # None: unchanged
-
-    def _stamps(self) -> tuple[int, ...]:
-        return tuple(path.stat().st_mtime_ns for path in (self.certificate, self.private_key, self.client_ca))
-
-    def _read(self) -> grpc.ServerCertificateConfiguration:
-        pair = (self.private_key.read_bytes(), self.certificate.read_bytes())
-        return grpc.ssl_server_certificate_configuration([pair], self.client_ca.read_bytes())
+    def stamps(self) -> tuple[int | None, ...]:
+        """When each file was last changed; ``None`` where it is not there."""
+        return tuple(path.stat().st_mtime_ns if path.exists() else None for path in (self.certificate, self.private_key, self.client_ca))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +63,16 @@ class ClientTls:
     server_ca: Path
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """Channel credentials from the files as they are now."""
-        return grpc.ssl_channel_credentials(self.server_ca.read_bytes(), self.private_key.read_bytes(), self.certificate.read_bytes())
+        """Channel credentials from the files as they are now.
+
+        Raises:
+            InvalidTlsFiles: One cannot be read.
+        """
+        try:
+            parts = (self.server_ca.read_bytes(), self.private_key.read_bytes(), self.certificate.read_bytes())
+        except OSError as error:
+            raise InvalidTlsFiles(self.certificate, self.private_key, self.server_ca, str(error)) from error
+        return grpc.ssl_channel_credentials(*parts)
 
 
 class TokenCheck(grpc.ServerInterceptor):
@@ -89,8 +96,7 @@ class TokenCheck(grpc.ServerInterceptor):
         try:
             self.check(metadata.get("authorization", ""))
         except InvalidToken as error:
-            get_logger().warning("call refused", method=handler_call_details.method, **error.as_dict())
-            return _refusal(handler, error)
+            return _refusal(handler, error, handler_call_details.method)
         return handler
 
     def check(self, authorization: str) -> dict[str, Any]:
@@ -113,13 +119,12 @@ class TokenCheck(grpc.ServerInterceptor):
         return claims
 
 
-def _refusal(handler: Any, error: InvalidToken) -> Any:
-    def refuse(_request: object, context: grpc.ServicerContext) -> None:
-        context.set_trailing_metadata(pack_error(error))
-        context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
+def _refusal(handler: Any, error: InvalidToken, method: str) -> Any:
+    def refuse_unread(_requests: object, context: grpc.ServicerContext) -> None:
+        refuse(context, error, method=method)
 
-    make = grpc.unary_stream_rpc_method_handler if handler.response_streaming else grpc.unary_unary_rpc_method_handler
-    return make(refuse, handler.request_deserializer, handler.response_serializer)
+    make = grpc.stream_stream_rpc_method_handler if handler.response_streaming else grpc.stream_unary_rpc_method_handler
+    return make(refuse_unread, None, handler.response_serializer)
 
 
 def sign_token(key: Ed25519PrivateKey, key_id: str, subject: str, lifetime: timedelta = timedelta(minutes=10)) -> str:

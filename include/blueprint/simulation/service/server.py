@@ -23,15 +23,16 @@ from blueprint.errors import BlueprintError, InputError
 from blueprint.log import get_logger
 from blueprint.simulation.protocol import Simulator
 from blueprint.simulation.service import messages
-from blueprint.simulation.service.errors import InsecureBinding, SimulatorBusy, pack_error, status_of
+from blueprint.simulation.service.bounds import MAX_MESSAGE_BYTES, MAX_READ_BYTES, MessageBound
+from blueprint.simulation.service.errors import InsecureBinding, SimulatorBusy
+from blueprint.simulation.service.listener import TlsListener
+from blueprint.simulation.service.refusals import refuse
 from blueprint.simulation.service.security import ServerTls, TokenCheck
 from blueprint.simulation.service.v1 import simulation_pb2 as pb
 from blueprint.simulation.service.v1 import simulation_pb2_grpc as rpc
 from blueprint.task.spec import RobotPlacement
 
 SERVICE = "blueprint.simulation.v1.SimulatorService"
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-"""Bound of one message: an HD frame is 6 MiB, ten minutes of setpoints 1.2 MiB."""
 SESSION_KEY = "blueprint-session"
 """Metadata by which a caller is known again; without it, its connection is."""
 SESSION_IDLE_S = 900.0
@@ -100,11 +101,9 @@ class _Servicer(rpc.SimulatorServiceServicer):
             self._session.enter(context)
             return self._thread.submit(call).result()
         except BlueprintError as error:
-            _abort(context, error)
-            raise
+            refuse(context, error)
         except (ValidationError, ValueError, KeyError) as error:
-            _abort(context, InvalidCall(f"The call cannot be used: {error}"))
-            raise
+            refuse(context, InvalidCall(f"The call cannot be used: {error}"))
 
     def Describe(self, _request: pb.DescribeRequest, _context: grpc.ServicerContext) -> pb.DescribeResponse:  # noqa: N802 -- gRPC's name
         found = self._thread.submit(self._simulator.capabilities).result()
@@ -161,12 +160,6 @@ class _Servicer(rpc.SimulatorServiceServicer):
         return pb.CloseResponse()
 
 
-def _abort(context: grpc.ServicerContext, error: BlueprintError) -> None:
-    get_logger().warning("call refused", peer=context.peer(), **error.as_dict())
-    context.set_trailing_metadata(pack_error(error))
-    context.abort(status_of(error), str(error))
-
-
 class SimulatorServer:
     """A running server; use it as a context manager, or call ``stop``."""
 
@@ -176,21 +169,25 @@ class SimulatorServer:
             raise InsecureBinding(address)
         self._health = health.HealthServicer()
         interceptors: list[grpc.ServerInterceptor] = [options.tokens] if options.tokens else []
+        interceptors.append(MessageBound())
         self._server = grpc.server(
             ThreadPoolExecutor(max_workers=8, thread_name_prefix="rpc"),
             interceptors=interceptors,
-            options=[("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.max_send_message_length", MAX_MESSAGE_BYTES)],
+            options=[("grpc.max_receive_message_length", MAX_READ_BYTES), ("grpc.max_send_message_length", MAX_MESSAGE_BYTES)],
         )
         rpc.add_SimulatorServiceServicer_to_server(_Servicer(simulator), self._server)  # type: ignore[no-untyped-call]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection([SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
-        credentials = options.tls.credentials() if options.tls else None
-        self.port = self._server.add_secure_port(address, credentials) if credentials else self._server.add_insecure_port(address)
+        self._door = TlsListener(options.host, options.port, options.tls) if options.tls else None
+        bound = self._server.add_insecure_port(self._door.target if self._door else address)
+        self.port = self._door.port if self._door else bound
         self.address = f"{options.host}:{self.port}"
 
     def start(self) -> Self:
         """Begin to serve, and say so to health checks."""
         self._server.start()
+        if self._door:
+            self._door.start()
         for name in ("", SERVICE):
             self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         get_logger().info("simulator served", address=self.address)
@@ -200,6 +197,8 @@ class SimulatorServer:
         """Tell health checks, let running calls end for ``grace_s``, then close."""
         self._health.enter_graceful_shutdown()
         self._server.stop(grace_s).wait()
+        if self._door:
+            self._door.stop()
 
     def wait(self) -> None:
         """Serve until stopped."""
