@@ -43,6 +43,10 @@ def check(
     *,
     simulator: SimulatorOption = Backend.MUJOCO,
     address: AddressOption = None,
+    certificate: Annotated[Path | None, typer.Option(help="Client certificate chain (PEM).")] = None,
+    private_key: Annotated[Path | None, typer.Option(help="Client private key (PEM).")] = None,
+    server_ca: Annotated[Path | None, typer.Option(help="Authority that signs the server's certificate (PEM).")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File with the bearer token; read at each call.")] = None,
     session: Annotated[Path | None, typer.Option(help="A recorded session of isaac_sim, to play back instead of starting it.")] = None,
     preflight: Annotated[
         bool, typer.Option("--preflight", help="First look at GPU, driver, RT cores, Vulkan, disk, image and planner; 69 if one is unfit.")
@@ -52,11 +56,14 @@ def check(
     """Run the conformance suite: load, settle, cameras not black, gripper closes, object lifts, replay. Ends with 64 if one fails."""
     if sum((simulator is not Backend.MUJOCO and session is None, address is not None, session is not None)) > 1:
         raise typer.BadParameter("Only one of --simulator, --address and --session can say what acts.")
+    tls_files = _all_or_none(certificate, private_key, server_ca, "--server-ca")
+    if address is None and (tls_files or token_file):
+        raise typer.BadParameter("Certificates and a token are for a served simulator: give --address.")
     report = _preflight(simulator) if preflight else None
     from blueprint.simulation.conformance import check_simulator
 
     if address is not None:
-        title, results = address, check_simulator(_remote(address))
+        title, results = address, check_simulator(_remote(address, tls_files, token_file))
     elif session is not None:
         title, results = _check_session(session)
     else:
@@ -148,14 +155,8 @@ def serve(
     from blueprint.simulation.service.security import ServerTls, TokenCheck
     from blueprint.simulation.service.server import ServerOptions, SimulatorServer
 
-    files = (certificate, private_key, client_ca)
-    if any(files) and not all(files):
-        raise typer.BadParameter("TLS needs all of --certificate, --private-key and --client-ca.")
-    tls = (
-        ServerTls(certificate=certificate, private_key=private_key, client_ca=client_ca)
-        if certificate and private_key and client_ca
-        else None
-    )
+    files = _all_or_none(certificate, private_key, client_ca, "--client-ca")
+    tls = ServerTls(certificate=files[0], private_key=files[1], client_ca=files[2]) if files else None
     options = ServerOptions(host=host, port=port, tls=tls, tokens=TokenCheck(token_keys) if token_keys else None)
     if simulator is Backend.MUJOCO:
         with stop_on_sigterm(), SimulatorServer(_local(simulator), options) as server:
@@ -204,12 +205,22 @@ def _recorded(simulator: Backend, session: Path) -> "Iterator[Simulator]":
         yield IsaacSimSimulator(api)
 
 
-def _remote(address: str) -> "Simulator":
+def _remote(address: str, tls_files: tuple[Path, Path, Path] | None, token_file: Path | None) -> "Simulator":
     from blueprint.simulation.service.client import ClientOptions, RemoteSimulator
+    from blueprint.simulation.service.security import ClientTls, read_token
 
-    remote = RemoteSimulator(ClientOptions(address=address))
+    tls = ClientTls(certificate=tls_files[0], private_key=tls_files[1], server_ca=tls_files[2]) if tls_files else None
+    remote = RemoteSimulator(ClientOptions(address=address, tls=tls, token=partial(read_token, token_file) if token_file else None))
     remote.wait_until_ready(10)
     return remote
+
+
+def _all_or_none(certificate: Path | None, private_key: Path | None, authority: Path | None, name: str) -> tuple[Path, Path, Path] | None:
+    if certificate and private_key and authority:
+        return certificate, private_key, authority
+    if certificate or private_key or authority:
+        raise typer.BadParameter(f"TLS needs all of --certificate, --private-key and {name}.")
+    return None
 
 
 def _check_session(session: Path) -> "tuple[str, list[CheckResult]]":

@@ -48,6 +48,15 @@ class InvalidTlsFiles(ConfigurationError):
         )
 
 
+class TokenFileUnreadable(ConfigurationError):
+    """The file that shall hold a client's bearer token holds none."""
+
+    code = "simulation.token_file_unreadable"
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"No bearer token can be read from {path}: {problem}. Write the token, and nothing else, to it.", path=path)
+
+
 class MessageTooLarge(InputError):
     """A request is over the bound."""
 

@@ -15,7 +15,7 @@ import grpc
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from blueprint.simulation.service.errors import InvalidTlsFiles, InvalidToken
+from blueprint.simulation.service.errors import InvalidTlsFiles, InvalidToken, TokenFileUnreadable
 from blueprint.simulation.service.refusals import refuse
 
 AUDIENCE = "blueprint.simulation.v1"
@@ -125,6 +125,21 @@ def _refusal(handler: Any, error: InvalidToken, method: str) -> Any:
 
     make = grpc.stream_stream_rpc_method_handler if handler.response_streaming else grpc.stream_unary_rpc_method_handler
     return make(refuse_unread, None, handler.response_serializer)
+
+
+def read_token(path: Path) -> str:
+    """The bearer token in a file that its issuer writes anew; a client reads it at each call.
+
+    Raises:
+        TokenFileUnreadable: There is no such file, or nothing in it.
+    """
+    try:
+        token = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TokenFileUnreadable(path, str(error)) from error
+    if not token:
+        raise TokenFileUnreadable(path, "it is empty")
+    return token
 
 
 def sign_token(key: Ed25519PrivateKey, key_id: str, subject: str, lifetime: timedelta = timedelta(minutes=10)) -> str:
