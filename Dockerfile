@@ -132,31 +132,53 @@ ENV BLUEPRINT__DATASET__CERTIFY_PYTHON=/opt/certify/bin/python HF_HUB_OFFLINE=1
 USER 10001:10001
 LABEL org.opencontainers.image.title="blueprint certify"
 
-# ---------------------------------------------------------------- isaac: the simulator service under Isaac Sim's own Python
+# ---------------------------------------------------------------- isaac: the simulator inside NVIDIA's Isaac Sim, under its own Python (3.11 in 5.1, 3.12 in 6.x)
 # NVIDIA's licence is accepted by who deploys (ACCEPT_EULA=Y in the pod's environment), never here.
 FROM ${ISAAC_IMAGE} AS isaac
 USER 0
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 WORKDIR /source
 COPY requirements-job.txt ./
 COPY --from=wheel /wheel /wheel
-# What Isaac Sim ships wins: ours stands behind it on the path. Its USD comes with Kit, and another pxr would break it.
+# The lock holds for 3.11 and 3.12 alike. What Isaac Sim ships wins: ours stands behind it on the path, for Kit's own modules are built
+# against its numpy; and its USD comes with Kit, so ours is taken away. Only what speaks gRPC stands before it (PYTHONPATH): our messages
+# refuse an older protobuf.
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     /isaac-sim/python.sh -m pip install --no-cache-dir --no-deps --require-hashes --target /opt/blueprint/site -r requirements-job.txt \
     && /isaac-sim/python.sh -m pip install --no-cache-dir --no-deps --no-index --target /opt/blueprint/site /wheel/*.whl \
     && rm -rf /opt/blueprint/site/pxr /source /wheel \
+    && mkdir -p /opt/blueprint/first/google \
+    && mv /opt/blueprint/site/google/{protobuf,_upb} /opt/blueprint/first/google/ \
+    && mv /opt/blueprint/site/grpc* /opt/blueprint/first/ \
     && echo /opt/blueprint/site > "$(/isaac-sim/python.sh -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/blueprint.pth" \
     && mv /opt/blueprint/site/blueprint/config /etc/blueprint \
     && ln -s /etc/blueprint /opt/blueprint/site/blueprint/config \
-    && install -d -o 1234 -g 1234 -m 0770 /var/lib/blueprint /isaac-sim/kit/cache /isaac-sim/.cache /isaac-sim/.nv /isaac-sim/.nvidia-omniverse /isaac-sim/.local
-# Shaders and logs: mount a volume on each of these, and the root file system may be read-only.
+    && install -d -o 1234 -g 1234 -m 0770 /var/lib/blueprint /isaac-sim/kit/cache /isaac-sim/.cache /isaac-sim/.nv /isaac-sim/.nvidia-omniverse \
+        /isaac-sim/.local /isaac-sim/Documents
+# NVIDIA's python.sh starts Python as its child: SIGTERM would not reach it, and any failure would become exit code 1. This one becomes it.
+# The script's own variables are meant.
+# hadolint ignore=SC2016
+RUN sed 's/^\$python_exe "\$@" \$args || error_exit$/exec $python_exe "$@" $args/' /isaac-sim/python.sh > /isaac-sim/blueprint.sh \
+    && grep -q '^exec \$python_exe' /isaac-sim/blueprint.sh \
+    && chmod 0755 /isaac-sim/blueprint.sh
+# Caches of shaders and logs: mount a volume on each of the folders above, and the root file system may be read-only.
 WORKDIR /var/lib/blueprint
-ENV HOME=/isaac-sim NVIDIA_DRIVER_CAPABILITIES=all PYTHONDONTWRITEBYTECODE=1
+ENV HOME=/isaac-sim \
+    NVIDIA_DRIVER_CAPABILITIES=all \
+    OMP_NUM_THREADS=1 \
+    OPENBLAS_NUM_THREADS=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONPATH=/opt/blueprint/first \
+    PYTHONUNBUFFERED=1
 USER 1234:1234
+# Whether all of it loads under this Python, next to what Isaac Sim brings, is known now and not in a pod. Kit is not started: that takes a GPU.
+RUN /isaac-sim/blueprint.sh -c 'import mink, mujoco, ompl.base, toppra; import blueprint.simulation.service.server, blueprint.simulation.proof' \
+    && /isaac-sim/blueprint.sh -m blueprint --version
 # The image's own entry point would stream a desktop.
-ENTRYPOINT ["/isaac-sim/python.sh", "-m", "blueprint"]
-CMD ["simulator", "serve"]
+ENTRYPOINT ["/isaac-sim/blueprint.sh", "-m", "blueprint"]
+CMD ["simulator", "serve", "--simulator", "isaac_sim"]
 HEALTHCHECK --start-period=10m --interval=30s --timeout=10s \
-    CMD ["/isaac-sim/python.sh", "-c", "import socket; socket.create_connection(('127.0.0.1', 50051), 5).close()"]
+    CMD ["/isaac-sim/blueprint.sh", "-c", "import socket; socket.create_connection(('127.0.0.1', 50051), 5).close()"]
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="blueprint isaac" \
     org.opencontainers.image.revision="${REVISION}"
