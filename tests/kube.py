@@ -2,9 +2,9 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import yaml
@@ -16,6 +16,14 @@ NAMESPACE = "default"
 TOY = ROOT / "tests" / "operators" / "toy_blueprint.py"
 
 
+def copy_code(folder):
+    """The package as it is now: all pods of a test run one version, as of one image, though somebody may be editing."""
+    code = folder / "code"
+    if not code.exists():
+        shutil.copytree(ROOT / "include", code, ignore=shutil.ignore_patterns("__pycache__"))
+    return code
+
+
 class KubeCluster:
     """One control plane with its nodes: a region."""
 
@@ -23,7 +31,7 @@ class KubeCluster:
         self.name, self.folder = name, Path(folder) / name
         self._tool = [sys.executable, str(find_testcluster())]
         images = Path(folder) / f"{name}.images.json"
-        environment = {"PYTHONPATH": f"{sysconfig.get_path('purelib')}:{ROOT / 'include'}", "OMP_NUM_THREADS": "1"}
+        environment = {"PYTHONPATH": str(copy_code(Path(folder))), "OMP_NUM_THREADS": "1"}
         entry = {"entrypoint": [sys.executable, *program], "env": environment, "workingDir": "/tmp"}
         images.write_text(json.dumps({"*:missing": {}, "*": entry}))
         self._options = [*options, "--images", str(images)]

@@ -1,6 +1,7 @@
 """The demo's Airflow process: runs the DAG to its end without a server, and tells what happens as JSON lines.
 
-``python -m operators.embedded.demo_run CONF.json EVENTS.jsonl``. A process of its own, so that all that Airflow says goes to a file.
+``python -m operators.embedded.demo_run CONF.json EVENTS.jsonl [DAG_FILE]``. A process of its own, so that
+all that Airflow says goes to a file.
 """
 
 import json
@@ -16,7 +17,7 @@ from typing import Any, TextIO
 
 from operators.embedded.home import ROOT
 
-DAG_ID = "scene_to_dataset"
+DAG_FILE = ROOT / "dags" / "scene_to_dataset.py"
 GRACE_S = 20.0
 """How long stages get to finish their unit when the demo is ended."""
 
@@ -128,8 +129,8 @@ def _send_term(process: Any) -> None:
         logging.getLogger(__name__).debug("process %s had ended", process.pid)
 
 
-def run_dag(conf: dict[str, Any], events: EventFile) -> str:
-    """Run the DAG with these parameters; return the run's state."""
+def run_dag(conf: dict[str, Any], events: EventFile, path: Path = DAG_FILE) -> str:
+    """Run the DAG that a file is named after, with these parameters; return the run's state."""
     from airflow.dag_processing.dagbag import DagBag
     from airflow.sdk.listener import get_listener_manager
 
@@ -138,13 +139,13 @@ def run_dag(conf: dict[str, Any], events: EventFile) -> str:
     events.write("phase", text="preparing Airflow's database")
     prepare_database()
     events.write("phase", text="reading the DAG")
-    bag = DagBag(ROOT / "dags" / f"{DAG_ID}.py")
+    bag = DagBag(path)
     if bag.import_errors:
         events.write("problem", text="; ".join(bag.import_errors.values()))
         return "failed"
     get_listener_manager().add_listener(build_listener(events))  # type: ignore[no-untyped-call]
     StageTask.watchers.append(lambda kind, data: events.write(f"stage_{kind}", **events.task, data=data))
-    dag = bag.dags[DAG_ID]
+    dag = bag.dags[path.stem]
     # Deadlines are watched by a scheduler; without one, Airflow 3.3's DAG.test() ends in an error when it looks for them.
     dag.deadline = None
     with expire_approvals(events):
@@ -157,13 +158,13 @@ def run_dag(conf: dict[str, Any], events: EventFile) -> str:
 
 def main(arguments: list[str]) -> int:
     """Run the DAG; 0 where it succeeded."""
-    conf, target = Path(arguments[0]), Path(arguments[1])
+    conf, target, path = Path(arguments[0]), Path(arguments[1]), Path(arguments[2]) if len(arguments) > 2 else DAG_FILE  # noqa: PLR2004
     handle: Callable[[int, object], None] = end_with_stages
     with target.open("a") as stream:
         events = EventFile(stream)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, handle)
-        state = run_dag(json.loads(conf.read_text()), events)
+        state = run_dag(json.loads(conf.read_text()), events, path)
         events.write("run", state=state)
     return 0 if state == "success" else 1
 

@@ -83,13 +83,14 @@ def test_every_pod_is_under_the_policy_that_denies(name):
 
 
 def test_airflow_may_start_pods_and_nothing_else():
-    """The only role of the chart holds pods, their logs, exec and events; jobs have none."""
+    """The only role of the chart holds pods, their logs, exec and events, and nodes may be read; jobs have none."""
     manifests = render(load_values("production"))
     (role,) = of_kind(manifests, "Role")
     rights = {(resource, verb) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]}
     assert {resource for resource, _ in rights} == {"pods", "pods/log", "pods/exec", "events"}
     assert "*" not in {verb for _, verb in rights}
-    assert not of_kind(manifests, "ClusterRole")
+    (reader,) = of_kind(manifests, "ClusterRole")
+    assert [(rule["resources"], rule["verbs"]) for rule in reader["rules"]] == [(["nodes"], ["get"])]
     (binding,) = of_kind(manifests, "RoleBinding")
     assert [subject["name"] for subject in binding["subjects"]] == ["blueprint-airflow"]
 

@@ -14,7 +14,19 @@ if TYPE_CHECKING:
 
 CONNECTION_ID = "slack_default"
 _CODE = re.compile(r"^\[(?P<code>[\w.]+)\] (?P<message>.*)$", re.DOTALL)
-_PASSES = frozenset({"secrets.unavailable", "stage.preempted", "stage.unavailable", "compute.process_lost"})
+_OF_PODS = (
+    "pod_preempted",
+    "pod_lost",
+    "no_capacity",
+    "cluster_unreachable",
+    "image_pull_failed",
+    "timed_out",
+    "out_of_memory",
+    "job_crashed",
+)
+_PASSES = frozenset(
+    {"secrets.unavailable", "stage.preempted", "stage.unavailable", "compute.process_lost", *(f"compute.{name}" for name in _OF_PODS)}
+)
 """Codes of failures that were tried again until the tries were used up."""
 
 

@@ -1,0 +1,1 @@
+"""DAGs of drills: no folder that Airflow reads by itself."""
