@@ -9,6 +9,7 @@ Source: PostgreSQL documentation, "Advisory Locks"; Alembic cookbook, "Sharing a
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
@@ -24,6 +25,32 @@ REVISIONS = ("0001", "0002")
 
 _LOCK_ID = 0x626C7565
 """Of PostgreSQL's advisory locks, ours ("blue")."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchemaState:
+    """Where a database's schema stands."""
+
+    url: str
+    """Its password hidden."""
+    revision: str | None
+    """``None``: empty."""
+    pending: tuple[str, ...]
+    """Revisions that a migration would bring, oldest first."""
+
+
+def load_schema_state(database: Database) -> SchemaState:
+    """Look at a database and change nothing; a SQLite file that is not there is not made.
+
+    Raises:
+        RegistryTooNew: The database has a revision that this version does not know.
+    """
+    absent = database.is_sqlite and not Path(str(database.engine.url.database)).exists()
+    found = None if absent else load_revision(database)
+    if found is not None and found not in REVISIONS:
+        raise RegistryTooNew(database.url, found, REVISIONS)
+    done = 0 if found is None else REVISIONS.index(found) + 1
+    return SchemaState(url=database.url, revision=found, pending=REVISIONS[done:])
 
 
 def load_revision(database: Database) -> str | None:

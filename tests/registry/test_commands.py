@@ -1,0 +1,99 @@
+"""``blueprint registry``: an empty database, one that is behind, one that is there, one that is too new; SQLite and PostgreSQL."""
+
+import json
+
+import pytest
+from sqlalchemy import create_engine, text
+from typer.testing import CliRunner
+
+from blueprint.cli.app import app
+from blueprint.registry.errors import RegistryTooNew, RegistryUnavailable
+from blueprint.registry.migrate import HEAD, REVISIONS, migrate
+from blueprint.registry.sessions import Database, build_engine
+from blueprint.settings import load_settings
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def use(monkeypatch):
+    """Makes the settings name a database."""
+
+    def name(url):
+        monkeypatch.setenv("BLUEPRINT__REGISTRY__URL", url)
+        load_settings.cache_clear()
+
+    yield name
+    load_settings.cache_clear()
+
+
+def ask(word):
+    """The command's exit code and its document."""
+    ended = runner.invoke(app, ["registry", word, "--json"])
+    return ended.exit_code, json.loads(ended.stdout) if ended.stdout else ended.exception
+
+
+def test_an_empty_database_is_due_and_then_migrated(url, use):
+    """Status ends with 64 until migrate was run; the second migration does nothing."""
+    use(url)
+    code, found = ask("status")
+    assert (code, found["revision"], found["pending"]) == (64, None, list(REVISIONS))
+    code, found = ask("migrate")
+    assert (code, found["before"], found["revision"], found["pending"]) == (0, None, HEAD, [])
+    code, found = ask("status")
+    assert (code, found["revision"]) == (0, HEAD)
+    code, found = ask("migrate")
+    assert (code, found["before"], found["revision"]) == (0, HEAD, HEAD)
+
+
+def test_a_database_that_is_behind(url, use):
+    """Only what is missing is due."""
+    use(url)
+    migrate(Database(build_engine(url)), REVISIONS[0])
+    code, found = ask("status")
+    assert (code, found["revision"], found["pending"]) == (64, REVISIONS[0], list(REVISIONS[1:]))
+    assert ask("migrate")[1]["before"] == REVISIONS[0]
+    words = runner.invoke(app, ["registry", "status"]).stdout
+    assert HEAD in words
+    assert "Nothing is due" in words
+
+
+@pytest.mark.parametrize("word", ["status", "migrate"])
+def test_a_database_that_is_too_new(url, use, word):
+    """Neither looks away nor migrates backwards."""
+    use(url)
+    ask("migrate")
+    with create_engine(url).begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    _code, error = ask(word)
+    assert isinstance(error, RegistryTooNew)
+
+
+def test_status_makes_no_file(tmp_path, use):
+    """Looking changes nothing."""
+    use(f"sqlite:///{tmp_path}/none.db")
+    assert ask("status")[0] == 64
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_database_that_does_not_answer(use):
+    """The hook's job then fails, and with it the install."""
+    use("postgresql+psycopg2://nobody:hidden@127.0.0.1:1/none")
+    _code, error = ask("migrate")
+    assert isinstance(error, RegistryUnavailable)
+    assert "hidden" not in str(error)
+
+
+def test_the_chart_migrates_by_this_command():
+    """The hook gives words that the command line knows."""
+    import typer
+
+    from tests.shipping.conftest import load_values, render
+
+    (job,) = (manifest for manifest in render(load_values("production")) if manifest["kind"] == "Job")
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert "command" not in container  # the image's entry point is blueprint
+    command = typer.main.get_command(app)
+    for word in container["args"]:
+        command = command.commands[word]
+    assert not hasattr(command, "commands")
