@@ -1,6 +1,6 @@
 """The entry point of the image ``isaac``: exit codes and SIGTERM come through, which NVIDIA's own ``python.sh`` swallows.
 
-The image cannot be built here. What is run is the very ``sed`` of the Dockerfile, on a script that ends as ``python.sh`` of 5.1 and 6.x does.
+The image cannot be built here. What is run is the very ``sed`` of the Dockerfile, on a script that ends as NVIDIA's does (5.1, 6.x).
 """
 
 import os

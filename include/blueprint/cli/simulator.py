@@ -32,7 +32,7 @@ class Backend(StrEnum):
 
 
 AddressOption = Annotated[str | None, typer.Option(help="host:port of a served simulator, instead of one in this process.")]
-SimulatorOption = Annotated[Backend, typer.Option("--simulator", help="What acts; isaac_sim only under /isaac-sim/python.sh.")]
+SimulatorOption = Annotated[Backend, typer.Option("--simulator", help="What acts; isaac_sim only in its own image.")]
 _DISK_BYTES = 2 * 1024**3
 """What a simulation without Isaac Sim wants: a batch of episodes, and room to spare."""
 _PASSED = {True: "[green]passed[/]", False: "[red]failed[/]"}

@@ -1,6 +1,7 @@
 """The thin layer: it alone imports Isaac Sim; what it sets; the suite passes through it on modules of the documented shape."""
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def test_only_one_module_knows_isaac_sim():
 def test_another_python_is_told_where_isaac_sim_is():
     """This one has none."""
     api.start_isaac_sim.cache_clear()
-    with pytest.raises(IsaacSimMissing, match=r"python\.sh"):
+    with pytest.raises(IsaacSimMissing, match="image isaac"):
         api.start_isaac_sim()
 
 
@@ -167,3 +168,23 @@ def test_a_body_that_physx_does_not_find_is_named(kit, tmp_path):
 def test_calls_before_a_stage_is_open_are_refused(kit):
     with pytest.raises(NotLoaded, match="read"):
         api.start_isaac_sim().read()
+
+
+def test_nothing_needs_usd_before_isaac_sim_runs():
+    """Kit brings ``pxr``, and it is not there before: not for serve, check or prove."""
+    modules = [
+        "proof",
+        "evidence",
+        "conformance",
+        "isaac_sim.api",
+        "isaac_sim.backend",
+        "isaac_sim.session",
+        "isaac_sim.main_thread",
+        "service.server",
+    ]
+    imports = "; ".join(f"import blueprint.simulation.{name}" for name in modules)
+    code = (
+        f"import sys; sys.modules['pxr'] = None; {imports}; import blueprint.quality.cases, blueprint.cli.app, blueprint.compute.preflight"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -10,7 +10,7 @@ class IsaacSimMissing(MissingPartError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(
-            f"Isaac Sim is not in this Python ({reason}). Run inside its image, with /isaac-sim/python.sh: docs/simulators.md.",
+            f"Isaac Sim is not in this Python ({reason}). Run in the image isaac: docs/simulators.md.",
             reason=reason,
         )
 
