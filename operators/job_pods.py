@@ -147,7 +147,7 @@ class JobPods:
         if ended:
             for lease in self._leases.release_all(lease_holder(self.spec.run_id, facts.uid)):
                 log.info("lease %s of pod %s is free again", lease.name, facts.name)
-        self.state.uid = None
+        self.state.uid = self.state.image = None  # the next pod may have another image
         self.state.save()
 
     def remove_others(self, cluster: Cluster) -> None:

@@ -33,7 +33,7 @@ class KubeCluster:
         images = Path(folder) / f"{name}.images.json"
         environment = {"PYTHONPATH": str(copy_code(Path(folder))), "OMP_NUM_THREADS": "1"}
         entry = {"entrypoint": [sys.executable, *program], "env": environment, "workingDir": "/tmp"}
-        images.write_text(json.dumps({"*:missing": {}, "*": entry}))
+        images.write_text(json.dumps({"*": entry}))
         self._options = [*options, "--images", str(images)]
 
     def start(self):

@@ -20,7 +20,7 @@ class ClusterBreaker:
         self._open_s = open_s
 
     def trip(self, cluster: str, reason: str) -> None:
-        """Pass over a cluster for ``open_s`` [s]; where another has said so already, its time counts."""
+        """Pass over a cluster for ``open_s`` [s] from now; where a living process has just said so, its time counts."""
         try:
             self._leases.acquire(f"{_PREFIX}{cluster}", f"breaker: {reason}"[:_HOLDER_LENGTH], self._open_s)
         except LeaseHeld:

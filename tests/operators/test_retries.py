@@ -1,0 +1,46 @@
+"""Real failures are counted apart from preemptions, in the task's own state."""
+
+from datetime import timedelta
+
+from airflow.sdk import RetryAction
+
+from blueprint.compute.errors import NoCapacity, PodLost
+from blueprint.errors import InputError
+from operators.retries import PREEMPTIONS, StageRetryPolicy, build_retries
+
+POLICY = StageRetryPolicy(failures=2, delay=timedelta(seconds=20), max_delay=timedelta(seconds=30))
+LOST, FULL = PodLost("p", "c", "r"), NoCapacity("p", ["c"], "r")
+
+
+class Store(dict):
+    """A task's state."""
+
+    def set(self, key, value):
+        self[key] = value
+
+
+def test_preemptions_spend_nothing():
+    """Twenty of them, then real failures have all their retries, each after a longer pause."""
+    context = {"task_state_store": Store()}
+    for number in range(1, PREEMPTIONS + 1):
+        decision = POLICY.evaluate(LOST, number, 99, context)
+        assert (decision.action, decision.retry_delay) == (RetryAction.RETRY, timedelta(0))
+    pauses = []
+    for number in range(21, 24):
+        decision = POLICY.evaluate(FULL if number % 2 else ValueError("a defect"), number, 99, context)
+        pauses.append((decision.action, decision.retry_delay))
+    assert pauses == [(RetryAction.RETRY, timedelta(seconds=20)), (RetryAction.RETRY, timedelta(seconds=30)), (RetryAction.FAIL, None)]
+
+
+def test_permanent_errors_fail_at_once():
+    assert POLICY.evaluate(InputError("bad"), 1, 99, {"task_state_store": Store()}).action is RetryAction.FAIL
+
+
+def test_without_a_state_every_try_counts():
+    """Rather too few tries than endless ones."""
+    assert POLICY.evaluate(FULL, 2, 99, None).action is RetryAction.RETRY
+    assert POLICY.evaluate(FULL, 3, 99, {}).action is RetryAction.FAIL
+
+
+def test_airflow_is_given_tries_for_both():
+    assert build_retries(3)["retries"] == 3 + PREEMPTIONS
