@@ -4,6 +4,7 @@ They show that ``api.py`` is sound Python and calls them in an order that makes 
 only a GPU pod can show.
 """
 
+import signal
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -58,6 +59,8 @@ class FakeKit:
     def start(self, config):
         self.started.append(config)
         self.argv_when_started = list(sys.argv[1:])
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
         return SimpleNamespace(update=lambda: None)
 
     def switch(self, name):

@@ -1,6 +1,8 @@
 """The thin layer: it alone imports Isaac Sim; what it sets; the suite passes through it on modules of the documented shape."""
 
 import ast
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 import blueprint
 from blueprint.robot.embodiment import load_embodiment
+from blueprint.runner import is_stop_asked, stop_on_sigterm
 from blueprint.simulation.conformance import CHECKS, check_simulator
 from blueprint.simulation.conformance_scene import BLOCK, write_conformance_scene
 from blueprint.simulation.errors import NotLoaded
@@ -80,6 +83,15 @@ def test_it_starts_once_without_our_arguments(kit):
     assert kit.argv_when_started == []
     assert sys.argv[1:] == ["simulator", "serve", "--port", "0"]
     assert (first.version, first.origin) == ("5.1.0", "isaac_sim")
+
+
+def test_a_job_still_hears_sigterm(kit):
+    """Whoever starts Isaac Sim within ``stop_on_sigterm`` is still asked to end: the last commit hangs on it."""
+    with stop_on_sigterm():
+        api.start_isaac_sim()
+        assert not is_stop_asked()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert is_stop_asked()
 
 
 def test_physics_steps_only_when_asked_and_reports_contacts(kit):

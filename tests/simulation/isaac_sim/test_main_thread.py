@@ -1,16 +1,23 @@
 """Kit's calls stay in the main thread, whoever asks; a server over it works, and ends."""
 
+import os
+import signal
+import socket
 import threading
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from blueprint.cli.app import app
 from blueprint.errors import PreemptedError
 from blueprint.simulation.conformance import check_simulator
+from blueprint.simulation.isaac_sim.api import start_isaac_sim
 from blueprint.simulation.isaac_sim.backend import IsaacSimSimulator
 from blueprint.simulation.isaac_sim.main_thread import MainThreadApi
 from blueprint.simulation.service.client import ClientOptions, RemoteSimulator
 from blueprint.simulation.service.server import ServerOptions, SimulatorServer
+from tests.simulation.isaac_sim.fake_kit import FakeKit
 from tests.simulation.isaac_sim.stand_in import MujocoStandIn
 
 
@@ -47,6 +54,34 @@ def test_the_suite_passes_over_grpc_while_the_main_thread_works():
         thread.join()
     assert [result.message for result in results if not result.passed] == []
     assert len(results) == 10
+
+
+def test_serve_serves_isaac_sim_until_sigterm(monkeypatch):
+    """The command itself, on modules of the documented shape: the suite passes from outside, SIGTERM ends it well."""
+    FakeKit().install(monkeypatch)
+    start_isaac_sim.cache_clear()
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    results = []
+
+    def client():
+        try:
+            remote = RemoteSimulator(ClientOptions(address=f"127.0.0.1:{port}"))
+            remote.wait_until_ready(60)
+            results.append((remote.name, remote.version))
+            results.extend(check_simulator(remote, names=["load", "object_lifts"]))
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=client)
+    thread.start()
+    ended = CliRunner().invoke(app, ["simulator", "serve", "--simulator", "isaac_sim", "--port", str(port)])
+    thread.join()
+    start_isaac_sim.cache_clear()
+    assert (ended.exit_code, ended.exception) == (0, None)
+    assert results[0] == ("isaac_sim", "5.1.0")
+    assert [(result.name, result.passed) for result in results[1:]] == [("load", True), ("object_lifts", True)]
 
 
 def test_errors_go_to_who_asked():

@@ -9,6 +9,7 @@ Source: Isaac Sim 5.1 and 6.x documentation (``SimulationApp``, ``SimulationMana
 (``isaaclab_physx``), which runs on 6.x: on the CPU the stage must not be attached as well, or colliders are set up twice.
 """
 
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -73,7 +74,7 @@ def start_isaac_sim() -> "KitApi":
         simulation_app = import_module("isaacsim").SimulationApp
     except (ImportError, AttributeError) as error:
         raise IsaacSimMissing(str(error)) from error
-    with _no_arguments():
+    with _no_arguments(), _our_signals():
         app = simulation_app(dict(_LAUNCH))
     version = str(import_module("isaacsim.core.version").get_version()[0])
     known = VERSIONS.get(".".join(version.split(".")[:2]))
@@ -91,6 +92,18 @@ def _no_arguments() -> Iterator[None]:
         yield
     finally:
         sys.argv[1:] = ours
+
+
+@contextmanager
+def _our_signals() -> Iterator[None]:
+    """Keep the handlers of SIGTERM and SIGINT, by which a job commits before it ends, whatever Kit sets."""
+    ours = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in ours.items():
+            if handler is not None:
+                signal.signal(number, handler)
 
 
 @dataclass(frozen=True, kw_only=True)
