@@ -2,8 +2,8 @@
 
 import pytest
 
-from blueprint.scene.errors import MaterialTableInvalid
 from blueprint.scene.materials import load_categories, load_materials
+from blueprint.scene.physics_errors import MaterialTableInvalid
 
 
 def test_aliases_lead_to_materials():

@@ -5,8 +5,8 @@ import pytest
 from blueprint.origin import Origin
 from blueprint.scene.build_manifest import build_manifest
 from blueprint.scene.checks import check_folder
-from blueprint.scene.errors import PhysicsImplausible
 from blueprint.scene.physics import estimate_object, load_physics
+from blueprint.scene.physics_errors import PhysicsImplausible
 from blueprint.scene.source import read_source
 from tests.scene.scene_files import SAMPLES, SCENES, edit_json
 

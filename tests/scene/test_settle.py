@@ -3,7 +3,7 @@
 import mujoco
 import pytest
 
-from blueprint.scene.errors import SceneNotStable
+from blueprint.scene.physics_errors import SceneNotStable
 from blueprint.scene.settle import SettleLimits, check_settled, load_settled, settle, validate_settled
 
 WORLD = """<mujoco><option timestep="0.002083333" integrator="implicitfast" cone="elliptic"/><worldbody>

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blueprint.scene.errors import MeshEmpty, MeshUnreadable
+from blueprint.scene.geometry_errors import MeshEmpty, MeshUnreadable
 from blueprint.scene.mesh_files import build_glb
 from blueprint.scene.surfaces import Look, Surface, merge_looks, merge_positions, parse_glb
 from tests.scene.scene_files import SCENES

@@ -10,12 +10,12 @@ from upath import UPath
 from blueprint.scene.build_manifest import build_manifest
 from blueprint.scene.canonical_files import write_json
 from blueprint.scene.checks import check_folder
-from blueprint.scene.errors import SourceChanged, SourceNotFound
 from blueprint.scene.findings import validate_findings
 from blueprint.scene.layout import INVENTORY_PATH, LAYOUT_PATH, build_inventory, build_layout
 from blueprint.scene.manifest import MANIFEST_PATH, SceneManifest
 from blueprint.scene.physical_checks import find_supports
 from blueprint.scene.source import SourceScene, copy_source
+from blueprint.scene.source_errors import SourceChanged, SourceNotFound
 from blueprint.stage import StageContext
 from blueprint.workspace.checksums import FileDigest, digest_files, list_files
 from blueprint.workspace.storage import Id, SceneFolder

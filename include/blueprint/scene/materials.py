@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from blueprint.config_folder import CONFIG_FOLDER
-from blueprint.scene.errors import MaterialTableInvalid
+from blueprint.scene.physics_errors import MaterialTableInvalid
 
 UNKNOWN = "unknown"
 

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blueprint.scene.build_manifest import category_of
-from blueprint.scene.errors import BoundsMismatch, ImplausibleScale, ObjectsInterpenetrate, ObjectUnsupported
 from blueprint.scene.findings import Finding, finding_of
+from blueprint.scene.geometry_errors import BoundsMismatch
 from blueprint.scene.manifest import choose_sim_role
 from blueprint.scene.materials import load_categories
+from blueprint.scene.physics_errors import ImplausibleScale, ObjectsInterpenetrate, ObjectUnsupported
 from blueprint.scene.solids import Solid, overlap_depth, vertical_gap
 from blueprint.scene.source import SourceObject, SourceScene
 from blueprint.scene.surfaces import merge_positions

@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from blueprint.origin import Origin
 from blueprint.scene.build_manifest import vector
 from blueprint.scene.canonical_files import rounded
-from blueprint.scene.errors import PhysicsImplausible
 from blueprint.scene.frames import quat_from_rotation
 from blueprint.scene.manifest import ManifestObject
 from blueprint.scene.mass import estimate_mass, open_length, principal_axes
 from blueprint.scene.materials import load_categories, load_materials
+from blueprint.scene.physics_errors import PhysicsImplausible
 from blueprint.scene.surfaces import Surface, merge_positions
 from blueprint.task.spec import QuatWxyz, Vector3
 from blueprint.workspace.storage import Id, SceneFolder

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from blueprint.scene.errors import CameraInvalid, PoseInconsistent, PoseNotFinite, PoseNotRigid, PoseScaleInvalid
 from blueprint.scene.frames import RigidPose, SceneFrame, angle_between, rotation_error, rotation_from_quat, split_affine
+from blueprint.scene.geometry_errors import CameraInvalid, PoseInconsistent, PoseNotFinite, PoseNotRigid, PoseScaleInvalid
 from blueprint.scene.regen3d import ExtrinsicsFile, IntrinsicsFile, PoseFile
 
 Array = NDArray[np.float64]

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from blueprint.origin import Origin
 from blueprint.scene.build_manifest import pose_of
 from blueprint.scene.canonical_files import rounded
-from blueprint.scene.errors import SceneNotStable
 from blueprint.scene.frames import RigidPose
+from blueprint.scene.physics_errors import SceneNotStable
 from blueprint.task.spec import Pose
 from blueprint.workspace.storage import Id, SceneFolder
 

@@ -12,18 +12,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 from upath import UPath
 
-from blueprint.scene.errors import (
-    DuplicateObjectId,
-    FieldInvalid,
-    FileMissing,
-    InvalidObjectId,
-    MeshMissing,
-    NoObjects,
-    SceneError,
-    SourceNotFound,
-    UnsafePath,
-    UnsupportedVersion,
-)
+from blueprint.scene.errors import SceneError
 from blueprint.scene.findings import Finding, finding_of
 from blueprint.scene.frames import RigidPose, SceneFrame
 from blueprint.scene.pose_checks import as_array, object_placement, validate_camera, validate_pose, validate_pose_finite
@@ -37,6 +26,17 @@ from blueprint.scene.regen3d import (
     MaterialFile,
     PoseFile,
     SceneInfo,
+)
+from blueprint.scene.source_errors import (
+    DuplicateObjectId,
+    FieldInvalid,
+    FileMissing,
+    InvalidObjectId,
+    MeshMissing,
+    NoObjects,
+    SourceNotFound,
+    UnsafePath,
+    UnsupportedVersion,
 )
 from blueprint.scene.strict_json import not_finite, parse_json, parse_model
 from blueprint.scene.surfaces import Surface, parse_glb

@@ -6,7 +6,7 @@ from typing import NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from blueprint.scene.errors import FieldInvalid, JsonInvalid
+from blueprint.scene.source_errors import FieldInvalid, JsonInvalid
 
 Model = TypeVar("Model", bound=BaseModel)
 

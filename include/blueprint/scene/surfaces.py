@@ -17,7 +17,8 @@ from PIL import Image
 from trimesh.visual.material import PBRMaterial
 from trimesh.visual.texture import TextureVisuals
 
-from blueprint.scene.errors import MeshEmpty, MeshUnreadable, SceneError
+from blueprint.scene.errors import SceneError
+from blueprint.scene.geometry_errors import MeshEmpty, MeshUnreadable
 
 Array = NDArray[np.float64]
 
