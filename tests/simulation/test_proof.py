@@ -1,6 +1,8 @@
 """``blueprint simulator prove``: what it runs, what it files, and that it can fail."""
 
 import json
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,15 +10,20 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from blueprint.cli.app import app
+from blueprint.quality.cases import load_plan
 from blueprint.settings import load_settings
+from blueprint.simulation.conformance import check_simulator
 from blueprint.simulation.errors import NothingPlanned, TwinDiffers, UnknownName
 from blueprint.simulation.evidence import evidence_path, file_proof
+from blueprint.simulation.isaac_sim.api import start_isaac_sim
 from blueprint.simulation.isaac_sim.backend import IsaacSimSimulator
 from blueprint.simulation.isaac_sim.session import RecordingApi, ReplayedApi
 from blueprint.simulation.mujoco.backend import MujocoSimulator
 from blueprint.simulation.proof import AttemptRecord, KOfN, ProofRecord, judge, prove_simulator
+from blueprint.simulation.stages import PLAN_TASKS
 from tests.compute.fake_driver import FakeDriver
 from tests.scene.conftest import finished, mesh_cache  # noqa: F401 -- fixtures
+from tests.simulation.isaac_sim.fake_kit import FakeKit
 from tests.simulation.isaac_sim.record_session import SESSION
 from tests.simulation.isaac_sim.stand_in import MujocoStandIn
 from tests.simulation.small_job import SCENE_ID, small_folder, write_job
@@ -170,20 +177,18 @@ def test_an_unknown_episode_is_an_error(job):
     assert (record.passed, record.error["code"]) == (False, UnknownName.code)
 
 
-@pytest.mark.slow
-def test_a_stand_in_says_so_in_the_proof_and_its_session_can_be_checked_again(finished, tmp_path):  # noqa: F811 -- the fixture
-    """A planned episode on our own stage of an assembled scene, filed with its session; played back, the suite gives the same."""
-    from contextlib import contextmanager
-
-    from blueprint.simulation.conformance import check_simulator
-    from blueprint.simulation.stages import PLAN_TASKS
-
+@pytest.fixture(scope="module")
+def planned(finished):  # noqa: F811 -- the fixture
+    """An assembled scene with a planned job of one episode, and its context."""
     context = finished[0]
     PLAN_TASKS.run(PLAN_TASKS.request(scene_id="minimal_ok", episodes=1, width=64, height=48), context)
     context.publish("geniesim")
-    from blueprint.quality.cases import load_plan
+    return context
 
-    plan = load_plan(context.scene, "test")
+
+@pytest.mark.slow
+def test_a_stand_in_says_so_in_the_proof(planned):
+    """A planned episode on our own stage of an assembled scene succeeds there as in the twin; the session can be checked again."""
 
     @contextmanager
     def stand_in(session):
@@ -191,11 +196,39 @@ def test_a_stand_in_says_so_in_the_proof_and_its_session_can_be_checked_again(fi
             yield IsaacSimSimulator(api)
 
     where = evidence_path("isaac_sim")
-    record = file_proof(context.scene, plan, stand_in, where, preflight=None, rule=KOfN(needed=2, attempts=2), answered_by="stand_in")
+    plan = load_plan(planned.scene, "test")
+    record = file_proof(planned.scene, plan, stand_in, where, preflight=None, rule=KOfN(needed=2, attempts=2), answered_by="stand_in")
     assert (record.passed, record.answered_by, record.session) == (True, "stand_in", "session.jsonl.gz")
     assert record.episode.distance_to_twin_m < 0.01
-    again = check_simulator(IsaacSimSimulator(ReplayedApi(context.scene.local(f"{where}/session.jsonl.gz"))))
+    again = check_simulator(IsaacSimSimulator(ReplayedApi(planned.scene.local(f"{where}/session.jsonl.gz"))))
     assert [(check.name, check.passed) for check in again] == [(check.name, check.passed) for check in record.checks]
+
+
+@pytest.mark.slow
+def test_prove_with_isaac_sim_files_preflight_and_session(planned, tmp_path, monkeypatch):
+    """The command itself, on modules of the documented shape and a driver that reports an L4."""
+    FakeKit("6.1.0").install(monkeypatch)
+    start_isaac_sim.cache_clear()
+    driver = FakeDriver(tmp_path, monkeypatch)
+    driver.gpus("NVIDIA L4")
+    driver.vulkan("NVIDIA L4")
+    monkeypatch.setattr("blueprint.compute.preflight.SIMULATOR_DISK_BYTES", 1)
+    (tmp_path / "workspace/scenes").mkdir(parents=True)
+    (tmp_path / "workspace/scenes/minimal_ok").symlink_to(planned.scene.local("mjcf").parent)
+    monkeypatch.setenv("BLUEPRINT__WORKSPACE__URL", str(tmp_path / "workspace"))
+    load_settings.cache_clear()
+    answer = runner.invoke(
+        app, ["simulator", "prove", "minimal_ok", "--simulator", "isaac_sim", "--attempts", "1", "--needed", "1", "--json"]
+    )
+    start_isaac_sim.cache_clear()
+    load_settings.cache_clear()
+    assert answer.exit_code == 0, answer.output
+    said = json.loads(answer.stdout)
+    folder = Path(said["evidence"])
+    assert {path.name for path in folder.iterdir()} == {"proof.json", "frame_scene.png", "frame_wrist.png", "session.jsonl.gz"}
+    assert (said["simulator_version"], said["passed"]) == ("6.1.0", True)
+    assert [gpu["name"] for gpu in said["preflight"]["gpus"]] == ["NVIDIA L4"]
+    assert ReplayedApi(folder / "session.jsonl.gz").header.content == "blueprint simulator prove"
 
 
 def test_check_plays_a_session_back_and_says_what_answered():
