@@ -129,7 +129,7 @@ def _asset(name: str, assets: SceneAssets, physics: Physics | None, *, is_movabl
 
 
 def _visual(stage: Usd.Stage, name: str, index: int, surface: Surface) -> dict[str, bytes]:
-    mesh = _mesh(stage, f"/{name}/visual_{index}", surface.vertices, surface.faces)
+    mesh = define_mesh(stage, f"/{name}/visual_{index}", surface.vertices, surface.faces)
     mesh.CreateDoubleSidedAttr(True)
     if surface.uv is not None:
         primvars = UsdGeom.PrimvarsAPI(mesh.GetPrim())
@@ -141,7 +141,8 @@ def _visual(stage: Usd.Stage, name: str, index: int, surface: Surface) -> dict[s
     return {} if surface.look.texture is None else {f"assets/{texture}": png_bytes(surface.look.texture)}
 
 
-def _mesh(stage: Usd.Stage, path: str, vertices: Array, faces: NDArray[np.int64]) -> UsdGeom.Mesh:
+def define_mesh(stage: Usd.Stage, path: str, vertices: Array, faces: NDArray[np.int64]) -> UsdGeom.Mesh:
+    """A mesh of triangles: vertices (n, 3) [m], faces (m, 3)."""
     mesh = UsdGeom.Mesh.Define(stage, path)
     points = np.ascontiguousarray(vertices, dtype=np.float32)
     mesh.CreatePointsAttr(Vt.Vec3fArray.FromNumpy(points))
@@ -205,7 +206,7 @@ def _physics_material(stage: Usd.Stage, name: str, physics: Physics) -> UsdShade
 
 def _piece(stage: Usd.Stage, path: str, data: bytes, material: UsdShade.Material | None) -> None:
     vertices, faces = parse_obj(data)
-    mesh = _mesh(stage, path, vertices, faces)
+    mesh = define_mesh(stage, path, vertices, faces)
     mesh.CreatePurposeAttr(UsdGeom.Tokens.guide)
     prim = mesh.GetPrim()
     UsdPhysics.CollisionAPI.Apply(prim)

@@ -16,7 +16,9 @@ from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics, UsdShade, Vt
 from blueprint.robot.embodiment import ROBOT_PREFIX, Embodiment
 from blueprint.robot.errors import BrokenEmbodiment
 from blueprint.robot.mount import PEDESTAL, mount
+from blueprint.scene.usd import define_mesh
 from blueprint.simulation.isaac_sim import physx
+from blueprint.simulation.isaac_sim.quaternions import multiply, quat_between, rotate
 from blueprint.simulation.protocol import FloatArray
 from blueprint.task.spec import Pose
 
@@ -155,15 +157,8 @@ def _geom(stage: Usd.Stage, link: str, model: mujoco.MjModel, geom: int) -> None
 def _mesh(stage: Usd.Stage, path: str, model: mujoco.MjModel, mesh: int) -> UsdGeom.Mesh:
     row = model.mesh(mesh)
     vertices = model.mesh_vert[row.vertadr[0] : row.vertadr[0] + row.vertnum[0]]
-    faces = model.mesh_face[row.faceadr[0] : row.faceadr[0] + row.facenum[0]]
-    found = UsdGeom.Mesh.Define(stage, path)
-    points = np.ascontiguousarray(vertices, dtype=np.float32)
-    found.CreatePointsAttr(Vt.Vec3fArray.FromNumpy(points))
-    found.CreateFaceVertexCountsAttr(Vt.IntArray.FromNumpy(np.full(len(faces), 3, dtype=np.int32)))
-    found.CreateFaceVertexIndicesAttr(Vt.IntArray.FromNumpy(np.ascontiguousarray(faces.ravel(), dtype=np.int32)))
-    found.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
+    found = define_mesh(stage, path, vertices, model.mesh_face[row.faceadr[0] : row.faceadr[0] + row.facenum[0]])
     found.CreateDoubleSidedAttr(True)
-    found.CreateExtentAttr(Vt.Vec3fArray.FromNumpy(np.stack([points.min(axis=0), points.max(axis=0)])))
     return found
 
 
@@ -282,31 +277,3 @@ def _add_pose(shape: UsdGeom.Gprim, position_m: FloatArray, quat_wxyz: FloatArra
     scale = shape.GetOrderedXformOps()
     set_pose(shape, position_m, quat_wxyz)
     shape.SetXformOpOrder([*shape.GetOrderedXformOps()[len(scale) :], *scale])
-
-
-def multiply(first: FloatArray, second: FloatArray) -> FloatArray:
-    """Hamilton product of two quaternions wxyz."""
-    product = np.zeros(4)
-    mujoco.mju_mulQuat(product, np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64))
-    return product
-
-
-def rotate(quat_wxyz: FloatArray, vector: FloatArray) -> FloatArray:
-    """A vector turned by a quaternion."""
-    turned = np.zeros(3)
-    mujoco.mju_rotVecQuat(turned, np.asarray(vector, dtype=np.float64), np.asarray(quat_wxyz, dtype=np.float64))
-    return turned
-
-
-def quat_between(start: FloatArray, end: FloatArray) -> FloatArray:
-    """The shortest turn from one unit vector onto another, wxyz.
-
-    Source: half-way quaternion; for opposite vectors, half a turn about any axis across.
-    """
-    cosine = float(np.dot(start, end))
-    if cosine < -1.0 + 1e-9:
-        across = np.cross(start, np.array([0.0, 1.0, 0.0]))
-        return np.concatenate([[0.0], across / np.linalg.norm(across)])
-    quat = np.concatenate([[1.0 + cosine], np.cross(start, end)])
-    unit: FloatArray = quat / np.linalg.norm(quat)
-    return unit
