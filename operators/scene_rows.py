@@ -4,23 +4,20 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from blueprint.config_file import ConfigFileInvalid, load_config
 from blueprint.config_folder import CONFIG_FOLDER
-from blueprint.errors import ConfigurationError
 from blueprint.workspace.storage import Id, InvalidId
 
 SCENES_PATH = CONFIG_FOLDER / "scenes.yaml"
 
 
-class InvalidScenes(ConfigurationError):
+class InvalidScenes(ConfigFileInvalid):
     """The file of scenes cannot be used."""
 
     code = "scenes.invalid_config"
-
-    def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(f"{path} cannot be used: {problem}. Correct the file; its head says what a row may have.", path=path)
+    advice = "Correct the file; its head says what a row may have."
 
 
 class _Frozen(BaseModel):
@@ -73,14 +70,11 @@ def load_scene_rows(path: Path = SCENES_PATH) -> tuple[SceneRow, ...]:
         InvalidScenes: It is no YAML, a key is unknown or of the wrong kind, or a scene stands there twice.
     """
     try:
-        rows = _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {}).scenes
-    except (yaml.YAMLError, InvalidId) as error:
-        raise InvalidScenes(path, str(error).replace("\n", " ")) from error
-    except ValidationError as error:
-        found = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors())
-        raise InvalidScenes(path, found) from error
+        rows = load_config(path, _File, InvalidScenes).scenes
+    except InvalidId as error:
+        raise InvalidScenes(path, [str(error)]) from error
     ids = [row.scene_id for row in rows]
     twice = sorted({scene_id for scene_id in ids if ids.count(scene_id) > 1})
     if twice:
-        raise InvalidScenes(path, f"scene {', '.join(twice)} stands there more than once")
+        raise InvalidScenes(path, [f"scene {', '.join(twice)} stands there more than once"])
     return rows

@@ -11,20 +11,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from blueprint.errors import ConfigurationError
+from blueprint.config_file import ConfigFileInvalid, load_config
 from blueprint.settings import environment_of_child
 
 
-class InvalidAirflowSettings(ConfigurationError):
+class InvalidAirflowSettings(ConfigFileInvalid):
     """``airflow_settings.yaml`` cannot be used."""
 
     code = "airflow_settings.invalid"
-
-    def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(f"{path} cannot be loaded: {problem}. Correct the file and run `make up` again.", path=path)
+    advice = "Correct the file and run `make up` again."
 
 
 class _Frozen(BaseModel):
@@ -67,19 +64,17 @@ class AirflowSettings(_Frozen):
     variables: tuple[VariableRow, ...] = ()
 
 
+class _File(_Frozen):
+    airflow: AirflowSettings | None = None
+
+
 def load_airflow_settings(path: Path) -> AirflowSettings:
     """Read the file.
 
     Raises:
         InvalidAirflowSettings: It is no YAML, or a key is unknown, missing or of the wrong kind.
     """
-    try:
-        return AirflowSettings.model_validate((yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("airflow") or {})
-    except (OSError, yaml.YAMLError) as error:
-        raise InvalidAirflowSettings(path, str(error).replace("\n", " ")) from error
-    except ValidationError as error:
-        found = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors())
-        raise InvalidAirflowSettings(path, found) from error
+    return load_config(path, _File, InvalidAirflowSettings).airflow or AirflowSettings()
 
 
 def build_imports(settings: AirflowSettings) -> dict[str, dict[str, Any]]:
@@ -117,4 +112,4 @@ def import_settings(settings: AirflowSettings, environment: Mapping[str, str]) -
             command = [sys.executable, "-m", "airflow", kind, "import", *overwrite, str(path)]
             ended = subprocess.run(command, env=environment_of_child(environment), capture_output=True, text=True, check=False)  # noqa: S603
         if ended.returncode != 0:
-            raise InvalidAirflowSettings(Path(f"airflow {kind} import"), (ended.stderr or ended.stdout).strip()[-400:])
+            raise InvalidAirflowSettings(f"airflow {kind} import", [(ended.stderr or ended.stdout).strip()[-400:]])

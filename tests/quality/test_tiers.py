@@ -3,8 +3,9 @@
 import pytest
 import yaml
 
+from blueprint.config_file import load_config
 from blueprint.config_folder import CONFIG_FOLDER
-from blueprint.quality.config_files import TIERS_FILE, config_digests, load_yaml
+from blueprint.quality.config_files import TIERS_FILE, config_digests
 from blueprint.quality.errors import InvalidQualityConfig
 from blueprint.quality.gates.registry import validate_config
 from blueprint.quality.tiers import TierConfig, load_tiers
@@ -19,7 +20,7 @@ def refuse(tmp_path, data, match):
     path = tmp_path / "tiers.yaml"
     path.write_text(yaml.safe_dump(data))
     with pytest.raises(InvalidQualityConfig, match=match):
-        validate_config(load_yaml(path, TierConfig))
+        validate_config(load_config(path, TierConfig, InvalidQualityConfig))
 
 
 def test_the_shipped_limits_are_whole_and_get_stricter_by_tier():
@@ -68,7 +69,7 @@ def test_a_limit_without_a_reason_is_refused(tmp_path, data):
 
 def test_files_that_cannot_be_read_are_named(tmp_path):
     with pytest.raises(InvalidQualityConfig, match=r"absent\.yaml cannot be used: it cannot be read"):
-        load_yaml(tmp_path / "absent.yaml", TierConfig)
+        load_config(tmp_path / "absent.yaml", TierConfig, InvalidQualityConfig)
     (tmp_path / "bad.yaml").write_text("a: [")
-    with pytest.raises(InvalidQualityConfig, match="no YAML"):
-        load_yaml(tmp_path / "bad.yaml", TierConfig)
+    with pytest.raises(InvalidQualityConfig, match="not YAML"):
+        load_config(tmp_path / "bad.yaml", TierConfig, InvalidQualityConfig)

@@ -58,5 +58,5 @@ def test_damaged_categories_are_refused(tmp_path, row):
 
 def test_missing_table_is_refused(tmp_path):
     """No default stands in."""
-    with pytest.raises(MaterialTableInvalid, match="not there"):
+    with pytest.raises(MaterialTableInvalid, match="No such file"):
         load_materials(tmp_path / "none.yaml")

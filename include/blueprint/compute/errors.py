@@ -23,16 +23,14 @@
 
 from collections.abc import Sequence
 
+from blueprint.config_file import ConfigFileInvalid
 from blueprint.errors import ConfigurationError, InternalError, PreemptedError, TransientError
 
 
-class ComputeConfigInvalid(ConfigurationError):
+class ComputeConfigInvalid(ConfigFileInvalid):
     """The file of profiles and clusters cannot be used."""
 
     code = "compute.config_invalid"
-
-    def __init__(self, path: str, found: Sequence[str]) -> None:
-        super().__init__(f"{path} cannot be used: {'; '.join(found)}. Correct the file.", path=path, found=list(found))
 
 
 class NoClusters(ConfigurationError):

@@ -7,10 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from blueprint.compute.errors import ComputeConfigInvalid
+from blueprint.config_file import load_config
 from blueprint.flow import FLOW
 from blueprint.workspace.storage import Id
 
@@ -154,10 +154,4 @@ def load_compute(path: Path) -> ComputeConfig:
     Raises:
         ComputeConfigInvalid: It is not there, is not YAML, or a name or value in it is wrong.
     """
-    try:
-        return ComputeConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError) as error:
-        raise ComputeConfigInvalid(str(path), [str(error)]) from error
-    except ValidationError as error:
-        found = [f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}" for item in error.errors()]
-        raise ComputeConfigInvalid(str(path), found) from error
+    return load_config(path, ComputeConfig, ComputeConfigInvalid)

@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 from datetime import date
 
+from blueprint.config_file import ConfigFileInvalid
 from blueprint.errors import ConfigurationError, InputError
 
 
-class PriceTableInvalid(ConfigurationError):
+class PriceTableInvalid(ConfigFileInvalid):
     """A price table breaks its own rules."""
 
     code = "cost.price_table_invalid"
-
-    def __init__(self, path: str, found: Sequence[str]) -> None:
-        super().__init__(f"The price table {path} cannot be used: {'; '.join(found)}.", path=path, found=list(found))
 
 
 class PriceTableMissing(ConfigurationError):

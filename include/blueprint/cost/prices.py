@@ -11,9 +11,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from blueprint.config_file import parse_config
 from blueprint.config_folder import CONFIG_FOLDER
 from blueprint.cost.errors import PriceNotEffective, PriceTableInvalid, PriceTableMissing, UnknownMachine
 from blueprint.registry.records import Certainty, Usd
@@ -130,13 +130,7 @@ def parse_price_table(text: str, path: str) -> PriceTable:
         PriceTableInvalid: A field is wrong, ranges overlap, a spot price is not below the on-demand price, or a
             machine names a price that is not there.
     """
-    try:
-        return PriceTable.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise PriceTableInvalid(path, [f"not YAML: {error}"]) from error
-    except ValidationError as error:
-        found = [f"{'.'.join(str(part) for part in item['loc']) or 'table'}: {item['msg']}" for item in error.errors()]
-        raise PriceTableInvalid(path, found) from error
+    return parse_config(text, path, PriceTable, PriceTableInvalid)
 
 
 @cache

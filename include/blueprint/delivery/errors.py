@@ -13,6 +13,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from blueprint.config_file import ConfigFileInvalid
 from blueprint.errors import ConfigurationError, GateError, InputError, IntegrityError, TransientError
 
 
@@ -49,13 +50,10 @@ class NameNotPortable(InputError):
         super().__init__(f"{name!r} cannot be packed: {reason}. Rename the file at its source.", name=name, reason=reason)
 
 
-class InvalidLabProfile(ConfigurationError):
-    """A lab's profile cannot be read."""
+class InvalidLabProfile(ConfigFileInvalid):
+    """A lab's profile cannot be used."""
 
     code = "delivery.invalid_lab_profile"
-
-    def __init__(self, path: Path, found: str) -> None:
-        super().__init__(f"The lab profile {path.name} is not valid: {found}. Correct the file.", path=path.name, found=found)
 
 
 class SigningKeyMissing(ConfigurationError):

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl
 
+from blueprint.config_file import load_config
 from blueprint.config_folder import CONFIG_FOLDER
 from blueprint.delivery.errors import InvalidLabProfile, UnknownLab
 from blueprint.workspace.checksums import FileDigest, digest_file
@@ -83,15 +83,9 @@ def load_lab(lab: str, folder: Path = LABS_FOLDER) -> LabProfile:
     if lab not in list_labs(folder):
         raise UnknownLab(lab, list_labs(folder))
     path = folder / f"{lab}.yaml"
-    try:
-        profile = LabProfile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        found = "; ".join(f"{'.'.join(str(part) for part in item['loc']) or 'profile'}: {item['msg']}" for item in error.errors())
-        raise InvalidLabProfile(path, found) from error
-    except yaml.YAMLError as error:
-        raise InvalidLabProfile(path, str(error).replace("\n", " ")) from error
+    profile = load_config(path, LabProfile, InvalidLabProfile)
     if profile.id != lab:
-        raise InvalidLabProfile(path, f"id: '{profile.id}' is not the name of the file")
+        raise InvalidLabProfile(path, [f"id: '{profile.id}' is not the name of the file"])
     return profile
 
 

@@ -1,6 +1,7 @@
 """What can be wrong when episodes are judged."""
 
-from blueprint.errors import ConfigurationError, GateError, InputError
+from blueprint.config_file import ConfigFileInvalid
+from blueprint.errors import GateError, InputError
 
 
 class NothingKept(GateError):
@@ -38,15 +39,11 @@ class NothingAudited(GateError):
         )
 
 
-class InvalidQualityConfig(ConfigurationError):
+class InvalidQualityConfig(ConfigFileInvalid):
     """A file of limits or licences cannot be used."""
 
     code = "quality.invalid_config"
-
-    def __init__(self, path: str, problem: str) -> None:
-        super().__init__(
-            f"{path} cannot be used: {problem}. Correct the file; every gate needs a limit for every tier.", path=path, problem=problem
-        )
+    advice = "Correct the file; every gate needs a limit for every tier."
 
 
 class UnknownDecision(InputError):

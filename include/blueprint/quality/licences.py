@@ -12,8 +12,10 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from blueprint.config_file import load_config
 from blueprint.config_folder import CONFIG_FOLDER
-from blueprint.quality.config_files import POLICY_FILE, load_yaml
+from blueprint.quality.config_files import POLICY_FILE
+from blueprint.quality.errors import InvalidQualityConfig
 
 
 class _Frozen(BaseModel):
@@ -134,4 +136,4 @@ def load_policy() -> ThirdPartyPolicy:
     Raises:
         InvalidQualityConfig: The file is missing or not in its format.
     """
-    return load_yaml(CONFIG_FOLDER / POLICY_FILE, ThirdPartyPolicy)
+    return load_config(CONFIG_FOLDER / POLICY_FILE, ThirdPartyPolicy, InvalidQualityConfig)

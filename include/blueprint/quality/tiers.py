@@ -5,8 +5,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from blueprint.config_file import load_config
 from blueprint.config_folder import CONFIG_FOLDER
-from blueprint.quality.config_files import TIERS_FILE, load_yaml
+from blueprint.quality.config_files import TIERS_FILE
+from blueprint.quality.errors import InvalidQualityConfig
 from blueprint.quality.report import Tier
 
 
@@ -72,4 +74,4 @@ def load_tiers() -> TierConfig:
     Raises:
         InvalidQualityConfig: The file is missing or not in its format.
     """
-    return load_yaml(CONFIG_FOLDER / TIERS_FILE, TierConfig)
+    return load_config(CONFIG_FOLDER / TIERS_FILE, TierConfig, InvalidQualityConfig)

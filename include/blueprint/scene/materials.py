@@ -2,18 +2,17 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from blueprint.config_file import load_config
 from blueprint.config_folder import CONFIG_FOLDER
 from blueprint.scene.physics_errors import MaterialTableInvalid
 
 UNKNOWN = "unknown"
 
 Positive = Annotated[float, Field(gt=0)]
-Table = TypeVar("Table", bound=BaseModel)
 
 
 class _Frozen(BaseModel):
@@ -98,7 +97,7 @@ def load_materials(path: Path = CONFIG_FOLDER / "materials.yaml") -> MaterialTab
     Raises:
         MaterialTableInvalid: The file is missing or not in its format.
     """
-    return _load(path, MaterialTable)
+    return load_config(path, MaterialTable, MaterialTableInvalid)
 
 
 @cache
@@ -108,17 +107,4 @@ def load_categories(path: Path = CONFIG_FOLDER / "categories.yaml") -> CategoryT
     Raises:
         MaterialTableInvalid: The file is missing or not in its format.
     """
-    return _load(path, CategoryTable)
-
-
-def _load(path: Path, model: type[Table]) -> Table:
-    try:
-        return model.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise MaterialTableInvalid(str(path), "the file is not there") from error
-    except yaml.YAMLError as error:
-        raise MaterialTableInvalid(str(path), str(error)) from error
-    except ValidationError as error:
-        raise MaterialTableInvalid(
-            str(path), "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        ) from error
+    return load_config(path, CategoryTable, MaterialTableInvalid)

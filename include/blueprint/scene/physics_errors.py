@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from blueprint.errors import ConfigurationError, GateError
+from blueprint.config_file import ConfigFileInvalid
+from blueprint.errors import GateError
 from blueprint.scene.errors import SceneError
 
 
@@ -92,10 +93,7 @@ class SceneNotStable(GateError):
         )
 
 
-class MaterialTableInvalid(ConfigurationError):
+class MaterialTableInvalid(ConfigFileInvalid):
     """include/config/materials.yaml or categories.yaml cannot be used."""
 
     code = "scene.material_table_invalid"
-
-    def __init__(self, path: str, problem: str) -> None:
-        super().__init__(f"{path} cannot be used: {problem}.", path=path, problem=problem)

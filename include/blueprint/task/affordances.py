@@ -5,9 +5,9 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from blueprint.config_file import load_config
 from blueprint.config_folder import CONFIG_FOLDER
 from blueprint.task.errors import InvalidAffordances
 from blueprint.workspace.checksums import FileDigest, digest_file
@@ -61,10 +61,7 @@ def load_affordances(path: Path = AFFORDANCES_PATH) -> Affordances:
     Raises:
         InvalidAffordances: The file is missing, or a field is missing, unknown or of the wrong kind.
     """
-    try:
-        return Affordances.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError, ValidationError) as error:
-        raise InvalidAffordances(str(path), str(error)) from error
+    return load_config(path, Affordances, InvalidAffordances)
 
 
 def affordance_digest() -> dict[str, FileDigest]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from blueprint.errors import ConfigurationError, InputError
+from blueprint.config_file import ConfigFileInvalid
+from blueprint.errors import InputError
 
 
 class NothingToDo(InputError):
@@ -50,10 +51,8 @@ class PoseMissing(InputError):
         )
 
 
-class InvalidAffordances(ConfigurationError):
+class InvalidAffordances(ConfigFileInvalid):
     """The rules of affordances cannot be read."""
 
     code = "task.invalid_affordances"
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"{path} cannot be read as affordance rules: {reason}. Compare it with the file in the repository.", path=path)
+    advice = "Compare it with the file in the repository."

@@ -28,7 +28,7 @@ def test_fields_are_translated(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("airflow: {pools: [{pool_name: p}]}", "pools.0.pool_slot"), ("airflow: [", "cannot be loaded"), ("airflow: {pols: []}", "pols")],
+    [("airflow: {pools: [{pool_name: p}]}", "pools.0.pool_slot"), ("airflow: [", "not YAML"), ("airflow: {pols: []}", "pols")],
 )
 def test_mistakes_are_told_with_their_place(tmp_path, text, told):
     path = tmp_path / "s.yaml"

@@ -52,7 +52,7 @@ def validate_config(config: TierConfig) -> None:
         ruled = {name for name, rule in config.gates.items() if rule.stage == stage}
         if ruled != gates:
             problem = f"gates of stage {stage} without a rule: {sorted(gates - ruled)}; rules without a gate: {sorted(ruled - gates)}"
-            raise InvalidQualityConfig(str(CONFIG_FOLDER / TIERS_FILE), problem)
+            raise InvalidQualityConfig(CONFIG_FOLDER / TIERS_FILE, [problem])
 
 
 def judge_episode(case: EpisodeCase, config: TierConfig, tier: Tier) -> tuple[GateResult, ...]:
