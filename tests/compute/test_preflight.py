@@ -6,13 +6,14 @@ import sys
 
 import pytest
 
-from blueprint.compute.gpus import load_gpu_table
+from blueprint.compute.gpus import load_gpu_table, parse_gpu_table
 from blueprint.compute.nvidia_driver import parse_vulkan_devices
 from blueprint.compute.preflight import GIB, installed_isaac_version, run_preflight
 from blueprint.compute.preflight_errors import (
     DiskTooSmall,
     DriverTooOld,
     GpuBelowMinimum,
+    GpuTableInvalid,
     GpuUnknown,
     GpuWithoutRtCores,
     IsaacVersionUnknown,
@@ -229,6 +230,22 @@ def test_every_row_of_the_table_says_where_it_comes_from():
     rows = [*table.gpus, *table.compute_capabilities, *table.isaac_sim]
     assert all(len(row.source) > 5 for row in rows)
     assert {row.version for row in table.isaac_sim} >= {"5.1", "6.0", "6.1", "6.2"}
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ('gpus: [{name: "(", verdict: listed, source: x}]', "no regular expression"),
+        ("gpus: [{name: L4, verdict: fine, source: x}]", "verdict"),
+        ("gpus: [", "not YAML"),
+    ],
+)
+def test_a_table_of_a_deployment_that_is_broken_says_where(tmp_path, row, told):
+    """It may be mounted over ours."""
+    path = tmp_path / "gpus.yaml"
+    path.write_text(f'schema_version: "1.0"\nversion: "1"\nminimum_memory_mib: 1\nminimum_memory_source: x\n{row}\n')
+    with pytest.raises(GpuTableInvalid, match=told):
+        parse_gpu_table(path)
 
 
 def test_doctor_asks_for_what_isaac_sim_needs_when_told_to(driver):

@@ -2,12 +2,13 @@
 
 import re
 from functools import cache
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from blueprint.compute.preflight_errors import GpuBelowMinimum, GpuUnknown, GpuWithoutRtCores, IsaacVersionUnknown
+from blueprint.compute.preflight_errors import GpuBelowMinimum, GpuTableInvalid, GpuUnknown, GpuWithoutRtCores, IsaacVersionUnknown
+from blueprint.config_file import load_config
 from blueprint.config_folder import CONFIG_FOLDER
 
 GPUS_FILE = "gpus.yaml"
@@ -18,11 +19,19 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"'{value}' is no regular expression: {error}") from error
+    return value
+
+
 class IsaacVersion(_Frozen):
     """What one version of Isaac Sim wants of the machine."""
 
     version: str = Field(pattern=r"^\d+\.\d+$")
-    minimum_driver: str
+    minimum_driver: str = Field(pattern=r"^\d+(\.\d+)+$")
     python: str
     source: str
 
@@ -30,7 +39,7 @@ class IsaacVersion(_Frozen):
 class GpuRow(_Frozen):
     """What is known of the GPUs whose name matches."""
 
-    name: str
+    name: Annotated[str, AfterValidator(_pattern)]
     verdict: Literal["listed", "works_unlisted", "below_minimum", "no_rt_cores"]
     source: str
 
@@ -80,7 +89,16 @@ class Gpu(_Frozen):
 @cache
 def load_gpu_table() -> GpuTable:
     """Read the table that ships with the package, or that a deployment mounts over it."""
-    return GpuTable.model_validate(yaml.safe_load((CONFIG_FOLDER / GPUS_FILE).read_text(encoding="utf-8")))
+    return parse_gpu_table(CONFIG_FOLDER / GPUS_FILE)
+
+
+def parse_gpu_table(path: Path) -> GpuTable:
+    """Read such a table.
+
+    Raises:
+        GpuTableInvalid: The file is missing or not in its format, or the pattern of a name is none.
+    """
+    return load_config(path, GpuTable, GpuTableInvalid)
 
 
 def parse_driver_version(version: str) -> DriverVersion:

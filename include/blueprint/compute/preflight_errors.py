@@ -1,6 +1,13 @@
 """What a machine may lack that was given for work with a GPU. None of these is mended by a retry on the same kind of machine."""
 
+from blueprint.config_file import ConfigFileInvalid
 from blueprint.errors import ConfigurationError, MissingPartError
+
+
+class GpuTableInvalid(ConfigFileInvalid):
+    """include/config/gpus.yaml cannot be used."""
+
+    code = "compute.gpu_table_invalid"
 
 
 class NoGpu(MissingPartError):
