@@ -5,10 +5,8 @@ the screen shows the tasks. Run again, every stage finds its commit and nothing 
 """
 
 import argparse
-import base64
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -23,6 +21,7 @@ from blueprint.errors import BlueprintError
 from blueprint.settings import Settings, environment_of_child, load_settings
 from operators.embedded.closing import show_closing, show_failure
 from operators.embedded.home import AIRFLOW_HOME, ROOT, airflow_environment, blueprint_environment
+from operators.embedded.played import lab_secret
 from operators.embedded.progress import RunView
 from operators.embedded.receivers import Receiver, receive
 
@@ -79,16 +78,6 @@ def prepare(settings: Settings) -> None:
 
     if not settings.delivery.signing_key.exists():
         make_signing_key(settings.delivery.signing_key)
-
-
-def lab_secret(home: Path) -> str:
-    """The secret that the demo's lab shares with us; made once, so that it is the same in the next run."""
-    path = home / "lab_webhook_secret"
-    if not path.exists():
-        home.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text("whsec_" + base64.b64encode(secrets.token_bytes(24)).decode())
-    return path.read_text()
 
 
 def log_path(chosen: argparse.Namespace) -> Path:

@@ -31,6 +31,13 @@ class Receiver:
     messages: list[Message] = field(default_factory=list)
     secret: str | None = None
     """``whsec_…``: messages must be signed with it (Standard Webhooks)."""
+    _taken: int = 0
+
+    def take(self) -> list[Message]:
+        """What came in since the last call."""
+        new = self.messages[self._taken :]
+        self._taken += len(new)
+        return new
 
     def judge(self, headers: dict[str, str], raw: bytes) -> tuple[bool, str]:
         """Whether a request is accepted, and what there is to say of it."""

@@ -13,11 +13,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
 
 from blueprint.delivery.signing import make_signing_key
 from blueprint.errors import BlueprintError, TransientError
 from blueprint.settings import environment_of_child, load_settings
+from operators.embedded.closing import readable_message
 from operators.embedded.home import AIRFLOW_HOME, ROOT, airflow_environment, blueprint_environment
+from operators.embedded.played import lab_secret, with_receivers
+from operators.embedded.receivers import Receiver, receive
 from operators.embedded.settings_file import import_settings, load_airflow_settings
 
 PARTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
@@ -111,11 +116,12 @@ def main(arguments: list[str]) -> int:
         environment = {**airflow_environment(home), **blueprint_environment(settings), **api_environment(chosen.port)}
         console.print("Preparing Airflow's database, connections, pools and variables ...")
         migrate(environment)
-        import_settings(load_airflow_settings(ROOT / "airflow_settings.yaml"), environment)
+        with receive() as slack, receive(lab_secret(home)) as lab:
+            import_settings(with_receivers(load_airflow_settings(ROOT / "airflow_settings.yaml"), slack, lab), environment)
+            return serve(console, environment, url, log, {"Slack": slack, "The lab's webhook": lab})
     except BlueprintError as error:
         console.print(f"[bold red]error[/] {error}", soft_wrap=True)
         return error.exit_code
-    return serve(console, environment, url, log)
 
 
 def api_environment(port: int) -> dict[str, str]:
@@ -128,8 +134,12 @@ def api_environment(port: int) -> dict[str, str]:
     }
 
 
-def serve(console: Console, environment: Mapping[str, str], url: str, log: Path) -> int:
-    """Start Airflow, say where it is, and end it with Ctrl-C."""
+def serve(console: Console, environment: Mapping[str, str], url: str, log: Path, played: Mapping[str, Receiver]) -> int:
+    """Start Airflow, say where it is, show what the played receivers get, and end it with Ctrl-C.
+
+    Raises:
+        AirflowNotHealthy: It did not come up.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     process = start(environment, log)
@@ -137,15 +147,29 @@ def serve(console: Console, environment: Mapping[str, str], url: str, log: Path)
         with console.status("Starting Airflow (scheduler, API, DAG processor, triggerer) ..."):
             wait_until_healthy(process, url, log)
         console.print(f"Airflow is up: [bold]{url}[/]  (DAG scene_to_dataset; its words go to {log}; Ctrl-C ends it)", soft_wrap=True)
-        return process.wait()
+        console.print("[dim]Slack and the labs are played by receivers of this process: what they get appears here.[/]", soft_wrap=True)
+        return watch(process, console, played)
     except KeyboardInterrupt:
         console.print("Ending Airflow ...")
         return 0
-    except BlueprintError as error:
-        console.print(f"[bold red]error[/] {error}", soft_wrap=True)
-        return error.exit_code
     finally:
         stop(process)
+
+
+def watch(process: "subprocess.Popen[bytes]", console: Console, played: Mapping[str, Receiver]) -> int:
+    """Show messages until Airflow ends; its exit status."""
+    while process.poll() is None:
+        show_messages(console, played)
+        time.sleep(0.5)
+    return process.returncode
+
+
+def show_messages(console: Console, played: Mapping[str, Receiver]) -> None:
+    """Print what came in since the last time."""
+    for name, receiver in played.items():
+        for message in receiver.take():
+            title = f"{name} got" if message.accepted else f"{name} refused: {message.note}"
+            console.print(Panel(escape(readable_message(message)), title=title, title_align="left"))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ from blueprint.registry.database import open_registry
 from blueprint.settings import DatasetSettings, DeliverySettings, RegistrySettings, Settings, WorkspaceSettings
 from blueprint.workspace.commits import load_commits
 from blueprint.workspace.storage import Workspace
-from operators.demo import LAB, connections, lab_secret
+from operators.demo import LAB, connections
 from operators.embedded.home import airflow_environment, blueprint_environment
+from operators.embedded.played import lab_secret
 from operators.embedded.receivers import receive
 from tests.kube import ROOT, KubeCluster, clean_environment, environment_of, write_compute, write_templates
 from tests.shipping.conftest import database_url  # noqa: F401 -- a fixture

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from blueprint.cli.output import JsonOption, report_progress, show
+from blueprint.cli.output import JsonOption, error_console, report_progress, show
 from blueprint.compute.job import JobSpec
 from blueprint.errors import BlueprintError, InputError
 from blueprint.settings import load_settings
@@ -29,7 +29,9 @@ def group() -> None:
     """Keep `run` a command of its own, though it is the only one."""
 
 
-@app.command(epilog="Exit codes: 0 done · 64-74, 76-78 permanent · 75 retry · 143 preempted, resume · others: a defect.")
+@app.command(
+    epilog="Example: blueprint job run job.json. Exit codes: 0 done · 64-74, 76-78 permanent · 75 retry · 143 preempted, resume · others: a defect."
+)
 def run(
     spec: Annotated[Path, typer.Argument(help="JSON file with the job's specification; - for standard input.")],
     *,
@@ -57,9 +59,13 @@ def run(
 
             with report_progress(job.stage, settings, as_json=as_json) as progress:
                 ended = run_job(job, settings, keep=keep, progress=progress)
+        except JobSpecInvalid:
+            raise
         except BlueprintError as error:
             write_last_words(error)
-            raise
+            if as_json or error_console.is_terminal:
+                raise
+            raise typer.Exit(error.exit_code) from error  # who reads the log has it in the event "job ended"
     show(ended.model_dump(mode="json"), as_json=as_json, text=lambda console: console.print_json(ended.model_dump_json()))
 
 

@@ -177,4 +177,6 @@ class _JobLog:
     def end(self, outcome: str, error: BlueprintError | None = None) -> None:
         self.change(outcome=outcome, error=None if error is None else error.as_dict(), finished_at=datetime.now(UTC))
         done = sum(unit.state == "done" for unit in self.record.units)
-        get_logger().info("job ended", job=self.record.name, outcome=outcome, done=done, requests=len(self.record.units))
+        why = {} if error is None else {"code": error.code, "message": error.message}
+        log = get_logger().info if error is None else get_logger().error
+        log("job ended", job=self.record.name, outcome=outcome, done=done, requests=len(self.record.units), **why)
