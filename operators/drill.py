@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from blueprint.compute.record import JobRecord
+from blueprint.log import configure_logging
 from blueprint.runner import run_stage
 from blueprint.settings import Settings, environment_of_child, load_settings
 from blueprint.workspace.storage import SceneFolder, Workspace
@@ -78,16 +79,21 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--episodes-per-shard", type=int, default=2)
     parser.add_argument("--lose-after", type=int, default=3, help="shards that are committed when the region is lost")
     parser.add_argument("--unreachable-s", type=float, default=60.0, help="silence of the API after which a job moves")
+    parser.add_argument("--report", type=Path, help="file for the outcome, as JSON, beside standard output")
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str]) -> int:
     """Run the drill; 0 where every promise was kept."""
     chosen, settings = parse_arguments(arguments), load_settings()
+    configure_logging(settings.log)
     scene = prepare_scene(chosen, settings)
     with tempfile.TemporaryDirectory(prefix="blueprint-drill-") as folder, CutOff(*server_of(chosen.first)) as way:
         outcome = run(chosen, settings, scene, Path(folder), way)
-    sys.stdout.write(json.dumps({**asdict(outcome), "promises_kept": outcome.is_kept}, indent=1) + "\n")
+    report = json.dumps({**asdict(outcome), "promises_kept": outcome.is_kept}, indent=1) + "\n"
+    sys.stdout.write(report)
+    if chosen.report:
+        chosen.report.write_text(report)
     return 0 if outcome.is_kept else 1
 
 

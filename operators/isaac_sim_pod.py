@@ -117,7 +117,7 @@ class IsaacSimPodOperator(StageTask, KubernetesPodOperator):
             uid=placed.uid,
             grace_s=spec.profile.grace_s,
             timeout_s=spec.profile.timeout_s,
-            **limits.model_dump(include={"unschedulable_s", "unreachable_s", "gone_s", "poll_s"}),
+            **limits.model_dump(include={"unschedulable_s", "unreachable_s", "gone_s", "poll_s", "quiet_s"}),
         )
         self.log.info("pod %s on %s (%d requests)", spec.name, cluster.name, len(spec.requests))
         self.defer(trigger=JobPodTrigger(watch=watch.model_dump(mode="json")), method_name="resume")

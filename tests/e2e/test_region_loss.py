@@ -28,10 +28,11 @@ def test_a_batch_of_eight_shards_ends_in_the_second_region(tmp_path, database_ur
         templates = write_templates(tmp_path / "templates", settings)
         command = [sys.executable, "-m", "operators.drill", "region-loss", "--templates", str(templates), "--unreachable-s", "6"]
         command += ["--first", str(clusters[0].kubeconfig), "--second", str(clusters[1].kubeconfig), "--episodes-per-shard", "2"]
+        command += ["--report", str(tmp_path / "report.json")]
         environment = {**clean_environment(), **blueprint_environment(settings), "PYTHONPATH": str(ROOT)}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr[-4000:]
-        outcome = json.loads(done.stdout)
+        outcome = json.loads((tmp_path / "report.json").read_text())
         assert outcome["promises_kept"]
         assert outcome["published"] == outcome["episodes"] == 16
         assert (outcome["done_again"], outcome["tries"]) == (0, 1)

@@ -66,7 +66,7 @@ def run(
             if as_json or error_console.is_terminal:
                 raise
             raise typer.Exit(error.exit_code) from error  # who reads the log has it in the event "job ended"
-    show(ended.model_dump(mode="json"), as_json=as_json, text=lambda console: console.print_json(ended.model_dump_json()))
+    show(ended.model_dump(mode="json"), as_json=as_json, text=lambda console: console.print(f"{ended.name}: {ended.outcome}"))
 
 
 def _read_spec(path: Path) -> JobSpec:

@@ -96,6 +96,9 @@ class Failover(_Frozen):
     """A cluster that was left is passed over for so long [s] by all jobs; then one tries it again."""
     poll_s: float = Field(default=5.0, gt=0)
     """Between two looks at a pod [s]."""
+    quiet_s: float = Field(default=10.0, ge=0)
+    """A pod's watcher tells nothing sooner than this [s]: a worker of Airflow 3.3 takes some 6 s to report that its task was
+    deferred, and a task that goes on before that is taken for one whose worker died."""
     gone_s: float = Field(default=120.0, gt=0)
     """How long the end of a deleted pod is waited for [s], beyond its grace period."""
 

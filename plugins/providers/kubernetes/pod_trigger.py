@@ -47,6 +47,7 @@ class Watch(BaseModel):
     unreachable_s: float
     gone_s: float
     poll_s: float
+    quiet_s: float
 
 
 class JobEvent(BaseModel):
@@ -85,7 +86,7 @@ class JobPodTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until there is something to tell; every trouble with the API is waited out up to its limit."""
-        pause_s = self.watch.poll_s
+        pause_s, began = self.watch.poll_s, time.monotonic()
         while True:
             try:
                 event = await self._look()
@@ -94,6 +95,7 @@ class JobPodTrigger(BaseTrigger):
                 event = self._count_trouble(trouble)
                 pause_s = min(2 * pause_s, _MAX_PAUSE_S, max(1.0, self.watch.unreachable_s / 3))
             if event is not None:
+                await asyncio.sleep(max(0.0, began + self.watch.quiet_s - time.monotonic()))
                 yield TriggerEvent(event.model_dump(mode="json"))  # type: ignore[no-untyped-call]
                 return
             await asyncio.sleep(pause_s)

@@ -101,6 +101,8 @@ class ClusterPods:
             ApiUnreachable: The API does not answer.
             PodNotGone: It is still there after all that.
         """
+        if self.read(found.name) is None:
+            return found.is_over  # gone without our doing: its process may live on a node that was cut off
         if self._delete_and_wait(found, grace_s, gone_s + grace_s):
             # The API drops a pod that was given a grace period when its node says that it ended, or when its node is gone.
             return True

@@ -1,0 +1,81 @@
+"""Two hundred shards in the queue, a pod each: is the scheduler still there for others? ``python -m tests.e2e.full_queue``.
+
+Prints how long the queue took, and meanwhile: the age of the scheduler's heartbeat, the API's answer times, and how long a
+small DAG of somebody else waits from its trigger to its end.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests import airflow_home  # noqa: F401 -- before Airflow
+from tests.e2e.fault_lab import FaultLab, Watcher, wait_for
+from tests.e2e.faults import open_database
+
+SHARDS = 200
+
+
+def measure(lab, slots):
+    """Run the queue to its end; figures."""
+    lab.call("POST", "/pools", {"name": "simulation", "slots": slots, "include_deferred": True})
+    lab.scene.write_bytes("plan.json", b"{}")
+    alone_s = probe(lab)
+    watcher, began = Watcher(lab), time.monotonic()
+    run_id = lab.trigger("queued")
+    beats, answers, probes, peak = [], [], [], 0
+    while lab.run_state(run_id, "queued") not in {"success", "failed"}:
+        asked = time.monotonic()
+        health = lab.call("GET", "/monitor/health")["scheduler"]
+        answers.append(time.monotonic() - asked)
+        beats.append(health["status"] == "healthy")
+        peak = max(peak, len(lab.cluster.pods()))
+        if len(answers) % 10 == 0:
+            probes.append(probe(lab))
+        time.sleep(2)
+    lasted = time.monotonic() - began
+    watcher.end()
+    return {
+        "state": lab.run_state(run_id, "queued"),
+        "shards": SHARDS,
+        "slots": slots,
+        "commits": len(lab.scene.files_under("commits/toy_shard.*.json")),
+        "pods": len(watcher.uids),
+        "most_pods_at_once": peak,
+        "most_of_one_job": watcher.most_at_once,
+        "seconds": round(lasted),
+        "shards_a_minute": round(60 * SHARDS / lasted, 1),
+        "scheduler_healthy_share": round(sum(beats) / len(beats), 3),
+        "api_answer_s": {"median": round(statistics.median(answers), 3), "worst": round(max(answers), 3)},
+        "other_dag_s": {"alone": round(alone_s, 1), "median": round(statistics.median(probes), 1), "worst": round(max(probes), 1)},
+    }
+
+
+def probe(lab):
+    """Seconds from the trigger of a small DAG to its end."""
+    began = time.monotonic()
+    run_id = lab.trigger("probe")
+    wait_for(lambda: lab.run_state(run_id, "probe") == "success", "the other DAG", 300)
+    return time.monotonic() - began
+
+
+def main(arguments):
+    """Print the figures; 1 if a shard was not done."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--slots", type=int, default=16)
+    chosen = parser.parse_args(arguments)
+    with open_database() as database:
+        lab = FaultLab(Path(tempfile.mkdtemp(prefix="blueprint-queue-")), database)
+        try:
+            found = measure(lab.start(), chosen.slots)
+        finally:
+            lab.stop()
+    for name, value in found.items():
+        sys.stdout.write(f"{name}: {value}\n")
+    return 0 if (found["state"], found["commits"]) == ("success", SHARDS) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
