@@ -4,8 +4,10 @@ Source: lerobot 0.4.4 ``datasets/utils.py`` (v3.0); lerobot 0.3.3 ``datasets/uti
 """
 
 import json
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Literal
+from types import TracebackType
+from typing import Literal, Self
 
 Version = Literal["v3.0", "v2.1"]
 
@@ -44,6 +46,33 @@ def part_path(path: Path) -> Path:
     """Where a file is written before it is renamed to ``path``; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(f".{path.name}.part")
+
+
+class GrowingFile(ABC):
+    """A file of a dataset that is appended to, and gets its name when it is whole; use it in a ``with`` block, or close it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size_bytes = 0
+        self._part = part_path(path)
+
+    @abstractmethod
+    def _end(self) -> None:
+        """Write what ends the file, and let go of it."""
+
+    def close(self) -> None:
+        """End the file and give it its name."""
+        self._end()
+        self._part.replace(self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._end()
 
 
 def write_text(path: Path, text: str) -> None:

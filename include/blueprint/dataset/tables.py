@@ -7,8 +7,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +15,7 @@ import pyarrow.parquet as pq
 
 from blueprint.dataset.features import ANNOTATION, INDEX_COLUMNS, VectorFeature
 from blueprint.dataset.frames import EpisodeFrames
-from blueprint.dataset.layout import part_path
+from blueprint.dataset.layout import GrowingFile, part_path
 from blueprint.dataset.statistics import STATISTICS
 
 _FEW_VALUES = ["episode_index", "task_index", ANNOTATION]
@@ -74,13 +72,11 @@ def channels_of(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.float32]:
     return np.ascontiguousarray(values.T)
 
 
-class ParquetFile:
+class ParquetFile(GrowingFile):
     """A parquet file that gets its name when it is whole; each table is one row group."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self.path = path
-        self.size_bytes = 0
-        self._part = part_path(path)
+        super().__init__(path)
         few = [name for name in _FEW_VALUES if name in schema.names]
         self._writer = pq.ParquetWriter(self._part, schema, compression="snappy", use_dictionary=few)
 
@@ -89,19 +85,8 @@ class ParquetFile:
         self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
         self.size_bytes += size_bytes
 
-    def close(self) -> None:
-        """Write the footer, give the file its name."""
+    def _end(self) -> None:
         self._writer.close()
-        self._part.replace(self.path)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self._writer.close()
 
 
 def write_tasks(path: Path, tasks: Sequence[str]) -> None:

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import av
 import av.container
@@ -19,7 +17,7 @@ import numpy.typing as npt
 
 from blueprint.dataset.errors import VideoMismatch
 from blueprint.dataset.features import VideoFeature
-from blueprint.dataset.layout import part_path
+from blueprint.dataset.layout import GrowingFile
 
 _MUXER = {"movflags": "+faststart", "fflags": "+bitexact"}
 """The index stands first, so that a video plays while it loads; no encoder name or time gets into the file."""
@@ -92,15 +90,13 @@ def _validate_packet(path: Path, packet: "av.Packet[av.VideoStream]", number: in
         raise VideoMismatch(str(path), f"frame {number}: time [s]", float(packet.pts * packet.time_base), number / fps)
 
 
-class VideoFile:
+class VideoFile(GrowingFile):
     """One mp4 of a dataset, made by appending episodes' packets; each packet is read and written once."""
 
     def __init__(self, path: Path, first: EpisodeVideo) -> None:
-        self.path = path
+        super().__init__(path)
         self.frames = 0
-        self.size_bytes = 0
         self._first = first
-        self._part = part_path(path)
         self._output = av.open(str(self._part), "w", format="mp4", options=_MUXER)
         with av.open(str(first.path)) as template:
             self._stream = self._output.add_stream_from_template(template.streams.video[0])
@@ -127,19 +123,8 @@ class VideoFile:
         self.frames += video.frames
         self.size_bytes += video.size_bytes
 
-    def close(self) -> None:
-        """End the file and give it its name."""
+    def _end(self) -> None:
         self._output.close()
-        self._part.replace(self.path)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self._output.close()
 
 
 def decode_frames(path: Path, wanted: set[int] | None = None) -> Iterator[tuple[int, npt.NDArray[np.uint8] | None]]:

@@ -26,51 +26,17 @@ SHARPNESS_STRIDE = 15
 _LUMA_VALUES = np.arange(256, dtype=np.float64)
 
 
-class VideoWriter:
-    """One camera's video.
+class _Writer:
+    """A file with one stream of frames, equal to the byte whenever it is written anew."""
 
-    Args:
-        path: File to write, ``.mp4``.
-        width: Pixels, even.
-        height: Pixels, even.
-        fps: Frames a second.
-    """
-
-    def __init__(self, path: Path, width: int, height: int, fps: int) -> None:
-        self._path = path
-        self._width, self._height, self._fps = width, height, fps
-        self._container = av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact", "movflags": "+faststart"})
-        stream = self._container.add_stream("libx264", rate=fps)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.time_base = Fraction(1, fps)
-        stream.codec_context.thread_count = 1
-        stream.codec_context.max_b_frames = 0
-        stream.codec_context.gop_size = GROUP_OF_PICTURES
-        stream.codec_context.flags |= av.codec.context.Flags.bitexact
-        stream.options = {
-            "crf": str(CRF),
-            "preset": PRESET,
-            "x264-params": f"keyint={GROUP_OF_PICTURES}:min-keyint={GROUP_OF_PICTURES}:scenecut=0:bframes=0:threads=1",
-        }
-        self._stream = stream
-        self._reformatter = VideoReformatter()
-        self._pixels = PixelStatistics()
+    def __init__(self, path: Path, codec: str, fps: int, options: dict[str, str], *, container: str) -> None:
+        self.path = path
+        self._container = av.open(str(path), "w", format=container, options={"fflags": "+bitexact", **options})
+        self._stream: Any = self._container.add_stream(codec, rate=fps)
+        self._stream.time_base = Fraction(1, fps)
+        self._stream.codec_context.thread_count = 1
+        self._stream.codec_context.flags |= av.codec.context.Flags.bitexact
         self._frames = 0
-
-    def write(self, image: ImageArray, *, moving: bool) -> None:
-        """Append a frame.
-
-        Args:
-            image: RGB, (height, width, 3).
-            moving: Whether the robot moves at this instant; equal frames count as frozen only then.
-        """
-        source = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-        frame = self._reformatter.reformat(source, format="yuv420p", interpolation="FAST_BILINEAR")
-        frame.pts = self._frames
-        self._pixels.add(_luma(frame, self._width, self._height), moving=moving)
-        for packet in self._stream.encode(frame):
-            self._container.mux(packet)
-        self._frames += 1
 
     def close(self) -> None:
         """Flush the encoder and finish the file."""
@@ -81,12 +47,55 @@ class VideoWriter:
     def abandon(self) -> None:
         """Close without finishing, and remove the file."""
         self._container.close()
-        self._path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+
+    def _append(self, frame: av.VideoFrame) -> None:
+        frame.pts = self._frames
+        for packet in self._stream.encode(frame):
+            self._container.mux(packet)
+        self._frames += 1
+
+
+class VideoWriter(_Writer):
+    """One camera's video.
+
+    Args:
+        path: File to write, ``.mp4``.
+        width: Pixels, even.
+        height: Pixels, even.
+        fps: Frames a second.
+    """
+
+    def __init__(self, path: Path, width: int, height: int, fps: int) -> None:
+        super().__init__(path, "libx264", fps, {"movflags": "+faststart"}, container="mp4")
+        self._width, self._height, self._fps = width, height, fps
+        self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "yuv420p"
+        self._stream.codec_context.max_b_frames = 0
+        self._stream.codec_context.gop_size = GROUP_OF_PICTURES
+        self._stream.options = {
+            "crf": str(CRF),
+            "preset": PRESET,
+            "x264-params": f"keyint={GROUP_OF_PICTURES}:min-keyint={GROUP_OF_PICTURES}:scenecut=0:bframes=0:threads=1",
+        }
+        self._reformatter = VideoReformatter()
+        self._pixels = PixelStatistics()
+
+    def write(self, image: ImageArray, *, moving: bool) -> None:
+        """Append a frame.
+
+        Args:
+            image: RGB, (height, width, 3).
+            moving: Whether the robot moves at this instant; equal frames count as frozen only then.
+        """
+        source = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        frame = self._reformatter.reformat(source, format="yuv420p", interpolation="FAST_BILINEAR")
+        self._pixels.add(_luma(frame, self._width, self._height), moving=moving)
+        self._append(frame)
 
     def record(self, target_visible_ratio: float | None) -> VideoRecord:
         """What was written; call after :meth:`close`."""
         return VideoRecord(
-            digest=digest_file(self._path),
+            digest=digest_file(self.path),
             frames=self._frames,
             width=self._width,
             height=self._height,
@@ -101,7 +110,7 @@ class VideoWriter:
         )
 
 
-class LosslessWriter:
+class LosslessWriter(_Writer):
     """Depth or segmentation of one camera: FFV1 in Matroska, every value exactly as drawn.
 
     Args:
@@ -113,36 +122,14 @@ class LosslessWriter:
     """
 
     def __init__(self, path: Path, width: int, height: int, fps: int, pix_fmt: str) -> None:
-        self.path = path
-        self._container = av.open(str(path), "w", format="matroska", options={"fflags": "+bitexact"})
-        stream = self._container.add_stream("ffv1", rate=fps)
-        stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
-        stream.time_base = Fraction(1, fps)
-        stream.codec_context.thread_count = 1
-        stream.codec_context.flags |= av.codec.context.Flags.bitexact
-        self._stream = stream
+        super().__init__(path, "ffv1", fps, {}, container="matroska")
+        self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, pix_fmt
         self._pix_fmt = pix_fmt
-        self._frames = 0
 
     def write(self, values: NDArray[np.uint16] | NDArray[np.uint8]) -> None:
         """Append a frame, (height, width)."""
         packed: NDArray[Any] = np.ascontiguousarray(values)
-        frame = av.VideoFrame.from_ndarray(packed, format=self._pix_fmt)
-        frame.pts = self._frames
-        for packet in self._stream.encode(frame):
-            self._container.mux(packet)
-        self._frames += 1
-
-    def close(self) -> None:
-        """Flush the encoder and finish the file."""
-        for packet in self._stream.encode():
-            self._container.mux(packet)
-        self._container.close()
-
-    def abandon(self) -> None:
-        """Close without finishing, and remove the file."""
-        self._container.close()
-        self.path.unlink(missing_ok=True)
+        self._append(av.VideoFrame.from_ndarray(packed, format=self._pix_fmt))
 
 
 class PixelStatistics:
