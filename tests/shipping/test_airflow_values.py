@@ -41,3 +41,19 @@ def test_airflow_is_of_the_version_that_is_locked():
     """The chart decides by this version what it renders."""
     lock = (ROOT / "requirements-airflow.txt").read_text()
     assert f"apache-airflow=={VALUES['airflowVersion']} " in lock
+
+
+def test_airflow_reads_the_clusters_that_our_chart_writes(tmp_path):
+    """The file is sound, lies where Airflow looks, and the connection of its cluster is there."""
+    from blueprint.compute.profiles import load_compute
+
+    variables = {variable["name"]: variable["value"] for variable in VALUES["env"]}
+    assert variables["BLUEPRINT__COMPUTE__CONFIG"] == "/opt/airflow/pod_templates/compute.yaml"
+    for name in ("production", "staging"):
+        (maps,) = [m for m in render(load_values(name)) if m["metadata"]["name"] == "blueprint-pod-templates"]
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(maps["data"]["compute.yaml"])
+        compute = load_compute(path)
+        assert compute.profile_of("render_shard").resources.gpus == 1
+        assert f"AIRFLOW_CONN_{compute.clusters[0].connection.upper()}" in variables
+        assert {profile.template for profile in compute.profiles.values()} <= maps["data"].keys()
