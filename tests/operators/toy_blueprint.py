@@ -14,4 +14,5 @@ for name in ("toy_plan", "toy_shard"):
 
 from blueprint.cli.app import main  # noqa: E402 -- the flow is extended first
 
-main()
+if __name__ == "__main__":  # its worker processes import it, too
+    main()
