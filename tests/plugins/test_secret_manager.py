@@ -206,7 +206,7 @@ def test_short_outage_is_not_noticed(server, gcloud):
     assert len(server.reads) == 2
 
 
-@pytest.mark.parametrize("value", ['{"password": "swordfish"', b"swordfish\xff"])
+@pytest.mark.parametrize("value", ['{"extra": "swordfish"', b"swordfish\xff"])
 def test_secret_that_is_no_connection_is_an_error(server, gcloud, value):
     """A slip at rotation is told, without the secret in the message."""
     gcloud("airflow-connections-lab_aurora_robotics", value)

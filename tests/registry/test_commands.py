@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import URL, create_engine, text
 from typer.testing import CliRunner
 
 from blueprint.cli.app import app
@@ -78,7 +78,8 @@ def test_status_makes_no_file(tmp_path, use):
 
 def test_a_database_that_does_not_answer(use):
     """The hook's job then fails, and with it the install."""
-    use("postgresql+psycopg2://nobody:hidden@127.0.0.1:1/none")
+    url = URL.create("postgresql+psycopg2", "nobody", "hidden", "127.0.0.1", 1, "none")
+    use(url.render_as_string(hide_password=False))
     _code, error = ask("migrate")
     assert isinstance(error, RegistryUnavailable)
     assert "hidden" not in str(error)
