@@ -1,0 +1,71 @@
+"""No room on the first cluster: the job moves to the next, and those after it do not even try."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from airflow.sdk import DAG
+
+from tests.airflow_home import run_dag, xcom_of
+from tests.kube import TOY, KubeCluster, environment_of, write_compute, write_templates
+from tests.shipping.conftest import database_url  # noqa: F401 -- a fixture
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("kubernetes")]
+
+
+@pytest.fixture(scope="module")
+def clusters(tmp_path_factory):
+    """Two regions; only the second has a GPU."""
+    folder = tmp_path_factory.mktemp("kube")
+    found = [KubeCluster(folder, "alpha", (str(TOY),)), KubeCluster(folder, "beta", (str(TOY),), ("--nodes", "1", "--gpus-per-node", "1"))]
+    try:
+        for cluster in found:
+            cluster.start()
+        yield found
+    finally:
+        for cluster in found:
+            cluster.stop()
+
+
+@pytest.fixture
+def fields(clusters, database_url, settings, monkeypatch, tmp_path):  # noqa: F811
+    """A stage that asks for a GPU; fields of its request."""
+    from blueprint.compute.profiles import load_compute
+    from blueprint.flow import FLOW
+    from blueprint.settings import RegistrySettings, load_settings
+
+    monkeypatch.setitem(FLOW, "toy_intake", "tests.toy_stages")
+    settings = settings.model_copy(update={"registry": RegistrySettings(url=database_url)})
+    templates = write_templates(tmp_path / "templates", settings)
+    config = write_compute(tmp_path / "compute.yaml", clusters, stages={"toy_intake": "gpu"})
+    for name, value in environment_of(settings, config, templates, clusters).items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "a.txt").write_text("a")
+    load_settings.cache_clear()
+    load_compute.cache_clear()
+    yield {"scene_id": "s1", "source": str(tmp_path / "source")}
+    load_settings.cache_clear()
+
+
+def run(name, fields):
+    from operators.retries import build_retries
+    from operators.stage_operator import stage_task
+
+    with DAG(name, schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False) as dag:
+        stage_task("toy_intake", fields, **build_retries(delay=timedelta(0)))
+    return run_dag(dag)
+
+
+def test_a_full_region_is_left_and_passed_over(clusters, fields, capfd):
+    """One try is enough, the pod that waited in vain is gone, and while the breaker is open the next job does not wait there."""
+    first, tasks = run("failover_full", fields)
+    log = capfd.readouterr().out
+    assert first.state == "success", log[-4000:]
+    assert tasks["toy_intake", -1].try_number == 1
+    assert "leaves alpha: unschedulable" in log
+    assert xcom_of(first, "toy_intake", "pod")["cluster"] == "beta"
+    second, _ = run("failover_passed_over", fields)
+    log = capfd.readouterr().out
+    assert xcom_of(second, "toy_intake", "pod")["cluster"] == "beta"
+    assert "leaves alpha" not in log
+    assert [cluster.pods() for cluster in clusters] == [[], []]
