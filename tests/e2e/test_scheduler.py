@@ -37,9 +37,17 @@ class Airflow:
 
     def trigger(self, dag_id):
         """Start a run; the DAG may not have been read yet."""
-        wait_for(lambda: self._client.get(f"/dags/{dag_id}").status_code == 200, f"DAG {dag_id}")
+        wait_for(lambda: self.has(dag_id), f"DAG {dag_id}")
         self.call("PATCH", f"/dags/{dag_id}", {"is_paused": False})
         return self.call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None})["dag_run_id"]
+
+    def has(self, dag_id):
+        """Whether the DAG has been read."""
+        return self._client.get(f"/dags/{dag_id}").status_code == 200
+
+    def runs(self, dag_id):
+        """State of every run, by id."""
+        return {run["dag_run_id"]: run["state"] for run in self.call("GET", f"/dags/{dag_id}/dagRuns")["dag_runs"]}
 
     def state(self, dag_id, run_id, task_id):
         return self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}")["state"]
@@ -136,3 +144,22 @@ def test_missed_deadline_reaches_slack(airflow):
     """A run that is not done in time is told while it still runs."""
     run_id = airflow.trigger("late")
     wait_for(lambda: told(airflow.slack, "late", run_id, "deadline"), "Slack")
+
+
+def test_a_night_starts_what_is_due_and_the_next_one_nothing(airflow):
+    """The shipped `nightly_scenes`: the due scene gets a run whose id is the night's; done, it is not due again that night."""
+    wait_for(lambda: airflow.has("scene_to_dataset"), "DAG scene_to_dataset")
+    airflow.call("PATCH", "/dags/scene_to_dataset", {"is_paused": False})
+    first = airflow.trigger("nightly_scenes")
+    wait_for(lambda: airflow.reached("nightly_scenes", first, "plan_night", "success"), "the plan of the night")
+    wait_for(lambda: airflow.runs("scene_to_dataset").values(), "the run of the scene")
+    wait_for(lambda: set(airflow.runs("scene_to_dataset").values()) == {"success"}, "the end of the scene's run")
+    started = airflow.runs("scene_to_dataset")
+    (scene,) = [record for record in open_registry(airflow.settings.registry).scenes.all() if record.source.enabled]
+    assert scene.source.scene_id == "tabletop_nightly"
+    assert [run_id.endswith("__tabletop_nightly") for run_id in started] == [True]
+    wait_for(lambda: set(airflow.runs("nightly_scenes").values()) == {"success"}, "the end of all nights")
+    second = airflow.trigger("nightly_scenes")
+    wait_for(lambda: airflow.runs("nightly_scenes")[second] == "success", "the second night")
+    assert airflow.state("nightly_scenes", second, "start_scene") == "skipped"
+    assert airflow.runs("scene_to_dataset") == started

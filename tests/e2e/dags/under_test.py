@@ -1,4 +1,4 @@
-"""Small Airflow DAGs for the test with a real scheduler: a question, a failure, a missed deadline."""
+"""Small Airflow DAGs for the test with a real scheduler: a question, a failure, a missed deadline, what a night starts."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import DAG, task
 
 from operators.approval import ApproveEpisodesOperator
+from operators.run_bounds import CloseRunOperator, OpenRunOperator
 from operators.scene_flow import deadline_alert
+from operators.scene_params import build_params
 from operators.stage import StageOperator
 from plugins.providers.slack.failure import TaskFailureNotifier
 
@@ -28,3 +30,7 @@ with DAG("late", schedule=None, start_date=START, catchup=False, deadline=deadli
         time.sleep(15)
 
     take_long()
+
+with DAG("scene_to_dataset", schedule=None, start_date=START, catchup=False, params=build_params()):
+    opened = OpenRunOperator(task_id="open_run", scene_id="{{ params.scene_id }}").as_setup()
+    opened >> CloseRunOperator(task_id="close_run", scene_id="{{ params.scene_id }}").as_teardown(setups=opened)

@@ -1,0 +1,1 @@
+../../../dags/nightly_scenes.py
