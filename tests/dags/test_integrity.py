@@ -2,9 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
-from blueprint.compute.job import StageFailed
 from tests.airflow_home import ROOT
 
 STEMS = sorted(path.stem for path in (ROOT / "dags").glob("*.py"))
@@ -72,41 +69,3 @@ def test_triggered_dag_exists(bag):
 
     for row in load_scene_rows():
         assert set(run_of("n", row)["conf"]) <= set(target.params)
-
-
-def test_stage_errors_reach_retries_by_class():
-    """Permanent: never again. Preempted: at once. Transient and unknown: after the task's pause."""
-    from airflow.sdk import RetryAction
-    from airflow.sdk.exceptions import AirflowFailException
-
-    from blueprint.errors import InputError, PreemptedError, TransientError
-    from operators.retries import RETRY_BY_ERROR_CLASS, StagePreempted, StageUnavailable, raise_for_airflow
-
-    def decide(error):
-        return RETRY_BY_ERROR_CLASS.evaluate(error, 1, 3)
-
-    assert decide(InputError("x")).action is RetryAction.FAIL
-    assert decide(PreemptedError("x")).action is RetryAction.RETRY
-    assert decide(PreemptedError("x")).retry_delay.total_seconds() == 0
-    assert decide(TransientError("x")).action is RetryAction.DEFAULT
-    assert decide(OSError("x")).action is RetryAction.DEFAULT
-
-    def failed(retryable, exit_code):
-        return StageFailed("s", {"code": "a.b", "message": "why", "retryable": retryable, "exit_code": exit_code, "facts": {"x": 1}})
-
-    for error, expected in (
-        (failed(False, 65), AirflowFailException),
-        (failed(True, 75), StageUnavailable),
-        (failed(True, 143), StagePreempted),
-        (TransientError("x"), TransientError),
-    ):
-        with pytest.raises(expected):
-            raise_for_airflow(error)
-
-
-def test_policy_survives_serialization():
-    """The rules name classes that a worker can import."""
-    from operators.retries import RETRY_BY_ERROR_CLASS
-
-    again = type(RETRY_BY_ERROR_CLASS).deserialize(RETRY_BY_ERROR_CLASS.serialize())
-    assert [rule.matches(OSError()) for rule in again.rules] == [False, False, False]

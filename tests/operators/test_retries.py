@@ -2,11 +2,14 @@
 
 from datetime import timedelta
 
+import pytest
 from airflow.sdk import RetryAction
+from airflow.sdk.exceptions import AirflowFailException
 
 from blueprint.compute.errors import NoCapacity, PodLost
-from blueprint.errors import InputError
-from operators.retries import PREEMPTIONS, StageRetryPolicy, build_retries
+from blueprint.compute.job import StageFailed
+from blueprint.errors import InputError, TransientError
+from operators.retries import PREEMPTIONS, StagePreempted, StageRetryPolicy, StageUnavailable, build_retries, raise_for_airflow
 
 POLICY = StageRetryPolicy(failures=2, delay=timedelta(seconds=20), max_delay=timedelta(seconds=30))
 LOST, FULL = PodLost("p", "c", "r"), NoCapacity("p", ["c"], "r")
@@ -44,3 +47,23 @@ def test_without_a_state_every_try_counts():
 
 def test_airflow_is_given_tries_for_both():
     assert build_retries(3)["retries"] == 3 + PREEMPTIONS
+
+
+def failed(retryable, exit_code):
+    return StageFailed("s", {"code": "a.b", "message": "why", "retryable": retryable, "exit_code": exit_code, "facts": {"x": 1}})
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (failed(False, 65), AirflowFailException),
+        (failed(True, 75), StageUnavailable),
+        (failed(True, 143), StagePreempted),
+        (TransientError("x"), TransientError),
+        (InputError("x"), AirflowFailException),
+    ],
+)
+def test_an_error_of_a_stage_becomes_what_the_policy_knows(error, expected):
+    """Permanent ones reach Airflow as its own; the others keep their class, or get that of their exit code."""
+    with pytest.raises(expected):
+        raise_for_airflow(error)
