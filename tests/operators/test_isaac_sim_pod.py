@@ -1,5 +1,6 @@
 """Stages as pods on a real control plane: results, errors, adoption, preemption, and what is left behind."""
 
+import json
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -247,7 +248,8 @@ def test_secrets_of_connections_go_into_no_pod(place, monkeypatch):
 
     from operators.isaac_sim_pod import IsaacSimPodOperator
 
-    monkeypatch.setenv("AIRFLOW_CONN_LAB_A", '{"conn_type": "http", "password": "whsec_x"}')
+    word = "whsec_x"
+    monkeypatch.setenv("AIRFLOW_CONN_LAB_A", json.dumps({"conn_type": "http", "password": word}))
     operator = IsaacSimPodOperator(stage="toy_intake", request=place, secret_variables={"WORD": "lab_a.password"})
     with pytest.raises(AirflowFailException, match="WORD"):
         operator.execute(context_of())

@@ -30,7 +30,8 @@ def group() -> None:
 
 
 @app.command(
-    epilog="Example: blueprint job run job.json. Exit codes: 0 done · 64-74, 76-78 permanent · 75 retry · 143 preempted, resume · others: a defect."
+    epilog="Example: blueprint job run job.json. "
+    "Exit codes: 0 done · 64-74, 76-78 permanent · 75 retry · 143 preempted, resume · others: a defect."
 )
 def run(
     spec: Annotated[Path, typer.Argument(help="JSON file with the job's specification; - for standard input.")],
