@@ -20,17 +20,24 @@ log = logging.getLogger(__name__)
 def book_usage(scene: SceneFolder, spec: JobSpec, cluster: Cluster, told: JobEvent, record: JobRecord | None) -> JobUsage | None:
     """Write down and book what a pod held beyond its commits; ``None`` for a pod whose container never started.
 
-    Doing it twice changes nothing: the entries' identity is the pod's.
+    Doing it twice changes nothing. A pod whose cluster did not answer is booked by what its record said then, and the rest
+    when its end is seen after all.
     """
     if told.pod is None or told.pod.started_at is None:
         return None
     usage = build_usage(spec, cluster, told, pod=told.pod, record=record)
+    name = usage_name(spec.name, told.uid)
+    before = JobUsage.model_validate_json(scene.read_bytes(name)) if scene.exists(name) else None
+    if before is not None and (before.finished_at or usage.finished_at is None):
+        return before
+    if before is not None:
+        usage = usage.model_copy(update={"booked_before_s": before.idle_s})
     if usage.mismatch:
         log.warning("usage of pod %s on %s does not fit together: %s", spec.name, cluster.name, "; ".join(usage.mismatch))
     registry = open_registry(load_settings().registry)
     prices = load_price_table((usage.finished_at or usage.started_at).date())
     registry.ledger.record(job_entries(usage, prices))
-    scene.write_bytes(usage_name(spec.name, told.uid), usage.model_dump_json(indent=1).encode() + b"\n")
+    scene.write_bytes(name, usage.model_dump_json(indent=1).encode() + b"\n")
     log.info("pod %s held %s for %.1f s, %.1f s of it in commits", spec.name, usage.machine, usage.pod_s, usage.committed_s)
     return usage
 

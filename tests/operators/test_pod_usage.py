@@ -121,3 +121,19 @@ def test_a_pod_that_never_ran_costs_nothing(kind, settings):
     event = told(kind)
     event = event.model_copy(update={"pod": event.pod.model_copy(update={"started_at": None})})
     assert book_usage(Workspace(settings.workspace).scene("s1"), SPEC, CLUSTER, event, None) is None
+
+
+def test_a_pod_that_was_given_up_and_came_back_is_booked_once(environment, settings):
+    """While its cluster was silent, what its record said was booked; when its end is seen, the rest: together what it held."""
+    from blueprint.settings import load_settings
+    from blueprint.workspace.storage import Workspace
+    from operators.pod_usage import book_usage
+
+    scene = Workspace(load_settings().workspace).scene("s1")
+    lost = told("unreachable", pod_s=None)
+    seen = told()
+    for event, found in ((lost, record(committed_s=(), wall_s=80.0, finished_at=None)), (seen, record()), (seen, record())):
+        book_usage(scene, SPEC, CLUSTER, event, found)
+    entries = open_registry(load_settings().registry).ledger.entries(scene_id="s1")
+    hours = sum(entry.quantity for entry in entries if entry.item == "pod.gpu")
+    assert hours * 3600 == pytest.approx(100.0)

@@ -55,13 +55,15 @@ class JobUsage(BaseModel):
     """What the job's record says of itself [s]; ``None`` without a record."""
     committed_s: float = Field(ge=0)
     """Of the commits that this pod made [s]; they are booked by themselves."""
+    booked_before_s: float = Field(default=0.0, ge=0)
+    """Booked while nobody could see how the pod went on [s]: its cluster did not answer then."""
     mismatch: tuple[str, ...]
     """What does not fit together beyond the bounds; empty: reconciled."""
 
     @property
     def idle_s(self) -> float:
         """What is booked here [s]."""
-        return max(0.0, self.pod_s - self.committed_s)
+        return max(0.0, self.pod_s - self.committed_s - self.booked_before_s)
 
 
 def reconcile(record: JobRecord | None, *, pod_s: float | None, committed_s: float, machine: str, expected_machine: str) -> tuple[str, ...]:
