@@ -1,16 +1,19 @@
 """A stage runs once for one key, resumes after a kill, and leaves nothing half-written."""
 
+import gc
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from blueprint.attempt import UndeclaredOutput
 from blueprint.errors import GateError, InputError, TransientError
 from blueprint.flow import FLOW, UnknownStage, load_stage
 from blueprint.registry.database import open_registry
+from blueprint.registry.errors import LeaseLost
 from blueprint.runner import InvalidRequest, run_stage
 from blueprint.workspace.commits import load_commit
 from blueprint.workspace.errors import FileChanged, InputMissing, NothingWritten
@@ -27,8 +30,9 @@ def toy(settings, tmp_path, monkeypatch):
     source.mkdir()
     (source / "a.txt").write_text("a")
 
-    def run(name, **fields):
-        return run_stage(name, {"scene_id": "s1", "source": str(source), "log": str(tmp_path / "log"), **fields}, settings)
+    def run(name, *, progress=lambda _done, _total: None, **fields):
+        request = {"scene_id": "s1", "source": str(source), "log": str(tmp_path / "log"), **fields}
+        return run_stage(name, request, settings, progress=progress)
 
     run.scene = Workspace(settings.workspace).scene("s1")
     run.source = source
@@ -167,6 +171,44 @@ def test_permanent_failure_leaves_nothing(toy):
         toy("toy_work", fail="input")
     assert not toy.scene.exists("units")
     assert not toy.scene.exists(".staging")
+
+
+@pytest.mark.parametrize("fail", ["", "input"])
+def test_work_whose_lease_was_taken_touches_nothing(toy, settings, fail):
+    """A process that was taken for dead and wakes up shows no file of its own and clears none of its successor's away."""
+    toy("toy_intake")
+    with open_registry(settings.registry) as registry:
+
+        def succeed(_done, _total):
+            """Another takes the lease over and does the work, before this one has ended."""
+            if toy.scene.exists("report.json"):
+                return
+            name = "s1/commits/toy_work.json"
+            registry.leases.release(registry.leases.find(name))
+            registry.leases.acquire(name, "successor", 900)
+            toy.scene.write_bytes("report.json", b"the successor's")
+
+        with pytest.raises(LeaseLost):
+            toy("toy_work", units=1, fail=fail, progress=succeed)
+    assert toy.scene.read_bytes("report.json") == b"the successor's"
+    assert toy.scene.exists("units/0/unit.json")
+    assert load_commit(toy.scene, "toy_work") is None
+
+
+def test_a_unit_leaves_no_connection_open(toy, settings):
+    """A process that does many units does not gather connections to the registry."""
+    toy("toy_intake")
+    process, gc_was = psutil.Process(), gc.isenabled()
+    gc.disable()
+    try:
+        before = len([file for file in process.open_files() if file.path.endswith("registry.db")])
+        for units in range(1, 4):
+            toy("toy_work", units=units)
+        after = len([file for file in process.open_files() if file.path.endswith("registry.db")])
+    finally:
+        if gc_was:
+            gc.enable()
+    assert after == before
 
 
 def test_nothing_written_is_a_failure(toy):

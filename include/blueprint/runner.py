@@ -100,10 +100,10 @@ def run_unit(
     unit = stage.unit(parsed)
     workspace = Workspace(settings.workspace)
     scene = workspace.scene(parsed.scene_id)
-    registry = open_registry(settings.registry)
     holder = lease_holder(ids.get("run_id"), settings.compute.pod_uid)
     with (
         log_context(scene_id=parsed.scene_id, stage=name, unit=unit, **ids),
+        open_registry(settings.registry) as registry,
         registry.leases.hold(f"{parsed.scene_id}/{commit_name(name, unit)}", holder=holder, ttl_s=settings.registry.lease_s) as lease,
     ):
         outcome = _Work(stage, parsed, unit, workspace, scene, settings, progress, lease).find_or_run()
@@ -162,9 +162,11 @@ class _Work:
         try:
             with measure_usage() as measured:
                 result = self.stage.run(self.request, context)
+                self.lease.validate()
                 outputs = attempt.promote()
         except BlueprintError as error:
             log.error("stage failed", **error.as_dict())  # noqa: TRY400 -- facts, not a traceback: this is no defect of ours
+            self.lease.validate()  # what lies there may be another's by now: only the holder clears it away
             attempt.fail(error)
             raise
         commit = Commit(
