@@ -96,7 +96,7 @@ def run_unit(
         BlueprintError: Whatever went wrong, with a stable code and whether a retry can help.
     """
     stage = load_stage(name)
-    parsed = parse_request(stage, request)
+    parsed = stage.complete(parse_request(stage, request), settings)
     unit = stage.unit(parsed)
     workspace = Workspace(settings.workspace)
     scene = workspace.scene(parsed.scene_id)

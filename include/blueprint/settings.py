@@ -8,9 +8,9 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from blueprint.config_folder import CONFIG_FOLDER
@@ -68,6 +68,34 @@ class ComputeSettings(_Group):
     """Name of the node that the process runs on; the operator sets it."""
 
 
+SimulatorName = Literal["mujoco", "isaac_sim"]
+
+
+class SimulationSettings(_Group):
+    """What acts in the scenes, and draws them. Plans are made in the MJCF twin, whatever acts."""
+
+    simulator: SimulatorName = "mujoco"
+    """Part of the keys of what is simulated and drawn. ``isaac_sim`` acts in its own image, or where ``address`` serves it."""
+    address: str | None = None
+    """``host:port`` of a simulator of that name served as ``blueprint.simulation.v1``; ``None``: it acts in the stage's own process.
+    The server reads scenes at the paths that this process has them at: beside it in the pod, or on the same volume."""
+    certificate: Path | None = None
+    """Client certificate chain (PEM) for a served simulator; with ``private_key`` and ``server_ca``, or none of them."""
+    private_key: Path | None = None
+    server_ca: Path | None = None
+    token_file: Path | None = None
+    """File with the bearer token for a served simulator; read at each call."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        files = (self.certificate, self.private_key, self.server_ca)
+        if any(files) and not all(files):
+            raise ValueError("TLS needs all of certificate, private_key and server_ca")
+        if (any(files) or self.token_file) and self.address is None:
+            raise ValueError("certificates and a token are for a served simulator: give its address")
+        return self
+
+
 class RenderSettings(_Group):
     """How cameras are drawn."""
 
@@ -109,6 +137,7 @@ class Settings(BaseSettings):
     workspace: WorkspaceSettings = WorkspaceSettings()
     registry: RegistrySettings = RegistrySettings()
     compute: ComputeSettings = ComputeSettings()
+    simulation: SimulationSettings = SimulationSettings()
     render: RenderSettings = RenderSettings()
     dataset: DatasetSettings = DatasetSettings()
     delivery: DeliverySettings = DeliverySettings()

@@ -113,5 +113,7 @@ class Stage(Generic[Request, Result]):
     a former run left there is removed."""
     external_inputs: Callable[[Request], dict[str, FileDigest]] = lambda _: {}
     """What the stage reads from outside of the scene's folder (the source of an intake), by digest: part of the key."""
+    complete: Callable[[Request, Settings], Request] = lambda request, _: request
+    """Writes into the request what it leaves to the settings and the result depends on, so that it is part of the key."""
     unit: Callable[[Request], str] = lambda _: ""
     """Names the part of the stage that a request does (a shard); empty where there is only one."""

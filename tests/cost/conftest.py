@@ -6,7 +6,7 @@ import pytest
 
 from blueprint.cost.pricing import SHARDED, RunFacts
 from blueprint.cost.stages import PRICED_ONCE
-from blueprint.episode.record import EpisodeRecord, EpisodeUsage, Outcome, SimulatorInfo
+from blueprint.episode.record import Capabilities, EpisodeRecord, EpisodeUsage, Outcome, SimulatorInfo
 from blueprint.task.spec import EpisodeSpec, JobPlan, PickPlaceTask, Pose, RobotPlacement, ShardRef
 from blueprint.workspace.canonical import key_of
 from blueprint.workspace.checksums import FileDigest
@@ -66,6 +66,7 @@ def make_episode(index, shard_index):
         phases=(),
         outcome=Outcome(success=True, failure_stage=None, failure_code=None, failure_reason=None, predicate=()),
         simulator=SimulatorInfo(name="mujoco", version="4.0.0", timestep_s=1 / 480, substeps=16),
+        capabilities=Capabilities(deterministic=True, restores_state=True, renders=True, contacts=True),
         controller="test",
         model_sha256="0" * 64,
         states=None,

@@ -17,6 +17,7 @@ from blueprint.dataset.lerobot_v30 import DatasetSpec
 from blueprint.dataset.video import load_episode_video
 from blueprint.dataset.writer import DatasetSummary, DatasetWriter
 from blueprint.episode.record import (
+    Capabilities,
     STATE_COLUMNS,
     EpisodeRecord,
     Outcome,
@@ -149,6 +150,7 @@ def episode_record(index: int, frames: int, states: Path) -> EpisodeRecord:
             predicate=(PredicateCheck(name="arrived", held=True, value=0.01, limit=0.03, unit="m"),),
         ),
         simulator=SIMULATOR,
+        capabilities=Capabilities(deterministic=True, restores_state=True, renders=True, contacts=True),
         controller="pick_place",
         model_sha256="0" * 64,
         states=digest_file(states),
@@ -187,7 +189,7 @@ def write_episode(scene: SceneFolder, index: int, frames: int) -> None:
         write_video(path, frames, index * 2 + number)
         videos[camera] = VideoRecord(
             digest=digest_file(path), frames=frames, width=WIDTH, height=HEIGHT, fps=FPS, codec="h264", pix_fmt="yuv420p",
-            mean_luma=80.0, std_luma=20.0, frozen_frames=0, target_visible_ratio=1.0, sharpness=50.0,
+            mean_luma=80.0, std_luma=20.0, frozen_frames=0, target_visible_ratio=1.0, target_visible_origin="measured", sharpness=50.0,
         )  # fmt: skip
     certificate = ReplayCertificate(
         episode_id=record.episode_id, states_sha256=record.states.sha256, model_sha256=record.model_sha256, frames=frames,

@@ -240,6 +240,7 @@ def _record(scene, spec):
         phases=(Phase(name="approach", start_frame=0, end_frame=FRAMES),) if moved else (),
         outcome=Outcome(success=moved, predicate=(arrived,) if moved else (), **failure),
         simulator=loaded.info,
+        capabilities=simulator.capabilities(),
         controller="test",
         model_sha256=loaded.model_sha256,
         states=digest_file(folder / "states.parquet") if moved else None,
@@ -264,6 +265,7 @@ def _render(scene, record):
             std_luma=20.0,
             frozen_frames=0,
             target_visible_ratio=1.0,
+            target_visible_origin="measured",
             sharpness=10.0,
             **SIZE,
         )

@@ -12,6 +12,7 @@ from blueprint.robot.embodiment import load_embodiment
 from blueprint.simulation.conformance_scene import BLOCK, write_conformance_scene
 from blueprint.simulation.mujoco.backend import MujocoSimulator
 from blueprint.simulation.mujoco.robot import start_qpos
+from blueprint.simulation.protocol import LoadedScene
 from blueprint.task.spec import EpisodeSpec, PickPlaceTask, RobotPlacement
 from blueprint.workspace.checksums import digest_file
 
@@ -28,10 +29,10 @@ class Recorded:
     record: EpisodeRecord
     states: Path
 
-    def load(self) -> tuple[MujocoSimulator, str]:
-        """A fresh simulator with the scene loaded, and the model's hash."""
+    def load(self) -> tuple[MujocoSimulator, LoadedScene]:
+        """A fresh simulator with the scene loaded, and what it loaded."""
         simulator = MujocoSimulator()
-        return simulator, simulator.load(self.scene, self.placement, FPS).model_sha256
+        return simulator, simulator.load(self.scene, self.placement, FPS)
 
 
 def record_lift(folder: Path) -> Recorded:
@@ -81,6 +82,7 @@ def record_lift(folder: Path) -> Recorded:
         phases=(Phase(name="lift", start_frame=0, end_frame=FRAMES),),
         outcome=Outcome(success=True, failure_stage=None, failure_code=None, failure_reason=None, predicate=()),
         simulator=loaded.info,
+        capabilities=simulator.capabilities(),
         controller="test",
         model_sha256=loaded.model_sha256,
         states=digest_file(path),

@@ -29,8 +29,8 @@ def rendered(recorded, tmp_path_factory):
 
 
 def draw(recorded: Recorded, folder: Path):
-    simulator, model_sha256 = recorded.load()
-    certificate = render_episode(simulator, model_sha256, recorded.record, recorded.states, folder=folder, options=OPTIONS)
+    simulator, loaded = recorded.load()
+    certificate = render_episode(simulator, loaded, recorded.record, recorded.states, folder=folder, options=OPTIONS)
     simulator.close()
     return certificate
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from blueprint.episode.record import EpisodeRecord, ReplayCertificate, recording_path, render_path
-from blueprint.episode.render_shard import RenderSummary, render_shard
+from blueprint.episode.render_shard import RenderChoice, RenderSummary, render_shard
+from blueprint.quality.replay_rule import load_replay_rule
 from blueprint.simulation.shard import simulate_shard
 from blueprint.task.spec import JobPlan
 from tests.simulation.small_job import small_context, small_folder, write_job
@@ -38,9 +39,8 @@ def select(monkeypatch):
 
 
 def render(folder: Path, **asked: bool) -> dict[str, RenderSummary]:
-    options = {"depth": False, "segmentation": False, **asked}
     context = small_context(folder)
-    summaries = render_shard(0, context, **options)
+    summaries = render_shard(0, context, RenderChoice(simulator="mujoco", replay_rule=load_replay_rule(), **asked))
     context.publish(f"{render_path(0)}/shard.json")
     return {summary.episode_id: summary for summary in summaries}
 

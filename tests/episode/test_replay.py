@@ -20,8 +20,8 @@ def recorded(tmp_path_factory) -> Recorded:
 
 
 def judge(recorded: Recorded) -> ReplayVerdict:
-    simulator, model_sha256 = recorded.load()
-    return replay_episode(simulator, model_sha256, recorded.record, recorded.states)
+    simulator, loaded = recorded.load()
+    return replay_episode(simulator, loaded, recorded.record, recorded.states)
 
 
 def tamper(recorded: Recorded, folder: Path, column: str, change) -> Recorded:
@@ -51,8 +51,8 @@ def test_recording_twice_gives_the_same_bytes(recorded, tmp_path) -> None:
 def test_every_frame_is_shown_while_it_stands(recorded) -> None:
     """The watcher sees frames 0 to T - 1, in order."""
     seen: list[int] = []
-    simulator, model_sha256 = recorded.load()
-    replay_episode(simulator, model_sha256, recorded.record, recorded.states, watch=seen.append)
+    simulator, loaded = recorded.load()
+    replay_episode(simulator, loaded, recorded.record, recorded.states, watch=seen.append)
     assert seen == list(range(FRAMES))
 
 
@@ -73,8 +73,8 @@ def test_changed_setpoints_do_not_replay(recorded, tmp_path) -> None:
 
     changed = tamper(recorded, tmp_path, "ctrl", nudge)
     seen: list[int] = []
-    simulator, model_sha256 = changed.load()
-    verdict = replay_episode(simulator, model_sha256, changed.record, changed.states, watch=seen.append)
+    simulator, loaded = changed.load()
+    verdict = replay_episode(simulator, loaded, changed.record, changed.states, watch=seen.append)
     assert (verdict.replayed, verdict.first_difference_frame) == (False, 21)
     assert seen[-1] == 20
     assert verdict.refusal is not None

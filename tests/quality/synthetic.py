@@ -12,6 +12,7 @@ from upath import UPath
 
 from blueprint.episode.record import (
     STATE_COLUMNS,
+    Capabilities,
     EpisodeRecord,
     Outcome,
     Phase,
@@ -223,6 +224,7 @@ def _record(spec: EpisodeSpec, shard_index: int, phases: tuple[Phase, ...], fram
         phases=phases,
         outcome=Outcome(success=True, failure_stage=None, failure_code=None, failure_reason=None, predicate=checks),
         simulator=SIMULATOR,
+        capabilities=Capabilities(deterministic=True, restores_state=True, renders=True, contacts=True),
         controller="pick_place",
         model_sha256="a" * 64,
         states=None,
@@ -364,6 +366,7 @@ def write_render(root: Path, record: EpisodeRecord, **edits: object) -> ReplayCe
             std_luma=40.0,
             frozen_frames=1,
             target_visible_ratio=0.97,
+            target_visible_origin="measured",
             sharpness=150.0,
         )
     certificate = ReplayCertificate(

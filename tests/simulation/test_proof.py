@@ -10,6 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from blueprint.cli.app import app
+from blueprint.episode.record import KOfN
 from blueprint.quality.cases import load_plan
 from blueprint.settings import load_settings
 from blueprint.simulation.conformance import check_simulator
@@ -19,7 +20,7 @@ from blueprint.simulation.isaac_sim.api import start_isaac_sim
 from blueprint.simulation.isaac_sim.backend import IsaacSimSimulator
 from blueprint.simulation.isaac_sim.session import RecordingApi, ReplayedApi
 from blueprint.simulation.mujoco.backend import MujocoSimulator
-from blueprint.simulation.proof import AttemptRecord, KOfN, ProofRecord, judge, prove_simulator
+from blueprint.simulation.proof import AttemptRecord, ProofRecord, judge, prove_simulator
 from blueprint.simulation.stages import PLAN_TASKS
 from tests.compute.fake_driver import FakeDriver
 from tests.scene.conftest import finished, mesh_cache  # noqa: F401 -- fixtures
@@ -65,7 +66,7 @@ def attempt(x, *, success=True):
 )
 def test_k_of_n_counts_successes_that_end_together(attempts, within, spread):
     """A failure does not count, nor a success that ends elsewhere."""
-    counted, largest, median = judge(attempts, KOfN(spread_m=0.01))
+    counted, largest, median = judge(attempts, KOfN(needed=4, attempts=5, spread_m=0.01))
     assert (counted, largest) == (within, None if spread is None else pytest.approx(spread))
     assert (median is None) == (spread is None)
 
@@ -129,7 +130,7 @@ def prove(job, simulator, **options):
     folder, plan = job
     local = small_folder(folder).local("mjcf").parent
     kept = {}
-    defaults = {"rule": KOfN(needed=1, attempts=1), "cache_dir": folder / "cache", "keep": kept.__setitem__}
+    defaults = {"rule": KOfN(needed=1, attempts=1, spread_m=0.01), "cache_dir": folder / "cache", "keep": kept.__setitem__}
     return prove_simulator(simulator, local, plan, **{**defaults, **options}), kept
 
 
@@ -197,7 +198,9 @@ def test_a_stand_in_says_so_in_the_proof(planned):
 
     where = evidence_path("isaac_sim")
     plan = load_plan(planned.scene, "test")
-    record = file_proof(planned.scene, plan, stand_in, where, preflight=None, rule=KOfN(needed=2, attempts=2), answered_by="stand_in")
+    record = file_proof(
+        planned.scene, plan, stand_in, where, preflight=None, rule=KOfN(needed=2, attempts=2, spread_m=0.01), answered_by="stand_in"
+    )
     assert (record.passed, record.answered_by, record.session) == (True, "stand_in", "session.jsonl.gz")
     assert record.episode.distance_to_twin_m < 0.01
     again = check_simulator(IsaacSimSimulator(ReplayedApi(planned.scene.local(f"{where}/session.jsonl.gz"))))

@@ -69,7 +69,7 @@ def test_recorded_episodes_replay(job) -> None:
     loaded = simulator.load(folder / "workspace/scenes/small", plan.robot, plan.fps)
     for record in records(folder, plan):
         states = small_folder(folder).local(f"{recording_path(0, record.episode_id)}/states.parquet")
-        assert replay_episode(simulator, loaded.model_sha256, record, states).replayed
+        assert replay_episode(simulator, loaded, record, states).replayed
 
 
 def test_other_processes_and_orders_give_the_same_bytes(job, tmp_path) -> None:

@@ -1,6 +1,9 @@
 """Names are safe, writes are whole, and remote workspaces behave as local ones do."""
 
+import subprocess
+import sys
 import uuid
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -38,6 +41,39 @@ def test_local_gives_a_readable_path(scene):
     """A folder can be read by libraries that know only paths."""
     scene.write_bytes("d/x.bin", b"123")
     assert (scene.local("d") / "x.bin").read_bytes() == b"123"
+
+
+def test_local_copy_has_no_file_that_is_gone(scene):
+    """What a former run left in the cache is no part of the folder any more."""
+    scene.write_bytes("d/deep/old.bin", b"1")
+    scene.write_bytes("d/x.bin", b"2")
+    scene.local("d")
+    scene.remove("d/deep")
+    assert list_files(scene.local("d")) == ["x.bin"]
+    scene.remove("d")
+    assert not scene.local("d").exists()
+
+
+KILLED = """
+import os, sys
+from blueprint.settings import WorkspaceSettings
+from blueprint.workspace.storage import Workspace
+os.fsync = lambda _: os.kill(os.getpid(), 9)
+Workspace(WorkspaceSettings(url=f"{sys.argv[1]}/workspace")).scene("s1").write_bytes("commits/b.json", b"{")
+"""
+"""A process that dies while it writes a file."""
+
+
+def test_half_a_file_of_a_killed_process_is_no_file(tmp_path):
+    """What lies beside a file that was being written is neither listed nor read, and goes with its folder."""
+    scene = Workspace(WorkspaceSettings(url=str(tmp_path / "workspace"), cache_dir=tmp_path / "cache")).scene("s1")
+    scene.write_bytes("commits/a.json", b"{}")
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=Path(__file__).parents[2], check=False)
+    assert done.returncode == -9
+    assert len(list_files(scene.root / "commits")) == 2
+    assert scene.files_under("commits") == scene.files_under("commits/*") == ["commits/a.json"]
+    scene.remove("commits")
+    assert not scene.exists("commits")
 
 
 def test_publish_and_remove(scene):

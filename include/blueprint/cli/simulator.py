@@ -91,8 +91,8 @@ def prove(
     *,
     simulator: SimulatorOption = Backend.MUJOCO,
     episode: Annotated[str | None, typer.Option(help="Which episode of the plan to attempt; the first by default.")] = None,
-    attempts: Annotated[int, typer.Option(help="How often (n).", min=1)] = 5,
-    needed: Annotated[int, typer.Option(help="How many must succeed and end in the same place (k).", min=1)] = 4,
+    attempts: Annotated[int | None, typer.Option(help="How often (n); as the tiers' rule says by default.", min=1)] = None,
+    needed: Annotated[int | None, typer.Option(help="How many must succeed and end in the same place (k); likewise.", min=1)] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Prove that a simulator works on this machine, and file the evidence with the scene.
@@ -101,10 +101,11 @@ def prove(
     writes evidence/SIMULATOR/TIME/ below the scene: proof.json, pictures, and for isaac_sim the recorded session. Ends with 64 if the
     proof failed; what failed is filed, too.
     """
+    from blueprint.episode.record import KOfN
     from blueprint.quality.cases import load_plan
+    from blueprint.quality.replay_rule import load_replay_rule
     from blueprint.simulation.errors import NothingPlanned
     from blueprint.simulation.evidence import evidence_path, file_preflight_error, file_proof
-    from blueprint.simulation.proof import KOfN
     from blueprint.task.spec import PLAN_PATH
     from blueprint.workspace.storage import Workspace
 
@@ -119,6 +120,8 @@ def prove(
     except BlueprintError as error:
         file_preflight_error(scene, where, error)
         raise
+    usual = load_replay_rule()
+    tries = attempts or usual.attempts
     record = file_proof(
         scene,
         plan,
@@ -126,7 +129,7 @@ def prove(
         where,
         preflight=report,
         episode_id=episode,
-        rule=KOfN(needed=min(needed, attempts), attempts=attempts),
+        rule=KOfN(needed=min(needed or usual.needed, tries), attempts=tries, spread_m=usual.spread_m),
         image_digest=settings.compute.image_digest,
     )
     evidence = f"{scene.root}/{where}"

@@ -42,6 +42,19 @@ class NothingMoved(InputError):
         )
 
 
+class NoDepthOrLabels(InputError):
+    """Depth or segmentation is asked of a simulator that draws colour alone."""
+
+    code = "episode.no_depth_or_labels"
+
+    def __init__(self, simulator: str) -> None:
+        super().__init__(
+            f"{simulator} draws colour alone through the Simulator protocol, and depth or segmentation is asked for. "
+            "Leave both out, or simulate and render with the embedded mujoco.",
+            simulator=simulator,
+        )
+
+
 class NotReplayed(IntegrityError):
     """An episode, executed again, did not give the recorded states: nothing is drawn of it."""
 

@@ -11,8 +11,8 @@ state row t) and ``certificate.json``: a :class:`ReplayCertificate`, written las
 
 Control: row t's ``ctrl`` is the setpoint that the actuators reach at the *end* of frame t; within the frame the
 applied control goes linearly from row t-1's to row t's setpoint (row 0 starts from the robot's initial
-configuration). The physics makes ``round(1 / (fps * timestep))`` steps a frame, so states and setpoints at ``fps``
-replay the episode bit by bit from ``integration_state``.
+configuration). The physics makes ``round(1 / (fps * timestep))`` steps a frame, so in a deterministic simulator states and
+setpoints at ``fps`` replay the episode bit by bit from ``integration_state``; in another one the k-of-n rule says how well.
 """
 
 from typing import Literal
@@ -50,7 +50,8 @@ STATE_COLUMNS: dict[str, pa.DataType] = {
 ``robot_qpos robot_qvel robot_torque`` (n_arm,): the arm joints alone, in the embodiment's order [rad, rad/s, N m].
 ``gripper_command_m`` is the commanded opening. ``ee_pose`` (7,): tool centre point in the world, xyz [m] + quat wxyz.
 ``object_poses`` (7 * n_objects,): movable objects in the order of ``EpisodeRecord.object_ids``, xyz + quat wxyz each.
-``integration_state``: MuJoCo's ``mjSTATE_INTEGRATION``, in row 0 only, null after it. ``contact_*``: one entry a pair
+``integration_state``: the simulator's ``save_state`` (MuJoCo's ``mjSTATE_INTEGRATION``), in row 0 only, null after it.
+``contact_*``: one entry a pair
 of bodies that touched during the frame (sampled at every physics step; the largest depth >= 0 and normal force):
 ``"bodyA|bodyB"`` with bodyA < bodyB by name; bodies of the robot stand with their own names prefixed ``robot/``.
 """
@@ -100,6 +101,18 @@ class SimulatorInfo(_Frozen):
     """Physics steps a frame."""
 
 
+class Capabilities(_Frozen):
+    """What a simulator promises; the conformance suite asks for what is promised."""
+
+    deterministic: bool
+    """The same state and setpoints give the same states, bit by bit."""
+    restores_state: bool
+    """``restore_state`` brings back all that the next step depends on."""
+    renders: bool
+    contacts: bool
+    """Contacts are sampled at every physics step, with depth and normal force."""
+
+
 class EpisodeRecord(_Frozen):
     """``episode.json``."""
 
@@ -118,9 +131,11 @@ class EpisodeRecord(_Frozen):
     phases: tuple[Phase, ...]
     outcome: Outcome
     simulator: SimulatorInfo
+    capabilities: Capabilities
+    """Of the simulator: they decide which kind of replay certificate the episode can have."""
     controller: str
     model_sha256: str
-    """Over the compiled model's canonical MJCF and its asset bytes: replay refuses another model."""
+    """Over what the simulator loaded (MuJoCo: canonical MJCF and asset bytes; Isaac Sim: the stage): replay refuses another model."""
     states: FileDigest | None
     """``None`` where nothing moved."""
     origins: dict[str, Origin]
@@ -156,25 +171,74 @@ class VideoRecord(_Frozen):
     """Longest run of consecutive frames whose pixels are equal while the robot moves."""
     target_visible_ratio: float | None
     """Share of sampled frames in which the target has at least 20 pixels in this camera; ``None``: not measured."""
+    target_visible_origin: Origin
+    """``measured``: pixels were counted; ``estimated``: rays were cast through the twin, for the simulator labels no pixels."""
     sharpness: float
     """Smallest variance of the Laplacian of any sampled frame."""
 
 
+class KOfN(_Frozen):
+    """The rule for simulators that promise no bit-identical replay."""
+
+    needed: int = Field(ge=1)
+    """k."""
+    attempts: int = Field(ge=1)
+    """n."""
+    spread_m: float = Field(gt=0)
+    """How far from where it should be the target may end."""
+
+
+class Execution(_Frozen):
+    """One execution of recorded setpoints from the recorded start."""
+
+    held: bool
+    """The task's predicate held."""
+    failure: str | None
+    """What did not hold, or what stopped the simulation."""
+    target_end_m: tuple[float, float, float] | None
+    """Where the target came to rest; ``None`` where the simulation broke off."""
+    distance_m: float | None
+    """From there to where it ended in the recording."""
+
+
+class KOfNEvidence(_Frozen):
+    """What the k-of-n rule was asked with, and what came out."""
+
+    rule: KOfN
+    executions: tuple[Execution, ...]
+
+    @property
+    def held(self) -> int:
+        """How many executions did the task."""
+        return sum(execution.held for execution in self.executions)
+
+    @property
+    def spread_m(self) -> float | None:
+        """Largest distance of a target's end from the recorded one, over the executions that did the task; ``None`` where none did."""
+        return max((item.distance_m for item in self.executions if item.held and item.distance_m is not None), default=None)
+
+
+ReplayRule = Literal["bit_identical", "k_of_n"]
+
+
 class ReplayCertificate(_Frozen):
-    """``certificate.json``: that the episode was executed again, and that the states came out the same."""
+    """``certificate.json``: that the episode was executed again, and how its states came out."""
 
     schema_version: Literal["1.0"] = "1.0"
     episode_id: Id
     states_sha256: str
     model_sha256: str
     frames: int
-    rule: Literal["bit_identical", "k_of_n"]
+    rule: ReplayRule
+    k_of_n: KOfNEvidence | None = None
+    """Of rule ``k_of_n``; ``None`` where nothing was executed, and of rule ``bit_identical``."""
     refused: str | None = None
     """Why the episode was not replayed at all or did not replay, with the error's code; ``None`` where it replayed."""
     replayed: bool
     """True only if every row of ``qpos`` and ``qvel`` equals the recording, bit by bit (or the k-of-n rule held)."""
     first_difference_frame: int | None
     max_abs_qpos_difference: float
+    """From the recording, over all rows of all executions."""
     simulator: SimulatorInfo
     renderer: str
     videos: dict[str, VideoRecord]

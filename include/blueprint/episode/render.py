@@ -1,4 +1,4 @@
-"""Draws an episode while it is executed again: replay, drawing and encoding in one pass.
+"""Draws an episode while the embedded MuJoCo executes it again: replay, drawing and encoding in one pass.
 
 What is drawn goes into files beside the final ones; an episode that then does not replay leaves none of them. Frame t
 shows state row t. Colour is H.264 (see :mod:`blueprint.episode.video`). Depth is ``{camera}.depth.mkv``: FFV1, gray16,
@@ -20,9 +20,11 @@ from PIL import Image
 from blueprint.episode.record import EpisodeRecord, ReplayCertificate, VideoRecord
 from blueprint.episode.replay import ReplayVerdict, replay_episode
 from blueprint.episode.video import LosslessWriter, VideoWriter
+from blueprint.origin import Origin
 from blueprint.simulation.mujoco.backend import MujocoSimulator, show
 from blueprint.simulation.mujoco.drawing import Backdrop, FrameRenderer
 from blueprint.simulation.mujoco.renderer import camera_id
+from blueprint.simulation.protocol import LoadedScene
 from blueprint.task.geometry import bodies_of
 from blueprint.workspace.checksums import FileDigest, digest_file
 
@@ -125,7 +127,9 @@ class EpisodePainter:
                 writer.close()
         if self.options.segmentation:
             (self.folder / LABELS_NAME).write_text(json.dumps(dict(enumerate(self._labels)), indent=1) + "\n")
-        videos = {view.name: view.color.record(view.visible / view.sampled if view.sampled else None) for view in self._views}
+        videos = {
+            view.name: view.color.record(view.visible / view.sampled if view.sampled else None, Origin.MEASURED) for view in self._views
+        }
         depth = {view.name: digest_file(view.depth.path) for view in self._views if view.depth is not None}
         segmentation = {view.name: digest_file(view.segmentation.path) for view in self._views if view.segmentation is not None}
         return videos, depth, segmentation
@@ -149,13 +153,13 @@ class EpisodePainter:
 
 
 def render_episode(
-    simulator: MujocoSimulator, model_sha256: str, record: EpisodeRecord, states: Path, *, folder: Path, options: RenderOptions
+    simulator: MujocoSimulator, loaded: LoadedScene, record: EpisodeRecord, states: Path, *, folder: Path, options: RenderOptions
 ) -> ReplayCertificate:
-    """Replay an episode, draw it if it replays, and certify both.
+    """Replay an episode in the embedded MuJoCo, draw it if it replays, and certify both.
 
     Args:
         simulator: With the scene of the episode loaded.
-        model_sha256: Of the loaded model.
+        loaded: What it loaded.
         record: The episode.
         states: Its ``states.parquet``.
         folder: Where videos go; made if need be. After a refusal there are none.
@@ -165,26 +169,42 @@ def render_episode(
     painter = EpisodePainter(simulator, record, folder, options)
     verdict: ReplayVerdict | None = None
     try:
-        verdict = replay_episode(simulator, model_sha256, record, states, watch=painter.paint)
+        verdict = replay_episode(simulator, loaded, record, states, watch=painter.paint)
     finally:
         if verdict is None or not verdict.replayed:
             painter.abandon()
     videos, depth, segmentation = painter.finish() if verdict.replayed else ({}, {}, {})
+    renderer = f"mujoco-{simulator.render_backend()}"
+    return certify(record, loaded, verdict, renderer=renderer, videos=videos, depth=depth, segmentation=segmentation)
+
+
+def certify(
+    record: EpisodeRecord,
+    loaded: LoadedScene,
+    verdict: ReplayVerdict,
+    *,
+    renderer: str,
+    videos: dict[str, VideoRecord],
+    depth: dict[str, FileDigest] | None = None,
+    segmentation: dict[str, FileDigest] | None = None,
+) -> ReplayCertificate:
+    """The certificate of an episode that was executed again."""
     return ReplayCertificate(
         episode_id=record.episode_id,
         states_sha256=record.states.sha256 if record.states else "",
-        model_sha256=model_sha256,
+        model_sha256=loaded.model_sha256,
         frames=record.frames,
-        rule="bit_identical",
+        rule=verdict.rule,
+        k_of_n=verdict.k_of_n,
         refused=None if verdict.refusal is None else str(verdict.refusal),
         replayed=verdict.replayed,
         first_difference_frame=verdict.first_difference_frame,
         max_abs_qpos_difference=verdict.max_abs_qpos_difference,
-        simulator=simulator.info(),
-        renderer=f"mujoco-{simulator.render_backend()}",
+        simulator=loaded.info,
+        renderer=renderer,
         videos=videos,
-        depth=depth,
-        segmentation=segmentation,
+        depth=depth or {},
+        segmentation=segmentation or {},
     )
 
 

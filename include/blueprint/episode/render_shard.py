@@ -1,23 +1,31 @@
-"""Draws the kept episodes of a shard: each is executed again, and only what replays bit by bit has pictures.
+"""Draws the kept episodes of a shard: each is executed again by the simulator that made it, and only what replays has pictures.
+
+MuJoCo replays bit by bit, on all cores. Any other simulator works off the episodes one after the other, in this process, by the rule
+that its capabilities allow (:mod:`blueprint.episode.playback`).
 
 An episode's folder is published whole, ``certificate.json`` last. ``shard.json`` says what the shard drew and refused,
 also where that is nothing.
 """
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from blueprint.episode.record import EpisodeRecord, ReplayCertificate, recording_path, render_path
+from blueprint.episode.errors import NoDepthOrLabels
+from blueprint.episode.record import EpisodeRecord, KOfN, ReplayCertificate, recording_path, render_path
 from blueprint.episode.render import LABELS_NAME, RenderOptions, render_episode
 from blueprint.quality.report import load_rendered_selection
+from blueprint.settings import SimulatorName
+from blueprint.simulation.acting import is_embedded, load_beside_twin, open_simulator, scene_inputs
 from blueprint.simulation.errors import WorkerDied
 from blueprint.simulation.mujoco.backend import MujocoSimulator
 from blueprint.simulation.mujoco.context import RenderBackend, choose_backend
-from blueprint.simulation.mujoco.model import SceneModel, build_scene_model
-from blueprint.simulation.pool import Died, WorkerPool
+from blueprint.simulation.mujoco.model import build_scene_model
+from blueprint.simulation.pool import Died, Finished, WorkerPool
+from blueprint.simulation.protocol import LoadedScene
 from blueprint.simulation.shard import EPISODE_NAME, STATES_NAME, load_plan, shard_episodes
 from blueprint.stage import StageContext
 from blueprint.task.spec import JobPlan, RobotPlacement
@@ -51,13 +59,25 @@ class RenderWork:
     output: Path
     """Where the shard's renders are written, one folder an episode."""
     options: RenderOptions
-    backend: RenderBackend
 
 
-def render_shard(shard_index: int, context: StageContext, *, depth: bool, segmentation: bool) -> list[RenderSummary]:
+@dataclass(frozen=True, kw_only=True)
+class RenderChoice:
+    """What draws a shard, and what."""
+
+    simulator: SimulatorName
+    replay_rule: KOfN
+    """For a simulator that promises no bit-identical replay."""
+    depth: bool = False
+    segmentation: bool = False
+
+
+def render_shard(shard_index: int, context: StageContext, choice: RenderChoice) -> list[RenderSummary]:
     """Draw every selected episode of a shard that is not published yet.
 
     Raises:
+        NoDepthOrLabels: They are asked of a simulator that draws colour alone.
+        TwinDiffers: The simulator addresses the scene otherwise than the twin.
         RendererMissing: Nothing on this machine can draw.
         WorkerDied: A process died; all other episodes are finished and published. Run again to redo those.
         PreemptedError: SIGTERM came; what was published stays.
@@ -65,20 +85,17 @@ def render_shard(shard_index: int, context: StageContext, *, depth: bool, segmen
     plan = load_plan(context.scene)
     known = {spec.episode_id for spec in shard_episodes(plan, shard_index)}
     selected = [name for index, name in load_rendered_selection(context.scene) if index == shard_index and name in known]
-    options = RenderOptions(cameras=plan.cameras, width=plan.width, height=plan.height, depth=depth, segmentation=segmentation)
+    if (choice.depth or choice.segmentation) and not is_embedded(choice.simulator, context.settings):
+        raise NoDepthOrLabels(choice.simulator)
+    options = RenderOptions(
+        cameras=plan.cameras, width=plan.width, height=plan.height, depth=choice.depth, segmentation=choice.segmentation
+    )
     summaries = {name: _published(context.scene, shard_index, name) for name in selected}
     todo = [name for name in selected if summaries[name] is None]
     context.progress(len(selected) - len(todo), len(selected))
     died: list[Died[str]] = []
     if todo:
-        pool: WorkerPool[str, RenderSummary] = WorkerPool(
-            context.settings.compute.workers,
-            prepare_worker,
-            (_work(plan, shard_index, context, options),),
-            render_unit,
-            context.stop_if_asked,
-        )
-        for ended in pool.run(todo):
+        for ended in _draw(_work(plan, shard_index, context, options), context, choice, todo):
             if isinstance(ended, Died):
                 died.append(ended)
                 continue
@@ -94,6 +111,32 @@ def render_shard(shard_index: int, context: StageContext, *, depth: bool, segmen
     return finished
 
 
+def _draw(
+    work: RenderWork, context: StageContext, choice: RenderChoice, todo: Sequence[str]
+) -> Iterator[Finished[str, RenderSummary] | Died[str]]:
+    if is_embedded(choice.simulator, context.settings):
+        backend = choose_backend(context.settings.render.backend)
+        pool: WorkerPool[str, RenderSummary] = WorkerPool(
+            context.settings.compute.workers, prepare_worker, (work, backend), render_unit, context.stop_if_asked
+        )
+        yield from pool.run(todo)
+        return
+    for name in scene_inputs(choice.simulator):
+        context.input(name)
+    simulator = open_simulator(choice.simulator, context.settings)  # before others are imported, which Isaac Sim brings itself
+    from blueprint.episode.playback import Stage, play_episode  # noqa: PLC0415 -- as above
+
+    twin = build_scene_model(work.mjcf_path, work.robot, work.fps)
+    loaded = load_beside_twin(simulator, work.mjcf_path.parent.parent, work.robot, twin)
+    stage = Stage(simulator=simulator, loaded=loaded, twin=twin)
+    for episode_id in todo:
+        context.stop_if_asked()
+        record, states = _load(work, episode_id)
+        folder = work.output / episode_id
+        certificate = play_episode(stage, record, states, folder=folder, options=work.options, rule=choice.replay_rule)
+        yield Finished(episode_id, _write(folder, certificate))
+
+
 def _work(plan: JobPlan, shard_index: int, context: StageContext, options: RenderOptions) -> RenderWork:
     return RenderWork(
         mjcf_path=context.input("mjcf") / "scene.xml",
@@ -102,7 +145,6 @@ def _work(plan: JobPlan, shard_index: int, context: StageContext, options: Rende
         recordings=context.input(recording_path(shard_index)),
         output=context.output(render_path(shard_index, "x")).parent,
         options=options,
-        backend=choose_backend(context.settings.render.backend),
     )
 
 
@@ -132,30 +174,34 @@ def _summarise(certificate: ReplayCertificate) -> RenderSummary:
 @dataclass(frozen=True, kw_only=True)
 class _Worker:
     work: RenderWork
-    twin: SceneModel
     simulator: MujocoSimulator
+    loaded: LoadedScene
 
 
 _worker: list[_Worker] = []
 """The one worker of a worker process; empty in every other process."""
 
 
-def prepare_worker(work: RenderWork) -> None:
+def prepare_worker(work: RenderWork, backend: RenderBackend) -> None:
     """Compile the model, once in each process."""
-    twin = build_scene_model(work.mjcf_path, work.robot, work.fps)
-    simulator = MujocoSimulator(probed=work.backend)
-    simulator.use(twin)
-    _worker[:] = [_Worker(work=work, twin=twin, simulator=simulator)]
+    simulator = MujocoSimulator(probed=backend)
+    loaded = simulator.use(build_scene_model(work.mjcf_path, work.robot, work.fps))
+    _worker[:] = [_Worker(work=work, simulator=simulator, loaded=loaded)]
 
 
 def render_unit(episode_id: str) -> RenderSummary:
     """Replay, draw and certify one episode in a worker process."""
     worker = _worker[0]
-    source = worker.work.recordings / episode_id
-    record = EpisodeRecord.model_validate_json((source / EPISODE_NAME).read_bytes())
+    record, states = _load(worker.work, episode_id)
     folder = worker.work.output / episode_id
-    certificate = render_episode(
-        worker.simulator, worker.twin.sha256, record, source / STATES_NAME, folder=folder, options=worker.work.options
-    )
+    return _write(folder, render_episode(worker.simulator, worker.loaded, record, states, folder=folder, options=worker.work.options))
+
+
+def _load(work: RenderWork, episode_id: str) -> tuple[EpisodeRecord, Path]:
+    source = work.recordings / episode_id
+    return EpisodeRecord.model_validate_json((source / EPISODE_NAME).read_bytes()), source / STATES_NAME
+
+
+def _write(folder: Path, certificate: ReplayCertificate) -> RenderSummary:
     (folder / CERTIFICATE_NAME).write_text(certificate.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return _summarise(certificate)

@@ -3,9 +3,12 @@
 from pydantic import Field
 
 from blueprint.episode.import_episodes import IMPORT_EPISODES
-from blueprint.episode.record import recording_path, render_path, shard_name
-from blueprint.episode.render_shard import render_shard
+from blueprint.episode.record import KOfN, recording_path, render_path, shard_name
+from blueprint.episode.render_shard import RenderChoice, render_shard
+from blueprint.quality.replay_rule import load_replay_rule
 from blueprint.quality.report import APPROVALS_FOLDER, GATES_PATH
+from blueprint.settings import Settings, SimulatorName
+from blueprint.simulation.acting import scene_inputs
 from blueprint.stage import Stage, StageContext, StageRequest, StageResult
 from blueprint.task.spec import PLAN_PATH
 
@@ -20,6 +23,10 @@ class RenderShardRequest(StageRequest):
     """Also ``{camera}.depth.mkv``: 16 bit, millimetres."""
     segmentation: bool = False
     """Also ``{camera}.segmentation.mkv``: 8 bit, one value an object."""
+    simulator: SimulatorName | None = None
+    """What executes and draws: what made the episodes; ``None``: what the settings say."""
+    replay_rule: KOfN | None = None
+    """For a simulator that promises no bit-identical replay; ``None``: the rule of the tiers' limits."""
 
 
 class RenderShardResult(StageResult):
@@ -34,7 +41,13 @@ class RenderShardResult(StageResult):
 
 
 def _render_shard(request: RenderShardRequest, context: StageContext) -> RenderShardResult:
-    summaries = render_shard(request.shard_index, context, depth=request.depth, segmentation=request.segmentation)
+    choice = RenderChoice(
+        simulator=request.simulator or context.settings.simulation.simulator,
+        replay_rule=request.replay_rule or load_replay_rule(),
+        depth=request.depth,
+        segmentation=request.segmentation,
+    )
+    summaries = render_shard(request.shard_index, context, choice)
     drawn = [summary for summary in summaries if summary.replayed]
     return RenderShardResult(
         shard_index=request.shard_index,
@@ -45,14 +58,22 @@ def _render_shard(request: RenderShardRequest, context: StageContext) -> RenderS
     )
 
 
+def _complete(request: RenderShardRequest, settings: Settings) -> RenderShardRequest:
+    """Name what draws, and the rule where it counts: MuJoCo's replays are not asked about it, and stay when it changes."""
+    simulator = request.simulator or settings.simulation.simulator
+    rule = None if simulator == "mujoco" else request.replay_rule or load_replay_rule()
+    return request.model_copy(update={"simulator": simulator, "replay_rule": rule})
+
+
 RENDER_SHARD = Stage(
     name="render_shard",
     group="episode",
-    description="Execute the kept episodes of a shard again; draw those that come out bit-identical, and certify it.",
+    description="Execute the kept episodes of a shard again; draw those that replay (bit-identical, or k of n), and certify it.",
     request=RenderShardRequest,
     result=RenderShardResult,
     run=_render_shard,
-    reads=lambda request: [PLAN_PATH, "mjcf", recording_path(request.shard_index), GATES_PATH, APPROVALS_FOLDER],
+    complete=_complete,
+    reads=lambda request: [PLAN_PATH, *scene_inputs(request.simulator), recording_path(request.shard_index), GATES_PATH, APPROVALS_FOLDER],
     writes=lambda request: [render_path(request.shard_index)],
     unit=lambda request: shard_name(request.shard_index),
 )

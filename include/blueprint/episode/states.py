@@ -101,6 +101,39 @@ def load_motion(path: Path) -> Motion:
     return Motion(integration_state=integration_state, **matrices)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RecordedPoses:
+    """Where everything was, row by row."""
+
+    robot_qpos: FloatArray
+    """(T + 1, n_arm)."""
+    robot_qvel: FloatArray
+    """(T + 1, n_arm)."""
+    gripper_width_m: FloatArray
+    """(T + 1,)."""
+    object_poses: FloatArray
+    """(T + 1, n_objects, 7): xyz and quat wxyz."""
+
+
+def load_poses(path: Path) -> RecordedPoses:
+    """Read the columns that say where everything was.
+
+    Raises:
+        StatesUnreadable: The file is not a Parquet file with these columns, or its rows are of unequal length.
+    """
+    try:
+        table = pq.read_table(path, columns=["robot_qpos", "robot_qvel", "gripper_width_m", "object_poses"])
+        poses = _matrix(table["object_poses"])
+        return RecordedPoses(
+            robot_qpos=_matrix(table["robot_qpos"]),
+            robot_qvel=_matrix(table["robot_qvel"]),
+            gripper_width_m=table["gripper_width_m"].to_numpy(),
+            object_poses=poses.reshape(len(poses), -1, 7),
+        )
+    except (pa.ArrowException, KeyError, ValueError) as error:
+        raise StatesUnreadable(str(path), str(error)) from error
+
+
 def _matrix(column: pa.ChunkedArray) -> FloatArray:
     lists = column.combine_chunks()
     matrix: FloatArray = lists.flatten().to_numpy(zero_copy_only=False).reshape(len(lists), -1)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from blueprint.episode.record import VideoRecord
+from blueprint.origin import Origin
 from blueprint.simulation.protocol import ImageArray
 from blueprint.workspace.checksums import digest_file
 
@@ -92,8 +93,13 @@ class VideoWriter(_Writer):
         self._pixels.add(_luma(frame, self._width, self._height), moving=moving)
         self._append(frame)
 
-    def record(self, target_visible_ratio: float | None) -> VideoRecord:
-        """What was written; call after :meth:`close`."""
+    def record(self, target_visible_ratio: float | None, origin: Origin) -> VideoRecord:
+        """What was written; call after :meth:`close`.
+
+        Args:
+            target_visible_ratio: Share of sampled frames in which the target is seen.
+            origin: How that was found out.
+        """
         return VideoRecord(
             digest=digest_file(self.path),
             frames=self._frames,
@@ -106,6 +112,7 @@ class VideoWriter(_Writer):
             std_luma=self._pixels.std_luma,
             frozen_frames=self._pixels.frozen_frames,
             target_visible_ratio=target_visible_ratio,
+            target_visible_origin=origin,
             sharpness=self._pixels.sharpness,
         )
 

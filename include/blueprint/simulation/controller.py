@@ -5,6 +5,7 @@ stage and the reason.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,7 +19,7 @@ from blueprint.motion.plan import MotionPlan
 from blueprint.motion.scene import MotionScene
 from blueprint.simulation.errors import SimulationDiverged
 from blueprint.simulation.mujoco.model import SceneModel
-from blueprint.simulation.protocol import FloatArray, SimulationState, Simulator
+from blueprint.simulation.protocol import BodyContact, FloatArray, SimulationState, Simulator
 from blueprint.task.predicate import ObservedMotion, check_pick_place
 from blueprint.task.spec import EpisodeSpec
 
@@ -84,13 +85,13 @@ class PickPlaceController:
     def _pick_and_place(self, attempt: Attempt, spec: EpisodeSpec) -> None:
         started = time.process_time()
         try:
-            pick = plan_pick(self.planner, twin_qpos(self.twin, attempt.last), spec.task, seed=spec.seed)
+            pick = plan_pick(self.planner, self._twin_qpos(attempt.last), spec.task, seed=spec.seed)
         finally:
             attempt.cpu_plan_s += time.process_time() - started
         self._act(attempt, pick)
         started = time.process_time()
         try:
-            place = plan_place(self.planner, twin_qpos(self.twin, attempt.last), spec.task, pick, seed=spec.seed)
+            place = plan_place(self.planner, self._twin_qpos(attempt.last), spec.task, pick, seed=spec.seed)
         finally:
             attempt.cpu_plan_s += time.process_time() - started
         self._act(attempt, place)
@@ -117,39 +118,53 @@ class PickPlaceController:
             attempt.last = state
         attempt.cpu_simulate_s += time.process_time() - started
 
+    def _twin_qpos(self, state: SimulationState) -> FloatArray:
+        """The twin's configuration for an observed state, whatever engine observed it, (nq,)."""
+        return self.twin.qpos_of(state.robot_qpos, state.gripper_width_m, state.object_poses)
+
     def _judge(self, attempt: Attempt, spec: EpisodeSpec) -> Outcome:
-        checks = check_pick_place(spec.task, observed_motion(attempt, self.twin, spec.task.target_object))
+        rows = attempt.all_rows()
+        motion = observe_motion(
+            [row.state for row in rows],
+            [row.contacts for row in rows],
+            self.twin.object_ids.index(spec.task.target_object),
+            self.twin.fps,
+        )
+        checks = check_pick_place(spec.task, motion)
         missed = [check for check in checks if not check.held]
         if not missed:
             return Outcome(success=True, failure_stage=None, failure_code=None, failure_reason=None, predicate=checks)
-        told = "; ".join(f"{check.name}: {check.value:.4g} {check.unit}, limit {check.limit:.4g}" for check in missed)
         return Outcome(
-            success=False, failure_stage="predicate", failure_code=f"not_{missed[0].name}", failure_reason=told, predicate=checks
+            success=False,
+            failure_stage="predicate",
+            failure_code=f"not_{missed[0].name}",
+            failure_reason=tell_missed(missed),
+            predicate=checks,
         )
 
 
-def twin_qpos(twin: SceneModel, state: SimulationState) -> FloatArray:
-    """The twin's configuration for an observed state, whatever engine observed it, (nq,)."""
-    qpos: FloatArray = twin.model.qpos0.copy()
-    qpos[twin.robot.qpos] = state.robot_qpos
-    qpos[twin.robot.finger_qpos] = np.array(twin.robot.gripper.joint_per_width) * state.gripper_width_m
-    for address, pose in zip(twin.object_qpos, state.object_poses, strict=True):
-        qpos[address : address + 7] = pose
-    return qpos
+def observe_motion(states: Sequence[SimulationState], contacts: Sequence[tuple[BodyContact, ...]], target: int, fps: int) -> ObservedMotion:
+    """What the success predicate judges.
 
-
-def observed_motion(attempt: Attempt, twin: SceneModel, target: str) -> ObservedMotion:
-    """What the success predicate judges of an attempt."""
-    rows = attempt.all_rows()
-    index = twin.object_ids.index(target)
-    poses = np.stack([row.state.object_poses[index] for row in rows])
-    speed = np.linalg.norm(np.diff(poses[:, :3], axis=0), axis=1) * twin.fps
+    Args:
+        states: T + 1 states.
+        contacts: T + 1 entries: what touched during the frame after each state; the last is empty.
+        target: Index of the target among the objects.
+        fps: Frames a second.
+    """
+    poses = np.stack([state.object_poses[target] for state in states])
+    speed = np.linalg.norm(np.diff(poses[:, :3], axis=0), axis=1) * fps
     return ObservedMotion(
         target_poses=poses,
         target_speed_m_s=np.concatenate([[0.0], speed]),
-        gripper_width_m=np.array([row.state.gripper_width_m for row in rows]),
-        contacts=tuple(row.contacts for row in rows),
+        gripper_width_m=np.array([state.gripper_width_m for state in states]),
+        contacts=tuple(contacts),
     )
+
+
+def tell_missed(missed: Sequence[PredicateCheck]) -> str:
+    """Conditions that did not hold, with value and limit."""
+    return "; ".join(f"{check.name}: {check.value:.4g} {check.unit}, limit {check.limit:.4g}" for check in missed)
 
 
 def _extend_phase(attempt: Attempt, name: Literal["home"]) -> None:

@@ -1,6 +1,6 @@
 """What can go wrong when a simulator acts or draws."""
 
-from blueprint.errors import InputError, InternalError, MissingPartError, TransientError
+from blueprint.errors import ConfigurationError, InputError, InternalError, MissingPartError, TransientError
 
 
 class ModelNotBuilt(InputError):
@@ -83,6 +83,21 @@ class TwinDiffers(InputError):
     def __init__(self, found: list[str], expected: list[str]) -> None:
         super().__init__(
             f"The simulator loaded {', '.join(found)}; the twin has {', '.join(expected)}. Assemble the scene again (assemble_scene).",
+            found=found,
+            expected=expected,
+        )
+
+
+class SimulatorDiffers(ConfigurationError):
+    """Another simulator is served than the settings name."""
+
+    code = "simulation.simulator_differs"
+
+    def __init__(self, address: str, found: str, expected: str) -> None:
+        super().__init__(
+            f"At {address} {found} is served, and {expected} shall act. Set BLUEPRINT__SIMULATION__SIMULATOR={found}, or "
+            "BLUEPRINT__SIMULATION__ADDRESS to where the other one is served.",
+            address=address,
             found=found,
             expected=expected,
         )

@@ -9,8 +9,9 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from blueprint.compute.preflight import PreflightReport
+from blueprint.episode.record import KOfN
 from blueprint.errors import BlueprintError
-from blueprint.simulation.proof import KOfN, ProofRecord, prove_simulator
+from blueprint.simulation.proof import ProofRecord, prove_simulator
 from blueprint.simulation.protocol import Simulator
 from blueprint.task.spec import JobPlan
 from blueprint.workspace.storage import SceneFolder
@@ -34,9 +35,9 @@ def file_proof(
     open_simulator: OpenSimulator,
     where: str,
     *,
+    rule: KOfN,
     preflight: PreflightReport | None,
     episode_id: str | None = None,
-    rule: KOfN | None = None,
     image_digest: str | None = None,
     answered_by: Literal["simulator", "stand_in"] = "simulator",
 ) -> ProofRecord:

@@ -17,20 +17,21 @@ from typing import Literal
 
 import numpy as np
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from blueprint import __version__
 from blueprint.compute.preflight import PreflightReport
-from blueprint.episode.record import Outcome
+from blueprint.episode.record import Capabilities, KOfN, Outcome
 from blueprint.errors import BlueprintError
 from blueprint.motion.scene import build_motion_scene
 from blueprint.robot.embodiment import load_embodiment
+from blueprint.simulation.acting import load_beside_twin
 from blueprint.simulation.conformance import CheckResult, check_simulator
 from blueprint.simulation.controller import PickPlaceController
-from blueprint.simulation.errors import TwinDiffers, UnknownName
+from blueprint.simulation.errors import UnknownName
 from blueprint.simulation.mujoco.backend import TWIN_PATH, MujocoSimulator
 from blueprint.simulation.mujoco.model import SceneModel, build_scene_model, planning_copy
-from blueprint.simulation.protocol import Capabilities, FloatArray, Simulator
+from blueprint.simulation.protocol import FloatArray, Simulator
 from blueprint.task.spec import EpisodeSpec, JobPlan
 
 _PACKAGES = ("numpy", "mujoco", "mink", "ompl", "toppra", "usd-core")
@@ -41,15 +42,6 @@ Keep = Callable[[str, bytes], None]
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class KOfN(_Frozen):
-    """The rule for backends that promise no bit-identical replay."""
-
-    needed: int = Field(default=4, ge=1)
-    attempts: int = Field(default=5, ge=1)
-    spread_m: float = Field(default=0.01, gt=0)
-    """How far from their median the ends of the attempts that count may lie."""
 
 
 class AttemptRecord(_Frozen):
@@ -114,7 +106,7 @@ class ProofRecord(_Frozen):
     simulator_version: str
     answered_by: Literal["simulator", "stand_in"]
     """``stand_in``: another engine answered in its place, and nothing is proved of the simulator."""
-    capabilities: dict[str, bool]
+    capabilities: Capabilities
     started_at: datetime
     wall_s: float
     machine: Machine
@@ -135,8 +127,8 @@ def prove_simulator(
     scene: Path,
     plan: JobPlan,
     *,
+    rule: KOfN,
     episode_id: str | None = None,
-    rule: KOfN | None = None,
     preflight: PreflightReport | None = None,
     image_digest: str | None = None,
     answered_by: Literal["simulator", "stand_in"] = "simulator",
@@ -149,8 +141,8 @@ def prove_simulator(
         simulator: Not loaded, or loaded with something that may be replaced.
         scene: Local folder of the scene.
         plan: The scene's job.
-        episode_id: Which episode; the plan's first if not given.
         rule: How many attempts, and how many must agree.
+        episode_id: Which episode; the plan's first if not given.
         preflight: What was found before the simulator was started.
         image_digest: Of the container that this runs in.
         answered_by: ``stand_in`` where another engine answers in the simulator's place.
@@ -167,7 +159,7 @@ def prove_simulator(
     suite_passed = bool(checks) and all(check.passed for check in checks)
     if suite_passed:
         try:
-            episode = prove_episode(simulator, scene, plan, episode_id=episode_id, rule=rule or KOfN(), cache_dir=cache_dir, keep=keep)
+            episode = prove_episode(simulator, scene, plan, episode_id=episode_id, rule=rule, cache_dir=cache_dir, keep=keep)
         except BlueprintError as raised:
             error = raised
         simulator.close()
@@ -175,7 +167,7 @@ def prove_simulator(
         simulator=simulator.name,
         simulator_version=simulator.version,
         answered_by=answered_by,
-        capabilities=_as_dict(simulator.capabilities()),
+        capabilities=simulator.capabilities(),
         started_at=started,
         wall_s=round(time.monotonic() - clock, 3),
         machine=_machine(image_digest),
@@ -202,10 +194,7 @@ def prove_episode(
     embedded.use(twin)
     in_twin = _attempt(embedded, twin, spec, plan, cache_dir)
     embedded.close()
-    loaded = simulator.load(scene, plan.robot, plan.fps)
-    actuators = tuple(twin.model.actuator(index).name for index in range(twin.model.nu))
-    if (loaded.object_ids, loaded.actuators) != (twin.object_ids, actuators):
-        raise TwinDiffers([*loaded.object_ids, *loaded.actuators], [*twin.object_ids, *actuators])
+    loaded = load_beside_twin(simulator, scene, plan.robot, twin)
     simulator.reset(spec.object_poses, spec.robot_qpos)
     frames = tuple(_draw(simulator, camera, plan, keep) for camera in plan.cameras)
     attempts = tuple(_attempt(simulator, twin, spec, plan, cache_dir) for _ in range(rule.attempts))
@@ -282,11 +271,6 @@ def _draw(simulator: Simulator, camera: str, plan: JobPlan, keep: Keep) -> Frame
         height=image.shape[0],
         std_levels=float(image.std()),
     )
-
-
-def _as_dict(capabilities: Capabilities) -> dict[str, bool]:
-    names = ("deterministic", "restores_state", "renders", "contacts")
-    return {name: getattr(capabilities, name) for name in names}
 
 
 def _machine(image_digest: str | None) -> Machine:

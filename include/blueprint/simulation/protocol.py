@@ -11,24 +11,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from blueprint.episode.record import SimulatorInfo
+from blueprint.episode.record import Capabilities, SimulatorInfo
 from blueprint.task.spec import Pose, RobotPlacement
 
 FloatArray = NDArray[np.float64]
 ImageArray = NDArray[np.uint8]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Capabilities:
-    """What a backend promises; the conformance suite asks for what is promised."""
-
-    deterministic: bool
-    """The same state and setpoints give the same states, bit by bit."""
-    restores_state: bool
-    """``restore_state`` brings back all that the next step depends on."""
-    renders: bool
-    contacts: bool
-    """Contacts are sampled at every physics step, with depth and normal force."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,20 +1,25 @@
-"""Simulates the episodes of a shard: physics alone, on all cores, every attempt kept.
+"""Simulates the episodes of a shard: physics alone, every attempt kept.
+
+MuJoCo acts on all cores. Any other simulator acts for one caller at a time: with it the episodes are attempted one after the other, in
+this process, and each is published before the next begins.
 
 An episode is written beside its place and published whole, ``episode.json`` last. A killed shard, run again, keeps what
 was published and makes the rest; what it makes is the same to the byte. What the attempts took is measured, and kept apart.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from blueprint.episode.record import EpisodeRecord, recording_path, usage_path
+from blueprint.settings import SimulatorName
+from blueprint.simulation.acting import is_embedded, open_simulator, scene_inputs
 from blueprint.simulation.errors import UnknownShard, WorkerDied
 from blueprint.simulation.mujoco.model import build_scene_model
-from blueprint.simulation.pool import Died, WorkerPool
+from blueprint.simulation.pool import Died, Finished, WorkerPool
 from blueprint.stage import StageContext
 from blueprint.task.spec import PLAN_PATH, EpisodeSpec, JobPlan, RobotPlacement
 from blueprint.workspace.checksums import digest_file
@@ -71,36 +76,27 @@ def shard_episodes(plan: JobPlan, shard_index: int) -> list[EpisodeSpec]:
     raise UnknownShard(shard_index, len(plan.shards))
 
 
-def simulate_shard(shard_index: int, context: StageContext) -> list[EpisodeSummary]:
+def simulate_shard(shard_index: int, context: StageContext, simulator: SimulatorName | None = None) -> list[EpisodeSummary]:
     """Attempt every episode of a shard that is not published yet.
 
+    Args:
+        shard_index: Which shard of the plan.
+        context: Where to read and write.
+        simulator: What acts; what the settings say if not given.
+
     Raises:
+        TwinDiffers: The simulator addresses the scene otherwise than the twin.
         WorkerDied: A process died; all other episodes are finished and published. Run again to redo those.
         PreemptedError: SIGTERM came; what was published stays.
     """
     plan = load_plan(context.scene)
     specs = shard_episodes(plan, shard_index)
-    mjcf_path = context.input("mjcf") / "scene.xml"
-    model_sha256 = build_scene_model(mjcf_path, plan.robot, plan.fps).sha256
-    summaries = {spec.episode_id: _published(context.scene, plan, shard_index, spec, model_sha256) for spec in specs}
+    crew = _gather_crew(_shard_work(plan, shard_index, context), context, simulator or context.settings.simulation.simulator)
+    summaries = {spec.episode_id: _published(context.scene, plan, shard_index, spec, crew.model_sha256) for spec in specs}
     todo = [spec for spec in specs if summaries[spec.episode_id] is None]
     context.progress(len(specs) - len(todo), len(specs))
-    work = ShardWork(
-        mjcf_path=mjcf_path,
-        scene_id=plan.scene_id,
-        job_id=plan.job_id,
-        shard_index=shard_index,
-        fps=plan.fps,
-        robot=plan.robot,
-        output=context.output(recording_path(shard_index, "x")).parent,
-        usage=context.output(usage_path(shard_index, "x")).parent,
-        cache_dir=context.cache_dir,
-    )
-    pool: WorkerPool[EpisodeSpec, EpisodeSummary] = WorkerPool(
-        context.settings.compute.workers, prepare_worker, (work,), simulate_episode, context.stop_if_asked
-    )
     died: list[Died[EpisodeSpec]] = []
-    for ended in pool.run(todo):
+    for ended in crew.run(todo):
         if isinstance(ended, Died):
             died.append(ended)
             continue
@@ -111,6 +107,50 @@ def simulate_shard(shard_index: int, context: StageContext) -> list[EpisodeSumma
     if died:
         raise WorkerDied([item.unit.episode_id for item in died], [item.reason for item in died], len(specs) - len(died))
     return [summary for summary in summaries.values() if summary is not None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Crew:
+    """Who attempts episodes, and on what."""
+
+    model_sha256: str
+    run: Callable[[Sequence[EpisodeSpec]], Iterator[Finished[EpisodeSpec, EpisodeSummary] | Died[EpisodeSpec]]]
+
+
+def _gather_crew(work: ShardWork, context: StageContext, simulator: SimulatorName) -> _Crew:
+    if is_embedded(simulator, context.settings):
+        model_sha256 = build_scene_model(work.mjcf_path, work.robot, work.fps).sha256
+        pool: WorkerPool[EpisodeSpec, EpisodeSummary] = WorkerPool(
+            context.settings.compute.workers, prepare_worker, (work,), simulate_episode, context.stop_if_asked
+        )
+        return _Crew(model_sha256=model_sha256, run=pool.run)
+    for name in scene_inputs(simulator):
+        context.input(name)
+    opened = open_simulator(simulator, context.settings)  # first of all: Isaac Sim wants to be up before others are imported
+    from blueprint.simulation import worker  # noqa: PLC0415 -- planners take seconds to import
+
+    built = worker.build_worker(work, opened)
+
+    def run(specs: Sequence[EpisodeSpec]) -> Iterator[Finished[EpisodeSpec, EpisodeSummary]]:
+        for spec in specs:
+            context.stop_if_asked()
+            yield Finished(spec, worker.write_attempt(built, spec))
+
+    return _Crew(model_sha256=built.loaded.model_sha256, run=run)
+
+
+def _shard_work(plan: JobPlan, shard_index: int, context: StageContext) -> ShardWork:
+    return ShardWork(
+        mjcf_path=context.input("mjcf") / "scene.xml",
+        scene_id=plan.scene_id,
+        job_id=plan.job_id,
+        shard_index=shard_index,
+        fps=plan.fps,
+        robot=plan.robot,
+        output=context.output(recording_path(shard_index, "x")).parent,
+        usage=context.output(usage_path(shard_index, "x")).parent,
+        cache_dir=context.cache_dir,
+    )
 
 
 def _published(scene: SceneFolder, plan: JobPlan, shard_index: int, spec: EpisodeSpec, model_sha256: str) -> EpisodeSummary | None:

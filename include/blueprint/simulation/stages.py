@@ -3,6 +3,8 @@
 from pydantic import Field
 
 from blueprint.episode.record import recording_path, shard_name, usage_path
+from blueprint.settings import SimulatorName
+from blueprint.simulation.acting import scene_inputs
 from blueprint.simulation.shard import count_failures, simulate_shard
 from blueprint.stage import Stage, StageContext, StageRequest, StageResult
 from blueprint.task.affordances import affordance_digest
@@ -39,6 +41,8 @@ class SimulateShardRequest(StageRequest):
     """Which shard."""
 
     shard_index: int = Field(ge=0)
+    simulator: SimulatorName | None = None
+    """What acts; ``None``: what the settings say."""
 
 
 class SimulateShardResult(StageResult):
@@ -68,7 +72,7 @@ def _plan_tasks(request: PlanTasksRequest, context: StageContext) -> PlanTasksRe
 
 
 def _simulate_shard(request: SimulateShardRequest, context: StageContext) -> SimulateShardResult:
-    summaries = simulate_shard(request.shard_index, context)
+    summaries = simulate_shard(request.shard_index, context, request.simulator)
     return SimulateShardResult(
         shard_index=request.shard_index,
         attempted=len(summaries),
@@ -106,7 +110,8 @@ SIMULATE_SHARD = Stage(
     request=SimulateShardRequest,
     result=SimulateShardResult,
     run=_simulate_shard,
-    reads=lambda _: [PLAN_PATH, "mjcf"],
+    complete=lambda request, settings: request.model_copy(update={"simulator": request.simulator or settings.simulation.simulator}),
+    reads=lambda request: [PLAN_PATH, *scene_inputs(request.simulator)],
     writes=lambda request: [recording_path(request.shard_index), usage_path(request.shard_index)],
     unit=lambda request: shard_name(request.shard_index),
 )

@@ -1,6 +1,6 @@
-"""What a worker process does: attempt episodes, and write each whole.
+"""Attempts the episodes of a shard, and writes each whole.
 
-Imported in worker processes only: planners take seconds to import.
+Imported where episodes are attempted only: planners take seconds to import.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,11 @@ from blueprint.episode.states import build_states_table, write_states
 from blueprint.motion.scene import build_motion_scene
 from blueprint.origin import Origin
 from blueprint.robot.embodiment import load_embodiment
+from blueprint.simulation.acting import load_beside_twin
 from blueprint.simulation.controller import CONTROLLER, Attempt, PickPlaceController
 from blueprint.simulation.mujoco.backend import MujocoSimulator
 from blueprint.simulation.mujoco.model import SceneModel, build_scene_model, planning_copy
+from blueprint.simulation.protocol import LoadedScene, Simulator
 from blueprint.simulation.shard import EPISODE_NAME, STATES_NAME, EpisodeSummary, ShardWork, summarise
 from blueprint.task.spec import EpisodeSpec
 from blueprint.workspace.checksums import FileDigest, digest_file
@@ -27,7 +29,8 @@ class Worker:
 
     work: ShardWork
     twin: SceneModel
-    simulator: MujocoSimulator
+    simulator: Simulator
+    loaded: LoadedScene
     controller: PickPlaceController
 
 
@@ -45,14 +48,25 @@ def simulate(spec: EpisodeSpec) -> EpisodeSummary:
     return write_attempt(_worker[0], spec)
 
 
-def build_worker(work: ShardWork) -> Worker:
-    """Everything that simulates episodes of one shard."""
+def build_worker(work: ShardWork, simulator: Simulator | None = None) -> Worker:
+    """Everything that simulates episodes of one shard.
+
+    Args:
+        work: The shard.
+        simulator: What acts, open; MuJoCo on the very model of the twin if not given.
+
+    Raises:
+        TwinDiffers: The simulator addresses the scene otherwise than the twin.
+    """
     twin = build_scene_model(work.mjcf_path, work.robot, work.fps)
-    simulator = MujocoSimulator()
-    simulator.use(twin)
+    if simulator is None:
+        simulator = embedded = MujocoSimulator()
+        loaded = embedded.use(twin)
+    else:
+        loaded = load_beside_twin(simulator, work.mjcf_path.parent.parent, work.robot, twin)
     planner = build_motion_scene(planning_copy(twin.model), load_embodiment(work.robot.embodiment), fps=work.fps, cache_dir=work.cache_dir)
     controller = PickPlaceController(simulator=simulator, twin=twin, planner=planner)
-    return Worker(work=work, twin=twin, simulator=simulator, controller=controller)
+    return Worker(work=work, twin=twin, simulator=simulator, loaded=loaded, controller=controller)
 
 
 def write_attempt(worker: Worker, spec: EpisodeSpec) -> EpisodeSummary:
@@ -100,9 +114,10 @@ def _build_record(worker: Worker, spec: EpisodeSpec, attempt: Attempt, outcome: 
         object_ids=twin.object_ids,
         phases=tuple(attempt.phases),
         outcome=outcome,
-        simulator=worker.simulator.info(),
+        simulator=worker.loaded.info,
+        capabilities=worker.simulator.capabilities(),
         controller=CONTROLLER,
-        model_sha256=twin.sha256,
+        model_sha256=worker.loaded.model_sha256,
         states=states,
         origins={"states": Origin.SIMULATED, "ctrl": Origin.SIMULATED, "instruction": Origin.HEURISTIC, "outcome": Origin.SIMULATED},
     )

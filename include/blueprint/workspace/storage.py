@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import threading
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,8 @@ from blueprint.errors import InputError
 from blueprint.settings import WorkspaceSettings
 from blueprint.workspace.checksums import digest_file, list_files
 
+_PART = ".part"
+"""End of the name of a file that is being written."""
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
@@ -68,7 +71,8 @@ class SceneFolder:
     def files_under(self, name: str) -> list[str]:
         """All files that ``name`` stands for: itself if it is a file, else everything below it, sorted.
 
-        A ``*`` stands for one folder or file name, or part of one (``assets/*/physics.json``).
+        A ``*`` stands for one folder or file name, or part of one (``assets/*/physics.json``). What a killed process left
+        beside a file that it was writing is no file of the scene.
         """
         if "*" in name:
             folder = name[: name.index("*")].rpartition("/")[0]
@@ -77,7 +81,8 @@ class SceneFolder:
         path = self.root / name
         if path.is_file():
             return [name]
-        return [f"{name.rstrip('/')}/{found}" for found in list_files(path)] if path.is_dir() else []
+        below = list_files(path) if path.is_dir() else []
+        return [f"{name.rstrip('/')}/{found}" for found in below if not _is_part(found)]
 
     def read_bytes(self, name: str) -> bytes:
         return bytes((self.root / name).read_bytes())
@@ -86,15 +91,22 @@ class SceneFolder:
         return json.loads(self.read_bytes(name))
 
     def local(self, name: str) -> Path:
-        """A local path to read ``name`` (a file or a folder) from; remote files are copied to the cache first."""
+        """A local path to read ``name`` (a file or a folder) from. Remote files are copied to the cache first; no others stay there."""
         if self.is_local:
             return Path((self.root / name).path)
-        target = self._cache_dir / "remote" / self.scene_id
-        for found in self.files_under(name):
+        target, parts = self._cache_dir / "remote" / self.scene_id, self._cache_dir / "parts"
+        parts.mkdir(parents=True, exist_ok=True)
+        remote = self.files_under(name)
+        for found in remote:
             copy = target / found
             copy.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(copy, (self.root / found).read_bytes())
-        return target / name
+            _write_whole(copy, (self.root / found).read_bytes(), parts=parts)
+        folder = target / name
+        for left in set(list_files(folder) if folder.is_dir() else []) - {found[len(name) + 1 :] for found in remote}:
+            (folder / left).unlink(missing_ok=True)  # of a former run
+        if not remote:
+            folder.unlink(missing_ok=True) if folder.is_file() else shutil.rmtree(folder, ignore_errors=True)
+        return folder
 
     def publish_file(self, source: Path, name: str) -> None:
         """Make a finished local file visible as ``name``; the source may be moved away."""
@@ -170,13 +182,19 @@ class Workspace:
         return sorted(path.name for path in scenes.iterdir() if (path / "commits").is_dir()) if scenes.is_dir() else []
 
 
+def _is_part(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    return name.startswith(".") and name.endswith(_PART)
+
+
 def _matches(path: str, pattern: str) -> bool:
     names, patterns = path.split("/"), pattern.split("/")
     return len(names) == len(patterns) and all(fnmatchcase(name, part) for name, part in zip(names, patterns, strict=True))
 
 
-def _write_whole(path: Path, data: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+def _write_whole(path: Path, data: bytes, *, parts: Path | None = None) -> None:
+    """Write beside (or in the folder ``parts`` of the same disk), then rename: readers see the whole file, or none."""
+    beside = (parts or path.parent) / f".{path.name}.{os.getpid()}-{threading.get_ident()}{_PART}"
     with beside.open("wb") as stream:
         stream.write(data)
         stream.flush()

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from blueprint.episode.record import Execution, KOfN, KOfNEvidence
+from blueprint.origin import Origin
 from blueprint.quality.cases import load_render_case
 from blueprint.quality.gates.registry import RENDER_GATES, judge_render, verdict_of
 from blueprint.workspace.checksums import FileDigest
@@ -44,6 +46,18 @@ def no_certificate(case):
     return replace(case, certificate=None)
 
 
+def executed(case, ends_m=(0.001, 0.002, 0.001, 0.003, 0.002), held=5, **edits):
+    """The same episode, made by a simulator that is not deterministic: ``held`` executions did the task, the target ended so far off."""
+    executions = tuple(
+        Execution(held=number < held, failure=None, target_end_m=(0.5 + end_m, 0.0, 0.4), distance_m=end_m)
+        for number, end_m in enumerate(ends_m)
+    )
+    evidence = KOfNEvidence(rule=KOfN(needed=4, attempts=5, spread_m=0.01), executions=executions)
+    able = case.record.capabilities.model_copy(update={"deterministic": False})
+    made = replace(case, record=case.record.model_copy(update={"capabilities": able}))
+    return certified(made, **{"rule": "k_of_n", "k_of_n": evidence, "first_difference_frame": 1, "max_abs_qpos_difference": 0.01, **edits})
+
+
 BENT = {
     "certificate": [
         no_certificate,
@@ -54,6 +68,24 @@ BENT = {
         lambda c: certified(c, episode_id="ep_000009"),
         lambda c: certified(c, frames=249),
         lambda c: certified(c, simulator=synthetic.SIMULATOR.model_copy(update={"version": "3.9.9"})),
+        lambda c: executed(c, k_of_n=None),
+        lambda c: executed(c, rule="bit_identical", first_difference_frame=None),
+        lambda c: replace(executed(c), record=c.record),
+        lambda c: executed(c, replayed=False, refused="3 of 5 executions did the task"),
+    ],
+    "replay_agreement": [
+        no_certificate,
+        lambda c: certified(c, replayed=False),
+        lambda c: executed(c, held=3),
+        lambda c: executed(c, k_of_n=None),
+        lambda c: executed(c, ends_m=(0.001,) * 4),
+    ],
+    "replay_spread": [
+        no_certificate,
+        lambda c: certified(c, replayed=False),
+        lambda c: executed(c, ends_m=(0.001, 0.002, 0.011, 0.001, 0.001)),
+        lambda c: executed(c, held=0),
+        lambda c: executed(c, k_of_n=None),
     ],
     "videos": [
         no_certificate,
@@ -82,6 +114,28 @@ def test_a_sound_render_passes_every_gate_of_every_tier(rendered, config, tier):
     gates = judge_render(rendered, config, tier)
     assert [gate for gate in gates if not gate.passed] == []
     assert verdict_of(gates) == "kept"
+
+
+def test_a_k_of_n_certificate_is_named_as_one(rendered, config):
+    """Four of five are enough for tier core, a target 3 mm off too; nothing says bit-identical."""
+    gates = {gate.gate: gate for gate in judge_render(executed(rendered, held=4), config, "core")}
+    assert [name for name, gate in gates.items() if not gate.passed] == []
+    assert (gates["replay_agreement"].value, gates["replay_spread"].value) == (0.8, 0.003)
+    for name in ("certificate", "replay_agreement", "replay_spread"):
+        assert "k-of-n, 4 of 5 executions did the task, target within 3.0 mm" in gates[name].message
+        assert "identical" not in gates[name].message
+
+
+def test_full_asks_for_all_executions_and_half_the_spread(rendered, config):
+    """What core takes, full refuses."""
+    found = judge_render(executed(rendered, held=4, ends_m=(0.006,) * 5), config, "full")
+    assert [gate.gate for gate in found if not gate.passed] == ["replay_agreement", "replay_spread"]
+
+
+def test_what_was_estimated_in_the_twin_is_not_called_measured(rendered, config):
+    case = seen(seen(rendered, target_visible_origin=Origin.ESTIMATED), "wrist", target_visible_origin=Origin.ESTIMATED)
+    (gate,) = [gate for gate in judge_render(case, config, "core") if gate.gate == "target_visible"]
+    assert (gate.passed, gate.origin) == (True, Origin.ESTIMATED)
 
 
 def test_every_gate_has_a_bent_render():

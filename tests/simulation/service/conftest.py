@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blueprint.episode.record import SimulatorInfo
+from blueprint.episode.record import Capabilities, SimulatorInfo
 from blueprint.errors import InputError
-from blueprint.simulation.protocol import BodyContact, Capabilities, LoadedScene, SimulationState, Track
+from blueprint.simulation.protocol import BodyContact, LoadedScene, SimulationState, Track
 
 
 class PointSimulator:

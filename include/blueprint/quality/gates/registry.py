@@ -33,6 +33,8 @@ EPISODE_GATES: dict[str, EpisodeMeasure] = {
 
 RENDER_GATES: dict[str, RenderMeasure] = {
     "certificate": renders.measure_certificate,
+    "replay_agreement": renders.measure_agreement,
+    "replay_spread": renders.measure_spread,
     "videos": renders.measure_videos,
     "not_black": renders.measure_not_black,
     "exposure": renders.measure_exposure,

@@ -1,6 +1,6 @@
 """Gates on what was rendered: the replay is proven, and the pictures show the task."""
 
-from blueprint.episode.record import VideoRecord
+from blueprint.episode.record import ReplayCertificate, VideoRecord
 from blueprint.quality.gates.case import Measurement, RenderCase, VideoFile, not_measured
 from blueprint.quality.tiers import GateRule
 
@@ -19,15 +19,51 @@ def measure_certificate(case: RenderCase, _rule: GateRule) -> Measurement:
         found.append(f"the replay failed: {certificate.refused or difference}")
     if certificate.first_difference_frame is not None and certificate.replayed and certificate.rule == "bit_identical":
         found.append(f"said to be identical, but differs in frame {certificate.first_difference_frame}")
+    if certificate.rule == "k_of_n" and certificate.k_of_n is None and certificate.replayed:
+        found.append("said to hold by the k-of-n rule, but without the executions")
     pairs = [
         ("episode", certificate.episode_id, record.episode_id),
         ("states", certificate.states_sha256, record.states.sha256),
         ("model", certificate.model_sha256, record.model_sha256),
         ("frames", certificate.frames, record.frames),
         ("simulator", certificate.simulator, record.simulator),
+        ("rule", certificate.rule, "bit_identical" if record.capabilities.deterministic else "k_of_n"),
     ]
     found += [f"{name}: certified {certified}, recorded {recorded}" for name, certified, recorded in pairs if certified != recorded]
-    return Measurement(float(len(found)), "; ".join(found))
+    return Measurement(float(len(found)), "; ".join(found) or f"replayed: {tell_rule(certificate)}")
+
+
+def tell_rule(certificate: ReplayCertificate) -> str:
+    """Which kind of certificate it is, with the evidence."""
+    evidence = certificate.k_of_n
+    if certificate.rule == "bit_identical" or evidence is None:
+        return "bit-identical" if certificate.rule == "bit_identical" else "k-of-n, nothing was executed"
+    spread = "unknown" if evidence.spread_m is None else f"{1000 * evidence.spread_m:.1f} mm"
+    return f"k-of-n, {evidence.held} of {len(evidence.executions)} executions did the task, target within {spread} of the recording"
+
+
+def measure_agreement(case: RenderCase, rule: GateRule) -> Measurement:
+    """Share of executions that did the task again; a bit-identical replay is one, and did."""
+    certificate = case.certificate
+    if certificate is None:
+        return not_measured(_NO_CERTIFICATE)
+    if certificate.rule == "bit_identical":
+        return Measurement(float(certificate.replayed), "one execution, compared bit by bit")
+    evidence, wanted = certificate.k_of_n, int(rule.parameters["executions"])
+    if evidence is None or len(evidence.executions) < wanted:
+        return not_measured(f"{len(evidence.executions) if evidence else 0} executions, {wanted} are wanted")
+    return Measurement(evidence.held / len(evidence.executions), tell_rule(certificate))
+
+
+def measure_spread(case: RenderCase, _rule: GateRule) -> Measurement:
+    """Largest distance of the target's end from the recorded one, over the executions that did the task [m]."""
+    certificate = case.certificate
+    if certificate is None:
+        return not_measured(_NO_CERTIFICATE)
+    if certificate.rule == "bit_identical":
+        return Measurement(0.0, "bit-identical") if certificate.replayed else not_measured("the episode did not replay")
+    spread_m = certificate.k_of_n.spread_m if certificate.k_of_n else None
+    return not_measured("no execution did the task") if spread_m is None else Measurement(spread_m, tell_rule(certificate))
 
 
 def measure_videos(case: RenderCase, _rule: GateRule) -> Measurement:
@@ -101,7 +137,7 @@ def measure_target_visible(case: RenderCase, _rule: GateRule) -> Measurement:
     if not seen:
         return not_measured("no camera looked for the target")
     ratio, camera = max(seen)
-    return Measurement(ratio, f"camera {camera} sees it most")
+    return Measurement(ratio, f"camera {camera} sees it most", dict(records)[camera].target_visible_origin)
 
 
 def measure_sharpness(case: RenderCase, _rule: GateRule) -> Measurement:

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from blueprint.episode.record import SimulatorInfo
+from blueprint.episode.record import Capabilities, SimulatorInfo
 from blueprint.robot.embodiment import Embodiment, load_embodiment
 from blueprint.simulation.errors import NotLoaded, RateNotWhole, SimulationDiverged, UnknownName, WrongShape
 from blueprint.simulation.isaac_sim.calls import IsaacApi, Placement, Readout, Shot
@@ -26,7 +26,7 @@ from blueprint.simulation.isaac_sim.mapping import (
     reduce_contacts,
     transforms_from_poses,
 )
-from blueprint.simulation.protocol import BodyContact, Capabilities, FloatArray, ImageArray, LoadedScene, SimulationState, Track
+from blueprint.simulation.protocol import BodyContact, FloatArray, ImageArray, LoadedScene, SimulationState, Track
 from blueprint.task.spec import Pose, RobotPlacement
 
 _WHOLE = 1e-6

@@ -11,14 +11,14 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-from blueprint.episode.record import SimulatorInfo
+from blueprint.episode.record import Capabilities, SimulatorInfo
 from blueprint.simulation.errors import NotLoaded, SimulationDiverged, UnknownName, WrongShape
 from blueprint.simulation.mujoco.contacts import ContactSampler
 from blueprint.simulation.mujoco.context import RenderBackend, choose_backend
 from blueprint.simulation.mujoco.drawing import FrameRenderer, make_renderer
 from blueprint.simulation.mujoco.model import SceneModel, build_scene_model
 from blueprint.simulation.mujoco.renderer import camera_id
-from blueprint.simulation.protocol import BodyContact, Capabilities, FloatArray, ImageArray, LoadedScene, SimulationState, Track
+from blueprint.simulation.protocol import BodyContact, FloatArray, ImageArray, LoadedScene, SimulationState, Track
 from blueprint.task.spec import Pose, RobotPlacement
 
 TWIN_PATH = "mjcf/scene.xml"

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mujoco
+import numpy as np
 
 from blueprint.robot.embodiment import load_embodiment
 from blueprint.robot.mount import mount
 from blueprint.simulation.errors import ModelNotBuilt, RateNotWhole
 from blueprint.simulation.mujoco.robot import RobotBinding, bind_robot
+from blueprint.simulation.protocol import FloatArray
 from blueprint.task.geometry import movable_objects
 from blueprint.task.spec import RobotPlacement
 
@@ -34,6 +36,21 @@ class SceneModel:
     object_dofs: tuple[int, ...]
     """Address in ``qvel`` of each object's free joint."""
     robot: RobotBinding
+
+    def qpos_of(self, robot_qpos: FloatArray, gripper_width_m: float, object_poses: FloatArray) -> FloatArray:
+        """The configuration (nq,) for what was observed, in whatever engine.
+
+        Args:
+            robot_qpos: The arm's joints, (n_arm,).
+            gripper_width_m: Opening between the fingers.
+            object_poses: Movable objects in the order of ``object_ids``: xyz and quat wxyz, (n_objects, 7).
+        """
+        qpos: FloatArray = self.model.qpos0.copy()
+        qpos[self.robot.qpos] = robot_qpos
+        qpos[self.robot.finger_qpos] = np.array(self.robot.gripper.joint_per_width) * gripper_width_m
+        for address, pose in zip(self.object_qpos, object_poses, strict=True):
+            qpos[address : address + 7] = pose
+        return qpos
 
 
 def build_spec(mjcf_path: Path, robot: RobotPlacement) -> mujoco.MjSpec:

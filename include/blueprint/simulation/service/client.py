@@ -13,10 +13,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from purgatory import SyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
 
-from blueprint.simulation.protocol import Capabilities, FloatArray, ImageArray, LoadedScene, SimulationState, Track
+from blueprint.episode.record import Capabilities
+from blueprint.simulation.protocol import FloatArray, ImageArray, LoadedScene, SimulationState, Track
 from blueprint.simulation.service import messages
 from blueprint.simulation.service.bounds import MAX_MESSAGE_BYTES
-from blueprint.simulation.service.errors import BreakerOpen, RemoteSimulatorError, SimulatorUnreachable, unpack_error
+from blueprint.simulation.service.errors import BreakerOpen, SimulatorUnreachable, rebuild_error, unpack_error
 from blueprint.simulation.service.security import ClientTls
 from blueprint.simulation.service.server import SERVICE, SESSION_KEY
 from blueprint.simulation.service.v1 import simulation_pb2 as pb
@@ -162,7 +163,7 @@ class RemoteSimulator:
                     remote = unpack_error(error) if isinstance(error, grpc.Call) else None
                     if remote is None:
                         raise self._unreachable(name, error) from error
-                    refusal = RemoteSimulatorError(self._options.address, name, remote)
+                    refusal = rebuild_error(self._options.address, name, remote)
         except OpenedState as error:
             raise BreakerOpen(self._options.address, BREAKER_WAIT_S) from error
         raise refusal

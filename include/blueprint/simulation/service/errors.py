@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import grpc
 
 from blueprint.errors import BlueprintError, ConfigurationError, GateError, InputError, MissingPartError, TransientError
+from blueprint.simulation.errors import SimulationDiverged
 
 DETAIL_KEY = "blueprint-error-bin"
 """Trailing metadata that carries an error's dictionary as JSON."""
@@ -130,6 +132,13 @@ class RemoteSimulatorError(BlueprintError):
         self.exit_code = int(str(error["exit_code"]))  # type: ignore[misc]
 
 
+def rebuild_error(address: str, call: str, error: dict[str, Any]) -> BlueprintError:
+    """The error to raise for one that a server packed: its own class where callers tell it apart, as an attempt that diverged."""
+    if error["code"] == SimulationDiverged.code:
+        return SimulationDiverged(float(error["facts"]["time_s"]), str(error["facts"]["worst"]))
+    return RemoteSimulatorError(address, call, error)
+
+
 _STATUS: tuple[tuple[type[BlueprintError], grpc.StatusCode], ...] = (
     (InvalidToken, grpc.StatusCode.UNAUTHENTICATED),
     (MessageTooLarge, grpc.StatusCode.RESOURCE_EXHAUSTED),  # what gRPC itself says
@@ -151,10 +160,10 @@ def pack_error(error: BlueprintError) -> tuple[tuple[str, bytes], ...]:
     return ((DETAIL_KEY, json.dumps(error.as_dict()).encode()),)
 
 
-def unpack_error(call: grpc.Call) -> dict[str, object] | None:
+def unpack_error(call: grpc.Call) -> dict[str, Any] | None:
     """The error that a server packed, or ``None`` if it sent none."""
     for key, value in call.trailing_metadata() or ():
         if key == DETAIL_KEY:
-            found: dict[str, object] = json.loads(value)
+            found: dict[str, Any] = json.loads(value)
             return found
     return None

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from blueprint.episode.record import SimulatorInfo
-from blueprint.simulation.protocol import BodyContact, Capabilities, FloatArray, ImageArray, LoadedScene, SimulationState
+from blueprint.episode.record import Capabilities, SimulatorInfo
+from blueprint.simulation.protocol import BodyContact, FloatArray, ImageArray, LoadedScene, SimulationState
 from blueprint.simulation.service.v1 import simulation_pb2 as pb
 from blueprint.task.spec import Pose
 
