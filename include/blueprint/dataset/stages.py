@@ -1,6 +1,7 @@
 """The stages that write datasets and certify them."""
 
 from blueprint.dataset.certify.certification import certify_datasets
+from blueprint.dataset.certify.environment import digest_environment
 from blueprint.dataset.errors import DatasetRefused
 from blueprint.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
 from blueprint.dataset.licences import load_licence
@@ -8,6 +9,7 @@ from blueprint.dataset.write import write_datasets
 from blueprint.quality.report import RENDER_GATES_PATH
 from blueprint.robot.embodiment import load_embodiment
 from blueprint.scene.manifest import MANIFEST_PATH
+from blueprint.settings import load_settings
 from blueprint.stage import Stage, StageContext, StageRequest, StageResult
 from blueprint.task.spec import PLAN_PATH, JobPlan
 from blueprint.workspace.checksums import list_files
@@ -92,4 +94,5 @@ CERTIFY_DATASET = Stage(
     run=_run_certify,
     reads=lambda _: (*_EPISODES, DATASET_PATH),
     writes=lambda _: (CERTIFICATION_PATH,),
+    external_inputs=lambda _: digest_environment(load_settings().dataset.certify_python),
 )

@@ -20,6 +20,7 @@ from blueprint.dataset.errors import CertifierBroken, DatasetRefused
 from blueprint.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
 from blueprint.dataset.stages import CERTIFY_DATASET, WRITE_DATASET
 from blueprint.origin import Origin
+from blueprint.settings import load_settings
 from blueprint.stage import StageRequest
 from blueprint.workspace.storage import SceneFolder
 from tests.dataset.conftest import stage_context, states_table, write_manifest, write_scene
@@ -47,6 +48,23 @@ def scene(written: SceneFolder, tmp_path: Path) -> SceneFolder:
     """A copy that a test may damage."""
     shutil.copytree(written.root.path, tmp_path / "scenes" / "tabletop")
     return SceneFolder(UPath(tmp_path / "scenes" / "tabletop"), "tabletop", tmp_path / "cache")
+
+
+def test_a_new_environment_certifies_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What certifies is part of the key: without it nothing ran, and `make certify-env` or an upgrade makes the stage run again."""
+    python = tmp_path / "bin" / "python"
+    monkeypatch.setenv("BLUEPRINT__DATASET__CERTIFY_PYTHON", str(python))
+    load_settings.cache_clear()
+    found = [CERTIFY_DATASET.external_inputs(REQUEST)]
+    python.parent.mkdir()
+    python.touch()
+    for package in ("lerobot-0.4.4", "rdq-1.0"):
+        (tmp_path / "lib" / "python3.11" / "site-packages" / f"{package}.dist-info").mkdir(parents=True)
+        found.append(CERTIFY_DATASET.external_inputs(REQUEST))
+    load_settings.cache_clear()
+    assert found[0] == {}
+    assert found[1] != found[2]
+    assert all(found[1:])
 
 
 def load_report(folder: Path) -> CertificationReport:

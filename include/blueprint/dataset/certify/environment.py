@@ -1,5 +1,6 @@
 """Runs programs of the certifying environment: clean surroundings, no network through the Hub, one temporary home."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 import blueprint
+from blueprint.workspace.checksums import FileDigest
 
 PACKAGES = (
     "lerobot", "torch", "torchcodec", "datasets", "pyarrow",
@@ -42,6 +44,15 @@ class Run:
     def last_words(self) -> str:
         """The end of what it said, on one line."""
         return " ".join((self.errors or self.output)[-_LAST_CHARACTERS:].split())
+
+
+def digest_environment(python: Path) -> dict[str, FileDigest]:
+    """What certifies, as an input of a stage: another set of packages judges anew. Empty where there is no environment."""
+    if not python.is_file():
+        return {}
+    packages = sorted(path.name for path in python.absolute().parents[1].glob("lib/python*/site-packages/*.dist-info"))
+    names = "\n".join(packages).encode()
+    return {"certify-environment": FileDigest(sha256=hashlib.sha256(names).hexdigest(), size_bytes=len(names))}
 
 
 class CertifyEnvironment:
