@@ -51,6 +51,20 @@ def test_a_scene_is_started_by_one_run(registry, clock):
     assert registry.scenes.count_running() == 1
 
 
+def test_a_scene_that_was_done_once_comes_back_with_an_interval(registry, clock):
+    """Who gives a finished scene an interval wants it again; without one it stays done."""
+    registry.scenes.sync([source("once"), source("daily")], clock())
+    for scene_id in ("once", "daily"):
+        registry.scenes.mark_started(scene_id, "run-1")
+        registry.scenes.mark_finished(scene_id, "run-1", "succeeded")
+    registry.scenes.sync([source("once"), source("daily", interval_s=86400)], clock())
+    assert due(registry, clock) == ["daily"]
+    registry.scenes.mark_started("daily", "run-2")
+    next_due = registry.scenes.mark_finished("daily", "run-2", "succeeded").due_at
+    registry.scenes.sync([source("once"), source("daily", interval_s=86400)], clock())
+    assert registry.scenes.find("daily").due_at == next_due
+
+
 def test_success_is_due_again_after_the_interval_or_never(registry, clock):
     """A scene with an interval comes back, one without does not; a repeated call and a foreign run change nothing."""
     registry.scenes.sync([source("once"), source("daily", interval_s=86400)], clock())

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from blueprint.registry.errors import RecordMissing
@@ -31,6 +31,8 @@ class SceneRepository:
     def sync(self, sources: Sequence[SceneSource], now: datetime) -> None:
         """Take over the configured scenes: new ones are due ``now``; the state of known ones is left alone.
 
+        One that was done once for all and now has an interval is due ``now`` again.
+
         A scene that is configured no longer is disabled and keeps its history.
         """
         facts = [source.model_dump() for source in sorted(sources, key=lambda source: source.scene_id)]
@@ -40,7 +42,9 @@ class SceneRepository:
                 insert = dialect_insert(session, SceneRow).values(
                     [{**row, "due_at": now, "failures": 0} for row in facts[start : start + _ROWS]]
                 )
-                changed = {name: insert.excluded[name] for name in facts[0] if name != "scene_id"}
+                changed: dict[str, Any] = {name: insert.excluded[name] for name in facts[0] if name != "scene_id"}
+                again = and_(SceneRow.due_at.is_(None), insert.excluded["interval_s"].is_not(None))
+                changed["due_at"] = case((again, insert.excluded["due_at"]), else_=SceneRow.due_at)
                 session.execute(insert.on_conflict_do_update(index_elements=["scene_id"], set_=changed))
 
     def due_scenes(self, now: datetime, limit: int, pool: str | None = None) -> list[SceneRecord]:
