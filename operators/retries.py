@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 FAILURES_KEY = "real_failures"
-"""Where a task's state keeps how often it really failed."""
+"""Where a task's state keeps how often it really failed; `max_tries` is part of the key."""
 PREEMPTIONS = 20
 """How often a task may be preempted beside."""
 
@@ -46,27 +46,30 @@ class StageRetryPolicy(RetryPolicy):
 
     def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: "Context | None" = None) -> RetryDecision:
         """Whether and when to try again."""
-        del max_tries
         if isinstance(exception, PreemptedError):
             return RetryDecision.retry(timedelta(0), "preempted: finished units are kept, resume at once")
         if isinstance(exception, BlueprintError) and not isinstance(exception, TransientError):
             return RetryDecision.fail("permanent: the same input fails again")
-        failed = _count_failure(context, try_number)
+        failed = _count_failure(context, try_number, max_tries)
         if failed > self.failures:
             return RetryDecision.fail(f"failed {failed} times, and not for being preempted")
         pause = min(self.delay * 2 ** (failed - 1), self.max_delay)
         return RetryDecision.retry(pause, f"real failure {failed} of {self.failures} that are tried again")
 
 
-def _count_failure(context: "Context | None", try_number: int) -> int:
-    """Count one more real failure; where the task's state cannot be reached, every try counts as one."""
+def _count_failure(context: "Context | None", try_number: int, max_tries: int) -> int:
+    """Count one more real failure; where the task's state cannot be reached, every try counts as one.
+
+    Airflow keeps a task's state when it is cleared, and raises its ``max_tries``: a cleared task begins to count anew.
+    """
     store = None if context is None else context.get("task_state_store")
     if store is None:
         return try_number
+    key = f"{FAILURES_KEY}_of_{max_tries}"
     try:
-        found = store.get(FAILURES_KEY, 0)
+        found = store.get(key, 0)
         failed = (found if isinstance(found, int) else 0) + 1
-        store.set(FAILURES_KEY, failed)
+        store.set(key, failed)
     except AirflowRuntimeError:
         log.warning("the task's state cannot be reached: this try counts as a real failure, and so do all before it")
         return try_number

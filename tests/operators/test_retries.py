@@ -35,6 +35,14 @@ def test_preemptions_spend_nothing():
     assert pauses == [(RetryAction.RETRY, timedelta(seconds=20)), (RetryAction.RETRY, timedelta(seconds=30)), (RetryAction.FAIL, None)]
 
 
+def test_a_cleared_task_counts_anew():
+    """Airflow keeps the state of a task that on-call clears, and raises its ``max_tries`` by its retries."""
+    context = {"task_state_store": Store()}
+    actions = [POLICY.evaluate(FULL, number, 22, context).action for number in (1, 2, 3)]
+    assert actions == [RetryAction.RETRY, RetryAction.RETRY, RetryAction.FAIL]
+    assert POLICY.evaluate(FULL, 4, 25, context).action is RetryAction.RETRY
+
+
 def test_permanent_errors_fail_at_once():
     assert POLICY.evaluate(InputError("bad"), 1, 99, {"task_state_store": Store()}).action is RetryAction.FAIL
 
