@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperator, Context, task
 from airflow.sdk.exceptions import AirflowFailException
+from pydantic import SecretStr
 
 from blueprint.compute.job import Compute, JobSpec
 from blueprint.compute.local import LocalCompute
@@ -17,8 +18,9 @@ from blueprint.errors import BlueprintError, PreemptedError
 from blueprint.settings import load_settings
 from operators.retries import STAGE_RETRIES
 from operators.scene_params import build_params
-from operators.scene_requests import SHARDED, build_request, stage_names
+from operators.scene_requests import SHARDED, build_request, connected_fields, secret_variables, stage_names
 from operators.scene_rows import SceneRow, load_scene_rows
+from operators.stage_task import read_connections
 
 LOST_AFTER = timedelta(hours=24)
 """A scene whose run did not end for this long is taken for lost, and is due again."""
@@ -151,13 +153,16 @@ class SceneBatchOperator(BaseOperator):
             self.compute.stop()
 
     def _run_scene(self, scene: dict[str, Any], attempt: int) -> None:
-        values = build_params(scene["conf"]).__getitem__
+        params = build_params(scene["conf"])
+        values = {name: param.resolve() for name, param in params.items()}
         shards: list[int] = []
         for stage in stage_names():
-            request = build_request(stage, lambda name: values(name).resolve())
+            request = {**build_request(stage, values.__getitem__), **read_connections(connected_fields(stage, values["lab"]))}
+            found = read_connections(secret_variables(stage, values["lab"]))
+            secrets = {name: SecretStr(value) for name, value in found.items()}
             for shard in shards if stage in SHARDED else [None]:
                 fields = request if shard is None else {**request, "shard_index": shard}
-                job = JobSpec(stage=stage, requests=(fields,), run_id=scene["trigger_run_id"], attempt=attempt)
+                job = JobSpec(stage=stage, requests=(fields,), run_id=scene["trigger_run_id"], attempt=attempt, secrets=secrets)
                 result = self._run_job(job)
                 if stage == "plan_tasks":
                     shards = list(result["shards"])

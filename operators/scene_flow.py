@@ -15,7 +15,7 @@ from operators.approval import ApproveEpisodesOperator
 from operators.retries import STAGE_RETRIES
 from operators.run_bounds import CloseRunOperator, OpenRunOperator
 from operators.scene_params import build_params
-from operators.scene_requests import as_template, build_request
+from operators.scene_requests import as_template, build_request, connected_fields, secret_variables
 from operators.stage_operator import operator_of, stage_task
 from operators.stage_task import StageTask
 from plugins.providers.slack.failure import CONNECTION_ID, TaskFailureNotifier
@@ -26,7 +26,7 @@ BUNDLE = Asset(name="bundle", uri="blueprint://bundle", group="blueprint")
 """A delivered bundle; the partition key is the scene."""
 
 SIMULATION_POOL, RENDER_POOL = "simulation", "render"
-SCENE_ID = as_template("scene_id")
+SCENE_ID, LAB = as_template("scene_id"), as_template("lab")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,18 +111,17 @@ def _dataset_group() -> TaskGroup:
 
 def _delivery_group() -> TaskGroup:
     with TaskGroup("delivery", prefix_group_id=False, tooltip="Price, package, sign, upload, verify, and tell the lab") as group:
-        deliver = _stage(
-            "deliver_bundle", connected={"bucket": f"lab_{as_template('lab')}.delivery_url"}, outlets=[BUNDLE], partition_key=SCENE_ID
-        )
-        announce = AnnounceDeliveryOperator(task_id="announce_delivery", scene_id=SCENE_ID, lab=as_template("lab"))
-        _stage("price_run") >> _stage("package_bundle") >> deliver >> _stage("notify_lab", secret_variables=LAB_SECRETS) >> announce
+        deliver = _stage("deliver_bundle", outlets=[BUNDLE], partition_key=SCENE_ID)
+        announce = AnnounceDeliveryOperator(task_id="announce_delivery", scene_id=SCENE_ID, lab=LAB)
+        _stage("price_run") >> _stage("package_bundle") >> deliver >> _stage("notify_lab") >> announce
     return group
 
 
 def _stage(stage: str, *, decisions: Any = None, **kwargs: Any) -> StageTask:
     """The task of a stage; its request takes the run's parameters."""
     request = build_request(stage, as_template)
-    return stage_task(stage, request if decisions is None else {**request, "decisions": decisions}, **kwargs)
+    request = request if decisions is None else {**request, "decisions": decisions}
+    return stage_task(stage, request, connected=connected_fields(stage, LAB), secret_variables=secret_variables(stage, LAB), **kwargs)
 
 
 def _shards(stage: str, plan: StageTask, **kwargs: Any) -> Any:
@@ -131,13 +130,6 @@ def _shards(stage: str, plan: StageTask, **kwargs: Any) -> Any:
     label = "shard {{ task.shards | join(', ') }}"
     partial = operator_of(stage).partial(task_id=stage, stage=stage, request=request, map_index_template=label, **STAGE_RETRIES, **kwargs)
     return partial.expand(shards=plan.output)
-
-
-LAB_SECRETS = {
-    "BLUEPRINT__DELIVERY__WEBHOOK_URL": "lab_{{ params.lab }}.host",
-    "BLUEPRINT__DELIVERY__WEBHOOK_SECRET": "lab_{{ params.lab }}.password",
-}
-"""A lab's webhook is an Airflow connection of type http: ``lab_<name>``."""
 
 
 def deadline_alert(interval: timedelta) -> DeadlineAlert:

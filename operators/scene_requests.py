@@ -1,4 +1,4 @@
-"""Which parameters go into which stage's request: the one list for the DAG, and for batches of a big night."""
+"""Which parameters and connections go into which stage's request: the one list for the DAG, and for batches of a big night."""
 
 from collections.abc import Callable
 
@@ -26,6 +26,25 @@ _OF_STAGE: dict[str, dict[str, str]] = {
 
 SHARDED = frozenset({"simulate_shard", "render_shard"})
 """Stages that run once a shard of the plan."""
+
+
+_CONNECTED: dict[str, dict[str, str]] = {"deliver_bundle": {"bucket": "delivery_url"}}
+"""Stage to the fields of its request that the lab's connection has, where it has them."""
+
+_SECRETS: dict[str, dict[str, str]] = {
+    "notify_lab": {"BLUEPRINT__DELIVERY__WEBHOOK_URL": "host", "BLUEPRINT__DELIVERY__WEBHOOK_SECRET": "password"}
+}
+"""Stage to the variables of its process that the lab's connection has."""
+
+
+def connected_fields(stage: str, lab: str) -> dict[str, str]:
+    """Fields of a stage's request as ``connection_id.field``. A lab is an Airflow connection of type http: ``lab_<name>``."""
+    return {name: f"lab_{lab}.{field}" for name, field in _CONNECTED.get(stage, {}).items()}
+
+
+def secret_variables(stage: str, lab: str) -> dict[str, str]:
+    """Variables of a stage's process as ``connection_id.field``."""
+    return {name: f"lab_{lab}.{field}" for name, field in _SECRETS.get(stage, {}).items()}
 
 
 def stage_names() -> list[str]:

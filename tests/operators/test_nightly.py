@@ -1,5 +1,6 @@
 """A night: what is due by priority, no more than may run, nothing twice, and batches that go on after a failure."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -107,6 +108,20 @@ def test_batch_takes_each_scene_through_all_stages(environment, rows, settings):
     assert stages[-1] == "notify_lab"
     assert next(job for job in compute.jobs if job.stage == "plan_tasks").requests[0]["episodes"] == 6
     assert open_registry(settings.registry).scenes.find("s0").last_status == "succeeded"
+
+
+def test_batch_delivers_and_tells_as_the_dag_does(environment, rows, monkeypatch):
+    """The lab's bucket, address and secret come from its connection; only the stage that calls the lab is given the secret."""
+    connection = {"conn_type": "http", "host": "https://lab.example/hook", "password": "whsec_x", "extra": {"delivery_url": "gs://lab/in"}}
+    monkeypatch.setenv("AIRFLOW_CONN_LAB_AURORA_ROBOTICS", json.dumps(connection))
+    plan("n1", running_limit=9)
+    compute = Compute()
+    SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0"), compute=compute).execute({"ti": TaskInstance()})
+    jobs = {job.stage: job for job in compute.jobs}
+    assert jobs["deliver_bundle"].requests[0]["bucket"] == "gs://lab/in"
+    given = {name: value.get_secret_value() for name, value in jobs.pop("notify_lab").secrets.items()}
+    assert given == {"BLUEPRINT__DELIVERY__WEBHOOK_URL": "https://lab.example/hook", "BLUEPRINT__DELIVERY__WEBHOOK_SECRET": "whsec_x"}
+    assert not any(job.secrets for job in jobs.values())
 
 
 def test_one_bad_scene_does_not_stop_the_batch(environment, rows, settings):
