@@ -22,8 +22,8 @@ from operators.scene_requests import SHARDED, build_request, connected_fields, s
 from operators.scene_rows import SceneRow, load_scene_rows
 from operators.stage_task import read_connections
 
-LOST_AFTER = timedelta(hours=24)
-"""A scene whose run did not end for this long is taken for lost, and is due again."""
+LOST_AFTER = timedelta(hours=72)
+"""A scene whose run did not end for this long is taken for lost, and is due again: longer than a run may wait for a person and work."""
 
 
 class PlanNightOperator(BaseOperator):

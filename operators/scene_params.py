@@ -115,6 +115,7 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
     "approval_window_s": {
         "type": "number",
         "minimum": 1,
+        "maximum": 172800,
         "section": "Quality and delivery",
         "description": "How long a person may take over borderline episodes [s]; then they are rejected.",
     },

@@ -1,7 +1,7 @@
 """A night: what is due by priority, no more than may run, nothing twice, and batches that go on after a failure."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from airflow.sdk import DAG
@@ -10,7 +10,9 @@ from airflow.sdk.exceptions import AirflowFailException
 from blueprint.compute.job import StageFailed
 from blueprint.registry.database import open_registry
 from operators import nightly
-from operators.nightly import PlanNightOperator, SceneBatchOperator, list_batches, list_runs, run_id_of, split_night
+from operators.nightly import LOST_AFTER, PlanNightOperator, SceneBatchOperator, list_batches, list_runs, run_id_of, split_night
+from operators.scene_flow import SceneFlow
+from operators.scene_params import build_params
 from operators.scene_rows import SceneRow
 from tests import airflow_home  # noqa: F401 -- before Airflow
 from tests.airflow_home import run_dag, xcom_of
@@ -94,6 +96,12 @@ class TaskInstance:
     """As much of a task instance as a batch looks at."""
 
     try_number = 1
+
+
+def test_a_run_that_waits_for_a_person_is_not_lost():
+    """A night starts no second run of a scene whose first one still waits for an answer: the longest wait and the work fit in."""
+    window = build_params()["approval_window_s"].schema["maximum"]
+    assert timedelta(seconds=window) + SceneFlow(dag_id="d", doc_md="").deadline + timedelta(hours=12) < LOST_AFTER
 
 
 def test_batch_takes_each_scene_through_all_stages(environment, rows, settings):
