@@ -17,8 +17,8 @@ from blueprint.dataset.lerobot_v30 import DatasetSpec
 from blueprint.dataset.video import load_episode_video
 from blueprint.dataset.writer import DatasetSummary, DatasetWriter
 from blueprint.episode.record import (
-    Capabilities,
     STATE_COLUMNS,
+    Capabilities,
     EpisodeRecord,
     Outcome,
     Phase,

@@ -132,9 +132,18 @@ def test_one_licence_stands_by_its_hub_name() -> None:
 
     licence = build_licence([("a", "CC-BY-4.0", ""), ("b", "CC-BY-4.0", "")])
     facts = CardFacts(
-        scene_id="s", job_id="job-1", seed=0, tier="core", simulator="mujoco 4.0.0", controller="c", attempted=1, licence=licence
+        scene_id="s",
+        job_id="job-1",
+        seed=0,
+        tier="core",
+        simulator="isaac_sim 6.1.0",
+        replays="r",
+        controller="c",
+        attempted=1,
+        licence=licence,
     )
     summary = DatasetSummary(episodes=1, frames=20_000, duration_s=1.0, tasks=("t",), videos=())
     found = _metadata("v3.0", facts, summary)
     assert found["license"] == "cc-by-4.0"
+    assert found["tags"] == ["LeRobot", "robotics", "simulation", "isaac_sim", "v3.0"]
     assert found["size_categories"] == ["10K<n<100K"]

@@ -13,6 +13,9 @@ from blueprint.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
 from blueprint.episode.record import (
     EpisodeRecord,
     EpisodeUsage,
+    Execution,
+    KOfN,
+    KOfNEvidence,
     Outcome,
     Phase,
     PredicateCheck,
@@ -53,6 +56,7 @@ def write_workspace(root: Path) -> Path:
     """Write ``scenes/kitchen`` below a workspace's root; returns the scene's folder."""
     scene = root / "scenes" / SCENE_ID
     write_scene(scene)
+    _write(scene, "usd/scene.usda", '#usda 1.0\n(\n    defaultPrim = "World"\n)\ndef Xform "World" {}\n')
     _write_source(scene)
     plan = _write_plan(scene)
     records = [_record(scene, spec) for spec in plan.episodes]
@@ -85,6 +89,21 @@ def write_certification(scene, *, run, failed=False):
         scene_id=SCENE_ID, job_id=JOB_ID, certified=run, environment={}, episodes=KEPT, frames=60, checks=tuple(checks)
     )
     _write(scene, CERTIFICATION_PATH, report.model_dump_json())
+
+
+def write_k_of_n(scene):
+    """Everything recorded and certified as if another simulator, which gives no same states twice, had acted."""
+    for path in scene.glob("geniesim/recordings/*/*/episode.json"):
+        record = EpisodeRecord.model_validate_json(path.read_bytes())
+        able = record.capabilities.model_copy(update={"deterministic": False, "restores_state": False})
+        made = record.simulator.model_copy(update={"name": "isaac_sim", "version": "stand-in for 6.1.0"})
+        path.write_text(record.model_copy(update={"capabilities": able, "simulator": made}).model_dump_json())
+        proof = scene / render_path(record.shard_index, record.episode_id) / "certificate.json"
+        if proof.is_file():
+            ends = [Execution(held=n < 4, failure=None, target_end_m=(0.5, 0.0, 0.1), distance_m=0.001 * n) for n in range(5)]
+            evidence = KOfNEvidence(rule=KOfN(needed=4, attempts=5, spread_m=0.01), executions=tuple(ends))
+            update = {"rule": "k_of_n", "k_of_n": evidence, "simulator": made, "first_difference_frame": 1}
+            proof.write_text(ReplayCertificate.model_validate_json(proof.read_bytes()).model_copy(update=update).model_dump_json())
 
 
 def write_licences(scene, *, can="MIT", box="CC-BY-4.0", background="CC0-1.0"):

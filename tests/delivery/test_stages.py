@@ -1,5 +1,6 @@
 """Package, deliver and notify, by the real runner, on a scene whose episodes were really simulated."""
 
+import base64
 import json
 import shutil
 import subprocess
@@ -17,11 +18,12 @@ from blueprint.delivery import stages
 from blueprint.delivery.errors import KitDiffers, LabRequirementUnmet, LicenceRefused, SigningKeyMissing
 from blueprint.delivery.signing import make_signing_key, parse_envelope, public_key_path
 from blueprint.delivery.verify import validate_bundle
+from blueprint.quality.licences import ComponentRule, load_policy
 from blueprint.registry.database import open_registry
 from blueprint.runner import run_stage
 from blueprint.settings import DeliverySettings, RegistrySettings, Settings, WorkspaceSettings
 from blueprint.workspace.checksums import list_files
-from tests.delivery.scene_workspace import KEPT, SCENE_ID, write_certification, write_licences, write_workspace
+from tests.delivery.scene_workspace import KEPT, SCENE_ID, write_certification, write_k_of_n, write_licences, write_workspace
 
 LAB = "aurora_robotics"
 SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS1sYWItMzItYnl0ZXMtbG9uZyE="
@@ -195,6 +197,55 @@ def test_a_kit_that_would_not_replay_is_not_packed(scene, package):
     with pytest.raises(KitDiffers):
         package()
     assert not (scene / "deliveries").exists()
+
+
+@pytest.fixture
+def terms_of_isaac_sim(monkeypatch):
+    """A policy of an installation whose people read NVIDIA's terms; the shipped one does not know them, and unknown blocks."""
+    row = ComponentRule(component="isaac_sim", versions="*", licence="LicenseRef-test", commercial_ok=True, evidence="read for this test")
+    shipped = load_policy()
+    policy = shipped.model_copy(update={"components": (*shipped.components, row)})
+    monkeypatch.setattr("blueprint.delivery.legal.load_policy", lambda: policy)
+
+
+@pytest.mark.usefixtures("terms_of_isaac_sim")
+def test_a_bundle_by_the_k_of_n_rule_never_says_bit_identical(scene, package):
+    """Kit, page, card and statement say which kind of certificate the episodes have, with its figures."""
+    write_k_of_n(scene)
+    package()
+    bundle = scene / "deliveries" / LAB / "bundle"
+    names = list_files(bundle / "data/replay")
+    assert "stage/scene.usda" in names
+    assert "replay.py" not in names
+    told = "certified by the k-of-n rule, not bit by bit"
+    page = (bundle / "data/index.html").read_text()
+    assert told in page
+    assert "did its task in 4 or more of them, and its target ended within 3.0 mm" in page
+    assert "4 of 5 executions, within 3.0 mm" in page
+    assert "Isaac Sim stand-in for 6.1.0 gives no same states twice" in page
+    for text in (page, (bundle / "data/replay/README.md").read_text()):
+        assert "bit-identical" not in text
+    card = read(bundle / "data/dataset_card.json")
+    assert card["quality"]["replay_certificates"] == {"k_of_n": KEPT}
+    assert card["provenance"]["simulator"]["name"] == "isaac_sim"
+    statement = json.loads(base64.b64decode(read(bundle / "statement.dsse.json")["payload"]))["predicate"]
+    assert statement["blueprint_quality"]["replay_certificates"] == {"k_of_n": KEPT}
+    assert told in statement["blueprint_quality"]["replays"]
+    uris = [item["uri"] for item in statement["buildDefinition"]["resolvedDependencies"]]
+    assert "pkg:generic/isaac_sim@stand-in%20for%206.1.0" in uris
+
+
+def test_a_simulator_whose_terms_nobody_read_blocks_the_delivery(scene, package):
+    """The shipped policy does not know Isaac Sim's: the deployer does, or nobody."""
+    write_k_of_n(scene)
+    with pytest.raises(LicenceRefused, match=r"isaac_sim stand-in for 6\.1\.0 is unknown"):
+        package()
+
+
+def test_a_bundle_of_the_twin_says_bit_identical(packed_once):
+    told = "3 episodes were executed again from their stored states and came out bit-identical."
+    assert told in (packed_once / "data/index.html").read_text()
+    assert read(packed_once / "data/dataset_card.json")["quality"]["replay_certificates"] == {"bit_identical": KEPT}
 
 
 @pytest.mark.parametrize(

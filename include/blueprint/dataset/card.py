@@ -25,6 +25,9 @@ class CardFacts:
     seed: int
     tier: str
     simulator: str
+    """Name and version."""
+    replays: str
+    """How the episodes came out when they were executed again."""
     controller: str
     attempted: int
     """Episodes that were planned, whatever became of them."""
@@ -59,7 +62,7 @@ def _metadata(version: Version, facts: CardFacts, summary: DatasetSummary) -> di
         **licence,
         "pretty_name": _title(facts, version),
         "language": ["en"],
-        "tags": ["LeRobot", "robotics", "simulation", "mujoco", version],
+        "tags": ["LeRobot", "robotics", "simulation", facts.simulator.split()[0], version],
         "task_categories": ["robotics"],
         "size_categories": [next((name for limit, name in _SIZES if summary.frames < limit), "n>10M")],
         "source_datasets": ["original"],
@@ -74,8 +77,8 @@ def _what(version: Version, facts: CardFacts, summary: DatasetSummary) -> str:
     twin = "The twin in LeRobot v2.1 has the same frames." if version == "v3.0" else "The twin in LeRobot v3.0 has the same frames."
     return (
         f"{summary.episodes} episodes, {summary.frames} frames, {summary.duration_s:.1f} s in all, of {facts.attempted} attempted. "
-        f"Cameras: {cameras or 'none'}. Every episode is a success by its predicate, passed the gates of tier {facts.tier}, and was "
-        f"executed again from its stored state before it was drawn. {twin}\n\nInstructions:\n\n{tasks}\n"
+        f"Cameras: {cameras or 'none'}. Every episode is a success by its predicate, and passed the gates of tier {facts.tier}. "
+        f"{facts.replays} {twin}\n\nInstructions:\n\n{tasks}\n"
     )
 
 

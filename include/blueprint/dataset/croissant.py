@@ -84,7 +84,7 @@ def build_croissant(
         "name": name,
         "description": (
             f"{summary.episodes} simulated pick-and-place episodes ({summary.frames} frames) of one robot in scene {facts.scene_id}, "
-            f"LeRobot {version}. Each was executed again from its stored state before it was drawn."
+            f"LeRobot {version}. {facts.replays}"
         ),
         "version": "1.0.0",
         "license": facts.licence.expression,

@@ -22,7 +22,7 @@ def build_provenance(
     Args:
         record: The episode as recorded.
         certificate: That it replays.
-        integration_state: MuJoCo's ``mjSTATE_INTEGRATION`` of frame 0, float64.
+        integration_state: The simulator's saved state of frame 0 (MuJoCo's ``mjSTATE_INTEGRATION``), float64.
         verdict: What the final gates said; ``None`` where they said nothing of it.
     """
     own = record.model_dump(mode="json", exclude={"schema_version"})
@@ -45,5 +45,5 @@ def load_integration_state(path: Path, episode_id: str) -> list[float]:
     """
     values = pq.ParquetFile(path).read_row_group(0, columns=["integration_state"]).column(0)[0].as_py()
     if not values:
-        raise EpisodeUnusable(episode_id, str(path), "integration_state of row 0", "absent", "mjSTATE_INTEGRATION")
+        raise EpisodeUnusable(episode_id, str(path), "integration_state of row 0", "absent", "the simulator's saved state")
     return [float(value) for value in values]

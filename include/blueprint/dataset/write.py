@@ -15,6 +15,7 @@ from blueprint.dataset.licences import DatasetLicence
 from blueprint.dataset.provenance import build_provenance, load_integration_state
 from blueprint.dataset.video import EpisodeVideo, load_episode_video
 from blueprint.dataset.writer import DatasetSummary, DatasetWriter
+from blueprint.episode.certificates import tell_replays
 from blueprint.episode.record import EpisodeRecord, ReplayCertificate, recording_path, render_path
 from blueprint.quality.report import RENDER_GATES_PATH, load_kept, load_render_report
 from blueprint.stage import StageContext
@@ -49,10 +50,12 @@ def write_datasets(context: StageContext, joint_names: Sequence[str], licence: D
         shutil.rmtree(folder)
     writer = DatasetWriter(folder, spec)
     first = _load_record(context, *kept[0])
+    certificates = []
     for done, (shard_index, episode_id) in enumerate(kept):
         context.stop_if_asked()
         states = context.input(f"{recording_path(shard_index, episode_id)}/states.parquet")
         record, certificate = _load_records(context, shard_index, episode_id, states)
+        certificates.append(certificate)
         frames = load_frames(states, record)
         videos = _load_videos(context.input(render_path(shard_index, episode_id)), certificate, plan)
         writer.add(
@@ -60,7 +63,7 @@ def write_datasets(context: StageContext, joint_names: Sequence[str], licence: D
         )
         context.progress(done + 1, len(kept))
     summary = writer.close()
-    facts = _card_facts(plan, first, report.tier, licence)
+    facts = _card_facts(plan, first, certificates, report.tier, licence)
     for version in VERSIONS:
         _describe(folder / version, version, facts, spec, summary)
     return summary
@@ -94,13 +97,16 @@ def _load_videos(folder: Path, certificate: ReplayCertificate, plan: JobPlan) ->
     return videos
 
 
-def _card_facts(plan: JobPlan, record: EpisodeRecord, tier: str, licence: DatasetLicence) -> CardFacts:
+def _card_facts(
+    plan: JobPlan, record: EpisodeRecord, certificates: Sequence[ReplayCertificate], tier: str, licence: DatasetLicence
+) -> CardFacts:
     return CardFacts(
         scene_id=plan.scene_id,
         job_id=plan.job_id,
         seed=plan.seed,
         tier=tier,
         simulator=f"{record.simulator.name} {record.simulator.version}",
+        replays=tell_replays(certificates),
         controller=record.controller,
         attempted=len(plan.episodes),
         licence=licence,

@@ -162,6 +162,15 @@ class DeliveryConflict(IntegrityError):
         )
 
 
+class CertificateMissing(IntegrityError):
+    """An episode is to be delivered that has no replay certificate."""
+
+    code = "delivery.certificate_missing"
+
+    def __init__(self, episode_id: str) -> None:
+        super().__init__(f"Episode {episode_id} is kept, and has no certificate.json. Render its shard again.", episode_id=episode_id)
+
+
 class KitDiffers(IntegrityError):
     """The replay kit does not give the model that an episode was recorded with."""
 

@@ -7,6 +7,8 @@ from blueprint.delivery.lab import LabProfile
 from blueprint.delivery.licences import BundleLicence
 from blueprint.delivery.report_facts import CertificateRow, CostFacts, CostRow, GateDot, KeptRow, MetricRow, ReportFacts, StartDot
 from blueprint.delivery.sources import Attempted, BundleSources
+from blueprint.episode.certificates import tell_replays
+from blueprint.episode.record import ReplayCertificate
 from blueprint.quality.explain import Reason, explain
 from blueprint.quality.report import EpisodeVerdict, GateResult
 
@@ -24,6 +26,7 @@ def build_facts(
         job_id=plan.job_id,
         robot=plan.robot.embodiment,
         simulator=f"{_SIMULATOR_TITLES.get(first.simulator.name, first.simulator.name)} {first.simulator.version}",
+        replays=tell_replays(sources.kept_certificates()),
         tier=sources.renders.tier,
         cameras=plan.cameras,
         resolution=f"{plan.width} x {plan.height}",
@@ -45,7 +48,7 @@ def build_facts(
     )
 
 
-_SIMULATOR_TITLES = {"mujoco": "MuJoCo"}
+_SIMULATOR_TITLES = {"mujoco": "MuJoCo", "isaac_sim": "Isaac Sim"}
 
 
 def build_reasons(sources: BundleSources) -> list[Reason]:
@@ -60,7 +63,7 @@ def build_reasons(sources: BundleSources) -> list[Reason]:
 
 
 def _kept_row(attempt: Attempted) -> KeptRow:
-    record, certificate = attempt.record, attempt.certificate
+    record, certificate = attempt.record, attempt.proof()
     task = record.spec.task
     return KeptRow(
         episode_id=record.episode_id,
@@ -71,8 +74,16 @@ def _kept_row(attempt: Attempted) -> KeptRow:
         seed=record.spec.seed,
         arrived_m=next((check.value for check in record.outcome.predicate if check.name == "arrived"), None),
         goal_radius_m=task.goal_radius_m,
-        replay=certificate.rule if certificate else "k_of_n",
+        replay=certificate.rule,
+        replay_evidence=_tell_evidence(certificate),
     )
+
+
+def _tell_evidence(certificate: ReplayCertificate) -> str:
+    evidence = certificate.k_of_n
+    if evidence is None or evidence.spread_m is None:
+        return ""
+    return f"{evidence.held} of {len(evidence.executions)} executions, within {1000 * evidence.spread_m:.1f} mm"
 
 
 def _verdicts(sources: BundleSources) -> Iterable[EpisodeVerdict]:
@@ -145,14 +156,13 @@ def _cost_facts(sources: BundleSources) -> CostFacts:
 
 
 def _certificate_rows(sources: BundleSources) -> list[CertificateRow]:
-    replayed = [attempt for attempt in sources.kept_attempts() if attempt.certificate and attempt.certificate.replayed]
-    every = len(replayed) == len(sources.kept)
-    rule = " and ".join(sorted({attempt.certificate.rule.replace("_", "-") for attempt in replayed if attempt.certificate}))
+    certificates = sources.kept_certificates()
+    every = all(certificate.replayed for certificate in certificates)
     rows = [
         CertificateRow(
             name="replay",
             status="passed" if every else "failed",
-            detail=f"{len(replayed)} of {len(sources.kept)} delivered episodes were executed again and came out {rule or 'otherwise'}",
+            detail=tell_replays(certificates),
         )
     ]
     for check in sources.certification.checks:

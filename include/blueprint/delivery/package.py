@@ -70,7 +70,8 @@ def package_bundle(context: StageContext, lab: LabProfile, profile: dict[str, Fi
     bag.mkdir(parents=True)
     context.progress(0, 3)
     payload = write_payload(bag, list_payload(context, sources, lab, licence, code_version()))
-    validate_kit(bag / "data" / KIT_FOLDER, [attempt.record for attempt in sources.kept_attempts()])
+    if sources.is_bit_identical():
+        validate_kit(bag / "data" / KIT_FOLDER, [attempt.record for attempt in sources.kept_attempts()])
     context.stop_if_asked()
     context.progress(1, 3)
     dataset_bytes = sum(digest.size_bytes for name, digest in payload.items() if name.startswith("data/dataset/"))

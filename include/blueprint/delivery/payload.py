@@ -6,7 +6,7 @@
     data/dataset_card.json                 the delivery in short, as readers of the predecessor know it
     data/dataset/{v3.0,v2.1}/...           the datasets, each with its card (README.md) and croissant.json
     data/reports/{quality,gates,render_gates,certification,cost}.json
-    data/replay/...                        executes every episode again
+    data/replay/...                        everything to execute the episodes again; a script that does, where they are bit-identical
     data/failures/...                      attempts that were not kept, if the lab wants them
     data/legal/...                         licence, attribution, provenance of assets, licence texts
 """
@@ -20,8 +20,9 @@ from blueprint.delivery.bag import PayloadFile
 from blueprint.delivery.lab import LabProfile
 from blueprint.delivery.legal import list_legal_files
 from blueprint.delivery.licences import BundleLicence
-from blueprint.delivery.replay_kit import KIT_FOLDER, list_kit_files
-from blueprint.delivery.sources import TWIN_FOLDER, BundleSources
+from blueprint.delivery.replay_kit import KIT_FOLDER, OtherStage, list_kit_files
+from blueprint.delivery.sources import STAGE_FOLDER, TWIN_FOLDER, BundleSources
+from blueprint.episode.certificates import count_rules
 from blueprint.episode.record import recording_path, render_path
 from blueprint.quality.explain import primary_reason
 from blueprint.quality.report import GATES_PATH, QUALITY_GATE_REPORT_PATH, RENDER_GATES_PATH
@@ -43,7 +44,7 @@ def list_payload(
     """All files but the report page."""
     files = [file for version in lab.formats for file in _folder(context.input(f"{DATASET_PATH}/{version}"), f"dataset/{version}")]
     files += [PayloadFile(f"reports/{name}", context.input(path)) for name, path in _REPORTS.items()]
-    files += list_kit_files(context.input(TWIN_FOLDER), sources.plan.robot)
+    files += list_kit_files(context.input(TWIN_FOLDER), sources.plan.robot, other_stage(context, sources))
     for attempt in sources.kept_attempts():
         episode_id, target = attempt.record.episode_id, f"{KIT_FOLDER}/episodes/{attempt.record.episode_id}"
         recording, render = recording_path(attempt.shard_index, episode_id), render_path(attempt.shard_index, episode_id)
@@ -54,6 +55,14 @@ def list_payload(
     files += list_legal_files(licence, sources, code_version)
     files.append(PayloadFile("dataset_card.json", _json(build_dataset_card(sources, lab, licence, code_version))))
     return files
+
+
+def other_stage(context: StageContext, sources: BundleSources) -> OtherStage | None:
+    """What another simulator than MuJoCo acted on; ``None`` where the twin itself acted."""
+    simulator = sources.kept_attempts()[0].record.simulator
+    if sources.is_bit_identical():
+        return None
+    return OtherStage(simulator=simulator, folder=context.input(STAGE_FOLDER))
 
 
 def build_dataset_card(sources: BundleSources, lab: LabProfile, licence: BundleLicence, code_version: str) -> dict[str, object]:
@@ -70,8 +79,13 @@ def build_dataset_card(sources: BundleSources, lab: LabProfile, licence: BundleL
             "version": code_version,
             "statement": "statement.dsse.json",
             "robot": plan.robot.embodiment,
+            "simulator": sources.kept_attempts()[0].record.simulator.model_dump(mode="json"),
         },
-        "quality": {"tier": sources.renders.tier, "certified": sources.certification.certified, "replay_certificates": len(sources.kept)},
+        "quality": {
+            "tier": sources.renders.tier,
+            "certified": sources.certification.certified,
+            "replay_certificates": count_rules(sources.kept_certificates()),
+        },
         "episodes": {"attempted": len(plan.episodes), "kept": len(sources.kept), "rejected": len(sources.rejected_ids())},
         "licence": {"id": licence.licence, "expression": licence.expression, "commercial_ok": licence.commercial_ok},
         "cost": {

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from importlib.metadata import version
+from urllib.parse import quote
 
 from pydantic import JsonValue
 
@@ -10,6 +11,7 @@ from blueprint.delivery.lab import LabProfile
 from blueprint.delivery.licences import BundleLicence
 from blueprint.delivery.sources import BundleSources
 from blueprint.delivery.statement import Provenance, descriptor
+from blueprint.episode.certificates import count_rules, tell_replays
 from blueprint.quality.config_files import config_digests
 from blueprint.quality.explain import verdict_counts
 from blueprint.robot.embodiment import load_embodiment
@@ -63,6 +65,9 @@ def build_provenance(
             "episodes_gated": _counts(verdict_counts(sources.gates.episodes)),
             "renders_gated": _counts(verdict_counts(sources.renders.episodes)),
             "model_sha256": sources.kept_attempts()[0].record.model_sha256,
+            "simulator": sources.kept_attempts()[0].record.simulator.model_dump(mode="json"),
+            "replay_certificates": _counts(count_rules(sources.kept_certificates())),
+            "replays": tell_replays(sources.kept_certificates()),
         },
         certification={
             "certified": sources.certification.certified,
@@ -96,7 +101,8 @@ def _dependencies(
     prices = {name: digest_file(path) for name, path in tables.items() if path.is_file()}
     found += [descriptor(f"config:{name}", digest.sha256) for name, digest in {**config_digests(), **prices, **profile}.items()]
     found.append(descriptor(f"pkg:generic/blueprint@{code_version}"))
-    found.append(descriptor(f"pkg:pypi/{simulator.name}@{simulator.version}"))
+    kind = "pypi" if simulator.name == "mujoco" else "generic"
+    found.append(descriptor(f"pkg:{kind}/{simulator.name}@{quote(simulator.version, safe='')}"))
     found += [descriptor(f"pkg:pypi/{name}@{version(name)}") for name in _PACKAGES]
     if image is not None:
         found.append(descriptor("image:job", image.removeprefix("sha256:")))

@@ -2,11 +2,13 @@
 
 The kit holds the scene's twin and the robot's model as MJCF, verbatim, and ``kit.json``, which says how the robot was
 mounted. A compiled model is not shipped: it would hold paths of this machine. Before packing, the kit is put together as
-the script does it and its model is compared with the one that every episode was recorded with.
+the script does it and its model is compared with the one that every episode was recorded with. Episodes of a simulator that gives no
+same states twice come with its stage, and without a script.
 """
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import mujoco
 from blueprint.delivery import replay_script
 from blueprint.delivery.bag import PayloadFile
 from blueprint.delivery.errors import KitDiffers
-from blueprint.episode.record import EpisodeRecord
+from blueprint.episode.record import EpisodeRecord, SimulatorInfo
 from blueprint.robot.embodiment import ROBOT_PREFIX, load_embodiment
 from blueprint.simulation.mujoco.model import build_spec, model_sha256
 from blueprint.task.spec import RobotPlacement
@@ -35,12 +37,34 @@ last bits of a sum may differ; the script then tells by how much.
 """
 
 
-def list_kit_files(mjcf: Path, robot: RobotPlacement) -> list[PayloadFile]:
-    """Scene, robot and script, without the episodes.
+_OTHER_README = """# What is needed to execute the episodes again
+
+They were made with {simulator}, which gives no same states twice, so there is no script here that compares bits. Each was certified by
+the k-of-n rule: its set points were executed again several times from its stored state, the task's own predicate held in most of the
+executions, and the target ended near where it did in the recording. `episodes/*/certificate.json` has every execution.
+
+`stage/` is the USD scene that the simulator acted in, `scene/` the MJCF twin in which the motions were planned, `robot/` the robot,
+`kit.json` where it stood; `episodes/` holds states (float64: `ctrl` are the set points, one a frame, reached linearly), record and
+certificate of each episode. In the twin the same set points give a similar motion, not the same one.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherStage:
+    """What another simulator than the twin's own acted on."""
+
+    simulator: SimulatorInfo
+    folder: Path
+    """The scene's USD stage."""
+
+
+def list_kit_files(mjcf: Path, robot: RobotPlacement, other: OtherStage | None = None) -> list[PayloadFile]:
+    """Scene and robot, and the script where it compares bits; without the episodes.
 
     Args:
         mjcf: Folder of the scene's twin, with ``scene.xml``.
         robot: Which robot stood where.
+        other: What acted, where it was not MuJoCo in the twin.
     """
     embodiment = load_embodiment(robot.embodiment)
     robot_folder = embodiment.mjcf_path.parent
@@ -48,6 +72,10 @@ def list_kit_files(mjcf: Path, robot: RobotPlacement) -> list[PayloadFile]:
     files += [PayloadFile(f"{KIT_FOLDER}/robot/{name.as_posix()}", robot_folder / name) for name in _files(robot_folder)]
     kit = {"mujoco": mujoco.__version__, "scene_mjcf": "scene/scene.xml", **_mounting(mjcf / "scene.xml", robot)}
     files.append(PayloadFile(f"{KIT_FOLDER}/kit.json", json.dumps(kit, indent=1).encode() + b"\n"))
+    if other is not None:
+        files += [PayloadFile(f"{KIT_FOLDER}/stage/{name.as_posix()}", other.folder / name) for name in _files(other.folder)]
+        told = _OTHER_README.format(simulator=f"{other.simulator.name} {other.simulator.version}")
+        return [*files, PayloadFile(f"{KIT_FOLDER}/README.md", told.encode())]
     files.append(PayloadFile(f"{KIT_FOLDER}/README.md", _README.format(mujoco=mujoco.__version__).encode()))
     files.append(PayloadFile(f"{KIT_FOLDER}/replay.py", Path(replay_script.__file__)))
     return files

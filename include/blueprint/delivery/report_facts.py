@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from blueprint.delivery.licences import BundleLicence
+from blueprint.episode.record import ReplayRule
 from blueprint.quality.explain import Reason
 
 CheckStatus = Literal["passed", "failed", "not_run"]
@@ -26,7 +27,9 @@ class KeptRow(_Frozen):
     arrived_m: float | None
     """Distance from the goal at the end; ``None``: not measured."""
     goal_radius_m: float
-    replay: Literal["bit_identical", "k_of_n"]
+    replay: ReplayRule
+    replay_evidence: str
+    """Executions that did the task, and how far the target ended off; empty where a bit-identical replay says it all."""
 
 
 class GateDot(_Frozen):
@@ -91,6 +94,8 @@ class ReportFacts(_Frozen):
     job_id: str
     robot: str
     simulator: str
+    replays: str
+    """How the delivered episodes came out when they were executed again."""
     tier: str
     cameras: tuple[str, ...]
     resolution: str

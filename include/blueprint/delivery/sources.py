@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from blueprint.cost.report import COST_REPORT_PATH, CostReport, load_cost_report
 from blueprint.dataset.certify.report import CertificationReport
 from blueprint.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
+from blueprint.delivery.errors import CertificateMissing
 from blueprint.delivery.licences import AssetOrigin
 from blueprint.episode.record import EpisodeRecord, ReplayCertificate, recording_path, render_path
 from blueprint.quality.report import (
@@ -26,11 +27,13 @@ from blueprint.workspace.storage import SceneFolder
 
 SOURCE_MANIFEST_PATH = "input/source_manifest.json"
 TWIN_FOLDER = "mjcf"
+STAGE_FOLDER = "usd"
 
 READS = (
     SOURCE_MANIFEST_PATH,
     MANIFEST_PATH,
     TWIN_FOLDER,
+    STAGE_FOLDER,
     PLAN_PATH,
     "geniesim/recordings",
     "geniesim/renders",
@@ -53,6 +56,16 @@ class Attempted:
     certificate: ReplayCertificate | None
     """``None`` where it was not rendered."""
 
+    def proof(self) -> ReplayCertificate:
+        """The certificate of an attempt that is delivered.
+
+        Raises:
+            CertificateMissing: It has none.
+        """
+        if self.certificate is None:
+            raise CertificateMissing(self.record.episode_id)
+        return self.certificate
+
 
 @dataclass(frozen=True, kw_only=True)
 class BundleSources:
@@ -72,6 +85,18 @@ class BundleSources:
 
     def kept_attempts(self) -> list[Attempted]:
         return [self.attempts[episode_id] for episode_id in self.kept]
+
+    def kept_certificates(self) -> list[ReplayCertificate]:
+        """Replay certificates of what is delivered.
+
+        Raises:
+            CertificateMissing: An episode has none.
+        """
+        return [attempt.proof() for attempt in self.kept_attempts()]
+
+    def is_bit_identical(self) -> bool:
+        """Whether every delivered episode is certified to replay bit by bit."""
+        return all(certificate.rule == "bit_identical" for certificate in self.kept_certificates())
 
     def rejected_ids(self) -> list[str]:
         """Ids of what is not delivered, in the plan's order."""
