@@ -10,6 +10,8 @@ import typer
 from typer.testing import CliRunner
 
 from blueprint.cli.app import app
+from blueprint.registry.database import open_registry
+from blueprint.settings import load_settings
 
 runner = CliRunner()
 
@@ -52,6 +54,27 @@ def test_unknown_stage_ends_with_65_and_a_code():
     ended = blueprint("stage", "run", "nonsense", "--request", "/dev/null")
     assert ended.returncode == 65
     assert "stage.unreadable_request" in ended.stderr
+
+
+def test_two_people_on_two_machines_do_not_run_one_stage(tmp_path, settings, monkeypatch):
+    """Without a run id each process holds its lease under a name of its own: the second one is told to wait."""
+    request = tmp_path / "request.json"
+    request.write_text('{"scene_id": "s1"}')
+    folder = {"BLUEPRINT__WORKSPACE__URL": settings.workspace.url, "BLUEPRINT__REGISTRY__URL": settings.registry.url}
+    monkeypatch.setattr("blueprint.registry.leases.this_process", lambda: "other-host|pid:[1]|7|1.00")
+    holders = []
+    with open_registry(settings.registry) as registry:
+        monkeypatch.setattr("blueprint.runner._Work.find_or_run", lambda work: holders.append(work.lease.lease.holder) or sys.exit(0))
+        for name, value in folder.items():
+            monkeypatch.setenv(name, value)
+        load_settings.cache_clear()
+        runner.invoke(app, ["stage", "run", "settle_scene", "--request", str(request)])
+        load_settings.cache_clear()
+        assert len(holders) == 1
+        registry.leases.acquire("s1/commits/settle_scene.json", holders[0], 900)
+    ended = blueprint("stage", "run", "settle_scene", "--request", str(request), **folder)
+    assert ended.returncode == 75
+    assert "workspace.lease_held" in ended.stderr
 
 
 def test_error_as_json_is_one_document(tmp_path):

@@ -59,7 +59,7 @@ def run(
     *,
     request: Annotated[Path, typer.Option(help="JSON file with the fields of the request; - for standard input.")],
     result: Annotated[Path | None, typer.Option(help="File to write the outcome to, as JSON: `result` or `error`.")] = None,
-    run_id: Annotated[str, typer.Option(help="Id of the run that wants this; goes into logs and leases.")] = "cli",
+    run_id: Annotated[str | None, typer.Option(help="Id of the run that wants this, for logs and leases; none: this process.")] = None,
     attempt: Annotated[int, typer.Option(help="Which try this is, from 1.")] = 1,
     correlation_id: Annotated[str, typer.Option(help="Id that ties the logs of one request together.")] = "",
     as_json: JsonOption = False,
@@ -71,9 +71,9 @@ def run(
     try:
         fields = _read_request(request)
         with stop_on_sigterm(), report_progress(name, settings, as_json=as_json) as progress:
-            outcome = run_stage(
-                name, fields, settings, progress=progress, run_id=run_id, attempt=str(attempt), correlation_id=correlation_id or run_id
-            ).model_dump(mode="json")
+            ids = {"run_id": run_id, "attempt": str(attempt), "correlation_id": correlation_id or run_id}
+            given = {name: value for name, value in ids.items() if value is not None}
+            outcome = run_stage(name, fields, settings, progress=progress, **given).model_dump(mode="json")
     except BlueprintError as error:
         if result is not None:
             result.write_text(json.dumps({"error": error.as_dict()}))
