@@ -4,7 +4,7 @@ A simulator that replays bit by bit is drawn while it is executed. Another one n
 into each of them, and drawn there: frame t shows state row t, and that it does is read back and compared.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +57,10 @@ def play_episode(
     else:
         verdict = execute_episode(stage.simulator, stage.loaded, record, states, rule)
         if verdict.replayed:
-            videos = _draw_states(stage, record, states, folder, options)
+            try:
+                videos = _draw_states(stage, record, states, folder, options)
+            except NotReplayed as error:
+                verdict = replace(verdict, replayed=False, refusal=error)
     return certify(record, stage.loaded, verdict, renderer=f"{stage.simulator.name} {stage.simulator.version}", videos=videos)
 
 
