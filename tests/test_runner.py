@@ -16,7 +16,7 @@ from blueprint.registry.database import open_registry
 from blueprint.registry.errors import LeaseLost
 from blueprint.runner import InvalidRequest, run_stage
 from blueprint.workspace.commits import load_commit
-from blueprint.workspace.errors import FileChanged, InputMissing, NothingWritten
+from blueprint.workspace.errors import CommitUnreadable, FileChanged, InputMissing, NothingWritten
 from blueprint.workspace.storage import Workspace
 
 TOYS = dict.fromkeys(("toy_intake", "toy_work", "toy_nothing"), "tests.toy_stages")
@@ -232,6 +232,26 @@ def test_registry_knows_finished_work_once(toy, settings):
     registry = open_registry(settings.registry)
     assert [commit.stage for commit in registry.commits.of_scene("s1")] == ["toy_intake"]
     assert registry.leases.active() == []
+
+
+@pytest.mark.parametrize("found", [b"{", b'{"schema_version": "0.9"}'])
+def test_a_record_that_cannot_be_read_is_named(toy, found):
+    """A damaged record, or one of another version, ends with its path and with what to do; done so, the stage runs anew."""
+    toy("toy_intake")
+    toy.scene.write_bytes("commits/toy_intake.json", found)
+    with pytest.raises(CommitUnreadable, match=r"commits/toy_intake\.json .*Remove it"):
+        toy("toy_intake")
+    toy.scene.remove("commits/toy_intake.json")
+    toy("toy_intake")
+    assert toy.log() == ["intake", "intake"]
+
+
+def test_a_commit_says_what_machine_it_was_made_on(toy, settings):
+    """Prices follow the machine of the work, not that of whoever prices it; the ledger books the same one."""
+    toy("toy_intake")
+    commit = load_commit(toy.scene, "toy_intake")
+    with open_registry(settings.registry) as registry:
+        assert {entry.machine for entry in registry.ledger.entries(scene_id="s1")} == {commit.machine} == {settings.compute.machine}
 
 
 def test_unknown_stage_lists_all(settings):

@@ -107,7 +107,7 @@ def run_unit(
         registry.leases.hold(f"{parsed.scene_id}/{commit_name(name, unit)}", holder=holder, ttl_s=settings.registry.lease_s) as lease,
     ):
         outcome = _Work(stage, parsed, unit, workspace, scene, settings, progress, lease).find_or_run()
-        _record(registry, outcome, settings)
+        _record(registry, outcome)
     return outcome
 
 
@@ -180,6 +180,7 @@ class _Work:
             outputs=outputs,
             code_version=code_version(),
             image_digest=self.settings.compute.image_digest,
+            machine=self.settings.compute.machine,
             started_at=started_at,
             finished_at=datetime.now(UTC),
             usage=measured.usage,
@@ -209,14 +210,14 @@ def _is_whole(scene: SceneFolder, commit: Commit) -> bool:
     return digest_files(scene.root, commit.outputs) == commit.outputs
 
 
-def _record(registry: Registry, outcome: UnitOutcome, settings: Settings) -> None:
+def _record(registry: Registry, outcome: UnitOutcome) -> None:
     """Tell the registry of a finished unit; doing it twice changes nothing."""
     commit = outcome.commit
     registry.commits.record(commit)
     if outcome.found and registry.ledger.knows(commit.key, commit.finished_at):
         return  # by the process that did it, whose machine may be another
     prices = load_price_table(commit.finished_at.date())
-    registry.ledger.record(ledger_entries(commit, prices, machine=settings.compute.machine))
+    registry.ledger.record(ledger_entries(commit, prices))
 
 
 _stop_event = threading.Event()

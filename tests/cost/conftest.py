@@ -22,7 +22,7 @@ def make_usage(**changes):
     return Usage(**{"wall_s": 36.0, "cpu_s": 72.0, "peak_memory_bytes": 2**30, "bytes_read": 100, "bytes_written": 200, **changes})
 
 
-def make_commit(stage="settle_scene", shard_index=None, minute=0, **usage):
+def make_commit(stage="settle_scene", shard_index=None, minute=0, machine="local_laptop", **usage):
     unit = "" if shard_index is None else f"{shard_index:04d}"
     return Commit(
         key=key_of({"stage": stage, "unit": unit}),
@@ -35,6 +35,7 @@ def make_commit(stage="settle_scene", shard_index=None, minute=0, **usage):
         outputs={f"{stage}/{unit}.json": FileDigest(sha256="0" * 64, size_bytes=2**20)},
         code_version="0.1.0+abc",
         image_digest=None,
+        machine=machine,
         started_at=NOON,
         finished_at=NOON + timedelta(minutes=minute),
         usage=make_usage(**usage),

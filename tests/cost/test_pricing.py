@@ -82,9 +82,24 @@ def test_bytes_that_one_unit_did_not_count_are_none(run):
 
 def test_a_gpu_machine_is_measured(run):
     """On a billed machine all is measured, and the certainty says so."""
-    report = build_report(replace(run, machine="gce_g2_standard_8"))
+    commits = [commit.model_copy(update={"machine": "gce_g2_standard_8"}) for commit in run.commits]
+    report = build_report(replace(run, commits=commits))
     assert report.total.estimated_usd == 0
     assert report.usd_per_kept_episode_certainty is Certainty.MEASURED
+
+
+def test_each_stage_is_priced_by_the_machine_that_it_ran_on(run):
+    """Shards in GPU pods cost what those pods cost, and the rest what the laptop costs; the report names both."""
+    commits = [
+        commit.model_copy(update={"machine": "gce_g2_standard_8_spot"}) if commit.stage == "simulate_shard" else commit
+        for commit in run.commits
+    ]
+    report, laptop = build_report(replace(run, commits=commits)), build_report(run)
+    totals = {stage.stage: stage.total for stage in report.stages}
+    before = {stage.stage: stage.total for stage in laptop.stages}
+    assert {stage for stage in totals if totals[stage] != before[stage]} == {"simulate_shard"}
+    assert totals["simulate_shard"].measured_usd > 0
+    assert sorted(report.machines) == ["gce_g2_standard_8_spot", "local_laptop"]
 
 
 def test_storage_is_forecast_and_labelled(run):

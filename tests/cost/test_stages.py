@@ -9,13 +9,13 @@ from blueprint.cost.errors import NothingToPrice
 from blueprint.cost.prices import PRICES_DIR
 from blueprint.cost.pricing import load_run
 from blueprint.cost.report import load_cost_report
-from blueprint.cost.stages import PRICE_RUN, PRICED_ONCE, PriceRunRequest
+from blueprint.cost.stages import PRICE_RUN, PRICED_ONCE
 from blueprint.episode.record import recording_path, usage_path
 from blueprint.flow import FLOW, load_stage
 from blueprint.quality.report import RENDER_GATES_PATH, KeptEpisode, RenderGateReport
 from blueprint.registry.database import open_registry
 from blueprint.runner import run_stage
-from blueprint.stage import StageContext
+from blueprint.stage import StageContext, StageRequest
 from blueprint.task.spec import PLAN_PATH
 from blueprint.workspace.commits import load_commit, write_commit
 from blueprint.workspace.errors import InputMissing
@@ -94,7 +94,7 @@ def test_what_the_stage_declares():
     assert load_stage("price_run") is PRICE_RUN
     order = list(FLOW)
     assert all(order.index(name) < order.index("price_run") for name in PRICED_ONCE)
-    tables = PRICE_RUN.external_inputs(PriceRunRequest(scene_id="s"))
+    tables = PRICE_RUN.external_inputs(StageRequest(scene_id="s"))
     assert list(tables) == [f"config/prices/{path.name}" for path in sorted(PRICES_DIR.glob("*.yaml"))]
 
 
@@ -110,7 +110,7 @@ def test_the_report_is_json_with_numbers(scene, settings, tmp_path):
             progress=lambda _done, _total: None,
             is_stopping=threading.Event().is_set,
         )
-        PRICE_RUN.run(PriceRunRequest(scene_id="kitchen"), context)
+        PRICE_RUN.run(StageRequest(scene_id="kitchen"), context)
         written.append((tmp_path / name / "geniesim/cost/report.json").read_bytes())
     assert written[0] == written[1]
     assert isinstance(json.loads(written[0])["usd_per_kept_episode"], float)

@@ -23,6 +23,7 @@ def commit():
         outputs={"x/y.json": FileDigest(sha256="c" * 64, size_bytes=7)},
         code_version="0.1.0+abc",
         image_digest=None,
+        machine="local_laptop",
         started_at=NOON - timedelta(minutes=2),
         finished_at=NOON,
         usage=Usage(wall_s=120.0, cpu_s=100.5, peak_memory_bytes=1, bytes_read=None, bytes_written=2),

@@ -29,7 +29,8 @@ def cost(scene_id: Annotated[str, typer.Argument(help="Scene whose run was price
         price = report.usd_per_kept_episode
         words = "not known" if price is None else f"{format_usd(price)} ({report.usd_per_kept_episode_certainty})"
         console.print(f"A kept episode cost {words}, at prices of {', '.join(report.price_tables)}.")
-        console.print(f"Machine: {report.machine_description}")
+        for machine, description in sorted(report.machines.items()):
+            console.print(f"Machine {machine}: {description}")
         for gap in report.not_included:
             console.print(f"Not included: {gap}")
 

@@ -16,8 +16,6 @@ from blueprint.cost.prices import Machine, MachineLine, Price, PriceTable, Unit,
 from blueprint.registry.records import Certainty, LedgerEntry, Usd
 from blueprint.workspace.commits import Commit
 
-DEFAULT_MACHINE = "local_laptop"
-
 _HOUR_S = 3600.0
 _GIB_BYTES = 2**30
 _WORST_FIRST = (Certainty.UNKNOWN, Certainty.ESTIMATED, Certainty.MEASURED)
@@ -34,9 +32,7 @@ class CostTotal(BaseModel):
     """Entries without an amount: with any, the sums are a lower bound."""
 
 
-def ledger_entries(
-    commit: Commit, prices: PriceTable, *, machine: str = DEFAULT_MACHINE, job_id: str | None = None, lab: str | None = None
-) -> list[LedgerEntry]:
+def ledger_entries(commit: Commit, prices: PriceTable, *, job_id: str | None = None, lab: str | None = None) -> list[LedgerEntry]:
     """What a commit cost, one entry for each line of the machine it ran on.
 
     A price that does not hold on the day of the commit gives an entry of unknown amount.
@@ -44,14 +40,13 @@ def ledger_entries(
     Args:
         commit: Of a finished unit of a stage.
         prices: The table; see ``load_price_table(commit.finished_at.date())``.
-        machine: Machine profile of the table.
         job_id: For reports by job.
         lab: For reports by customer.
 
     Raises:
-        UnknownMachine: The table has no such machine.
+        UnknownMachine: The table does not have the machine that the commit was made on.
     """
-    profile = prices.machine(machine)
+    profile = prices.machine(commit.machine)
     on = commit.finished_at.date()
     entries = []
     for line in profile.lines:
@@ -65,7 +60,7 @@ def ledger_entries(
                 unit=commit.unit,
                 job_id=job_id,
                 lab=lab,
-                machine=machine,
+                machine=commit.machine,
                 occurred_at=commit.finished_at,
                 **price_line(prices, profile, line, on, quantity=quantity, quantity_certainty=quantity_certainty),
             )

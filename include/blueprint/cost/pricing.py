@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
 from blueprint.cost.errors import NothingToPrice
-from blueprint.cost.ledger import DEFAULT_MACHINE, CostTotal, add_totals, ledger_entries, total_of
+from blueprint.cost.ledger import CostTotal, add_totals, ledger_entries, total_of
 from blueprint.cost.prices import PriceTable, load_price_table
 from blueprint.cost.report import CostReport, EpisodeCost, StageCost, price_of_kept
 from blueprint.cost.storage import forecast_storage
@@ -25,6 +25,7 @@ STORAGE_MONTHS = 12
 
 NOT_INCLUDED = (
     "attempts at a stage that failed or were killed: only finished work leaves a commit",
+    "what pods held beyond finished work (their start, their waits): the ledger has it",
     "the stages after price_run (packaging, delivery) and Airflow itself",
     "people's time",
 )
@@ -42,10 +43,9 @@ class RunFacts:
     usages: Mapping[str, EpisodeUsage]
     """What each attempt took, by episode."""
     kept: frozenset[str]
-    machine: str = DEFAULT_MACHINE
 
 
-def load_run(scene: SceneFolder, machine: str = DEFAULT_MACHINE) -> RunFacts:
+def load_run(scene: SceneFolder) -> RunFacts:
     """Read plan, commits, episodes and the final selection of a scene.
 
     Raises:
@@ -67,7 +67,7 @@ def load_run(scene: SceneFolder, machine: str = DEFAULT_MACHINE) -> RunFacts:
         raise NothingToPrice(scene.scene_id, "recorded episode")
     usages = {episode.episode_id: _load_usage(scene, episode) for episode in episodes}
     kept = frozenset(episode_id for _, episode_id in load_kept(scene))
-    return RunFacts(plan=plan, commits=commits, episodes=episodes, usages=usages, kept=kept, machine=machine)
+    return RunFacts(plan=plan, commits=commits, episodes=episodes, usages=usages, kept=kept)
 
 
 def _load_usage(scene: SceneFolder, episode: EpisodeRecord) -> EpisodeUsage:
@@ -78,7 +78,7 @@ def build_report(run: RunFacts) -> CostReport:
     """The cost report of a run.
 
     Raises:
-        UnknownMachine: The price table has no such machine.
+        UnknownMachine: The price table does not have the machine of a commit.
     """
     tables = {commit.key: load_price_table(commit.finished_at.date()) for commit in run.commits}
     entries = [entry for commit in run.commits for entry in _entries(run, commit, tables)]
@@ -92,8 +92,7 @@ def build_report(run: RunFacts) -> CostReport:
     return CostReport(
         scene_id=run.plan.scene_id,
         job_id=run.plan.job_id,
-        machine=run.machine,
-        machine_description=tables[last.key].machine(run.machine).description,
+        machines={commit.machine: tables[commit.key].machine(commit.machine).description for commit in run.commits},
         price_tables=tuple(sorted({table.table_id for table in tables.values()})),
         attempted=len(run.episodes),
         kept=len(run.kept),
@@ -141,7 +140,7 @@ def _stages_before_pricing() -> list[str]:
 
 
 def _entries(run: RunFacts, commit: Commit, tables: Mapping[str, PriceTable]) -> list[LedgerEntry]:
-    return ledger_entries(commit, tables[commit.key], machine=run.machine, job_id=run.plan.job_id)
+    return ledger_entries(commit, tables[commit.key], job_id=run.plan.job_id)
 
 
 def _is_part(run: RunFacts, stage: str) -> bool:

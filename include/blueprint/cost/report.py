@@ -75,8 +75,8 @@ class CostReport(_Frozen):
     schema_version: Literal["1.0"] = "1.0"
     scene_id: Id
     job_id: Id
-    machine: Id
-    machine_description: str
+    machines: dict[Id, str]
+    """Machine profiles that the stages ran on, with their descriptions; each stage is priced by its own."""
     price_tables: tuple[str, ...]
     """Tables by date; more than one where the run crossed a change."""
     attempted: int

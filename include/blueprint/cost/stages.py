@@ -1,6 +1,5 @@
 """The stage that prices a run."""
 
-from blueprint.cost.ledger import DEFAULT_MACHINE
 from blueprint.cost.prices import PRICES_DIR
 from blueprint.cost.pricing import build_report, load_run
 from blueprint.cost.report import COST_REPORT_PATH
@@ -10,7 +9,6 @@ from blueprint.stage import Stage, StageContext, StageRequest, StageResult
 from blueprint.task.spec import PLAN_PATH
 from blueprint.workspace.checksums import FileDigest, digest_file
 from blueprint.workspace.commits import commit_name
-from blueprint.workspace.storage import Id
 
 PRICED_ONCE = (
     "ingest_scene",
@@ -31,12 +29,6 @@ The commits of shards and approvals have names that depend on the run; what they
 """
 
 
-class PriceRunRequest(StageRequest):
-    """Which machine profile of the price table the run is priced by."""
-
-    machine: Id = DEFAULT_MACHINE
-
-
 class PriceRunResult(StageResult):
     """The run's cost in short."""
 
@@ -47,12 +39,12 @@ class PriceRunResult(StageResult):
     unknown_entries: int
     usd_per_kept_episode: Usd | None
     usd_per_kept_episode_certainty: Certainty
-    machine: str
+    machines: tuple[str, ...]
     price_tables: tuple[str, ...]
 
 
-def _run(request: PriceRunRequest, context: StageContext) -> PriceRunResult:
-    report = build_report(load_run(context.scene, request.machine))
+def _run(_request: StageRequest, context: StageContext) -> PriceRunResult:
+    report = build_report(load_run(context.scene))
     context.output(COST_REPORT_PATH).write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return PriceRunResult(
         attempted=report.attempted,
@@ -62,12 +54,12 @@ def _run(request: PriceRunRequest, context: StageContext) -> PriceRunResult:
         unknown_entries=report.total.unknown_entries,
         usd_per_kept_episode=report.usd_per_kept_episode,
         usd_per_kept_episode_certainty=report.usd_per_kept_episode_certainty,
-        machine=report.machine,
+        machines=tuple(sorted(report.machines)),
         price_tables=report.price_tables,
     )
 
 
-def _price_tables(_request: PriceRunRequest) -> dict[str, FileDigest]:
+def _price_tables(_request: StageRequest) -> dict[str, FileDigest]:
     return {f"config/prices/{path.name}": digest_file(path) for path in sorted(PRICES_DIR.glob("*.yaml"))}
 
 
@@ -77,7 +69,7 @@ PRICE_RUN = Stage(
     name="price_run",
     group="delivery",
     description="Price the run by stage and by kept episode, rejects priced in.",
-    request=PriceRunRequest,
+    request=StageRequest,
     result=PriceRunResult,
     run=_run,
     reads=lambda _: [PLAN_PATH, "geniesim/recordings", "geniesim/usage", RENDER_GATES_PATH, *_PRICED_COMMITS],

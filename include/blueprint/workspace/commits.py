@@ -10,12 +10,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 import blueprint
 from blueprint.workspace.canonical import key_of
 from blueprint.workspace.checksums import FileDigest
-from blueprint.workspace.errors import FileChanged
+from blueprint.workspace.errors import CommitUnreadable, FileChanged
 from blueprint.workspace.storage import SceneFolder
 
 
@@ -52,6 +52,8 @@ class Commit(BaseModel):
     outputs: dict[str, FileDigest]
     code_version: str
     image_digest: str | None
+    machine: str
+    """Machine profile of the price table that the work was done on."""
     started_at: datetime
     finished_at: datetime
     usage: Usage
@@ -87,15 +89,32 @@ def commit_key(stage: str, unit: str, request: dict[str, object], inputs: dict[s
 
 
 def load_commit(scene: SceneFolder, stage: str, unit: str = "") -> Commit | None:
-    """The record of a unit, or ``None`` if that work was never finished."""
+    """The record of a unit, or ``None`` if that work was never finished.
+
+    Raises:
+        CommitUnreadable: It is damaged, or of another version.
+    """
     name = commit_name(stage, unit)
-    return Commit.model_validate_json(scene.read_bytes(name)) if scene.exists(name) else None
+    return _read_commit(scene, name) if scene.exists(name) else None
 
 
 def load_commits(scene: SceneFolder) -> list[Commit]:
-    """All records of a scene, oldest first."""
-    found = [Commit.model_validate_json(scene.read_bytes(name)) for name in scene.files_under("commits")]
+    """All records of a scene, oldest first.
+
+    Raises:
+        CommitUnreadable: One is damaged, or of another version.
+    """
+    found = [_read_commit(scene, name) for name in scene.files_under("commits")]
     return sorted(found, key=lambda commit: (commit.finished_at, commit.stage, commit.unit))
+
+
+def _read_commit(scene: SceneFolder, name: str) -> Commit:
+    try:
+        return Commit.model_validate_json(scene.read_bytes(name))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "file"
+        raise CommitUnreadable(str(scene.root / name), f"{where}: {first['msg']}") from error
 
 
 def write_commit(scene: SceneFolder, commit: Commit) -> None:

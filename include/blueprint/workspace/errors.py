@@ -19,6 +19,18 @@ class FileChanged(IntegrityError):
         )
 
 
+class CommitUnreadable(IntegrityError):
+    """A commit record is damaged, or another version of this package wrote it."""
+
+    code = "workspace.commit_unreadable"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(
+            f"The commit record {path} cannot be read: {reason}. Remove it: that stage then counts as not done, and is done anew.",
+            path=path,
+        )
+
+
 class InputMissing(IntegrityError):
     """A stage was started before what it reads was there."""
 
