@@ -1,5 +1,6 @@
 """Databases of older versions are brought forward with all that is in them, and back; newer ones are refused."""
 
+import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -61,7 +62,8 @@ def test_old_database_comes_forward_with_its_data(old_database, url):
         assert (vcpu.amount_usd, vcpu.certainty) == (Decimal("0.000302939"), Certainty.ESTIMATED)
         assert (memory.amount_usd, memory.certainty) == (None, Certainty.UNKNOWN)
         assert [(scene.source.scene_id, scene.failures) for scene in registry.scenes.all()] == [("kitchen", 0), ("office", 1)]
-        assert registry.commits.find("aaaa").usage.cpu_s == 50.0
+        commit = registry.commits.find("aaaa")
+        assert (commit.usage.cpu_s, commit.machine, commit.schema_version) == (50.0, "local_laptop", "1.1")
         assert registry.approvals.find("apr_0123456789ab").approved_episodes == ("e1",)
         assert [event.actor for event in registry.approvals.audit("apr_0123456789ab")] == ["run-1", "ann"]
         assert registry.deliveries.find("dlv_0123456789ab").size_bytes == 5_000_000_000
@@ -72,13 +74,16 @@ def test_old_database_comes_forward_with_its_data(old_database, url):
 
 
 def test_down_and_up_again_keeps_the_data(old_database):
-    """0002 can be taken back: amounts are floats again, and forward again they are what they were."""
+    """Revisions can be taken back: amounts are floats again, and forward again they are what they were."""
     migrate(old_database)
     migrate(old_database, "0001")
     assert load_revision(old_database) == "0001"
     assert "amount_usd" in columns(old_database, "ledger_entry")
     assert "failures" not in columns(old_database, "scene")
     with old_database.engine.connect() as connection:
+        version, document = connection.execute(text("SELECT schema_version, document FROM stage_commit WHERE key = 'aaaa'")).one()
+        document = json.loads(document) if isinstance(document, str) else document
+        assert (version, document["schema_version"], "machine" in document) == ("1.0", "1.0", False)
         assert connection.execute(text("SELECT amount_usd FROM ledger_entry WHERE item = 'vcpu'")).scalar_one() == pytest.approx(
             0.000302939
         )

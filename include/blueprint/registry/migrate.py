@@ -17,10 +17,10 @@ from sqlalchemy import Connection, Engine, inspect, text
 from blueprint.registry.errors import RegistryDamaged, RegistryTooNew
 from blueprint.registry.sessions import Database
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision."""
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """All revisions, oldest first."""
 
 _LOCK_ID = 0x626C7565

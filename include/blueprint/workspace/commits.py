@@ -41,7 +41,7 @@ class Commit(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal["1.0"] = "1.0"
+    schema_version: Literal["1.1"] = "1.1"
     key: str
     stage: str
     unit: str
