@@ -137,6 +137,20 @@ def test_kill_resumes_at_the_unit(toy, settings, tmp_path):
     assert not toy.scene.exists(".staging")
 
 
+def test_staged_files_of_older_work_do_not_pile_up(toy, settings, tmp_path):
+    """What a killed process staged for another key goes when new work begins; other units keep theirs."""
+    toy("toy_intake")
+    for units in (3, 4):
+        (tmp_path / "log.kill_at_2").touch()
+        fields = {"scene_id": "s1", "source": str(toy.source), "log": str(tmp_path / "log"), "units": units}
+        command = [sys.executable, "-c", CHILD, json.dumps(fields), settings.model_dump_json()]
+        assert subprocess.run(command, cwd=Path(__file__).parents[1], check=False).returncode == -9
+    other = toy.scene.staging(f"toy_work.0001.{'a' * 16}")
+    assert len(list(other.parent.glob("toy_work.????????????????"))) == 1
+    toy("toy_work", units=2)
+    assert [folder.name for folder in other.parent.iterdir()] == [other.name]
+
+
 def test_new_request_clears_units_of_the_old(toy):
     """Units of another key are not taken for finished work."""
     toy("toy_intake")

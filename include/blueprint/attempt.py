@@ -33,7 +33,7 @@ class Attempt:
         self._replaces_at_end = bool(stage.external_inputs(request)) and not stage.reads(request)
         label = f"{stage.name}.{unit}" if unit else stage.name
         self._intent = f".staging/{label}.intent"
-        self._label = f"{label}.{key[:16]}"
+        self._prefix, self._label = label, f"{label}.{key[:16]}"
         self.staging = scene.staging(self._label)
 
     def begin(self) -> None:
@@ -42,6 +42,7 @@ class Attempt:
         if resumed:
             get_logger().info("stage resumes", key=self._key)
             return
+        self._scene.drop_stagings(self._prefix, but=self._label)
         if not self._replaces_at_end:
             self._clear()
         self._scene.write_bytes(self._intent, self._key.encode())

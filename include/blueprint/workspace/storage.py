@@ -152,6 +152,12 @@ class SceneFolder:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def drop_stagings(self, prefix: str, *, but: str) -> None:
+        """Remove the staging folders ``{prefix}.{16 hex digits}`` that killed processes left for work that nobody wants any more."""
+        for folder in self.staging(but).parent.iterdir():
+            if folder.name != but and re.fullmatch(rf"{re.escape(prefix)}\.[0-9a-f]{{16}}", folder.name):
+                shutil.rmtree(folder)
+
     def drop_staging(self, key: str) -> None:
         """Remove a staging folder, and the folder of all staging if it was the last."""
         folder = self.staging(key)
