@@ -1,6 +1,7 @@
 """What a caller sees when the database is wrong, away or busy, and that parallel writers lose nothing."""
 
 import builtins
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import StatementError
 
+from blueprint.registry import sessions
 from blueprint.registry.database import open_registry
 from blueprint.registry.errors import RegistryDriverMissing, RegistryUnavailable, RegistryUnreadable, RegistryUrlInvalid
 from blueprint.registry.sessions import build_engine
@@ -48,6 +50,16 @@ def test_a_database_that_is_away_can_be_tried_again():
         open_registry(RegistrySettings(url="postgresql+psycopg2://user:secret@127.0.0.1:9/blueprint"))
     assert away.value.retryable
     assert "secret" not in str(away.value)
+
+
+@pytest.mark.timeout(60)
+def test_a_database_that_says_nothing_is_not_waited_for(monkeypatch):
+    """A server that takes the connection and never answers is as good as away: renewals of leases must not hang."""
+    monkeypatch.setattr(sessions, "CONNECT_TIMEOUT_S", 2.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql+psycopg2://user@127.0.0.1:{silent.getsockname()[1]}/blueprint"
+        with pytest.raises(RegistryUnavailable, match="timeout"):
+            open_registry(RegistrySettings(url=url))
 
 
 def test_a_damaged_file_is_not_taken_for_a_registry(tmp_path):

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -27,6 +27,9 @@ from blueprint.registry.tables import Base
 
 BUSY_TIMEOUT_S = 60.0
 """How long a session waits for SQLite's write lock, or for a free connection [s]."""
+
+CONNECT_TIMEOUT_S = 10.0
+"""How long a server may take to accept a connection [s]."""
 
 Clock = Callable[[], datetime]
 
@@ -110,7 +113,7 @@ def build_engine(url: str) -> Engine:
         if name not in {"sqlite", "postgresql"}:
             raise RegistryUrlInvalid(parsed.render_as_string(hide_password=True), f"'{name}' is not supported")
         if name == "postgresql":
-            return create_engine(parsed, pool_pre_ping=True, pool_timeout=BUSY_TIMEOUT_S)
+            return create_engine(parsed, pool_pre_ping=True, pool_timeout=BUSY_TIMEOUT_S, connect_args=_server_timeouts(parsed))
         if not parsed.database or parsed.database == ":memory:":
             raise RegistryUrlInvalid(url, "a database in memory is forgotten with its process")
         _make_folder(Path(parsed.database).absolute().parent, url)
@@ -122,6 +125,19 @@ def build_engine(url: str) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _server_timeouts(url: URL) -> dict[str, str]:
+    """Bounds for a server that does not answer, whose connection is not refused either; the URL's own go before.
+
+    Without them a renewal of a lease waits for as long as the kernel does, a quarter of an hour or for ever.
+
+    Source: PostgreSQL documentation, libpq, "Parameter Key Words"; 1 s = 1000 ms for ``tcp_user_timeout``.
+    """
+    if url.get_driver_name() not in {"psycopg2", "psycopg"}:
+        return {}  # these two are libpq's; others have their own words
+    ours = {"connect_timeout": str(int(CONNECT_TIMEOUT_S)), "tcp_user_timeout": str(int(BUSY_TIMEOUT_S * 1000)), "keepalives_idle": "30"}
+    return {name: value for name, value in ours.items() if name not in url.query}
 
 
 def dialect_insert(session: Session, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
