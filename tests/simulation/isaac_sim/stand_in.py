@@ -27,6 +27,7 @@ class MujocoStandIn:
     def __init__(self):
         self.opened = 0
         self.model = None
+        self.renderer = None
 
     def open_stage(self, path, binding):
         assert self.model is None, "one stage at a time"
@@ -102,14 +103,24 @@ class MujocoStandIn:
         view = mujoco.MjData(self.model)
         view.qpos[:] = self.data.qpos
         mujoco.mj_forward(self.model, view)
-        renderer = make_renderer(self.model, shot.width, shot.height, choose_backend("auto"))
-        try:
-            renderer.look(view, camera.id)
-            return renderer.draw().copy()
-        finally:
-            renderer.close()
+        renderer = self._renderer(shot.width, shot.height)
+        renderer.look(view, camera.id)
+        return renderer.draw().copy()
+
+    def _renderer(self, width, height):
+        """One a size; a size that is left is not drawn again."""
+        if self.renderer is None or self.renderer[0] != (width, height):
+            self._close_renderer()
+            self.renderer = ((width, height), make_renderer(self.model, width, height, choose_backend("auto")))
+        return self.renderer[1]
+
+    def _close_renderer(self):
+        if self.renderer is not None:
+            self.renderer[1].close()
+        self.renderer = None
 
     def close_stage(self):
+        self._close_renderer()
         self.model = None
 
 
