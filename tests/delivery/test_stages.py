@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -120,6 +121,14 @@ def test_the_bundle_holds_what_a_lab_expects(packed_once):
     assert "failures/ep_0004/states.parquet" not in names
     reasons = {item["episode_id"]: item["gate"] for item in read(packed_once / "data/failures/failures.json")["episodes"]}
     assert reasons == {"ep_0003": "penetration", "ep_0004": "outcome"}
+
+
+def test_what_labs_are_told_of_is_in_the_bundle(packed_once):
+    """Every path below ``data/`` that the page for labs names is there."""
+    page = (Path(__file__).parents[2] / "docs" / "labs.md").read_text()
+    named = {name for name in re.findall(r"[`/](data/[\w./-]+)", page) if not name.startswith("data/dataset/v")}
+    assert len(named) >= 5
+    assert [name for name in sorted(named) if not (packed_once / name).exists()] == []
 
 
 def test_no_path_of_this_machine_stands_in_the_bundle(packed_once):
