@@ -27,6 +27,21 @@ def test_misspelt_variable_is_refused(monkeypatch, name):
         load_settings()
 
 
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"SIMULATOR": "gazebo"}, "'mujoco' or 'isaac_sim'"),
+        ({"TOKEN_FILE": "/t"}, "give its address"),
+        ({"ADDRESS": "h:1", "CERTIFICATE": "/c"}, "all of certificate, private_key and server_ca"),
+    ],
+)
+def test_half_a_simulator_is_refused(monkeypatch, variables, said):
+    for name, value in variables.items():
+        monkeypatch.setenv(f"BLUEPRINT__SIMULATION__{name}", value)
+    with pytest.raises(ConfigurationError, match=said):
+        load_settings()
+
+
 def test_wrong_kind_of_value_names_the_variable(monkeypatch):
     """A value that cannot be read says where it stands."""
     monkeypatch.setenv("BLUEPRINT__COMPUTE__WORKERS", "many")

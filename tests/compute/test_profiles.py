@@ -4,11 +4,13 @@ import pytest
 import yaml
 
 from blueprint.compute.errors import ComputeConfigInvalid
-from blueprint.compute.profiles import LOCAL, load_compute
+from blueprint.compute.profiles import LOCAL, SIMULATOR_VARIABLE, load_compute
 from blueprint.config_folder import CONFIG_FOLDER
 from blueprint.cost.prices import PRICES_DIR
+from blueprint.settings import SimulationSettings
 
 SHIPPED = CONFIG_FOLDER / "compute.yaml"
+TWO_SIMULATORS = {"cpu": {"environment": {SIMULATOR_VARIABLE: "isaac_sim"}}, "gpu": {}}
 CLUSTER = {"name": "a", "region": "a", "connection": "a", "namespace": "n", "machines": {"cpu": "x", "gpu": "y"}}
 
 
@@ -26,6 +28,25 @@ def test_the_shipped_file_is_sound():
     assert compute.profile_of("notify_lab").name == LOCAL
     assert compute.profiles["isaac"].needs_rt_cores
     assert {profile.grace_s for profile in compute.profiles.values()} == {15}
+
+
+def test_isaac_sim_acts_in_its_profile_and_nobody_accepts_its_licence():
+    """What acts is set as settings read it; the image's own entry point starts the job, so that exit codes survive; no ACCEPT_EULA."""
+    isaac = load_compute(SHIPPED).profiles["isaac"]
+    variables = {name.removeprefix("BLUEPRINT__SIMULATION__").lower(): value for name, value in isaac.environment.items() if "__" in name}
+    assert SimulationSettings(**variables).simulator == "isaac_sim"
+    assert isaac.command == ()
+    assert isaac.template == "isaac.yaml"
+    assert "ACCEPT_EULA" not in isaac.environment
+
+
+def test_an_installation_that_uses_isaac_sim_is_sound(tmp_path):
+    """Both stages take the profile, which names the image and, if the deployer agrees, the licence."""
+    profiles = yaml.safe_load(SHIPPED.read_text())["profiles"]
+    isaac = {**profiles["isaac"], "image": "r/isaac@sha256:0", "environment": {**profiles["isaac"]["environment"], "ACCEPT_EULA": "Y"}}
+    stages = {"simulate_shard": "isaac", "render_shard": "isaac"}
+    compute = load_compute(write(tmp_path, profiles={**profiles, "isaac": isaac}, stages=stages))
+    assert compute.profile_of("render_shard").environment["ACCEPT_EULA"] == "Y"
 
 
 def test_the_example_of_a_cluster_names_machines_that_have_prices(tmp_path):
@@ -52,6 +73,8 @@ def test_the_example_of_a_cluster_names_machines_that_have_prices(tmp_path):
         ({"clusters": [CLUSTER, CLUSTER]}, "not unique"),
         ({"failover": {"unreachable_s": 0}}, "greater than 0"),
         ({"regions": []}, "Extra inputs"),
+        ({"stages": {"simulate_shard": "isaac", "render_shard": "isaac"}}, "no `image` is named"),
+        ({"profiles": TWO_SIMULATORS}, "what simulates must render.*simulate_shard isaac_sim, render_shard none"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, changes, said):

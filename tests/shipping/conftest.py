@@ -44,7 +44,7 @@ def pods_of(manifests):
             template = manifest["spec"]["template"]
             yield name, template["metadata"]["labels"], template["spec"]
         elif manifest["kind"] == "ConfigMap":
-            for file in ("cpu.yaml", "gpu.yaml"):
+            for file in ("cpu.yaml", "gpu.yaml", "isaac.yaml"):
                 if file in manifest["data"]:
                     pod = yaml.safe_load(manifest["data"][file])
                     yield f"{name}/{file}", pod["metadata"]["labels"], pod["spec"]

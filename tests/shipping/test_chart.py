@@ -5,7 +5,7 @@ import copy
 import pytest
 import yaml
 
-from tests.shipping.conftest import CHART, DIGEST, load_values, pods_of, render
+from tests.shipping.conftest import CHART, DIGEST, ROOT, load_values, pods_of, render
 
 ENVIRONMENTS = ("dev", "staging", "production")
 SCHEMAS = "1.37"
@@ -21,8 +21,9 @@ def test_manifests_pass_the_strict_schemas(name):
     import kubernetes_validate
 
     manifests = render(load_values(name))
-    templates = [yaml.safe_load(m["data"][f]) for m in of_kind(manifests, "ConfigMap") for f in ("cpu.yaml", "gpu.yaml") if f in m["data"]]
-    assert len(templates) == 2
+    files = ("cpu.yaml", "gpu.yaml", "isaac.yaml")
+    templates = [yaml.safe_load(m["data"][f]) for m in of_kind(manifests, "ConfigMap") for f in files if f in m["data"]]
+    assert len(templates) == len(files)
     for manifest in [*manifests, *templates]:
         if manifest["kind"] != "Certificate":  # cert-manager's
             kubernetes_validate.validate(manifest, SCHEMAS, strict=True)
@@ -148,6 +149,21 @@ def test_gpu_pods_ask_for_spot_nodes_with_rt_cores():
     values["jobs"] = {"gpu": {"spot": False}}
     gpu = {pod: spec for pod, _, spec in pods_of(render(values))}["ConfigMap/blueprint-pod-templates/gpu.yaml"]
     assert "cloud.google.com/gke-spot" not in gpu["nodeSelector"]
+
+
+def test_isaac_pods_write_only_their_caches():
+    """As NVIDIA's user, on a GPU node, with a volume on every folder that the image makes for caches; its entry point is not replaced."""
+    pods = {pod: spec for pod, _, spec in pods_of(render(load_values("production")))}
+    isaac, gpu = (pods[f"ConfigMap/blueprint-pod-templates/{kind}.yaml"] for kind in ("isaac", "gpu"))
+    assert isaac["nodeSelector"] == gpu["nodeSelector"]
+    assert isaac["securityContext"]["runAsUser"] == isaac["securityContext"]["fsGroup"] == 1234
+    (container,) = isaac["containers"]
+    assert "command" not in container
+    assert "ACCEPT_EULA" not in {variable["name"] for variable in container["env"]}
+    mounts = [m["mountPath"] for m in container["volumeMounts"] if m["name"] == "isaac-cache"]
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    made = dockerfile[dockerfile.index("install -d -o 1234") :].split("\n#")[0]
+    assert sorted(mounts) == sorted(word for word in made.split() if word.startswith("/isaac-sim/"))
 
 
 def test_certificates_come_from_cert_manager_or_from_secrets_of_ones_own():

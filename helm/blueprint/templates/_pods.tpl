@@ -7,6 +7,22 @@ fsGroup: 10001
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
+{{/* NVIDIA's image has one user that may write where Isaac Sim writes. */}}
+{{- define "blueprint.isaacSecurity" -}}
+runAsNonRoot: true
+runAsUser: 1234
+runAsGroup: 1234
+fsGroup: 1234
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{/* Shaders, drivers' caches and Kit's own files: the root file system is read-only. */}}
+{{- define "blueprint.isaacMounts" -}}
+{{- range list "kit/cache" ".cache" ".nv" ".nvidia-omniverse" ".local" "Documents" }}
+- {name: isaac-cache, mountPath: /isaac-sim/{{ . }}, subPath: {{ . | trimPrefix "." | replace "/" "-" }}}
+{{- end }}
+{{- end -}}
+
 {{- define "blueprint.containerSecurity" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
@@ -79,11 +95,13 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- end -}}
 
-{{/* Pod template of a stage, for `pod_template_file` of KubernetesPodOperator. Takes (dict "root" . "kind" "cpu"|"gpu"). */}}
+{{/* Pod template of a stage, for `pod_template_file` of KubernetesPodOperator. Takes (dict "root" . "kind" "cpu"|"gpu"|"isaac"). */}}
 {{- define "blueprint.podTemplate" -}}
 {{- $root := .root -}}
 {{- $jobs := $root.Values.jobs -}}
-{{- $shape := index $jobs .kind -}}
+{{- $isaac := eq .kind "isaac" -}}
+{{- $gpu := or $isaac (eq .kind "gpu") -}}
+{{- $shape := ternary $jobs.gpu $jobs.cpu $gpu -}}
 apiVersion: v1
 kind: Pod
 metadata:
@@ -100,8 +118,8 @@ spec:
   {{- with $root.Values.image.pullSecrets }}
   imagePullSecrets: {{- toYaml . | nindent 4 }}
   {{- end }}
-  securityContext: {{- include "blueprint.podSecurity" $root | nindent 4 }}
-  {{- if eq .kind "gpu" }}
+  securityContext: {{- include (ternary "blueprint.isaacSecurity" "blueprint.podSecurity" $isaac) $root | nindent 4 }}
+  {{- if $gpu }}
   nodeSelector:
     cloud.google.com/gke-accelerator: {{ $shape.accelerator }}
     {{- if $shape.spot }}
@@ -127,16 +145,21 @@ spec:
       imagePullPolicy: {{ $root.Values.image.pullPolicy }}
       args: [doctor]
       {{- $resources := deepCopy $shape.resources }}
-      {{- if eq .kind "gpu" }}
+      {{- if $gpu }}
       {{- $_ := set $resources.limits "nvidia.com/gpu" (toString $shape.count) }}
       {{- end }}
       resources: {{- toYaml $resources | nindent 8 }}
       securityContext: {{- include "blueprint.containerSecurity" $root | nindent 8 }}
       envFrom: {{- include "blueprint.jobEnvFrom" $root | nindent 8 }}
       env: {{- include "blueprint.jobEnv" $root | nindent 8 }}
-        {{- if eq .kind "gpu" }}
+        {{- if $gpu }}
         - {name: NVIDIA_DRIVER_CAPABILITIES, value: all}
         {{- end }}
       volumeMounts: {{- include "blueprint.jobMounts" $root | nindent 8 }}
+        {{- if $isaac }}{{ include "blueprint.isaacMounts" $root | nindent 8 }}{{ end }}
   volumes: {{- include "blueprint.jobVolumes" $root | nindent 4 }}
+    {{- if $isaac }}
+    - name: isaac-cache
+      emptyDir: {}
+    {{- end }}
 {{- end -}}

@@ -14,6 +14,8 @@ from blueprint.config_file import load_config
 from blueprint.flow import FLOW
 from blueprint.workspace.storage import Id
 
+SIMULATOR_VARIABLE = "BLUEPRINT__SIMULATION__SIMULATOR"
+"""By which a profile says what acts in its pods."""
 LOCAL = "local"
 """Name of the profile of stages that run as a process of the worker."""
 
@@ -133,12 +135,30 @@ class ComputeConfig(_Frozen):
             for cluster in self.clusters
             for name in sorted(used - cluster.machines.keys())
         ]
+        wrong += self._isaac_sim_is_usable(used)
         names = [cluster.name for cluster in self.clusters]
         if len(set(names)) < len(names):
             wrong.append(f"clusters: names are not unique: {', '.join(names)}")
         if wrong:
             raise ValueError("; ".join(wrong))
         return self
+
+    def _isaac_sim_is_usable(self, used: set[str]) -> list[str]:
+        """What would be found out an hour later: an image without Isaac Sim, or episodes that another simulator shall replay."""
+        profiles = {name: self.profiles[name] for name in sorted(used & self.profiles.keys())}
+        wrong = [
+            f"profiles.{name}: needs_rt_cores is for Isaac Sim, and no `image` is named (target isaac); the release's has no Isaac Sim"
+            for name, profile in profiles.items()
+            if profile.needs_rt_cores and not profile.image
+        ]
+        acting = {
+            stage: profiles.get(self.stages.get(stage, LOCAL), Profile()).environment.get(SIMULATOR_VARIABLE)
+            for stage in ("simulate_shard", "render_shard")
+        }
+        if len(set(acting.values())) > 1:
+            told = ", ".join(f"{stage} {value or 'none'}" for stage, value in acting.items())
+            wrong.append(f"stages: what simulates must render, and their profiles set {SIMULATOR_VARIABLE} to: {told}")
+        return wrong
 
     def profile_of(self, stage: str) -> Profile:
         """How a stage runs where pods are wanted."""
