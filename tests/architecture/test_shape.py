@@ -71,18 +71,3 @@ def test_nothing_is_swallowed_or_left_open(pattern):
         if re.search(pattern, line.split("#")[0]) and '"""' not in line
     ]
     assert found == []
-
-
-def test_every_error_class_has_its_own_code():
-    """Alerts and runbooks rely on codes; two classes with one code are told apart by nobody."""
-    from importlib import import_module
-
-    from blueprint.errors import error_classes
-
-    for path in sorted((ROOT / "include" / "blueprint").rglob("errors.py")):
-        import_module(".".join(path.relative_to(ROOT / "include").with_suffix("").parts))
-    codes = {}
-    for cls in error_classes():
-        if cls.__module__.startswith("blueprint."):
-            codes.setdefault(cls.code, []).append(cls.__name__)
-    assert {code: names for code, names in codes.items() if len(names) > 1} == {}

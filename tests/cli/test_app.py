@@ -49,11 +49,12 @@ def blueprint(*words, **environment):
     return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
 
 
-def test_unknown_stage_ends_with_65_and_a_code():
-    """For people on stderr: the code, the message and what exists."""
+def test_unreadable_request_ends_with_65_and_a_code():
+    """For people on stderr: the code, the message and what was expected."""
     ended = blueprint("stage", "run", "nonsense", "--request", "/dev/null")
     assert ended.returncode == 65
     assert "stage.unreadable_request" in ended.stderr
+    assert "Expected one JSON object" in " ".join(ended.stderr.split())
 
 
 def test_two_people_on_two_machines_do_not_run_one_stage(tmp_path, settings, monkeypatch):
