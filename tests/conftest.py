@@ -8,6 +8,14 @@ import structlog
 from blueprint.settings import RegistrySettings, Settings, WorkspaceSettings
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """A file's tests stay on one worker, where no larger group is named: what a module makes is made once."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(Path(__file__).parent).with_suffix("").as_posix()))
+
+
 @pytest.fixture
 def settings(tmp_path):
     """Settings whose workspace, cache and registry lie in the test's folder."""
