@@ -65,7 +65,6 @@ class LabProfile(_Frozen):
     pinned_keyid: str | None = None
     """Id of the only signing key that the lab trusts; ``None``: the key was not agreed on yet."""
     webhook: LabWebhook
-    slack_channel: str
 
 
 def list_labs(folder: Path = LABS_FOLDER) -> list[str]:
