@@ -5,6 +5,7 @@
 """
 
 import atexit
+import json
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from blueprint.cli.app import app
 from blueprint.compute.job import JobSpec
 from blueprint.compute.run_job import run_job
 from blueprint.episode.errors import NoDepthOrLabels
@@ -24,7 +27,7 @@ from blueprint.quality.errors import NothingKept
 from blueprint.quality.licences import ComponentRule, load_policy
 from blueprint.quality.report import load_render_report
 from blueprint.runner import run_stage
-from blueprint.settings import ComputeSettings, RegistrySettings, Settings, SimulationSettings, WorkspaceSettings
+from blueprint.settings import ComputeSettings, RegistrySettings, Settings, SimulationSettings, WorkspaceSettings, load_settings
 from blueprint.simulation import acting
 from blueprint.simulation.acting import open_simulator
 from blueprint.simulation.errors import SimulatorDiffers
@@ -113,7 +116,7 @@ def bench(planned, tmp_path, monkeypatch):
 @pytest.fixture(autouse=True)
 def fresh_process():
     """As a process of its own: no simulator is open yet."""
-    caches = (acting._open_here, acting._open_served, start_isaac_sim)
+    caches = (acting._open_here, acting._open_served, start_isaac_sim, load_settings)
     for cached in caches:
         cached.cache_clear()
     yield
@@ -247,8 +250,10 @@ def test_a_served_mujoco_makes_the_same_episodes(bench, tmp_path) -> None:
     assert len(served.run("gate_renders").kept) == EPISODES
 
 
-def test_another_simulator_is_another_result(bench, kit) -> None:
+def test_another_simulator_is_another_result(bench, kit, monkeypatch) -> None:
     """What MuJoCo made is not taken for what Isaac Sim shall make, and what Isaac Sim made is not replayed by MuJoCo."""
+    monkeypatch.setenv("BLUEPRINT__WORKSPACE__URL", bench.settings.workspace.url)
+    monkeypatch.setenv("BLUEPRINT__WORKSPACE__CACHE_DIR", str(bench.settings.workspace.cache_dir))
     bench.run("simulate_shard", shard_index=0)
     isaac = bench.with_simulation(simulator="isaac_sim")
     isaac.run("simulate_shard", shard_index=0)
@@ -260,6 +265,15 @@ def test_another_simulator_is_another_result(bench, kit) -> None:
     verdict = replay_episode(simulator, loaded, record, states)
     assert not verdict.replayed
     assert "made with isaac_sim, and mujoco acts here" in verdict.refusal.message
+    replay = ["episode", "replay", SCENE_ID, record.episode_id, "--json"]
+    refused = CliRunner().invoke(app, replay)
+    assert (refused.exception.code, refused.exception.exit_code) == ("episode.not_replayed", 66)
+    monkeypatch.setenv("BLUEPRINT__SIMULATION__SIMULATOR", "isaac_sim")
+    load_settings.cache_clear()
+    answer = CliRunner().invoke(app, replay)
+    assert answer.exit_code == 0, answer.output
+    said = json.loads(answer.stdout)
+    assert (said["rule"], said["simulator"], said["k_of_n"]["held"]) == ("k_of_n", "isaac_sim", 5)
 
 
 def test_a_simulator_other_than_the_settings_name_is_refused(bench) -> None:
