@@ -19,6 +19,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import DAG
 
 from operators.nightly import PlanNightOperator, SceneBatchOperator, list_batches, list_runs
+from operators.retries import STAGE_RETRIES
 from operators.scene_flow import deadline_alert
 from plugins.providers.slack.failure import TaskFailureNotifier
 
@@ -41,7 +42,8 @@ with DAG(
         trigger_dag_id="scene_to_dataset",
         skip_when_already_exists=True,
         map_index_template="{{ task.conf.scene_id }}",
+        **STAGE_RETRIES,
     ).expand_kwargs(list_runs(night.output))
-    SceneBatchOperator.partial(task_id="run_batch", pool="simulation", execution_timeout=timedelta(hours=12)).expand(
+    SceneBatchOperator.partial(task_id="run_batch", pool="simulation", execution_timeout=timedelta(hours=12), **STAGE_RETRIES).expand(
         scenes=list_batches(night.output)
     )

@@ -94,13 +94,13 @@ def _source(row: SceneRow) -> dict[str, Any]:
     }
 
 
-@task
+@task(**STAGE_RETRIES)  # type: ignore[untyped-decorator]  # Airflow types no keywords from a dict
 def list_runs(night: dict[str, list[Any]]) -> list[dict[str, Any]]:
     """The runs of a night, to map over."""
     return night["runs"]
 
 
-@task
+@task(**STAGE_RETRIES)  # type: ignore[untyped-decorator]  # Airflow types no keywords from a dict
 def list_batches(night: dict[str, list[Any]]) -> list[list[dict[str, Any]]]:
     """The batches of a night, to map over."""
     return night["batches"]

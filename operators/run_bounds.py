@@ -46,7 +46,7 @@ class CloseRunOperator(BaseOperator):
     template_fields: Sequence[str] = ("scene_id",)
 
     def __init__(self, *, scene_id: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{**STAGE_RETRIES, **kwargs})
         self.scene_id = scene_id
 
     def execute(self, context: Context) -> dict[str, object]:

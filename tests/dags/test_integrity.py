@@ -51,6 +51,19 @@ def test_no_catchup_and_a_bound_on_runs(bag):
         assert dag.max_active_runs <= 16, dag_id
 
 
+def test_every_task_is_tried_again_by_the_one_policy(bag):
+    """A database that is away for a moment must not leave a scene claimed, or a run without its end."""
+    from operators.retries import StageRetryPolicy
+
+    without = {
+        f"{dag_id}.{task.task_id}"
+        for dag_id, dag in bag.dags.items()
+        for task in dag.tasks
+        if not isinstance(task.retry_policy, StageRetryPolicy) or task.retries < 1
+    }
+    assert without == set()
+
+
 def test_pools_of_tasks_are_in_the_settings_file(bag):
     """A task whose pool does not exist is never scheduled, in silence."""
     from operators.embedded.settings_file import load_airflow_settings
