@@ -51,18 +51,16 @@ class Outcome:
     published: int
     """At the end."""
     done_again: int
-    """Episodes that were published before the loss and written again after it."""
-    redone_in_flight: int
-    """At most so many episodes were in flight at the loss, and were begun again: one a worker process."""
-    clusters: tuple[str, ...]
-    """Nodes of the pods, in order of their start."""
+    """Episodes that were published before the loss and written again after it; 0: no more than those in flight was begun anew."""
+    pods: int
+    """That worked at the job: one on each cluster."""
     lost_to_end_s: float
 
     @property
     def is_kept(self) -> bool:
         """Whether every promise was kept."""
         whole = self.state == "success" and self.published == self.episodes and 0 < self.shards_before < SHARDS
-        return whole and self.done_again == 0 and len(self.clusters) > 1
+        return whole and self.done_again == 0 and self.pods == len(NAMES)
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
@@ -144,8 +142,7 @@ def judge(scene: SceneFolder, told: list[dict[str, Any]], *, before: dict[str, f
         episodes=len(plan["episodes"]),
         published=len(after),
         done_again=sum(after.get(name) != stamp for name, stamp in before.items()),
-        redone_in_flight=load_settings().compute.workers,
-        clusters=tuple(str(record.node) for record in sorted(records, key=lambda record: record.started_at)),
+        pods=len({record.pod_uid for record in records}),
         lost_to_end_s=round(lasted_s, 1),
     )
 
