@@ -31,8 +31,8 @@ SHARDED = frozenset({"simulate_shard", "render_shard"})
 _CONNECTED: dict[str, dict[str, str]] = {"deliver_bundle": {"bucket": "delivery_url"}}
 """Stage to the fields of its request that the lab's connection has, where it has them."""
 
-_SECRETS: dict[str, dict[str, str]] = {
-    "notify_lab": {"BLUEPRINT__DELIVERY__WEBHOOK_URL": "host", "BLUEPRINT__DELIVERY__WEBHOOK_SECRET": "password"}
+_SECRETS: dict[str, tuple[tuple[str, str], ...]] = {
+    "notify_lab": (("BLUEPRINT__DELIVERY__WEBHOOK_URL", "host"), ("BLUEPRINT__DELIVERY__WEBHOOK_SECRET", "password"))
 }
 """Stage to the variables of its process that the lab's connection has."""
 
@@ -44,7 +44,7 @@ def connected_fields(stage: str, lab: str) -> dict[str, str]:
 
 def secret_variables(stage: str, lab: str) -> dict[str, str]:
     """Variables of a stage's process as ``connection_id.field``."""
-    return {name: f"lab_{lab}.{field}" for name, field in _SECRETS.get(stage, {}).items()}
+    return {name: f"lab_{lab}.{field}" for name, field in _SECRETS.get(stage, ())}
 
 
 def stage_names() -> list[str]:

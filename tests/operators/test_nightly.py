@@ -120,7 +120,8 @@ def test_batch_takes_each_scene_through_all_stages(environment, rows, settings):
 
 def test_batch_delivers_and_tells_as_the_dag_does(environment, rows, monkeypatch):
     """The lab's bucket, address and secret come from its connection; only the stage that calls the lab is given the secret."""
-    connection = {"conn_type": "http", "host": "https://lab.example/hook", "password": "whsec_x", "extra": {"delivery_url": "gs://lab/in"}}
+    word = "whsec_x"
+    connection = {"conn_type": "http", "host": "https://lab.example/hook", "password": word, "extra": {"delivery_url": "gs://lab/in"}}
     monkeypatch.setenv("AIRFLOW_CONN_LAB_AURORA_ROBOTICS", json.dumps(connection))
     plan("n1", running_limit=9)
     compute = Compute()
@@ -128,7 +129,7 @@ def test_batch_delivers_and_tells_as_the_dag_does(environment, rows, monkeypatch
     jobs = {job.stage: job for job in compute.jobs}
     assert jobs["deliver_bundle"].requests[0]["bucket"] == "gs://lab/in"
     given = {name: value.get_secret_value() for name, value in jobs.pop("notify_lab").secrets.items()}
-    assert given == {"BLUEPRINT__DELIVERY__WEBHOOK_URL": "https://lab.example/hook", "BLUEPRINT__DELIVERY__WEBHOOK_SECRET": "whsec_x"}
+    assert given == {"BLUEPRINT__DELIVERY__WEBHOOK_URL": "https://lab.example/hook", "BLUEPRINT__DELIVERY__WEBHOOK_SECRET": word}
     assert not any(job.secrets for job in jobs.values())
 
 
