@@ -1,4 +1,4 @@
-"""Lose a region on purpose: ``python -m operators.drill region-loss --first KUBECONFIG --second KUBECONFIG …``.
+"""Lose a region on purpose: what ``blueprint drill region-loss --first KUBECONFIG --second KUBECONFIG …`` starts.
 
 One pod simulates a batch of eight shards on the first cluster. In the middle of it the way to that cluster's API is cut and
 the pod is killed, without a word to Airflow. The job has to end on the second cluster, and what was finished must not be

@@ -5,7 +5,7 @@ import pytest
 
 @pytest.mark.xdist_group("a-group")
 def test_groups_are_kept_together(request, worker_id):
-    """xdist marks a test's group in its id; a pytest that it cannot mark so scatters groups without a word."""
+    """The runner marks a test's group in its id; a pytest that it cannot mark so scatters groups without a word."""
     if worker_id == "master":
         assert "@" not in request.node.nodeid
     else:

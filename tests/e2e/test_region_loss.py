@@ -26,8 +26,8 @@ def test_a_batch_of_eight_shards_ends_in_the_second_region(tmp_path, database_ur
         for cluster in clusters:
             cluster.start()
         templates = write_templates(tmp_path / "templates", settings)
-        command = [sys.executable, "-m", "operators.drill", "region-loss", "--templates", str(templates), "--unreachable-s", "6"]
-        command += ["--first", str(clusters[0].kubeconfig), "--second", str(clusters[1].kubeconfig), "--episodes-per-shard", "2"]
+        command = [sys.executable, "-m", "blueprint", "drill", "region-loss", "--templates", str(templates), "--unreachable-s", "6"]
+        command += ["--first", str(clusters[0].kubeconfig), "--second", str(clusters[1].kubeconfig)]
         command += ["--report", str(tmp_path / "report.json")]
         environment = {**clean_environment(), **blueprint_environment(settings), "PYTHONPATH": str(ROOT)}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

@@ -5,7 +5,7 @@ import sys
 import typer
 
 from blueprint import __version__
-from blueprint.cli import cost, dataset, delivery, doctor, episode, job, registry, scene, simulator, stage
+from blueprint.cli import cost, dataset, delivery, doctor, drill, episode, job, registry, scene, simulator, stage
 from blueprint.cli.output import show_error
 from blueprint.errors import BlueprintError
 from blueprint.log import configure_logging
@@ -30,6 +30,7 @@ app.add_typer(episode.app, name="episode")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(simulator.app, name="simulator")
 app.add_typer(registry.app, name="registry")
+app.add_typer(drill.app, name="drill")
 app.command("deliver")(delivery.deliver)
 app.command("verify")(delivery.verify)
 app.command("cost")(cost.cost)
