@@ -25,7 +25,16 @@ from blueprint.registry.leases import HeldLease
 from blueprint.settings import Settings
 from blueprint.stage import Stage, StageContext, StageRequest, StageResult
 from blueprint.workspace.checksums import FileDigest, digest_files
-from blueprint.workspace.commits import Commit, code_version, commit_key, commit_name, load_commit, validate_inputs, write_commit
+from blueprint.workspace.commits import (
+    Commit,
+    code_version,
+    commit_key,
+    commit_name,
+    load_commit,
+    package_versions,
+    validate_inputs,
+    write_commit,
+)
 from blueprint.workspace.errors import InputMissing
 from blueprint.workspace.storage import SceneFolder, Workspace
 
@@ -179,6 +188,7 @@ class _Work:
             inputs=inputs,
             outputs=outputs,
             code_version=code_version(),
+            packages=package_versions(),
             image_digest=self.settings.compute.image_digest,
             machine=self.settings.compute.machine,
             started_at=started_at,

@@ -34,6 +34,7 @@ def make_commit(stage="settle_scene", shard_index=None, minute=0, machine="local
         inputs={},
         outputs={f"{stage}/{unit}.json": FileDigest(sha256="0" * 64, size_bytes=2**20)},
         code_version="0.1.0+abc",
+        packages={"mujoco": "4.0.0"},
         image_digest=None,
         machine=machine,
         started_at=NOON,

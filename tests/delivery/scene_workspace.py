@@ -349,6 +349,7 @@ def _write_cost(scene, plan, records):
             inputs={},
             outputs={f"{stage}/{unit}.json": FileDigest(sha256="0" * 64, size_bytes=2**20)},
             code_version="0.1.0+abc",
+            packages={"mujoco": "4.0.0"},
             image_digest=None,
             machine="local_laptop",
             started_at=noon,

@@ -22,6 +22,7 @@ def commit():
         inputs={"mjcf/scene.xml": FileDigest(sha256="b" * 64, size_bytes=5)},
         outputs={"x/y.json": FileDigest(sha256="c" * 64, size_bytes=7)},
         code_version="0.1.0+abc",
+        packages={"mujoco": "4.0.0"},
         image_digest=None,
         machine="local_laptop",
         started_at=NOON - timedelta(minutes=2),

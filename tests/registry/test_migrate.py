@@ -63,7 +63,7 @@ def test_old_database_comes_forward_with_its_data(old_database, url):
         assert (memory.amount_usd, memory.certainty) == (None, Certainty.UNKNOWN)
         assert [(scene.source.scene_id, scene.failures) for scene in registry.scenes.all()] == [("kitchen", 0), ("office", 1)]
         commit = registry.commits.find("aaaa")
-        assert (commit.usage.cpu_s, commit.machine, commit.schema_version) == (50.0, "local_laptop", "1.1")
+        assert (commit.usage.cpu_s, commit.machine, commit.packages, commit.schema_version) == (50.0, "local_laptop", {}, "1.1")
         assert registry.approvals.find("apr_0123456789ab").approved_episodes == ("e1",)
         assert [event.actor for event in registry.approvals.audit("apr_0123456789ab")] == ["run-1", "ann"]
         assert registry.deliveries.find("dlv_0123456789ab").size_bytes == 5_000_000_000
@@ -83,7 +83,7 @@ def test_down_and_up_again_keeps_the_data(old_database):
     with old_database.engine.connect() as connection:
         version, document = connection.execute(text("SELECT schema_version, document FROM stage_commit WHERE key = 'aaaa'")).one()
         document = json.loads(document) if isinstance(document, str) else document
-        assert (version, document["schema_version"], "machine" in document) == ("1.0", "1.0", False)
+        assert (version, document["schema_version"], {"machine", "packages"} & set(document)) == ("1.0", "1.0", set())
         assert connection.execute(text("SELECT amount_usd FROM ledger_entry WHERE item = 'vcpu'")).scalar_one() == pytest.approx(
             0.000302939
         )

@@ -4,7 +4,7 @@ import pytest
 
 from blueprint.workspace.canonical import canonical_json, key_of
 from blueprint.workspace.checksums import FileDigest
-from blueprint.workspace.commits import code_version, commit_key
+from blueprint.workspace.commits import code_version, commit_key, package_versions
 
 
 def test_canonical_json_follows_rfc_8785():
@@ -37,3 +37,22 @@ def test_code_version_names_the_release():
     version, _, digest = code_version().partition("+")
     assert version[0].isdigit()
     assert len(digest) == 16
+
+
+@pytest.fixture
+def other_mujoco(tmp_path, monkeypatch):
+    """A process where another release of MuJoCo is installed."""
+    info = tmp_path / "mujoco-99.0.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mujoco\nVersion: 99.0.0\n", encoding="utf-8")
+    before = commit_key("x", "", {}, {})
+    monkeypatch.syspath_prepend(tmp_path)
+    package_versions.cache_clear()
+    yield before
+    package_versions.cache_clear()
+
+
+def test_what_another_mujoco_did_is_not_found(other_mujoco):
+    """The key and the record name the release that computes."""
+    assert package_versions()["mujoco"] == "99.0.0"
+    assert commit_key("x", "", {}, {}) != other_mujoco

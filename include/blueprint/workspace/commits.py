@@ -1,12 +1,14 @@
 """Commit records: what a stage read, wrote and used. A record exists only for work that is whole.
 
-The key is a hash over canonical inputs (stage, request, inputs by sha256, code), never over time. The record is
-written last, so a killed stage leaves none and runs again.
+The key is a hash over canonical inputs (stage, request, inputs by sha256, code, and the packages that compute), never over
+time. The record is written last, so a killed stage leaves none and runs again.
 """
 
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +19,25 @@ from blueprint.workspace.canonical import key_of
 from blueprint.workspace.checksums import FileDigest
 from blueprint.workspace.errors import CommitUnreadable, FileChanged
 from blueprint.workspace.storage import SceneFolder
+
+_COMPUTING_PACKAGES = (
+    "av",
+    "coacd",
+    "daqp",
+    "embreex",
+    "fast-simplification",
+    "mink",
+    "mujoco",
+    "numpy",
+    "ompl",
+    "pillow",
+    "pyarrow",
+    "scipy",
+    "toppra",
+    "trimesh",
+    "usd-core",
+)
+"""Distributions whose release decides what a stage computes or which bytes it writes."""
 
 
 class Usage(BaseModel):
@@ -51,6 +72,8 @@ class Commit(BaseModel):
     inputs: dict[str, FileDigest]
     outputs: dict[str, FileDigest]
     code_version: str
+    packages: dict[str, str]
+    """Versions of the packages that compute, by name; empty where nobody knows them (records of before they were kept)."""
     image_digest: str | None
     machine: str
     """Machine profile of the price table that the work was done on."""
@@ -70,6 +93,16 @@ def code_version() -> str:
     return f"{blueprint.__version__}+{digest.hexdigest()[:16]}"
 
 
+@cache
+def package_versions() -> dict[str, str]:
+    """Installed versions of the packages that compute, by name: another MuJoCo never finds what this one did."""
+    found = {}
+    for name in _COMPUTING_PACKAGES:
+        with suppress(PackageNotFoundError):  # a simulator's own image lacks what its stages do not use
+            found[name] = version(name)
+    return found
+
+
 def commit_name(stage: str, unit: str) -> str:
     """Where the record lies in the scene's folder."""
     return f"commits/{stage}.{unit}.json" if unit else f"commits/{stage}.json"
@@ -84,6 +117,7 @@ def commit_key(stage: str, unit: str, request: dict[str, object], inputs: dict[s
             "request": request,
             "inputs": {name: digest.sha256 for name, digest in sorted(inputs.items())},
             "code_version": code_version(),
+            "packages": package_versions(),
         }
     )
 

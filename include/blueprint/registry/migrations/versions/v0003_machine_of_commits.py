@@ -1,6 +1,7 @@
-"""Commit records say what machine the work was done on (their ``schema_version`` 1.1).
+"""Commit records say what machine the work was done on, and with which packages (their ``schema_version`` 1.1).
 
-The ledger knows it of every commit that was booked; where nothing was booked the machine is ``unknown``, which no price table has.
+The ledger knows the machine of every commit that was booked; where nothing was booked it is ``unknown``, which no price table has.
+Nobody knows the packages of old commits: they have none.
 
 Revision ID: 0003
 Revises: 0002
@@ -20,16 +21,16 @@ _ledger = sa.table("ledger_entry", sa.column("commit_key", sa.String), sa.column
 
 
 def upgrade() -> None:
-    """Add ``machine`` to each record, from what was booked for it."""
+    """Add ``machine`` to each record, from what was booked for it, and ``packages``."""
     machines = dict(
         op.get_bind().execute(sa.select(_ledger.c.commit_key, sa.func.min(_ledger.c.machine)).group_by(_ledger.c.commit_key)).all()
     )
-    _rewrite("1.1", lambda key, document: {**document, "machine": machines.get(key, "unknown")})
+    _rewrite("1.1", lambda key, document: {**document, "machine": machines.get(key, "unknown"), "packages": {}})
 
 
 def downgrade() -> None:
-    """Take it out again; the ledger keeps it."""
-    _rewrite("1.0", lambda _key, document: {name: value for name, value in document.items() if name != "machine"})
+    """Take both out again; the ledger keeps the machine."""
+    _rewrite("1.0", lambda _key, document: {name: value for name, value in document.items() if name not in {"machine", "packages"}})
 
 
 def _rewrite(version: str, change: Callable[[str, dict[str, Any]], dict[str, Any]]) -> None:
