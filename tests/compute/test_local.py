@@ -2,12 +2,16 @@
 
 import os
 import signal
+import sys
 
 import pytest
 
+from blueprint.compute import local
+from blueprint.compute.errors import JobCrashed, JobRecordMissing, OutOfMemory
 from blueprint.compute.job import JobSpec, StageFailed
 from blueprint.compute.local import LocalCompute
 from blueprint.compute.profiles import Profile
+from blueprint.errors import PreemptedError, TransientError
 
 
 @pytest.fixture
@@ -40,14 +44,35 @@ def test_result_and_events_of_the_stage_come_back(environment, sound_scene):
     assert {event.get("run_id") for event in events if event["event"] == "stage done"} == {"run-1"}
 
 
-def test_killed_process_is_retryable_and_says_how_it_ended(environment, sound_scene):
-    """A process that is killed from outside is a transient failure with the signal's name."""
+def test_killed_process_ran_out_of_memory(environment, sound_scene):
+    """A process that is killed while its worker lives is tried again, and that counts: it needs the same memory again."""
     compute = LocalCompute()
 
     def kill(_event):
         os.kill(compute._process.pid, signal.SIGKILL)
 
-    with pytest.raises(StageFailed, match="SIGKILL") as caught:
+    with pytest.raises(OutOfMemory):
         compute.run(job("ingest_scene", environment, source=str(sound_scene)), kill)
-    assert caught.value.retryable
-    assert caught.value.code == "compute.process_lost"
+
+
+def program(monkeypatch, text):
+    """The job's process is this Python program instead; ``sys.argv`` is the specification, ``--record`` and the record's path."""
+    monkeypatch.setattr(local, "_command", lambda: [sys.executable, "-c", text])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "told"),
+    [
+        ("raise OSError(28, 'No space left on device')", JobCrashed, "No space left on device"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", JobCrashed, "139 .SIGSEGV."),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", PreemptedError, "asked to end"),
+        ("raise SystemExit(65)", StageFailed, "status 65"),
+        ("", JobRecordMissing, "no record"),
+    ],
+)
+def test_a_process_without_a_typed_error_is_judged_as_a_pod_is(environment, monkeypatch, text, expected, told):
+    """One table of exit codes for both: a defect is tried again, what only a person can mend is not."""
+    program(monkeypatch, text)
+    with pytest.raises(expected, match=told) as caught:
+        LocalCompute().run(job("ingest_scene", environment), lambda _event: None)
+    assert caught.value.retryable is issubclass(expected, TransientError)

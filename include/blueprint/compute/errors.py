@@ -9,12 +9,12 @@
     ├── NoCapacity        no cluster found a node for the pod
     ├── ClusterUnreachable  no cluster's API answered
     ├── ImagePullFailed   the image did not come
-    ├── JobTimedOut       the pod ran for too long
-    ├── OutOfMemory       the container was killed for its memory
+    ├── JobTimedOut       the job ran for too long
+    ├── OutOfMemory       the job was killed for its memory
     └── JobCrashed        the process ended without a typed error
     InternalError
     ├── JobNameTaken      another job's pod has this name
-    └── JobRecordMissing  the pod ended well and left no record
+    └── JobRecordMissing  the job ended well and left no record
     ConfigurationError
     ├── ComputeConfigInvalid
     ├── NoClusters
@@ -131,30 +131,31 @@ class ImagePullFailed(TransientError):
 
 
 class JobTimedOut(TransientError):
-    """A pod ran for longer than its profile allows."""
+    """A job ran for longer than its profile allows."""
 
     code = "compute.timed_out"
 
-    def __init__(self, pod: str, cluster: str, timeout_s: float) -> None:
+    def __init__(self, job: str, place: str, timeout_s: float) -> None:
         super().__init__(
-            f"Pod {pod} on {cluster} ran for more than {timeout_s:.0f} s and was ended. Finished units are kept; "
+            f"Job {job} on {place} ran for more than {timeout_s:.0f} s and was ended. Finished units are kept; "
             "raise `timeout_s` of its profile, or take fewer shards a job.",
-            pod=pod,
-            cluster=cluster,
+            job=job,
+            place=place,
             timeout_s=timeout_s,
         )
 
 
 class OutOfMemory(TransientError):
-    """A container was killed because it took more memory than its limit."""
+    """A job was killed for its memory: over its container's limit, or of all it was the kernel's choice."""
 
     code = "compute.out_of_memory"
 
-    def __init__(self, pod: str, cluster: str) -> None:
+    def __init__(self, job: str, place: str) -> None:
         super().__init__(
-            f"Pod {pod} on {cluster} was killed for its memory. Finished units are kept; raise the profile's memory limit.",
-            pod=pod,
-            cluster=cluster,
+            f"Job {job} on {place} was killed for its memory. Finished units are kept; "
+            "give it more (a pod: the memory limit of its profile), or run fewer at once.",
+            job=job,
+            place=place,
         )
 
 
@@ -163,12 +164,12 @@ class JobCrashed(TransientError):
 
     code = "compute.job_crashed"
 
-    def __init__(self, pod: str, cluster: str, exit_code: int | None, reason: str, last_words: str) -> None:
+    def __init__(self, job: str, place: str, exit_code: int | None, reason: str, last_words: str) -> None:
         super().__init__(
-            f"Pod {pod} on {cluster} ended with status {exit_code} ({reason}) and without a typed error. "
+            f"Job {job} on {place} ended with status {exit_code} ({reason}) and without a typed error. "
             f"Its last words: {last_words or 'none'}. It is tried again; if it stays, it is a defect: report it with the log.",
-            pod=pod,
-            cluster=cluster,
+            job=job,
+            place=place,
             exit_status=exit_code,
             reason=reason,
         )
@@ -191,14 +192,14 @@ class JobNameTaken(InternalError):
 
 
 class JobRecordMissing(InternalError):
-    """A pod ended well, and its record is not in the workspace."""
+    """A job ended well, and its record is not there."""
 
     code = "compute.record_missing"
 
-    def __init__(self, pod: str, cluster: str, path: str) -> None:
+    def __init__(self, job: str, place: str, path: str) -> None:
         super().__init__(
-            f"Pod {pod} on {cluster} ended well and left no record at {path}. Check that pods and workers have the same workspace URL.",
-            pod=pod,
-            cluster=cluster,
+            f"Job {job} on {place} ended well and left no record at {path}. Check that pods and workers have the same workspace URL.",
+            job=job,
+            place=place,
             path=path,
         )

@@ -9,11 +9,15 @@ import threading
 from pathlib import Path
 from typing import IO, Any
 
+from blueprint.compute.errors import JobCrashed, JobRecordMissing, OutOfMemory
 from blueprint.compute.events import parse_event
+from blueprint.compute.exit_codes import KILLED, Ending, ending_of, exit_code_of
 from blueprint.compute.job import JobSpec, OnEvent, StageFailed
 from blueprint.compute.record import JobRecord
-from blueprint.errors import InternalError, TransientError
+from blueprint.errors import BlueprintError, PreemptedError
 from blueprint.settings import environment_of_child
+
+_HERE = "the worker"
 
 
 class LocalCompute:
@@ -26,7 +30,11 @@ class LocalCompute:
         """Run ``blueprint job run`` and return the stage's results.
 
         Raises:
-            StageFailed: The stage raised, or its process ended without a word (killed, out of memory: retryable).
+            StageFailed: The stage raised.
+            PreemptedError: The process was asked to end, and said nothing.
+            OutOfMemory: It was killed, and nobody here had asked it to end.
+            JobCrashed: It ended without a typed error: a full disk, a defect.
+            JobRecordMissing: It ended well and left no record.
         """
         with tempfile.TemporaryDirectory(prefix="blueprint-job-") as folder:
             given, record = Path(folder) / "spec.json", Path(folder) / "record.json"
@@ -72,26 +80,31 @@ def _pass_on(stream: IO[str] | None, on_event: OnEvent) -> list[str]:
     return plain
 
 
-def _outcome(spec: JobSpec, exit_status: int, path: Path, tail: list[str]) -> list[dict[str, Any]]:
+def _outcome(spec: JobSpec, status: int, path: Path, tail: list[str]) -> list[dict[str, Any]]:
     record = JobRecord.model_validate_json(path.read_text()) if path.exists() else None
-    if exit_status == 0 and record is not None:
+    if status == 0 and record is not None:
         return record.results()
     if record is not None and record.error is not None:
         raise StageFailed(spec.stage, record.error)
-    last_words = tail[-1] if tail else "none"
-    if exit_status < 0:
-        ended = f"was ended by {signal.Signals(-exit_status).name} (out of memory is the usual cause)"
-        advice = "Finished units are kept; a retry resumes."
-    else:
-        ended = f"ended with status {exit_status} without a typed error"
-        advice = "This is a defect: report it with the log."
-    raise StageFailed(
-        spec.stage,
-        {
-            "code": "compute.process_lost",
-            "message": f"The process of stage {spec.stage} {ended}. {advice} Its last words: {last_words}",
-            "retryable": exit_status < 0,
-            "exit_code": TransientError.exit_code if exit_status < 0 else InternalError.exit_code,
-            "facts": {"exit_status": exit_status},
-        },
-    )
+    raise _error_without_words(spec, status, path, tail)
+
+
+def _error_without_words(spec: JobSpec, status: int, path: Path, tail: list[str]) -> BlueprintError:
+    """The error of a process that left no error of its own, by the same table as a pod's."""
+    code = exit_code_of(status)
+    ending = ending_of(code, for_memory=code == KILLED)
+    if ending is Ending.DONE:
+        return JobRecordMissing(spec.name, _HERE, str(path))
+    if ending is Ending.PREEMPTED:
+        return PreemptedError(f"Job {spec.name} on {_HERE} was asked to end. Finished units are kept; the next process goes on.")
+    if ending is Ending.OUT_OF_MEMORY:
+        return OutOfMemory(spec.name, _HERE)
+    if ending is Ending.PERMANENT:
+        message = f"Job {spec.name} on {_HERE} ended with status {code}; its last words: {_last_words(tail)}"
+        return StageFailed(spec.stage, {"code": "stage.failed", "message": message, "retryable": False, "exit_code": code})
+    reason = signal.Signals(-status).name if status < 0 else "no signal"
+    return JobCrashed(spec.name, _HERE, code, reason, _last_words(tail))
+
+
+def _last_words(tail: list[str]) -> str:
+    return tail[-1] if tail else "none"

@@ -20,11 +20,12 @@ _LAST_WORDS = 500
 
 def error_of(facts: PodFacts, spec: JobSpec, cluster: str) -> BlueprintError:
     """The error of a pod that failed: what its process said, else what its node and its exit code say."""
-    ending = None if facts.exit_code is None else ending_of(facts.exit_code)
+    for_memory = facts.container_reason == "OOMKilled"
+    ending = None if facts.exit_code is None else ending_of(facts.exit_code, for_memory=for_memory)
     said = _parse_words(facts.last_words)
     if facts.reason == "DeadlineExceeded":
         error: BlueprintError = JobTimedOut(facts.name, cluster, spec.profile.timeout_s)
-    elif facts.container_reason == "OOMKilled":
+    elif ending is Ending.OUT_OF_MEMORY:
         error = OutOfMemory(facts.name, cluster)
     elif ending is Ending.PREEMPTED:
         error = PodPreempted(facts.name, cluster, facts.disrupted or facts.reason or f"exit code {facts.exit_code}")

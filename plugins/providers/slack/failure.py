@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 CONNECTION_ID = "slack_default"
 _CODE = re.compile(r"^\[(?P<code>[\w.]+)\] (?P<message>.*)$", re.DOTALL)
-_OF_PODS = (
+_OF_JOBS = (
     "pod_preempted",
     "pod_lost",
     "no_capacity",
@@ -24,9 +24,7 @@ _OF_PODS = (
     "out_of_memory",
     "job_crashed",
 )
-_PASSES = frozenset(
-    {"secrets.unavailable", "stage.preempted", "stage.unavailable", "compute.process_lost", *(f"compute.{name}" for name in _OF_PODS)}
-)
+_PASSES = frozenset({"secrets.unavailable", "stage.preempted", "stage.unavailable", *(f"compute.{name}" for name in _OF_JOBS)})
 """Codes of failures that were tried again until the tries were used up."""
 
 
