@@ -152,7 +152,7 @@ class ComputeConfig(_Frozen):
             if profile.needs_rt_cores and not profile.image
         ]
         acting = {
-            stage: profiles.get(self.stages.get(stage, LOCAL), Profile()).environment.get(SIMULATOR_VARIABLE)
+            stage: self.profiles.get(self.stages.get(stage, LOCAL), Profile()).environment.get(SIMULATOR_VARIABLE)
             for stage in ("simulate_shard", "render_shard")
         }
         if len(set(acting.values())) > 1:
