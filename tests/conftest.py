@@ -40,3 +40,12 @@ def _logging_stays_as_it_was():
         structlog.reset_defaults()
     else:
         structlog.configure(**before)
+
+
+@pytest.fixture(scope="session")
+def google_server():
+    """Google Cloud Storage on loopback, behind a proxy that can fail on demand."""
+    from tests.gcs import running_server  # gcsfs is slow to import
+
+    with running_server() as server:
+        yield server

@@ -5,7 +5,7 @@ from typing import Any
 from blueprint.errors import BlueprintError, GateError, InternalError
 from blueprint.log import get_logger
 from blueprint.stage import Stage, StageRequest
-from blueprint.workspace.checksums import FileDigest, digest_files, list_files
+from blueprint.workspace.checksums import FileDigest, list_files
 from blueprint.workspace.commits import commit_name
 from blueprint.workspace.errors import NothingWritten
 from blueprint.workspace.storage import SceneFolder
@@ -60,7 +60,7 @@ class Attempt:
         undeclared = sorted(set(staged) - set(outputs))
         if undeclared:
             raise UndeclaredOutput(self._stage.name, undeclared)
-        return digest_files(self._scene.root, sorted(set(outputs)))
+        return self._scene.digests(sorted(set(outputs)))
 
     def fail(self, error: BlueprintError) -> None:
         """Keep what a retry can use; show what a gate found; else leave nothing."""

@@ -24,7 +24,7 @@ from blueprint.registry.database import Registry, open_registry
 from blueprint.registry.leases import HeldLease
 from blueprint.settings import Settings
 from blueprint.stage import Stage, StageContext, StageRequest, StageResult
-from blueprint.workspace.checksums import FileDigest, digest_files
+from blueprint.workspace.checksums import FileDigest
 from blueprint.workspace.commits import (
     Commit,
     code_version,
@@ -209,7 +209,7 @@ def _read_inputs(stage: Stage[Any, Any], request: StageRequest, scene: SceneFold
         if not files:
             raise InputMissing(stage.name, str(scene.root / prefix))
         names += files
-    inputs = digest_files(scene.root, sorted(set(names)))
+    inputs = scene.digests(sorted(set(names)))
     validate_inputs(scene, inputs)
     return {**stage.external_inputs(request), **inputs}
 
@@ -217,7 +217,7 @@ def _read_inputs(stage: Stage[Any, Any], request: StageRequest, scene: SceneFold
 def _is_whole(scene: SceneFolder, commit: Commit) -> bool:
     if not all(scene.exists(name) for name in commit.outputs):
         return False
-    return digest_files(scene.root, commit.outputs) == commit.outputs
+    return scene.digests(commit.outputs) == commit.outputs
 
 
 def _record(registry: Registry, outcome: UnitOutcome) -> None:

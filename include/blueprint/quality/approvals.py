@@ -18,7 +18,6 @@ from blueprint.quality.report import (
 )
 from blueprint.stage import StageContext
 from blueprint.workspace.canonical import key_of
-from blueprint.workspace.checksums import digest_file
 
 
 def batch_name(decisions: tuple[ApprovalDecision, ...]) -> str:
@@ -39,7 +38,7 @@ def record_approval(scene_id: str, decisions: tuple[ApprovalDecision, ...], cont
         NothingKept: With these decisions no episode is left; they are recorded all the same.
     """
     report = load_gate_report(context.scene)
-    gates_sha256 = digest_file(context.scene.root / GATES_PATH).sha256
+    gates_sha256 = context.scene.digest(GATES_PATH).sha256
     log = build_log(scene_id, report, decisions, gates_sha256)
     context.output(batch_path(decisions)).write_text(log.model_dump_json(indent=1) + "\n", encoding="utf-8")
     earlier = [entry for entry in load_approvals(context.scene) if entry not in log.entries]

@@ -12,7 +12,6 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from blueprint.origin import Origin
-from blueprint.workspace.checksums import digest_file
 from blueprint.workspace.storage import Id, SceneFolder
 
 GATES_PATH = "geniesim/quality/gates.json"
@@ -157,7 +156,7 @@ def approved_episode_ids(entries: list[ApprovalEntry], gates_sha256: str) -> set
 def load_rendered_selection(scene: SceneFolder) -> list[tuple[int, str]]:
     """``(shard_index, episode_id)`` of what is to be rendered: kept, and borderline ones that a person approved. Sorted."""
     report = load_gate_report(scene)
-    approved = approved_episode_ids(load_approvals(scene), digest_file(scene.root / GATES_PATH).sha256)
+    approved = approved_episode_ids(load_approvals(scene), scene.digest(GATES_PATH).sha256)
     return sorted(
         (episode.shard_index, episode.episode_id)
         for episode in report.episodes

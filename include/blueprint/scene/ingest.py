@@ -106,10 +106,11 @@ def validate_source(scene: SceneFolder) -> SourceManifest:
     there = [name.removeprefix(prefix) for name in scene.files_under(SOURCE_FOLDER)]
     for name in sorted({*there, *manifest.files}):
         if name not in manifest.files:
-            raise SourceChanged(prefix + name, None, digest_files(scene.root / SOURCE_FOLDER, [name])[name].sha256)
+            raise SourceChanged(prefix + name, None, scene.digest(prefix + name).sha256)
         if name not in there:
             raise SourceChanged(prefix + name, manifest.files[name].sha256, None)
-    for name, found in digest_files(scene.root / SOURCE_FOLDER, there).items():
-        if found != manifest.files[name]:
-            raise SourceChanged(prefix + name, manifest.files[name].sha256, found.sha256)
+    for path, found in scene.digests(prefix + name for name in there).items():
+        expected = manifest.files[path.removeprefix(prefix)]
+        if found != expected:
+            raise SourceChanged(path, expected.sha256, found.sha256)
     return manifest

@@ -22,7 +22,6 @@ from blueprint.simulation.mujoco.model import build_scene_model
 from blueprint.simulation.pool import Died, Finished, WorkerPool
 from blueprint.stage import StageContext
 from blueprint.task.spec import PLAN_PATH, EpisodeSpec, JobPlan, RobotPlacement
-from blueprint.workspace.checksums import digest_file
 from blueprint.workspace.storage import SceneFolder
 
 STATES_NAME = "states.parquet"
@@ -165,7 +164,7 @@ def _published(scene: SceneFolder, plan: JobPlan, shard_index: int, spec: Episod
     if (record.job_id, record.spec, record.model_sha256) != (plan.job_id, spec, model_sha256):
         return None
     states = f"{folder}/{STATES_NAME}"
-    if record.states is not None and (not scene.exists(states) or digest_file(scene.root / states) != record.states):
+    if record.states is not None and (not scene.exists(states) or scene.digest(states) != record.states):
         return None
     return summarise(record)
 

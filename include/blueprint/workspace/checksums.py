@@ -9,6 +9,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 from upath import UPath
 
+from blueprint.workspace.store_calls import LOCAL_PROTOCOLS
+
 
 class FileDigest(BaseModel):
     """What identifies a file's bytes."""
@@ -30,8 +32,14 @@ def digest_file(path: Path | UPath) -> FileDigest:
 
 
 def list_files(root: Path | UPath) -> list[str]:
-    """Paths of all files under ``root``, relative to it, with ``/``, sorted."""
+    """Paths of all files under ``root``, relative to it, with ``/``, sorted.
+
+    An object store is asked for its list once: gcsfs answers "no file" where a look at a single object fails.
+    """
     prefix = root.path.rstrip("/") if isinstance(root, UPath) else root.as_posix()
+    if isinstance(root, UPath) and root.protocol not in LOCAL_PROTOCOLS:
+        found = [path for path in root.fs.find(prefix) if path != prefix and not path.endswith("/")]
+        return sorted(path[len(prefix) + 1 :] for path in found)
     return sorted(
         path.as_posix()[len(prefix) + 1 :] if isinstance(path, Path) else path.path[len(prefix) + 1 :]
         for path in root.rglob("*")

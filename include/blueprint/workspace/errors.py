@@ -1,6 +1,6 @@
 """What can be wrong with stored files and commits."""
 
-from blueprint.errors import IntegrityError, InternalError, TransientError
+from blueprint.errors import ConfigurationError, IntegrityError, InternalError, TransientError
 
 
 class FileChanged(IntegrityError):
@@ -60,4 +60,31 @@ class LeaseHeld(TransientError):
             name=name,
             holder=holder,
             expires_at=expires_at,
+        )
+
+
+class StorageUnreachable(TransientError):
+    """The workspace's object store did not answer, after retries."""
+
+    code = "workspace.storage_unreachable"
+
+    def __init__(self, location: str, reason: str) -> None:
+        super().__init__(
+            f"{location} could not be read or written after retries: {reason}. Finished units are kept; run the stage again.",
+            location=location,
+            reason=reason,
+        )
+
+
+class StorageRefused(ConfigurationError):
+    """The workspace's object store says no, and would say no again."""
+
+    code = "workspace.storage_refused"
+
+    def __init__(self, location: str, reason: str) -> None:
+        super().__init__(
+            f"{location} cannot be used: {reason}. Expected a bucket that is there, and rights to list, read, write and delete in it: "
+            "check BLUEPRINT__WORKSPACE__URL and the roles of this process's service account.",
+            location=location,
+            reason=reason,
         )

