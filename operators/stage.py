@@ -6,14 +6,17 @@ from airflow.sdk import Context
 
 from blueprint.compute.job import Compute
 from blueprint.compute.local import LocalCompute
-from blueprint.compute.profiles import Profile
+from blueprint.compute.profiles import load_compute
 from blueprint.errors import BlueprintError
+from blueprint.settings import load_settings
 from operators.retries import raise_for_airflow
 from operators.stage_task import StageTask
 
 
 class StageOperator(StageTask):
-    """Run a stage here, and wait for it. Arguments and errors are those of :class:`StageTask`.
+    """Run a stage here, and wait for it, no longer than the profile `local` of ``compute.yaml`` allows.
+
+    Arguments and errors are those of :class:`StageTask`.
 
     Args:
         compute: What runs the job; a process of this machine if not given.
@@ -24,7 +27,7 @@ class StageOperator(StageTask):
         self.compute = compute
 
     def execute(self, context: Context) -> Any:
-        spec = self.build_spec(context, Profile())
+        spec = self.build_spec(context, load_compute(load_settings().compute.config).local)
         self.compute = self.compute or LocalCompute()
         try:
             results = self.compute.run(spec, self.show_event)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from blueprint.compute import local
-from blueprint.compute.errors import JobCrashed, JobRecordMissing, OutOfMemory
+from blueprint.compute.errors import JobCrashed, JobRecordMissing, JobTimedOut, OutOfMemory
 from blueprint.compute.job import JobSpec, StageFailed
 from blueprint.compute.local import LocalCompute
 from blueprint.compute.profiles import Profile
@@ -23,8 +23,9 @@ def environment(settings):
     }
 
 
-def job(stage, environment, **request):
-    return JobSpec(stage=stage, requests=({"scene_id": "s1", **request},), run_id="run-1", profile=Profile(environment=environment))
+def job(stage, environment, *, timeout_s=600.0, **request):
+    profile = Profile(environment=environment, timeout_s=timeout_s, grace_s=1)
+    return JobSpec(stage=stage, requests=({"scene_id": "s1", **request},), run_id="run-1", profile=profile)
 
 
 def test_error_of_the_stage_comes_back_typed(environment):
@@ -76,3 +77,41 @@ def test_a_process_without_a_typed_error_is_judged_as_a_pod_is(environment, monk
     with pytest.raises(expected, match=told) as caught:
         LocalCompute().run(job("ingest_scene", environment), lambda _event: None)
     assert caught.value.retryable is issubclass(expected, TransientError)
+
+
+DEAF = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); sys.stderr.close(); signal.pause()"
+
+
+@pytest.mark.parametrize("text", ["import signal; signal.pause()", DEAF], ids=["silent", "deaf and its log closed"])
+@pytest.mark.timeout(60)
+def test_a_process_that_hangs_is_ended_and_tried_again(environment, monkeypatch, text):
+    """The bound is not the log's: a stage that says nothing, and one that does not hear SIGTERM, give their slot back."""
+    program(monkeypatch, text)
+    compute = LocalCompute()
+    with pytest.raises(JobTimedOut) as caught:
+        compute.run(job("ingest_scene", environment, timeout_s=1.0), lambda _event: None)
+    assert caught.value.retryable
+    assert compute._process.returncode in {-signal.SIGTERM, -signal.SIGKILL}
+
+
+@pytest.mark.timeout(60)
+def test_what_a_process_leaves_behind_does_not_hold_the_task(environment, monkeypatch):
+    """A child that outlives its parent keeps the log open until it dies: it is killed, and the parent's end is what counts."""
+    child = "import signal; signal.pause()"
+    program(monkeypatch, f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {child!r}]); sys.exit(9)")
+    with pytest.raises(JobCrashed, match="status 9"):
+        LocalCompute().run(job("ingest_scene", environment), lambda _event: None)
+
+
+@pytest.mark.timeout(60)
+def test_an_interrupted_caller_leaves_no_process(environment, monkeypatch):
+    """Airflow's own bound raises in the middle of the wait: the process ends before the error goes on."""
+    program(monkeypatch, "import signal, sys; print('here', file=sys.stderr, flush=True); signal.pause()")
+    compute = LocalCompute()
+
+    def interrupt(_event):
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        compute.run(job("ingest_scene", environment), interrupt)
+    assert compute._process.poll() == -signal.SIGTERM

@@ -6,10 +6,12 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from blueprint.compute.errors import JobCrashed, JobRecordMissing, OutOfMemory
+from blueprint.compute.errors import JobCrashed, JobRecordMissing, JobTimedOut, OutOfMemory
 from blueprint.compute.events import parse_event
 from blueprint.compute.exit_codes import KILLED, Ending, ending_of, exit_code_of
 from blueprint.compute.job import JobSpec, OnEvent, StageFailed
@@ -25,12 +27,17 @@ class LocalCompute:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
+        self._grace_s = 0.0
 
     def run(self, spec: JobSpec, on_event: OnEvent) -> list[dict[str, Any]]:
         """Run ``blueprint job run`` and return the stage's results.
 
+        A process that takes longer than its profile's ``timeout_s`` is ended, whether it says something or not. Nothing of its
+        group outlives it.
+
         Raises:
             StageFailed: The stage raised.
+            JobTimedOut: It took too long.
             PreemptedError: The process was asked to end, and said nothing.
             OutOfMemory: It was killed, and nobody here had asked it to end.
             JobCrashed: It ended without a typed error: a full disk, a defect.
@@ -40,7 +47,7 @@ class LocalCompute:
             given, record = Path(folder) / "spec.json", Path(folder) / "record.json"
             given.write_text(spec.model_dump_json())
             secrets = {name: value.get_secret_value() for name, value in spec.secrets.items()}
-            self._process = subprocess.Popen(  # noqa: S603 -- our own program; the request goes through a file
+            process = subprocess.Popen(  # noqa: S603 -- our own program; the request goes through a file
                 [*_command(), str(given), "--record", str(record)],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -48,19 +55,64 @@ class LocalCompute:
                 start_new_session=True,
                 env=environment_of_child({"BLUEPRINT__LOG__FORMAT": "json", **spec.profile.environment, **secrets}),
             )
-            tail = _pass_on(self._process.stderr, on_event)
-            exit_status = self._process.wait()
-            return _outcome(spec, exit_status, record, tail)
+            self._process, self._grace_s = process, spec.profile.grace_s
+            with _bounded(process, spec.profile.timeout_s, self._grace_s) as overdue:
+                tail = _pass_on(process.stderr, on_event)
+                status = process.wait()
+            if overdue.is_set() and status != 0:
+                raise JobTimedOut(spec.name, _HERE, spec.profile.timeout_s)
+            return _outcome(spec, status, record, tail)
 
     def stop(self) -> None:
-        """Send SIGTERM to the job's process; it ends between two units and commits what is whole."""
+        """Send SIGTERM to the job's process; it ends between two units and commits what is whole. After its grace it is killed."""
         if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-            threading.Timer(30.0, self._kill).start()
+            _start(_end, self._process, self._grace_s)
 
-    def _kill(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+
+@contextmanager
+def _bounded(process: subprocess.Popen[str], timeout_s: float, grace_s: float) -> Iterator[threading.Event]:
+    """End a process after ``timeout_s`` [s], or when the caller is interrupted; yields the event that it took too long.
+
+    When it is over, what it leaves of its group is killed: a child that holds the log open would be waited for without end.
+    """
+    overdue = threading.Event()
+
+    def end_overdue() -> None:
+        overdue.set()
+        _end(process, grace_s)
+
+    def clear_up() -> None:
+        process.wait()
+        _kill_group(process)
+
+    timer = threading.Timer(timeout_s, end_overdue)
+    timer.daemon = True
+    timer.start()
+    _start(clear_up)
+    try:
+        yield overdue
+    finally:
+        timer.cancel()
+        if process.poll() is None:
+            _end(process, grace_s)
+
+
+def _end(process: subprocess.Popen[str], grace_s: float) -> None:
+    """SIGTERM to the process, and SIGKILL to its group if it is still there after ``grace_s`` [s]."""
+    process.terminate()
+    try:
+        process.wait(grace_s)
+    except subprocess.TimeoutExpired:
+        _kill_group(process)
+
+
+def _kill_group(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _start(work: Callable[..., None], *given: Any) -> None:
+    threading.Thread(target=work, args=given, daemon=True).start()
 
 
 def _command() -> list[str]:

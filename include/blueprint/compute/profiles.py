@@ -50,7 +50,7 @@ class Profile(_Frozen):
     resources: Resources = Resources()
     environment: dict[str, str] = {}
     timeout_s: float = Field(default=21_600.0, gt=0)
-    """From the container's start [s]."""
+    """From the start of the container, or of the worker's process [s]."""
     grace_s: int = Field(default=15, ge=1)
     """Between SIGTERM and SIGKILL [s]; a Spot node grants 15."""
     needs_rt_cores: bool = False
@@ -163,7 +163,12 @@ class ComputeConfig(_Frozen):
     def profile_of(self, stage: str) -> Profile:
         """How a stage runs where pods are wanted."""
         name = self.stages.get(stage, LOCAL)
-        return Profile() if name == LOCAL else self.profiles[name]
+        return self.local if name == LOCAL else self.profiles[name]
+
+    @property
+    def local(self) -> Profile:
+        """How a stage runs as a process of the worker: its environment and bounds; the rest is for pods."""
+        return self.profiles.get(LOCAL, Profile())
 
     def cluster(self, name: str) -> Cluster | None:
         """A cluster by name; ``None`` where the file has it no more."""
