@@ -166,6 +166,7 @@ class _Work:
             settings=self.settings,
             progress=self.progress,
             is_stopping=_stop_event.is_set,
+            inputs=inputs,
         )
         started_at = datetime.now(UTC)
         try:

@@ -5,9 +5,10 @@ A stage knows nothing of Airflow, and nothing of where it runs. It reads from ``
 folder, and returns. The runner (``blueprint.runner``) verifies, promotes and commits.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -41,6 +42,7 @@ class StageContext:
         cache_dir: Local folder for what can be made again (mesh caches), shared by all scenes.
         settings: Settings of the process.
         progress: Call it with (done, total) on long work.
+        inputs: Digests that the key of this work was made from, by name: of the scene's files, and of what is read from outside.
     """
 
     def __init__(
@@ -52,12 +54,14 @@ class StageContext:
         settings: Settings,
         progress: Callable[[int, int], None],
         is_stopping: Callable[[], bool],
+        inputs: Mapping[str, FileDigest] = MappingProxyType({}),
     ) -> None:
         self.scene = scene
         self.staging = staging
         self.cache_dir = cache_dir
         self.settings = settings
         self.progress = progress
+        self.inputs = inputs
         self._is_stopping = is_stopping
 
     def input(self, name: str) -> Path:

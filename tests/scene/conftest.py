@@ -20,7 +20,7 @@ def mesh_cache(tmp_path_factory):
 
 def run_all(root, source, cache_dir, scene_id="minimal_ok"):
     """All five stages on a source; returns the context and their results by name."""
-    context = make_context(root, scene_id, cache_dir)
+    context = make_context(root, scene_id, cache_dir, source)
     results = {}
     for stage in (INGEST_SCENE, ESTIMATE_PHYSICS, PROCESS_MESHES, ASSEMBLE_SCENE, SETTLE_SCENE):
         fields = {"source": str(source)} if stage is INGEST_SCENE else {}

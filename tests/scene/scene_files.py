@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 from upath import UPath
 
 import blueprint
+from blueprint.scene.ingest import digest_source
 from blueprint.scene.mesh_files import build_glb
 from blueprint.scene.surfaces import Surface, parse_glb
 from blueprint.settings import Settings
@@ -21,8 +22,8 @@ SAMPLES = Path(blueprint.__file__).parent / "scene/samples"
 Z_TO_Y_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
 
-def make_context(root: Path, scene_id: str, cache_dir: Path) -> StageContext:
-    """A context whose staging folder is the scene's folder itself: what a stage writes is there at once."""
+def make_context(root: Path, scene_id: str, cache_dir: Path, source: Path | None = None) -> StageContext:
+    """A context whose staging folder is the scene's folder itself: what a stage writes is there at once; ``source`` is to be taken in."""
     root.mkdir(parents=True, exist_ok=True)
     return StageContext(
         SceneFolder(UPath(str(root)), scene_id, cache_dir),
@@ -31,6 +32,7 @@ def make_context(root: Path, scene_id: str, cache_dir: Path) -> StageContext:
         settings=Settings(),
         progress=lambda _done, _total: None,
         is_stopping=lambda: False,
+        inputs=digest_source(str(source)) if source else {},
     )
 
 

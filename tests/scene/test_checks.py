@@ -50,7 +50,7 @@ def test_broken_scene_gets_its_own_error(name, tmp_path):
     """Code and words are those that were asked for, and nothing half-written is left."""
     source = broken_scene(name, tmp_path)
     expected = json.loads((SCENES / "broken" / name / "expected.json").read_text())
-    context = make_context(tmp_path / "workspace", "broken", tmp_path / "cache")
+    context = make_context(tmp_path / "workspace", "broken", tmp_path / "cache", source)
     with pytest.raises(SceneError) as caught:
         ingest("broken", str(source), context)
     assert caught.value.code == expected["error_code_hint"]

@@ -4,13 +4,14 @@ import pytest
 
 from blueprint.errors import IntegrityError
 from blueprint.scene.ingest import digest_source, validate_source
+from blueprint.scene.source_errors import SourceStillChanging
 from blueprint.scene.stages import ESTIMATE_PHYSICS, INGEST_SCENE, PROCESS_MESHES, IngestSceneRequest, SceneRequest
 from tests.scene.scene_files import SCENES, make_context
 
 
 @pytest.fixture
 def ingested(tmp_path):
-    context = make_context(tmp_path / "ws", "s", tmp_path / "cache")
+    context = make_context(tmp_path / "ws", "s", tmp_path / "cache", SCENES / "minimal_ok")
     INGEST_SCENE.run(IngestSceneRequest(scene_id="s", source=str(SCENES / "minimal_ok")), context)
     return context
 
@@ -45,3 +46,23 @@ def test_digest_of_a_source_changes_with_it(small):
     (small / "objects/can/label.json").write_text('{"category": "can", "description": "another"}')
     after = digest_source(str(small))
     assert {name for name in before if before[name] != after[name]} == {"regen3d/objects/can/label.json"}
+
+
+@pytest.mark.parametrize("how", ["grown", "come", "gone"])
+def test_a_source_that_is_still_uploading_is_not_taken_in(small, tmp_path, *, how):
+    """What changed between the hash and the copy is named; nothing stays, and a retry takes in what is there then."""
+    context = make_context(tmp_path / "ws", "s", tmp_path / "cache", small)
+    late = small / "objects/can/label.json"
+    if how == "grown":
+        late.write_text('{"category": "can", "description": "whole now"}')
+    elif how == "gone":
+        late.unlink()
+    else:
+        late = small / "objects/can/more.json"
+        late.write_text("{}")
+    request = IngestSceneRequest(scene_id="s", source=str(small))
+    with pytest.raises(SourceStillChanging, match=f"regen3d/objects/can/{late.name}") as caught:
+        INGEST_SCENE.run(request, context)
+    assert caught.value.retryable
+    assert not context.scene.exists("regen3d")
+    assert INGEST_SCENE.run(request, make_context(tmp_path / "ws", "s", tmp_path / "cache", small)).objects > 0

@@ -13,7 +13,7 @@ from tests.scene.scene_files import SAMPLES, SCENES, Z_TO_Y_UP, make_context, se
 
 
 def ingested(source, tmp_path, scene_id="s"):
-    context = make_context(tmp_path / scene_id, scene_id, tmp_path / "cache")
+    context = make_context(tmp_path / scene_id, scene_id, tmp_path / "cache", source)
     INGEST_SCENE.run(IngestSceneRequest(scene_id=scene_id, source=str(source)), context)
     return context
 

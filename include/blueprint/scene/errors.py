@@ -4,6 +4,7 @@
 
     InputError          SceneError, with the classes of source_errors, geometry_errors and physics_errors
     IntegrityError      SourceChanged (source_errors)
+    TransientError      SourceStillChanging (source_errors)
     GateError           SceneNotStable (physics_errors)
     InternalError       UsdInvalid, TwinInvalid
     ConfigurationError  MaterialTableInvalid (physics_errors)

@@ -15,7 +15,7 @@ from blueprint.scene.layout import INVENTORY_PATH, LAYOUT_PATH, build_inventory,
 from blueprint.scene.manifest import MANIFEST_PATH, SceneManifest
 from blueprint.scene.physical_checks import find_supports
 from blueprint.scene.source import SourceScene, copy_source
-from blueprint.scene.source_errors import SourceChanged, SourceNotFound
+from blueprint.scene.source_errors import SourceChanged, SourceNotFound, SourceStillChanging
 from blueprint.stage import StageContext
 from blueprint.workspace.checksums import FileDigest, digest_files, list_files
 from blueprint.workspace.storage import Id, SceneFolder
@@ -54,12 +54,14 @@ def ingest(scene_id: str, source: str, context: StageContext) -> SceneManifest:
     """Copy, check and describe a scene; a scene with a blocking finding leaves nothing behind.
 
     Raises:
+        SourceStillChanging: The copy is not what was hashed before it.
         SceneError: The first thing that is wrong; its message names the others.
     """
     folder = context.output(f"{SOURCE_FOLDER}/scene_info.json").parent
     shutil.rmtree(folder)
     try:
         copy_source(source, folder)
+        _validate_copy(folder, context.inputs)
         findings, scene = check_folder(folder)
         validate_findings(findings)
     except BaseException:
@@ -68,6 +70,14 @@ def ingest(scene_id: str, source: str, context: StageContext) -> SceneManifest:
     if scene is None:
         raise SourceNotFound(source)
     return _describe(scene_id, source, scene, folder, context)
+
+
+def _validate_copy(folder: Path, hashed: Mapping[str, FileDigest]) -> None:
+    """A source may still be uploading: what is taken in must be what the key was made from."""
+    copied = {f"{SOURCE_FOLDER}/{name}": digest for name, digest in digest_files(folder, list_files(folder)).items()}
+    for name in sorted({*hashed, *copied}):
+        if copied.get(name) != hashed.get(name):
+            raise SourceStillChanging(name, hashed.get(name), copied.get(name))
 
 
 def _describe(scene_id: str, source: str, scene: SourceScene, folder: Path, context: StageContext) -> SceneManifest:

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from blueprint.errors import IntegrityError
+from blueprint.errors import IntegrityError, TransientError
 from blueprint.scene.errors import SceneError
+from blueprint.workspace.checksums import FileDigest
 
 
 class SourceNotFound(SceneError):
@@ -139,4 +140,22 @@ class SourceChanged(IntegrityError):
             file=file,
             expected_sha256=expected_sha256,
             found_sha256=found_sha256,
+        )
+
+
+class SourceStillChanging(TransientError):
+    """A file of the source changed while it was taken in."""
+
+    code = "scene.source_still_changing"
+
+    def __init__(self, file: str, hashed: FileDigest | None, copied: FileDigest | None) -> None:
+        before, now = (
+            "was not there" if found is None else f"had {found.size_bytes} bytes, sha256 {found.sha256}" for found in (hashed, copied)
+        )
+        super().__init__(
+            f"The source changed while it was taken in: {file} {before} when it was hashed, and {now} when it was copied. "
+            "Expected a finished upload: wait for it to end, then run the stage again.",
+            file=file,
+            hashed_sha256=hashed and hashed.sha256,
+            copied_sha256=copied and copied.sha256,
         )
