@@ -3,8 +3,8 @@
 | task | what it does |
 |---|---|
 | plan_night | takes over `include/config/scenes.yaml`; claims due scenes by priority, fairly between labs, no more than may run |
-| start_scene | small night: one run of `scene_to_dataset` a scene (mapped); the same night never starts a scene twice |
-| run_batch | big night: batches of about fifty scenes (mapped), per-scene state in the registry |
+| start_scene | small night, or stages as pods: one run of `scene_to_dataset` a scene (mapped); the same night never starts a scene twice |
+| run_batch | big night (from 100 scenes on): batches of about fifty scenes (mapped), per-scene state in the registry |
 
 **Run ids** are the night's run id and the scene: clearing a task starts nothing twice.
 **Back-pressure**: scenes of former nights that still run count against the limit; the rest stays due.

@@ -4,19 +4,22 @@ The registry says what is due, by priority and fairly between labs. A night clai
 work on the same one, and a task that is tried again finds what it had claimed.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
-from airflow.sdk import BaseOperator, Context, task
+from airflow.sdk import BaseOperator, Context, RetryAction, task
 from airflow.sdk.exceptions import AirflowFailException
 from pydantic import SecretStr
 
 from blueprint.compute.job import Compute, JobSpec
 from blueprint.compute.local import LocalCompute
+from blueprint.compute.profiles import load_compute
 from blueprint.errors import BlueprintError, PreemptedError
 from blueprint.settings import load_settings
-from operators.retries import STAGE_RETRIES
+from operators.retries import STAGE_RETRIES, StageRetryPolicy, as_known
 from operators.scene_params import build_params
 from operators.scene_requests import SHARDED, build_request, connected_fields, secret_variables, stage_names
 from operators.scene_rows import SceneRow, load_scene_rows
@@ -29,9 +32,14 @@ LOST_AFTER = timedelta(hours=72)
 class PlanNightOperator(BaseOperator):
     """Choose the scenes of this night and claim them.
 
+    A big night is batches, for a run is dear: its 22 tasks and more are a fresh worker process each, which costs 0.3 to 0.5
+    CPU-s before its work begins; a batch costs that once for all its scenes. A batch runs its stages in the worker, though, so
+    where stages shall run as pods (``compute.kind`` is ``kubernetes``) every night is runs, bounded by ``running_limit`` alike.
+
     Args:
-        running_limit: No more scenes than this may run at once, those of former nights included.
-        batch_from: From this many scenes on, the night is worked off in batches instead of a DAG run each.
+        running_limit: No more scenes than this may run at once, those of former nights included; Airflow maps over no more than
+            its ``core.max_map_length``.
+        batch_from: From this many scenes on, a night without pods is worked off in batches instead of a DAG run each.
         batch_size: Scenes of one batch.
 
     Returns:
@@ -48,7 +56,8 @@ class PlanNightOperator(BaseOperator):
         from blueprint.registry.database import open_registry
         from blueprint.registry.records import SceneSource
 
-        scenes = open_registry(load_settings().registry).scenes
+        settings = load_settings()
+        scenes = open_registry(settings.registry).scenes
         now, night = datetime.now(UTC), str(context["run_id"])
         rows = {row.scene_id: row for row in load_scene_rows()}
         scenes.sync([SceneSource.model_validate(_source(row)) for row in rows.values()], now)
@@ -61,6 +70,8 @@ class PlanNightOperator(BaseOperator):
         claimed = [scene_id for scene_id in due if scenes.mark_started(scene_id, run_id_of(night, scene_id))]
         chosen = [run_of(night, rows[scene_id]) for scene_id in (*mine, *claimed) if scene_id in rows]
         self.log.info("%d scenes run already (limit %d); this night starts %d.", running, self.running_limit, len(chosen))
+        if settings.compute.kind == "kubernetes":
+            return {"runs": chosen, "batches": []}
         return split_night(chosen, self.batch_from, self.batch_size)
 
 
@@ -109,8 +120,9 @@ def list_batches(night: dict[str, list[Any]]) -> list[list[dict[str, Any]]]:
 class SceneBatchOperator(BaseOperator):
     """Take a batch of scenes through the whole flow, one after the other, each with its own state in the registry.
 
-    A scene that fails does not stop the others: it is due again later. Borderline episodes are rejected: nobody is asked in a batch.
-    Tried again, scenes that are done find their commits.
+    Every stage is a process of this worker. One that fails for a reason that may pass is tried again here, by the policy that
+    its task of the DAG would have; a scene that fails for good does not stop the others: it is due again later. Borderline
+    episodes are rejected: nobody is asked in a batch. Tried again, scenes that are done find their commits.
 
     Raises:
         AirflowFailException: Every scene of the batch failed.
@@ -120,14 +132,17 @@ class SceneBatchOperator(BaseOperator):
     template_fields: Sequence[str] = ("scenes",)
 
     def __init__(self, *, scenes: list[dict[str, Any]], compute: Compute | None = None, **kwargs: Any) -> None:
-        super().__init__(**{**STAGE_RETRIES, **kwargs})
+        options = {**STAGE_RETRIES, **kwargs}
+        super().__init__(**options)
+        self.policy: StageRetryPolicy = options["retry_policy"]
         self.scenes = scenes
         self.compute = compute
+        self.asked_to_end = False
 
     def execute(self, context: Context) -> dict[str, object]:
         from blueprint.registry.database import open_registry
 
-        self.compute = self.compute or LocalCompute()
+        compute = self.compute = self.compute or LocalCompute()
         registry = open_registry(load_settings().registry).scenes
         failed: dict[str, str] = {}
         for scene in self.scenes:
@@ -136,7 +151,7 @@ class SceneBatchOperator(BaseOperator):
                 self.log.info("%s: done before, or another run has it", scene_id)
                 continue
             try:
-                self._run_scene(scene, context["ti"].try_number)
+                self._run_scene(compute, scene, context["ti"].try_number)
             except PreemptedError:
                 raise
             except BlueprintError as error:
@@ -149,31 +164,60 @@ class SceneBatchOperator(BaseOperator):
         return {"scenes": len(self.scenes), "failed": sorted(failed)}
 
     def on_kill(self) -> None:
+        self.asked_to_end = True
         if self.compute is not None:
             self.compute.stop()
 
-    def _run_scene(self, scene: dict[str, Any], attempt: int) -> None:
-        params = build_params(scene["conf"])
-        values = {name: param.resolve() for name, param in params.items()}
+    def _run_scene(self, compute: Compute, scene: dict[str, Any], attempt: int) -> None:
+        values = {name: param.resolve() for name, param in build_params(scene["conf"]).items()}
+        run_stage = partial(self._run_stage, compute, values=values, run_id=scene["trigger_run_id"], attempt=attempt)
         shards: list[int] = []
         for stage in stage_names():
-            request = {**build_request(stage, values.__getitem__), **read_connections(connected_fields(stage, values["lab"]))}
-            found = read_connections(secret_variables(stage, values["lab"]))
-            secrets = {name: SecretStr(value) for name, value in found.items()}
             for shard in shards if stage in SHARDED else [None]:
-                fields = request if shard is None else {**request, "shard_index": shard}
-                job = JobSpec(stage=stage, requests=(fields,), run_id=scene["trigger_run_id"], attempt=attempt, secrets=secrets)
-                result = self._run_job(job)
+                result = self._persist(partial(run_stage, stage, shard))
                 if stage == "plan_tasks":
                     shards = list(result["shards"])
 
-    def _run_job(self, job: JobSpec) -> dict[str, Any]:
-        if self.compute is None:
-            raise AirflowFailException("The batch has no compute: report it.")
-        try:
-            (result,) = self.compute.run(job, lambda event: self.log.debug("%s", event))
-        except BlueprintError as error:
-            if error.exit_code == PreemptedError.exit_code:
-                raise PreemptedError(str(error)) from error
-            raise
+    def _run_stage(
+        self, compute: Compute, stage: str, shard: int | None, *, values: dict[str, Any], run_id: str, attempt: int
+    ) -> dict[str, Any]:
+        request = {**build_request(stage, values.__getitem__), **read_connections(connected_fields(stage, values["lab"]))}
+        found = read_connections(secret_variables(stage, values["lab"]))
+        job = JobSpec(
+            stage=stage,
+            requests=(request if shard is None else {**request, "shard_index": shard},),
+            run_id=run_id,
+            attempt=attempt,
+            profile=load_compute(load_settings().compute.config).local,
+            secrets={name: SecretStr(value) for name, value in found.items()},
+        )
+        (result,) = compute.run(job, lambda event: self.log.debug("%s", event))
         return result
+
+    def _persist(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Do a part of a scene, and again after a failure that may pass, as often as a task of the DAG would be."""
+        failures = 0
+        while True:
+            self._end_if_asked()
+            try:
+                return work()
+            except BlueprintError as error:
+                known = as_known(error)
+                if isinstance(known, PreemptedError):
+                    raise PreemptedError(str(error)) from error
+                failures += 1
+                decision = self.policy.evaluate(known, failures, self.policy.failures)
+                if decision.action is not RetryAction.RETRY:
+                    raise
+                self.log.warning("%s; %s", error, decision.reason)
+                self._pause(decision.retry_delay or timedelta(0))
+
+    def _pause(self, delay: timedelta) -> None:
+        until = time.monotonic() + delay.total_seconds()
+        while (left := until - time.monotonic()) > 0:
+            self._end_if_asked()
+            time.sleep(min(left, 1.0))
+
+    def _end_if_asked(self) -> None:
+        if self.asked_to_end:
+            raise PreemptedError("The batch was asked to end. What is finished is kept; the next try goes on.")

@@ -97,6 +97,16 @@ class StageUnavailable(TransientError):
     code = "stage.unavailable"
 
 
+def as_known(error: BlueprintError) -> BlueprintError:
+    """What may pass and was said in another process, as a class that the policy knows; every other error as it is."""
+    if not isinstance(error, StageFailed) or not error.retryable:
+        return error
+    kind = StagePreempted if error.exit_code == PreemptedError.exit_code else StageUnavailable
+    known = kind(str(error))
+    known.facts = error.facts
+    return known
+
+
 def raise_for_airflow(error: BlueprintError) -> NoReturn:
     """Raise what Airflow understands for an error of ours.
 
@@ -107,9 +117,7 @@ def raise_for_airflow(error: BlueprintError) -> NoReturn:
     """
     if not error.retryable:
         raise AirflowFailException(str(error)) from error
-    if not isinstance(error, StageFailed):
+    known = as_known(error)
+    if known is error:
         raise error
-    kind = StagePreempted if error.exit_code == PreemptedError.exit_code else StageUnavailable
-    translated = kind(str(error))
-    translated.facts = error.facts
-    raise translated from error
+    raise known from error

@@ -1,16 +1,21 @@
 """A night: what is due by priority, no more than may run, nothing twice, and batches that go on after a failure."""
 
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
+from blueprint.compute.errors import JobTimedOut
 from blueprint.compute.job import StageFailed
+from blueprint.errors import PreemptedError
 from blueprint.registry.database import open_registry
+from blueprint.settings import load_settings
 from operators import nightly
 from operators.nightly import LOST_AFTER, PlanNightOperator, SceneBatchOperator, list_batches, list_runs, run_id_of, split_night
+from operators.retries import build_retries
 from operators.scene_flow import SceneFlow
 from operators.scene_params import build_params
 from operators.scene_rows import SceneRow
@@ -60,6 +65,15 @@ def test_big_night_is_batches():
     assert [len(batch) for batch in split_night(chosen, batch_from=5, batch_size=2)["batches"]] == [2, 2, 1]
 
 
+def test_a_big_night_of_pods_is_runs(environment, rows, monkeypatch):
+    """A batch would run its stages in the worker, whatever the settings say."""
+    assert len(plan("n1", running_limit=2, batch_from=1)["batches"]) == 1
+    monkeypatch.setenv("BLUEPRINT__COMPUTE__KIND", "kubernetes")
+    load_settings.cache_clear()
+    planned = plan("n2", running_limit=4, batch_from=1)
+    assert (ids(planned), planned["batches"]) == (["s1", "s0"], [])
+
+
 def test_night_as_a_dag_maps_over_its_runs(environment, rows):
     """Runs are mapped; without batches the batch task is skipped."""
     with DAG("night_under_test", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False) as dag:
@@ -75,12 +89,14 @@ def test_night_as_a_dag_maps_over_its_runs(environment, rows):
 class Compute:
     """Runs nothing; fails for scenes that it is told to fail for."""
 
-    def __init__(self, *bad):
-        self.bad, self.jobs = bad, []
+    def __init__(self, *bad, passing=()):
+        self.bad, self.passing, self.jobs = bad, list(passing), []
 
     def run(self, job, on_event):
         self.jobs.append(job)
         on_event({"event": "progress"})
+        if self.passing:
+            raise self.passing.pop(0)
         if job.scene_id in self.bad:
             raise StageFailed(job.stage, {"code": "scene.bad", "message": "bad", "retryable": False, "exit_code": 65})
         return [{"shards": [0, 1]} if job.stage == "plan_tasks" else {}]
@@ -156,3 +172,30 @@ def test_batch_tried_again_skips_what_is_done(environment, rows):
     again = Compute()
     SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0"), compute=again).execute({"ti": TaskInstance()})
     assert again.jobs == []
+
+
+LATER = {"code": "transient.error", "message": "later", "retryable": True, "exit_code": 75}
+AT_ONCE = build_retries(delay=timedelta(0))
+
+
+@pytest.mark.parametrize(("times", "status"), [(3, "succeeded"), (4, "failed")])
+def test_what_may_pass_is_tried_again_within_the_batch(environment, rows, settings, times, status):
+    """A stage may fail three times, as its task of the DAG may; the fourth time is the scene's end, and the next scene goes on."""
+    plan("n1", running_limit=9)
+    passing = [StageFailed("ingest_scene", LATER), *[JobTimedOut("j", "the worker", 1.0)] * (times - 1)]
+    batch = SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0", "s1"), compute=Compute(passing=passing), **AT_ONCE)
+    batch.execute({"ti": TaskInstance()})
+    scenes = open_registry(settings.registry).scenes
+    assert (scenes.find("s0").last_status, scenes.find("s1").last_status) == (status, "succeeded")
+
+
+def test_a_batch_that_waits_to_try_again_hears_that_it_shall_end(environment, rows, settings):
+    """The pause after a failure is no reason to be killed; the scene stays claimed, for the next try goes on with it."""
+    plan("n1", running_limit=9)
+    compute = Compute(passing=[StageFailed("ingest_scene", LATER)])
+    batch = SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0"), compute=compute, **build_retries(delay=timedelta(hours=1)))
+    timer = threading.Timer(0.5, batch.on_kill)
+    timer.start()
+    with pytest.raises(PreemptedError, match="asked to end"):
+        batch.execute({"ti": TaskInstance()})
+    assert open_registry(settings.registry).scenes.find("s0").running_run_id == "n1__s0"
