@@ -36,6 +36,7 @@ def task_scene(folder: Path) -> TaskScene:
         twin=mujoco.MjModel.from_xml_path(str(mjcf_path)),
         mjcf_path=mjcf_path,
         poses=settled_poses(),
+        overfill=dict.fromkeys(settled_poses(), 0.0),
         affordances=load_affordances(),
         cache_dir=folder / "cache",
     )

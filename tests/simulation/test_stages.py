@@ -4,6 +4,7 @@ import pytest
 
 from blueprint.origin import Origin
 from blueprint.runner import run_stage
+from blueprint.scene.process_meshes import CollisionReport, MeshReport, VisualReport
 from blueprint.scene.settle import SettledScene, SettleLimits
 from blueprint.settings import Settings
 from blueprint.task.errors import PoseMissing
@@ -18,13 +19,22 @@ pytestmark = pytest.mark.slow
 REQUEST: dict[str, object] = {"scene_id": SCENE_ID, "episodes": 2, "shard_size": 1, "width": 160, "height": 120}
 
 
-def prepare(folder, poses: dict[str, Pose]) -> Settings:
+def meshes_of(object_id: str, overfill: float) -> MeshReport:
+    visual = VisualReport(triangles_before=12, triangles_after=12, surfaces=1, textures_px=())
+    return MeshReport(
+        object_id=object_id, visual=visual, collision=CollisionReport(method="pieces", hulls=1, overfill=overfill, clearance_m=0.004)
+    )
+
+
+def prepare(folder, poses: dict[str, Pose], *, closed: str = "") -> Settings:
     """A workspace as it is after settle_scene."""
     write_scene(folder / "workspace" / "scenes" / SCENE_ID)
     scene, manifest = small_folder(folder), small_manifest()
     scene.write_bytes("assets/scene_manifest.json", manifest.model_dump_json(by_alias=True).encode())
     for item in manifest.objects:
         scene.write_bytes(f"assets/{item.id}/physics.json", physics_of(item.id).model_dump_json().encode())
+        overfill = 0.12 if item.id == closed else 0.0
+        scene.write_bytes(f"assets/{item.id}/meshes.json", meshes_of(item.id, overfill).model_dump_json().encode())
     settled = SettledScene(
         scene_id=SCENE_ID,
         simulator="mujoco",
@@ -76,3 +86,10 @@ def test_settled_poses_of_other_objects_are_refused(tmp_path) -> None:
     settings = prepare(tmp_path, {"can": poses["can"], "mug": poses["box"]})
     with pytest.raises(PoseMissing, match=r"box.*mug"):
         run_stage("plan_tasks", REQUEST, settings)
+
+
+def test_what_its_collision_pieces_close_is_left_out(tmp_path) -> None:
+    """The measure of meshes.json counts, and the job says so."""
+    planned = run_stage("plan_tasks", REQUEST, prepare(tmp_path, settled_poses(), closed="can"))
+    assert planned.targets == ("box",)
+    assert "12.0%" in planned.left_out["can"]

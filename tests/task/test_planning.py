@@ -7,6 +7,7 @@ import mujoco
 import numpy as np
 import pytest
 
+from blueprint.scene.decompose import MAX_OVERFILL
 from blueprint.simulation.mujoco.model import build_scene_model
 from blueprint.task.errors import NoRoomForRobot, NothingToDo
 from blueprint.task.geometry import find_supports, measure_footprint
@@ -117,6 +118,13 @@ def test_objects_that_the_gripper_cannot_hold_are_no_targets(scene, tmp_path) ->
     job = plan_job(wide, small_options(4))
     assert {episode.task.target_object for episode in job.plan.episodes} == {"box"}
     assert set(job.left_out) == {"can"}
+
+
+def test_object_that_its_collision_pieces_close_is_no_target(scene) -> None:
+    """A bowl that even the last cut closed would be no bowl in physics; the limit itself is allowed."""
+    job = plan_job(replace(scene, overfill={"can": 0.12, "box": MAX_OVERFILL}), small_options(4))
+    assert {episode.task.target_object for episode in job.plan.episodes} == {"box"}
+    assert job.left_out == {"can": "its collision pieces close what is open: they fill 12.0% of the free space close to it (limit 3%)"}
 
 
 def test_scene_without_anything_to_hold_is_refused(scene, tmp_path) -> None:

@@ -1,7 +1,8 @@
 """Convex pieces for collision: few, true to the surface, and open where the thing is open.
 
 How true they are is measured: points that float a little off the surface and see the world outside must not lie within a piece. A
-bowl that a hull would close fails this at once, so it is cut finer until it does not.
+bowl that a hull would close fails this at once, so it is cut finer until it does not. One that even the last cut closes keeps its
+pieces, and is no target of a task (:mod:`blueprint.task.planning`).
 
 Directions are those of a Fibonacci sphere.
 """

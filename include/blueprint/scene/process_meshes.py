@@ -200,6 +200,12 @@ class MeshCache:
         return files
 
 
+def load_overfill(scene: SceneFolder, object_id: str) -> float:
+    """Share of the free space close to an object that its convex pieces cover; 0 where it has none."""
+    collision = load_mesh_report(scene, object_id).collision
+    return 0.0 if collision is None else collision.overfill
+
+
 def load_mesh_report(scene: SceneFolder, object_id: str) -> MeshReport:
     """Read what was made of an object's mesh."""
     return MeshReport.model_validate_json(scene.read_bytes(f"assets/{object_id}/meshes.json"))

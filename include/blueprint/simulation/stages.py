@@ -89,7 +89,7 @@ PLAN_TASKS = Stage(
     request=PlanTasksRequest,
     result=PlanTasksResult,
     run=_plan_tasks,
-    reads=lambda _: ["assets/scene_manifest.json", "assets/*/physics.json", SETTLED_PATH, "mjcf"],
+    reads=lambda _: ["assets/scene_manifest.json", "assets/*/physics.json", "assets/*/meshes.json", SETTLED_PATH, "mjcf"],
     # A new plan takes away what was recorded and drawn for the old one.
     writes=lambda _: [
         PLAN_PATH,

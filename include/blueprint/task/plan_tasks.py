@@ -5,6 +5,7 @@ import mujoco
 from blueprint.robot.embodiment import load_embodiment
 from blueprint.scene.manifest import load_manifest
 from blueprint.scene.physics import load_physics
+from blueprint.scene.process_meshes import load_overfill
 from blueprint.scene.settle import load_settled
 from blueprint.simulation.errors import ModelNotBuilt
 from blueprint.stage import StageContext
@@ -46,6 +47,7 @@ def load_task_scene(context: StageContext) -> TaskScene:
         twin=twin,
         mjcf_path=mjcf_path,
         poses=poses,
+        overfill={name: load_overfill(context.scene, name) for name in poses},
         affordances=load_affordances(),
         cache_dir=context.cache_dir,
     )

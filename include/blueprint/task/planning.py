@@ -15,6 +15,7 @@ from blueprint.motion.errors import PlanningFailed
 from blueprint.motion.pick_place import plan_pick
 from blueprint.motion.scene import MotionScene, build_motion_scene
 from blueprint.robot.embodiment import Embodiment, load_embodiment
+from blueprint.scene.decompose import MAX_OVERFILL
 from blueprint.scene.manifest import SceneManifest
 from blueprint.simulation.mujoco.model import SceneModel, build_scene_model, planning_copy
 from blueprint.simulation.mujoco.robot import start_qpos
@@ -59,6 +60,8 @@ class TaskScene:
     mjcf_path: Path
     poses: Mapping[str, Pose]
     """Settled pose of every movable object."""
+    overfill: Mapping[str, float]
+    """Share of the free space close to each movable object that its convex pieces cover."""
     affordances: Affordances
     cache_dir: Path
 
@@ -68,6 +71,13 @@ class TaskScene:
         if object_id not in known:
             return "surface"
         return name_object(object_id, known[object_id].category, known[object_id].description)[0]
+
+    def closed(self, object_id: str) -> str | None:
+        """What its convex pieces do to an object that is open, in words; ``None`` where they are true to it."""
+        share = self.overfill[object_id]
+        if share <= MAX_OVERFILL:
+            return None
+        return f"its collision pieces close what is open: they fill {share:.1%} of the free space close to it (limit {MAX_OVERFILL:.0%})"
 
     def affordance(self, object_id: str) -> Affordance:
         """What can be done with an object."""
@@ -149,8 +159,9 @@ def _set_up(scene: TaskScene, options: JobOptions) -> _Stage:
     height = round(float(np.median([item.bottom_m for item in prints.values()])), 4)
     surface = scan_surface(scene.twin, starts.settled_qpos, support, height)
     stage, planner = _place(scene, options, embodiment, starts, surface, wanted=prints)
-    holdable = {name for name in prints if planner.count_grasps(name)}
-    reasons |= {name: "the gripper has no grasp of it" for name in prints if name not in holdable}
+    closed = {name: reason for name in prints if (reason := scene.closed(name))}
+    holdable = {name for name in prints if name not in closed and planner.count_grasps(name)}
+    reasons |= {name: "the gripper has no grasp of it" for name in prints if name not in holdable} | closed
     if holdable and len(holdable) < len(prints):
         wanted = {name: item for name, item in prints.items() if name in holdable}
         stage, planner = _place(scene, options, embodiment, starts, surface, wanted=wanted)
