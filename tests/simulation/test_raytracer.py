@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from blueprint.simulation.errors import RendererMissing
-from blueprint.simulation.mujoco import context
-from blueprint.simulation.mujoco.context import choose_backend
+from blueprint.simulation.mujoco import renderers
 from blueprint.simulation.mujoco.raytracer import RayTracer, shrink
 from blueprint.simulation.mujoco.renderer import camera_id
+from blueprint.simulation.mujoco.renderers import choose_backend
 from tests.simulation.small_scene import SCENE_XML
 
 WIDTH, HEIGHT = 160, 120
@@ -43,8 +43,8 @@ def test_ray_tracer_is_taken_where_opengl_is_absent(monkeypatch) -> None:
         tried.append(backend)
         return None if backend == "warp" else f"no {backend} here"
 
-    monkeypatch.setattr(context, "_probe", probe)
-    monkeypatch.setattr(context.sys, "platform", "linux")
+    monkeypatch.setattr(renderers, "_probe", probe)
+    monkeypatch.setattr(renderers.sys, "platform", "linux")
     assert choose_backend("auto") == "warp"
     assert tried == ["egl", "osmesa", "warp"]
 
@@ -52,17 +52,17 @@ def test_ray_tracer_is_taken_where_opengl_is_absent(monkeypatch) -> None:
 @pytest.mark.usefixtures("fresh_choice")
 def test_opengl_goes_before_the_ray_tracer(monkeypatch) -> None:
     """OSMesa draws: the ray tracer is not even tried."""
-    monkeypatch.setattr(context, "_probe", lambda backend: None if backend in {"osmesa", "warp"} else "absent")
-    monkeypatch.setattr(context.sys, "platform", "linux")
+    monkeypatch.setattr(renderers, "_probe", lambda backend: None if backend in {"osmesa", "warp"} else "absent")
+    monkeypatch.setattr(renderers.sys, "platform", "linux")
     assert choose_backend("auto") == "osmesa"
 
 
 @pytest.mark.usefixtures("fresh_choice")
 def test_nothing_to_draw_with_says_what_to_install(monkeypatch) -> None:
     """No OpenGL and no mujoco-warp: a typed error that names the packages of each."""
-    probe = context._probe
-    monkeypatch.setattr(context, "_probe", lambda backend: probe(backend) if backend == "warp" else "absent")
-    monkeypatch.setattr(context, "find_spec", lambda name: None)
+    probe = renderers._probe
+    monkeypatch.setattr(renderers, "_probe", lambda backend: probe(backend) if backend == "warp" else "absent")
+    monkeypatch.setattr(renderers, "find_spec", lambda name: None)
     with pytest.raises(RendererMissing, match=r"libegl1.*libosmesa6.*requirements-raytracer\.txt") as caught:
         choose_backend("auto")
     assert "not installed" in caught.value.facts["warp"]

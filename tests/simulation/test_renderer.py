@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from blueprint.simulation.errors import RendererMissing, UnknownName
-from blueprint.simulation.mujoco.context import choose_backend
 from blueprint.simulation.mujoco.renderer import Renderer, camera_id
+from blueprint.simulation.mujoco.renderers import choose_backend
 from tests.simulation.small_scene import SCENE_XML
 
 

@@ -106,7 +106,7 @@ def look_at_registry(settings: Settings) -> Iterator[Finding]:
 
 def look_at_renderer(settings: Settings) -> Iterator[Finding]:
     """A renderer draws a frame that is not black."""
-    from blueprint.simulation.mujoco.renderer import choose_backend
+    from blueprint.simulation.mujoco.renderers import choose_backend
 
     try:
         yield Finding("renderer", "ok", choose_backend(settings.render.backend))

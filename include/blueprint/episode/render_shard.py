@@ -22,8 +22,9 @@ from blueprint.settings import SimulatorName
 from blueprint.simulation.acting import is_embedded, load_beside_twin, open_simulator, scene_inputs
 from blueprint.simulation.errors import WorkerDied
 from blueprint.simulation.mujoco.backend import MujocoSimulator
-from blueprint.simulation.mujoco.context import RenderBackend, choose_backend
+from blueprint.simulation.mujoco.drawing import RenderBackend
 from blueprint.simulation.mujoco.model import build_scene_model
+from blueprint.simulation.mujoco.renderers import choose_backend
 from blueprint.simulation.pool import Died, Finished, WorkerPool
 from blueprint.simulation.protocol import LoadedScene
 from blueprint.simulation.shard import EPISODE_NAME, STATES_NAME, load_plan, shard_episodes

@@ -14,10 +14,10 @@ import numpy as np
 from blueprint.episode.record import Capabilities, SimulatorInfo
 from blueprint.simulation.errors import NotLoaded, SimulationDiverged, UnknownName, WrongShape
 from blueprint.simulation.mujoco.contacts import ContactSampler
-from blueprint.simulation.mujoco.context import RenderBackend, choose_backend
-from blueprint.simulation.mujoco.drawing import FrameRenderer, make_renderer
+from blueprint.simulation.mujoco.drawing import FrameRenderer, RenderBackend
 from blueprint.simulation.mujoco.model import SceneModel, build_scene_model
 from blueprint.simulation.mujoco.renderer import camera_id
+from blueprint.simulation.mujoco.renderers import choose_backend, make_renderer
 from blueprint.simulation.protocol import BodyContact, FloatArray, ImageArray, LoadedScene, SimulationState, Track
 from blueprint.task.spec import Pose, RobotPlacement
 

@@ -1,14 +1,16 @@
-"""What every way of drawing offers, and the one that a backend's name stands for."""
+"""What every way of drawing offers, and their names."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from blueprint.simulation.mujoco.context import RenderBackend
 from blueprint.simulation.protocol import ImageArray
+
+GlBackend = Literal["egl", "osmesa", "cgl"]
+RenderBackend = Literal["egl", "osmesa", "cgl", "warp"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,15 +54,3 @@ class FrameRenderer(Protocol):
     def close(self) -> None:
         """Free what it holds."""
         ...
-
-
-def make_renderer(model: mujoco.MjModel, width: int, height: int, backend: RenderBackend) -> FrameRenderer:
-    """The renderer of a backend that works here (see :func:`blueprint.simulation.mujoco.context.choose_backend`)."""
-    # Imported when chosen: each needs what a machine that draws with the other may lack.
-    if backend == "warp":
-        from blueprint.simulation.mujoco.raytracer import RayTracer  # noqa: PLC0415
-
-        return RayTracer(model, width, height)
-    from blueprint.simulation.mujoco.renderer import Renderer  # noqa: PLC0415
-
-    return Renderer(model, width, height, backend)

@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blueprint.simulation.errors import UnknownName
-from blueprint.simulation.mujoco.context import GlBackend, choose_backend, make_context
-from blueprint.simulation.mujoco.drawing import Backdrop
+from blueprint.simulation.mujoco.context import make_context
+from blueprint.simulation.mujoco.drawing import Backdrop, GlBackend
 from blueprint.simulation.protocol import ImageArray
-
-__all__ = ["Backdrop", "GlBackend", "Renderer", "camera_id", "choose_backend"]
 
 _EXTRA_GEOMS = 64
 _OFF = (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_HAZE)
@@ -29,7 +27,7 @@ class Renderer:
         model: Compiled model; only its quality settings for drawing are changed.
         width: Pixels.
         height: Pixels.
-        backend: Which OpenGL to use; see :func:`blueprint.simulation.mujoco.context.choose_backend`.
+        backend: Which OpenGL to use; see :func:`blueprint.simulation.mujoco.renderers.choose_backend`.
     """
 
     def __init__(self, model: mujoco.MjModel, width: int, height: int, backend: GlBackend) -> None:
