@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from blueprint.simulation.shard import ShardWork
+from blueprint.simulation.shard_work import ShardWork
 from blueprint.simulation.worker import Worker, build_worker, write_attempt
 from blueprint.task.spec import EpisodeSpec, JobPlan
 

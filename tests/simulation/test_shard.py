@@ -15,7 +15,8 @@ from blueprint.episode.replay import replay_episode
 from blueprint.errors import PreemptedError
 from blueprint.simulation.errors import UnknownShard
 from blueprint.simulation.mujoco.backend import MujocoSimulator
-from blueprint.simulation.shard import ShardWork, shard_episodes, simulate_shard
+from blueprint.simulation.shard import shard_episodes, simulate_shard
+from blueprint.simulation.shard_work import ShardWork
 from blueprint.simulation.worker import build_worker, write_attempt
 from blueprint.task.spec import JobPlan
 from tests.simulation.small_job import small_context, small_folder, write_job

@@ -252,6 +252,11 @@ def shard_name(shard_index: int) -> str:
     return f"shard_{shard_index:04d}"
 
 
+STATES_NAME = "states.parquet"
+EPISODE_NAME = "episode.json"
+"""Files of a recording's folder."""
+
+
 def recording_path(shard_index: int, episode_id: str = "") -> str:
     """Folder of a shard's recordings, or of one episode in it, in the scene's folder."""
     return f"geniesim/recordings/{shard_name(shard_index)}/{episode_id}".rstrip("/")

@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from blueprint.episode.errors import NoDepthOrLabels
-from blueprint.episode.record import EpisodeRecord, KOfN, ReplayCertificate, recording_path, render_path
+from blueprint.episode.record import EPISODE_NAME, STATES_NAME, EpisodeRecord, KOfN, ReplayCertificate, recording_path, render_path
 from blueprint.episode.render import LABELS_NAME, RenderOptions, render_episode
 from blueprint.quality.report import load_rendered_selection
 from blueprint.settings import SimulatorName
@@ -27,7 +27,7 @@ from blueprint.simulation.mujoco.model import build_scene_model
 from blueprint.simulation.mujoco.renderers import choose_backend
 from blueprint.simulation.pool import Died, Finished, WorkerPool
 from blueprint.simulation.protocol import LoadedScene
-from blueprint.simulation.shard import EPISODE_NAME, STATES_NAME, load_plan, shard_episodes
+from blueprint.simulation.shard import load_plan, shard_episodes
 from blueprint.stage import StageContext
 from blueprint.task.spec import JobPlan, RobotPlacement
 from blueprint.workspace.storage import SceneFolder
@@ -68,6 +68,8 @@ class RenderChoice:
     simulator: SimulatorName
     replay_rule: KOfN
     """For a simulator that promises no bit-identical replay."""
+    backend: RenderBackend | None = None
+    """What draws where MuJoCo does; ``None``: what the settings say."""
     depth: bool = False
     segmentation: bool = False
 
@@ -115,7 +117,7 @@ def _draw(
     work: RenderWork, context: StageContext, choice: RenderChoice, todo: Sequence[str]
 ) -> Iterator[Finished[str, RenderSummary] | Died[str]]:
     if is_embedded(choice.simulator, context.settings):
-        backend = choose_backend(context.settings.render.backend)
+        backend = choice.backend or choose_backend(context.settings.render.backend)
         pool: WorkerPool[str, RenderSummary] = WorkerPool(
             context.settings.compute.workers, prepare_worker, (work, backend), render_unit, context.stop_if_asked
         )

@@ -10,51 +10,19 @@ was published and makes the rest; what it makes is the same to the byte. What th
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from blueprint.episode.record import EpisodeRecord, recording_path, usage_path
+from blueprint.episode.record import EPISODE_NAME, STATES_NAME, EpisodeRecord, recording_path, usage_path
 from blueprint.settings import SimulatorName
 from blueprint.simulation.acting import is_embedded, open_simulator, scene_inputs
 from blueprint.simulation.errors import UnknownShard, WorkerDied
 from blueprint.simulation.mujoco.model import build_scene_model
 from blueprint.simulation.pool import Died, Finished, WorkerPool
+from blueprint.simulation.shard_work import EpisodeSummary, ShardWork, summarise
 from blueprint.stage import StageContext
-from blueprint.task.spec import PLAN_PATH, EpisodeSpec, JobPlan, RobotPlacement
+from blueprint.task.spec import PLAN_PATH, EpisodeSpec, JobPlan
 from blueprint.workspace.storage import SceneFolder
-
-STATES_NAME = "states.parquet"
-EPISODE_NAME = "episode.json"
-
-
-class EpisodeSummary(BaseModel):
-    """What the shard's result counts of one episode."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    episode_id: str
-    success: bool
-    failure: str | None
-    """``stage:code``."""
-    frames: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShardWork:
-    """What a worker process needs to simulate episodes of one shard; it is sent to it once."""
-
-    mjcf_path: Path
-    scene_id: str
-    job_id: str
-    shard_index: int
-    fps: int
-    robot: RobotPlacement
-    output: Path
-    """Where the shard's episodes are written, one folder each."""
-    usage: Path
-    """Where is written what each attempt took, one file each."""
-    cache_dir: Path
 
 
 def load_plan(scene: SceneFolder) -> JobPlan:
@@ -167,13 +135,6 @@ def _published(scene: SceneFolder, plan: JobPlan, shard_index: int, spec: Episod
     if record.states is not None and (not scene.exists(states) or scene.digest(states) != record.states):
         return None
     return summarise(record)
-
-
-def summarise(record: EpisodeRecord) -> EpisodeSummary:
-    """One episode in brief."""
-    outcome = record.outcome
-    failure = None if outcome.success else f"{outcome.failure_stage}:{outcome.failure_code}"
-    return EpisodeSummary(episode_id=record.episode_id, success=outcome.success, failure=failure, frames=record.frames)
 
 
 def count_failures(summaries: Sequence[EpisodeSummary]) -> dict[str, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from blueprint.episode.record import EpisodeRecord, EpisodeUsage, Outcome
+from blueprint.episode.record import EPISODE_NAME, STATES_NAME, EpisodeRecord, EpisodeUsage, Outcome
 from blueprint.episode.states import build_states_table, write_states
 from blueprint.motion.scene import build_motion_scene
 from blueprint.origin import Origin
@@ -18,7 +18,7 @@ from blueprint.simulation.controller import CONTROLLER, Attempt, PickPlaceContro
 from blueprint.simulation.mujoco.backend import MujocoSimulator
 from blueprint.simulation.mujoco.model import SceneModel, build_scene_model, planning_copy
 from blueprint.simulation.protocol import LoadedScene, Simulator
-from blueprint.simulation.shard import EPISODE_NAME, STATES_NAME, EpisodeSummary, ShardWork, summarise
+from blueprint.simulation.shard_work import EpisodeSummary, ShardWork, summarise
 from blueprint.task.spec import EpisodeSpec
 from blueprint.workspace.checksums import FileDigest, digest_file
 
