@@ -8,7 +8,9 @@ from blueprint.episode.render_shard import RenderChoice, render_shard
 from blueprint.quality.replay_rule import load_replay_rule
 from blueprint.quality.report import APPROVALS_FOLDER, GATES_PATH
 from blueprint.settings import Settings, SimulatorName
-from blueprint.simulation.acting import scene_inputs
+from blueprint.simulation.acting import is_embedded, scene_inputs
+from blueprint.simulation.mujoco.drawing import RenderBackend
+from blueprint.simulation.mujoco.renderers import choose_backend
 from blueprint.stage import Stage, StageContext, StageRequest, StageResult
 from blueprint.task.spec import PLAN_PATH
 
@@ -27,6 +29,8 @@ class RenderShardRequest(StageRequest):
     """What executes and draws: what made the episodes; ``None``: what the settings say."""
     replay_rule: KOfN | None = None
     """For a simulator that promises no bit-identical replay; ``None``: the rule of the tiers' limits."""
+    backend: RenderBackend | None = None
+    """What draws where MuJoCo does; ``None``: what the settings say, found out on this machine."""
 
 
 class RenderShardResult(StageResult):
@@ -46,6 +50,7 @@ def _render_shard(request: RenderShardRequest, context: StageContext) -> RenderS
         replay_rule=request.replay_rule or load_replay_rule(),
         depth=request.depth,
         segmentation=request.segmentation,
+        backend=request.backend,
     )
     summaries = render_shard(request.shard_index, context, choice)
     drawn = [summary for summary in summaries if summary.replayed]
@@ -59,10 +64,14 @@ def _render_shard(request: RenderShardRequest, context: StageContext) -> RenderS
 
 
 def _complete(request: RenderShardRequest, settings: Settings) -> RenderShardRequest:
-    """Name what draws, and the rule where it counts: MuJoCo's replays are not asked about it, and stay when it changes."""
+    """Name what draws, and the rule where it counts: MuJoCo's replays are not asked about it, and stay when it changes.
+
+    The backend is the one that works here: pictures of another one are other pictures, and are drawn anew.
+    """
     simulator = request.simulator or settings.simulation.simulator
     rule = None if simulator == "mujoco" else request.replay_rule or load_replay_rule()
-    return request.model_copy(update={"simulator": simulator, "replay_rule": rule})
+    backend = choose_backend(request.backend or settings.render.backend) if is_embedded(simulator, settings) else None
+    return request.model_copy(update={"simulator": simulator, "replay_rule": rule, "backend": backend})
 
 
 RENDER_SHARD = Stage(
