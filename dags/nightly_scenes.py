@@ -2,7 +2,7 @@
 
 | task | what it does |
 |---|---|
-| plan_night | takes over `include/config/scenes.yaml`; claims due scenes by priority, fairly between labs, no more than may run |
+| plan_night | takes over `include/config/scenes.yaml`; claims due scenes by priority, fairly between labs, as far as pools have room |
 | start_scene | small night, or stages as pods: one run of `scene_to_dataset` a scene (mapped); the same night never starts a scene twice |
 | run_batch | big night (from 100 scenes on): batches of about fifty scenes (mapped), per-scene state in the registry |
 

@@ -1,7 +1,7 @@
 """The nightly batch: which scenes are due, how many may start, and how a big night is worked off.
 
-The registry says what is due, by priority and fairly between labs. A night claims its scenes there, so two nights never
-work on the same one, and a task that is tried again finds what it had claimed.
+The registry says what is due, by priority and fairly between labs, with room in its pool. A night claims its scenes there, so
+two nights never work on the same one, and a task that is tried again finds what it had claimed.
 """
 
 import time
@@ -22,7 +22,7 @@ from blueprint.settings import load_settings
 from operators.retries import STAGE_RETRIES, StageRetryPolicy, as_known
 from operators.scene_params import build_params
 from operators.scene_requests import SHARDED, build_request, connected_fields, secret_variables, stage_names
-from operators.scene_rows import SceneRow, load_scene_rows
+from operators.scene_rows import SceneRow, load_pool_limits, load_scene_rows
 from operators.stage_task import read_connections
 
 LOST_AFTER = timedelta(hours=72)
@@ -30,7 +30,7 @@ LOST_AFTER = timedelta(hours=72)
 
 
 class PlanNightOperator(BaseOperator):
-    """Choose the scenes of this night and claim them.
+    """Choose the scenes of this night and claim them: no more than may run in all, and of each pool.
 
     A big night is batches, for a run is dear: its 22 tasks and more are a fresh worker process each, which costs 0.3 to 0.5
     CPU-s before its work begins; a batch costs that once for all its scenes. A batch runs its stages in the worker, though, so
@@ -66,10 +66,12 @@ class PlanNightOperator(BaseOperator):
         mine = [record.source.scene_id for record in scenes.all() if record.running_run_id == run_id_of(night, record.source.scene_id)]
         running = scenes.count_running() - len(mine)
         free = max(0, self.running_limit - running - len(mine))
-        due = [record.source.scene_id for record in scenes.due_scenes(now, free)] if free else []
+        room = {pool: max(0, limit - scenes.count_running(pool=pool)) for pool, limit in load_pool_limits().items()}
+        due = [record.source.scene_id for record in scenes.due_scenes(now, free, room)] if free else []
         claimed = [scene_id for scene_id in due if scenes.mark_started(scene_id, run_id_of(night, scene_id))]
         chosen = [run_of(night, rows[scene_id]) for scene_id in (*mine, *claimed) if scene_id in rows]
-        self.log.info("%d scenes run already (limit %d); this night starts %d.", running, self.running_limit, len(chosen))
+        self.log.info("%d scenes run already (limit %d), pools have room for %s.", running, self.running_limit, room or "all")
+        self.log.info("This night starts %d scenes.", len(chosen))
         if settings.compute.kind == "kubernetes":
             return {"runs": chosen, "batches": []}
         return split_night(chosen, self.batch_from, self.batch_size)

@@ -2,14 +2,15 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from blueprint.config_file import ConfigFileInvalid, load_config
 from blueprint.config_folder import CONFIG_FOLDER
 from blueprint.workspace.storage import Id, InvalidId
 
+DEFAULT_POOL = "default_pool"
 SCENES_PATH = CONFIG_FOLDER / "scenes.yaml"
 
 
@@ -49,7 +50,8 @@ class SceneRow(_Frozen):
     lab: str = "aurora_robotics"
     priority: int = 0
     """Higher first."""
-    pool: str = "default_pool"
+    pool: str = DEFAULT_POOL
+    """Bounded together with the other scenes of the pool."""
     interval_h: float | None = Field(default=None, gt=0)
     """Due again this long after a success; ``None``: once."""
     enabled: bool = True
@@ -60,14 +62,35 @@ class SceneRow(_Frozen):
 
 
 class _File(_Frozen):
+    pools: dict[str, PositiveInt] = {}
     scenes: tuple[SceneRow, ...] = ()
+
+    @model_validator(mode="after")
+    def _pools_are_known(self) -> Self:
+        wrong = sorted(
+            {f"scene {row.scene_id}: no pool '{row.pool}'" for row in self.scenes if row.pool not in {DEFAULT_POOL, *self.pools}}
+        )
+        if wrong:
+            raise ValueError(f"{'; '.join(wrong)}. Add it under `pools`, with how many of its scenes may run at once")
+        return self
+
+
+def load_pool_limits(path: Path = SCENES_PATH) -> dict[str, int]:
+    """How many scenes of a pool may run at once; one that is not named has no bound of its own.
+
+    They are data of this file, for Airflow 3.3 tells its tasks nothing of its own pools, which bound tasks and not scenes.
+
+    Raises:
+        InvalidScenes: The file cannot be used.
+    """
+    return dict(load_config(path, _File, InvalidScenes).pools)
 
 
 def load_scene_rows(path: Path = SCENES_PATH) -> tuple[SceneRow, ...]:
     """Read the file.
 
     Raises:
-        InvalidScenes: It is no YAML, a key is unknown or of the wrong kind, or a scene stands there twice.
+        InvalidScenes: It is no YAML, a key is unknown or of the wrong kind, a pool is not named, or a scene stands there twice.
     """
     try:
         rows = load_config(path, _File, InvalidScenes).scenes

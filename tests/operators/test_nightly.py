@@ -52,6 +52,16 @@ def test_task_tried_again_finds_what_it_had_claimed(environment, rows):
     assert first["runs"][0]["trigger_run_id"] == "n1__s3"
 
 
+def test_pools_bound_what_runs_of_each(environment, rows, monkeypatch):
+    """A full pool holds back its own scenes, and those of less priority go before; what runs of it counts in the next night."""
+    monkeypatch.setattr(nightly, "load_pool_limits", lambda: {"gpu": 1})
+    rows[2:] = [row.model_copy(update={"pool": "gpu"}) for row in rows[2:]]
+    assert ids(plan("n1", running_limit=9)) == ["s3", "s1", "s0"]
+    assert ids(plan("n2", running_limit=9)) == []
+    open_registry(load_settings().registry).scenes.mark_finished("s3", "n1__s3", "succeeded")
+    assert ids(plan("n3", running_limit=9)) == ["s2"]
+
+
 def test_disabled_scenes_are_not_taken(environment, rows, settings):
     """A row that is switched off is known and not started."""
     rows[3] = rows[3].model_copy(update={"enabled": False})

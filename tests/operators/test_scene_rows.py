@@ -23,6 +23,8 @@ def test_shipped_file_is_sound():
         ("scenes: [{scene_id: a}, {scene_id: a}]", "scene a stands there more than once"),
         ("scenes: [{scene_id: a, prioritty: 1}]", "scenes.0.prioritty"),
         ("scenes: [{scene_id: ../a}]", "'../a' is not a valid id"),
+        ("scenes: [{scene_id: a, pool: gpus}]\npools: {gpu: 2}", "scene a: no pool 'gpus'"),
+        ("pools: {gpu: 0}", "pools.gpu"),
         ("scenes: [", "cannot be used"),
         ("scenes: [{scene_id: a, dag: {deadline_h: 0}}]", "scenes.0.dag.deadline_h"),
     ],

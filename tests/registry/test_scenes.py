@@ -125,8 +125,24 @@ def test_back_pressure_by_pool_and_lab(registry, clock):
     assert registry.scenes.count_running() == 3
     assert registry.scenes.count_running(pool="gpu") == 1
     assert registry.scenes.count_running(lab="acme") == 2
-    registry.scenes.sync([source("a"), source("b"), source("c"), source("d", pool="gpu"), source("e")], clock())
-    assert due(registry, clock, pool="gpu") == ["d"]
+
+
+def test_a_full_pool_holds_back_its_own_scenes_alone(registry, clock):
+    """Each pool gives its best by priority, and in turn between labs; what has no room takes no lab's turn and no place of the limit."""
+    of_gpu = [source(f"g{index}", pool="gpu", priority=5) for index in range(3)]
+    urgent = source("urgent", pool="gpu", priority=9, lab="other")
+    plain = [source("p0"), source("p1"), source("q0", lab="other")]
+    registry.scenes.sync([*of_gpu, urgent, *plain], clock())
+    assert due(registry, clock, room={"gpu": 2}) == ["urgent", "g0", "p0", "q0", "p1"]
+    assert due(registry, clock, room={"gpu": 0}, limit=2) == ["p0", "q0"]
+    assert due(registry, clock, room={"gpu": 9, "default_pool": 1}) == ["urgent", "g0", "g1", "g2", "p0"]
+
+
+def test_a_pool_is_shared_between_labs(registry, clock):
+    """A lab with many due scenes of a pool leaves room for the other; scenes that wait for room cost a lab no turn elsewhere."""
+    many = [source(f"a{index}", pool="gpu") for index in range(6)]
+    registry.scenes.sync([*many, source("b0", pool="gpu", lab="other"), source("b1", lab="other"), source("z")], clock())
+    assert due(registry, clock, room={"gpu": 2}) == ["a0", "b0", "b1", "z"]
 
 
 def test_an_unknown_scene_is_an_error(registry):

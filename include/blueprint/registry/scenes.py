@@ -1,10 +1,10 @@
 """Scenes that are due: by priority, then fairly between labs, with the state of their runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Subquery, and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from blueprint.registry.errors import RecordMissing
@@ -47,10 +47,16 @@ class SceneRepository:
                 changed["due_at"] = case((again, insert.excluded["due_at"]), else_=SceneRow.due_at)
                 session.execute(insert.on_conflict_do_update(index_elements=["scene_id"], set_=changed))
 
-    def due_scenes(self, now: datetime, limit: int, pool: str | None = None) -> list[SceneRecord]:
+    def due_scenes(self, now: datetime, limit: int, room: Mapping[str, int] | None = None) -> list[SceneRecord]:
         """Enabled scenes that are due and not running: highest priority first, within it one of each lab in turn.
 
         What a lab has running counts as its turns taken.
+
+        Args:
+            now: Due until then.
+            limit: No more than so many.
+            room: No more than so many of a pool; one that is not named has no bound of its own. What finds no room takes
+                neither a turn of its lab nor a place of the limit.
         """
         running = (
             select(SceneRow.lab.label("lab"), func.count().label("running"))
@@ -58,17 +64,17 @@ class SceneRepository:
             .group_by(SceneRow.lab)
             .subquery()
         )
-        place = func.row_number().over(partition_by=(SceneRow.priority, SceneRow.lab), order_by=(SceneRow.due_at, SceneRow.scene_id))
         due = (
-            select(SceneRow, (place + func.coalesce(running.c.running, 0)).label("turn"))
+            select(SceneRow.scene_id, SceneRow.pool, SceneRow.lab, SceneRow.priority, SceneRow.due_at)
+            .add_columns(func.coalesce(running.c.running, 0).label("taken"))
             .outerjoin(running, running.c.lab == SceneRow.lab)
             .where(SceneRow.enabled, SceneRow.due_at <= now, SceneRow.running_run_id.is_(None))
+            .subquery()
         )
-        if pool is not None:
-            due = due.where(SceneRow.pool == pool)
-        ranked = due.subquery()
-        order = (ranked.c.priority.desc(), ranked.c.turn, ranked.c.due_at, ranked.c.scene_id)
-        query = select(SceneRow).join(ranked, ranked.c.scene_id == SceneRow.scene_id).order_by(*order).limit(limit)
+        if room:
+            due = _with_room(due, room)
+        ranked = _with_turn(due, due.c.priority, due.c.lab)
+        query = select(SceneRow).join(ranked, ranked.c.scene_id == SceneRow.scene_id).order_by(*_order(ranked)).limit(limit)
         with self._database.read() as session:
             return [_record(row) for row in session.execute(query).scalars()]
 
@@ -144,6 +150,25 @@ class SceneRepository:
         """All scenes, also disabled ones, by id."""
         with self._database.read() as session:
             return [_record(row) for row in session.execute(select(SceneRow).order_by(SceneRow.scene_id)).scalars()]
+
+
+def _with_turn(due: Subquery, *group: ColumnElement[Any]) -> Subquery:
+    """With the column ``turn``: the place within its group, after the turns that its lab has taken."""
+    place = func.row_number().over(partition_by=group, order_by=(due.c.due_at, due.c.scene_id))
+    return select(due, (place + due.c.taken).label("turn")).subquery()
+
+
+def _order(ranked: Subquery) -> tuple[ColumnElement[Any], ...]:
+    return ranked.c.priority.desc(), ranked.c.turn, ranked.c.due_at, ranked.c.scene_id
+
+
+def _with_room(due: Subquery, room: Mapping[str, int]) -> Subquery:
+    """The first of each pool that has a bound, in the same order and as fairly, and all of the others."""
+    turns = _with_turn(due, due.c.pool, due.c.priority, due.c.lab)
+    place = func.row_number().over(partition_by=turns.c.pool, order_by=_order(turns)).label("place")
+    placed = select(*(turns.c[name] for name in due.c.keys()), place).subquery()  # noqa: SIM118 -- columns, not a dict
+    fits = or_(placed.c.pool.not_in(list(room)), *(and_(placed.c.pool == pool, placed.c.place <= count) for pool, count in room.items()))
+    return select(*(placed.c[name] for name in due.c.keys())).where(fits).subquery()  # noqa: SIM118 -- columns, not a dict
 
 
 def _end(row: SceneRow, run_id: str, status: Literal["succeeded", "failed", "lost"], now: datetime) -> None:
