@@ -20,6 +20,7 @@ from blueprint.cost.usage import measure_usage
 from blueprint.errors import BlueprintError, InputError, PreemptedError
 from blueprint.flow import load_stage
 from blueprint.log import get_logger, log_context
+from blueprint.public_url import public_fields, public_url
 from blueprint.registry.database import Registry, open_registry
 from blueprint.registry.leases import HeldLease
 from blueprint.settings import Settings
@@ -48,10 +49,16 @@ class InvalidRequest(InputError):
 
     def __init__(self, stage: str, error: ValidationError) -> None:
         found = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc']) or 'request'}: {item['msg']} (found {item['input']!r})"
+            f"{'.'.join(str(part) for part in item['loc']) or 'request'}: {item['msg']} (found {_shown(item['input'])!r})"
             for item in error.errors()
         )
         super().__init__(f"The request for stage {stage} is not valid: {found}. `blueprint stage list` shows the fields.", stage=stage)
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, dict):
+        return public_fields(value)
+    return public_url(value) if isinstance(value, str) else value
 
 
 def parse_request(stage: Stage[Any, Any], request: dict[str, object]) -> StageRequest:

@@ -15,6 +15,7 @@ from blueprint.compute.job import JobSpec
 from blueprint.compute.record import JobRecord, UnitRecord
 from blueprint.errors import BlueprintError, PreemptedError, TransientError
 from blueprint.log import get_logger
+from blueprint.public_url import public_fields
 from blueprint.runner import Progress, UnitOutcome, run_unit, stop_if_asked
 from blueprint.settings import Settings
 from blueprint.workspace.errors import LeaseHeld
@@ -149,7 +150,7 @@ class _JobLog:
             stage=spec.stage,
             run_id=spec.run_id,
             attempt=spec.attempt,
-            units=tuple(UnitRecord(request=dict(request)) for request in spec.requests),
+            units=tuple(UnitRecord(request=public_fields(request)) for request in spec.requests),
             started_at=datetime.fromtimestamp(self._process.create_time(), UTC),
             host=socket.gethostname(),
             pod_uid=settings.compute.pod_uid,

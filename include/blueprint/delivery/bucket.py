@@ -8,6 +8,7 @@ from typing import TypeVar
 from upath import UPath
 
 from blueprint.delivery.errors import BucketRefused, BucketUnreachable
+from blueprint.public_url import public_url
 from blueprint.workspace.checksums import FileDigest, digest_file, list_files
 from blueprint.workspace.store_calls import LOCAL_PROTOCOLS, StoreCalls
 
@@ -25,7 +26,7 @@ class Bucket:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
+        self.url = public_url(url).rstrip("/")
         self.root = UPath(url if "://" in url else str(Path(url).absolute()))
         self._is_local = self.root.protocol in LOCAL_PROTOCOLS
         self._calls = StoreCalls(self.root.protocol, unreachable=BucketUnreachable, refused=BucketRefused)

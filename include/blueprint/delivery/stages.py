@@ -11,6 +11,7 @@ from blueprint.delivery.package import bundle_path, package_bundle
 from blueprint.delivery.receipt import Receipt, receipt_path
 from blueprint.delivery.signing import load_signer, public_pem
 from blueprint.delivery.sources import READS
+from blueprint.public_url import PrivateUrl
 from blueprint.quality.config_files import config_digests
 from blueprint.registry.database import open_registry
 from blueprint.settings import load_settings
@@ -49,7 +50,7 @@ class DeliverBundleRequest(StageRequest):
     """To whom, and where."""
 
     lab: Id
-    bucket: str | None = None
+    bucket: PrivateUrl | None = None
     """Folder or URL in the place of the profile's bucket."""
 
 
@@ -69,7 +70,7 @@ class NotifyLabRequest(StageRequest):
     """Whom to tell, and where. The secret comes from the settings of the process, never from a request."""
 
     lab: Id
-    webhook_url: str | None = None
+    webhook_url: PrivateUrl | None = None
     """In the place of the address in the settings or in the profile."""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 from upath import UPath
 
+from blueprint.public_url import public_url
 from blueprint.scene.build_manifest import build_manifest
 from blueprint.scene.canonical_files import write_json
 from blueprint.scene.checks import check_folder
@@ -32,7 +33,7 @@ class SourceManifest(BaseModel):
     schema_version: str = "1.0"
     scene_id: Id
     source: str
-    """Where it came from: an URL, or the name of a local folder (never a path of this machine)."""
+    """Where it came from: an URL without user and query, or the name of a local folder (never a path of this machine)."""
     source_scene_id: str
     files: dict[str, FileDigest]
 
@@ -102,7 +103,7 @@ def _describe(scene_id: str, source: str, scene: SourceScene, folder: Path, cont
 
 def _public_name(source: str) -> str:
     path = UPath(source)
-    return path.name if path.protocol in {"", "file", "local"} else source
+    return path.name if path.protocol in {"", "file", "local"} else public_url(source)
 
 
 def validate_source(scene: SceneFolder) -> SourceManifest:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from blueprint.errors import IntegrityError, TransientError
+from blueprint.public_url import public_url
 from blueprint.scene.errors import SceneError
 from blueprint.workspace.checksums import FileDigest
 
@@ -13,6 +14,7 @@ class SourceNotFound(SceneError):
     code = "scene.source_not_found"
 
     def __init__(self, source: str) -> None:
+        source = public_url(source)
         super().__init__(
             f"{source} is not a folder, or is empty: expected a scene in the regen3d/ layout (scene_info.json, objects/, camera/).",
             source,

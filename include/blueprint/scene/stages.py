@@ -1,8 +1,11 @@
 """The stages of a scene: taken in, given physics and meshes, assembled, at rest."""
 
+from typing import Annotated
+
 import mujoco
 from pydantic import Field
 
+from blueprint.public_url import PrivateUrl
 from blueprint.scene.assemble import load_assets, write_twin, write_usd
 from blueprint.scene.assets import estimate_scene, process_scene
 from blueprint.scene.canonical_files import write_json
@@ -18,7 +21,7 @@ _READ = (SOURCE_FOLDER, SOURCE_MANIFEST_PATH, MANIFEST_PATH)
 class IngestSceneRequest(StageRequest):
     """Where the reconstruction lies."""
 
-    source: str = Field(min_length=1)
+    source: Annotated[PrivateUrl, Field(min_length=1)]
     """Folder or fsspec URL in the ``regen3d/`` layout."""
 
 

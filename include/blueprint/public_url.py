@@ -1,0 +1,31 @@
+"""URLs as they may be shown: in commits, manifests, logs and to labs, without what lets their bearer in."""
+
+from collections.abc import Mapping
+from typing import Annotated
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import PlainSerializer
+
+
+def public_url(url: str) -> str:
+    """A URL without user, password, query (signed URLs carry their signature there) and fragment.
+
+    A path of a local file system stays as it is. Links of a chain (``simplecache::https://...``) are treated one by one.
+    """
+    return "::".join(_public_link(link) for link in url.split("::"))
+
+
+def public_fields(request: Mapping[str, object]) -> dict[str, object]:
+    """Fields of a request, its URLs made public."""
+    return {name: public_url(value) if isinstance(value, str) else value for name, value in request.items()}
+
+
+def _public_link(link: str) -> str:
+    if "://" not in link:
+        return link
+    parts = urlsplit(link)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+PrivateUrl = Annotated[str, PlainSerializer(public_url, return_type=str)]
+"""A URL that is used as given, and written down (and keyed) as :func:`public_url` shows it."""
