@@ -61,6 +61,16 @@ def test_divergence_is_refused():
         validate_settled(settle(model, "s", duration_s=50))
 
 
+@pytest.mark.parametrize(("height_m", "worst"), [("0", "qpos"), ("9e9", "qvel")], ids=["positions run away first", "speeds run away first"])
+def test_a_state_that_mujoco_reset_is_refused(height_m, worst):
+    """It stands where it began again, finite and with a sound acceleration: only the warning tells."""
+    text = WORLD.replace('<geom name="floor" type="plane" size="0 0 1"/>', "").replace("0.002083333", "0.5")
+    model = mujoco.MjModel.from_xml_string(text.format(BOX.format(f"0 0 {height_m}", "0 0 0")))
+    model.opt.gravity[2] = -9.9e9
+    with pytest.raises(SceneNotStable, match=f"object box makes the simulation diverge: {worst} is not finite, or huge"):
+        settle(model, "s", duration_s=2)
+
+
 def test_limits_can_be_set_tighter():
     """Each limit is judged on its own."""
     record = settled(BOX.format("0 0 0.0505", "0 0 0"))

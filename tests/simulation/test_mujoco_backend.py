@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from blueprint.robot.embodiment import load_embodiment
-from blueprint.simulation.errors import ModelNotBuilt, NotLoaded, RateNotWhole, UnknownName, WrongShape
+from blueprint.simulation.errors import ModelNotBuilt, NotLoaded, RateNotWhole, SimulationDiverged, UnknownName, WrongShape
 from blueprint.simulation.mujoco.backend import MujocoSimulator
 from blueprint.simulation.mujoco.robot import start_qpos
 from blueprint.task.spec import Pose, RobotPlacement
@@ -161,3 +161,17 @@ def test_state_saved_while_objects_sleep_replays(simulator: MujocoSimulator) -> 
     first = simulator.track(setpoints).states[-1]
     simulator.restore_state(saved)
     assert simulator.track(setpoints).states[-1].qpos.tobytes() == first.qpos.tobytes()
+
+
+@pytest.mark.parametrize(("field", "value"), [("qpos", np.nan), ("qvel", 1e30), ("qfrc_applied", 1e30)])
+def test_a_state_that_mujoco_reset_is_no_motion(simulator: MujocoSimulator, field: str, value: float) -> None:
+    """MuJoCo starts over without a word; what it reset is named, and the next start is sound."""
+    simulator.reset({}, home())
+    setpoint = simulator.data.ctrl.copy()
+    getattr(simulator.data, field)[-1] = value
+    with pytest.raises(SimulationDiverged, match="qacc" if field == "qfrc_applied" else field) as caught:
+        simulator.advance(setpoint)
+    assert np.isfinite(simulator.data.qpos).all()
+    assert caught.value.code == "simulation.diverged"
+    simulator.reset({}, home())
+    simulator.advance(setpoint)

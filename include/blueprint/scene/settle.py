@@ -15,6 +15,7 @@ from blueprint.scene.build_manifest import pose_of
 from blueprint.scene.canonical_files import rounded
 from blueprint.scene.frames import RigidPose
 from blueprint.scene.physics_errors import SceneNotStable
+from blueprint.simulation.mujoco.divergence import find_divergence
 from blueprint.task.spec import Pose
 from blueprint.workspace.storage import Id, SceneFolder
 
@@ -102,7 +103,7 @@ def settle(model: mujoco.MjModel, scene_id: str, *, duration_s: float, limits: S
         The record; ``validate_settled`` judges it.
 
     Raises:
-        SceneNotStable: The simulation diverged: a position or speed is not finite.
+        SceneNotStable: The simulation diverged: a position, speed or acceleration is not finite, or huge.
     """
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
@@ -115,8 +116,9 @@ def settle(model: mujoco.MjModel, scene_id: str, *, duration_s: float, limits: S
         if step % _SAMPLE_STEPS == 0:
             drift = np.fmax(drift, np.linalg.norm(data.xipos[bodies] - start, axis=1))
     mujoco.mj_forward(model, data)
-    if not (np.isfinite(data.qpos).all() and np.isfinite(data.qvel).all()) or data.warning[mujoco.mjtWarning.mjWARN_BADQACC].number:
-        raise SceneNotStable(names[0] if names else scene_id, ["makes the simulation diverge: positions are not finite"])
+    worst = find_divergence(data)
+    if worst is not None:
+        raise SceneNotStable(names[0] if names else scene_id, [f"makes the simulation diverge: {worst} is not finite, or huge"])
     found = tuple(_measure(model, data, body, (start[i], turned[i], float(drift[i]))) for i, body in enumerate(bodies.tolist()))
     bounds = limits or SettleLimits()
     return SettledScene(

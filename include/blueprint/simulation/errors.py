@@ -34,13 +34,14 @@ class RateNotWhole(InputError):
 
 
 class SimulationDiverged(InputError):
-    """A state is no longer finite: the scene or the motion cannot be simulated with this timestep."""
+    """A state is no longer finite, or huge: the scene or the motion cannot be simulated with this timestep."""
 
     code = "simulation.diverged"
 
     def __init__(self, time_s: float, worst: str) -> None:
         super().__init__(
-            f"The simulation diverged at {time_s:.3f} s: {worst} is not finite. Look for overlapping bodies or tiny masses in the scene.",
+            f"The simulation diverged at {time_s:.3f} s: {worst} is not finite, or huge. Look for overlapping bodies or tiny masses "
+            "in the scene.",
             time_s=time_s,
             worst=worst,
         )

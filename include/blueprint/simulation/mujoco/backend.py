@@ -14,6 +14,7 @@ import numpy as np
 from blueprint.episode.record import Capabilities, SimulatorInfo
 from blueprint.simulation.errors import NotLoaded, SimulationDiverged, UnknownName, WrongShape
 from blueprint.simulation.mujoco.contacts import ContactSampler
+from blueprint.simulation.mujoco.divergence import find_divergence
 from blueprint.simulation.mujoco.drawing import FrameRenderer, RenderBackend
 from blueprint.simulation.mujoco.model import SceneModel, build_scene_model
 from blueprint.simulation.mujoco.renderer import camera_id
@@ -117,7 +118,7 @@ class MujocoSimulator:
         """Execute one frame; returns its contacts.
 
         Raises:
-            SimulationDiverged: A value is no longer finite.
+            SimulationDiverged: A value is no longer finite, or huge.
         """
         scene, data = self._loaded("advance")
         contacts = self._sampler()
@@ -147,9 +148,9 @@ class MujocoSimulator:
 
     @staticmethod
     def _check_finite(data: mujoco.MjData) -> None:
-        for worst, values in (("qpos", data.qpos), ("qvel", data.qvel)):
-            if not np.isfinite(values).all() or data.warning[mujoco.mjtWarning.mjWARN_BADQACC.value].number:
-                raise SimulationDiverged(float(data.time), worst)
+        worst = find_divergence(data)
+        if worst is not None:
+            raise SimulationDiverged(float(data.time), worst)
 
     def observe(self) -> SimulationState:
         scene, data = self._loaded("observe")
