@@ -10,6 +10,7 @@ from airflow.sdk import DAG, Asset, PartitionedAtRuntime, TaskGroup
 from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
+from blueprint.settings import load_settings
 from operators.announce import AnnounceDeliveryOperator
 from operators.approval import ApproveEpisodesOperator
 from operators.retries import STAGE_RETRIES
@@ -25,6 +26,7 @@ DATASET = Asset(name="dataset", uri="blueprint://dataset", group="blueprint")
 BUNDLE = Asset(name="bundle", uri="blueprint://bundle", group="blueprint")
 """A delivered bundle; the partition key is the scene."""
 
+LOCAL_RUNS, POD_RUNS = 4, 16
 SIMULATION_POOL, RENDER_POOL = "simulation", "render"
 SCENE_ID, LAB = as_template("scene_id"), as_template("lab")
 
@@ -41,7 +43,8 @@ class SceneFlow:
     tags: tuple[str, ...] = ()
     deadline: timedelta = timedelta(hours=4)
     """From queued to done; later, Slack is told."""
-    max_active_runs: int = 4
+    max_active_runs: int | None = None
+    """``None``: as many as the place of work bears, 16 where stages are pods and 4 where they are processes of a worker."""
     params: Mapping[str, Any] = field(default_factory=dict)
     """Other defaults of the parameters."""
     paused: bool | None = None
@@ -57,7 +60,7 @@ def build_scene_dag(flow: SceneFlow) -> DAG:
         schedule=flow.schedule or PartitionedAtRuntime(),
         start_date=datetime(2026, 1, 1),  # noqa: DTZ001 -- Airflow reads it in its own time zone
         catchup=False,
-        max_active_runs=flow.max_active_runs,
+        max_active_runs=flow.max_active_runs or (POD_RUNS if load_settings().compute.kind == "kubernetes" else LOCAL_RUNS),
         params=build_params(dict(flow.params)),
         tags={"blueprint", "scene", *flow.tags},
         default_args={"owner": flow.owner, "on_failure_callback": [TaskFailureNotifier()]},
