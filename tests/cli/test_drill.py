@@ -37,7 +37,14 @@ def test_it_ends_as_the_drill_ends(kept, code, kubeconfig, tmp_path, monkeypatch
     (tmp_path / "operators").mkdir()
     (tmp_path / "operators" / "__init__.py").touch()
     said = json.dumps({"promises_kept": kept, "published": 16})
-    (tmp_path / "operators" / "drill.py").write_text(f"import sys; print({said!r}); sys.exit({0 if kept else 1})")
+    program = f"""
+import sys
+print("words of others")
+path = next(word.removeprefix("--report=") for word in sys.argv if word.startswith("--report="))
+open(path, "w").write({said!r})
+sys.exit({0 if kept else 1})
+"""
+    (tmp_path / "operators" / "drill.py").write_text(program)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     ended = runner.invoke(app, ["drill", "region-loss", "--first", str(kubeconfig), "--second", str(kubeconfig), "--json"])

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -58,11 +59,16 @@ def region_loss(
     if find_spec("operators") is None and not Path("operators/drill.py").is_file():
         raise AirflowMissing
     options: dict[str, object] = {"first": first, "second": second, "namespace": namespace, "unreachable-s": unreachable_s}
-    options |= {name: value for name, value in (("templates", templates), ("report", report)) if value is not None}
-    command = [sys.executable, "-m", "operators.drill", "region-loss", *(f"--{name}={value}" for name, value in options.items())]
-    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 -- our own program
+    if templates is not None:
+        options["templates"] = templates
+    with tempfile.TemporaryDirectory(prefix="blueprint-drill-") as folder:
+        written = report or Path(folder) / "report.json"  # what Airflow prints stands between the drill's own words on stdout
+        command = [sys.executable, "-m", "operators.drill", "region-loss", f"--report={written}"]
+        command += [f"--{name}={value}" for name, value in options.items()]
+        ended = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)  # noqa: S603 -- our own program
+        told = written.read_text() if written.exists() else ""
     if ended.returncode != 0:
-        raise PromiseBroken("region-loss", ended.stdout.strip())
-    seen = json.loads(ended.stdout)
+        raise PromiseBroken("region-loss", told.strip())
+    seen = json.loads(told)
     rows = [[name.replace("_", " "), value] for name, value in seen.items()]
     show(seen, as_json=as_json, text=lambda console: console.print(table("Region lost, promises kept", ["what", "seen"], rows)))
