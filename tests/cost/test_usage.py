@@ -40,11 +40,12 @@ def test_bytes_are_counted(tmp_path):
     assert measured.usage.bytes_read >= 1_000_000
 
 
-def test_bytes_are_none_where_nobody_counts_them(monkeypatch):
+@pytest.mark.parametrize("refusal", [psutil.AccessDenied(), RuntimeError("/proc/1/io file was empty"), PermissionError()])
+def test_bytes_are_none_where_nobody_counts_them(refusal, monkeypatch):
     """Without counters the usage says None, never zero."""
 
     def hidden(_self):
-        raise psutil.AccessDenied
+        raise refusal
 
     monkeypatch.setattr(psutil.Process, "io_counters", hidden)
     with measure_usage() as measured:

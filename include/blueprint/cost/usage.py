@@ -80,6 +80,8 @@ def _peak_memory_bytes() -> int:
 def _bytes() -> tuple[int | None, int | None]:
     try:
         counters = psutil.Process().io_counters()
-    except (AttributeError, NotImplementedError, OSError, psutil.Error):
-        return None, None  # macOS has none; a sandbox may hide /proc/self/io
+    except (AttributeError, OSError, RuntimeError, psutil.Error):
+        # Not known, which is not zero. psutil has no such counters on macOS and without /proc/self/io (AttributeError); a sandbox may
+        # leave that file unreadable (OSError, psutil.Error) or empty (RuntimeError).
+        return None, None
     return counters.read_chars, counters.write_chars
