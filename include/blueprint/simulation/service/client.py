@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 import numpy as np
@@ -64,7 +64,7 @@ class RemoteSimulator:
             if options.tls
             else grpc.insecure_channel(options.address, options=arguments)
         )
-        self._stub = rpc.SimulatorServiceStub(self._channel)  # type: ignore[no-untyped-call]  # generated
+        self._service = rpc.SimulatorServiceStub(self._channel)  # type: ignore[no-untyped-call]  # protoc writes no types for it
         breakers = SyncCircuitBreakerFactory(default_threshold=BREAKER_FAILURES, default_ttl=BREAKER_WAIT_S)
         self._breaker = breakers.get_breaker(options.address)
         self._session = uuid.uuid4().hex
@@ -78,7 +78,8 @@ class RemoteSimulator:
         """
         request = health_pb2.HealthCheckRequest(service=SERVICE)
         try:
-            answer = health_pb2_grpc.HealthStub(self._channel).Check(request, timeout=timeout_s, wait_for_ready=True)  # type: ignore[attr-defined]
+            health = health_pb2_grpc.HealthStub(self._channel)
+            answer = health.Check(request, timeout=timeout_s, wait_for_ready=True)  # type: ignore[attr-defined]  # set in __init__ by grpc
         except grpc.RpcError as error:
             raise self._unreachable("Health", error) from error
         if answer.status != health_pb2.HealthCheckResponse.SERVING:
@@ -102,19 +103,19 @@ class RemoteSimulator:
     def load(self, scene: Path, robot: RobotPlacement, fps: int) -> LoadedScene:
         """Load a scene from a path that the server can read."""
         request = pb.LoadRequest(scene=str(scene), embodiment=robot.embodiment, base_pose=messages.pack_pose(robot.base_pose), fps=fps)
-        return messages.unpack_loaded(self._call("Load", lambda: self._stub.Load(request, **self._extras())))
+        return messages.unpack_loaded(self._ask("Load", request))
 
     def reset(self, object_poses: Mapping[str, Pose], robot_qpos: tuple[float, ...]) -> SimulationState:
         """Put everything where it starts."""
         poses = {name: messages.pack_pose(pose) for name, pose in object_poses.items()}
         request = pb.ResetRequest(object_poses=poses, robot_qpos=robot_qpos)
-        return messages.unpack_state(self._call("Reset", lambda: self._stub.Reset(request, **self._extras())))
+        return messages.unpack_state(self._ask("Reset", request))
 
     def track(self, setpoints: FloatArray) -> Track:
         """Execute setpoints (T, nu)."""
         request = pb.TrackRequest(setpoints=setpoints.ravel(), width=setpoints.shape[1])
         timeout_s = self._options.call_timeout_s + len(setpoints) * self._options.frame_timeout_s
-        frames = self._call("Track", lambda: list(self._stub.Track(request, **self._extras(timeout_s))))
+        frames = self._call("Track", lambda: list(self._service.Track(request, **self._extras(timeout_s))))
         return Track(
             states=tuple(messages.unpack_state(frame.state) for frame in frames),
             contacts=tuple(messages.unpack_contacts(frame) for frame in frames),
@@ -122,32 +123,36 @@ class RemoteSimulator:
 
     def observe(self) -> SimulationState:
         """The present state."""
-        return messages.unpack_state(self._call("Observe", lambda: self._stub.Observe(pb.ObserveRequest(), **self._extras())))
+        return messages.unpack_state(self._ask("Observe", pb.ObserveRequest()))
 
     def save_state(self) -> FloatArray:
         """All that the next step depends on."""
-        saved = self._call("SaveState", lambda: self._stub.SaveState(pb.SaveStateRequest(), **self._extras()))
+        saved = self._ask("SaveState", pb.SaveStateRequest())
         return np.array(saved.values, dtype=np.float64)
 
     def restore_state(self, state: FloatArray) -> SimulationState:
         """Go back to a saved state."""
         request = pb.SavedState(values=state)
-        return messages.unpack_state(self._call("RestoreState", lambda: self._stub.RestoreState(request, **self._extras())))
+        return messages.unpack_state(self._ask("RestoreState", request))
 
     def render(self, camera: str, width: int, height: int) -> ImageArray:
         """Draw the present state."""
         request = pb.RenderRequest(camera=camera, width=width, height=height)
-        return messages.unpack_image(self._call("Render", lambda: self._stub.Render(request, **self._extras())))
+        return messages.unpack_image(self._ask("Render", request))
 
     def close(self) -> None:
         """Free the scene on the server, and the channel."""
-        self._call("Close", lambda: self._stub.Close(pb.CloseRequest(), **self._extras()))
+        self._ask("Close", pb.CloseRequest())
         self._channel.close()
 
     def _describe(self) -> pb.DescribeResponse:
         if self._described is None:
-            self._described = self._call("Describe", lambda: self._stub.Describe(pb.DescribeRequest(), **self._extras()))
+            self._described = self._ask("Describe", pb.DescribeRequest())
         return self._described
+
+    def _ask(self, name: str, request: object) -> Any:
+        """Make a call with one request and one answer."""
+        return self._call(name, lambda: getattr(self._service, name)(request, **self._extras()))
 
     def _extras(self, timeout_s: float | None = None) -> dict[str, object]:
         token = self._options.token
