@@ -9,7 +9,7 @@ from blueprint.episode.import_episodes import IMPORT_EPISODES, ImportRequest
 from blueprint.episode.import_errors import EpisodesLost
 from blueprint.quality.errors import NothingAudited
 from blueprint.workspace.checksums import digest_file
-from tests.quality import synthetic
+from tests.quality import synthetic, synthetic_scene
 
 REQUEST = ImportRequest(scene_id="kitchen")
 
@@ -19,15 +19,15 @@ def root(tmp_path):
     """Three recordings in two shards: two sound ones and a failed attempt."""
     root = tmp_path / "scene"
     episodes = [synthetic.build_episode(0), synthetic.build_episode(1), synthetic.failed_attempt(2, shard_index=1)]
-    synthetic.write_plan(root, synthetic.build_plan([episode.spec for episode in episodes]))
+    synthetic_scene.write_plan(root, synthetic.build_plan([episode.spec for episode in episodes]))
     for episode in episodes:
-        synthetic.write_episode(root, episode)
+        synthetic_scene.write_episode(root, episode)
     return root
 
 
 @pytest.fixture
 def context(root):
-    return synthetic.context_at(root)
+    return synthetic_scene.context_at(root)
 
 
 def read(context, name):
@@ -53,7 +53,7 @@ def test_a_whole_job_is_taken_in_and_accounted_for(root, context):
 
 def test_checksums_are_of_what_is_on_disk(root, context):
     IMPORT_EPISODES.run(REQUEST, context)
-    synthetic.promote(context)
+    synthetic_scene.promote(context)
     checksums = json.loads((root / "geniesim/checksums.json").read_bytes())
     on_disk = {path.relative_to(root / "geniesim").as_posix() for path in (root / "geniesim").rglob("*") if path.is_file()}
     assert set(checksums["files"]) == on_disk - {"checksums.json"}
@@ -106,7 +106,7 @@ def edit_record(root, **edits):
 
 
 def add_a_stranger(root):
-    synthetic.write_episode(root, synthetic.build_episode(7))
+    synthetic_scene.write_episode(root, synthetic.build_episode(7))
 
 
 @pytest.mark.parametrize(
@@ -136,6 +136,6 @@ def test_a_lost_episode_is_an_error_with_evidence(root, context, damage, kind, t
 
 
 def test_a_job_without_episodes_is_no_pass(root, context):
-    synthetic.write_plan(root, synthetic.build_plan([]))
+    synthetic_scene.write_plan(root, synthetic.build_plan([]))
     with pytest.raises(NothingAudited):
         IMPORT_EPISODES.run(REQUEST, context)

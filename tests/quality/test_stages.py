@@ -1,6 +1,7 @@
 """The stages that judge, on a job on disk: what is kept, what asks a person, what fails, and that bytes repeat."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -17,7 +18,7 @@ from blueprint.quality.report import (
     load_rendered_selection,
 )
 from blueprint.quality.stages import GATE_EPISODES, GATE_RENDERS, RECORD_APPROVAL, GateRequest, RecordApprovalRequest
-from tests.quality import synthetic
+from tests.quality import synthetic, synthetic_scene
 
 REQUEST = GateRequest(scene_id="kitchen")
 
@@ -29,15 +30,15 @@ def graze(episode, depth_m):
 
 
 def write_job(root, episodes, *, license="MIT"):  # noqa: A002 -- the manifest's word
-    synthetic.write_plan(root, synthetic.build_plan([episode.spec for episode in episodes]))
-    records = [synthetic.write_episode(root, episode) for episode in episodes]
-    synthetic.write_manifest(root, synthetic.build_manifest(license=license))
+    synthetic_scene.write_plan(root, synthetic.build_plan([episode.spec for episode in episodes]))
+    records = [synthetic_scene.write_episode(root, episode) for episode in episodes]
+    synthetic_scene.write_manifest(root, synthetic_scene.build_manifest(license=license))
     return records
 
 
 def run(stage, request, context):
     result = stage.run(request, context)
-    synthetic.promote(context)
+    synthetic_scene.promote(context)
     return result
 
 
@@ -47,13 +48,13 @@ def decide(episode_id, *, approved, minute=0):
         approved=approved,
         decided_by="ops@lab",
         reason="looked at it",
-        decided_at=synthetic.NOW.replace(minute=minute),
+        decided_at=datetime(2026, 12, 1, 12, minute, tzinfo=UTC),
     )
 
 
 @pytest.fixture
 def context(scene_root):
-    return synthetic.context_at(scene_root)
+    return synthetic_scene.context_at(scene_root)
 
 
 @pytest.fixture
@@ -137,7 +138,7 @@ def test_an_unknown_licence_drops_every_episode(scene_root, context):
 
 def test_a_scene_without_assets_was_not_checked(scene_root, context):
     write_job(scene_root, [synthetic.build_episode(0)])
-    synthetic.write_manifest(scene_root, synthetic.build_manifest(()))
+    synthetic_scene.write_manifest(scene_root, synthetic_scene.build_manifest(()))
     with pytest.raises(NothingKept, match="licences: not measured"):
         GATE_EPISODES.run(REQUEST, context)
 
@@ -153,7 +154,7 @@ def test_a_damaged_recording_is_rejected_for_it(scene_root, context):
 
 
 def test_nothing_planned_is_no_pass(scene_root, context):
-    synthetic.write_plan(scene_root, synthetic.build_plan([]))
+    synthetic_scene.write_plan(scene_root, synthetic.build_plan([]))
     with pytest.raises(NothingAudited, match="has no episode"):
         GATE_EPISODES.run(REQUEST, context)
 
@@ -171,8 +172,8 @@ def test_rendered_episodes_are_judged_and_the_selection_is_final(job, context, s
     records, _ = job
     approve = RecordApprovalRequest(scene_id="kitchen", decisions=(decide("ep_000001", approved=True),))
     run(RECORD_APPROVAL, approve, context)
-    synthetic.write_render(scene_root, records[0])
-    synthetic.write_render(scene_root, records[1], replayed=False, first_difference_frame=3)
+    synthetic_scene.write_render(scene_root, records[0])
+    synthetic_scene.write_render(scene_root, records[1], replayed=False, first_difference_frame=3)
     result = run(GATE_RENDERS, REQUEST, context)
     assert (result.kept, result.rejected) == (("ep_000000",), ("ep_000001",))
     assert load_kept(context.scene) == [(0, "ep_000000")]

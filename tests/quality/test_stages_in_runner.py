@@ -10,7 +10,7 @@ from blueprint.runner import run_stage
 from blueprint.workspace.commits import load_commit
 from blueprint.workspace.errors import InputMissing
 from blueprint.workspace.storage import Workspace
-from tests.quality import synthetic
+from tests.quality import synthetic, synthetic_scene
 
 
 @pytest.fixture
@@ -21,10 +21,10 @@ def scene(settings):
     near = synthetic.build_episode(1)
     near.columns["contact_depth_m"][30] = [0.0005, 0.0031]
     episodes = [synthetic.build_episode(0), near]
-    synthetic.write_plan(root, synthetic.build_plan([episode.spec for episode in episodes]))
+    synthetic_scene.write_plan(root, synthetic.build_plan([episode.spec for episode in episodes]))
     for episode in episodes:
-        synthetic.write_episode(root, episode)
-    synthetic.write_manifest(root, synthetic.build_manifest(license="CC0-1.0"))
+        synthetic_scene.write_episode(root, episode)
+    synthetic_scene.write_manifest(root, synthetic_scene.build_manifest(license="CC0-1.0"))
     return scene
 
 

@@ -9,16 +9,16 @@ from blueprint.origin import Origin
 from blueprint.quality.cases import load_render_case
 from blueprint.quality.gates.registry import RENDER_GATES, judge_render, verdict_of
 from blueprint.workspace.checksums import FileDigest
-from tests.quality import synthetic
+from tests.quality import synthetic, synthetic_scene
 
 
 @pytest.fixture
 def rendered(scene_root):
     """A rendered episode on disk, read as a case."""
     episode = synthetic.build_episode()
-    record = synthetic.write_episode(scene_root, episode)
-    synthetic.write_render(scene_root, record)
-    return load_render_case(synthetic.scene_at(scene_root), synthetic.build_plan([episode.spec]), 0, record.episode_id)
+    record = synthetic_scene.write_episode(scene_root, episode)
+    synthetic_scene.write_render(scene_root, record)
+    return load_render_case(synthetic_scene.scene_at(scene_root), synthetic.build_plan([episode.spec]), 0, record.episode_id)
 
 
 def certified(case, **edits):
@@ -153,7 +153,8 @@ def test_files_that_are_no_video_and_no_certificate_fail(rendered, config, scene
     folder = scene_root / "geniesim/renders/shard_0000" / rendered.record.episode_id
     (folder / "wrist.mp4").write_bytes(b"no video")
     (folder / "certificate.json").write_text("{")
-    case = load_render_case(synthetic.scene_at(scene_root), synthetic.build_plan([rendered.record.spec]), 0, rendered.record.episode_id)
+    plan = synthetic.build_plan([rendered.record.spec])
+    case = load_render_case(synthetic_scene.scene_at(scene_root), plan, 0, rendered.record.episode_id)
     assert case.certificate is None
     assert case.videos["wrist"].frames is None
     assert verdict_of(judge_render(case, config, "core")) == "rejected"
