@@ -24,7 +24,7 @@ PACKAGES = {"include/blueprint": "blueprint", "operators": "operators", "plugins
 
 def tracked_files() -> list[str]:
     """All files that git knows and that are there."""
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")  # noqa: S607
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")  # noqa: S607 -- the git that is on the path
     return sorted(name for name in names if name and (ROOT / name).is_file())
 
 

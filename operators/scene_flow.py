@@ -67,7 +67,7 @@ def build_scene_dag(flow: SceneFlow) -> DAG:
         deadline=deadline_alert(flow.deadline),
         is_paused_upon_creation=flow.paused,
     ) as dag:
-        opened = OpenRunOperator(task_id="open_run", scene_id=SCENE_ID).as_setup()  # type: ignore[no-untyped-call]
+        opened = OpenRunOperator(task_id="open_run", scene_id=SCENE_ID).as_setup()  # type: ignore[no-untyped-call]  # Airflow does not type it
         closed = CloseRunOperator(task_id="close_run", scene_id=SCENE_ID).as_teardown(setups=opened)
         scene = _scene_group()
         simulation, shards = _simulation_group()

@@ -18,8 +18,6 @@ Every noun adds its own classes under one of these families in ``<noun>/errors.p
 Source: exit codes follow ``sysexits.h`` (BSD), 143 is 128 + SIGTERM.
 """
 
-from typing import ClassVar
-
 
 class BlueprintError(Exception):
     """Base of every error that this package raises on purpose.
@@ -29,9 +27,10 @@ class BlueprintError(Exception):
         facts: The same facts for machines: they go into structured logs and ``--json`` output.
     """
 
-    code: ClassVar[str] = "blueprint.error"
-    retryable: ClassVar[bool] = False
-    exit_code: ClassVar[int] = 70
+    code: str = "blueprint.error"
+    """Stable; of the class, but for a failure that another process told: that one has its own."""
+    retryable: bool = False
+    exit_code: int = 70
 
     def __init__(self, message: str, **facts: object) -> None:
         super().__init__(message)

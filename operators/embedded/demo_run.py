@@ -75,7 +75,7 @@ def prepare_database() -> None:
     from airflow.utils.db import check_migrations, initdb
 
     try:
-        check_migrations(0)  # type: ignore[no-untyped-call]
+        check_migrations(0)
     except TimeoutError:
         initdb()
 
@@ -89,7 +89,7 @@ def expire_approvals(events: EventFile) -> Iterator[None]:
     from airflow.jobs.job import Job
     from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
 
-    runner = SchedulerJobRunner(job=Job())  # type: ignore[no-untyped-call]
+    runner = SchedulerJobRunner(job=Job())
     ended = threading.Event()
 
     def sweep() -> None:
@@ -143,7 +143,7 @@ def run_dag(conf: dict[str, Any], events: EventFile, path: Path = DAG_FILE) -> s
     if bag.import_errors:
         events.write("problem", text="; ".join(bag.import_errors.values()))
         return "failed"
-    get_listener_manager().add_listener(build_listener(events))  # type: ignore[no-untyped-call]
+    get_listener_manager().add_listener(build_listener(events))
     StageTask.watchers.append(lambda kind, data: events.write(f"stage_{kind}", **events.task, data=data))
     dag = bag.dags[path.stem]
     # Deadlines are watched by a scheduler; without one, Airflow 3.3's DAG.test() ends in an error when it looks for them.
@@ -158,7 +158,8 @@ def run_dag(conf: dict[str, Any], events: EventFile, path: Path = DAG_FILE) -> s
 
 def main(arguments: list[str]) -> int:
     """Run the DAG; 0 where it succeeded."""
-    conf, target, path = Path(arguments[0]), Path(arguments[1]), Path(arguments[2]) if len(arguments) > 2 else DAG_FILE  # noqa: PLR2004
+    conf, target, *others = map(Path, arguments)
+    path = others[0] if others else DAG_FILE
     handle: Callable[[int, object], None] = end_with_stages
     with target.open("a") as stream:
         events = EventFile(stream)

@@ -80,7 +80,7 @@ class StageFailed(BlueprintError):
     def __init__(self, stage: str, error: Mapping[str, Any]) -> None:
         super().__init__(str(error["message"]))
         self.facts = {**(error.get("facts") or {}), "stage": stage}
-        self.code = str(error["code"])  # type: ignore[misc]  # of this one failure
-        self.retryable = bool(error["retryable"])  # type: ignore[misc]  # of this one failure
-        self.exit_code = int(error["exit_code"])  # type: ignore[misc]  # of this one failure
+        self.code = str(error["code"])
+        self.retryable = bool(error["retryable"])
+        self.exit_code = int(error["exit_code"])
         self.stage = stage

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from google.protobuf.json_format import ParseDict
-from in_toto_attestation.predicates.provenance.v1.provenance_pb2 import BuildDefinition  # type: ignore[import-untyped]
-from in_toto_attestation.v1.statement import STATEMENT_TYPE_URI, Statement  # type: ignore[import-untyped]
-from in_toto_attestation.v1.statement_pb2 import Statement as StatementMessage  # type: ignore[import-untyped]
+from in_toto_attestation.predicates.provenance.v1.provenance_pb2 import BuildDefinition
+from in_toto_attestation.v1.statement import STATEMENT_TYPE_URI, Statement
+from in_toto_attestation.v1.statement_pb2 import Statement as StatementMessage
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from blueprint.workspace.canonical import canonical_json

@@ -6,7 +6,7 @@
     └── PlanningFailed  motion.planning_failed  no motion for this task from this state; another seed or task may have one
 """
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from blueprint.errors import InputError
 
@@ -33,7 +33,7 @@ class PlanningFailed(InputError):
         reason: One sentence for people.
     """
 
-    code: ClassVar[str] = "motion.planning_failed"
+    code = "motion.planning_failed"
 
     def __init__(self, stage: PlanningStage, failure_code: FailureCode, reason: str) -> None:
         super().__init__(f"{stage} found no motion ({failure_code}): {reason}.", stage=stage, failure_code=failure_code, reason=reason)

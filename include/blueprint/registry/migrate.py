@@ -84,8 +84,8 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _run(database: Database, found: str | None, revision: str) -> None:
-    from alembic import command  # noqa: PLC0415  # half a second that a database at head does not need
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic import command  # noqa: PLC0415 -- half a second that a database at head does not need
+    from alembic.config import Config  # noqa: PLC0415 -- as above
 
     with database.engine.execution_options(sqlite_begin="IMMEDIATE").connect() as connection:
         config = Config()

@@ -10,7 +10,6 @@
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from blueprint.errors import ConfigurationError, InternalError
 
@@ -18,7 +17,7 @@ from blueprint.errors import ConfigurationError, InternalError
 class UnknownRobot(ConfigurationError):
     """No embodiment of that name or alias."""
 
-    code: ClassVar[str] = "robot.unknown"
+    code = "robot.unknown"
 
     def __init__(self, name: str, available: Sequence[str]) -> None:
         super().__init__(f"There is no robot '{name}'. Known robots: {', '.join(available)}.", name=name, available=list(available))
@@ -27,7 +26,7 @@ class UnknownRobot(ConfigurationError):
 class UnsupportedRobot(ConfigurationError):
     """The robot is known, and it cannot act here."""
 
-    code: ClassVar[str] = "robot.unsupported"
+    code = "robot.unsupported"
 
     def __init__(self, name: str, reason: str, supported: Sequence[str]) -> None:
         super().__init__(
@@ -41,7 +40,7 @@ class UnsupportedRobot(ConfigurationError):
 class BrokenEmbodiment(InternalError):
     """The embodiment's record names something that its model lacks."""
 
-    code: ClassVar[str] = "robot.broken_record"
+    code = "robot.broken_record"
 
     def __init__(self, name: str, kind: str, expected: str, found: Sequence[str]) -> None:
         super().__init__(

@@ -119,12 +119,12 @@ def _uv_of(points: Array, corner_of: Indices, triangles: Array, uv: Array) -> Ar
     """
     vertex = corner_of.ravel()
     face = np.repeat(np.arange(len(triangles)), 3)
-    closest = trimesh.triangles.closest_point(triangles[face], points[vertex])  # type: ignore[no-untyped-call]  # trimesh
+    closest = trimesh.triangles.closest_point(triangles[face], points[vertex])
     distance = np.linalg.norm(closest - points[vertex], axis=1)
     order = np.lexsort((face, distance, vertex))
     found, best = np.unique(vertex[order], return_index=True)
     chosen = order[best]
-    weights = trimesh.triangles.points_to_barycentric(triangles[face[chosen]], closest[chosen])  # type: ignore[no-untyped-call]  # trimesh
+    weights = trimesh.triangles.points_to_barycentric(triangles[face[chosen]], closest[chosen])
     weights = np.nan_to_num(weights, nan=1 / 3).clip(0, 1)
     weights /= weights.sum(axis=1, keepdims=True)
     result = np.zeros((len(points), 2))

@@ -155,7 +155,7 @@ def _free_points(mesh: trimesh.Trimesh) -> tuple[Array, float]:
     on_surface, faces = trimesh.sample.sample_surface(thin, _SAMPLES, seed=0)
     offset = clearance * np.asarray(thin.face_normals)[faces]
     points = np.vstack([np.asarray(on_surface) + offset, np.asarray(on_surface) - offset])
-    distance = trimesh.proximity.closest_point(thin, points)[1]  # type: ignore[no-untyped-call]  # trimesh does not type it
+    distance = trimesh.proximity.closest_point(thin, points)[1]
     points = points[distance >= _CLEAR_SHARE * clearance]
     return points[_sight(thin, points) >= _MIN_SIGHT], clearance
 
@@ -167,7 +167,7 @@ def _sight(mesh: trimesh.Trimesh, points: Array) -> Array:
     flat = np.sqrt(1 - height**2)
     sphere = np.column_stack([flat * np.cos(turn), flat * np.sin(turn), height])
     origins, directions = np.repeat(points, _DIRECTIONS, axis=0), np.tile(sphere, (len(points), 1))
-    hit = mesh.ray.intersects_any(origins, directions)  # type: ignore[no-untyped-call]  # trimesh does not type it
+    hit = mesh.ray.intersects_any(origins, directions)
     seen: Array = 1.0 - np.asarray(hit, dtype=np.float64).reshape(len(points), _DIRECTIONS).mean(axis=1)
     return seen
 

@@ -136,5 +136,5 @@ def _is_within(inner: Solid, outer: Solid) -> bool:
     if not outer.closed or (inner.low < outer.low).any() or (inner.high > outer.high).any():
         return False
     step = max(1, len(inner.mesh.vertices) // _INSIDE_SAMPLES)
-    inside = outer.mesh.ray.contains_points(np.asarray(inner.mesh.vertices)[::step])  # type: ignore[no-untyped-call]  # trimesh
+    inside = outer.mesh.ray.contains_points(np.asarray(inner.mesh.vertices)[::step])
     return bool(np.mean(inside) > 0.5)  # noqa: PLR2004 -- most of the samples

@@ -185,7 +185,7 @@ def _look(mesh: trimesh.Trimesh) -> Look:
     if not isinstance(visual, TextureVisuals):
         color = np.ones(4) if visual is None else np.asarray(visual.main_color, dtype=np.float64) / 255.0
         return Look((color[0], color[1], color[2], color[3]), 0.0, 0.6)
-    material = visual.material if isinstance(visual.material, PBRMaterial) else visual.material.to_pbr()  # type: ignore[no-untyped-call]  # trimesh
+    material = visual.material if isinstance(visual.material, PBRMaterial) else visual.material.to_pbr()
     factor = np.ones(4) if material.baseColorFactor is None else np.asarray(material.baseColorFactor, dtype=np.float64) / 255.0
     metallic = 0.0 if material.metallicFactor is None else float(material.metallicFactor)
     roughness = 0.6 if material.roughnessFactor is None else float(material.roughnessFactor)

@@ -45,11 +45,11 @@ def open_simulator(name: SimulatorName, settings: Settings) -> Simulator:
 def _open_here(name: SimulatorName, render_backend: str) -> Simulator:
     # Imported when chosen: each needs what a machine that acts with the other may lack.
     if name == "mujoco":
-        from blueprint.simulation.mujoco.backend import MujocoSimulator  # noqa: PLC0415
+        from blueprint.simulation.mujoco.backend import MujocoSimulator  # noqa: PLC0415 -- see above
 
         return MujocoSimulator(render_backend)
-    from blueprint.simulation.isaac_sim.api import start_isaac_sim  # noqa: PLC0415
-    from blueprint.simulation.isaac_sim.backend import IsaacSimSimulator  # noqa: PLC0415
+    from blueprint.simulation.isaac_sim.api import start_isaac_sim  # noqa: PLC0415 -- see above
+    from blueprint.simulation.isaac_sim.backend import IsaacSimSimulator  # noqa: PLC0415 -- see above
 
     return IsaacSimSimulator(start_isaac_sim())
 
@@ -57,7 +57,7 @@ def _open_here(name: SimulatorName, render_backend: str) -> Simulator:
 @cache
 def _open_served(name: SimulatorName, settings: SimulationSettings) -> Simulator:
     from blueprint.simulation.service.client import ClientOptions, RemoteSimulator  # noqa: PLC0415 -- only where one is served
-    from blueprint.simulation.service.security import ClientTls, read_token  # noqa: PLC0415
+    from blueprint.simulation.service.security import ClientTls, read_token  # noqa: PLC0415 -- as above
 
     address, tls, token = str(settings.address), None, None
     if settings.certificate and settings.private_key and settings.server_ca:

@@ -58,7 +58,7 @@ class SimulateShardResult(StageResult):
 
 def _plan_tasks(request: PlanTasksRequest, context: StageContext) -> PlanTasksResult:
     from blueprint.task.plan_tasks import plan_tasks  # noqa: PLC0415 -- planners take seconds to import
-    from blueprint.task.planning import JobOptions  # noqa: PLC0415
+    from blueprint.task.planning import JobOptions  # noqa: PLC0415 -- as above
 
     job = plan_tasks(JobOptions(**request.model_dump(exclude={"scene_id"})), context)
     plan = job.plan

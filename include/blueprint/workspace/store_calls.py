@@ -50,7 +50,7 @@ class StoreCalls:
 def _error_kinds(protocol: str) -> tuple[tuple[type[Exception], ...], Callable[[Exception], bool]]:
     """What a file system raises when it cannot, and whether another try can help."""
     if protocol in _GOOGLE:
-        from gcsfs.retry import RETRIABLE_EXCEPTIONS, HttpError, is_retriable  # type: ignore[import-untyped]  # noqa: PLC0415
+        from gcsfs.retry import RETRIABLE_EXCEPTIONS, HttpError, is_retriable  # noqa: PLC0415 -- a second to import, for buckets alone
         from google.auth.exceptions import GoogleAuthError, TransportError  # noqa: PLC0415 -- comes with gcsfs
 
         # ValueError: what gcsfs makes of an answer that calls a name invalid

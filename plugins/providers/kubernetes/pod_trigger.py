@@ -72,7 +72,7 @@ class JobPodTrigger(BaseTrigger):
     """
 
     def __init__(self, watch: dict[str, Any]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow does not type it
         self.watch = Watch.model_validate(watch)
         self._hook: Any = None
         self._cursor = LogCursor()
@@ -96,7 +96,7 @@ class JobPodTrigger(BaseTrigger):
                 pause_s = min(2 * pause_s, _MAX_PAUSE_S, max(1.0, self.watch.unreachable_s / 3))
             if event is not None:
                 await asyncio.sleep(max(0.0, began + self.watch.quiet_s - time.monotonic()))
-                yield TriggerEvent(event.model_dump(mode="json"))  # type: ignore[no-untyped-call]
+                yield TriggerEvent(event.model_dump(mode="json"))
                 return
             await asyncio.sleep(pause_s)
 

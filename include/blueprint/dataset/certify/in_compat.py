@@ -14,7 +14,7 @@ _kept: list[Any] = []
 
 def prepare_torchvision() -> None:
     """Declare the two operators where torchvision's own library cannot be loaded."""
-    import torch  # type: ignore[import-not-found]
+    import torch
 
     spec = find_spec("torchvision")
     if spec is None or not spec.submodule_search_locations:

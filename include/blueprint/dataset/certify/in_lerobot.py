@@ -25,7 +25,7 @@ _ROUNDING = 1e-6
 
 def load(request: CertifyRequest, **options: Any) -> Any:
     """The dataset, as lerobot sees it."""
-    from lerobot.datasets.lerobot_dataset import LeRobotDataset  # type: ignore[import-not-found]
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
     return LeRobotDataset("local/dataset", root=request.dataset, video_backend="torchcodec", **options)
 
@@ -114,7 +114,7 @@ def _sample(frames: int) -> list[int]:
 
 def check_windows(request: CertifyRequest) -> str:
     """Windows of observations and actions, in batches, as policies are trained; none reaches into another episode."""
-    from torch.utils.data import DataLoader  # type: ignore[import-not-found]
+    from torch.utils.data import DataLoader
 
     step = 1 / request.fps
     dataset = load(request, delta_timestamps={"observation.state": [-step, 0.0], "action": [number * step for number in range(8)]})
@@ -156,7 +156,7 @@ def _column(table: Any, key: str, length: int) -> Iterator[npt.NDArray[Any]]:
 
 def certify(request: CertifyRequest) -> list[Answer]:
     """All checks; what cannot be loaded is refuted, and ends there."""
-    from lerobot.datasets.backward_compatibility import CompatibilityError  # type: ignore[import-not-found]
+    from lerobot.datasets.backward_compatibility import CompatibilityError
 
     loaded: list[Any] = []
 

@@ -21,7 +21,7 @@ _ANNOTATION = "annotation.human.action.task_description"
 
 def check_refused(request: CertifyRequest) -> str:
     """A v3.0 reader must name the version, not read it wrongly."""
-    from lerobot.datasets.backward_compatibility import BackwardCompatibilityError  # type: ignore[import-not-found]
+    from lerobot.datasets.backward_compatibility import BackwardCompatibilityError
 
     try:
         load(request)
@@ -32,7 +32,7 @@ def check_refused(request: CertifyRequest) -> str:
 
 def check_converts(request: CertifyRequest) -> str:
     """The converter of lerobot itself makes a v3.0 dataset of it, with the same frames."""
-    from lerobot.datasets.v30 import convert_dataset_v21_to_v30 as converter  # type: ignore[import-not-found]
+    from lerobot.datasets.v30 import convert_dataset_v21_to_v30 as converter
 
     old, new = request.work / "twin", request.work / "converted"
     shutil.copytree(request.dataset, old)
@@ -77,7 +77,7 @@ def check_files(request: CertifyRequest) -> str:
 
 def check_datasets(request: CertifyRequest) -> str:
     """Hugging Face's ``datasets`` reads all files as one table."""
-    from datasets import load_dataset  # type: ignore[import-not-found]  # noqa: PLC0415 -- only here
+    from datasets import load_dataset  # noqa: PLC0415 -- only here
 
     files = sorted(str(path) for path in request.dataset.glob("data/*/*.parquet"))
     table = load_dataset("parquet", data_files=files, split="train", cache_dir=str(request.work / "cache"))

@@ -228,7 +228,7 @@ def _drive_joint(prim: Usd.Prim, row: object, drive: JointDrive | None, position
     prim.AddAppliedSchema(f"PhysicsJointStateAPI:{kind}")
     prim.CreateAttribute(f"state:{kind}:physics:position", Sdf.ValueTypeNames.Float, custom=False).Set(position / unit)
     # Somewhat above the maker's limit, which plans keep: the engine's own limit must not bend a motion that is within it.
-    physx.set_joint(prim, armature=float(row.armature[0]), max_velocity=2.0 * max_velocity / unit)  # type: ignore[attr-defined]
+    physx.set_joint(prim, armature=float(row.armature[0]), max_velocity=2.0 * max_velocity / unit)  # type: ignore[attr-defined]  # as above
     if drive is None:
         return
     api = UsdPhysics.DriveAPI.Apply(prim, kind)

@@ -22,10 +22,10 @@ def make_renderer(model: mujoco.MjModel, width: int, height: int, backend: Rende
     """The renderer of a backend that works here (see :func:`choose_backend`)."""
     # Imported when chosen: each needs what a machine that draws with the other may lack.
     if backend == "warp":
-        from blueprint.simulation.mujoco.raytracer import RayTracer  # noqa: PLC0415
+        from blueprint.simulation.mujoco.raytracer import RayTracer  # noqa: PLC0415 -- see above
 
         return RayTracer(model, width, height)
-    from blueprint.simulation.mujoco.renderer import Renderer  # noqa: PLC0415
+    from blueprint.simulation.mujoco.renderer import Renderer  # noqa: PLC0415 -- see above
 
     return Renderer(model, width, height, backend)
 

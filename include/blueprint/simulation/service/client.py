@@ -64,7 +64,7 @@ class RemoteSimulator:
             if options.tls
             else grpc.insecure_channel(options.address, options=arguments)
         )
-        self._service = rpc.SimulatorServiceStub(self._channel)  # type: ignore[no-untyped-call]  # protoc writes no types for it
+        self._service = rpc.SimulatorServiceStub(self._channel)
         breakers = SyncCircuitBreakerFactory(default_threshold=BREAKER_FAILURES, default_ttl=BREAKER_WAIT_S)
         self._breaker = breakers.get_breaker(options.address)
         self._session = uuid.uuid4().hex

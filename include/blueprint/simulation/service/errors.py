@@ -127,9 +127,9 @@ class RemoteSimulatorError(BlueprintError):
 
     def __init__(self, address: str, call: str, error: dict[str, object]) -> None:
         super().__init__(f"{error['message']} (simulator at {address}, {call})", address=address, call=call)
-        self.code = str(error["code"])  # type: ignore[misc]  # of this one failure
-        self.retryable = bool(error["retryable"])  # type: ignore[misc]
-        self.exit_code = int(str(error["exit_code"]))  # type: ignore[misc]
+        self.code = str(error["code"])
+        self.retryable = bool(error["retryable"])
+        self.exit_code = int(str(error["exit_code"]))
 
 
 def rebuild_error(address: str, call: str, error: dict[str, Any]) -> BlueprintError:

@@ -7,6 +7,7 @@ thread of their own, in the order in which they come.
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from threading import Lock
@@ -105,46 +106,46 @@ class _Servicer(rpc.SimulatorServiceServicer):
         except (ValidationError, ValueError, KeyError) as error:
             refuse(context, InvalidCall(f"The call cannot be used: {error}"))
 
-    def Describe(self, _request: pb.DescribeRequest, _context: grpc.ServicerContext) -> pb.DescribeResponse:  # noqa: N802 -- gRPC's name
+    def Describe(self, _request: pb.DescribeRequest, _context: grpc.ServicerContext) -> pb.DescribeResponse:
         found = self._thread.submit(self._simulator.capabilities).result()
         return pb.DescribeResponse(
             name=self._simulator.name, version=self._simulator.version, capabilities=messages.pack_capabilities(found)
         )
 
-    def Load(self, request: pb.LoadRequest, context: grpc.ServicerContext) -> pb.LoadResponse:  # noqa: N802
+    def Load(self, request: pb.LoadRequest, context: grpc.ServicerContext) -> pb.LoadResponse:
         def load() -> pb.LoadResponse:
             robot = RobotPlacement(embodiment=request.embodiment, base_pose=messages.unpack_pose(request.base_pose))
             return messages.pack_loaded(self._simulator.load(Path(request.scene), robot, request.fps))
 
         return self._do(context, load)
 
-    def Reset(self, request: pb.ResetRequest, context: grpc.ServicerContext) -> pb.State:  # noqa: N802
+    def Reset(self, request: pb.ResetRequest, context: grpc.ServicerContext) -> pb.State:
         def reset() -> pb.State:
             poses = {name: messages.unpack_pose(pose) for name, pose in request.object_poses.items()}
             return messages.pack_state(self._simulator.reset(poses, tuple(request.robot_qpos)))
 
         return self._do(context, reset)
 
-    def Track(self, request: pb.TrackRequest, context: grpc.ServicerContext) -> Iterator[pb.Frame]:  # noqa: N802
+    def Track(self, request: pb.TrackRequest, context: grpc.ServicerContext) -> Iterator[pb.Frame]:
         setpoints = self._do(context, lambda: messages.unpack_matrix(request))
         for start in range(0, len(setpoints), FRAMES_A_STEP):
             if not context.is_active():
                 get_logger().warning("caller is gone", call="Track", frame=start)
                 return
             part = setpoints[start : start + FRAMES_A_STEP]
-            track = self._do(context, lambda part=part: self._simulator.track(part))  # type: ignore[misc]
+            track = self._do(context, partial(self._simulator.track, part))
             yield from map(messages.pack_frame, track.states, track.contacts)
 
-    def Observe(self, _request: pb.ObserveRequest, context: grpc.ServicerContext) -> pb.State:  # noqa: N802
+    def Observe(self, _request: pb.ObserveRequest, context: grpc.ServicerContext) -> pb.State:
         return self._do(context, lambda: messages.pack_state(self._simulator.observe()))
 
-    def SaveState(self, _request: pb.SaveStateRequest, context: grpc.ServicerContext) -> pb.SavedState:  # noqa: N802
+    def SaveState(self, _request: pb.SaveStateRequest, context: grpc.ServicerContext) -> pb.SavedState:
         return self._do(context, lambda: pb.SavedState(values=self._simulator.save_state()))
 
-    def RestoreState(self, request: pb.SavedState, context: grpc.ServicerContext) -> pb.State:  # noqa: N802
+    def RestoreState(self, request: pb.SavedState, context: grpc.ServicerContext) -> pb.State:
         return self._do(context, lambda: messages.pack_state(self._simulator.restore_state(np.array(request.values))))
 
-    def Render(self, request: pb.RenderRequest, context: grpc.ServicerContext) -> pb.Image:  # noqa: N802
+    def Render(self, request: pb.RenderRequest, context: grpc.ServicerContext) -> pb.Image:
         def render() -> pb.Image:
             if not (0 < request.width <= MAX_IMAGE_SIDE * 2 and 0 < request.height <= MAX_IMAGE_SIDE):
                 asked = f"{request.width}x{request.height}"
@@ -154,7 +155,7 @@ class _Servicer(rpc.SimulatorServiceServicer):
 
         return self._do(context, render)
 
-    def Close(self, _request: pb.CloseRequest, context: grpc.ServicerContext) -> pb.CloseResponse:  # noqa: N802
+    def Close(self, _request: pb.CloseRequest, context: grpc.ServicerContext) -> pb.CloseResponse:
         self._do(context, self._simulator.close)
         self._session.leave()
         return pb.CloseResponse()
@@ -175,7 +176,7 @@ class SimulatorServer:
             interceptors=interceptors,
             options=[("grpc.max_receive_message_length", MAX_READ_BYTES), ("grpc.max_send_message_length", MAX_MESSAGE_BYTES)],
         )
-        rpc.add_SimulatorServiceServicer_to_server(_Servicer(simulator), self._server)  # type: ignore[no-untyped-call]
+        rpc.add_SimulatorServiceServicer_to_server(_Servicer(simulator), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection([SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
         self._door = TlsListener(options.host, options.port, options.tls) if options.tls else None
