@@ -75,7 +75,7 @@ lock: install ## Compile the locks anew from pyproject.toml
 
 .PHONY: docs
 docs: install ## Write docs/errors.md from the error classes
-	@$(BIN)/python -m blueprint.error_reference > docs/errors.md.part
+	@$(BIN)/python -m blueprint_pipeline.error_reference > docs/errors.md.part
 	@mv docs/errors.md.part docs/errors.md
 
 .PHONY: sbom
@@ -91,7 +91,7 @@ changelog: install ## Write CHANGELOG.md from the commits
 
 .PHONY: clean
 clean: ## Remove what was made: environments, Airflow's home, workspace, caches
-	rm -rf .venv .venv-certify .airflow .blueprint .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks dist .coverage .coverage.*
+	rm -rf .venv .venv-certify .airflow .bpp .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks dist .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv is fast and knows the excluded packages; where it cannot reach the index that pip is configured for, pip installs the same lock.

@@ -6,7 +6,7 @@ from typing import Any
 from grpc_tools import protoc
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-PROTO = "blueprint/simulation/service/v1/simulation.proto"
+PROTO = "blueprint_pipeline/simulation/service/v1/simulation.proto"
 
 
 class GenerateMessages(BuildHookInterface):  # type: ignore[type-arg]  # hatchling types it for builders of its own
@@ -17,4 +17,4 @@ class GenerateMessages(BuildHookInterface):  # type: ignore[type-arg]  # hatchli
         options = [f"-I{include}", f"--python_out={include}", f"--pyi_out={include}", f"--grpc_python_out={include}"]
         if protoc.main(["protoc", *options, PROTO]):
             raise RuntimeError(f"protoc could not compile {PROTO}")
-        build_data["artifacts"].append("include/blueprint/simulation/service/v1/*_pb2*")
+        build_data["artifacts"].append("include/blueprint_pipeline/simulation/service/v1/*_pb2*")

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SECRETS_BASELINE = ".secrets.baseline"
 BASELINE_MOVED = 3
 """Exit status of detect-secrets: nothing new, known findings moved to other lines, which it wrote to the baseline."""
-PACKAGES = {"include/blueprint": "blueprint", "operators": "operators", "plugins": "plugins"}
+PACKAGES = {"include/blueprint_pipeline": "blueprint_pipeline", "operators": "operators", "plugins": "plugins"}
 
 
 def tracked_files() -> list[str]:

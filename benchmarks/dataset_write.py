@@ -1,4 +1,4 @@
-"""Write a dataset's tables and compute statistics: blueprint against lerobot's own writer, interleaved, CPU time.
+"""Write a dataset's tables and compute statistics: blueprint_pipeline against lerobot's own writer, interleaved, CPU time.
 
 Usage: PYTHONPATH=include .venv-certify/bin/python benchmarks/dataset_write.py [--episodes 50] [--pairs 5] [--json]
 
@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from blueprint.dataset.certify.in_compat import prepare_torchvision
-from blueprint.dataset.features import VectorFeature
-from blueprint.dataset.frames import EpisodeFrames
-from blueprint.dataset.images import count_pixels, empty_counts, image_statistics
-from blueprint.dataset.lerobot_v30 import DatasetSpec
-from blueprint.dataset.statistics import compute_statistics, constant_statistics, ramp_statistics
-from blueprint.dataset.writer import DatasetWriter
+from blueprint_pipeline.dataset.certify.in_compat import prepare_torchvision
+from blueprint_pipeline.dataset.features import VectorFeature
+from blueprint_pipeline.dataset.frames import EpisodeFrames
+from blueprint_pipeline.dataset.images import count_pixels, empty_counts, image_statistics
+from blueprint_pipeline.dataset.lerobot_v30 import DatasetSpec
+from blueprint_pipeline.dataset.statistics import compute_statistics, constant_statistics, ramp_statistics
+from blueprint_pipeline.dataset.writer import DatasetWriter
 
 FPS, FRAMES, JOINTS = 30, 300, 14
 NAMES = tuple(f"joint_{joint}" for joint in range(JOINTS))

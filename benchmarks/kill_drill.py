@@ -17,10 +17,10 @@ import tempfile
 import time
 from pathlib import Path
 
-import blueprint
+import blueprint_pipeline
 
 SCENE = "tabletop_scanned"
-SOURCE = Path(blueprint.__file__).parent / "scene" / "samples" / SCENE
+SOURCE = Path(blueprint_pipeline.__file__).parent / "scene" / "samples" / SCENE
 RECORDS = ("commits/", "geniesim/usage/", "geniesim/cost/")
 
 
@@ -43,9 +43,9 @@ def run_stage(folder: Path, stage: str, request: dict[str, object], kill_after_s
     """Run one stage in a process group of its own; kill the group after a while if asked. Exit status and log events."""
     path = folder / "request.json"
     path.write_text(json.dumps({"scene_id": SCENE, **request}))
-    environment = {**os.environ, "BLUEPRINT__LOG__FORMAT": "json", "PYTHONDONTWRITEBYTECODE": ""}
+    environment = {**os.environ, "BPP__LOG__FORMAT": "json", "PYTHONDONTWRITEBYTECODE": ""}
     process = subprocess.Popen(
-        [sys.executable, "-m", "blueprint", "stage", "run", stage, "--request", str(path)],
+        [sys.executable, "-m", "blueprint_pipeline", "stage", "run", stage, "--request", str(path)],
         cwd=folder,
         env=environment,
         stdout=subprocess.DEVNULL,
@@ -79,7 +79,7 @@ def run_flow(folder: Path, stages: list[tuple[str, dict[str, object]]], kill_at_
 
 def digests(folder: Path) -> dict[str, str]:
     """sha256 of every file of the scene that is a result."""
-    root = folder / ".blueprint/workspace/scenes" / SCENE
+    root = folder / ".bpp/workspace/scenes" / SCENE
     names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
     return {name: hashlib.sha256((root / name).read_bytes()).hexdigest() for name in names if not name.startswith(RECORDS)}
 

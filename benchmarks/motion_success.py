@@ -15,16 +15,18 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-from blueprint.motion.errors import PlanningFailed
-from blueprint.motion.pick_place import plan_pick, plan_place
-from blueprint.motion.pose import quat_of, turn_about_z
-from blueprint.motion.scene import MotionScene, build_motion_scene
-from blueprint.robot.embodiment import load_embodiment
-from blueprint.simulation.mujoco.backend import MujocoSimulator
-from blueprint.simulation.mujoco.robot import start_qpos
-from blueprint.task.geometry import find_supports, measure_footprint
-from blueprint.task.predicate import ObservedMotion, check_pick_place
-from blueprint.task.spec import PickPlaceTask, Pose, RobotPlacement
+from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.geometry.transforms import quat_of, turn_about_z
+from blueprint_pipeline.motion.errors import PlanningFailed
+from blueprint_pipeline.motion.scene import MotionScene, build_motion_scene
+from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
+from blueprint_pipeline.skill.pick_place import plan_pick, plan_place
+from blueprint_pipeline.skill.predicate import ObservedMotion, check_pick_place
+from blueprint_pipeline.task.spec import PickPlaceTask
+from blueprint_pipeline.twin.binding import start_qpos
+from blueprint_pipeline.twin.footprint import find_supports, measure_footprint
 
 FPS = 30
 REACH_M = (0.36, 0.7)
@@ -76,7 +78,7 @@ class Bench:
         self.base = np.array([x, y])
         self.model = self.simulator.model
         self.scene: MotionScene = build_motion_scene(
-            self.model, self.embodiment, fps=FPS, cache_dir=Path(tempfile.gettempdir()) / "blueprint-motion-benchmark"
+            self.model, self.embodiment, fps=FPS, cache_dir=Path(tempfile.gettempdir()) / "blueprint-pipeline-motion-benchmark"
         )
         self.start = start_qpos(self.embodiment, np.array(self.embodiment.arm.default_qpos_rad), 0.08)
         state = self.simulator.reset({}, self.start)

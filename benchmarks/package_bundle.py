@@ -1,4 +1,4 @@
-"""Pack and verify a bundle: blueprint against the usual ways, interleaved, CPU time.
+"""Pack and verify a bundle: blueprint_pipeline against the usual ways, interleaved, CPU time.
 
 Usage: PYTHONPATH=include python benchmarks/package_bundle.py [--megabytes 128] [--pairs 5] [--folder DIR] [--json]
 
@@ -21,11 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
-from blueprint.delivery.bag import PayloadFile, write_payload, write_signed_tags, write_statement
-from blueprint.delivery.signing import load_signer, make_signing_key, public_pem, sign_payload
-from blueprint.delivery.statement import Provenance, build_statement
-from blueprint.delivery.verify import verify_bundle
-from blueprint.workspace.checksums import list_files
+from blueprint_pipeline.delivery.bag import PayloadFile, write_payload, write_signed_tags, write_statement
+from blueprint_pipeline.delivery.signing import load_signer, make_signing_key, public_pem, sign_payload
+from blueprint_pipeline.delivery.statement import Provenance, build_statement
+from blueprint_pipeline.delivery.verify import verify_bundle
+from blueprint_pipeline.workspace.checksums import list_files
 
 EMPTY = Provenance(
     code_version="benchmark", request={}, seeds={}, dependencies=[], quality={"kept": 0}, certification={}, cost={}, licence={}

@@ -10,13 +10,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from blueprint.episode.record import EpisodeRecord
-from blueprint.episode.render import RenderOptions, render_episode
-from blueprint.episode.replay import compare_motion
-from blueprint.episode.states import load_motion
-from blueprint.simulation.mujoco.backend import MujocoSimulator
-from blueprint.simulation.mujoco.renderer import camera_id
-from blueprint.task.spec import JobPlan
+from blueprint_pipeline.episode.record import EpisodeRecord
+from blueprint_pipeline.episode.states import load_motion
+from blueprint_pipeline.render.render import RenderOptions, render_episode
+from blueprint_pipeline.render.replay import compare_motion
+from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
+from blueprint_pipeline.simulation.mujoco.renderer import camera_id
+from blueprint_pipeline.task.plan import JobPlan
 
 CAMERAS = ("scene", "wrist")
 

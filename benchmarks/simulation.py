@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/simulation.py WORKSPACE SCENE [EPISODES]
 
-The scene must have a plan (``blueprint stage run plan_tasks``). Everything runs in this process, after one episode that is
+The scene must have a plan (``bpp stage run plan_tasks``). Everything runs in this process, after one episode that is
 not counted (it loads the planner). CPU time, never wall time: other load on the machine still shows, through shared caches.
 """
 
@@ -11,9 +11,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from blueprint.simulation.shard_work import ShardWork
-from blueprint.simulation.worker import Worker, build_worker, write_attempt
-from blueprint.task.spec import EpisodeSpec, JobPlan
+from blueprint_pipeline.rollout.shard_work import ShardWork
+from blueprint_pipeline.rollout.worker import Worker, build_worker, write_attempt
+from blueprint_pipeline.task.plan import JobPlan
+from blueprint_pipeline.task.spec import EpisodeSpec
 
 
 def main(workspace: str, scene_id: str, episodes: int = 8) -> None:

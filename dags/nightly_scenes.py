@@ -32,7 +32,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     is_paused_upon_creation=True,
-    tags={"blueprint", "nightly"},
+    tags={"blueprint_pipeline", "nightly"},
     default_args={"owner": "data-platform", "on_failure_callback": [TaskFailureNotifier()]},
     deadline=deadline_alert(timedelta(hours=8)),
 ) as dag:

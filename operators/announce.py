@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 
-from blueprint.settings import load_settings
+from blueprint_pipeline.settings import load_settings
 from operators.retries import STAGE_RETRIES
 from plugins.providers.slack.failure import CONNECTION_ID
 
 if TYPE_CHECKING:
-    from blueprint.delivery.slack_message import SlackMessage
+    from blueprint_pipeline.delivery.slack_message import SlackMessage
 
 
 class AnnounceDeliveryOperator(BaseOperator):
@@ -34,8 +34,8 @@ class AnnounceDeliveryOperator(BaseOperator):
     def execute(self, context: Context) -> None:
         from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
 
-        from blueprint.registry.database import open_registry
-        from blueprint.registry.records import WebhookAttempt
+        from blueprint_pipeline.registry.database import open_registry
+        from blueprint_pipeline.registry.records import WebhookAttempt
 
         ti = context["ti"]
         results = {task: ti.xcom_pull(task_ids=task) for task in ("package_bundle", "price_run", "deliver_bundle", "notify_lab")}
@@ -67,10 +67,10 @@ class AnnounceDeliveryOperator(BaseOperator):
 
 def build_announcement(scene_id: str, lab: str, results: dict[str, Any], run_url: str | None) -> "SlackMessage":
     """The message of a delivery, from its receipt and what its stages returned."""
-    from blueprint.delivery.lab import load_lab
-    from blueprint.delivery.receipt import Receipt, receipt_path
-    from blueprint.delivery.slack_message import DeliveryFacts, build_delivery_message
-    from blueprint.workspace.storage import Workspace
+    from blueprint_pipeline.delivery.lab import load_lab
+    from blueprint_pipeline.delivery.receipt import Receipt, receipt_path
+    from blueprint_pipeline.delivery.slack_message import DeliveryFacts, build_delivery_message
+    from blueprint_pipeline.workspace.storage import Workspace
 
     scene = Workspace(load_settings().workspace).scene(scene_id)
     receipt = Receipt.model_validate_json(scene.read_bytes(receipt_path(lab)))

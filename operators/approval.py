@@ -14,13 +14,13 @@ from airflow.sdk import Context, Param
 from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from blueprint.settings import load_settings
+from blueprint_pipeline.settings import load_settings
 from operators.retries import STAGE_RETRIES
 
 if TYPE_CHECKING:
-    from blueprint.quality.report import EpisodeVerdict, GateReport
-    from blueprint.registry.approvals import ApprovalRepository
-    from blueprint.registry.records import Approval
+    from blueprint_pipeline.quality.report import EpisodeVerdict, GateReport
+    from blueprint_pipeline.registry.approvals import ApprovalRepository
+    from blueprint_pipeline.registry.records import Approval
 
 APPROVE, REJECT = "Approve", "Reject"
 _REGISTRY_GRACE_S = 3600.0
@@ -105,20 +105,20 @@ class ApproveEpisodesOperator(HITLOperator):
 
 
 def _load_report(scene_id: str) -> "GateReport":
-    from blueprint.quality.report import load_gate_report
-    from blueprint.workspace.storage import Workspace
+    from blueprint_pipeline.quality.report import load_gate_report
+    from blueprint_pipeline.workspace.storage import Workspace
 
     return load_gate_report(Workspace(load_settings().workspace).scene(scene_id))
 
 
 def _approvals() -> "ApprovalRepository":
-    from blueprint.registry.database import open_registry
+    from blueprint_pipeline.registry.database import open_registry
 
     return open_registry(load_settings().registry).approvals
 
 
 def _approval_id(job_id: str, episodes: list[str]) -> str:
-    from blueprint.registry.approvals import approval_id
+    from blueprint_pipeline.registry.approvals import approval_id
 
     return approval_id(job_id, sorted(episodes))
 

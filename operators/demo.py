@@ -17,10 +17,10 @@ from typing import TextIO
 from rich.console import Console
 from rich.live import Live
 
-from blueprint.errors import BlueprintError
-from blueprint.settings import Settings, environment_of_child, load_settings
+from blueprint_pipeline.errors import BlueprintError
+from blueprint_pipeline.settings import Settings, environment_of_child, load_settings
 from operators.embedded.closing import show_closing, show_failure
-from operators.embedded.home import AIRFLOW_HOME, ROOT, airflow_environment, blueprint_environment
+from operators.embedded.home import AIRFLOW_HOME, ROOT, airflow_environment, process_environment
 from operators.embedded.played import lab_secret
 from operators.embedded.progress import RunView
 from operators.embedded.receivers import Receiver, receive
@@ -74,7 +74,7 @@ def main(arguments: list[str]) -> int:
 
 def prepare(settings: Settings) -> None:
     """Make what a fresh machine lacks: folders, and a signing key."""
-    from blueprint.delivery.signing import make_signing_key
+    from blueprint_pipeline.delivery.signing import make_signing_key
 
     if not settings.delivery.signing_key.exists():
         make_signing_key(settings.delivery.signing_key)
@@ -88,7 +88,7 @@ def log_path(chosen: argparse.Namespace) -> Path:
 def connections(receivers: dict[str, Receiver], lab: str, secret: str) -> dict[str, str]:
     """Airflow connections, as variables of its process."""
     slack = {"conn_type": "slackwebhook", "host": f"{receivers['slack'].url}/services", "password": "T000/B000/demo"}
-    webhook = {"conn_type": "http", "host": f"{receivers['lab'].url}/blueprint", "password": secret}
+    webhook = {"conn_type": "http", "host": f"{receivers['lab'].url}/blueprint_pipeline", "password": secret}
     return {"AIRFLOW_CONN_SLACK_DEFAULT": json.dumps(slack), f"AIRFLOW_CONN_LAB_{lab.upper()}": json.dumps(webhook)}
 
 
@@ -101,7 +101,7 @@ def run(
     names = ("scene_id", "source", "episodes", "seed", "lab", "approval_window_s")
     conf.write_text(json.dumps({name: getattr(chosen, name) for name in names if getattr(chosen, name) is not None}))
     events.write_text("")
-    environment = {**airflow_environment(home), **blueprint_environment(settings), **connections(receivers, chosen.lab, secret)}
+    environment = {**airflow_environment(home), **process_environment(settings), **connections(receivers, chosen.lab, secret)}
     view = RunView()
     with log_path(chosen).open("w") as log, events.open() as stream:
         process = subprocess.Popen(  # noqa: S603 -- our own program

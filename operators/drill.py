@@ -1,4 +1,4 @@
-"""Lose a region on purpose: what ``blueprint drill region-loss --first KUBECONFIG --second KUBECONFIG …`` starts.
+"""Lose a region on purpose: what ``bpp drill region-loss --first KUBECONFIG --second KUBECONFIG …`` starts.
 
 One pod simulates a batch of eight shards on the first cluster. In the middle of it the way to that cluster's API is cut and
 the pod is killed, without a word to Airflow. The job has to end on the second cluster, and what was finished must not be
@@ -17,13 +17,13 @@ from typing import Any
 
 import yaml
 
-from blueprint.compute.record import JobRecord
-from blueprint.log import configure_logging
-from blueprint.runner import run_stage
-from blueprint.settings import Settings, environment_of_child, load_settings
-from blueprint.workspace.storage import SceneFolder, Workspace
+from blueprint_pipeline.compute.record import JobRecord
+from blueprint_pipeline.log import configure_logging
+from blueprint_pipeline.settings import Settings, environment_of_child, load_settings
+from blueprint_pipeline.stage.runner import run_stage
+from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
 from operators.embedded.cut_off import CutOff, server_of, through
-from operators.embedded.home import ROOT, airflow_environment, blueprint_environment
+from operators.embedded.home import ROOT, airflow_environment, process_environment
 from operators.scene_params import sample_source
 
 DRILL_FILE = ROOT / "operators" / "embedded" / "drills" / "region_loss.py"
@@ -86,7 +86,7 @@ def main(arguments: list[str]) -> int:
     chosen, settings = parse_arguments(arguments), load_settings()
     configure_logging(settings.log)
     scene = prepare_scene(chosen, settings)
-    with tempfile.TemporaryDirectory(prefix="blueprint-drill-") as folder, CutOff(*server_of(chosen.first)) as way:
+    with tempfile.TemporaryDirectory(prefix="blueprint-pipeline-drill-") as folder, CutOff(*server_of(chosen.first)) as way:
         outcome = run(chosen, settings, scene, Path(folder), way)
     report = json.dumps({**asdict(outcome), "promises_kept": outcome.is_kept}, indent=1) + "\n"
     sys.stdout.write(report)
@@ -111,7 +111,7 @@ def run(chosen: argparse.Namespace, settings: Settings, scene: SceneFolder, fold
     conf.write_text(json.dumps({"scene_id": chosen.scene_id}))
     environment = {
         **airflow_environment(folder / "airflow", dags=DRILL_FILE.parent),
-        **blueprint_environment(settings),
+        **process_environment(settings),
         **compute_environment(chosen, settings, folder, way),
     }
     command = [sys.executable, "-m", "operators.embedded.demo_run", str(conf), str(events), str(DRILL_FILE)]
@@ -163,7 +163,7 @@ def kill_pods(chosen: argparse.Namespace) -> None:
     from kubernetes import client, config
 
     core = client.CoreV1Api(config.new_client_from_config(str(chosen.first)))
-    for pod in core.list_namespaced_pod(chosen.namespace, label_selector="blueprint-stage=simulate_shard").items:
+    for pod in core.list_namespaced_pod(chosen.namespace, label_selector="blueprint-pipeline-stage=simulate_shard").items:
         core.delete_namespaced_pod(pod.metadata.name, chosen.namespace, grace_period_seconds=0)
 
 
@@ -190,9 +190,9 @@ def compute_environment(chosen: argparse.Namespace, settings: Settings, folder: 
     }
     return {
         **connections,
-        "BLUEPRINT__COMPUTE__KIND": "kubernetes",
-        "BLUEPRINT__COMPUTE__CONFIG": str(path),
-        "BLUEPRINT__COMPUTE__POD_TEMPLATES": str((chosen.templates or settings.compute.pod_templates).absolute()),
+        "BPP__COMPUTE__KIND": "kubernetes",
+        "BPP__COMPUTE__CONFIG": str(path),
+        "BPP__COMPUTE__POD_TEMPLATES": str((chosen.templates or settings.compute.pod_templates).absolute()),
     }
 
 

@@ -7,14 +7,14 @@ from typing import Any
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import Context
 
-from blueprint.compute.errors import ImagePullFailed, JobRecordMissing, JobTimedOut, NoClusters, PodLost, SecretsInPod
-from blueprint.compute.job import JobSpec
-from blueprint.compute.profiles import Cluster, ComputeConfig, load_compute
-from blueprint.compute.record import JobRecord, load_record, record_name
-from blueprint.errors import BlueprintError
-from blueprint.registry.database import open_registry
-from blueprint.settings import load_settings
-from blueprint.workspace.storage import SceneFolder, Workspace
+from blueprint_pipeline.compute.errors import ImagePullFailed, JobRecordMissing, JobTimedOut, NoClusters, PodLost, SecretsInPod
+from blueprint_pipeline.compute.job import JobSpec
+from blueprint_pipeline.compute.profiles import Cluster, ComputeConfig, load_compute
+from blueprint_pipeline.compute.record import JobRecord, load_record, record_name
+from blueprint_pipeline.errors import BlueprintError
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.settings import load_settings
+from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
 from operators.job_pods import JobPods, JobState, Placed
 from operators.pod_usage import book_usage
 from operators.retries import raise_for_airflow
@@ -30,7 +30,7 @@ class IsaacSimPodOperator(StageTask, KubernetesPodOperator):
     """Run a stage in a pod, deferred: no worker waits. Arguments and errors are those of :class:`StageTask`.
 
     The pod's name is the job's key, so a cluster never has two of it, and a task that starts anew (a retry, a restarted
-    scheduler, triggerer or worker) takes the living one. Which image, machine and cluster: ``blueprint.compute.profiles``.
+    scheduler, triggerer or worker) takes the living one. Which image, machine and cluster: ``blueprint_pipeline.compute.profiles``.
     """
 
     template_fields: Sequence[str] = StageTask.template_fields

@@ -8,12 +8,12 @@ from typing import Any
 
 from kubernetes.client.exceptions import ApiException
 
-from blueprint.compute.breaker import ClusterBreaker
-from blueprint.compute.errors import ClusterUnreachable, NoCapacity
-from blueprint.compute.job import JobSpec
-from blueprint.compute.profiles import Cluster, ComputeConfig
-from blueprint.registry.leases import LeaseRepository
-from blueprint.runner import lease_holder
+from blueprint_pipeline.compute.breaker import ClusterBreaker
+from blueprint_pipeline.compute.errors import ClusterUnreachable, NoCapacity
+from blueprint_pipeline.compute.job import JobSpec
+from blueprint_pipeline.compute.profiles import Cluster, ComputeConfig
+from blueprint_pipeline.registry.leases import LeaseRepository
+from blueprint_pipeline.stage.runner import lease_holder
 from plugins.providers.kubernetes.pod_facts import PodFacts
 from plugins.providers.kubernetes.pod_spec import build_pod
 from plugins.providers.kubernetes.pods import ApiUnreachable, ClusterPods, PodNotGone

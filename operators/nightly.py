@@ -14,11 +14,11 @@ from airflow.sdk import BaseOperator, Context, RetryAction, task
 from airflow.sdk.exceptions import AirflowFailException
 from pydantic import SecretStr
 
-from blueprint.compute.job import Compute, JobSpec
-from blueprint.compute.local import LocalCompute
-from blueprint.compute.profiles import load_compute
-from blueprint.errors import BlueprintError, PreemptedError
-from blueprint.settings import load_settings
+from blueprint_pipeline.compute.job import Compute, JobSpec
+from blueprint_pipeline.compute.local import LocalCompute
+from blueprint_pipeline.compute.profiles import load_compute
+from blueprint_pipeline.errors import BlueprintError, PreemptedError
+from blueprint_pipeline.settings import load_settings
 from operators.retries import STAGE_RETRIES, StageRetryPolicy, as_known
 from operators.scene_params import build_params
 from operators.scene_requests import SHARDED, build_request, connected_fields, secret_variables, stage_names
@@ -53,8 +53,8 @@ class PlanNightOperator(BaseOperator):
         self.batch_size = batch_size
 
     def execute(self, context: Context) -> dict[str, list[Any]]:
-        from blueprint.registry.database import open_registry
-        from blueprint.registry.records import SceneSource
+        from blueprint_pipeline.registry.database import open_registry
+        from blueprint_pipeline.registry.records import SceneSource
 
         settings = load_settings()
         scenes = open_registry(settings.registry).scenes
@@ -142,7 +142,7 @@ class SceneBatchOperator(BaseOperator):
         self.asked_to_end = False
 
     def execute(self, context: Context) -> dict[str, object]:
-        from blueprint.registry.database import open_registry
+        from blueprint_pipeline.registry.database import open_registry
 
         compute = self.compute = self.compute or LocalCompute()
         registry = open_registry(load_settings().registry).scenes

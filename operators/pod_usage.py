@@ -2,15 +2,15 @@
 
 import logging
 
-from blueprint.compute.job import JobSpec
-from blueprint.compute.profiles import Cluster
-from blueprint.compute.record import JobRecord, usage_name
-from blueprint.cost.job_usage import JobUsage, committed_seconds, job_entries, reconcile
-from blueprint.cost.prices import load_price_table
-from blueprint.registry.database import open_registry
-from blueprint.registry.records import Certainty
-from blueprint.settings import load_settings
-from blueprint.workspace.storage import SceneFolder
+from blueprint_pipeline.compute.job import JobSpec
+from blueprint_pipeline.compute.profiles import Cluster
+from blueprint_pipeline.compute.record import JobRecord, usage_name
+from blueprint_pipeline.cost.job_usage import JobUsage, committed_seconds, job_entries, reconcile
+from blueprint_pipeline.price.table import load_price_table
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.registry.records import Certainty
+from blueprint_pipeline.settings import load_settings
+from blueprint_pipeline.workspace.storage import SceneFolder
 from plugins.providers.kubernetes.pod_facts import NodeFacts, PodFacts
 from plugins.providers.kubernetes.pod_trigger import JobEvent
 

@@ -20,8 +20,8 @@ from airflow.sdk import RetryPolicy
 from airflow.sdk.definitions.retry_policy import RetryDecision
 from airflow.sdk.exceptions import AirflowFailException, AirflowRuntimeError
 
-from blueprint.compute.job import StageFailed
-from blueprint.errors import BlueprintError, PreemptedError, TransientError
+from blueprint_pipeline.compute.job import StageFailed
+from blueprint_pipeline.errors import BlueprintError, PreemptedError, TransientError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

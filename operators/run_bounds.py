@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from airflow.sdk import BaseOperator, Context
 
-from blueprint.errors import BlueprintError
-from blueprint.settings import load_settings
+from blueprint_pipeline.errors import BlueprintError
+from blueprint_pipeline.settings import load_settings
 from operators.retries import STAGE_RETRIES, raise_for_airflow
 
 
@@ -24,8 +24,8 @@ class OpenRunOperator(BaseOperator):
         self.scene_id = scene_id
 
     def execute(self, context: Context) -> dict[str, str]:
-        from blueprint.registry.database import open_registry
-        from blueprint.workspace.storage import Workspace
+        from blueprint_pipeline.registry.database import open_registry
+        from blueprint_pipeline.workspace.storage import Workspace
 
         try:
             settings = load_settings()
@@ -50,7 +50,7 @@ class CloseRunOperator(BaseOperator):
         self.scene_id = scene_id
 
     def execute(self, context: Context) -> dict[str, object]:
-        from blueprint.registry.database import open_registry
+        from blueprint_pipeline.registry.database import open_registry
 
         run_id = str(context["run_id"])
         registry = open_registry(load_settings().registry)

@@ -10,7 +10,7 @@ from airflow.sdk import DAG, Asset, PartitionedAtRuntime, TaskGroup
 from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
-from blueprint.settings import load_settings
+from blueprint_pipeline.settings import load_settings
 from operators.announce import AnnounceDeliveryOperator
 from operators.approval import ApproveEpisodesOperator
 from operators.retries import STAGE_RETRIES
@@ -21,9 +21,9 @@ from operators.stage_operator import operator_of, stage_task
 from operators.stage_task import StageTask
 from plugins.providers.slack.failure import CONNECTION_ID, TaskFailureNotifier
 
-DATASET = Asset(name="dataset", uri="blueprint://dataset", group="blueprint")
+DATASET = Asset(name="dataset", uri="blueprint-pipeline://dataset", group="blueprint_pipeline")
 """A scene's certified dataset; the partition key is the scene."""
-BUNDLE = Asset(name="bundle", uri="blueprint://bundle", group="blueprint")
+BUNDLE = Asset(name="bundle", uri="blueprint-pipeline://bundle", group="blueprint_pipeline")
 """A delivered bundle; the partition key is the scene."""
 
 LOCAL_RUNS, POD_RUNS = 4, 16
@@ -62,7 +62,7 @@ def build_scene_dag(flow: SceneFlow) -> DAG:
         catchup=False,
         max_active_runs=flow.max_active_runs or (POD_RUNS if load_settings().compute.kind == "kubernetes" else LOCAL_RUNS),
         params=build_params(dict(flow.params)),
-        tags={"blueprint", "scene", *flow.tags},
+        tags={"blueprint_pipeline", "scene", *flow.tags},
         default_args={"owner": flow.owner, "on_failure_callback": [TaskFailureNotifier()]},
         deadline=deadline_alert(flow.deadline),
         is_paused_upon_creation=flow.paused,

@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from blueprint.errors import ConfigurationError
+from blueprint_pipeline.errors import ConfigurationError
 
 SAMPLE_SCENE_ID = "tabletop_scanned"
 
@@ -22,7 +22,7 @@ class UnknownParameter(ConfigurationError):
 
 def sample_source() -> str:
     """Where the scene lies that comes with the package."""
-    spec = find_spec("blueprint")
+    spec = find_spec("blueprint_pipeline")
     folders = list(spec.submodule_search_locations or ()) if spec else []
     return (Path(folders[0]) / "scene" / "samples" / SAMPLE_SCENE_ID).as_posix()
 

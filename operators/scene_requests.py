@@ -32,7 +32,7 @@ _CONNECTED: dict[str, dict[str, str]] = {"deliver_bundle": {"bucket": "delivery_
 """Stage to the fields of its request that the lab's connection has, where it has them."""
 
 _SECRETS: dict[str, tuple[tuple[str, str], ...]] = {
-    "notify_lab": (("BLUEPRINT__DELIVERY__WEBHOOK_URL", "host"), ("BLUEPRINT__DELIVERY__WEBHOOK_SECRET", "password"))
+    "notify_lab": (("BPP__DELIVERY__WEBHOOK_URL", "host"), ("BPP__DELIVERY__WEBHOOK_SECRET", "password"))
 }
 """Stage to the variables of its process that the lab's connection has."""
 

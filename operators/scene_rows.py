@@ -6,9 +6,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
-from blueprint.config_file import ConfigFileInvalid, load_config
-from blueprint.config_folder import CONFIG_FOLDER
-from blueprint.workspace.storage import Id, InvalidId
+from blueprint_pipeline.config_file import ConfigFileInvalid, load_config
+from blueprint_pipeline.config_folder import CONFIG_FOLDER
+from blueprint_pipeline.workspace.storage import Id, InvalidId
 
 DEFAULT_POOL = "default_pool"
 SCENES_PATH = CONFIG_FOLDER / "scenes.yaml"

@@ -4,11 +4,11 @@ from typing import Any
 
 from airflow.sdk import Context
 
-from blueprint.compute.job import Compute
-from blueprint.compute.local import LocalCompute
-from blueprint.compute.profiles import load_compute
-from blueprint.errors import BlueprintError
-from blueprint.settings import load_settings
+from blueprint_pipeline.compute.job import Compute
+from blueprint_pipeline.compute.local import LocalCompute
+from blueprint_pipeline.compute.profiles import load_compute
+from blueprint_pipeline.errors import BlueprintError
+from blueprint_pipeline.settings import load_settings
 from operators.retries import raise_for_airflow
 from operators.stage_task import StageTask
 

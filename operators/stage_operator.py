@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from blueprint.compute.profiles import LOCAL, load_compute
-from blueprint.settings import load_settings
+from blueprint_pipeline.compute.profiles import LOCAL, load_compute
+from blueprint_pipeline.settings import load_settings
 from operators.stage import StageOperator
 from operators.stage_task import StageTask
 

@@ -8,10 +8,10 @@ from airflow.sdk.bases.hook import BaseHook
 from airflow.sdk.definitions.param import ParamsDict
 from pydantic import SecretStr
 
-from blueprint.compute.events import level_of, readable
-from blueprint.compute.job import JobSpec
-from blueprint.compute.profiles import Profile, load_compute
-from blueprint.settings import load_settings
+from blueprint_pipeline.compute.events import level_of, readable
+from blueprint_pipeline.compute.job import JobSpec
+from blueprint_pipeline.compute.profiles import Profile, load_compute
+from blueprint_pipeline.settings import load_settings
 from operators.retries import STAGE_RETRIES
 
 SUMMARY_KEY = "summary"
@@ -47,7 +47,7 @@ class StageTask(BaseOperator):
     watchers: ClassVar[list[Watcher]] = []
     """Told of each event and result in this process; the demo's view adds itself here."""
     template_fields: Sequence[str] = ("request", "secret_variables", "connected", "partition_key")
-    template_fields_renderers = {"request": "json"}  # noqa: RUF012 -- Airflow reads it from the class
+    template_fields_renderers = {"request": "json"}
     ui_color = "#e8f1f2"
 
     def __init__(

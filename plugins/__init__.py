@@ -1,1 +1,1 @@
-"""The shelves of what Airflow loads; `blueprint_plugin.py` is the only file that it executes itself."""
+"""The shelves of what Airflow loads; `blueprint_pipeline_plugin.py` is the only file that it executes itself."""

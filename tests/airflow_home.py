@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-HOME = Path(tempfile.mkdtemp(prefix="blueprint-airflow-"))
+HOME = Path(tempfile.mkdtemp(prefix="blueprint-pipeline-airflow-"))
 (HOME / "dags").mkdir()
 
 os.environ.update(

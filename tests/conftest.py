@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from blueprint.settings import RegistrySettings, Settings, WorkspaceSettings
+from blueprint_pipeline.settings import RegistrySettings, Settings, WorkspaceSettings
 
 
 @pytest.hookimpl(tryfirst=True)

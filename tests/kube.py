@@ -11,9 +11,9 @@ import yaml
 
 from tests.shipping.conftest import ROOT, find_testcluster
 
-IMAGE = "blueprint/job@sha256:" + "5a" * 32
+IMAGE = "blueprint-pipeline/job@sha256:" + "5a" * 32
 NAMESPACE = "default"
-TOY = ROOT / "tests" / "operators" / "toy_blueprint.py"
+TOY = ROOT / "tests" / "operators" / "toy_pipeline.py"
 
 
 def copy_code(folder):
@@ -27,7 +27,7 @@ def copy_code(folder):
 class KubeCluster:
     """One control plane with its nodes: a region."""
 
-    def __init__(self, folder, name="alpha", program=("-m", "blueprint"), options=("--nodes", "1")):
+    def __init__(self, folder, name="alpha", program=("-m", "blueprint_pipeline"), options=("--nodes", "1")):
         self.name, self.folder = name, Path(folder) / name
         self._tool = [sys.executable, str(find_testcluster())]
         images = Path(folder) / f"{name}.images.json"
@@ -76,11 +76,11 @@ def write_templates(folder, settings, variables=()):
     """Pod templates as the chart makes them, for pods that share this machine's disk."""
     folder.mkdir(parents=True, exist_ok=True)
     values = {
-        "BLUEPRINT__WORKSPACE__URL": settings.workspace.url,
-        "BLUEPRINT__WORKSPACE__CACHE_DIR": str(settings.workspace.cache_dir),
-        "BLUEPRINT__REGISTRY__URL": settings.registry.url,
-        "BLUEPRINT__REGISTRY__LEASE_S": "15",
-        "BLUEPRINT__COMPUTE__WORKERS": "1",
+        "BPP__WORKSPACE__URL": settings.workspace.url,
+        "BPP__WORKSPACE__CACHE_DIR": str(settings.workspace.cache_dir),
+        "BPP__REGISTRY__URL": settings.registry.url,
+        "BPP__REGISTRY__LEASE_S": "15",
+        "BPP__COMPUTE__WORKERS": "1",
         **dict(variables),
     }
     shared = {
@@ -94,7 +94,7 @@ def write_templates(folder, settings, variables=()):
         "volumeMounts": [{"name": f"shared-{index}", "mountPath": str(path)} for index, path in enumerate(sorted(shared))],
     }
     volumes = [{"name": f"shared-{index}", "hostPath": {"path": str(path)}} for index, path in enumerate(sorted(shared))]
-    pod = {"metadata": {"labels": {"app": "blueprint"}}, "spec": {"containers": [container], "volumes": volumes}}
+    pod = {"metadata": {"labels": {"app": "blueprint-pipeline"}}, "spec": {"containers": [container], "volumes": volumes}}
     (folder / "cpu.yaml").write_text(yaml.safe_dump(pod))
     (folder / "images.yaml").write_text(yaml.safe_dump({"stable": IMAGE, "canary_weight_percent": 0}))
     return folder
@@ -118,12 +118,12 @@ def write_compute(path, clusters, **changes):
 def environment_of(settings, config, templates, clusters):
     """Variables of Airflow's processes: settings, and a connection a cluster."""
     found = {
-        "BLUEPRINT__WORKSPACE__URL": settings.workspace.url,
-        "BLUEPRINT__WORKSPACE__CACHE_DIR": str(settings.workspace.cache_dir),
-        "BLUEPRINT__REGISTRY__URL": settings.registry.url,
-        "BLUEPRINT__COMPUTE__KIND": "kubernetes",
-        "BLUEPRINT__COMPUTE__CONFIG": str(config),
-        "BLUEPRINT__COMPUTE__POD_TEMPLATES": str(templates),
+        "BPP__WORKSPACE__URL": settings.workspace.url,
+        "BPP__WORKSPACE__CACHE_DIR": str(settings.workspace.cache_dir),
+        "BPP__REGISTRY__URL": settings.registry.url,
+        "BPP__COMPUTE__KIND": "kubernetes",
+        "BPP__COMPUTE__CONFIG": str(config),
+        "BPP__COMPUTE__POD_TEMPLATES": str(templates),
     }
     for cluster in clusters:
         found.update(cluster.connection())
@@ -132,4 +132,4 @@ def environment_of(settings, config, templates, clusters):
 
 def clean_environment():
     """This process's environment without what its test added."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("BLUEPRINT__", "AIRFLOW_CONN_KUBE"))}
+    return {name: value for name, value in os.environ.items() if not name.startswith(("BPP__", "AIRFLOW_CONN_KUBE"))}

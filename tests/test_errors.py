@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from blueprint.error_reference import our_error_classes, render_reference
-from blueprint.errors import BlueprintError, InputError, PreemptedError, TransientError
+from blueprint_pipeline.error_reference import our_error_classes, render_reference
+from blueprint_pipeline.errors import BlueprintError, InputError, PreemptedError, TransientError
 from tests import airflow_home  # noqa: F401 -- before Airflow
 
 

@@ -2,8 +2,8 @@
 
 import json
 
-from blueprint.log import configure_logging, get_logger, log_context
-from blueprint.settings import LogSettings
+from blueprint_pipeline.log import configure_logging, get_logger, log_context
+from blueprint_pipeline.settings import LogSettings
 
 
 def test_events_carry_bound_ids_and_follow_stderr(capsys, monkeypatch):

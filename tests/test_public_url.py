@@ -5,17 +5,17 @@ import uuid
 import pytest
 from upath import UPath
 
-from blueprint.compute.job import JobSpec
-from blueprint.compute.run_job import run_job
-from blueprint.delivery.bucket import Bucket
-from blueprint.delivery.stages import DeliverBundleRequest, NotifyLabRequest
-from blueprint.public_url import public_url
-from blueprint.runner import InvalidRequest, run_stage
-from blueprint.scene.ingest import SOURCE_MANIFEST_PATH, SourceManifest
-from blueprint.scene.source_errors import SourceNotFound
-from blueprint.workspace.checksums import list_files
-from blueprint.workspace.commits import load_commit
-from blueprint.workspace.storage import Workspace
+from blueprint_pipeline.compute.job import JobSpec
+from blueprint_pipeline.compute.run_job import run_job
+from blueprint_pipeline.delivery.bucket import Bucket
+from blueprint_pipeline.delivery.stages import DeliverBundleRequest, NotifyLabRequest
+from blueprint_pipeline.public_url import public_url
+from blueprint_pipeline.scene.ingest import SOURCE_MANIFEST_PATH, SourceManifest
+from blueprint_pipeline.scene.source_errors import SourceNotFound
+from blueprint_pipeline.stage.runner import InvalidRequest, run_stage
+from blueprint_pipeline.workspace.checksums import list_files
+from blueprint_pipeline.workspace.commits import load_commit
+from blueprint_pipeline.workspace.storage import Workspace
 
 USER = "ann:s3cret"
 

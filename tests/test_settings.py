@@ -2,8 +2,8 @@
 
 import pytest
 
-from blueprint.errors import ConfigurationError
-from blueprint.settings import load_settings
+from blueprint_pipeline.errors import ConfigurationError
+from blueprint_pipeline.settings import load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -14,12 +14,12 @@ def _fresh():
 
 
 def test_environment_sets_nested_fields(monkeypatch):
-    """``BLUEPRINT__GROUP__FIELD`` reaches its field."""
-    monkeypatch.setenv("BLUEPRINT__WORKSPACE__URL", "gs://bucket/x")
+    """``BPP__GROUP__FIELD`` reaches its field."""
+    monkeypatch.setenv("BPP__WORKSPACE__URL", "gs://bucket/x")
     assert load_settings().workspace.url == "gs://bucket/x"
 
 
-@pytest.mark.parametrize("name", ["BLUEPRINT__WORKSPCE__URL", "BLUEPRINT__WORKSPACE__URI"])
+@pytest.mark.parametrize("name", ["BPP__WORKSPCE__URL", "BPP__WORKSPACE__URI"])
 def test_misspelt_variable_is_refused(monkeypatch, name):
     """A wrong group and a wrong field both fail loudly, with the name."""
     monkeypatch.setenv(name, "x")
@@ -37,13 +37,13 @@ def test_misspelt_variable_is_refused(monkeypatch, name):
 )
 def test_half_a_simulator_is_refused(monkeypatch, variables, said):
     for name, value in variables.items():
-        monkeypatch.setenv(f"BLUEPRINT__SIMULATION__{name}", value)
+        monkeypatch.setenv(f"BPP__SIMULATION__{name}", value)
     with pytest.raises(ConfigurationError, match=said):
         load_settings()
 
 
 def test_wrong_kind_of_value_names_the_variable(monkeypatch):
     """A value that cannot be read says where it stands."""
-    monkeypatch.setenv("BLUEPRINT__COMPUTE__WORKERS", "many")
+    monkeypatch.setenv("BPP__COMPUTE__WORKERS", "many")
     with pytest.raises(ConfigurationError, match="COMPUTE__WORKERS"):
         load_settings()

@@ -10,9 +10,9 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from blueprint.cost.words import format_usd
-from blueprint.settings import Settings
-from blueprint.workspace.storage import SceneFolder, Workspace
+from blueprint_pipeline.price.money import format_usd
+from blueprint_pipeline.settings import Settings
+from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
 from operators.embedded.progress import RunView
 from operators.embedded.receivers import Message, Receiver
 
@@ -72,7 +72,7 @@ def delivered(view: RunView) -> list[tuple[str, str]]:
 
 def kept_and_rejected(scene: SceneFolder) -> list[str]:
     """How many episodes were kept, and every reason why others were not, with the episodes it is about."""
-    from blueprint.quality.report import load_gate_report, load_kept, load_render_report
+    from blueprint_pipeline.quality.report import load_gate_report, load_kept, load_render_report
 
     report, final = load_gate_report(scene), load_render_report(scene)
     kept = load_kept(scene)
@@ -143,9 +143,9 @@ def show_next(console: Console, view: RunView, scene: SceneFolder) -> None:
     bundle = view.result_of("deliver_bundle")["location"]
     console.rule("[bold]What to look at next")
     for command, what in (
-        (f"blueprint verify {bundle}", "check the bundle offline, as the lab does"),
-        (f"blueprint scene show {scene.scene_id}", "the scene and what was made of it"),
-        (f"blueprint cost {scene.scene_id}", "where the money goes"),
+        (f"bpp verify {bundle}", "check the bundle offline, as the lab does"),
+        (f"bpp scene show {scene.scene_id}", "the scene and what was made of it"),
+        (f"bpp cost {scene.scene_id}", "where the money goes"),
         ("make up", "Airflow's UI with this DAG and the nightly batch"),
         ("make demo", "run it again: every stage finds its work done, nothing changes"),
     ):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from blueprint.settings import Settings
+from blueprint_pipeline.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 """The repository."""
@@ -42,16 +42,16 @@ def airflow_environment(home: Path = AIRFLOW_HOME, dags: Path = ROOT / "dags") -
     }
 
 
-def blueprint_environment(settings: Settings) -> dict[str, str]:
+def process_environment(settings: Settings) -> dict[str, str]:
     """The settings of this process for others that run in other folders: relative paths made absolute."""
     workspace = settings.workspace.url if "://" in settings.workspace.url else str(Path(settings.workspace.url).absolute())
     registry = make_url(settings.registry.url)
     if registry.get_backend_name() == "sqlite" and registry.database:
         registry = registry.set(database=str(Path(registry.database).absolute()))
     return {
-        "BLUEPRINT__WORKSPACE__URL": workspace,
-        "BLUEPRINT__WORKSPACE__CACHE_DIR": str(settings.workspace.cache_dir.absolute()),
-        "BLUEPRINT__REGISTRY__URL": registry.render_as_string(hide_password=False),
-        "BLUEPRINT__DELIVERY__SIGNING_KEY": str(settings.delivery.signing_key.absolute()),
-        "BLUEPRINT__DATASET__CERTIFY_PYTHON": str(settings.dataset.certify_python.absolute()),
+        "BPP__WORKSPACE__URL": workspace,
+        "BPP__WORKSPACE__CACHE_DIR": str(settings.workspace.cache_dir.absolute()),
+        "BPP__REGISTRY__URL": registry.render_as_string(hide_password=False),
+        "BPP__DELIVERY__SIGNING_KEY": str(settings.delivery.signing_key.absolute()),
+        "BPP__DATASET__CERTIFY_PYTHON": str(settings.dataset.certify_python.absolute()),
     }

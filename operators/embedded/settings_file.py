@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from blueprint.config_file import ConfigFileInvalid, load_config
-from blueprint.settings import environment_of_child
+from blueprint_pipeline.config_file import ConfigFileInvalid, load_config
+from blueprint_pipeline.settings import environment_of_child
 
 
 class InvalidAirflowSettings(ConfigFileInvalid):
@@ -105,7 +105,7 @@ def import_settings(settings: AirflowSettings, environment: Mapping[str, str]) -
     for kind, document in build_imports(settings).items():
         if not document:
             continue
-        with tempfile.TemporaryDirectory(prefix="blueprint-settings-") as folder:
+        with tempfile.TemporaryDirectory(prefix="blueprint-pipeline-settings-") as folder:
             path = Path(folder) / f"{kind}.json"
             path.write_text(json.dumps(document))
             overwrite = ["--overwrite"] if kind == "connections" else []

@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 
-from blueprint.delivery.signing import make_signing_key
-from blueprint.errors import BlueprintError, TransientError
-from blueprint.settings import environment_of_child, load_settings
+from blueprint_pipeline.delivery.signing import make_signing_key
+from blueprint_pipeline.errors import BlueprintError, TransientError
+from blueprint_pipeline.settings import environment_of_child, load_settings
 from operators.embedded.closing import readable_message
-from operators.embedded.home import AIRFLOW_HOME, ROOT, airflow_environment, blueprint_environment
+from operators.embedded.home import AIRFLOW_HOME, ROOT, airflow_environment, process_environment
 from operators.embedded.played import lab_secret, with_receivers
 from operators.embedded.receivers import Receiver, receive
 from operators.embedded.settings_file import import_settings, load_airflow_settings
@@ -113,7 +113,7 @@ def main(arguments: list[str]) -> int:
         settings = load_settings()
         if not settings.delivery.signing_key.exists():
             make_signing_key(settings.delivery.signing_key)
-        environment = {**airflow_environment(home), **blueprint_environment(settings), **api_environment(chosen.port)}
+        environment = {**airflow_environment(home), **process_environment(settings), **api_environment(chosen.port)}
         console.print("Preparing Airflow's database, connections, pools and variables ...")
         migrate(environment)
         with receive() as slack, receive(lab_secret(home)) as lab:

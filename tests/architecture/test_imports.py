@@ -1,4 +1,4 @@
-"""One direction: dags -> operators -> plugins/providers -> include/blueprint; and no Airflow in the domain."""
+"""One direction: dags -> operators -> plugins/providers -> include/blueprint_pipeline; and no Airflow in the domain."""
 
 import ast
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LAYERS = ("dags", "operators", "plugins", "blueprint")
+LAYERS = ("dags", "operators", "plugins", "blueprint_pipeline")
 """From left to right: each may import itself and what is right of it."""
 HEAVY = {"mujoco", "pxr", "torch", "lerobot", "faiss", "polars", "pandera", "trimesh", "toppra", "av", "coacd", "numpy"}
 ORM = {"airflow.models", "airflow.settings", "airflow.utils.session"}
 
 
 def files_of(layer):
-    folder = ROOT / "include" / "blueprint" if layer == "blueprint" else ROOT / layer
+    folder = ROOT / "include" / "blueprint_pipeline" if layer == "blueprint_pipeline" else ROOT / layer
     return sorted(
         path for path in folder.rglob("*.py") if "__pycache__" not in path.parts and not path.stem.endswith(("_pb2", "_pb2_grpc"))
     )
@@ -40,7 +40,12 @@ def test_imports_point_one_way(layer):
 
 def test_domain_knows_no_airflow():
     """`include/` is installed in job images, which have no Airflow."""
-    wrong = [str(path.relative_to(ROOT)) for path in files_of("blueprint") for name in imports_of(path) if name.split(".")[0] == "airflow"]
+    wrong = [
+        str(path.relative_to(ROOT))
+        for path in files_of("blueprint_pipeline")
+        for name in imports_of(path)
+        if name.split(".")[0] == "airflow"
+    ]
     assert wrong == []
 
 

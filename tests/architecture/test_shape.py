@@ -9,11 +9,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FILE_LINES, FUNCTION_LINES = 600, 80
 VAGUE = {"utils", "util", "helpers", "helper", "common", "core", "misc", "shared", "base", "manager"}
-ONLY_SETTINGS = {"include/blueprint/settings.py"}
+ONLY_SETTINGS = {"include/blueprint_pipeline/settings.py"}
 
 
 def sources():
-    for folder in ("include/blueprint", "operators", "plugins", "dags"):
+    for folder in ("include/blueprint_pipeline", "operators", "plugins", "dags"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             if "__pycache__" not in path.parts and not path.stem.endswith(("_pb2", "_pb2_grpc")):
                 yield path

@@ -9,9 +9,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from blueprint.cli.app import app
-from blueprint.registry.database import open_registry
-from blueprint.settings import load_settings
+from blueprint_pipeline.cli.app import app
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.settings import load_settings
 
 runner = CliRunner()
 
@@ -29,7 +29,7 @@ def commands(group=None, path=()):
 @pytest.mark.parametrize(("path", "command"), list(commands()), ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")
 def test_every_command_has_help_an_example_and_json(path, command):
     """Help says what it does, shows an example, and every option is described."""
-    assert "Example: blueprint" in (command.help or "") + (command.epilog or "") or "blueprint stage run" in (command.epilog or "")
+    assert "Example: bpp" in (command.help or "") + (command.epilog or "") or "bpp stage run" in (command.epilog or "")
     assert all(parameter.help for parameter in command.params if getattr(parameter, "opts", None) and parameter.name != "help")
     if path != ("simulator", "serve"):
         assert "as_json" in {parameter.name for parameter in command.params}
@@ -43,15 +43,15 @@ def test_help_runs(path, command):
     assert "Usage" in answer.output
 
 
-def blueprint(*words, **environment):
+def bpp(*words, **environment):
     """Run the real program."""
-    command = [sys.executable, "-m", "blueprint", *words]
+    command = [sys.executable, "-m", "blueprint_pipeline", *words]
     return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
 
 
 def test_unreadable_request_ends_with_65_and_a_code():
     """For people on stderr: the code, the message and what was expected."""
-    ended = blueprint("stage", "run", "nonsense", "--request", "/dev/null")
+    ended = bpp("stage", "run", "nonsense", "--request", "/dev/null")
     assert ended.returncode == 65
     assert "stage.unreadable_request" in ended.stderr
     assert "Expected one JSON object" in " ".join(ended.stderr.split())
@@ -61,11 +61,13 @@ def test_two_people_on_two_machines_do_not_run_one_stage(tmp_path, settings, mon
     """Without a run id each process holds its lease under a name of its own: the second one is told to wait."""
     request = tmp_path / "request.json"
     request.write_text('{"scene_id": "s1"}')
-    folder = {"BLUEPRINT__WORKSPACE__URL": settings.workspace.url, "BLUEPRINT__REGISTRY__URL": settings.registry.url}
-    monkeypatch.setattr("blueprint.registry.leases.this_process", lambda: "other-host|pid:[1]|7|1.00")
+    folder = {"BPP__WORKSPACE__URL": settings.workspace.url, "BPP__REGISTRY__URL": settings.registry.url}
+    monkeypatch.setattr("blueprint_pipeline.registry.leases.this_process", lambda: "other-host|pid:[1]|7|1.00")
     holders = []
     with open_registry(settings.registry) as registry:
-        monkeypatch.setattr("blueprint.runner._Work.find_or_run", lambda work: holders.append(work.lease.lease.holder) or sys.exit(0))
+        monkeypatch.setattr(
+            "blueprint_pipeline.stage.runner._Work.find_or_run", lambda work: holders.append(work.lease.lease.holder) or sys.exit(0)
+        )
         for name, value in folder.items():
             monkeypatch.setenv(name, value)
         load_settings.cache_clear()
@@ -73,7 +75,7 @@ def test_two_people_on_two_machines_do_not_run_one_stage(tmp_path, settings, mon
         load_settings.cache_clear()
         assert len(holders) == 1
         registry.leases.acquire("s1/commits/settle_scene.json", holders[0], 900)
-    ended = blueprint("stage", "run", "settle_scene", "--request", str(request), **folder)
+    ended = bpp("stage", "run", "settle_scene", "--request", str(request), **folder)
     assert ended.returncode == 75
     assert "workspace.lease_held" in ended.stderr
 
@@ -82,26 +84,26 @@ def test_error_as_json_is_one_document(tmp_path):
     """For programs on stdout: one JSON document with code, message and facts."""
     request = tmp_path / "request.json"
     request.write_text('{"scene_id": "s1"}')
-    ended = blueprint("stage", "run", "nonsense", "--request", str(request), "--json")
+    ended = bpp("stage", "run", "nonsense", "--request", str(request), "--json")
     error = json.loads(ended.stdout)["error"]
     assert (error["code"], error["retryable"], ended.returncode) == ("flow.unknown_stage", False, 65)
 
 
 def test_misspelt_setting_ends_with_78():
     """A wrong environment variable stops every command, with its name."""
-    ended = blueprint("stage", "list", BLUEPRINT__WORKSPASE__URL="x")
+    ended = bpp("stage", "list", BPP__WORKSPASE__URL="x")
     assert ended.returncode == 78
-    assert "BLUEPRINT__WORKSPASE__URL" in ended.stderr
+    assert "BPP__WORKSPASE__URL" in ended.stderr
 
 
 def test_wrong_usage_ends_with_2():
     """An option that does not exist is wrong usage."""
-    assert blueprint("stage", "list", "--nonsense").returncode == 2
+    assert bpp("stage", "list", "--nonsense").returncode == 2
 
 
 def test_stage_list_shows_every_stage_in_order():
     """The list is the flow."""
-    from blueprint.flow import FLOW
+    from blueprint_pipeline.stage.flow import FLOW
 
-    ended = blueprint("stage", "list", "--json")
+    ended = bpp("stage", "list", "--json")
     assert [stage["name"] for stage in json.loads(ended.stdout)["stages"]] == list(FLOW)

@@ -1,12 +1,12 @@
-"""`blueprint drill`: where it cannot run it says so, and a broken promise is no success."""
+"""`bpp drill`: where it cannot run it says so, and a broken promise is no success."""
 
 import json
 
 import pytest
 from typer.testing import CliRunner
 
-from blueprint.cli import drill
-from blueprint.cli.app import app
+from blueprint_pipeline.cli import drill
+from blueprint_pipeline.cli.app import app
 
 runner = CliRunner()
 

@@ -1,4 +1,4 @@
-"""``blueprint simulator check`` against a simulator that is served as in production: mutual TLS and bearer tokens."""
+"""``bpp simulator check`` against a simulator that is served as in production: mutual TLS and bearer tokens."""
 
 import json
 
@@ -7,11 +7,11 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner
 
-from blueprint.cli.app import app
-from blueprint.errors import ConfigurationError
-from blueprint.simulation.service.errors import SimulatorUnreachable, TokenFileUnreadable
-from blueprint.simulation.service.security import ServerTls, TokenCheck, public_key_set, read_token, sign_token
-from blueprint.simulation.service.server import ServerOptions, SimulatorServer
+from blueprint_pipeline.cli.app import app
+from blueprint_pipeline.errors import ConfigurationError
+from blueprint_pipeline.simulation.service.errors import SimulatorUnreachable, TokenFileUnreadable
+from blueprint_pipeline.simulation.service.security import ServerTls, TokenCheck, public_key_set, read_token, sign_token
+from blueprint_pipeline.simulation.service.server import ServerOptions, SimulatorServer
 from tests.simulation.service.conftest import PointSimulator
 from tests.simulation.service.test_security import write_identity
 
@@ -47,7 +47,7 @@ def serve(tmp_path):
 @pytest.mark.slow
 def test_served_simulator_passes(serve):
     """The whole suite runs through the wire, with certificates and a token from a file."""
-    from blueprint.simulation.mujoco.backend import MujocoSimulator
+    from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 
     address, client, token = serve(MujocoSimulator("auto"))
     ended = check(address, client, "--token-file", token)

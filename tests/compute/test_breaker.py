@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from blueprint.compute.breaker import ClusterBreaker
-from blueprint.registry.database import open_registry
+from blueprint_pipeline.compute.breaker import ClusterBreaker
+from blueprint_pipeline.registry.database import open_registry
 
 
 def test_an_open_breaker_is_seen_by_all_and_closes_by_itself(settings):

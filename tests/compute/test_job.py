@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from blueprint.compute.exit_codes import Ending, ending_of
-from blueprint.compute.job import JobSpec
-from blueprint.compute.profiles import Profile
-from blueprint.errors import error_classes
+from blueprint_pipeline.compute.exit_codes import Ending, ending_of
+from blueprint_pipeline.compute.job import JobSpec
+from blueprint_pipeline.compute.profiles import Profile
+from blueprint_pipeline.errors import error_classes
 
 SPEC = {"stage": "simulate_shard", "requests": ({"scene_id": "s1", "shard_index": 3},), "run_id": "manual__2026-11-23T08:00:00+00:00"}
 

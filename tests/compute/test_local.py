@@ -6,20 +6,20 @@ import sys
 
 import pytest
 
-from blueprint.compute import local
-from blueprint.compute.errors import JobCrashed, JobRecordMissing, JobTimedOut, OutOfMemory
-from blueprint.compute.job import JobSpec, StageFailed
-from blueprint.compute.local import LocalCompute
-from blueprint.compute.profiles import Profile
-from blueprint.errors import PreemptedError, TransientError
+from blueprint_pipeline.compute import local
+from blueprint_pipeline.compute.errors import JobCrashed, JobRecordMissing, JobTimedOut, OutOfMemory
+from blueprint_pipeline.compute.job import JobSpec, StageFailed
+from blueprint_pipeline.compute.local import LocalCompute
+from blueprint_pipeline.compute.profiles import Profile
+from blueprint_pipeline.errors import PreemptedError, TransientError
 
 
 @pytest.fixture
 def environment(settings):
     return {
-        "BLUEPRINT__WORKSPACE__URL": settings.workspace.url,
-        "BLUEPRINT__WORKSPACE__CACHE_DIR": str(settings.workspace.cache_dir),
-        "BLUEPRINT__REGISTRY__URL": settings.registry.url,
+        "BPP__WORKSPACE__URL": settings.workspace.url,
+        "BPP__WORKSPACE__CACHE_DIR": str(settings.workspace.cache_dir),
+        "BPP__REGISTRY__URL": settings.registry.url,
     }
 
 

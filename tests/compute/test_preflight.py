@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from blueprint.compute.gpus import load_gpu_table, parse_gpu_table
-from blueprint.compute.nvidia_driver import parse_vulkan_devices
-from blueprint.compute.preflight import GIB, installed_isaac_version, run_preflight
-from blueprint.compute.preflight_errors import (
+from blueprint_pipeline.compute.gpus import load_gpu_table, parse_gpu_table
+from blueprint_pipeline.compute.nvidia_driver import parse_vulkan_devices
+from blueprint_pipeline.compute.preflight import GIB, installed_isaac_version, run_preflight
+from blueprint_pipeline.compute.preflight_errors import (
     DiskTooSmall,
     DriverTooOld,
     GpuBelowMinimum,
@@ -254,7 +254,7 @@ def test_doctor_asks_for_what_isaac_sim_needs_when_told_to(driver):
 
     from typer.testing import CliRunner
 
-    from blueprint.cli.app import app
+    from blueprint_pipeline.cli.app import app
 
     driver.gpus("NVIDIA H200")
     answer = CliRunner().invoke(app, ["doctor", "--gpu", "--json"])

@@ -3,11 +3,11 @@
 import pytest
 import yaml
 
-from blueprint.compute.errors import ComputeConfigInvalid
-from blueprint.compute.profiles import LOCAL, SIMULATOR_VARIABLE, load_compute
-from blueprint.config_folder import CONFIG_FOLDER
-from blueprint.cost.prices import PRICES_DIR
-from blueprint.settings import SimulationSettings
+from blueprint_pipeline.compute.errors import ComputeConfigInvalid
+from blueprint_pipeline.compute.profiles import LOCAL, SIMULATOR_VARIABLE, load_compute
+from blueprint_pipeline.config_folder import CONFIG_FOLDER
+from blueprint_pipeline.price.table import PRICES_DIR
+from blueprint_pipeline.settings import SimulationSettings
 
 SHIPPED = CONFIG_FOLDER / "compute.yaml"
 TWO_SIMULATORS = {"cpu": {"environment": {SIMULATOR_VARIABLE: "isaac_sim"}}, "gpu": {}}
@@ -34,7 +34,7 @@ def test_the_shipped_file_is_sound():
 def test_isaac_sim_acts_in_its_profile_and_nobody_accepts_its_licence():
     """What acts is set as settings read it; the image's own entry point starts the job, so that exit codes survive; no ACCEPT_EULA."""
     isaac = load_compute(SHIPPED).profiles["isaac"]
-    variables = {name.removeprefix("BLUEPRINT__SIMULATION__").lower(): value for name, value in isaac.environment.items() if "__" in name}
+    variables = {name.removeprefix("BPP__SIMULATION__").lower(): value for name, value in isaac.environment.items() if "__" in name}
     assert SimulationSettings(**variables).simulator == "isaac_sim"
     assert isaac.command == ()
     assert isaac.template == "isaac.yaml"

@@ -11,26 +11,26 @@ from pathlib import Path
 
 import pytest
 
-from blueprint.compute.job import JobSpec
-from blueprint.compute.record import JobRecord, load_record, record_name
-from blueprint.compute.run_job import run_job, shorten_error, write_last_words
-from blueprint.errors import InputError, PreemptedError, TransientError
-from blueprint.registry.database import open_registry
-from blueprint.runner import run_stage, stop_on_sigterm
-from blueprint.settings import ComputeSettings
-from blueprint.workspace.errors import LeaseHeld
-from blueprint.workspace.storage import Workspace
+from blueprint_pipeline.compute.job import JobSpec
+from blueprint_pipeline.compute.record import JobRecord, load_record, record_name
+from blueprint_pipeline.compute.run_job import run_job, shorten_error, write_last_words
+from blueprint_pipeline.errors import InputError, PreemptedError, TransientError
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.settings import ComputeSettings
+from blueprint_pipeline.stage.runner import run_stage, stop_on_sigterm
+from blueprint_pipeline.workspace.errors import LeaseHeld
+from blueprint_pipeline.workspace.storage import Workspace
 
-TOY = Path(__file__).parents[1] / "operators" / "toy_blueprint.py"
+TOY = Path(__file__).parents[1] / "operators" / "toy_pipeline.py"
 
 
 @pytest.fixture(autouse=True)
 def flow(monkeypatch):
     """The toy stages are stages of the flow."""
-    from blueprint.flow import FLOW
+    from blueprint_pipeline.stage.flow import FLOW
 
     for name in ("toy_intake", "toy_work"):
-        monkeypatch.setitem(FLOW, name, "tests.toy_stages")
+        monkeypatch.setitem(FLOW, name, "tests.stage.toy_stages")
     for name in ("toy_plan", "toy_shard"):
         monkeypatch.setitem(FLOW, name, "tests.operators.toy_shards")
 
@@ -134,10 +134,10 @@ def test_the_command_commits_and_ends_with_143_on_sigterm(settings, fields, tmp_
     """The process keeps its record in the scene's folder, and a second one goes on where it ended."""
     environment = {
         **os.environ,
-        "BLUEPRINT__WORKSPACE__URL": settings.workspace.url,
-        "BLUEPRINT__WORKSPACE__CACHE_DIR": str(settings.workspace.cache_dir),
-        "BLUEPRINT__REGISTRY__URL": settings.registry.url,
-        "BLUEPRINT__COMPUTE__POD_UID": "11111111-2222-3333-4444-555555555555",
+        "BPP__WORKSPACE__URL": settings.workspace.url,
+        "BPP__WORKSPACE__CACHE_DIR": str(settings.workspace.cache_dir),
+        "BPP__REGISTRY__URL": settings.registry.url,
+        "BPP__COMPUTE__POD_UID": "11111111-2222-3333-4444-555555555555",
     }
     run_stage("toy_intake", fields, settings)
     spec = JobSpec(stage="toy_work", requests=({**fields, "units": 2000},), run_id="r1")

@@ -4,13 +4,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from blueprint.cost.pricing import SHARDED, RunFacts
-from blueprint.cost.stages import PRICED_ONCE
-from blueprint.episode.record import Capabilities, EpisodeRecord, EpisodeUsage, Outcome, SimulatorInfo
-from blueprint.task.spec import EpisodeSpec, JobPlan, PickPlaceTask, Pose, RobotPlacement, ShardRef
-from blueprint.workspace.canonical import key_of
-from blueprint.workspace.checksums import FileDigest
-from blueprint.workspace.commits import Commit, Usage
+from blueprint_pipeline.cost.pricing import SHARDED, RunFacts
+from blueprint_pipeline.cost.stages import PRICED_ONCE
+from blueprint_pipeline.episode.record import EpisodeRecord, EpisodeUsage
+from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.simulation.protocol import Capabilities, SimulatorInfo
+from blueprint_pipeline.task.outcome import Outcome
+from blueprint_pipeline.task.plan import JobPlan, ShardRef
+from blueprint_pipeline.task.spec import EpisodeSpec, PickPlaceTask
+from blueprint_pipeline.workspace.canonical import key_of
+from blueprint_pipeline.workspace.checksums import FileDigest
+from blueprint_pipeline.workspace.commits import Commit, Usage
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ORIGIN = Pose(position_m=(0.0, 0.0, 0.0), quat_wxyz=(1.0, 0.0, 0.0, 0.0))

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blueprint.cost.ledger import add_totals, total_of
-from blueprint.cost.pricing import SHARDED, build_report, share_out
-from blueprint.cost.report import COLUMNS, CostReport, build_rows
-from blueprint.registry.records import Certainty
+from blueprint_pipeline.cost.pricing import SHARDED, build_report, share_out
+from blueprint_pipeline.cost.report import COLUMNS, CostReport, build_rows
+from blueprint_pipeline.price.ledger import add_totals, total_of
+from blueprint_pipeline.registry.records import Certainty
 from tests.cost.conftest import make_commit, make_usage_of
 
 EACH = Decimal("0.000436232") + Decimal("0.000029235")

@@ -5,21 +5,21 @@ import threading
 
 import pytest
 
-from blueprint.cost.errors import NothingToPrice
-from blueprint.cost.prices import PRICES_DIR
-from blueprint.cost.pricing import load_run
-from blueprint.cost.report import load_cost_report
-from blueprint.cost.stages import PRICE_RUN, PRICED_ONCE
-from blueprint.episode.record import recording_path, usage_path
-from blueprint.flow import FLOW, load_stage
-from blueprint.quality.report import RENDER_GATES_PATH, KeptEpisode, RenderGateReport
-from blueprint.registry.database import open_registry
-from blueprint.runner import run_stage
-from blueprint.stage import StageContext, StageRequest
-from blueprint.task.spec import PLAN_PATH
-from blueprint.workspace.commits import load_commit, write_commit
-from blueprint.workspace.errors import InputMissing
-from blueprint.workspace.storage import Workspace
+from blueprint_pipeline.cost.errors import NothingToPrice
+from blueprint_pipeline.cost.pricing import load_run
+from blueprint_pipeline.cost.report import load_cost_report
+from blueprint_pipeline.cost.stages import PRICE_RUN, PRICED_ONCE
+from blueprint_pipeline.episode.record import recording_path, usage_path
+from blueprint_pipeline.price.table import PRICES_DIR
+from blueprint_pipeline.quality.report import RENDER_GATES_PATH, KeptEpisode, RenderGateReport
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.stage.contract import StageContext, StageRequest
+from blueprint_pipeline.stage.flow import FLOW, load_stage
+from blueprint_pipeline.stage.runner import run_stage
+from blueprint_pipeline.task.plan import PLAN_PATH
+from blueprint_pipeline.workspace.commits import load_commit, write_commit
+from blueprint_pipeline.workspace.errors import InputMissing
+from blueprint_pipeline.workspace.storage import Workspace
 from tests.cost.conftest import make_commit
 
 

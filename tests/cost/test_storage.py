@@ -3,8 +3,8 @@
 from datetime import date
 from decimal import Decimal
 
-from blueprint.cost.prices import load_price_table
-from blueprint.cost.storage import forecast_storage
+from blueprint_pipeline.cost.storage import forecast_storage
+from blueprint_pipeline.price.table import load_price_table
 
 TODAY = date(2026, 11, 23)
 

@@ -17,7 +17,7 @@ def test_every_dag_is_documented_tagged_and_owned(bag):
     for dag_id, dag in bag.dags.items():
         assert dag.doc_md, dag_id
         assert len(dag.doc_md) > 100, dag_id
-        assert "blueprint" in dag.tags, dag_id
+        assert "blueprint_pipeline" in dag.tags, dag_id
         assert dag.description, dag_id
         assert {task.owner for task in dag.tasks} != {"airflow"}, dag_id
 

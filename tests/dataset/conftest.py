@@ -11,27 +11,17 @@ import pyarrow.parquet as pq
 import pytest
 from upath import UPath
 
-from blueprint.dataset.features import build_vector_features, video_key
-from blueprint.dataset.frames import load_frames
-from blueprint.dataset.lerobot_v30 import DatasetSpec
-from blueprint.dataset.video import load_episode_video
-from blueprint.dataset.writer import DatasetSummary, DatasetWriter
-from blueprint.episode.record import (
-    STATE_COLUMNS,
-    Capabilities,
-    EpisodeRecord,
-    Outcome,
-    Phase,
-    PredicateCheck,
-    ReplayCertificate,
-    SimulatorInfo,
-    VideoRecord,
-    recording_path,
-    render_path,
-)
-from blueprint.origin import Origin
-from blueprint.quality.report import RENDER_GATES_PATH, EpisodeVerdict, GateResult, KeptEpisode, RenderGateReport
-from blueprint.scene.manifest import (
+from blueprint_pipeline.dataset.features import build_vector_features, video_key
+from blueprint_pipeline.dataset.frames import load_frames
+from blueprint_pipeline.dataset.lerobot_v30 import DatasetSpec
+from blueprint_pipeline.dataset.video import load_episode_video
+from blueprint_pipeline.dataset.writer import DatasetSummary, DatasetWriter
+from blueprint_pipeline.episode.record import STATE_COLUMNS, EpisodeRecord, ReplayCertificate, VideoRecord, recording_path, render_path
+from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.origin import Origin
+from blueprint_pipeline.quality.report import RENDER_GATES_PATH, EpisodeVerdict, GateResult, KeptEpisode, RenderGateReport
+from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.scene.manifest import (
     MANIFEST_PATH,
     AssetRef,
     Background,
@@ -48,11 +38,14 @@ from blueprint.scene.manifest import (
     Wxyz,
     Xyz,
 )
-from blueprint.settings import DatasetSettings, Settings
-from blueprint.stage import StageContext
-from blueprint.task.spec import PLAN_PATH, EpisodeSpec, JobPlan, PickPlaceTask, Pose, RobotPlacement, ShardRef
-from blueprint.workspace.checksums import digest_file
-from blueprint.workspace.storage import SceneFolder
+from blueprint_pipeline.settings import DatasetSettings, Settings
+from blueprint_pipeline.simulation.protocol import Capabilities, SimulatorInfo
+from blueprint_pipeline.stage.contract import StageContext
+from blueprint_pipeline.task.outcome import Outcome, Phase, PredicateCheck
+from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan, ShardRef
+from blueprint_pipeline.task.spec import EpisodeSpec, PickPlaceTask
+from blueprint_pipeline.workspace.checksums import digest_file
+from blueprint_pipeline.workspace.storage import SceneFolder
 
 FPS = 30
 WIDTH, HEIGHT = 128, 96

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from blueprint.dataset.check import check_dataset
-from blueprint.dataset.describe import describe_dataset
-from blueprint.dataset.errors import NotADataset
+from blueprint_pipeline.dataset.check import check_dataset
+from blueprint_pipeline.dataset.describe import describe_dataset
+from blueprint_pipeline.dataset.errors import NotADataset
 from tests.dataset.conftest import load_json, write_video
 
 DATA = "data/chunk-000/file-000.parquet"

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from blueprint.dataset.errors import EpisodeUnusable
-from blueprint.dataset.features import build_vector_features
-from blueprint.dataset.frames import load_frames, validate_sizes
+from blueprint_pipeline.dataset.errors import EpisodeUnusable
+from blueprint_pipeline.dataset.features import build_vector_features
+from blueprint_pipeline.dataset.frames import load_frames, validate_sizes
 from tests.dataset.conftest import JOINTS, episode_record, states_table
 
 

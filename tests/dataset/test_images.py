@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from blueprint.dataset.images import SAMPLED_FRAMES, count_pixels, empty_counts, image_statistics, sampled_indices
+from blueprint_pipeline.dataset.images import SAMPLED_FRAMES, count_pixels, empty_counts, image_statistics, sampled_indices
 
 
 def test_statistics_of_pixels_are_numpys() -> None:

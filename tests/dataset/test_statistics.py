@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from blueprint.dataset.statistics import (
+from blueprint_pipeline.dataset.statistics import (
     QUANTILES,
     Statistics,
     compute_statistics,

@@ -9,16 +9,16 @@ import pytest
 import yaml
 from upath import UPath
 
-from blueprint.dataset.card import CardFacts
-from blueprint.dataset.check import check_dataset
-from blueprint.dataset.croissant_check import check_croissant
-from blueprint.dataset.errors import EpisodeUnusable, LicenceUnknown, NothingKept
-from blueprint.dataset.licences import build_licence
-from blueprint.dataset.stages import WRITE_DATASET
-from blueprint.quality.report import RENDER_GATES_PATH
-from blueprint.stage import StageRequest
-from blueprint.workspace.checksums import digest_files, list_files
-from blueprint.workspace.storage import SceneFolder
+from blueprint_pipeline.dataset.asset_licences import build_licence
+from blueprint_pipeline.dataset.card import CardFacts
+from blueprint_pipeline.dataset.check import check_dataset
+from blueprint_pipeline.dataset.croissant_check import check_croissant
+from blueprint_pipeline.dataset.errors import EpisodeUnusable, LicenceUnknown, NothingKept
+from blueprint_pipeline.dataset.stages import WRITE_DATASET
+from blueprint_pipeline.quality.report import RENDER_GATES_PATH
+from blueprint_pipeline.stage.contract import StageRequest
+from blueprint_pipeline.workspace.checksums import digest_files, list_files
+from blueprint_pipeline.workspace.storage import SceneFolder
 from tests.dataset.conftest import load_json, stage_context, write_manifest
 
 REQUEST = StageRequest(scene_id="tabletop")
@@ -78,14 +78,16 @@ def test_the_sidecar_has_what_a_replay_needs(scene: SceneFolder, tmp_path: Path)
     """Seed, start, integration state in full precision, margins, gates and certificate stand beside each episode."""
     WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
     root = tmp_path / "staging/geniesim/lerobot"
-    lines = [json.loads(line) for line in (root / "v3.0/meta/blueprint/episodes.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (root / "v3.0/meta/blueprint_pipeline/episodes.jsonl").read_text().splitlines()]
     assert [line["episode_index"] for line in lines] == list(range(6))
     first = lines[0]
     assert (first["spec"]["seed"], first["success"], first["certificate"]["replayed"]) == (1000, True, True)
     assert first["outcome"]["predicate"][0]["limit"] == 0.03
     assert first["gates"][0]["gate"] == "replay"
     assert len(first["integration_state"]) == 50
-    assert (root / "v2.1/meta/blueprint/episodes.jsonl").read_bytes() == (root / "v3.0/meta/blueprint/episodes.jsonl").read_bytes()
+    assert (root / "v2.1/meta/blueprint_pipeline/episodes.jsonl").read_bytes() == (
+        root / "v3.0/meta/blueprint_pipeline/episodes.jsonl"
+    ).read_bytes()
 
 
 def _edit(scene: SceneFolder, name: str, change: Callable[[dict], None]) -> None:
@@ -127,8 +129,8 @@ def test_an_asset_without_a_licence_is_refused(scene: SceneFolder, tmp_path: Pat
 
 def test_one_licence_stands_by_its_hub_name() -> None:
     """Where all assets have one licence the Hub's own id of it is used."""
-    from blueprint.dataset.card import _metadata
-    from blueprint.dataset.writer import DatasetSummary
+    from blueprint_pipeline.dataset.card import _metadata
+    from blueprint_pipeline.dataset.writer import DatasetSummary
 
     licence = build_licence([("a", "CC-BY-4.0", ""), ("b", "CC-BY-4.0", "")])
     facts = CardFacts(

@@ -9,17 +9,17 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from blueprint.dataset.check import check_dataset
-from blueprint.dataset.errors import EpisodeUnusable, WrittenDataDiffer
-from blueprint.dataset.features import build_vector_features
-from blueprint.dataset.frames import EpisodeFrames
-from blueprint.dataset.lerobot_v30 import DatasetSpec
-from blueprint.dataset.readback import episode_statistics, read_pixels, row_groups
-from blueprint.dataset.tables import Position
-from blueprint.dataset.video import decode_frames
-from blueprint.dataset.writer import DatasetWriter
-from blueprint.workspace.checksums import digest_files, list_files
-from blueprint.workspace.storage import SceneFolder
+from blueprint_pipeline.dataset.check import check_dataset
+from blueprint_pipeline.dataset.errors import EpisodeUnusable, WrittenDataDiffer
+from blueprint_pipeline.dataset.features import build_vector_features
+from blueprint_pipeline.dataset.frames import EpisodeFrames
+from blueprint_pipeline.dataset.lerobot_v30 import DatasetSpec
+from blueprint_pipeline.dataset.readback import episode_statistics, read_pixels, row_groups
+from blueprint_pipeline.dataset.tables import Position
+from blueprint_pipeline.dataset.video import decode_frames
+from blueprint_pipeline.dataset.writer import DatasetWriter
+from blueprint_pipeline.workspace.checksums import digest_files, list_files
+from blueprint_pipeline.workspace.storage import SceneFolder
 from tests.dataset.conftest import FPS, INSTRUCTIONS, JOINTS, build_dataset, load_json
 
 LENGTHS = [40, 43, 46, 49, 52, 55]

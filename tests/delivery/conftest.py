@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from blueprint.delivery.bag import PayloadFile, write_payload, write_signed_tags, write_statement
-from blueprint.delivery.receipt import Receipt
-from blueprint.delivery.signing import load_signer, make_signing_key, public_key_path, public_pem, sign_payload
-from blueprint.delivery.statement import Provenance, build_statement, descriptor
+from blueprint_pipeline.delivery.bag import PayloadFile, write_payload, write_signed_tags, write_statement
+from blueprint_pipeline.delivery.receipt import Receipt
+from blueprint_pipeline.delivery.signing import load_signer, make_signing_key, public_key_path, public_pem, sign_payload
+from blueprint_pipeline.delivery.statement import Provenance, build_statement, descriptor
 
 PROVENANCE = Provenance(
     code_version="0.1.0+0000000000000000",

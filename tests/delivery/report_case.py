@@ -5,8 +5,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from blueprint.delivery.licences import AssetOrigin, ComponentUse, compute_licence
-from blueprint.delivery.report_facts import (
+from blueprint_pipeline.delivery.report_facts import (
     CertificateRow,
     CostFacts,
     CostRow,
@@ -16,8 +15,9 @@ from blueprint.delivery.report_facts import (
     ReportFacts,
     StartDot,
 )
-from blueprint.quality.explain import Reason
-from blueprint.quality.licences import load_policy
+from blueprint_pipeline.licence.bundle import AssetOrigin, ComponentUse, compute_licence
+from blueprint_pipeline.licence.policy import load_policy
+from blueprint_pipeline.quality.explain import Reason
 
 ASSETS = [
     AssetOrigin(

@@ -6,27 +6,25 @@ from pathlib import Path
 
 import numpy as np
 
-from blueprint.cost.pricing import RunFacts, build_report
-from blueprint.cost.report import COST_REPORT_PATH
-from blueprint.dataset.certify.report import CertificationReport, CheckResult, not_run
-from blueprint.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
-from blueprint.episode.record import (
+from blueprint_pipeline.cost.pricing import RunFacts, build_report
+from blueprint_pipeline.cost.report import COST_REPORT_PATH
+from blueprint_pipeline.dataset.certify.report import CertificationReport, CheckResult, not_run
+from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
+from blueprint_pipeline.episode.record import (
     EpisodeRecord,
     EpisodeUsage,
     Execution,
     KOfN,
     KOfNEvidence,
-    Outcome,
-    Phase,
-    PredicateCheck,
     ReplayCertificate,
     VideoRecord,
     recording_path,
     render_path,
 )
-from blueprint.episode.states import Row, build_states_table, write_states
-from blueprint.origin import Origin
-from blueprint.quality.report import (
+from blueprint_pipeline.episode.states import Row, build_states_table, write_states
+from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.origin import Origin
+from blueprint_pipeline.quality.report import (
     GATES_PATH,
     QUALITY_GATE_REPORT_PATH,
     RENDER_GATES_PATH,
@@ -36,13 +34,16 @@ from blueprint.quality.report import (
     KeptEpisode,
     RenderGateReport,
 )
-from blueprint.quality.scene_report import build_quality_gate_report
-from blueprint.robot.embodiment import load_embodiment
-from blueprint.simulation.mujoco.backend import MujocoSimulator
-from blueprint.simulation.mujoco.robot import start_qpos
-from blueprint.task.spec import PLAN_PATH, EpisodeSpec, JobPlan, PickPlaceTask, Pose, RobotPlacement, ShardRef
-from blueprint.workspace.checksums import FileDigest, digest_file
-from blueprint.workspace.commits import Commit, Usage
+from blueprint_pipeline.quality.scene_report import build_quality_gate_report
+from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
+from blueprint_pipeline.task.outcome import Outcome, Phase, PredicateCheck
+from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan, ShardRef
+from blueprint_pipeline.task.spec import EpisodeSpec, PickPlaceTask
+from blueprint_pipeline.twin.binding import start_qpos
+from blueprint_pipeline.workspace.checksums import FileDigest, digest_file
+from blueprint_pipeline.workspace.commits import Commit, Usage
 from tests.delivery.report_case import write_video
 from tests.simulation.small_scene import write_scene
 
@@ -78,7 +79,16 @@ def write_certification(scene, *, run, failed=False):
     """The certificate, with the real lerobot or without it."""
     facts = {"dataset": "v3.0", "required": True, "origin": Origin.MEASURED}
     status = "failed" if failed else "passed"
-    checks = [CheckResult(check="blueprint.structure", status=status, reason="0 finding(s)", tool="blueprint", tool_version=None, **facts)]
+    checks = [
+        CheckResult(
+            check="blueprint_pipeline.structure",
+            status=status,
+            reason="0 finding(s)",
+            tool="blueprint_pipeline",
+            tool_version=None,
+            **facts,
+        )
+    ]
     if run:
         checks.append(
             CheckResult(check="lerobot.loads", status="passed", reason="60 frames", tool="lerobot", tool_version="0.4.4", **facts)

@@ -10,12 +10,18 @@ from pytest_httpserver import HTTPServer
 from standardwebhooks import Webhook, WebhookVerificationError
 from werkzeug import Request, Response
 
-from blueprint.delivery import webhook
-from blueprint.delivery.errors import WebhookRefused, WebhookSecretInvalid, WebhookSecretMissing, WebhookUndelivered, WebhookUrlInvalid
-from blueprint.delivery.lab import load_lab
-from blueprint.delivery.notify import notify_lab
-from blueprint.delivery.webhook import build_message, send_message, validate_url
-from blueprint.registry.database import open_registry
+from blueprint_pipeline.delivery import webhook
+from blueprint_pipeline.delivery.errors import (
+    WebhookRefused,
+    WebhookSecretInvalid,
+    WebhookSecretMissing,
+    WebhookUndelivered,
+    WebhookUrlInvalid,
+)
+from blueprint_pipeline.delivery.lab import load_lab
+from blueprint_pipeline.delivery.notify import notify_lab
+from blueprint_pipeline.delivery.webhook import build_message, send_message, validate_url
+from blueprint_pipeline.registry.database import open_registry
 from tests.delivery.conftest import RECEIPT
 
 SECRET = SecretStr("whsec_" + "c2VjcmV0LW9mLXRoZS1sYWItMzItYnl0ZXMtbG9uZyE=")

@@ -5,9 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from blueprint.delivery import report_page
-from blueprint.delivery.contact_sheet import build_contact_sheet, build_strip
-from blueprint.delivery.report_page import build_report
+from blueprint_pipeline.delivery import report_page
+from blueprint_pipeline.delivery.contact_sheet import build_contact_sheet, build_strip
+from blueprint_pipeline.delivery.report_page import build_report
 from tests.delivery.report_case import report_facts, write_video
 
 
@@ -87,7 +87,7 @@ def test_the_page_tells_what_it_must(page):
         "did not run",
         "CC-BY-4.0",
         "Google LLC",
-        "blueprint verify",
+        "bpp verify",
         "replay.py",
         "LeRobotDataset",
         "not measured",

@@ -5,7 +5,7 @@ import json
 import pytest
 from slack_sdk.models.blocks import Block
 
-from blueprint.delivery.slack_message import DeliveryFacts, build_delivery_message, build_failure_message
+from blueprint_pipeline.delivery.slack_message import DeliveryFacts, build_delivery_message, build_failure_message
 from tests.delivery.conftest import RECEIPT
 
 FACTS = DeliveryFacts(

@@ -15,15 +15,16 @@ from pytest_httpserver import HTTPServer
 from standardwebhooks import Webhook
 from werkzeug import Response
 
-from blueprint.delivery import stages
-from blueprint.delivery.errors import KitDiffers, LabRequirementUnmet, LicenceRefused, SigningKeyMissing
-from blueprint.delivery.signing import make_signing_key, parse_envelope, public_key_path
-from blueprint.delivery.verify import validate_bundle
-from blueprint.quality.licences import ComponentRule, load_policy
-from blueprint.registry.database import open_registry
-from blueprint.runner import run_stage
-from blueprint.settings import DeliverySettings, RegistrySettings, Settings, WorkspaceSettings
-from blueprint.workspace.checksums import list_files
+from blueprint_pipeline.delivery import stages
+from blueprint_pipeline.delivery.errors import KitDiffers, LabRequirementUnmet, SigningKeyMissing
+from blueprint_pipeline.delivery.signing import make_signing_key, parse_envelope, public_key_path
+from blueprint_pipeline.delivery.verify import validate_bundle
+from blueprint_pipeline.licence.errors import LicenceRefused
+from blueprint_pipeline.licence.policy import ComponentRule, load_policy
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.settings import DeliverySettings, RegistrySettings, Settings, WorkspaceSettings
+from blueprint_pipeline.stage.runner import run_stage
+from blueprint_pipeline.workspace.checksums import list_files
 from tests.delivery.scene_workspace import KEPT, SCENE_ID, write_certification, write_k_of_n, write_licences, write_workspace
 
 LAB = "aurora_robotics"
@@ -171,7 +172,7 @@ def test_the_statement_leads_back_to_everything(packed_once):
     assert "pkg:pypi/mujoco@4.0.0" in uris
     assert any(uri.startswith("config:config/prices/") for uri in uris)
     assert any(uri.startswith("robot:franka_panda/assets/") for uri in uris)
-    assert any(uri.startswith("pkg:generic/blueprint@") for uri in uris)
+    assert any(uri.startswith("pkg:generic/blueprint-pipeline@") for uri in uris)
     assert build["internalParameters"]["seeds"] == {"ep_0000": 100, "ep_0001": 101, "ep_0002": 102}
     assert statement["predicate"]["blueprint_quality"]["kept"] == KEPT
 
@@ -186,7 +187,7 @@ def test_the_replay_kit_replays_bit_by_bit(packed_once, tmp_path):
     ran = replay(tmp_path / "elsewhere")
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines() == [f"ep_{index:04d}: bit-identical" for index in range(KEPT)]
-    assert "import blueprint" not in (tmp_path / "elsewhere/replay.py").read_text()
+    assert "import blueprint_pipeline" not in (tmp_path / "elsewhere/replay.py").read_text()
 
 
 def test_the_replay_kit_tells_a_difference(packed_once, tmp_path):
@@ -214,7 +215,7 @@ def terms_of_isaac_sim(monkeypatch):
     row = ComponentRule(component="isaac_sim", versions="*", licence="LicenseRef-test", commercial_ok=True, evidence="read for this test")
     shipped = load_policy()
     policy = shipped.model_copy(update={"components": (*shipped.components, row)})
-    monkeypatch.setattr("blueprint.delivery.legal.load_policy", lambda: policy)
+    monkeypatch.setattr("blueprint_pipeline.delivery.legal.load_policy", lambda: policy)
 
 
 @pytest.mark.usefixtures("terms_of_isaac_sim")
@@ -302,7 +303,7 @@ def test_a_strict_lab_refuses_what_it_did_not_agree_to(scene, package):
 def test_a_failed_certificate_blocks_every_lab(scene, package):
     """Also a lab that takes uncertified data never gets data that failed."""
     write_certification(scene, run=True, failed=True)
-    with pytest.raises(LabRequirementUnmet, match=r"certification failed: blueprint\.structure"):
+    with pytest.raises(LabRequirementUnmet, match=r"certification failed: blueprint_pipeline\.structure"):
         package()
 
 

@@ -7,11 +7,19 @@ import tarfile
 import bagit
 import pytest
 
-from blueprint.delivery.bag import KEY_NAME, STATEMENT_NAME, TAGMANIFEST_NAME, PayloadFile, build_manifest, digest_bytes, write_payload
-from blueprint.delivery.errors import BundleAltered, InvalidKey, NameNotPortable, NotABundle, SignatureInvalid, WrongKey
-from blueprint.delivery.signing import load_signer, make_signing_key, parse_envelope, public_key_path, public_pem, sign_payload
-from blueprint.delivery.verify import validate_bundle, verify_bundle
-from blueprint.workspace.checksums import list_files
+from blueprint_pipeline.delivery.bag import (
+    KEY_NAME,
+    STATEMENT_NAME,
+    TAGMANIFEST_NAME,
+    PayloadFile,
+    build_manifest,
+    digest_bytes,
+    write_payload,
+)
+from blueprint_pipeline.delivery.errors import BundleAltered, InvalidKey, NameNotPortable, NotABundle, SignatureInvalid, WrongKey
+from blueprint_pipeline.delivery.signing import load_signer, make_signing_key, parse_envelope, public_key_path, public_pem, sign_payload
+from blueprint_pipeline.delivery.verify import validate_bundle, verify_bundle
+from blueprint_pipeline.workspace.checksums import list_files
 from tests.delivery.conftest import PAYLOAD, write_bag
 
 ALL_FILES = sorted(

@@ -12,14 +12,14 @@ import time
 
 import httpx
 
-from blueprint.compute.job import JobSpec
-from blueprint.compute.local import LocalCompute
-from blueprint.compute.profiles import Profile
-from blueprint.settings import RegistrySettings, Settings, WorkspaceSettings
-from blueprint.workspace.storage import Workspace
+from blueprint_pipeline.compute.job import JobSpec
+from blueprint_pipeline.compute.local import LocalCompute
+from blueprint_pipeline.compute.profiles import Profile
+from blueprint_pipeline.settings import RegistrySettings, Settings, WorkspaceSettings
+from blueprint_pipeline.workspace.storage import Workspace
 from operators.drill import STAGES
 from operators.embedded import up
-from operators.embedded.home import airflow_environment, blueprint_environment
+from operators.embedded.home import airflow_environment, process_environment
 from operators.scene_params import sample_source
 from tests.api_proxy import ApiProxy
 from tests.kube import NAMESPACE, ROOT, TOY, KubeCluster, clean_environment, environment_of, write_compute, write_templates
@@ -67,7 +67,7 @@ class FaultLab:
         self.environment = {
             **clean_environment(),
             **airflow_environment(home, dags=ROOT / "tests" / "e2e" / "fault_dags"),
-            **blueprint_environment(self.settings),
+            **process_environment(self.settings),
             **environment_of(self.settings, self.folder / "compute.yaml", self.templates, [self.cluster]),
             **self.cluster.connection(self.proxy.kubeconfig),
             **up.api_environment(port),
@@ -94,7 +94,7 @@ class FaultLab:
     def prepare(self, episodes, shard_size):
         """Bring the scene to its plan."""
         fields = {"ingest_scene": {"source": sample_source()}, "plan_tasks": {"episodes": episodes, "shard_size": shard_size}}
-        profile = Profile(environment=blueprint_environment(self.settings))
+        profile = Profile(environment=process_environment(self.settings))
         for stage in (*STAGES, "plan_tasks"):
             request = {"scene_id": SCENE, **fields.get(stage, {})}
             LocalCompute().run(JobSpec(stage=stage, requests=(request,), run_id="prepare", profile=profile), lambda _: None)
@@ -147,7 +147,7 @@ class FaultLab:
 
     def job_pod(self):
         """The living pod of the job, if there is one."""
-        pods = [pod for pod in self.cluster.pods() if (pod.metadata.labels or {}).get("blueprint-stage")]
+        pods = [pod for pod in self.cluster.pods() if (pod.metadata.labels or {}).get("blueprint-pipeline-stage")]
         return pods[0] if pods else None
 
     def _log_in(self):
@@ -171,10 +171,10 @@ class Watcher(threading.Thread):
         core = self._lab.cluster.core
         while not self._ended.wait(0.25):
             living = {}
-            for pod in core.list_namespaced_pod(NAMESPACE, label_selector="blueprint-key").items:
+            for pod in core.list_namespaced_pod(NAMESPACE, label_selector="blueprint-pipeline-key").items:
                 self.uids.add(pod.metadata.uid)
                 if pod.status.phase in {"Pending", "Running"}:
-                    key = pod.metadata.annotations["blueprint-key"]
+                    key = pod.metadata.annotations["blueprint-pipeline-key"]
                     living[key] = living.get(key, 0) + 1
             self.most_at_once = max([self.most_at_once, *living.values()])
             for name, stamp in self._lab.published().items():

@@ -274,7 +274,7 @@ def main(arguments):
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default=",".join(str(number + 1) for number in range(len(FAULTS))))
     chosen = parser.parse_args(arguments)
-    folder = Path(tempfile.mkdtemp(prefix="blueprint-faults-"))
+    folder = Path(tempfile.mkdtemp(prefix="blueprint-pipeline-faults-"))
     with open_database() as database:
         lab = FaultLab(folder, database)
         try:

@@ -76,7 +76,7 @@ def main(arguments):
     parser.add_argument("--minutes", type=float, default=20.0)
     chosen = parser.parse_args(arguments)
     with open_database() as database:
-        lab = FaultLab(Path(tempfile.mkdtemp(prefix="blueprint-queue-")), database)
+        lab = FaultLab(Path(tempfile.mkdtemp(prefix="blueprint-pipeline-queue-")), database)
         try:
             found = measure(lab.start(), chosen.slots, chosen.minutes)
         finally:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from blueprint.settings import load_settings
+from blueprint_pipeline.settings import load_settings
 from operators import demo
 from tests.airflow_home import ROOT
 
@@ -12,10 +12,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """The demo works in the test's folder."""
-    monkeypatch.setenv("BLUEPRINT__WORKSPACE__URL", str(tmp_path / "workspace"))
-    monkeypatch.setenv("BLUEPRINT__WORKSPACE__CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("BLUEPRINT__REGISTRY__URL", f"sqlite:///{tmp_path / 'registry.db'}")
-    monkeypatch.setenv("BLUEPRINT__DELIVERY__SIGNING_KEY", str(tmp_path / "keys" / "signing.pem"))
+    monkeypatch.setenv("BPP__WORKSPACE__URL", str(tmp_path / "workspace"))
+    monkeypatch.setenv("BPP__WORKSPACE__CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("BPP__REGISTRY__URL", f"sqlite:///{tmp_path / 'registry.db'}")
+    monkeypatch.setenv("BPP__DELIVERY__SIGNING_KEY", str(tmp_path / "keys" / "signing.pem"))
     load_settings.cache_clear()
     yield tmp_path
     load_settings.cache_clear()
@@ -37,7 +37,7 @@ def test_broken_scene_ends_the_demo_with_its_own_error(home, capfd):
 
 def test_misspelt_setting_stops_the_demo_at_once(home, monkeypatch, capfd):
     """Before Airflow starts, with the variable's name."""
-    monkeypatch.setenv("BLUEPRINT__WORKSPASE__URL", "x")
+    monkeypatch.setenv("BPP__WORKSPASE__URL", "x")
     load_settings.cache_clear()
     assert demo.main(["--airflow-home", str(home / "airflow")]) == 78
-    assert "BLUEPRINT__WORKSPASE__URL" in capfd.readouterr().out
+    assert "BPP__WORKSPASE__URL" in capfd.readouterr().out

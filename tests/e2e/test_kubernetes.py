@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from blueprint.compute.record import JobRecord
-from blueprint.cost.job_usage import JobUsage
-from blueprint.delivery.signing import make_signing_key
-from blueprint.registry.database import open_registry
-from blueprint.settings import DatasetSettings, DeliverySettings, RegistrySettings, Settings, WorkspaceSettings
-from blueprint.workspace.commits import load_commits
-from blueprint.workspace.storage import Workspace
+from blueprint_pipeline.compute.record import JobRecord
+from blueprint_pipeline.cost.job_usage import JobUsage
+from blueprint_pipeline.delivery.signing import make_signing_key
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.settings import DatasetSettings, DeliverySettings, RegistrySettings, Settings, WorkspaceSettings
+from blueprint_pipeline.workspace.commits import load_commits
+from blueprint_pipeline.workspace.storage import Workspace
 from operators.demo import LAB, connections
-from operators.embedded.home import airflow_environment, blueprint_environment
+from operators.embedded.home import airflow_environment, process_environment
 from operators.embedded.played import lab_secret
 from operators.embedded.receivers import receive
 from tests.kube import ROOT, KubeCluster, clean_environment, environment_of, write_compute, write_templates
@@ -60,7 +60,7 @@ def run_dag_process(folder: Path, settings: Settings, pods: dict[str, str]) -> l
         environment = {
             **clean_environment(),
             **airflow_environment(home),
-            **blueprint_environment(settings),
+            **process_environment(settings),
             **connections({"slack": slack, "lab": lab}, LAB, secret),
             **pods,
         }
@@ -121,6 +121,6 @@ def test_the_bundle_is_delivered_and_verifies(ended):
     bundle = Workspace(settings.workspace).scene(SCENE).local(f"deliveries/{LAB}/bundle")
     keys = settings.delivery.signing_key.parent
     public = next(path for path in keys.iterdir() if path.name != "signing.pem")
-    command = [sys.executable, "-m", "blueprint", "verify", str(bundle), "--key", str(public)]
+    command = [sys.executable, "-m", "blueprint_pipeline", "verify", str(bundle), "--key", str(public)]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

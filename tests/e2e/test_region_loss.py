@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from blueprint.settings import RegistrySettings, Settings, WorkspaceSettings
-from operators.embedded.home import blueprint_environment
+from blueprint_pipeline.settings import RegistrySettings, Settings, WorkspaceSettings
+from operators.embedded.home import process_environment
 from tests.kube import ROOT, KubeCluster, clean_environment, write_templates
 from tests.shipping.conftest import database_url  # noqa: F401 -- a fixture
 
@@ -26,10 +26,20 @@ def test_a_batch_of_eight_shards_ends_in_the_second_region(tmp_path, database_ur
         for cluster in clusters:
             cluster.start()
         templates = write_templates(tmp_path / "templates", settings)
-        command = [sys.executable, "-m", "blueprint", "drill", "region-loss", "--templates", str(templates), "--unreachable-s", "6"]
+        command = [
+            sys.executable,
+            "-m",
+            "blueprint_pipeline",
+            "drill",
+            "region-loss",
+            "--templates",
+            str(templates),
+            "--unreachable-s",
+            "6",
+        ]
         command += ["--first", str(clusters[0].kubeconfig), "--second", str(clusters[1].kubeconfig)]
         command += ["--report", str(tmp_path / "report.json")]
-        environment = {**clean_environment(), **blueprint_environment(settings), "PYTHONPATH": str(ROOT)}
+        environment = {**clean_environment(), **process_environment(settings), "PYTHONPATH": str(ROOT)}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr[-4000:]
         outcome = json.loads((tmp_path / "report.json").read_text())

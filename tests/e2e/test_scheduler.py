@@ -7,13 +7,13 @@ import time
 import httpx
 import pytest
 
-from blueprint.quality.report import load_gate_report
-from blueprint.registry.approvals import approval_id
-from blueprint.registry.database import open_registry
-from blueprint.settings import RegistrySettings, Settings, WorkspaceSettings
-from blueprint.workspace.storage import Workspace
+from blueprint_pipeline.quality.report import load_gate_report
+from blueprint_pipeline.registry.approvals import approval_id
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.settings import RegistrySettings, Settings, WorkspaceSettings
+from blueprint_pipeline.workspace.storage import Workspace
 from operators.embedded import up
-from operators.embedded.home import airflow_environment, blueprint_environment
+from operators.embedded.home import airflow_environment, process_environment
 from operators.embedded.receivers import receive
 from tests.airflow_home import ROOT
 from tests.operators.gate_case import write_gates
@@ -89,7 +89,7 @@ def airflow(tmp_path_factory):
         connection = {"conn_type": "slackwebhook", "host": f"{slack.url}/services", "password": "T/B/X"}
         environment = {
             **airflow_environment(home, dags=ROOT / "tests" / "e2e" / "dags"),
-            **blueprint_environment(settings),
+            **process_environment(settings),
             **up.api_environment(port),
             "AIRFLOW_CONN_SLACK_DEFAULT": json.dumps(connection),
         }

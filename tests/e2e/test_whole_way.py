@@ -26,11 +26,11 @@ class Demo:
         self.scene = folder / "workspace" / "scenes" / SCENE
         self.environment = {
             **os.environ,
-            "BLUEPRINT__WORKSPACE__URL": str(folder / "workspace"),
-            "BLUEPRINT__WORKSPACE__CACHE_DIR": str(folder / "cache"),
-            "BLUEPRINT__REGISTRY__URL": f"sqlite:///{folder / 'registry.db'}",
-            "BLUEPRINT__DELIVERY__SIGNING_KEY": str(folder / "keys" / "signing.pem"),
-            "BLUEPRINT__DATASET__CERTIFY_PYTHON": str(ROOT / ".venv-certify" / "bin" / "python"),
+            "BPP__WORKSPACE__URL": str(folder / "workspace"),
+            "BPP__WORKSPACE__CACHE_DIR": str(folder / "cache"),
+            "BPP__REGISTRY__URL": f"sqlite:///{folder / 'registry.db'}",
+            "BPP__DELIVERY__SIGNING_KEY": str(folder / "keys" / "signing.pem"),
+            "BPP__DATASET__CERTIFY_PYTHON": str(ROOT / ".venv-certify" / "bin" / "python"),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "COLUMNS": "200",
         }
@@ -39,8 +39,8 @@ class Demo:
         command = [sys.executable, "-m", "operators.demo", "--airflow-home", str(self.home), "--episodes", str(episodes), *arguments]
         return subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False)
 
-    def blueprint(self, *words):
-        command = [sys.executable, "-m", "blueprint", *words]
+    def bpp(self, *words):
+        command = [sys.executable, "-m", "blueprint_pipeline", *words]
         return subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False)
 
     @property
@@ -104,7 +104,7 @@ def test_tampered_bundle_is_refused_by_name(demo, tmp_path):
     data = bytearray(victim.read_bytes())
     data[len(data) // 2] ^= 1
     victim.write_bytes(data)
-    ended = demo.blueprint("verify", str(copy), "--key", str(demo.public_key))
+    ended = demo.bpp("verify", str(copy), "--key", str(demo.public_key))
     assert ended.returncode == 66
     assert victim.name in ended.stderr.replace("\n", "")
 
@@ -141,7 +141,7 @@ def test_python_of_the_docs_loads_the_dataset(demo):
     if not python.exists():
         pytest.skip("lerobot is not installed: make certify-env")
     block = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "labs.md").read_text(), flags=re.DOTALL).group(1)
-    code = "from blueprint.dataset.certify.in_compat import prepare_torchvision\nprepare_torchvision()\n" + block.replace(
+    code = "from blueprint_pipeline.dataset.certify.in_compat import prepare_torchvision\nprepare_torchvision()\n" + block.replace(
         '"bundle/', f'"{demo.bundle}/'
     )
     code += "\nassert item['observation.state'].shape == (8,) and item['observation.images.wrist'].ndim == 3\n"

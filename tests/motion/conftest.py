@@ -6,10 +6,11 @@ import mujoco
 import numpy as np
 import pytest
 
-from blueprint.motion.scene import MotionScene, build_motion_scene
-from blueprint.robot.embodiment import load_embodiment
-from blueprint.robot.mount import mount
-from blueprint.task.spec import PickPlaceTask, Pose
+from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.motion.scene import MotionScene, build_motion_scene
+from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.task.spec import PickPlaceTask
+from blueprint_pipeline.twin.mount import mount
 
 TABLE_M = 0.7
 FPS = 30

@@ -6,10 +6,10 @@ import mujoco
 import numpy as np
 import pytest
 
-from blueprint.motion.collision import Allowance, CollisionChecker, relative_pose
-from blueprint.motion.pose import invert, pose_from_quat
-from blueprint.motion.scene import MotionScene
-from blueprint.robot.embodiment import load_embodiment
+from blueprint_pipeline.geometry.transforms import invert, pose_from_quat
+from blueprint_pipeline.motion.collision import Allowance, CollisionChecker, relative_pose
+from blueprint_pipeline.motion.scene import MotionScene
+from blueprint_pipeline.robot.embodiment import load_embodiment
 
 DOWN = pose_from_quat(np.zeros(3), np.array([0.0, 1.0, 0.0, 0.0]))
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import trimesh
 
-from blueprint.motion import grasps
-from blueprint.motion.grasp_cache import grasp_key, load_grasps
-from blueprint.motion.grasp_set import GraspSet
-from blueprint.motion.grasps import sample_grasps
-from blueprint.motion.surface import Surface
-from blueprint.robot.embodiment import load_embodiment
+from blueprint_pipeline.motion import grasps
+from blueprint_pipeline.motion.grasp_cache import grasp_key, load_grasps
+from blueprint_pipeline.motion.grasp_set import GraspSet
+from blueprint_pipeline.motion.grasps import sample_grasps
+from blueprint_pipeline.motion.surface import Surface
+from blueprint_pipeline.robot.embodiment import load_embodiment
 
 GRIPPER = load_embodiment("franka_panda").arm.gripper
 

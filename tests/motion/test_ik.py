@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blueprint.motion.ik import ArmKinematics
-from blueprint.robot.embodiment import load_embodiment
+from blueprint_pipeline.motion.ik import ArmKinematics
+from blueprint_pipeline.robot.embodiment import load_embodiment
 
 PANDA = load_embodiment("franka_panda")
 KINEMATICS = ArmKinematics(PANDA, PANDA.arm)

@@ -9,11 +9,11 @@ import mujoco
 import numpy as np
 import pytest
 
-from blueprint.motion.errors import PlanningFailed
-from blueprint.motion.pick_place import plan_pick, plan_place
-from blueprint.motion.plan import MotionPlan
-from blueprint.motion.scene import MotionScene, build_motion_scene
-from blueprint.robot.embodiment import load_embodiment
+from blueprint_pipeline.motion.errors import PlanningFailed
+from blueprint_pipeline.motion.plan import MotionPlan
+from blueprint_pipeline.motion.scene import MotionScene, build_motion_scene
+from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.skill.pick_place import plan_pick, plan_place
 from tests.motion.conftest import FPS, SUBSTEPS, TABLE_M, build_table_spec, task_for
 
 CAN_GOAL = (0.5, -0.1, TABLE_M + 0.05)

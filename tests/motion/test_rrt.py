@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from blueprint.motion.rrt import RESOLUTION_RAD, plan_path
+from blueprint_pipeline.motion.rrt import RESOLUTION_RAD, plan_path
 
 BOUNDS = (np.full(3, -2.0), np.full(3, 2.0))
 START, GOAL = np.array([-1.0, 0.0, 0.0]), np.array([1.0, 0.0, 0.0])

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blueprint.motion.timing import Pace, densify, time_path
-from blueprint.robot.embodiment import load_embodiment
+from blueprint_pipeline.motion.timing import Pace, densify, time_path
+from blueprint_pipeline.robot.embodiment import load_embodiment
 
 ARM = load_embodiment("franka_panda").arm
 FPS = 30

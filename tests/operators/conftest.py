@@ -7,18 +7,18 @@ import pytest
 
 from tests import airflow_home  # noqa: F401 -- before Airflow
 
-TOY = Path(__file__).with_name("toy_blueprint.py")
+TOY = Path(__file__).with_name("toy_pipeline.py")
 
 
 @pytest.fixture
 def environment(settings, monkeypatch):
     """Processes that start from here work in the test's folder."""
-    from blueprint.settings import load_settings
+    from blueprint_pipeline.settings import load_settings
 
     values = {
-        "BLUEPRINT__WORKSPACE__URL": settings.workspace.url,
-        "BLUEPRINT__WORKSPACE__CACHE_DIR": str(settings.workspace.cache_dir),
-        "BLUEPRINT__REGISTRY__URL": settings.registry.url,
+        "BPP__WORKSPACE__URL": settings.workspace.url,
+        "BPP__WORKSPACE__CACHE_DIR": str(settings.workspace.cache_dir),
+        "BPP__REGISTRY__URL": settings.registry.url,
     }
     for name, value in values.items():
         monkeypatch.setenv(name, value)
@@ -30,7 +30,7 @@ def environment(settings, monkeypatch):
 @pytest.fixture
 def toy_flow(environment, monkeypatch, tmp_path):
     """The command line knows the toy stages; returns fields of a request for them."""
-    from blueprint.compute import local
+    from blueprint_pipeline.compute import local
 
     real = local._command
     monkeypatch.setattr(local, "_command", lambda: [sys.executable, str(TOY), *real()[3:]])

@@ -1,8 +1,8 @@
 """A gate report as ``gate_episodes`` writes it: two kept, one rejected, and as many borderline as asked for."""
 
-from blueprint.origin import Origin
-from blueprint.quality.report import GATES_PATH, EpisodeVerdict, GateReport, GateResult
-from blueprint.workspace.storage import Workspace
+from blueprint_pipeline.origin import Origin
+from blueprint_pipeline.quality.report import GATES_PATH, EpisodeVerdict, GateReport, GateResult
+from blueprint_pipeline.workspace.storage import Workspace
 
 
 def verdict(episode_id, kind):

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-from blueprint.delivery.receipt import Receipt, receipt_path
-from blueprint.registry.database import open_registry
-from blueprint.workspace.storage import Workspace
+from blueprint_pipeline.delivery.receipt import Receipt, receipt_path
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.workspace.storage import Workspace
 from operators.announce import AnnounceDeliveryOperator
 from tests import airflow_home
 

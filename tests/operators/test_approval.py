@@ -6,9 +6,9 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
-from blueprint.quality.report import load_gate_report
-from blueprint.registry.database import open_registry
-from blueprint.workspace.storage import Workspace
+from blueprint_pipeline.quality.report import load_gate_report
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.workspace.storage import Workspace
 from operators.approval import APPROVE, REJECT, ApproveEpisodesOperator, build_question, chosen_episodes, name_of
 from operators.embedded.demo_run import EventFile, expire_approvals
 from tests.airflow_home import run_dag, xcom_of
@@ -60,7 +60,7 @@ def test_silence_is_a_rejection_and_is_kept(environment, settings, tmp_path):
 
 
 def _only_request(registry):
-    from blueprint.registry.approvals import approval_id
+    from blueprint_pipeline.registry.approvals import approval_id
 
     return approval_id("job-1", ["ep_10", "ep_11"])
 
@@ -82,7 +82,7 @@ def test_rerun_finds_the_decision_and_does_not_ask_again(environment, settings, 
 
 def test_decisions_are_what_record_approval_takes(environment, settings):
     """The stage accepts every decision as it comes out of the operator."""
-    from blueprint.quality.stages import RecordApprovalRequest
+    from blueprint_pipeline.quality.stages import RecordApprovalRequest
     from operators.approval import build_decisions
 
     write_gates(settings, "s1", 2)

@@ -29,11 +29,11 @@ def clusters(tmp_path_factory):
 @pytest.fixture
 def fields(clusters, database_url, settings, monkeypatch, tmp_path):  # noqa: F811
     """A stage that asks for a GPU; fields of its request."""
-    from blueprint.compute.profiles import load_compute
-    from blueprint.flow import FLOW
-    from blueprint.settings import RegistrySettings, load_settings
+    from blueprint_pipeline.compute.profiles import load_compute
+    from blueprint_pipeline.settings import RegistrySettings, load_settings
+    from blueprint_pipeline.stage.flow import FLOW
 
-    monkeypatch.setitem(FLOW, "toy_intake", "tests.toy_stages")
+    monkeypatch.setitem(FLOW, "toy_intake", "tests.stage.toy_stages")
     settings = settings.model_copy(update={"registry": RegistrySettings(url=database_url)})
     templates = write_templates(tmp_path / "templates", settings)
     config = write_compute(tmp_path / "compute.yaml", clusters, stages={"toy_intake": "gpu"})

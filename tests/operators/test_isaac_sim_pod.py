@@ -15,8 +15,8 @@ from tests.shipping.conftest import database_url  # noqa: F401 -- a fixture
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("kubernetes")]
 TOYS = {
-    "toy_intake": "tests.toy_stages",
-    "toy_work": "tests.toy_stages",
+    "toy_intake": "tests.stage.toy_stages",
+    "toy_work": "tests.stage.toy_stages",
     "toy_plan": "tests.operators.toy_shards",
     "toy_shard": "tests.operators.toy_shards",
 }
@@ -34,9 +34,9 @@ def cluster(tmp_path_factory):
 @pytest.fixture
 def place(cluster, database_url, settings, monkeypatch, tmp_path):  # noqa: F811
     """Toy stages run as pods of that cluster; returns fields of their requests."""
-    from blueprint.compute.profiles import load_compute
-    from blueprint.flow import FLOW
-    from blueprint.settings import RegistrySettings, load_settings
+    from blueprint_pipeline.compute.profiles import load_compute
+    from blueprint_pipeline.settings import RegistrySettings, load_settings
+    from blueprint_pipeline.stage.flow import FLOW
 
     for name, module in TOYS.items():
         monkeypatch.setitem(FLOW, name, module)
@@ -229,7 +229,7 @@ def test_a_pod_of_another_job_is_not_touched(cluster, place):
     from operators.isaac_sim_pod import IsaacSimPodOperator
 
     _, watch = start(place)
-    cluster.core.patch_namespaced_pod(watch.pod, NAMESPACE, {"metadata": {"annotations": {"blueprint-key": "f" * 64}}})
+    cluster.core.patch_namespaced_pod(watch.pod, NAMESPACE, {"metadata": {"annotations": {"blueprint-pipeline-key": "f" * 64}}})
     with pytest.raises(AirflowFailException, match=r"compute\.name_taken"):
         IsaacSimPodOperator(stage="toy_intake", request=place).execute(context_of())
     assert len(cluster.pods()) == 1

@@ -8,11 +8,11 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
-from blueprint.compute.errors import JobTimedOut
-from blueprint.compute.job import StageFailed
-from blueprint.errors import PreemptedError
-from blueprint.registry.database import open_registry
-from blueprint.settings import load_settings
+from blueprint_pipeline.compute.errors import JobTimedOut
+from blueprint_pipeline.compute.job import StageFailed
+from blueprint_pipeline.errors import PreemptedError
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.settings import load_settings
 from operators import nightly
 from operators.nightly import LOST_AFTER, PlanNightOperator, SceneBatchOperator, list_batches, list_runs, run_id_of, split_night
 from operators.retries import build_retries
@@ -78,7 +78,7 @@ def test_big_night_is_batches():
 def test_a_big_night_of_pods_is_runs(environment, rows, monkeypatch):
     """A batch would run its stages in the worker, whatever the settings say."""
     assert len(plan("n1", running_limit=2, batch_from=1)["batches"]) == 1
-    monkeypatch.setenv("BLUEPRINT__COMPUTE__KIND", "kubernetes")
+    monkeypatch.setenv("BPP__COMPUTE__KIND", "kubernetes")
     load_settings.cache_clear()
     planned = plan("n2", running_limit=4, batch_from=1)
     assert (ids(planned), planned["batches"]) == (["s1", "s0"], [])
@@ -155,7 +155,7 @@ def test_batch_delivers_and_tells_as_the_dag_does(environment, rows, monkeypatch
     jobs = {job.stage: job for job in compute.jobs}
     assert jobs["deliver_bundle"].requests[0]["bucket"] == "gs://lab/in"
     given = {name: value.get_secret_value() for name, value in jobs.pop("notify_lab").secrets.items()}
-    assert given == {"BLUEPRINT__DELIVERY__WEBHOOK_URL": "https://lab.example/hook", "BLUEPRINT__DELIVERY__WEBHOOK_SECRET": word}
+    assert given == {"BPP__DELIVERY__WEBHOOK_URL": "https://lab.example/hook", "BPP__DELIVERY__WEBHOOK_SECRET": word}
     assert not any(job.secrets for job in jobs.values())
 
 

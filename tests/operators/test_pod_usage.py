@@ -5,13 +5,13 @@ from decimal import Decimal
 
 import pytest
 
-from blueprint.compute.job import JobSpec
-from blueprint.compute.profiles import Cluster, Profile
-from blueprint.compute.record import JobRecord, UnitRecord
-from blueprint.cost.job_usage import committed_seconds, job_entries, reconcile
-from blueprint.cost.prices import load_price_table
-from blueprint.registry.database import open_registry
-from blueprint.registry.records import Certainty
+from blueprint_pipeline.compute.job import JobSpec
+from blueprint_pipeline.compute.profiles import Cluster, Profile
+from blueprint_pipeline.compute.record import JobRecord, UnitRecord
+from blueprint_pipeline.cost.job_usage import committed_seconds, job_entries, reconcile
+from blueprint_pipeline.price.table import load_price_table
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.registry.records import Certainty
 from operators.pod_usage import build_usage
 from plugins.providers.kubernetes.pod_facts import NodeFacts, PodFacts
 from plugins.providers.kubernetes.pod_trigger import JobEvent
@@ -101,8 +101,8 @@ def test_found_work_is_not_this_pods():
 
 def test_work_found_on_another_machine_is_not_booked_again(settings, sound_scene):
     """After a failover to a region with other machines the commit keeps its one price."""
-    from blueprint.runner import run_unit
-    from blueprint.settings import ComputeSettings
+    from blueprint_pipeline.settings import ComputeSettings
+    from blueprint_pipeline.stage.runner import run_unit
 
     request = {"scene_id": "s1", "source": str(sound_scene)}
     made = run_unit("ingest_scene", request, settings)
@@ -115,7 +115,7 @@ def test_work_found_on_another_machine_is_not_booked_again(settings, sound_scene
 
 @pytest.mark.parametrize("kind", ["unschedulable", "image"])
 def test_a_pod_that_never_ran_costs_nothing(kind, settings):
-    from blueprint.workspace.storage import Workspace
+    from blueprint_pipeline.workspace.storage import Workspace
     from operators.pod_usage import book_usage
 
     event = told(kind)
@@ -125,8 +125,8 @@ def test_a_pod_that_never_ran_costs_nothing(kind, settings):
 
 def test_a_pod_that_was_given_up_and_came_back_is_booked_once(environment, settings):
     """While its cluster was silent, what its record said was booked; when its end is seen, the rest: together what it held."""
-    from blueprint.settings import load_settings
-    from blueprint.workspace.storage import Workspace
+    from blueprint_pipeline.settings import load_settings
+    from blueprint_pipeline.workspace.storage import Workspace
     from operators.pod_usage import book_usage
 
     scene = Workspace(load_settings().workspace).scene("s1")

@@ -6,9 +6,9 @@ import pytest
 from airflow.sdk import RetryAction
 from airflow.sdk.exceptions import AirflowFailException
 
-from blueprint.compute.errors import NoCapacity, PodLost
-from blueprint.compute.job import StageFailed
-from blueprint.errors import InputError, TransientError
+from blueprint_pipeline.compute.errors import NoCapacity, PodLost
+from blueprint_pipeline.compute.job import StageFailed
+from blueprint_pipeline.errors import InputError, TransientError
 from operators.retries import PREEMPTIONS, StagePreempted, StageRetryPolicy, StageUnavailable, build_retries, raise_for_airflow
 
 POLICY = StageRetryPolicy(failures=2, delay=timedelta(seconds=20), max_delay=timedelta(seconds=30))

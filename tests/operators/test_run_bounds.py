@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from airflow.sdk import DAG
 
-from blueprint.registry.database import open_registry
-from blueprint.registry.records import SceneSource
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.registry.records import SceneSource
 from operators.run_bounds import CloseRunOperator, OpenRunOperator
 from operators.stage import StageOperator
 from tests.airflow_home import run_dag, xcom_of

@@ -4,9 +4,9 @@ import jinja2
 import pytest
 from airflow.sdk.exceptions import ParamValidationError
 
-from blueprint.errors import BlueprintError
-from blueprint.flow import FLOW, load_stage
-from blueprint.runner import parse_request
+from blueprint_pipeline.errors import BlueprintError
+from blueprint_pipeline.stage.flow import FLOW, load_stage
+from blueprint_pipeline.stage.runner import parse_request
 from operators.scene_flow import SceneFlow, build_scene_dag
 from operators.scene_params import build_params
 from operators.scene_requests import SHARDED, as_template, build_request, stage_names

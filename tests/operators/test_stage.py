@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from airflow.sdk import DAG
 
-from blueprint.compute.events import readable
+from blueprint_pipeline.compute.events import readable
 from operators.retries import build_retries
 from operators.stage import StageOperator
 from operators.stage_task import summarize
@@ -108,7 +108,7 @@ def test_missing_fields_are_refused_with_their_names(toy_flow):
 
 def test_wish_to_end_reaches_the_stage(toy_flow):
     """on_kill sends SIGTERM to the stage's process; the operator then raises what Airflow tries again at once."""
-    from blueprint.errors import PreemptedError
+    from blueprint_pipeline.errors import PreemptedError
 
     run_dag(dag_of("stage_stop", intake(toy_flow)))
 

@@ -1,6 +1,6 @@
 """Toy stages of a sharded flow."""
 
-from blueprint.stage import Stage, StageContext, StageRequest, StageResult
+from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 
 
 class PlanRequest(StageRequest):

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from google.cloud import secretmanager_v1 as sm
 
 PROJECT = "factory"
-ACCOUNT = f"blueprint-airflow@{PROJECT}.iam.gserviceaccount.com"
+ACCOUNT = f"blueprint-pipeline-airflow@{PROJECT}.iam.gserviceaccount.com"
 SERVICE = "google.cloud.secretmanager.v1.SecretManagerService"
 ACCESS = re.compile(r"/v1/(projects/[^/]+/secrets/[^/]+/versions/[^/:]+):access")
 HTTP_STATUS = {

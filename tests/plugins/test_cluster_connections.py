@@ -2,7 +2,7 @@
 
 import pytest
 
-from blueprint.compute.profiles import Cluster, GkeCluster
+from blueprint_pipeline.compute.profiles import Cluster, GkeCluster
 from plugins.providers.kubernetes import connections
 
 GKE = GkeCluster(project="p", location="us-central1", cluster="c")

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from blueprint.compute.job import JobSpec
-from blueprint.errors import InputError, PreemptedError, TransientError
+from blueprint_pipeline.compute.job import JobSpec
+from blueprint_pipeline.errors import InputError, PreemptedError, TransientError
 from plugins.providers.kubernetes.pod_facts import PodFacts, judge
 from plugins.providers.kubernetes.pod_failure import error_of
 

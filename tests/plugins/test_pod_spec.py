@@ -4,9 +4,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from blueprint.compute.errors import ComputeConfigInvalid
-from blueprint.compute.job import JobSpec
-from blueprint.compute.profiles import Cluster, Profile, Resources
+from blueprint_pipeline.compute.errors import ComputeConfigInvalid
+from blueprint_pipeline.compute.job import JobSpec
+from blueprint_pipeline.compute.profiles import Cluster, Profile, Resources
 from plugins.providers.kubernetes.pod_spec import build_pod, choose_image
 from tests.shipping.conftest import DIGEST, load_values, render
 
@@ -14,14 +14,14 @@ VERSION = "1.34"
 CLUSTER = Cluster(
     name="a", region="a", connection="a", namespace="factory", machines={"gpu": "gce_g2_standard_8_spot", "cpu": "gce_e2_standard_8"}
 )
-IMAGE = f"region-docker.pkg.dev/p/blueprint/job@{DIGEST}"
+IMAGE = f"region-docker.pkg.dev/p/blueprint-pipeline/job@{DIGEST}"
 
 
 @pytest.fixture(scope="module")
 def templates(tmp_path_factory):
     """As the chart mounts them in production."""
     folder = tmp_path_factory.mktemp("templates")
-    (found,) = [m for m in render(load_values("production")) if m["metadata"]["name"] == "blueprint-pod-templates"]
+    (found,) = [m for m in render(load_values("production")) if m["metadata"]["name"] == "blueprint-pipeline-pod-templates"]
     for name, text in found["data"].items():
         (folder / name).write_text(text)
     return folder
@@ -58,7 +58,7 @@ def test_the_pod_asks_for_what_the_profile_says(templates):
     (memory,) = [volume for volume in spec["volumes"] if volume["name"] == "shared-memory"]
     assert memory["emptyDir"] == {"medium": "Memory", "sizeLimit": "4Gi"}
     assert (spec["terminationGracePeriodSeconds"], spec["activeDeadlineSeconds"], spec["restartPolicy"]) == (15, 100, "Never")
-    assert (spec["priorityClassName"], spec["serviceAccountName"]) == ("blueprint-job", "blueprint-job")
+    assert (spec["priorityClassName"], spec["serviceAccountName"]) == ("blueprint-pipeline-job", "blueprint-pipeline-job")
     assert container["image"] == IMAGE
     assert "ephemeral-storage" in container["resources"]["requests"]
 
@@ -78,14 +78,14 @@ def test_the_job_is_in_the_pod(templates):
     spec = gpu()
     pod = build_pod(spec, CLUSTER, templates, {"dag_id": "d"})
     assert (pod["metadata"]["name"], pod["metadata"]["namespace"]) == (spec.name, "factory")
-    assert JobSpec.model_validate_json(pod["metadata"]["annotations"]["blueprint-spec"]) == spec
-    assert pod["metadata"]["annotations"]["blueprint-key"] == spec.key
+    assert JobSpec.model_validate_json(pod["metadata"]["annotations"]["blueprint-pipeline-spec"]) == spec
+    assert pod["metadata"]["annotations"]["blueprint-pipeline-key"] == spec.key
     assert pod["metadata"]["labels"]["dag_id"] == "d"
-    assert container_of(pod)["args"] == ["job", "run", "/etc/blueprint-job/spec.json"]
+    assert container_of(pod)["args"] == ["job", "run", "/etc/blueprint-pipeline-job/spec.json"]
     variables = {variable["name"]: variable for variable in container_of(pod)["env"]}
-    assert variables["BLUEPRINT__COMPUTE__MACHINE"]["value"] == "gce_g2_standard_8_spot"
-    assert variables["BLUEPRINT__COMPUTE__IMAGE_DIGEST"]["value"] == DIGEST
-    assert variables["BLUEPRINT__COMPUTE__POD_UID"]["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.uid"
+    assert variables["BPP__COMPUTE__MACHINE"]["value"] == "gce_g2_standard_8_spot"
+    assert variables["BPP__COMPUTE__IMAGE_DIGEST"]["value"] == DIGEST
+    assert variables["BPP__COMPUTE__POD_UID"]["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.uid"
     assert len(variables) == len(container_of(pod)["env"])
 
 

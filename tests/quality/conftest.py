@@ -2,7 +2,7 @@
 
 import pytest
 
-from blueprint.quality.tiers import load_tiers
+from blueprint_pipeline.quality.tiers import load_tiers
 from tests.quality import synthetic
 
 

@@ -1,29 +1,19 @@
-"""Synthetic episodes as ``blueprint.episode.record`` has them: a plausible pick-and-place without a simulator."""
+"""Synthetic episodes as ``blueprint_pipeline.episode.record`` has them: a plausible pick-and-place without a simulator."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
-from blueprint.episode.record import (
-    STATE_COLUMNS,
-    Capabilities,
-    EpisodeRecord,
-    Outcome,
-    Phase,
-    PredicateCheck,
-    SimulatorInfo,
-)
-from blueprint.quality.arrays import parse_arrays
-from blueprint.quality.gates.case import EpisodeCase, RobotLimits
-from blueprint.task.spec import (
-    EpisodeSpec,
-    JobPlan,
-    PickPlaceTask,
-    Pose,
-    RobotPlacement,
-    ShardRef,
-)
+from blueprint_pipeline.episode.arrays import parse_arrays
+from blueprint_pipeline.episode.record import STATE_COLUMNS, EpisodeRecord
+from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.quality.gates.case import EpisodeCase, RobotLimits
+from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.simulation.protocol import Capabilities, SimulatorInfo
+from blueprint_pipeline.task.outcome import Outcome, Phase, PredicateCheck
+from blueprint_pipeline.task.plan import JobPlan, ShardRef
+from blueprint_pipeline.task.spec import EpisodeSpec, PickPlaceTask
 
 FPS = 30
 PLACEMENT = RobotPlacement(embodiment="franka_panda", base_pose=Pose(position_m=(0, -0.5, 0.75), quat_wxyz=(1, 0, 0, 0)))

@@ -7,13 +7,13 @@ import numpy as np
 import pyarrow.parquet as pq
 from upath import UPath
 
-from blueprint.episode.record import EpisodeRecord, ReplayCertificate, VideoRecord, recording_path, render_path
-from blueprint.scene.manifest import MANIFEST_PATH, SceneManifest
-from blueprint.settings import Settings
-from blueprint.stage import StageContext
-from blueprint.task.spec import ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH, PLAN_PATH, SCENE_GRAPH_PATH, TASK_CONFIG_PATH, JobPlan
-from blueprint.workspace.checksums import digest_file
-from blueprint.workspace.storage import SceneFolder
+from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, VideoRecord, recording_path, render_path
+from blueprint_pipeline.scene.manifest import MANIFEST_PATH, SceneManifest
+from blueprint_pipeline.settings import Settings
+from blueprint_pipeline.stage.contract import StageContext
+from blueprint_pipeline.task.plan import ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH, PLAN_PATH, SCENE_GRAPH_PATH, TASK_CONFIG_PATH, JobPlan
+from blueprint_pipeline.workspace.checksums import digest_file
+from blueprint_pipeline.workspace.storage import SceneFolder
 from tests.quality.synthetic import FPS, SIMULATOR, Episode
 
 

@@ -1,8 +1,8 @@
 """Reasons for people: grouped, counted, with what was measured and what was allowed."""
 
-from blueprint.origin import Origin
-from blueprint.quality.explain import explain, primary_reason, top_reasons, verdict_counts
-from blueprint.quality.report import EpisodeVerdict, GateResult
+from blueprint_pipeline.origin import Origin
+from blueprint_pipeline.quality.explain import explain, primary_reason, top_reasons, verdict_counts
+from blueprint_pipeline.quality.report import EpisodeVerdict, GateResult
 
 
 def gate(name, value, *, limit=1.0, passed=False, borderline=False, message=""):

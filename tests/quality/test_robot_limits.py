@@ -1,6 +1,6 @@
 """Gates take the robot's limits from its record."""
 
-from blueprint.quality.robot_limits import load_robot_limits
+from blueprint_pipeline.quality.robot_limits import load_robot_limits
 
 
 def test_the_panda_has_its_makers_limits_and_two_fingers():

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blueprint.quality.cases import load_episode_case, planned_episodes
-from blueprint.quality.episode_gating import judge_case
-from blueprint.quality.robot_limits import load_robot_limits
-from blueprint.quality.tiers import load_tiers
-from blueprint.simulation.shard import simulate_shard
+from blueprint_pipeline.episode.reader import planned_episodes
+from blueprint_pipeline.quality.episode_gating import judge_case
+from blueprint_pipeline.quality.gate_inputs import load_episode_case
+from blueprint_pipeline.quality.robot_limits import load_robot_limits
+from blueprint_pipeline.quality.tiers import load_tiers
+from blueprint_pipeline.rollout.shard import simulate_shard
 from tests.simulation.small_job import small_context, small_folder, write_job
 
 pytestmark = pytest.mark.slow

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from blueprint.quality.approvals import batch_path
-from blueprint.quality.errors import NothingAudited, NothingKept, UnknownDecision
-from blueprint.quality.report import (
+from blueprint_pipeline.episode.errors import NothingAudited
+from blueprint_pipeline.quality.approvals import batch_path
+from blueprint_pipeline.quality.errors import NothingKept, UnknownDecision
+from blueprint_pipeline.quality.report import (
     GATES_PATH,
     QUALITY_GATE_REPORT_PATH,
     RENDER_GATES_PATH,
@@ -17,7 +18,7 @@ from blueprint.quality.report import (
     load_kept,
     load_rendered_selection,
 )
-from blueprint.quality.stages import GATE_EPISODES, GATE_RENDERS, RECORD_APPROVAL, GateRequest, RecordApprovalRequest
+from blueprint_pipeline.quality.stages import GATE_EPISODES, GATE_RENDERS, RECORD_APPROVAL, GateRequest, RecordApprovalRequest
 from tests.quality import synthetic, synthetic_scene
 
 REQUEST = GateRequest(scene_id="kitchen")

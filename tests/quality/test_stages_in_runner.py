@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from blueprint.errors import BlueprintError
-from blueprint.quality.report import load_approvals, load_rendered_selection
-from blueprint.runner import run_stage
-from blueprint.workspace.commits import load_commit
-from blueprint.workspace.errors import InputMissing
-from blueprint.workspace.storage import Workspace
+from blueprint_pipeline.errors import BlueprintError
+from blueprint_pipeline.quality.report import load_approvals, load_rendered_selection
+from blueprint_pipeline.stage.runner import run_stage
+from blueprint_pipeline.workspace.commits import load_commit
+from blueprint_pipeline.workspace.errors import InputMissing
+from blueprint_pipeline.workspace.storage import Workspace
 from tests.quality import synthetic, synthetic_scene
 
 

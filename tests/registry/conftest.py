@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from blueprint.registry.database import open_registry
-from blueprint.settings import RegistrySettings
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.settings import RegistrySettings
 
 
 class SettableClock:
@@ -38,7 +38,7 @@ def clock():
 @pytest.fixture(scope="session")
 def postgres_folder():
     """A folder that the user `postgres` may enter: pytest closes its own to all others at each start."""
-    folder = Path(tempfile.mkdtemp(prefix="blueprint-postgres-"))
+    folder = Path(tempfile.mkdtemp(prefix="blueprint-pipeline-postgres-"))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

@@ -4,11 +4,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
-from blueprint.registry.approvals import approval_id
-from blueprint.registry.database import open_registry
-from blueprint.registry.errors import ApprovalDecided, EpisodesNotAsked, RecordMissing, RegistryUnavailable
-from blueprint.registry.records import ApprovalStatus
-from blueprint.settings import RegistrySettings
+from blueprint_pipeline.registry.approvals import approval_id
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.registry.errors import ApprovalDecided, EpisodesNotAsked, RecordMissing, RegistryUnavailable
+from blueprint_pipeline.registry.records import ApprovalStatus
+from blueprint_pipeline.settings import RegistrySettings
 
 
 def ask(registry, episodes=("e2", "e1"), **changes):

@@ -1,4 +1,4 @@
-"""``blueprint registry``: an empty database, one that is behind, one that is there, one that is too new; SQLite and PostgreSQL."""
+"""``bpp registry``: an empty database, one that is behind, one that is there, one that is too new; SQLite and PostgreSQL."""
 
 import json
 
@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import URL, create_engine, text
 from typer.testing import CliRunner
 
-from blueprint.cli.app import app
-from blueprint.registry.errors import RegistryTooNew, RegistryUnavailable
-from blueprint.registry.migrate import HEAD, REVISIONS, migrate
-from blueprint.registry.sessions import Database, build_engine
-from blueprint.settings import load_settings
+from blueprint_pipeline.cli.app import app
+from blueprint_pipeline.registry.errors import RegistryTooNew, RegistryUnavailable
+from blueprint_pipeline.registry.migrate import HEAD, REVISIONS, migrate
+from blueprint_pipeline.registry.sessions import Database, build_engine
+from blueprint_pipeline.settings import load_settings
 
 runner = CliRunner()
 
@@ -20,7 +20,7 @@ def use(monkeypatch):
     """Makes the settings name a database."""
 
     def name(url):
-        monkeypatch.setenv("BLUEPRINT__REGISTRY__URL", url)
+        monkeypatch.setenv("BPP__REGISTRY__URL", url)
         load_settings.cache_clear()
 
     yield name
@@ -93,7 +93,7 @@ def test_the_chart_migrates_by_this_command():
 
     (job,) = (manifest for manifest in render(load_values("production")) if manifest["kind"] == "Job")
     (container,) = job["spec"]["template"]["spec"]["containers"]
-    assert "command" not in container  # the image's entry point is blueprint
+    assert "command" not in container  # the image's entry point is blueprint_pipeline
     command = typer.main.get_command(app)
     for word in container["args"]:
         command = command.commands[word]

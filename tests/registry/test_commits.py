@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from blueprint.workspace.checksums import FileDigest
-from blueprint.workspace.commits import Commit, Usage
+from blueprint_pipeline.workspace.checksums import FileDigest
+from blueprint_pipeline.workspace.commits import Commit, Usage
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from blueprint.registry.errors import DeliveryStateConflict, RecordMissing
-from blueprint.registry.records import WebhookAttempt
+from blueprint_pipeline.registry.errors import DeliveryStateConflict, RecordMissing
+from blueprint_pipeline.registry.records import WebhookAttempt
 
 
 def start(registry, **changes):

@@ -10,11 +10,11 @@ from datetime import timedelta
 
 import pytest
 
-from blueprint.registry.database import open_registry
-from blueprint.registry.errors import LeaseLost, RegistryUnavailable
-from blueprint.registry.processes import is_alive, this_process
-from blueprint.settings import RegistrySettings
-from blueprint.workspace.errors import LeaseHeld
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.registry.errors import LeaseLost, RegistryUnavailable
+from blueprint_pipeline.registry.processes import is_alive, this_process
+from blueprint_pipeline.settings import RegistrySettings
+from blueprint_pipeline.workspace.errors import LeaseHeld
 
 
 def test_a_held_lease_names_its_holder_and_its_end(registry):
@@ -85,7 +85,7 @@ def test_the_same_holder_on_this_machine_does_not_get_it_twice(registry):
 
 def test_the_same_run_takes_its_lease_over_from_another_machine(registry, monkeypatch):
     """A pod that was lost is tried again elsewhere: same run, new token; another run waits."""
-    monkeypatch.setattr("blueprint.registry.leases.this_process", lambda: "other-host|pid:[1]|7|1.00")
+    monkeypatch.setattr("blueprint_pipeline.registry.leases.this_process", lambda: "other-host|pid:[1]|7|1.00")
     lost = registry.leases.acquire("s/stage", "run-1", 60)
     monkeypatch.undo()
     with pytest.raises(LeaseHeld):
@@ -169,8 +169,8 @@ def test_one_of_eight_threads_gets_the_lease(url):
 
 HOLDER = """
 import sys, time
-from blueprint.registry.database import open_registry
-from blueprint.settings import RegistrySettings
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.settings import RegistrySettings
 open_registry(RegistrySettings(url=sys.argv[1])).leases.acquire("s/stage", sys.argv[2], 600)
 print("held", flush=True)
 time.sleep(60)

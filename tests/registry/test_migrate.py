@@ -15,14 +15,14 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
-from blueprint.registry import migrate as migrate_module
-from blueprint.registry.database import open_registry
-from blueprint.registry.errors import RegistryTooNew
-from blueprint.registry.migrate import HEAD, REVISIONS, load_revision, migrate
-from blueprint.registry.records import Certainty
-from blueprint.registry.sessions import Database, build_engine
-from blueprint.registry.tables import Base, NanoUsd, UtcDateTime
-from blueprint.settings import RegistrySettings
+from blueprint_pipeline.registry import migrate as migrate_module
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.registry.errors import RegistryTooNew
+from blueprint_pipeline.registry.migrate import HEAD, REVISIONS, load_revision, migrate
+from blueprint_pipeline.registry.records import Certainty
+from blueprint_pipeline.registry.sessions import Database, build_engine
+from blueprint_pipeline.registry.tables import Base, NanoUsd, UtcDateTime
+from blueprint_pipeline.settings import RegistrySettings
 
 RESOURCES = Path(__file__).parent / "resources"
 
@@ -119,7 +119,7 @@ def test_a_newer_database_is_refused(url):
     """A database that a newer version migrated is left alone, and the message says what to do."""
     with open_registry(RegistrySettings(url=url)) as registry, registry.database.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(RegistryTooNew, match="Update blueprint"):
+    with pytest.raises(RegistryTooNew, match="Update blueprint_pipeline"):
         open_registry(RegistrySettings(url=url))
 
 
@@ -141,8 +141,8 @@ def test_a_failed_migration_changes_nothing(old_database, monkeypatch):
 
 OPENER = """
 import sys
-from blueprint.registry.database import open_registry
-from blueprint.settings import RegistrySettings
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.settings import RegistrySettings
 sys.stdin.readline()
 with open_registry(RegistrySettings(url=sys.argv[1])) as registry:
     registry.leases.acquire(sys.argv[2], "run", 60)

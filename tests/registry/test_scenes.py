@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from blueprint.registry.errors import RecordMissing
-from blueprint.registry.records import SceneSource
+from blueprint_pipeline.registry.errors import RecordMissing
+from blueprint_pipeline.registry.records import SceneSource
 
 
 def source(scene_id, **changes):

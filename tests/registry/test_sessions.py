@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import StatementError
 
-from blueprint.registry import sessions
-from blueprint.registry.database import open_registry
-from blueprint.registry.errors import RegistryDriverMissing, RegistryUnavailable, RegistryUnreadable, RegistryUrlInvalid
-from blueprint.registry.sessions import build_engine
-from blueprint.settings import RegistrySettings
+from blueprint_pipeline.registry import sessions
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.registry.errors import RegistryDriverMissing, RegistryUnavailable, RegistryUnreadable, RegistryUrlInvalid
+from blueprint_pipeline.registry.sessions import build_engine
+from blueprint_pipeline.settings import RegistrySettings
 
 
 @pytest.mark.parametrize(
@@ -40,14 +40,14 @@ def test_a_missing_driver_is_named(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without_driver)
     monkeypatch.delitem(sys.modules, "psycopg2", raising=False)
     with pytest.raises(RegistryDriverMissing, match="psycopg2") as missing:
-        build_engine("postgresql+psycopg2://user:secret@localhost/blueprint")
+        build_engine("postgresql+psycopg2://user:secret@localhost/blueprint_pipeline")
     assert "secret" not in str(missing.value)
 
 
 def test_a_database_that_is_away_can_be_tried_again():
     """No server: a transient error without the password."""
     with pytest.raises(RegistryUnavailable) as away:
-        open_registry(RegistrySettings(url="postgresql+psycopg2://user:secret@127.0.0.1:9/blueprint"))
+        open_registry(RegistrySettings(url="postgresql+psycopg2://user:secret@127.0.0.1:9/blueprint_pipeline"))
     assert away.value.retryable
     assert "secret" not in str(away.value)
 
@@ -57,7 +57,7 @@ def test_a_database_that_says_nothing_is_not_waited_for(monkeypatch):
     """A server that takes the connection and never answers is as good as away: renewals of leases must not hang."""
     monkeypatch.setattr(sessions, "CONNECT_TIMEOUT_S", 2.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"postgresql+psycopg2://user@127.0.0.1:{silent.getsockname()[1]}/blueprint"
+        url = f"postgresql+psycopg2://user@127.0.0.1:{silent.getsockname()[1]}/blueprint_pipeline"
         with pytest.raises(RegistryUnavailable, match="timeout"):
             open_registry(RegistrySettings(url=url))
 
@@ -102,7 +102,7 @@ def test_a_naive_time_is_refused(registry, clock):
 
 def test_a_failed_block_writes_nothing(registry, clock):
     """What was written in a block that raises is not there afterwards."""
-    from blueprint.registry.tables import BaselineRow
+    from blueprint_pipeline.registry.tables import BaselineRow
 
     row = BaselineRow(name="x", revision=1, schema_version="1.0", recorded_at=clock(), source="s", metrics={})
 
@@ -128,9 +128,9 @@ def test_the_clock_is_utc_on_both_databases(url):
 WRITER = """
 import sys
 from datetime import UTC, datetime
-from blueprint.registry.database import open_registry
-from blueprint.registry.records import LedgerEntry
-from blueprint.settings import RegistrySettings
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.registry.records import LedgerEntry
+from blueprint_pipeline.settings import RegistrySettings
 
 def entry(key, item):
     return LedgerEntry(

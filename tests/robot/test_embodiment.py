@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from blueprint.robot.embodiment import ROBOT_PREFIX, Embodiment, list_embodiments, load_embodiment
-from blueprint.robot.errors import BrokenEmbodiment, UnknownRobot, UnsupportedRobot
-from blueprint.robot.mount import PEDESTAL, mount, validate_record
-from blueprint.task.spec import Pose
+from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment, list_embodiments, load_embodiment
+from blueprint_pipeline.robot.errors import BrokenEmbodiment, UnknownRobot, UnsupportedRobot
+from blueprint_pipeline.twin.mount import PEDESTAL, mount, validate_record
 
 
 def test_an_alias_gives_the_same_robot() -> None:
@@ -38,7 +38,7 @@ def test_an_unsupported_robot_is_refused_with_its_reason(monkeypatch: pytest.Mon
         wrist_camera=None,
         sources=(),
     )
-    monkeypatch.setattr("blueprint.robot.embodiment._records", lambda: {"figure_01": record})
+    monkeypatch.setattr("blueprint_pipeline.robot.embodiment._records", lambda: {"figure_01": record})
     with pytest.raises(UnsupportedRobot, match="no public model"):
         load_embodiment("figure_01")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from blueprint.scene.stages import ASSEMBLE_SCENE, ESTIMATE_PHYSICS, INGEST_SCENE, PROCESS_MESHES, SETTLE_SCENE
+from blueprint_pipeline.scene.stages import ASSEMBLE_SCENE, ESTIMATE_PHYSICS, INGEST_SCENE, PROCESS_MESHES, SETTLE_SCENE
 from tests.scene.scene_files import SCENES, copy_scene, make_context
 
 

@@ -8,16 +8,16 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 from upath import UPath
 
-import blueprint
-from blueprint.scene.ingest import digest_source
-from blueprint.scene.mesh_files import build_glb
-from blueprint.scene.surfaces import Surface, parse_glb
-from blueprint.settings import Settings
-from blueprint.stage import StageContext
-from blueprint.workspace.storage import SceneFolder
+import blueprint_pipeline
+from blueprint_pipeline.scene.ingest import digest_source
+from blueprint_pipeline.scene.mesh_files import build_glb
+from blueprint_pipeline.scene.surfaces import Surface, parse_glb
+from blueprint_pipeline.settings import Settings
+from blueprint_pipeline.stage.contract import StageContext
+from blueprint_pipeline.workspace.storage import SceneFolder
 
 SCENES = Path(__file__).parents[1] / "resources/scenes"
-SAMPLES = Path(blueprint.__file__).parent / "scene/samples"
+SAMPLES = Path(blueprint_pipeline.__file__).parent / "scene/samples"
 
 Z_TO_Y_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 

@@ -7,12 +7,12 @@ import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
 
-from blueprint.scene.checks import check_folder, check_scene
-from blueprint.scene.errors import SceneError
-from blueprint.scene.findings import validate_findings
-from blueprint.scene.ingest import ingest
-from blueprint.scene.physical_checks import find_supports
-from blueprint.scene.surfaces import Look, Surface
+from blueprint_pipeline.scene.checks import check_folder, check_scene
+from blueprint_pipeline.scene.errors import SceneError
+from blueprint_pipeline.scene.findings import validate_findings
+from blueprint_pipeline.scene.ingest import ingest
+from blueprint_pipeline.scene.physical_checks import find_supports
+from blueprint_pipeline.scene.surfaces import Look, Surface
 from tests.scene.scene_files import (
     SAMPLES,
     SCENES,

@@ -6,15 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from blueprint.scene.frames import (
-    RigidPose,
-    SceneFrame,
-    angle_between,
-    quat_from_rotation,
-    rotation_error,
-    rotation_from_quat,
-    split_affine,
-)
+from blueprint_pipeline.geometry.rotations import RigidPose, angle_between, quat_from_rotation, rotation_from_quat
+from blueprint_pipeline.scene.frames import SceneFrame, rotation_error, split_affine
 
 numbers = st.floats(-100, 100, allow_nan=False, width=32)
 vectors = st.tuples(numbers, numbers, numbers).map(np.array)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from blueprint.errors import IntegrityError
-from blueprint.scene.ingest import digest_source, validate_source
-from blueprint.scene.source_errors import SourceStillChanging
-from blueprint.scene.stages import ESTIMATE_PHYSICS, INGEST_SCENE, PROCESS_MESHES, IngestSceneRequest, SceneRequest
+from blueprint_pipeline.errors import IntegrityError
+from blueprint_pipeline.scene.ingest import digest_source, validate_source
+from blueprint_pipeline.scene.source_errors import SourceStillChanging
+from blueprint_pipeline.scene.stages import ESTIMATE_PHYSICS, INGEST_SCENE, PROCESS_MESHES, IngestSceneRequest, SceneRequest
 from tests.scene.scene_files import SCENES, make_context
 
 

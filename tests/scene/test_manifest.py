@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from blueprint.scene.frames import rotation_error
-from blueprint.scene.ingest import SourceManifest, validate_source
-from blueprint.scene.manifest import MAX_MOVABLE_VOLUME_M3, SceneManifest, choose_sim_role, load_manifest
-from blueprint.scene.stages import INGEST_SCENE, IngestSceneRequest
+from blueprint_pipeline.scene.frames import rotation_error
+from blueprint_pipeline.scene.ingest import SourceManifest, validate_source
+from blueprint_pipeline.scene.manifest import MAX_MOVABLE_VOLUME_M3, SceneManifest, choose_sim_role, load_manifest
+from blueprint_pipeline.scene.stages import INGEST_SCENE, IngestSceneRequest
 from tests.scene.scene_files import SAMPLES, SCENES, Z_TO_Y_UP, make_context, seen_from
 
 

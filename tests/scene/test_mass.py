@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from blueprint.scene.mass import estimate_mass, is_closed, open_length, principal_axes
-from blueprint.scene.materials import Category, load_materials
+from blueprint_pipeline.scene.mass import estimate_mass, is_closed, open_length, principal_axes
+from blueprint_pipeline.scene.materials import Category, load_materials
 
 WOOD = load_materials().materials["wood"]
 METAL = load_materials().materials["metal"]

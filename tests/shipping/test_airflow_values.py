@@ -45,12 +45,12 @@ def test_airflow_is_of_the_version_that_is_locked():
 
 def test_airflow_reads_the_clusters_that_our_chart_writes(tmp_path):
     """The file is sound, lies where Airflow looks, and the connection of its cluster is there."""
-    from blueprint.compute.profiles import load_compute
+    from blueprint_pipeline.compute.profiles import load_compute
 
     variables = {variable["name"]: variable["value"] for variable in VALUES["env"]}
-    assert variables["BLUEPRINT__COMPUTE__CONFIG"] == "/opt/airflow/pod_templates/compute.yaml"
+    assert variables["BPP__COMPUTE__CONFIG"] == "/opt/airflow/pod_templates/compute.yaml"
     for name in ("production", "staging"):
-        (maps,) = [m for m in render(load_values(name)) if m["metadata"]["name"] == "blueprint-pod-templates"]
+        (maps,) = [m for m in render(load_values(name)) if m["metadata"]["name"] == "blueprint-pipeline-pod-templates"]
         path = tmp_path / f"{name}.yaml"
         path.write_text(maps["data"]["compute.yaml"])
         compute = load_compute(path)

@@ -53,7 +53,11 @@ def test_the_chart_lints(name):
 def test_pods_are_hardened(name):
     """No pod runs as root, writes its root file system, keeps a capability or holds a token of the cluster."""
     pods = list(pods_of(render(load_values(name))))
-    assert {pod for pod, _, _ in pods} >= {"Job/blueprint-migration", "Pod/blueprint-test", "ConfigMap/blueprint-pod-templates/gpu.yaml"}
+    assert {pod for pod, _, _ in pods} >= {
+        "Job/blueprint-pipeline-migration",
+        "Pod/blueprint-pipeline-test",
+        "ConfigMap/blueprint-pipeline-pod-templates/gpu.yaml",
+    }
     for pod, _, spec in pods:
         security = spec["securityContext"]
         assert (security["runAsNonRoot"], security["seccompProfile"]) == (True, {"type": "RuntimeDefault"}), pod
@@ -75,7 +79,7 @@ def test_pods_are_hardened(name):
 def test_every_pod_is_under_the_policy_that_denies(name):
     """A pod that the network policies do not select could talk to anyone."""
     manifests = render(load_values(name))
-    deny = next(p for p in of_kind(manifests, "NetworkPolicy") if p["metadata"]["name"] == "blueprint-deny")
+    deny = next(p for p in of_kind(manifests, "NetworkPolicy") if p["metadata"]["name"] == "blueprint-pipeline-deny")
     assert deny["spec"]["policyTypes"] == ["Ingress", "Egress"]
     assert not deny["spec"].get("egress")
     wanted = deny["spec"]["podSelector"]["matchLabels"].items()
@@ -93,16 +97,16 @@ def test_airflow_may_start_pods_and_nothing_else():
     (reader,) = of_kind(manifests, "ClusterRole")
     assert [(rule["resources"], rule["verbs"]) for rule in reader["rules"]] == [(["nodes"], ["get"])]
     (binding,) = of_kind(manifests, "RoleBinding")
-    assert [subject["name"] for subject in binding["subjects"]] == ["blueprint-airflow"]
+    assert [subject["name"] for subject in binding["subjects"]] == ["blueprint-pipeline-airflow"]
 
 
 def test_production_runs_by_digest():
     """Every image of production is named by digest, and commit records are told which."""
     manifests = render(load_values("production"))
     images = {container["image"] for _, _, spec in pods_of(manifests) for container in spec["containers"]}
-    assert images == {f"region-docker.pkg.dev/project/blueprint/job@{DIGEST}"}
-    settings = next(m for m in of_kind(manifests, "ConfigMap") if m["metadata"]["name"] == "blueprint-settings")
-    assert settings["data"]["BLUEPRINT__COMPUTE__IMAGE_DIGEST"] == DIGEST
+    assert images == {f"region-docker.pkg.dev/project/blueprint-pipeline/job@{DIGEST}"}
+    settings = next(m for m in of_kind(manifests, "ConfigMap") if m["metadata"]["name"] == "blueprint-pipeline-settings")
+    assert settings["data"]["BPP__COMPUTE__IMAGE_DIGEST"] == DIGEST
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,7 @@ def test_the_canary_gets_its_share_of_replicas(replicas, weight, stable, canary)
     values["simulator"]["replicas"] = replicas
     values["canary"]["weightPercent"] = weight
     manifests = render(values)
-    found = {m["spec"]["template"]["metadata"]["labels"]["blueprint/track"]: m for m in of_kind(manifests, "Deployment")}
+    found = {m["spec"]["template"]["metadata"]["labels"]["blueprint-pipeline/track"]: m for m in of_kind(manifests, "Deployment")}
     assert found["stable"]["spec"]["replicas"] == stable
     if canary is None:
         assert "canary" not in found
@@ -129,32 +133,34 @@ def test_labs_and_prices_of_the_deployment_replace_those_of_the_image():
     """Given files become config maps that every job mounts over the image's own; nothing given, nothing mounted."""
     values = load_values("dev") | {"labs": {"aurora": {"schema_version": "1.0", "id": "aurora"}}}
     manifests = render(values)
-    labs = next(m for m in of_kind(manifests, "ConfigMap") if m["metadata"]["name"] == "blueprint-labs")
+    labs = next(m for m in of_kind(manifests, "ConfigMap") if m["metadata"]["name"] == "blueprint-pipeline-labs")
     assert yaml.safe_load(labs["data"]["aurora.yaml"]) == {"schema_version": "1.0", "id": "aurora"}
     pods = {pod: spec for pod, _, spec in pods_of(manifests)}
-    mounts = {m["mountPath"]: m["name"] for m in pods["ConfigMap/blueprint-pod-templates/cpu.yaml"]["containers"][0]["volumeMounts"]}
-    assert mounts["/etc/blueprint/labs"] == "labs"
-    assert "/etc/blueprint/prices" not in mounts
+    mounts = {
+        m["mountPath"]: m["name"] for m in pods["ConfigMap/blueprint-pipeline-pod-templates/cpu.yaml"]["containers"][0]["volumeMounts"]
+    }
+    assert mounts["/etc/blueprint-pipeline/labs"] == "labs"
+    assert "/etc/blueprint-pipeline/prices" not in mounts
 
 
 def test_gpu_pods_ask_for_spot_nodes_with_rt_cores():
     """Selector, toleration, limit and NVIDIA's capabilities stand in the template; on demand, the Spot selector is gone."""
     values = load_values("production")
     pods = {pod: spec for pod, _, spec in pods_of(render(values))}
-    gpu = pods["ConfigMap/blueprint-pod-templates/gpu.yaml"]
+    gpu = pods["ConfigMap/blueprint-pipeline-pod-templates/gpu.yaml"]
     assert gpu["nodeSelector"] == {"cloud.google.com/gke-accelerator": "nvidia-l4", "cloud.google.com/gke-spot": "true"}
     (container,) = gpu["containers"]
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert {"name": "NVIDIA_DRIVER_CAPABILITIES", "value": "all"} in container["env"]
     values["jobs"] = {"gpu": {"spot": False}}
-    gpu = {pod: spec for pod, _, spec in pods_of(render(values))}["ConfigMap/blueprint-pod-templates/gpu.yaml"]
+    gpu = {pod: spec for pod, _, spec in pods_of(render(values))}["ConfigMap/blueprint-pipeline-pod-templates/gpu.yaml"]
     assert "cloud.google.com/gke-spot" not in gpu["nodeSelector"]
 
 
 def test_isaac_pods_write_only_their_caches():
     """As NVIDIA's user, on a GPU node, with a volume on every folder that the image makes for caches; its entry point is not replaced."""
     pods = {pod: spec for pod, _, spec in pods_of(render(load_values("production")))}
-    isaac, gpu = (pods[f"ConfigMap/blueprint-pod-templates/{kind}.yaml"] for kind in ("isaac", "gpu"))
+    isaac, gpu = (pods[f"ConfigMap/blueprint-pipeline-pod-templates/{kind}.yaml"] for kind in ("isaac", "gpu"))
     assert isaac["nodeSelector"] == gpu["nodeSelector"]
     assert isaac["securityContext"]["runAsUser"] == isaac["securityContext"]["fsGroup"] == 1234
     (container,) = isaac["containers"]
@@ -170,14 +176,14 @@ def test_certificates_come_from_cert_manager_or_from_secrets_of_ones_own():
     """With cert-manager two certificates are asked for, one for each side; with own secrets none, and the pods mount them."""
     values = load_values("production")
     certificates = {m["metadata"]["name"]: m["spec"] for m in of_kind(render(values), "Certificate")}
-    assert certificates["blueprint-simulator-server"]["usages"] == ["digital signature", "server auth"]
-    assert "blueprint-simulator.factory.svc" in certificates["blueprint-simulator-server"]["dnsNames"]
-    assert certificates["blueprint-simulator-client"]["usages"] == ["digital signature", "client auth"]
+    assert certificates["blueprint-pipeline-simulator-server"]["usages"] == ["digital signature", "server auth"]
+    assert "blueprint-pipeline-simulator.factory.svc" in certificates["blueprint-pipeline-simulator-server"]["dnsNames"]
+    assert certificates["blueprint-pipeline-simulator-client"]["usages"] == ["digital signature", "client auth"]
     values["tls"] = {"existingSecrets": {"server": "my-server", "client": "my-client"}}
     manifests = render(values)
     assert not of_kind(manifests, "Certificate")
     pods = {pod: spec for pod, _, spec in pods_of(manifests)}
-    server = {v["name"]: v for v in pods["Deployment/blueprint-simulator"]["volumes"]}["tls"]
+    server = {v["name"]: v for v in pods["Deployment/blueprint-pipeline-simulator"]["volumes"]}["tls"]
     assert server["secret"]["secretName"] == "my-server"
 
 
@@ -189,9 +195,9 @@ WRONG = {
     "a canary without image": {"canary": {"weightPercent": 10}},
     "a GPU without RT cores": {"jobs": {"gpu": {"accelerator": "nvidia-h100-80gb"}}},
     "a grace that Spot does not grant": {"jobs": {"terminationGracePeriodSeconds": 5}},
-    "a setting that is none": {"settings": {"BLUEPRINT_LOG_LEVEL": "DEBUG"}},
-    "a secret in a config map": {"settings": {"BLUEPRINT__DELIVERY__WEBHOOK_SECRET": "whsec_x"}},
-    "a number for a setting": {"settings": {"BLUEPRINT__COMPUTE__WORKERS": 2}},
+    "a setting that is none": {"settings": {"BPP_LOG_LEVEL": "DEBUG"}},
+    "a secret in a config map": {"settings": {"BPP__DELIVERY__WEBHOOK_SECRET": "whsec_x"}},
+    "a number for a setting": {"settings": {"BPP__COMPUTE__WORKERS": 2}},
     "a simulator without TLS": {"simulator": {"enabled": True}},
     "an issuer without name": {"tls": {"certManager": {"enabled": True}}},
     "production by tag": {"environment": "production", "image": {"tag": "1.0"}},

@@ -59,12 +59,12 @@ def secrets(core, database_url):
 
     authority = trustme.CA()
     make = {"registry": {"url": database_url}}
-    for side, leaf in (("server", authority.issue_cert("127.0.0.1")), ("client", authority.issue_cert("blueprint-job"))):
+    for side, leaf in (("server", authority.issue_cert("127.0.0.1")), ("client", authority.issue_cert("blueprint-pipeline-job"))):
         chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems).decode()
         key = leaf.private_key_pem.bytes().decode()
         make[f"simulator-{side}"] = {"tls.crt": chain, "tls.key": key, "ca.crt": authority.cert_pem.bytes().decode()}
     for name, data in make.items():
-        full = "blueprint-registry" if name == "registry" else name
+        full = "blueprint-pipeline-registry" if name == "registry" else name
         core.create_namespaced_secret(NAMESPACE, {"metadata": {"name": full}, "stringData": data})
 
 
@@ -77,7 +77,7 @@ def helm(kubeconfig):
 @pytest.fixture(scope="module")
 def release(helm, secrets, values):
     """Revision 1, as docs/deploy.md installs it."""
-    return helm("install", CHART, "blueprint", values, wait="watcher", timeout=WAIT_S)
+    return helm("install", CHART, "blueprint-pipeline", values, wait="watcher", timeout=WAIT_S)
 
 
 def revision_of(database_url):
@@ -104,7 +104,7 @@ def may(api, account, verb, resource, subresource=""):
 
 
 def template_of(core, name, file):
-    pod = yaml.safe_load(core.read_namespaced_config_map("blueprint-pod-templates", NAMESPACE).data[file])
+    pod = yaml.safe_load(core.read_namespaced_config_map("blueprint-pipeline-pod-templates", NAMESPACE).data[file])
     pod["metadata"]["name"] = name
     return pod
 
@@ -124,11 +124,11 @@ def test_an_install_migrates_the_registry_and_comes_up(release, database_url, ap
     """The hook brought PostgreSQL to the newest revision before the simulator started; nothing of the hook is left."""
     from kubernetes import client
 
-    from blueprint.registry.migrate import HEAD
+    from blueprint_pipeline.registry.migrate import HEAD
 
     assert (release["revision"], release["status"]) == (1, "deployed")
     assert revision_of(database_url) == HEAD
-    simulator = client.AppsV1Api(api).read_namespaced_deployment("blueprint-simulator", NAMESPACE)
+    simulator = client.AppsV1Api(api).read_namespaced_deployment("blueprint-pipeline-simulator", NAMESPACE)
     assert simulator.status.ready_replicas == 1
     assert not client.BatchV1Api(api).list_namespaced_job(NAMESPACE).items
 
@@ -145,20 +145,20 @@ def test_a_cluster_without_policy_v1_gets_the_older_budget(release, api):
 
 def test_helm_test_passes(helm, release, core):
     """A pod like a stage's finds everything it needs, and calls the simulator with mutual TLS."""
-    helm("test", "blueprint", timeout=WAIT_S)
-    assert log_of(core, "blueprint-test", "simulator").strip() == "SERVING"
-    assert '"state": "broken"' not in log_of(core, "blueprint-test", "doctor")
+    helm("test", "blueprint-pipeline", timeout=WAIT_S)
+    assert log_of(core, "blueprint-pipeline-test", "simulator").strip() == "SERVING"
+    assert '"state": "broken"' not in log_of(core, "blueprint-pipeline-test", "doctor")
 
 
 def test_airflow_may_launch_jobs_and_jobs_may_nothing(release, api):
     """Role and binding, as the API itself judges them."""
-    assert all(may(api, "blueprint-airflow", verb, "pods") for verb in ("create", "get", "list", "watch", "patch", "delete"))
-    assert may(api, "blueprint-airflow", "get", "pods", "log")
-    assert may(api, "blueprint-airflow", "create", "pods", "exec")
-    assert may(api, "blueprint-airflow", "get", "nodes")
-    assert not may(api, "blueprint-airflow", "get", "secrets")
-    assert not may(api, "blueprint-airflow", "create", "deployments")
-    assert not any(may(api, "blueprint-job", verb, "pods") for verb in ("create", "get", "list"))
+    assert all(may(api, "blueprint-pipeline-airflow", verb, "pods") for verb in ("create", "get", "list", "watch", "patch", "delete"))
+    assert may(api, "blueprint-pipeline-airflow", "get", "pods", "log")
+    assert may(api, "blueprint-pipeline-airflow", "create", "pods", "exec")
+    assert may(api, "blueprint-pipeline-airflow", "get", "nodes")
+    assert not may(api, "blueprint-pipeline-airflow", "get", "secrets")
+    assert not may(api, "blueprint-pipeline-airflow", "create", "deployments")
+    assert not any(may(api, "blueprint-pipeline-job", verb, "pods") for verb in ("create", "get", "list"))
 
 
 def test_a_stage_runs_from_the_pod_template(release, core):
@@ -179,7 +179,7 @@ def test_gpu_pods_land_on_the_gpu_node_and_the_quota_counts_them(release, core):
     core.create_namespaced_pod(NAMESPACE, pod)
     second = template_of(core, "second", "gpu.yaml")
     second["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] = "2"
-    with pytest.raises(client.ApiException, match=r"exceeded quota: blueprint-gpus"):
+    with pytest.raises(client.ApiException, match=r"exceeded quota: blueprint-pipeline-gpus"):
         core.create_namespaced_pod(NAMESPACE, second)
     assert wait_for_phase(core, "first", ("Succeeded", "Failed")).status.phase == "Succeeded"
 
@@ -195,28 +195,31 @@ def test_upgrade_canary_rollback(release, helm, values, api, database_url):
 
     wanted = copy.deepcopy(values)
     wanted["canary"] = {"weightPercent": 50, "tag": "two"}
-    upgraded = helm("upgrade", CHART, "blueprint", wanted, wait="hookOnly", timeout=WAIT_S)
+    upgraded = helm("upgrade", CHART, "blueprint-pipeline", wanted, wait="hookOnly", timeout=WAIT_S)
     assert upgraded["revision"] == 2
-    canary = {"blueprint-simulator": "blueprint/job:one", "blueprint-simulator-canary": "blueprint/job:two"}
+    canary = {
+        "blueprint-pipeline-simulator": "blueprint-pipeline/job:one",
+        "blueprint-pipeline-simulator-canary": "blueprint-pipeline/job:two",
+    }
     assert images() == canary
 
     wanted["image"]["tag"] = "three"
-    wanted["registry"] = {"existingSecret": "blueprint-registry", "key": "no-such-key"}
+    wanted["registry"] = {"existingSecret": "blueprint-pipeline-registry", "key": "no-such-key"}
     with pytest.raises(HelmRefused):
-        helm("upgrade", CHART, "blueprint", wanted, wait="hookOnly", timeout=20)
+        helm("upgrade", CHART, "blueprint-pipeline", wanted, wait="hookOnly", timeout=20)
     assert images() == canary
-    assert [entry["status"] for entry in helm("history", "blueprint")][-1] == "failed"
+    assert [entry["status"] for entry in helm("history", "blueprint-pipeline")][-1] == "failed"
 
-    helm("rollback", "blueprint", version=1, wait="hookOnly", timeout=WAIT_S)
-    assert images() == {"blueprint-simulator": "blueprint/job:one"}
-    from blueprint.registry.migrate import HEAD
+    helm("rollback", "blueprint-pipeline", version=1, wait="hookOnly", timeout=WAIT_S)
+    assert images() == {"blueprint-pipeline-simulator": "blueprint-pipeline/job:one"}
+    from blueprint_pipeline.registry.migrate import HEAD
 
     assert revision_of(database_url) == HEAD
 
 
 def test_a_wrong_value_never_reaches_the_cluster(release, helm, values):
     """The schema is asked first; the history has no new revision."""
-    before = len(helm("history", "blueprint"))
+    before = len(helm("history", "blueprint-pipeline"))
     with pytest.raises(HelmRefused):
-        helm("upgrade", CHART, "blueprint", {**values, "environment": "prod"}, timeout=20)
-    assert len(helm("history", "blueprint")) == before
+        helm("upgrade", CHART, "blueprint-pipeline", {**values, "environment": "prod"}, timeout=20)
+    assert len(helm("history", "blueprint-pipeline")) == before

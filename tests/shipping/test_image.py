@@ -33,14 +33,14 @@ def run(engine, image, tmp_path):
     shutil.chown(state, JOB_USER, JOB_USER)
 
     def call(*arguments, entrypoint=None, mounts=()):
-        options = ["--volume", f"{state}:/var/lib/blueprint", *mounts]
+        options = ["--volume", f"{state}:/var/lib/blueprint-pipeline", *mounts]
         return run_hardened(engine, image, *arguments, user=f"{JOB_USER}:{JOB_USER}", entrypoint=entrypoint, options=options)
 
     return call
 
 
 def test_the_program_answers(run):
-    """`blueprint --version` and the list of all stages, from the wheel with its generated messages."""
+    """`bpp --version` and the list of all stages, from the wheel with its generated messages."""
     version = run("--version")
     assert (version.returncode, version.stdout.strip()) == (0, "0.1.0"), version.stderr
     stages = run("stage", "list", "--json")
@@ -51,7 +51,7 @@ def test_the_program_answers(run):
 
 
 def test_the_machine_in_the_image_is_well(run):
-    """`blueprint doctor`: the workspace can be written, the registry made, and a renderer draws, all on a read-only root."""
+    """`bpp doctor`: the workspace can be written, the registry made, and a renderer draws, all on a read-only root."""
     doctor = run("doctor", "--json")
     findings = {finding["part"]: finding for finding in json.loads(doctor.stdout)["findings"]}
     assert doctor.returncode == 0, findings
@@ -65,9 +65,9 @@ def test_a_stage_runs_from_a_request_to_its_commit(run, sound_scene):
     script = """
     echo '{"scene_id": "small", "source": "/scenes/minimal_ok"}' > ingest.json
     echo '{"scene_id": "small"}' > estimate.json
-    blueprint stage run ingest_scene --request ingest.json --json
-    blueprint stage run estimate_physics --request estimate.json --json
-    ls .blueprint/workspace/scenes/small/commits
+    bpp stage run ingest_scene --request ingest.json --json
+    bpp stage run estimate_physics --request estimate.json --json
+    ls .bpp/workspace/scenes/small/commits
     """
     done = run("-ec", script, entrypoint="bash", mounts=mounts)
     assert done.returncode == 0, done.stderr[-2000:]

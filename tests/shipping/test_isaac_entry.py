@@ -28,10 +28,10 @@ $python_exe "$@" $args || error_exit
 
 @pytest.fixture
 def entry(tmp_path):
-    """``blueprint.sh`` as the Dockerfile makes it."""
-    before, after = tmp_path / "python.sh", tmp_path / "blueprint.sh"
+    """``blueprint-pipeline.sh`` as the Dockerfile makes it."""
+    before, after = tmp_path / "python.sh", tmp_path / "blueprint-pipeline.sh"
     before.write_text(PYTHON_SH)
-    expression = re.search(r"RUN (sed '.+?') /isaac-sim/python\.sh > /isaac-sim/blueprint\.sh", ISAAC).group(1)
+    expression = re.search(r"RUN (sed '.+?') /isaac-sim/python\.sh > /isaac-sim/blueprint-pipeline\.sh", ISAAC).group(1)
     subprocess.run(f"{expression} {before} > {after} && grep -q '^exec \\$python_exe' {after}", shell=True, check=True)
     return before, after
 
@@ -61,10 +61,10 @@ def test_the_process_that_gets_sigterm_is_python_itself(entry):
 def test_what_the_image_sets(entry):
     """Vulkan needs the driver's graphics; ours is served with isaac_sim; the caches are folders of user 1234; all loads at build time."""
     assert "NVIDIA_DRIVER_CAPABILITIES=all" in ISAAC
-    assert 'ENTRYPOINT ["/isaac-sim/blueprint.sh", "-m", "blueprint"]' in ISAAC
+    assert 'ENTRYPOINT ["/isaac-sim/blueprint-pipeline.sh", "-m", "blueprint_pipeline"]' in ISAAC
     assert 'CMD ["simulator", "serve", "--simulator", "isaac_sim"]' in ISAAC
     for folder in ("kit/cache", ".cache", ".nv", ".nvidia-omniverse", ".local"):
         assert f"/isaac-sim/{folder}" in ISAAC
     assert "OMNI_KIT_ALLOW_ROOT" not in ISAAC, "it never runs as root"
-    user, check = ISAAC.index("USER 1234:1234"), ISAAC.index("import blueprint.simulation.service.server")
+    user, check = ISAAC.index("USER 1234:1234"), ISAAC.index("import blueprint_pipeline.simulation.service.server")
     assert user < check, "the check runs as who serves"

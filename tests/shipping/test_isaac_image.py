@@ -37,7 +37,7 @@ def image(engine, stand_in, tmp_path_factory):
 def run(engine, image):
     def call(*arguments, entrypoint=None):
         return run_hardened(
-            engine, image, *arguments, user="1234:1234", entrypoint=entrypoint, options=["--tmpfs", "/var/lib/blueprint:mode=1777"]
+            engine, image, *arguments, user="1234:1234", entrypoint=entrypoint, options=["--tmpfs", "/var/lib/blueprint-pipeline:mode=1777"]
         )
 
     return call
@@ -64,7 +64,7 @@ def test_without_isaac_sim_the_simulator_says_so(run):
 
 def test_no_second_usd_and_no_licence_accepted(run):
     """Kit brings its own USD; NVIDIA's licence is accepted by who deploys."""
-    done = run("-c", "ls -d /opt/blueprint/site/pxr 2>&1; env", entrypoint="bash")
+    done = run("-c", "ls -d /opt/blueprint-pipeline/site/pxr 2>&1; env", entrypoint="bash")
     assert "No such file" in done.stdout
     assert "EULA" not in done.stdout
 

@@ -31,6 +31,6 @@ def test_every_locked_package_is_a_component_with_hashes(lock, tmp_path):
         hashes = [value for reference in component.get("externalReferences", []) for value in reference.get("hashes", [])]
         assert hashes or component.get("hashes"), component["name"]
         assert component["purl"].startswith("pkg:pypi/")
-    assert sbom["metadata"]["component"]["name"] == "blueprint"
+    assert sbom["metadata"]["component"]["name"] == "blueprint-pipeline"
     make_sbom(lock, tmp_path / "two.json")
     assert (tmp_path / "two.json").read_bytes() == (tmp_path / "one.json").read_bytes()

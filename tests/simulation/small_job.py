@@ -5,12 +5,12 @@ from pathlib import Path
 
 import mujoco
 
-from blueprint.settings import ComputeSettings, Settings, WorkspaceSettings
-from blueprint.stage import StageContext
-from blueprint.task.affordances import load_affordances
-from blueprint.task.planning import JobOptions, TaskScene, plan_job
-from blueprint.task.spec import PLAN_PATH, JobPlan
-from blueprint.workspace.storage import SceneFolder, Workspace
+from blueprint_pipeline.job.affordances import load_affordances
+from blueprint_pipeline.job.planning import JobOptions, TaskScene, plan_job
+from blueprint_pipeline.settings import ComputeSettings, Settings, WorkspaceSettings
+from blueprint_pipeline.stage.contract import StageContext
+from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
+from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
 from tests.simulation.small_manifest import settled_poses, small_manifest
 from tests.simulation.small_scene import write_scene
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import mujoco
 
-from blueprint.origin import Origin
-from blueprint.scene.manifest import (
+from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.origin import Origin
+from blueprint_pipeline.scene.manifest import (
     AssetRef,
     Camera,
     ManifestObject,
@@ -20,8 +21,7 @@ from blueprint.scene.manifest import (
     Wxyz,
     Xyz,
 )
-from blueprint.task.geometry import movable_objects
-from blueprint.task.spec import Pose
+from blueprint_pipeline.twin.footprint import movable_objects
 from tests.simulation.small_scene import SCENE_XML
 
 DESCRIPTIONS = {"table": "wooden table", "can": "red soda can", "box": "small blue box"}

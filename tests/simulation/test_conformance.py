@@ -7,11 +7,12 @@ import mujoco
 import numpy as np
 import pytest
 
-from blueprint.simulation.conformance import CHECKS, check_simulator
-from blueprint.simulation.errors import ModelNotBuilt
-from blueprint.simulation.mujoco.backend import MujocoSimulator
-from blueprint.simulation.protocol import BodyContact, FloatArray, ImageArray, LoadedScene, SimulationState, Track
-from blueprint.task.spec import RobotPlacement
+from blueprint_pipeline.geometry.arrays import FloatArray, ImageArray
+from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.simulation.conformance import CHECKS, check_simulator
+from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
+from blueprint_pipeline.simulation.protocol import BodyContact, LoadedScene, SimulationState, Track
+from blueprint_pipeline.twin.errors import ModelNotBuilt
 
 
 class BrokenModel(MujocoSimulator):

@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blueprint.robot.embodiment import load_embodiment
-from blueprint.simulation.errors import ModelNotBuilt, NotLoaded, RateNotWhole, SimulationDiverged, UnknownName, WrongShape
-from blueprint.simulation.mujoco.backend import MujocoSimulator
-from blueprint.simulation.mujoco.robot import start_qpos
-from blueprint.task.spec import Pose, RobotPlacement
+from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.simulation.errors import NotLoaded, SimulationDiverged, UnknownName
+from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
+from blueprint_pipeline.twin.binding import start_qpos
+from blueprint_pipeline.twin.errors import ModelNotBuilt, RateNotWhole, WrongShape
 from tests.simulation.small_scene import SCENE_XML, write_scene
 
 PLACEMENT = RobotPlacement(embodiment="franka_panda", base_pose=Pose(position_m=(-0.5, 0.0, 0.7), quat_wxyz=(1.0, 0.0, 0.0, 0.0)))

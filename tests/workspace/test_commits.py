@@ -2,9 +2,9 @@
 
 import pytest
 
-from blueprint.workspace.canonical import canonical_json, key_of
-from blueprint.workspace.checksums import FileDigest
-from blueprint.workspace.commits import code_version, commit_key, package_versions
+from blueprint_pipeline.workspace.canonical import canonical_json, key_of
+from blueprint_pipeline.workspace.checksums import FileDigest
+from blueprint_pipeline.workspace.commits import code_version, commit_key, package_versions
 
 
 def test_canonical_json_follows_rfc_8785():

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blueprint.settings import WorkspaceSettings
-from blueprint.workspace.checksums import digest_file, digest_files, list_files
-from blueprint.workspace.storage import InvalidId, Workspace
+from blueprint_pipeline.settings import WorkspaceSettings
+from blueprint_pipeline.workspace.checksums import digest_file, digest_files, list_files
+from blueprint_pipeline.workspace.storage import InvalidId, Workspace
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -56,8 +56,8 @@ def test_local_copy_has_no_file_that_is_gone(scene):
 
 KILLED = """
 import os, sys
-from blueprint.settings import WorkspaceSettings
-from blueprint.workspace.storage import Workspace
+from blueprint_pipeline.settings import WorkspaceSettings
+from blueprint_pipeline.workspace.storage import Workspace
 os.fsync = lambda _: os.kill(os.getpid(), 9)
 Workspace(WorkspaceSettings(url=f"{sys.argv[1]}/workspace")).scene("s1").write_bytes("commits/b.json", b"{")
 """

@@ -3,10 +3,10 @@
 import pytest
 import stamina
 
-from blueprint.settings import WorkspaceSettings
-from blueprint.workspace.checksums import digest_file
-from blueprint.workspace.errors import StorageRefused, StorageUnreachable
-from blueprint.workspace.storage import Workspace
+from blueprint_pipeline.settings import WorkspaceSettings
+from blueprint_pipeline.workspace.checksums import digest_file
+from blueprint_pipeline.workspace.errors import StorageRefused, StorageUnreachable
+from blueprint_pipeline.workspace.storage import Workspace
 from tests.gcs import google_storage
 
 

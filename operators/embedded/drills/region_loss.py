@@ -14,6 +14,6 @@ with DAG(
     start_date=datetime(2026, 1, 1),  # noqa: DTZ001 -- Airflow reads it in its own time zone
     catchup=False,
     params={"scene_id": "drill"},
-    tags={"blueprint", "drill"},
+    tags={"blueprint_pipeline", "drill"},
 ):
     stage_task("simulate_shard", {"scene_id": "{{ params.scene_id }}"}, shards=list(range(SHARDS)))

@@ -34,7 +34,7 @@ from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 from requests import RequestException
 
-from blueprint.errors import ConfigurationError, TransientError
+from blueprint_pipeline.errors import ConfigurationError, TransientError
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.cncf.kubernetes.hooks.kubernetes import AsyncKubernetesHook, KubernetesHook
 
-from blueprint.compute.profiles import Cluster, GkeCluster
+from blueprint_pipeline.compute.profiles import Cluster, GkeCluster
 
 if TYPE_CHECKING:
     from airflow.providers.google.cloud.hooks.kubernetes_engine import GKEKubernetesAsyncHook, GKEKubernetesHook

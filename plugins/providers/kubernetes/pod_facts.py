@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-KEY_ANNOTATION = "blueprint-key"
+KEY_ANNOTATION = "blueprint-pipeline-key"
 CONTAINER = "base"
 
 _IMAGE_REASONS = frozenset({"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})

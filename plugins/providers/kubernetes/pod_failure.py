@@ -2,10 +2,10 @@
 
 import json
 
-from blueprint.compute.errors import JobCrashed, JobTimedOut, OutOfMemory, PodPreempted
-from blueprint.compute.exit_codes import Ending, ending_of
-from blueprint.compute.job import JobSpec, StageFailed
-from blueprint.errors import BlueprintError
+from blueprint_pipeline.compute.errors import JobCrashed, JobTimedOut, OutOfMemory, PodPreempted
+from blueprint_pipeline.compute.exit_codes import Ending, ending_of
+from blueprint_pipeline.compute.job import JobSpec, StageFailed
+from blueprint_pipeline.errors import BlueprintError
 from plugins.providers.kubernetes.pod_facts import PodFacts
 
 _TAKEN_AWAY = frozenset(

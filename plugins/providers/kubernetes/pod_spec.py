@@ -8,16 +8,16 @@ from typing import Any
 
 import yaml
 
-from blueprint.compute.errors import ComputeConfigInvalid
-from blueprint.compute.job import JobSpec
-from blueprint.compute.profiles import Cluster, Profile
+from blueprint_pipeline.compute.errors import ComputeConfigInvalid
+from blueprint_pipeline.compute.job import JobSpec
+from blueprint_pipeline.compute.profiles import Cluster, Profile
 from plugins.providers.kubernetes.pod_facts import CONTAINER, KEY_ANNOTATION
 
-SPEC_ANNOTATION = "blueprint-spec"
+SPEC_ANNOTATION = "blueprint-pipeline-spec"
 """The whole job, for the container (by the downward API) and for people."""
-KEY_LABEL, STAGE_LABEL = "blueprint-key", "blueprint-stage"
+KEY_LABEL, STAGE_LABEL = "blueprint-pipeline-key", "blueprint-pipeline-stage"
 _LABEL_LENGTH = 63
-_SPEC_FOLDER = "/etc/blueprint-job"
+_SPEC_FOLDER = "/etc/blueprint-pipeline-job"
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 -- the mount point itself
 _GPU = "nvidia.com/gpu"
 _SPOT = "cloud.google.com/gke-spot"
@@ -115,12 +115,12 @@ def _fill_container(container: dict[str, Any], spec: JobSpec, cluster: Cluster) 
     else:
         resources["limits"].pop(_GPU, None)
     values = {
-        "BLUEPRINT__LOG__FORMAT": "json",
-        "BLUEPRINT__COMPUTE__MACHINE": cluster.machines[profile.name],
-        **({"BLUEPRINT__COMPUTE__IMAGE_DIGEST": profile.image.partition("@")[2]} if "@" in profile.image else {}),
+        "BPP__LOG__FORMAT": "json",
+        "BPP__COMPUTE__MACHINE": cluster.machines[profile.name],
+        **({"BPP__COMPUTE__IMAGE_DIGEST": profile.image.partition("@")[2]} if "@" in profile.image else {}),
         **profile.environment,
     }
-    facts = {"BLUEPRINT__COMPUTE__POD_UID": "metadata.uid", "BLUEPRINT__COMPUTE__NODE": "spec.nodeName"}
+    facts = {"BPP__COMPUTE__POD_UID": "metadata.uid", "BPP__COMPUTE__NODE": "spec.nodeName"}
     own: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in values.items()]
     own += [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in facts.items()]
     names = {variable["name"] for variable in own}

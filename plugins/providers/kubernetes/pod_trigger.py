@@ -12,8 +12,8 @@ from kubernetes_asyncio.client import ApiException, CoreV1Api, V1DeleteOptions
 from kubernetes_asyncio.config import ConfigException
 from pydantic import BaseModel, ConfigDict
 
-from blueprint.compute.events import level_of, parse_event, readable
-from blueprint.compute.profiles import GkeCluster
+from blueprint_pipeline.compute.events import level_of, parse_event, readable
+from blueprint_pipeline.compute.profiles import GkeCluster
 from plugins.providers.kubernetes.connections import build_async_hook
 from plugins.providers.kubernetes.pod_facts import CONTAINER, NodeFacts, PodFacts, facts_of, judge, node_facts_of, now_utc
 from plugins.providers.kubernetes.pod_logs import LogCursor, read_on

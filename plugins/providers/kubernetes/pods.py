@@ -12,8 +12,8 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
 from urllib3.exceptions import HTTPError
 
-from blueprint.compute.errors import JobNameTaken
-from blueprint.compute.profiles import Cluster
+from blueprint_pipeline.compute.errors import JobNameTaken
+from blueprint_pipeline.compute.profiles import Cluster
 from plugins.providers.kubernetes.connections import build_hook
 from plugins.providers.kubernetes.pod_facts import PodFacts, facts_of
 

@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from blueprint.delivery.slack_message import SlackMessage
+    from blueprint_pipeline.delivery.slack_message import SlackMessage
 
 CONNECTION_ID = "slack_default"
 _CODE = re.compile(r"^\[(?P<code>[\w.]+)\] (?P<message>.*)$", re.DOTALL)
@@ -49,7 +49,7 @@ class TaskFailureNotifier(BaseNotifier):
 
 def build_message(context: Any) -> "SlackMessage":
     """The message about a failed task."""
-    from blueprint.delivery.slack_message import build_failure_message
+    from blueprint_pipeline.delivery.slack_message import build_failure_message
 
     ti = context["ti"]
     code, message = split_error(context.get("exception"))

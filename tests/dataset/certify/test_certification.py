@@ -11,18 +11,18 @@ import pyarrow.parquet as pq
 import pytest
 from upath import UPath
 
-from blueprint.dataset.certify.certification import V21_CHECKS, V30_CHECKS
-from blueprint.dataset.certify.graders import GRADERS
-from blueprint.dataset.certify.in_expected import Refuted, answer, check_columns, require
-from blueprint.dataset.certify.report import CertificationReport, CheckResult, is_certified
-from blueprint.dataset.certify.request import ExpectedEpisode
-from blueprint.dataset.errors import CertifierBroken, DatasetRefused
-from blueprint.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
-from blueprint.dataset.stages import CERTIFY_DATASET, WRITE_DATASET
-from blueprint.origin import Origin
-from blueprint.settings import load_settings
-from blueprint.stage import StageRequest
-from blueprint.workspace.storage import SceneFolder
+from blueprint_pipeline.dataset.certify.certification import V21_CHECKS, V30_CHECKS
+from blueprint_pipeline.dataset.certify.graders import GRADERS
+from blueprint_pipeline.dataset.certify.in_expected import Refuted, answer, check_columns, require
+from blueprint_pipeline.dataset.certify.report import CertificationReport, CheckResult, is_certified
+from blueprint_pipeline.dataset.certify.request import ExpectedEpisode
+from blueprint_pipeline.dataset.errors import CertifierBroken, DatasetRefused
+from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
+from blueprint_pipeline.dataset.stages import CERTIFY_DATASET, WRITE_DATASET
+from blueprint_pipeline.origin import Origin
+from blueprint_pipeline.settings import load_settings
+from blueprint_pipeline.stage.contract import StageRequest
+from blueprint_pipeline.workspace.storage import SceneFolder
 from tests.dataset.conftest import stage_context, states_table, write_manifest, write_scene
 
 REQUEST = StageRequest(scene_id="tabletop")
@@ -53,7 +53,7 @@ def scene(written: SceneFolder, tmp_path: Path) -> SceneFolder:
 def test_a_new_environment_certifies_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What certifies is part of the key: without it nothing ran, and `make certify-env` or an upgrade makes the stage run again."""
     python = tmp_path / "bin" / "python"
-    monkeypatch.setenv("BLUEPRINT__DATASET__CERTIFY_PYTHON", str(python))
+    monkeypatch.setenv("BPP__DATASET__CERTIFY_PYTHON", str(python))
     load_settings.cache_clear()
     found = [CERTIFY_DATASET.external_inputs(REQUEST)]
     python.parent.mkdir()
@@ -76,7 +76,7 @@ def test_without_the_environment_nothing_is_certified(scene: SceneFolder, tmp_pa
     result = CERTIFY_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
     assert not result.certified
     assert set(result.not_run) == {*V30_CHECKS, *V21_CHECKS, *(f"grader.{grader.package}" for grader in GRADERS), "graders.agree"}
-    assert set(result.passed) == {"blueprint.structure", "mlcroissant.valid"}
+    assert set(result.passed) == {"blueprint_pipeline.structure", "mlcroissant.valid"}
     report = load_report(tmp_path / "staging")
     assert report.environment == {}
     assert all(check.origin is Origin.ABSENT and check.reason for check in report.checks if check.status == "not_run")
@@ -88,11 +88,11 @@ def test_a_broken_dataset_is_refused_with_a_report(scene: SceneFolder, tmp_path:
     path = Path(scene.root.path) / DATASET_PATH / "v3.0/meta/info.json"
     info = json.loads(path.read_text())
     path.write_text(json.dumps(info | {"total_frames": 3}))
-    with pytest.raises(DatasetRefused, match=r"blueprint\.structure \(v3\.0\)"):
+    with pytest.raises(DatasetRefused, match=r"blueprint_pipeline\.structure \(v3\.0\)"):
         CERTIFY_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
     report = load_report(Path(scene.root.path))
     assert not report.certified
-    assert report.with_status("failed") == ["blueprint.structure"]
+    assert report.with_status("failed") == ["blueprint_pipeline.structure"]
 
 
 def test_an_environment_without_lerobot_is_an_error(scene: SceneFolder, tmp_path: Path) -> None:

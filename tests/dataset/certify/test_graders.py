@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from blueprint.dataset.certify.environment import PACKAGES, CertifyEnvironment
-from blueprint.dataset.certify.graders import GRADERS, Grader, Verdict, run_grader
+from blueprint_pipeline.dataset.certify.environment import PACKAGES, CertifyEnvironment
+from blueprint_pipeline.dataset.certify.graders import GRADERS, Grader, Verdict, run_grader
 
 ANSWERS: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "answers.json").read_text())
 """By grader: an answer with advice only, and one with a defect."""
@@ -86,7 +86,7 @@ def test_folders_of_this_machine_stay_out_of_the_report(environment: CertifyEnvi
 
 def test_secrets_do_not_reach_graders(environment: CertifyEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only what a grader needs is in its environment."""
-    monkeypatch.setenv("BLUEPRINT__DELIVERY__WEBHOOK_SECRET", "whsec_x")
+    monkeypatch.setenv("BPP__DELIVERY__WEBHOOK_SECRET", "whsec_x")
     run = environment.run([sys.executable, "-c", "import os; print(sorted(os.environ))"])
     assert run.exit_code == 0
     assert "BLUEPRINT" not in run.output

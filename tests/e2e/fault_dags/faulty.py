@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, task
 
-from blueprint.flow import FLOW
+from blueprint_pipeline.stage.flow import FLOW
 from operators.retries import build_retries
 from operators.stage_operator import operator_of, stage_task
 

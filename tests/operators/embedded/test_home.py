@@ -2,24 +2,24 @@
 
 from pathlib import Path
 
-from blueprint.settings import RegistrySettings, Settings, WorkspaceSettings
-from operators.embedded.home import ROOT, airflow_environment, blueprint_environment
+from blueprint_pipeline.settings import RegistrySettings, Settings, WorkspaceSettings
+from operators.embedded.home import ROOT, airflow_environment, process_environment
 
 
 def test_relative_settings_become_absolute(monkeypatch, tmp_path):
     """Tasks run in other folders than the one that a person started in."""
     monkeypatch.chdir(tmp_path)
-    found = blueprint_environment(Settings(workspace=WorkspaceSettings(url="ws"), registry=RegistrySettings(url="sqlite:///r.db")))
-    assert found["BLUEPRINT__WORKSPACE__URL"] == str(tmp_path / "ws")
-    assert found["BLUEPRINT__REGISTRY__URL"] == f"sqlite:///{tmp_path / 'r.db'}"
+    found = process_environment(Settings(workspace=WorkspaceSettings(url="ws"), registry=RegistrySettings(url="sqlite:///r.db")))
+    assert found["BPP__WORKSPACE__URL"] == str(tmp_path / "ws")
+    assert found["BPP__REGISTRY__URL"] == f"sqlite:///{tmp_path / 'r.db'}"
 
 
 def test_urls_stay_as_they_are():
     """Buckets and servers have no folder."""
     settings = Settings(workspace=WorkspaceSettings(url="gs://b/p"), registry=RegistrySettings(url="postgresql+psycopg2://u:p@h/d"))
-    found = blueprint_environment(settings)
-    assert found["BLUEPRINT__WORKSPACE__URL"] == "gs://b/p"
-    assert found["BLUEPRINT__REGISTRY__URL"] == "postgresql+psycopg2://u:p@h/d"
+    found = process_environment(settings)
+    assert found["BPP__WORKSPACE__URL"] == "gs://b/p"
+    assert found["BPP__REGISTRY__URL"] == "postgresql+psycopg2://u:p@h/d"
 
 
 def test_airflow_sees_the_repository(tmp_path):

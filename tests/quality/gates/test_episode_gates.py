@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blueprint.quality.gates.registry import EPISODE_GATES, judge_episode, verdict_of
-from blueprint.quality.licences import LicenceBlocker
+from blueprint_pipeline.licence.policy import LicenceBlocker
+from blueprint_pipeline.quality.gates.registry import EPISODE_GATES, judge_episode, verdict_of
 from tests.quality import synthetic
 
 

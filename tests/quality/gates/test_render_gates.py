@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from blueprint.episode.record import Execution, KOfN, KOfNEvidence
-from blueprint.origin import Origin
-from blueprint.quality.cases import load_render_case
-from blueprint.quality.gates.registry import RENDER_GATES, judge_render, verdict_of
-from blueprint.workspace.checksums import FileDigest
+from blueprint_pipeline.episode.record import Execution, KOfN, KOfNEvidence
+from blueprint_pipeline.origin import Origin
+from blueprint_pipeline.quality.gate_inputs import load_render_case
+from blueprint_pipeline.quality.gates.registry import RENDER_GATES, judge_render, verdict_of
+from blueprint_pipeline.workspace.checksums import FileDigest
 from tests.quality import synthetic, synthetic_scene
 
 

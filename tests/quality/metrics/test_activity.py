@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from blueprint.quality.metrics.activity import gripper_chatter_hz, idle_ratio, joint_limit_saturation, path_efficiency, share_in_runs
+from blueprint_pipeline.quality.metrics.activity import (
+    gripper_chatter_hz,
+    idle_ratio,
+    joint_limit_saturation,
+    path_efficiency,
+    share_in_runs,
+)
 
 
 def test_a_straight_line_is_fully_efficient_and_a_half_circle_is_two_over_pi():

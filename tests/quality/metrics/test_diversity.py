@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from blueprint.quality.metrics.diversity import (
+from blueprint_pipeline.quality.metrics.diversity import (
     initial_state_coverage,
     near_duplicate_share,
     path_distances_m,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from blueprint.quality.metrics.smoothness import ldlj, sparc, speed
+from blueprint_pipeline.quality.metrics.smoothness import ldlj, sparc, speed
 
 FPS = 1000.0
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from blueprint.quality.metrics.tracking import action_state_consistency, action_state_lag_s
+from blueprint_pipeline.quality.metrics.tracking import action_state_consistency, action_state_lag_s
 
 
 def signal(time_s: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import mujoco
 import numpy as np
 from pxr import Usd, UsdPhysics
 
-from blueprint.simulation.isaac_sim.calls import Shot, StageBinding
+from blueprint_pipeline.simulation.isaac_sim.calls import Shot, StageBinding
 from tests.simulation.isaac_sim.stand_in import MujocoStandIn
 
 

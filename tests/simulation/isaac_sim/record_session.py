@@ -6,9 +6,9 @@ It is no recording of Isaac Sim, and its header says so.
 
 from pathlib import Path
 
-from blueprint.simulation.conformance import check_simulator
-from blueprint.simulation.isaac_sim.backend import IsaacSimSimulator
-from blueprint.simulation.isaac_sim.session import RecordingApi
+from blueprint_pipeline.simulation.conformance import check_simulator
+from blueprint_pipeline.simulation.isaac_sim.backend import IsaacSimSimulator
+from blueprint_pipeline.simulation.isaac_sim.session import RecordingApi
 from tests.simulation.isaac_sim.stand_in import MujocoStandIn
 
 SESSION = Path(__file__).resolve().parents[2] / "resources" / "isaac_sim" / "conformance_stand_in.jsonl.gz"

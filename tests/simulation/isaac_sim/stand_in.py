@@ -10,8 +10,8 @@ import mujoco
 import numpy as np
 from pxr import Gf, Usd, UsdGeom, UsdPhysics, UsdShade
 
-from blueprint.simulation.isaac_sim.calls import ContactPoint, Placement, Readout
-from blueprint.simulation.mujoco.renderers import choose_backend, make_renderer
+from blueprint_pipeline.simulation.isaac_sim.calls import ContactPoint, Placement, Readout
+from blueprint_pipeline.simulation.mujoco.renderers import choose_backend, make_renderer
 
 ROBOT, REST = (1, 2), (2, 3)
 """contype and conaffinity: the robot's links do not collide with one another (the articulation's setting)."""

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import blueprint
-from blueprint.robot.embodiment import load_embodiment
-from blueprint.runner import is_stop_asked, stop_on_sigterm
-from blueprint.simulation.conformance import CHECKS, check_simulator
-from blueprint.simulation.conformance_scene import BLOCK, write_conformance_scene
-from blueprint.simulation.errors import NotLoaded
-from blueprint.simulation.isaac_sim import api
-from blueprint.simulation.isaac_sim.backend import IsaacSimSimulator
-from blueprint.simulation.isaac_sim.errors import IsaacSimMissing, IsaacSimUnsupported, NoFrame, StageNotUsable
+import blueprint_pipeline
+from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.simulation.conformance import CHECKS, check_simulator
+from blueprint_pipeline.simulation.conformance_scene import BLOCK, write_conformance_scene
+from blueprint_pipeline.simulation.errors import NotLoaded
+from blueprint_pipeline.simulation.isaac_sim import api
+from blueprint_pipeline.simulation.isaac_sim.backend import IsaacSimSimulator
+from blueprint_pipeline.simulation.isaac_sim.errors import IsaacSimMissing, IsaacSimUnsupported, NoFrame, StageNotUsable
+from blueprint_pipeline.stage.runner import is_stop_asked, stop_on_sigterm
 from tests.simulation.isaac_sim.fake_kit import FakeKit
 
 
@@ -31,7 +31,7 @@ def kit(monkeypatch):
 def install(found, monkeypatch):
     found.install(monkeypatch)
     api.start_isaac_sim.cache_clear()
-    monkeypatch.setattr(sys, "argv", ["blueprint", "simulator", "serve", "--port", "0"])
+    monkeypatch.setattr(sys, "argv", ["blueprint_pipeline", "simulator", "serve", "--port", "0"])
     return found
 
 
@@ -43,7 +43,7 @@ def _forget():
 
 def test_only_one_module_knows_isaac_sim():
     """All others run, and are tested, without it."""
-    root = Path(blueprint.__file__).parent
+    root = Path(blueprint_pipeline.__file__).parent
     wrong = []
     for path in root.rglob("*.py"):
         words = {
@@ -185,18 +185,19 @@ def test_calls_before_a_stage_is_open_are_refused(kit):
 def test_nothing_needs_usd_before_isaac_sim_runs():
     """Kit brings ``pxr``, and it is not there before: not for serve, check or prove."""
     modules = [
-        "proof",
-        "evidence",
-        "conformance",
-        "isaac_sim.api",
-        "isaac_sim.backend",
-        "isaac_sim.session",
-        "isaac_sim.main_thread",
-        "service.server",
+        "proof.proof",
+        "proof.evidence",
+        "simulation.conformance",
+        "simulation.isaac_sim.api",
+        "simulation.isaac_sim.backend",
+        "simulation.isaac_sim.session",
+        "simulation.isaac_sim.main_thread",
+        "simulation.service.server",
+        "quality.gate_inputs",
+        "cli.app",
+        "compute.preflight",
     ]
-    imports = "; ".join(f"import blueprint.simulation.{name}" for name in modules)
-    code = (
-        f"import sys; sys.modules['pxr'] = None; {imports}; import blueprint.quality.cases, blueprint.cli.app, blueprint.compute.preflight"
-    )
+    imports = "; ".join(f"import blueprint_pipeline.{name}" for name in modules)
+    code = f"import sys; sys.modules['pxr'] = None; {imports}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blueprint.robot.embodiment import load_embodiment
-from blueprint.simulation.conformance import CHECKS, check_simulator
-from blueprint.simulation.conformance_scene import BLOCK, write_conformance_scene
-from blueprint.simulation.errors import NotLoaded, RateNotWhole, SimulationDiverged, UnknownName, WrongShape
-from blueprint.simulation.isaac_sim.backend import IsaacSimSimulator
-from blueprint.simulation.isaac_sim.session import ReplayedApi
-from blueprint.simulation.mujoco.backend import MujocoSimulator
-from blueprint.simulation.mujoco.robot import start_qpos
-from blueprint.task.spec import Pose, RobotPlacement
+from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.simulation.conformance import CHECKS, check_simulator
+from blueprint_pipeline.simulation.conformance_scene import BLOCK, write_conformance_scene
+from blueprint_pipeline.simulation.errors import NotLoaded, SimulationDiverged, UnknownName
+from blueprint_pipeline.simulation.isaac_sim.backend import IsaacSimSimulator
+from blueprint_pipeline.simulation.isaac_sim.session import ReplayedApi
+from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
+from blueprint_pipeline.twin.binding import start_qpos
+from blueprint_pipeline.twin.errors import RateNotWhole, WrongShape
 from tests.scene.conftest import finished, mesh_cache  # noqa: F401 -- fixtures
 from tests.simulation.isaac_sim.record_session import SESSION, record
 from tests.simulation.isaac_sim.stand_in import MujocoStandIn

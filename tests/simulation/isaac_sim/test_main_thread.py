@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from blueprint.cli.app import app
-from blueprint.errors import PreemptedError
-from blueprint.simulation.conformance import check_simulator
-from blueprint.simulation.isaac_sim.api import start_isaac_sim
-from blueprint.simulation.isaac_sim.backend import IsaacSimSimulator
-from blueprint.simulation.isaac_sim.main_thread import MainThreadApi
-from blueprint.simulation.service.client import ClientOptions, RemoteSimulator
-from blueprint.simulation.service.server import ServerOptions, SimulatorServer
+from blueprint_pipeline.cli.app import app
+from blueprint_pipeline.errors import PreemptedError
+from blueprint_pipeline.simulation.conformance import check_simulator
+from blueprint_pipeline.simulation.isaac_sim.api import start_isaac_sim
+from blueprint_pipeline.simulation.isaac_sim.backend import IsaacSimSimulator
+from blueprint_pipeline.simulation.isaac_sim.main_thread import MainThreadApi
+from blueprint_pipeline.simulation.service.client import ClientOptions, RemoteSimulator
+from blueprint_pipeline.simulation.service.server import ServerOptions, SimulatorServer
 from tests.simulation.isaac_sim.fake_kit import FakeKit
 from tests.simulation.isaac_sim.stand_in import MujocoStandIn
 

@@ -7,11 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from blueprint.robot.embodiment import load_embodiment
-from blueprint.simulation.errors import WrongShape
-from blueprint.simulation.isaac_sim.calls import ContactPoint
-from blueprint.simulation.isaac_sim.errors import RobotNotMapped
-from blueprint.simulation.isaac_sim.mapping import (
+from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.simulation.isaac_sim.calls import ContactPoint
+from blueprint_pipeline.simulation.isaac_sim.errors import RobotNotMapped
+from blueprint_pipeline.simulation.isaac_sim.mapping import (
     body_name,
     check_setpoints,
     compose,
@@ -22,6 +21,7 @@ from blueprint.simulation.isaac_sim.mapping import (
     reduce_contacts,
     transforms_from_poses,
 )
+from blueprint_pipeline.twin.errors import WrongShape
 
 PANDA = load_embodiment("franka_panda")
 OURS = [*(joint.name for joint in PANDA.arm.joints), *PANDA.arm.gripper.joints]

@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from blueprint.simulation.isaac_sim.calls import ContactPoint, Placement, Readout, Shot, StageBinding
-from blueprint.simulation.isaac_sim.errors import SessionDiverged, SessionUnreadable
-from blueprint.simulation.isaac_sim.session import RecordingApi, ReplayedApi
+from blueprint_pipeline.simulation.isaac_sim.calls import ContactPoint, Placement, Readout, Shot, StageBinding
+from blueprint_pipeline.simulation.isaac_sim.errors import SessionDiverged, SessionUnreadable
+from blueprint_pipeline.simulation.isaac_sim.session import RecordingApi, ReplayedApi
 from tests.simulation.isaac_sim.record_session import SESSION
 
 BINDING = StageBinding(articulation="/World/robot", objects=("/World/can",), links=("/World/robot/hand",), timestep_s=1 / 480)
@@ -86,7 +86,7 @@ def test_every_answer_comes_back(session, tmp_path):
 def test_the_header_says_what_answered(session):
     header = ReplayedApi(session).header
     assert header.model_dump() == {
-        "format": "blueprint.isaac_sim.session",
+        "format": "blueprint_pipeline.isaac_sim.session",
         "version": 1,
         "origin": "stand_in",
         "answered_by": "9.9 of a test",
@@ -148,7 +148,7 @@ def test_other_files_are_refused(tmp_path):
     empty.write_bytes(gzip.compress(b""))
     text.write_text("no gzip")
     cut.write_bytes(SESSION.read_bytes()[:5000])
-    later.write_bytes(gzip.compress(json.dumps({"format": "blueprint.isaac_sim.session", "version": 2}).encode()))
+    later.write_bytes(gzip.compress(json.dumps({"format": "blueprint_pipeline.isaac_sim.session", "version": 2}).encode()))
     for path in (empty, text, cut, later, tmp_path / "absent"):
         with pytest.raises(SessionUnreadable, match="Record it again"):
             ReplayedApi(path)

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from pxr import Gf, Usd, UsdGeom, UsdPhysics, UsdShade
 
-from blueprint.robot.embodiment import load_embodiment
-from blueprint.simulation.conformance_scene import BLOCK_MASS_KG, write_conformance_scene
-from blueprint.simulation.isaac_sim.errors import StageMissing, StageNotUsable
-from blueprint.simulation.isaac_sim.quaternions import quat_between, rotate
-from blueprint.simulation.isaac_sim.robot_stage import compile_robot, drives_of, link_path, tool_in_hand
-from blueprint.simulation.isaac_sim.stage import author_stage
+from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.simulation.conformance_scene import BLOCK_MASS_KG, write_conformance_scene
+from blueprint_pipeline.simulation.isaac_sim.errors import StageMissing, StageNotUsable
+from blueprint_pipeline.simulation.isaac_sim.quaternions import quat_between, rotate
+from blueprint_pipeline.simulation.isaac_sim.robot_stage import compile_robot, drives_of, link_path, tool_in_hand
+from blueprint_pipeline.simulation.isaac_sim.stage import author_stage
 from tests.simulation.isaac_sim.stand_in import StageReader
 
 PANDA = load_embodiment("franka_panda")

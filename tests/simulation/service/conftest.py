@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blueprint.episode.record import Capabilities, SimulatorInfo
-from blueprint.errors import InputError
-from blueprint.simulation.protocol import BodyContact, LoadedScene, SimulationState, Track
+from blueprint_pipeline.errors import InputError
+from blueprint_pipeline.simulation.protocol import BodyContact, Capabilities, LoadedScene, SimulationState, SimulatorInfo, Track
 
 
 class PointSimulator:

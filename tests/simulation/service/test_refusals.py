@@ -13,14 +13,14 @@ import structlog
 import trustme
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from blueprint.log import configure_logging
-from blueprint.settings import LogSettings
-from blueprint.simulation.service import listener
-from blueprint.simulation.service.bounds import MAX_MESSAGE_BYTES, MAX_READ_BYTES
-from blueprint.simulation.service.client import ClientOptions, RemoteSimulator
-from blueprint.simulation.service.errors import InvalidTlsFiles, RemoteSimulatorError, SimulatorUnreachable
-from blueprint.simulation.service.security import ClientTls, ServerTls, TokenCheck, public_key_set, sign_token
-from blueprint.simulation.service.server import SERVICE, ServerOptions, SimulatorServer
+from blueprint_pipeline.log import configure_logging
+from blueprint_pipeline.settings import LogSettings
+from blueprint_pipeline.simulation.service import listener
+from blueprint_pipeline.simulation.service.bounds import MAX_MESSAGE_BYTES, MAX_READ_BYTES
+from blueprint_pipeline.simulation.service.client import ClientOptions, RemoteSimulator
+from blueprint_pipeline.simulation.service.errors import InvalidTlsFiles, RemoteSimulatorError, SimulatorUnreachable
+from blueprint_pipeline.simulation.service.security import ClientTls, ServerTls, TokenCheck, public_key_set, sign_token
+from blueprint_pipeline.simulation.service.server import SERVICE, ServerOptions, SimulatorServer
 from tests.simulation.service.test_security import write_identity
 
 LOOPBACK = re.compile(r"127\.0\.0\.1:\d+")

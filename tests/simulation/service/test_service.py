@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from blueprint.simulation.service.bounds import MAX_MESSAGE_BYTES
-from blueprint.simulation.service.client import BREAKER_FAILURES, ClientOptions, RemoteSimulator
-from blueprint.simulation.service.errors import BreakerOpen, InsecureBinding, RemoteSimulatorError, SimulatorUnreachable
-from blueprint.simulation.service.server import SERVICE, ServerOptions, SimulatorServer
-from blueprint.task.spec import Pose, RobotPlacement
+from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.simulation.service.bounds import MAX_MESSAGE_BYTES
+from blueprint_pipeline.simulation.service.client import BREAKER_FAILURES, ClientOptions, RemoteSimulator
+from blueprint_pipeline.simulation.service.errors import BreakerOpen, InsecureBinding, RemoteSimulatorError, SimulatorUnreachable
+from blueprint_pipeline.simulation.service.server import SERVICE, ServerOptions, SimulatorServer
 
 POSE = Pose(position_m=(1.0, 2.0, 3.0), quat_wxyz=(1.0, 0.0, 0.0, 0.0))
 ROBOT = RobotPlacement(embodiment="franka_panda", base_pose=POSE)
@@ -84,8 +85,8 @@ def test_image_size_is_bounded(remote, size):
 
 def test_malformed_pose_is_refused(server):
     """A pose with too few numbers is an error that names the field."""
-    from blueprint.simulation.service.v1 import simulation_pb2 as pb
-    from blueprint.simulation.service.v1 import simulation_pb2_grpc as rpc
+    from blueprint_pipeline.simulation.service.v1 import simulation_pb2 as pb
+    from blueprint_pipeline.simulation.service.v1 import simulation_pb2_grpc as rpc
 
     stub = rpc.SimulatorServiceStub(grpc.insecure_channel(server.address))
     with pytest.raises(grpc.RpcError) as caught:

@@ -1,0 +1,165 @@
+{{/* What every pod of ours shares. Secrets are mounted with mode 288, which is 0440: the group reads. */}}
+{{- define "blueprint-pipeline.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{/* NVIDIA's image has one user that may write where Isaac Sim writes. */}}
+{{- define "blueprint-pipeline.isaacSecurity" -}}
+runAsNonRoot: true
+runAsUser: 1234
+runAsGroup: 1234
+fsGroup: 1234
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{/* Shaders, drivers' caches and Kit's own files: the root file system is read-only. */}}
+{{- define "blueprint-pipeline.isaacMounts" -}}
+{{- range list "kit/cache" ".cache" ".nv" ".nvidia-omniverse" ".local" "Documents" }}
+- {name: isaac-cache, mountPath: /isaac-sim/{{ . }}, subPath: {{ . | trimPrefix "." | replace "/" "-" }}}
+{{- end }}
+{{- end -}}
+
+{{- define "blueprint-pipeline.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{- define "blueprint-pipeline.registryEnv" -}}
+- name: BPP__REGISTRY__URL
+  valueFrom:
+    secretKeyRef: {name: {{ .Values.registry.existingSecret }}, key: {{ .Values.registry.key }}}
+{{- end -}}
+
+{{/* A stage's pod: settings, secrets, labs and prices, and room to write. */}}
+{{- define "blueprint-pipeline.jobEnv" -}}
+{{ include "blueprint-pipeline.registryEnv" . }}
+{{- if .Values.signing.existingSecret }}
+- {name: BPP__DELIVERY__SIGNING_KEY, value: /etc/blueprint-pipeline-signing/signing.pem}
+{{- end }}
+{{- end -}}
+
+{{- define "blueprint-pipeline.jobEnvFrom" -}}
+- configMapRef: {name: {{ include "blueprint-pipeline.fullname" . }}-settings}
+{{- end -}}
+
+{{- define "blueprint-pipeline.jobMounts" -}}
+- {name: scratch, mountPath: /var/lib/blueprint-pipeline}
+- {name: tmp, mountPath: /tmp}
+- {name: shared-memory, mountPath: /dev/shm}
+{{- if .Values.labs }}
+- {name: labs, mountPath: /etc/blueprint-pipeline/labs, readOnly: true}
+{{- end }}
+{{- if .Values.prices }}
+- {name: prices, mountPath: /etc/blueprint-pipeline/prices, readOnly: true}
+{{- end }}
+{{- if .Values.signing.existingSecret }}
+- {name: signing, mountPath: /etc/blueprint-pipeline-signing, readOnly: true}
+{{- end }}
+{{- if and .Values.simulator.enabled (include "blueprint-pipeline.secret.client" .) }}
+- {name: simulator-client, mountPath: /etc/blueprint-pipeline-tls, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{- define "blueprint-pipeline.jobVolumes" -}}
+- name: scratch
+  emptyDir: {sizeLimit: {{ .Values.jobs.scratchSize }}}
+- name: tmp
+  emptyDir: {}
+- name: shared-memory
+  emptyDir: {medium: Memory, sizeLimit: {{ .Values.jobs.sharedMemorySize }}}
+{{- if .Values.labs }}
+- name: labs
+  configMap: {name: {{ include "blueprint-pipeline.fullname" . }}-labs}
+{{- end }}
+{{- if .Values.prices }}
+- name: prices
+  configMap: {name: {{ include "blueprint-pipeline.fullname" . }}-prices}
+{{- end }}
+{{- with .Values.signing }}
+{{- if .existingSecret }}
+- name: signing
+  secret:
+    secretName: {{ .existingSecret }}
+    defaultMode: 288
+    items: [{key: {{ .key }}, path: signing.pem}]
+{{- end }}
+{{- end }}
+{{- if and .Values.simulator.enabled (include "blueprint-pipeline.secret.client" .) }}
+- name: simulator-client
+  secret: {secretName: {{ include "blueprint-pipeline.secret.client" . }}, defaultMode: 288}
+{{- end }}
+{{- end -}}
+
+{{/* Pod template of a stage, for `pod_template_file` of KubernetesPodOperator. Takes (dict "root" . "kind" "cpu"|"gpu"|"isaac"). */}}
+{{- define "blueprint-pipeline.podTemplate" -}}
+{{- $root := .root -}}
+{{- $jobs := $root.Values.jobs -}}
+{{- $isaac := eq .kind "isaac" -}}
+{{- $gpu := or $isaac (eq .kind "gpu") -}}
+{{- $shape := ternary $jobs.gpu $jobs.cpu $gpu -}}
+apiVersion: v1
+kind: Pod
+metadata:
+  name: blueprint-pipeline-stage
+  labels:
+    {{- include "blueprint-pipeline.selector" $root | nindent 4 }}
+    app.kubernetes.io/component: job
+spec:
+  serviceAccountName: {{ include "blueprint-pipeline.account.job" $root }}
+  automountServiceAccountToken: false
+  priorityClassName: {{ include "blueprint-pipeline.fullname" $root }}-job
+  restartPolicy: Never
+  terminationGracePeriodSeconds: {{ $jobs.terminationGracePeriodSeconds }}
+  {{- with $root.Values.image.pullSecrets }}
+  imagePullSecrets: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  securityContext: {{- include (ternary "blueprint-pipeline.isaacSecurity" "blueprint-pipeline.podSecurity" $isaac) $root | nindent 4 }}
+  {{- if $gpu }}
+  nodeSelector:
+    cloud.google.com/gke-accelerator: {{ $shape.accelerator }}
+    {{- if $shape.spot }}
+    cloud.google.com/gke-spot: "true"
+    {{- end }}
+  tolerations:
+    - {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}
+    {{- if $shape.spot }}
+    - {key: cloud.google.com/gke-spot, operator: Equal, value: "true", effect: NoSchedule}
+    {{- end }}
+    {{- with $shape.tolerations }}{{ toYaml . | nindent 4 }}{{ end }}
+  {{- else }}
+  {{- with $shape.nodeSelector }}
+  nodeSelector: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $shape.tolerations }}
+  tolerations: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- end }}
+  containers:
+    - name: base
+      image: {{ include "blueprint-pipeline.image" $root }}
+      imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+      args: [doctor]
+      {{- $resources := deepCopy $shape.resources }}
+      {{- if $gpu }}
+      {{- $_ := set $resources.limits "nvidia.com/gpu" (toString $shape.count) }}
+      {{- end }}
+      resources: {{- toYaml $resources | nindent 8 }}
+      securityContext: {{- include "blueprint-pipeline.containerSecurity" $root | nindent 8 }}
+      envFrom: {{- include "blueprint-pipeline.jobEnvFrom" $root | nindent 8 }}
+      env: {{- include "blueprint-pipeline.jobEnv" $root | nindent 8 }}
+        {{- if $gpu }}
+        - {name: NVIDIA_DRIVER_CAPABILITIES, value: all}
+        {{- end }}
+      volumeMounts: {{- include "blueprint-pipeline.jobMounts" $root | nindent 8 }}
+        {{- if $isaac }}{{ include "blueprint-pipeline.isaacMounts" $root | nindent 8 }}{{ end }}
+  volumes: {{- include "blueprint-pipeline.jobVolumes" $root | nindent 4 }}
+    {{- if $isaac }}
+    - name: isaac-cache
+      emptyDir: {}
+    {{- end }}
+{{- end -}}

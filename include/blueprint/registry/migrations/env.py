@@ -1,8 +1,0 @@
-"""Run by Alembic: migrate on the connection that ``blueprint.registry.migrate`` opened."""
-
-from alembic import context
-
-from blueprint.registry.tables import Base
-
-context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata, transaction_per_migration=False)
-context.run_migrations()

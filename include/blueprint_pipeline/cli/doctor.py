@@ -1,0 +1,152 @@
+"""``bpp doctor``: is everything on this machine that a run needs, and if not, what to do."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from blueprint_pipeline.cli.output import JsonOption, show, table
+from blueprint_pipeline.errors import BlueprintError
+from blueprint_pipeline.settings import Settings, load_settings
+
+GIB = 1024**3
+MIN_FREE_BYTES = 5 * GIB
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one look at the machine found."""
+
+    part: str
+    state: Literal["ok", "absent", "broken"]
+    """``absent`` parts are optional: the run says what it did without them. ``broken`` ones stop a run."""
+    found: str
+    advice: str = ""
+
+
+def doctor(
+    *,
+    gpu: Annotated[bool, typer.Option("--gpu", help="Also ask for what Isaac Sim needs: GPU, driver, RT cores, Vulkan, disk.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Look at the machine, the settings, the workspace, the registry, the renderer and the optional parts.
+
+    Ends with 0 if a run can start, with 69 if something needed is broken. Example: bpp doctor --json
+    """
+    settings = load_settings()
+    looks = (*LOOKS, look_at_gpu) if gpu else LOOKS
+    findings = [finding for look in looks for finding in look(settings)]
+
+    def text(console: Console) -> None:
+        marks = {"ok": "[green]ok[/]", "absent": "[yellow]absent[/]", "broken": "[red]broken[/]"}
+        rows = [[finding.part, marks[finding.state], finding.found, finding.advice] for finding in findings]
+        console.print(table("This machine", ["part", "state", "found", "what to do"], rows))
+
+    show({"findings": [asdict(finding) for finding in findings]}, as_json=as_json, text=text)
+    if any(finding.state == "broken" for finding in findings):
+        raise typer.Exit(69)
+
+
+def look_at_python(_settings: Settings) -> Iterator[Finding]:
+    """The interpreter, and the packages that simulate and deliver."""
+    supported = (3, 11) <= sys.version_info[:2] < (3, 13)
+    yield Finding("python", "ok" if supported else "broken", platform.python_version(), "" if supported else "Install Python 3.11 or 3.12.")
+    for package in ("mujoco", "mink", "ompl", "toppra", "usd-core", "av", "pyarrow"):
+        yield Finding(package, "ok", importlib.metadata.version(package))
+    for package in ("apache-airflow", "mujoco-warp"):
+        found = next((dist.version for dist in importlib.metadata.distributions(name=package)), None)
+        yield Finding(package, "ok" if found else "absent", found or "not installed", "" if found else _WITHOUT[package])
+
+
+_WITHOUT = {
+    "apache-airflow": "Stages run by command; `make up` and `make demo` need it.",
+    "mujoco-warp": "Needed only where neither EGL nor OSMesa draws.",
+}
+
+
+def look_at_disk(settings: Settings) -> Iterator[Finding]:
+    """The workspace can be written, and there is room."""
+    from blueprint_pipeline.workspace.storage import Workspace
+
+    workspace = Workspace(settings.workspace)
+    probe = workspace.root / f".doctor-{uuid.uuid4().hex}"
+    try:
+        workspace.root.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"x")
+        probe.unlink()
+        yield Finding("workspace", "ok", str(workspace.root))
+    except OSError as error:
+        yield Finding("workspace", "broken", f"{workspace.root}: {error}", "Set BPP__WORKSPACE__URL to a place that can be written.")
+    free = shutil.disk_usage(".").free
+    enough = free >= MIN_FREE_BYTES
+    yield Finding("disk", "ok" if enough else "broken", f"{free / GIB:.1f} GiB free", "" if enough else "Free at least 5 GiB.")
+
+
+def look_at_registry(settings: Settings) -> Iterator[Finding]:
+    """The database answers, and its tables are of this version."""
+    from sqlalchemy.engine import make_url
+
+    from blueprint_pipeline.registry.database import open_registry
+
+    url = make_url(settings.registry.url).render_as_string(hide_password=True)
+    try:
+        open_registry(settings.registry)
+        yield Finding("registry", "ok", url)
+    except BlueprintError as error:
+        yield Finding("registry", "broken", url, str(error))
+
+
+def look_at_renderer(settings: Settings) -> Iterator[Finding]:
+    """A renderer draws a frame that is not black."""
+    from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
+
+    try:
+        yield Finding("renderer", "ok", choose_backend(settings.render.backend))
+    except BlueprintError as error:
+        yield Finding("renderer", "broken", settings.render.backend, str(error))
+
+
+def look_at_optional_parts(settings: Settings) -> Iterator[Finding]:
+    """What a run can do without, and says so."""
+    python = settings.dataset.certify_python
+    there = os.access(python, os.X_OK)
+    yield Finding(
+        "certify environment",
+        "ok" if there else "absent",
+        str(python),
+        "" if there else "`make certify-env`; without it the certificate says that lerobot and the graders did not run.",
+    )
+    key = settings.delivery.signing_key
+    there = key.is_file()
+    advice = "" if there else "`bpp deliver --make-key`, or mount your own."
+    yield Finding("signing key", "ok" if there else "absent", str(key), advice)
+
+
+def look_at_gpu(_settings: Settings) -> Iterator[Finding]:
+    """What Isaac Sim needs of the machine; the first part that is unfit is named with its error."""
+    from blueprint_pipeline.compute.preflight import SIMULATOR_DISK_BYTES, run_preflight
+
+    try:
+        report = run_preflight(needs_rt_cores=True, minimum_disk_bytes=SIMULATOR_DISK_BYTES)
+    except BlueprintError as error:
+        yield Finding("Isaac Sim", "broken", error.code, error.message)
+        return
+    for found in report.findings:
+        yield Finding(f"Isaac Sim: {found.part}", "ok", found.found, "A warning: not refused." if found.state == "warning" else "")
+
+
+LOOKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
+    look_at_python,
+    look_at_disk,
+    look_at_registry,
+    look_at_renderer,
+    look_at_optional_parts,
+)

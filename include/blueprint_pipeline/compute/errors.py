@@ -1,0 +1,205 @@
+"""What can go wrong with a job that a stage has no part in: its machine, its pod, its cluster.
+
+::
+
+    PreemptedError
+    ├── PodPreempted      the pod was asked to end, or evicted
+    └── PodLost           the pod or its node is gone
+    TransientError
+    ├── NoCapacity        no cluster found a node for the pod
+    ├── ClusterUnreachable  no cluster's API answered
+    ├── ImagePullFailed   the image did not come
+    ├── JobTimedOut       the job ran for too long
+    ├── OutOfMemory       the job was killed for its memory
+    └── JobCrashed        the process ended without a typed error
+    InternalError
+    ├── JobNameTaken      another job's pod has this name
+    └── JobRecordMissing  the job ended well and left no record
+    ConfigurationError
+    ├── ComputeConfigInvalid
+    ├── NoClusters
+    └── SecretsInPod
+"""
+
+from collections.abc import Sequence
+
+from blueprint_pipeline.config_file import ConfigFileInvalid
+from blueprint_pipeline.errors import ConfigurationError, InternalError, PreemptedError, TransientError
+
+
+class ComputeConfigInvalid(ConfigFileInvalid):
+    """The file of profiles and clusters cannot be used."""
+
+    code = "compute.config_invalid"
+
+
+class NoClusters(ConfigurationError):
+    """Stages shall run as pods, and no cluster is configured."""
+
+    code = "compute.no_clusters"
+
+    def __init__(self, stage: str, path: str) -> None:
+        super().__init__(
+            f"Stage {stage} shall run in a pod, and {path} lists no cluster. Add one under `clusters`.", stage=stage, path=path
+        )
+
+
+class SecretsInPod(ConfigurationError):
+    """A stage that needs a connection's secrets shall run as a pod."""
+
+    code = "compute.secrets_in_pod"
+
+    def __init__(self, stage: str, names: Sequence[str]) -> None:
+        super().__init__(
+            f"Stage {stage} is given {', '.join(names)} from a connection, and a pod's specification is readable by many. "
+            "Run this stage with profile `local`, or mount the secret in the pod template.",
+            stage=stage,
+            names=list(names),
+        )
+
+
+class PodPreempted(PreemptedError):
+    """A pod was asked to end, or evicted from its node; finished units are kept."""
+
+    code = "compute.pod_preempted"
+
+    def __init__(self, pod: str, cluster: str, reason: str) -> None:
+        super().__init__(
+            f"Pod {pod} on {cluster} was taken away ({reason}). Finished units are kept; the next pod goes on.",
+            pod=pod,
+            cluster=cluster,
+            reason=reason,
+        )
+
+
+class PodLost(PreemptedError):
+    """A pod is gone without a word: its node ended, or somebody deleted it."""
+
+    code = "compute.pod_lost"
+
+    def __init__(self, pod: str, cluster: str, reason: str) -> None:
+        super().__init__(
+            f"Pod {pod} on {cluster} is gone ({reason}). Finished units are kept; the next pod goes on.",
+            pod=pod,
+            cluster=cluster,
+            reason=reason,
+        )
+
+
+class NoCapacity(TransientError):
+    """No cluster found a node for a pod in time."""
+
+    code = "compute.no_capacity"
+
+    def __init__(self, pod: str, tried: Sequence[str], reason: str) -> None:
+        super().__init__(
+            f"No node for pod {pod} on {', '.join(tried)}; the last said: {reason}. Raise a quota, add a node pool or a cluster, or wait.",
+            pod=pod,
+            tried=list(tried),
+            reason=reason,
+        )
+
+
+class ClusterUnreachable(TransientError):
+    """No cluster's API answers."""
+
+    code = "compute.cluster_unreachable"
+
+    def __init__(self, pod: str, tried: Sequence[str], reason: str) -> None:
+        super().__init__(
+            f"No API of {', '.join(tried)} answered for pod {pod}; the last said: {reason}. Check the connections and the clusters.",
+            pod=pod,
+            tried=list(tried),
+            reason=reason,
+        )
+
+
+class ImagePullFailed(TransientError):
+    """A pod's image did not come."""
+
+    code = "compute.image_pull_failed"
+
+    def __init__(self, pod: str, cluster: str, image: str, reason: str) -> None:
+        super().__init__(
+            f"The image {image} of pod {pod} could not be pulled on {cluster}: {reason}. "
+            "Check its name, its digest, and the rights of the nodes' account on the registry.",
+            pod=pod,
+            cluster=cluster,
+            image=image,
+            reason=reason,
+        )
+
+
+class JobTimedOut(TransientError):
+    """A job ran for longer than its profile allows."""
+
+    code = "compute.timed_out"
+
+    def __init__(self, job: str, place: str, timeout_s: float) -> None:
+        super().__init__(
+            f"Job {job} on {place} ran for more than {timeout_s:.0f} s and was ended. Finished units are kept; "
+            "raise `timeout_s` of its profile, or take fewer shards a job.",
+            job=job,
+            place=place,
+            timeout_s=timeout_s,
+        )
+
+
+class OutOfMemory(TransientError):
+    """A job was killed for its memory: over its container's limit, or of all it was the kernel's choice."""
+
+    code = "compute.out_of_memory"
+
+    def __init__(self, job: str, place: str) -> None:
+        super().__init__(
+            f"Job {job} on {place} was killed for its memory. Finished units are kept; "
+            "give it more (a pod: the memory limit of its profile), or run fewer at once.",
+            job=job,
+            place=place,
+        )
+
+
+class JobCrashed(TransientError):
+    """A job's process ended without a typed error."""
+
+    code = "compute.job_crashed"
+
+    def __init__(self, job: str, place: str, exit_code: int | None, reason: str, last_words: str) -> None:
+        super().__init__(
+            f"Job {job} on {place} ended with status {exit_code} ({reason}) and without a typed error. "
+            f"Its last words: {last_words or 'none'}. It is tried again; if it stays, it is a defect: report it with the log.",
+            job=job,
+            place=place,
+            exit_status=exit_code,
+            reason=reason,
+        )
+
+
+class JobNameTaken(InternalError):
+    """A pod of another job has the name of this one."""
+
+    code = "compute.name_taken"
+
+    def __init__(self, pod: str, cluster: str, expected_key: str, found_key: str | None) -> None:
+        super().__init__(
+            f"Pod {pod} on {cluster} is of job {found_key}, expected {expected_key}. Nothing was touched: "
+            "find out who made that pod, and delete it.",
+            pod=pod,
+            cluster=cluster,
+            expected_key=expected_key,
+            found_key=found_key,
+        )
+
+
+class JobRecordMissing(InternalError):
+    """A job ended well, and its record is not there."""
+
+    code = "compute.record_missing"
+
+    def __init__(self, job: str, place: str, path: str) -> None:
+        super().__init__(
+            f"Job {job} on {place} ended well and left no record at {path}. Check that pods and workers have the same workspace URL.",
+            job=job,
+            place=place,
+            path=path,
+        )

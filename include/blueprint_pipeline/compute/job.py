@@ -1,0 +1,86 @@
+"""One job specification for every compute, and what becomes of a job."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, model_validator
+
+from blueprint_pipeline.compute.profiles import Profile
+from blueprint_pipeline.errors import BlueprintError
+from blueprint_pipeline.workspace.canonical import key_of
+
+OnEvent = Callable[[dict[str, Any]], None]
+"""Called with each structured log event of the job, as parsed JSON."""
+
+_KEY_LENGTH = 20
+"""Hex digits of the key in a pod's name."""
+
+
+class JobSpec(BaseModel):
+    """Requests of one stage on one scene, to be worked off one after the other by one process, wherever that is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stage: str
+    requests: tuple[dict[str, JsonValue], ...] = Field(min_length=1)
+    """Fields of the stage's request, one of each unit of work (a shard), in order."""
+    run_id: str
+    """The run that wants it (Airflow's ``run_id``); goes into logs and leases."""
+    correlation_id: str = ""
+    attempt: int = 1
+    profile: Profile = Profile()
+    secrets: dict[str, SecretStr] = Field(default={}, exclude=True, repr=False)
+    """Variables that were read from a connection just now: given to a process, never written down."""
+
+    @model_validator(mode="after")
+    def _is_of_one_scene(self) -> Self:
+        found = sorted({str(request.get("scene_id")) for request in self.requests})
+        if len(found) > 1:
+            raise ValueError(f"the requests of a job are of one scene, found {', '.join(found)}")
+        return self
+
+    @property
+    def scene_id(self) -> str:
+        """The scene of all requests."""
+        return str(self.requests[0].get("scene_id"))
+
+    @property
+    def key(self) -> str:
+        """What makes two jobs the same: stage, requests, run and image; neither time nor attempt. 64 hex digits."""
+        return key_of({"stage": self.stage, "requests": list(self.requests), "run_id": self.run_id, "image": self.profile.image})
+
+    @property
+    def name(self) -> str:
+        """The pod's name: a cluster has no two of it.
+
+        Source: Kubernetes, "Object Names and IDs", DNS label names (RFC 1123).
+        """
+        return f"{self.stage.replace('_', '-')}-{self.key[:_KEY_LENGTH]}"
+
+
+class Compute(Protocol):
+    """Runs jobs somewhere and returns their results."""
+
+    def run(self, spec: JobSpec, on_event: OnEvent) -> list[dict[str, Any]]:
+        """Run a job to its end; one result a request.
+
+        Raises:
+            StageFailed: A stage raised; the class says code, retryability and exit status.
+        """
+
+    def stop(self) -> None:
+        """Ask the running job to end between two units (SIGTERM)."""
+
+
+class StageFailed(BlueprintError):
+    """A stage failed in another process; this carries what that process said."""
+
+    code = "stage.failed"
+
+    def __init__(self, stage: str, error: Mapping[str, Any]) -> None:
+        super().__init__(str(error["message"]))
+        self.facts = {**(error.get("facts") or {}), "stage": stage}
+        self.code = str(error["code"])
+        self.retryable = bool(error["retryable"])
+        self.exit_code = int(error["exit_code"])
+        self.stage = stage

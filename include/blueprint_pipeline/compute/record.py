@@ -1,0 +1,86 @@
+"""The record of a job: what became of each of its requests, and what the process that did it was on."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from blueprint_pipeline.compute.job import JobSpec
+from blueprint_pipeline.workspace.storage import SceneFolder
+
+_INSTANCE_LENGTH = 13
+"""Characters of a pod's UID in the record's name: the first two groups."""
+
+
+class UnitRecord(BaseModel):
+    """One request of a job."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    request: dict[str, Any]
+    state: Literal["waiting", "done", "failed"] = "waiting"
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    commit_key: str | None = None
+    found_done: bool = False
+    """The work had been done before: it was not repeated, and its cost is not this job's."""
+    wall_s: float | None = None
+    """Of the commit that this job made; ``None`` where it made none."""
+
+
+class JobRecord(BaseModel):
+    """``jobs/{name}.{instance}.json`` of the scene: rewritten whole after each request."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal["1.0"] = "1.0"
+    name: str
+    key: str
+    stage: str
+    run_id: str
+    attempt: int
+    outcome: Literal["running", "done", "failed", "preempted", "crashed"] = "running"
+    units: tuple[UnitRecord, ...]
+    error: dict[str, Any] | None = None
+    """What ended the job."""
+    started_at: datetime
+    """Of the process."""
+    finished_at: datetime | None = None
+    wall_s: float = 0.0
+    """Since the process started [s]."""
+    cpu_s: float = 0.0
+    """Of the process and of children that ended [s]."""
+    host: str
+    pod_uid: str | None = None
+    node: str | None = None
+    machine: str
+    """Price profile that the commits of this job were priced with."""
+    gpu: str | None = None
+
+    def results(self) -> list[dict[str, Any]]:
+        """What the stage returned, a request each; call it where the outcome is ``done``."""
+        return [unit.result or {} for unit in self.units]
+
+
+def record_name(name: str, pod_uid: str | None) -> str:
+    """Where the record of a job lies in the scene's folder: each pod has its own, so that two tries never mix."""
+    return f"jobs/{name}.{pod_uid[:_INSTANCE_LENGTH] if pod_uid else 'process'}.json"
+
+
+def usage_name(name: str, pod_uid: str) -> str:
+    """Where lies what a pod of the job held."""
+    return f"jobs/usage/{name}.{pod_uid[:_INSTANCE_LENGTH]}.json"
+
+
+def write_record(scene: SceneFolder, record: JobRecord) -> None:
+    """Write the record whole."""
+    scene.write_bytes(record_name(record.name, record.pod_uid), record.model_dump_json(indent=1).encode() + b"\n")
+
+
+def load_record(scene: SceneFolder, spec: JobSpec, pod_uid: str | None) -> JobRecord | None:
+    """The record that a pod wrote of this very job; ``None`` where it wrote none."""
+    name = record_name(spec.name, pod_uid)
+    if not scene.exists(name):
+        return None
+    record = JobRecord.model_validate_json(scene.read_bytes(name))
+    return record if (record.key, record.pod_uid) == (spec.key, pod_uid) else None

@@ -1,0 +1,204 @@
+"""Price a run: from the commits of its stages and its episodes to the cost of an episode that was kept."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, Decimal
+
+from blueprint_pipeline.cost.errors import NothingToPrice
+from blueprint_pipeline.cost.report import CostReport, EpisodeCost, StageCost, price_of_kept
+from blueprint_pipeline.cost.storage import forecast_storage
+from blueprint_pipeline.episode.record import EpisodeRecord, EpisodeUsage, recording_path, usage_path
+from blueprint_pipeline.price.ledger import CostTotal, add_totals, ledger_entries, total_of
+from blueprint_pipeline.price.table import PriceTable, load_price_table
+from blueprint_pipeline.quality.report import load_kept
+from blueprint_pipeline.registry.records import NANO, Certainty, LedgerEntry
+from blueprint_pipeline.stage.flow import FLOW
+from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
+from blueprint_pipeline.workspace.commits import Commit, load_commits
+from blueprint_pipeline.workspace.storage import SceneFolder
+
+SHARDED = ("simulate_shard", "render_shard")
+"""Stages with a commit for each shard of the plan."""
+
+STORAGE_MONTHS = 12
+"""Months of storage that the forecast covers."""
+
+NOT_INCLUDED = (
+    "attempts at a stage that failed or were killed: only finished work leaves a commit",
+    "what pods held beyond finished work (their start, their waits): the ledger has it",
+    "the stages after price_run (packaging, delivery) and Airflow itself",
+    "people's time",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """All that a cost report is made of."""
+
+    plan: JobPlan
+    commits: Sequence[Commit]
+    """Of the stages before price_run, and of shards in the plan."""
+    episodes: Sequence[EpisodeRecord]
+    """All attempts."""
+    usages: Mapping[str, EpisodeUsage]
+    """What each attempt took, by episode."""
+    kept: frozenset[str]
+
+
+def load_run(scene: SceneFolder) -> RunFacts:
+    """Read plan, commits, episodes and the final selection of a scene.
+
+    Raises:
+        NothingToPrice: There is no commit, or no episode.
+    """
+    plan = JobPlan.model_validate_json(scene.read_bytes(PLAN_PATH))
+    shards = {shard.shard_index for shard in plan.shards}
+    priced = _stages_before_pricing()
+    commits = [
+        commit
+        for commit in load_commits(scene)
+        if commit.stage in priced and (commit.stage not in SHARDED or commit.request.get("shard_index") in shards)
+    ]
+    if not commits:
+        raise NothingToPrice(scene.scene_id, "commit of a stage")
+    names = [name for shard in sorted(shards) for name in scene.files_under(recording_path(shard)) if name.endswith("/episode.json")]
+    episodes = [EpisodeRecord.model_validate_json(scene.read_bytes(name)) for name in names]
+    if not episodes:
+        raise NothingToPrice(scene.scene_id, "recorded episode")
+    usages = {episode.episode_id: _load_usage(scene, episode) for episode in episodes}
+    kept = frozenset(episode_id for _, episode_id in load_kept(scene))
+    return RunFacts(plan=plan, commits=commits, episodes=episodes, usages=usages, kept=kept)
+
+
+def _load_usage(scene: SceneFolder, episode: EpisodeRecord) -> EpisodeUsage:
+    return EpisodeUsage.model_validate_json(scene.read_bytes(usage_path(episode.shard_index, episode.episode_id)))
+
+
+def build_report(run: RunFacts) -> CostReport:
+    """The cost report of a run.
+
+    Raises:
+        UnknownMachine: The price table does not have the machine of a commit.
+    """
+    tables = {commit.key: load_price_table(commit.finished_at.date()) for commit in run.commits}
+    entries = [entry for commit in run.commits for entry in _entries(run, commit, tables)]
+    stages = [_stage_cost(run, stage, entries) for stage in _stages_before_pricing() if _is_part(run, stage)]
+    total = add_totals([stage.total for stage in stages])
+    each = price_of_kept(total, len(run.kept))
+    episodes = _episode_costs(run, next((stage.total for stage in stages if stage.stage == "simulate_shard"), None))
+    last = max(run.commits, key=lambda commit: commit.finished_at)
+    dataset = [digest for commit in run.commits if commit.stage == "write_dataset" for digest in commit.outputs.values()]
+    rejected = [episode.simulation_usd for episode in episodes if not episode.kept]
+    return CostReport(
+        scene_id=run.plan.scene_id,
+        job_id=run.plan.job_id,
+        machines={commit.machine: tables[commit.key].machine(commit.machine).description for commit in run.commits},
+        price_tables=tuple(sorted({table.table_id for table in tables.values()})),
+        attempted=len(run.episodes),
+        kept=len(run.kept),
+        stages=tuple(stages),
+        total=total,
+        per_kept_episode=each,
+        usd_per_kept_episode=None if each is None else each.total_usd,
+        usd_per_kept_episode_certainty=_certainty_of(total) if each is not None else Certainty.UNKNOWN,
+        cpu_s_per_kept_episode=sum(stage.cpu_s for stage in stages) / len(run.kept) if run.kept else None,
+        rejected_simulation_usd=None if None in rejected else sum(filter(None, rejected), Decimal(0)),
+        episodes=tuple(episodes),
+        storage_forecast=forecast_storage(
+            sum(digest.size_bytes for digest in dataset),
+            len(dataset),
+            months=STORAGE_MONTHS,
+            prices=tables[last.key],
+            on=last.finished_at.date(),
+        ),
+        entries=tuple(entries),
+        not_included=NOT_INCLUDED,
+    )
+
+
+def share_out(amount: Decimal, weights: Sequence[float]) -> list[Decimal]:
+    """Parts of ``amount`` in proportion to ``weights`` (>= 0, not all 0), whole nano dollars that add up to it exactly.
+
+    Source: largest remainder method (Hamilton).
+    """
+    whole = sum(map(_exact, weights), Decimal(0))
+    exact = [amount * _exact(weight) / whole for weight in weights]
+    parts = [part.quantize(NANO, rounding=ROUND_DOWN) for part in exact]
+    left = int((amount - sum(parts, Decimal(0))) / NANO)
+    for index in sorted(range(len(parts)), key=lambda index: (parts[index] - exact[index], index))[:left]:
+        parts[index] += NANO
+    return parts
+
+
+def _exact(value: float) -> Decimal:
+    return Decimal(repr(value))
+
+
+def _stages_before_pricing() -> list[str]:
+    names = list(FLOW)
+    return names[: names.index("price_run")]
+
+
+def _entries(run: RunFacts, commit: Commit, tables: Mapping[str, PriceTable]) -> list[LedgerEntry]:
+    return ledger_entries(commit, tables[commit.key], job_id=run.plan.job_id)
+
+
+def _is_part(run: RunFacts, stage: str) -> bool:
+    return stage in SHARDED or any(commit.stage == stage for commit in run.commits)
+
+
+def _missing_units(run: RunFacts, stage: str) -> tuple[str, ...]:
+    if stage not in SHARDED:
+        return ()
+    done = {commit.request.get("shard_index") for commit in run.commits if commit.stage == stage}
+    return tuple(f"{shard.shard_index:04d}" for shard in run.plan.shards if shard.shard_index not in done)
+
+
+def _stage_cost(run: RunFacts, stage: str, entries: Sequence[LedgerEntry]) -> StageCost:
+    usages = [commit.usage for commit in run.commits if commit.stage == stage]
+    missing = _missing_units(run, stage)
+    known = total_of(entry for entry in entries if entry.stage == stage)
+    total = known.model_copy(update={"unknown_entries": known.unknown_entries + len(missing)})
+    return StageCost(
+        stage=stage,
+        units=len(usages),
+        missing_units=missing,
+        wall_s=sum(usage.wall_s for usage in usages),
+        cpu_s=sum(usage.cpu_s for usage in usages),
+        peak_memory_bytes=max((usage.peak_memory_bytes for usage in usages), default=0),
+        bytes_read=_sum_or_none([usage.bytes_read for usage in usages]),
+        bytes_written=_sum_or_none([usage.bytes_written for usage in usages]),
+        total=total,
+        per_kept_episode=price_of_kept(total, len(run.kept)),
+    )
+
+
+def _sum_or_none(values: Sequence[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
+
+
+def _episode_costs(run: RunFacts, simulation: CostTotal | None) -> list[EpisodeCost]:
+    usages = [run.usages[episode.episode_id] for episode in run.episodes]
+    weights = [usage.cpu_plan_s + usage.cpu_simulate_s for usage in usages]
+    shares: Sequence[Decimal | None] = [None] * len(weights)
+    if simulation is not None and simulation.unknown_entries == 0 and sum(weights) > 0:
+        shares = share_out(simulation.measured_usd + simulation.estimated_usd, weights)
+    return [
+        EpisodeCost(
+            episode_id=episode.spec.episode_id,
+            shard_index=episode.shard_index,
+            success=episode.outcome.success,
+            kept=episode.spec.episode_id in run.kept,
+            cpu_plan_s=usage.cpu_plan_s,
+            cpu_simulate_s=usage.cpu_simulate_s,
+            simulation_usd=share,
+        )
+        for episode, usage, share in zip(run.episodes, usages, shares, strict=True)
+    ]
+
+
+def _certainty_of(total: CostTotal) -> Certainty:
+    if total.unknown_entries:
+        return Certainty.UNKNOWN
+    return Certainty.ESTIMATED if total.estimated_usd else Certainty.MEASURED

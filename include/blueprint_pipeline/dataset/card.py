@@ -1,0 +1,125 @@
+"""The dataset card: ``README.md`` with the metadata that the Hugging Face Hub reads.
+
+Source: Hugging Face Hub documentation, "Dataset Cards".
+"""
+
+from dataclasses import dataclass
+
+import yaml
+
+from blueprint_pipeline.dataset.asset_licences import HUGGING_FACE_IDS, DatasetLicence
+from blueprint_pipeline.dataset.features import build_info_features
+from blueprint_pipeline.dataset.layout import Version
+from blueprint_pipeline.dataset.lerobot_v30 import DatasetSpec
+from blueprint_pipeline.dataset.writer import DatasetSummary
+
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardFacts:
+    """What a card says beside the data themselves."""
+
+    scene_id: str
+    job_id: str
+    seed: int
+    tier: str
+    simulator: str
+    """Name and version."""
+    replays: str
+    """How the episodes came out when they were executed again."""
+    controller: str
+    attempted: int
+    """Episodes that were planned, whatever became of them."""
+    licence: DatasetLicence
+
+
+def build_card(version: Version, facts: CardFacts, spec: DatasetSpec, summary: DatasetSummary) -> str:
+    """The whole ``README.md`` of one format version."""
+    header = yaml.safe_dump(_metadata(version, facts, summary), sort_keys=False, allow_unicode=True, width=10_000)
+    parts = [
+        f"# {_title(facts, version)}\n",
+        _what(version, facts, summary),
+        _loading(version),
+        _columns(version, spec, summary),
+        _origin(facts, summary),
+        _licences(facts.licence),
+    ]
+    return f"---\n{header}---\n\n" + "\n".join(parts)
+
+
+def _title(facts: CardFacts, version: Version) -> str:
+    return f"{facts.scene_id}: simulated pick and place, {facts.job_id} (LeRobot {version})"
+
+
+def _metadata(version: Version, facts: CardFacts, summary: DatasetSummary) -> dict[str, object]:
+    licences = facts.licence.ids
+    single = HUGGING_FACE_IDS.get(licences[0]) if len(licences) == 1 else None
+    licence: dict[str, object] = {"license": single} if single else {"license": "other", "license_name": facts.licence.expression}
+    if not single:
+        licence["license_link"] = "README.md#licence"
+    return {
+        **licence,
+        "pretty_name": _title(facts, version),
+        "language": ["en"],
+        "tags": ["LeRobot", "robotics", "simulation", facts.simulator.split()[0], version],
+        "task_categories": ["robotics"],
+        "size_categories": [next((name for limit, name in _SIZES if summary.frames < limit), "n>10M")],
+        "source_datasets": ["original"],
+        "annotations_creators": ["machine-generated"],
+        "configs": [{"config_name": "default", "data_files": "data/*/*.parquet"}],
+    }
+
+
+def _what(version: Version, facts: CardFacts, summary: DatasetSummary) -> str:
+    cameras = ", ".join(f"`{video.key}` ({video.width}x{video.height}, {video.codec})" for video in summary.videos)
+    tasks = "\n".join(f"- {task}" for task in summary.tasks)
+    twin = "The twin in LeRobot v2.1 has the same frames." if version == "v3.0" else "The twin in LeRobot v3.0 has the same frames."
+    return (
+        f"{summary.episodes} episodes, {summary.frames} frames, {summary.duration_s:.1f} s in all, of {facts.attempted} attempted. "
+        f"Cameras: {cameras or 'none'}. Every episode is a success by its predicate, and passed the gates of tier {facts.tier}. "
+        f"{facts.replays} {twin}\n\nInstructions:\n\n{tasks}\n"
+    )
+
+
+def _loading(version: Version) -> str:
+    if version == "v3.0":
+        use = 'dataset = LeRobotDataset("local/dataset", root="v3.0")\nprint(dataset[0])'
+        code = f"from lerobot.datasets.lerobot_dataset import LeRobotDataset\n\n{use}"
+        return f"## Load it\n\nlerobot 0.4.0 or later:\n\n```python\n{code}\n```\n"
+    return (
+        "## Load it\n\nFor openpi, lerobot up to 0.3.3, and Isaac-GR00T (`meta/modality.json` is there). "
+        "lerobot 0.4.0 and later read the v3.0 twin.\n"
+    )
+
+
+def _columns(version: Version, spec: DatasetSpec, summary: DatasetSummary) -> str:
+    features = build_info_features(spec.vectors, summary.videos, annotation=version == "v2.1")
+    rows = []
+    for key, feature in features.items():
+        names = feature["names"]
+        meaning = ", ".join(str(name) for name in names) if isinstance(names, list) else ""
+        rows.append(f"| `{key}` | {feature['dtype']} | {feature['shape']} | {meaning} |")
+    return (
+        f"## Columns\n\nOne row a frame at {spec.fps} Hz; row t has the state at the start of frame t, and as action the setpoint that the "
+        "actuators reach at its end. World frame: z up, metres; quaternions w, x, y, z.\n\n"
+        "| column | type | shape | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+    )
+
+
+def _origin(facts: CardFacts, summary: DatasetSummary) -> str:
+    return (
+        "## Where it comes from\n\n"
+        f"Simulated with {facts.simulator}, controller {facts.controller}, scene `{facts.scene_id}`, job `{facts.job_id}`, "
+        f"seed {facts.seed}; {summary.episodes} of {facts.attempted} attempted episodes were kept. "
+        "`meta/blueprint_pipeline/episodes.jsonl` has for each episode: seed, start poses, integration state in float64, phases, success "
+        "predicate with margins, gates, replay certificate. No person was recorded; there are no personal data.\n"
+    )
+
+
+def _licences(licence: DatasetLicence) -> str:
+    rows = "\n".join(f"| {asset.asset_id} | {asset.licence} | {asset.attribution} |" for asset in licence.assets)
+    return (
+        f"## Licence\n\n{licence.expression}: the licences of everything that is seen in the videos, which all hold.\n\n"
+        f"| asset | licence | attribution |\n|---|---|---|\n{rows}\n"
+    )

@@ -1,0 +1,224 @@
+"""Stage ``certify_dataset``: everything that looks at a dataset from outside, and one report of it."""
+
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib.metadata import version as package_version
+from pathlib import Path
+
+from blueprint_pipeline.dataset.certify.environment import CertifyEnvironment
+from blueprint_pipeline.dataset.certify.graders import GRADERS, Grader, run_grader
+from blueprint_pipeline.dataset.certify.report import CertificationReport, CheckResult, Finding, Status, is_certified, not_run
+from blueprint_pipeline.dataset.certify.request import CertifyRequest, ExpectedEpisode, load_answers
+from blueprint_pipeline.dataset.check import check_dataset
+from blueprint_pipeline.dataset.croissant_check import check_croissant
+from blueprint_pipeline.dataset.errors import CertifierBroken, DatasetChanged
+from blueprint_pipeline.dataset.layout import DATASET_PATH, Version
+from blueprint_pipeline.episode.record import EpisodeRecord, recording_path, render_path
+from blueprint_pipeline.origin import Origin
+from blueprint_pipeline.quality.report import load_kept
+from blueprint_pipeline.stage.contract import StageContext
+from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
+from blueprint_pipeline.workspace.checksums import FileDigest, digest_files, list_files
+
+V30_CHECKS = (
+    "lerobot.loads",
+    "lerobot.frames_match_states",
+    "lerobot.videos_match_renders",
+    "lerobot.items_load",
+    "lerobot.windows_load",
+    "lerobot.statistics_agree",
+)
+V21_CHECKS = (
+    "twin.lerobot_refuses",
+    "twin.frames_match_states",
+    "twin.lerobot_converts",
+    "twin.datasets_reads",
+    "twin.modality_fits",
+    "twin.videos_decode",
+)
+REQUIRED_GRADERS = 3
+"""So many of the public graders must have run, and found no defect."""
+_V30: Version = "v3.0"
+_V21: Version = "v2.1"
+
+
+def certify_datasets(context: StageContext) -> CertificationReport:
+    """Look at both datasets of a scene with everything there is.
+
+    Raises:
+        CertifierBroken: A certifying program ended without an answer.
+        DatasetChanged: A grader wrote into the dataset.
+    """
+    plan = JobPlan.model_validate_json(context.scene.read_bytes(PLAN_PATH))
+    episodes = _expected_episodes(context, plan.cameras)
+    root = context.input(DATASET_PATH).absolute()
+    checks = [
+        _structure_check(root / _V30, _V30),
+        _structure_check(root / _V21, _V21),
+        _croissant_check(root / _V30, _V30),
+        _croissant_check(root / _V21, _V21),
+    ]
+    with tempfile.TemporaryDirectory(prefix="blueprint-pipeline-certify-") as folder:
+        environment = CertifyEnvironment(context.settings.dataset.certify_python, Path(folder))
+        versions = environment.versions if environment.exists else {}
+        before = _digests(root)
+        checks += _look(context, environment, plan, episodes, root)
+        after = _digests(root)
+    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    if changed:
+        raise DatasetChanged(", ".join(grader.package for grader in GRADERS), changed)
+    checks.append(_graders_check(checks))
+    return CertificationReport(
+        scene_id=plan.scene_id,
+        job_id=plan.job_id,
+        certified=is_certified(tuple(checks)),
+        environment=versions,
+        episodes=len(episodes),
+        frames=sum(episode.frames for episode in episodes),
+        checks=tuple(checks),
+    )
+
+
+def _expected_episodes(context: StageContext, cameras: tuple[str, ...]) -> tuple[ExpectedEpisode, ...]:
+    """The kept episodes as they were simulated and rendered, in the order of the dataset."""
+    found = []
+    for shard_index, episode_id in load_kept(context.scene):
+        recording, render = recording_path(shard_index, episode_id), render_path(shard_index, episode_id)
+        record = EpisodeRecord.model_validate_json(context.scene.read_bytes(f"{recording}/episode.json"))
+        videos = {camera: context.input(f"{render}/{camera}.mp4") for camera in cameras}
+        found.append(
+            ExpectedEpisode(
+                episode_id=episode_id,
+                states=context.input(f"{recording}/states.parquet").absolute(),
+                frames=record.frames,
+                instruction=record.spec.task.instruction,
+                target_index=record.object_ids.index(record.spec.task.target_object),
+                videos={camera: path.absolute() for camera, path in videos.items()},
+            )
+        )
+    return tuple(found)
+
+
+def _structure_check(folder: Path, version: Version) -> CheckResult:
+    """Our own check of the files, which needs no other environment."""
+    findings = check_dataset(folder)
+    return CheckResult(
+        check="blueprint_pipeline.structure",
+        dataset=version,
+        status="failed" if findings else "passed",
+        required=True,
+        reason=f"{len(findings)} finding(s) in totals, rows, times, statistics and videos",
+        origin=Origin.MEASURED,
+        tool="blueprint_pipeline",
+        tool_version=None,
+        findings=tuple(Finding(severity="defect", code=found.code, message=f"{found.path}: {found.message}") for found in findings),
+    )
+
+
+def _croissant_check(folder: Path, version: Version) -> CheckResult:
+    """MLCommons' own validator reads ``croissant.json``."""
+    problems = check_croissant(folder / "croissant.json")
+    return CheckResult(
+        check="mlcroissant.valid",
+        dataset=version,
+        status="failed" if problems else "passed",
+        required=True,
+        reason="; ".join(problems) or "valid Croissant 1.1",
+        origin=Origin.MEASURED,
+        tool="mlcroissant",
+        tool_version=package_version("mlcroissant"),
+    )
+
+
+def _run_lerobot(
+    environment: CertifyEnvironment, module: str, request: CertifyRequest, names: tuple[str, ...], version: Version
+) -> list[CheckResult]:
+    """Run one certifying program; where there is no environment every one of its checks says so."""
+    if not environment.exists:
+        reason = f"there is no {environment.python.name} of a certifying environment here; `make certify-env` makes it"
+        return [not_run(name, version, required=True, reason=reason, tool="lerobot") for name in names]
+    request.work.mkdir()
+    request_path, answers_path = environment.home / f"{module}.request.json", environment.home / f"{module}.answers.json"
+    request_path.write_text(request.model_dump_json(), encoding="utf-8")
+    run = environment.run_module(f"blueprint_pipeline.dataset.certify.{module}", str(request_path), str(answers_path))
+    if run.exit_code != 0 or not answers_path.is_file():
+        raise CertifierBroken(module, run.exit_code if run.exit_code is not None else -1, run.last_words)
+    answers = {answer.check: answer for answer in load_answers(answers_path)}
+    reason = "a check before it failed"
+    return [
+        CheckResult(
+            check=name,
+            dataset=version,
+            status="passed" if answers[name].passed else "failed",
+            required=True,
+            reason=answers[name].reason,
+            origin=Origin.MEASURED,
+            tool="lerobot",
+            tool_version=environment.versions.get("lerobot"),
+        )
+        if name in answers
+        else not_run(name, version, required=True, reason=reason, tool="lerobot")
+        for name in names
+    ]
+
+
+def _look(
+    context: StageContext, environment: CertifyEnvironment, plan: JobPlan, episodes: tuple[ExpectedEpisode, ...], root: Path
+) -> list[CheckResult]:
+    """Everything that needs the certifying environment, as many programs at a time as the machine has cores for."""
+
+    def lerobot(version: Version, module: str, names: tuple[str, ...]) -> Callable[[], list[CheckResult]]:
+        request = CertifyRequest(
+            dataset=root / version,
+            fps=plan.fps,
+            robot_type=plan.robot.embodiment,
+            episodes=episodes,
+            work=environment.home / f"work-{version}",
+        )
+        return lambda: _run_lerobot(environment, module, request, names, version)
+
+    tasks = [lerobot(_V30, "in_lerobot", V30_CHECKS), lerobot(_V21, "in_twin", V21_CHECKS)]
+    tasks += [partial(_grade, environment, grader, root / _V30) for grader in GRADERS]
+    found: list[CheckResult] = []
+    with ThreadPoolExecutor(max_workers=context.settings.compute.workers) as pool:
+        for done, results in enumerate(pool.map(lambda task: _unless_stopping(context, task), tasks)):
+            found += results
+            context.progress(done + 1, len(tasks))
+    return found
+
+
+def _unless_stopping(context: StageContext, task: Callable[[], list[CheckResult]]) -> list[CheckResult]:
+    context.stop_if_asked()
+    return task()
+
+
+def _grade(environment: CertifyEnvironment, grader: Grader, dataset: Path) -> list[CheckResult]:
+    """Let a grader look; where there is no environment it says so."""
+    if environment.exists:
+        return [run_grader(grader, environment, dataset, _V30)]
+    reason = f"there is no {environment.python.name} of a certifying environment here; `make certify-env` makes it"
+    return [not_run(f"grader.{grader.package}", _V30, required=False, reason=reason, tool=grader.package)]
+
+
+def _digests(dataset: Path) -> dict[str, FileDigest]:
+    return digest_files(dataset, list_files(dataset))
+
+
+def _graders_check(checks: list[CheckResult]) -> CheckResult:
+    """Enough graders ran, and none found a defect."""
+    graders = [check for check in checks if check.check.startswith("grader.")]
+    failed = [check.tool for check in graders if check.status == "failed"]
+    ran = [check.tool for check in graders if check.status != "not_run"]
+    status: Status = "failed" if failed else "passed" if len(ran) >= REQUIRED_GRADERS else "not_run"
+    return CheckResult(
+        check="graders.agree",
+        dataset=_V30,
+        status=status,
+        required=True,
+        reason=f"{len(ran)} of {len(graders)} public graders ran ({REQUIRED_GRADERS} must); defects by: {', '.join(failed) or 'none'}",
+        origin=Origin.MEASURED if ran else Origin.ABSENT,
+        tool="blueprint_pipeline",
+        tool_version=None,
+    )

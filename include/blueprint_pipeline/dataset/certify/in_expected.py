@@ -1,0 +1,94 @@
+"""What a dataset must hold, taken from the recordings anew: nothing here is shared with the writer.
+
+Runs in the certifying environment.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from blueprint_pipeline.dataset.certify.request import Answer, ExpectedEpisode
+
+TIMESTAMP_TOLERANCE_S = 1e-4
+"""What lerobot's loader allows."""
+
+
+_COLUMNS = ("robot_qpos", "robot_qvel", "ctrl", "gripper_width_m", "gripper_command_m", "ee_pose", "object_poses")
+
+
+class Refuted(Exception):
+    """A check found the dataset wrong."""
+
+
+def answer(check: str, look: Callable[[], str]) -> Answer:
+    """Run one check; ``look`` gives what it found to be right, or raises :class:`Refuted`."""
+    try:
+        return Answer(check=check, passed=True, reason=look())
+    except Refuted as found:
+        return Answer(check=check, passed=False, reason=str(found))
+
+
+def require(holds: bool, what: str) -> None:
+    """Refute the dataset unless ``holds``."""
+    if not holds:
+        raise Refuted(what)
+
+
+def expected_columns(episode: ExpectedEpisode) -> dict[str, npt.NDArray[Any]]:
+    """Every column but the video ones, (frames, size) or (frames,), in the types of the dataset."""
+    rows = pq.read_table(episode.states, columns=list(_COLUMNS)).slice(0, episode.frames).to_pydict()
+    joints = np.array(rows["robot_qpos"])
+    target = slice(7 * episode.target_index, 7 * episode.target_index + 7)
+    columns = {
+        "observation.state": np.column_stack([joints, rows["gripper_width_m"]]),
+        "action": np.column_stack([np.array(rows["ctrl"])[:, : joints.shape[1]], rows["gripper_command_m"]]),
+        "observation.velocity": np.array(rows["robot_qvel"]),
+        "observation.ee_pose": np.array(rows["ee_pose"]),
+        "observation.object_pose": np.array(rows["object_poses"])[:, target],
+    }
+    return {name: values.astype(np.float32) for name, values in columns.items()}
+
+
+def check_columns(found: dict[str, npt.NDArray[Any]], episode: ExpectedEpisode, *, index: int, first: int, fps: int) -> None:
+    """Compare all frames of one episode with its recording, bit by bit.
+
+    Args:
+        found: Columns of the dataset, (frames, …).
+        episode: What was simulated.
+        index: Of the episode in the dataset.
+        first: ``index`` of its first frame.
+        fps: Rate [Hz].
+
+    Raises:
+        Refuted: A value differs.
+    """
+    number = np.arange(episode.frames)
+    expected = expected_columns(episode)
+    expected |= {"frame_index": number, "index": first + number, "episode_index": np.full(episode.frames, index)}
+    for name, values in expected.items():
+        require(name in found, f"episode {index}: column {name} is missing")
+        own = found[name].reshape(values.shape) if found[name].size == values.size else found[name]
+        if not np.array_equal(own, values):
+            where = np.argwhere(own != values)[0].tolist() if own.shape == values.shape else f"shape {own.shape}, expected {values.shape}"
+            raise Refuted(f"episode {index} ({episode.episode_id}): {name} differs from the recording at {where}")
+    late = np.abs(found["timestamp"].reshape(-1).astype(np.float64) - number / fps).max()
+    require(float(late) <= TIMESTAMP_TOLERANCE_S, f"episode {index}: a timestamp is {late:.6f} s off frame_index / fps")
+
+
+def image_difference(one: npt.NDArray[np.uint8], two: npt.NDArray[np.uint8]) -> int:
+    """Largest difference of two images' levels; 256 where their shapes differ."""
+    return int(np.abs(one.astype(np.int16) - two.astype(np.int16)).max()) if one.shape == two.shape else 256
+
+
+def parquet_columns(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """All columns of a parquet file as arrays."""
+    table = pq.read_table(path)
+    return {name: np.array(table.column(name).to_pylist(), dtype=_dtype(table.schema.field(name).type)) for name in table.column_names}
+
+
+def _dtype(kind: object) -> type[np.generic]:
+    return np.float32 if "float" in str(kind) else np.int64

@@ -1,0 +1,54 @@
+"""What a certifying program is asked, as JSON: this module is read on both sides."""
+
+import json
+from pathlib import Path
+
+from blueprint_pipeline.frozen import FrozenModel
+
+
+class ExpectedEpisode(FrozenModel):
+    """One episode as it was simulated and rendered."""
+
+    episode_id: str
+    states: Path
+    """``states.parquet`` of the recording."""
+    frames: int
+    instruction: str
+    target_index: int
+    """Of the target in ``object_poses``."""
+    videos: dict[str, Path]
+    """The rendered mp4 by camera."""
+
+
+class CertifyRequest(FrozenModel):
+    """What to load, and what to compare it with."""
+
+    dataset: Path
+    fps: int
+    robot_type: str
+    episodes: tuple[ExpectedEpisode, ...]
+    work: Path
+    """An empty folder for what the check makes."""
+
+
+class Answer(FrozenModel):
+    """What one check found."""
+
+    check: str
+    passed: bool
+    reason: str
+
+
+def load_request(path: Path) -> CertifyRequest:
+    """Read a request."""
+    return CertifyRequest.model_validate_json(path.read_bytes())
+
+
+def write_answers(path: Path, answers: list[Answer]) -> None:
+    """Write what was found."""
+    path.write_text(json.dumps([answer.model_dump() for answer in answers], indent=1), encoding="utf-8")
+
+
+def load_answers(path: Path) -> list[Answer]:
+    """Read what was found."""
+    return [Answer.model_validate(item) for item in json.loads(path.read_text(encoding="utf-8"))]

@@ -1,0 +1,110 @@
+"""The tabular part of one episode, as a dataset holds it: float32 vectors, one row a frame."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from blueprint_pipeline.dataset.errors import EpisodeUnusable
+from blueprint_pipeline.dataset.features import ACTION, EE_POSE, OBJECT_POSE, STATE, VELOCITY, VectorFeature
+from blueprint_pipeline.episode.record import EpisodeRecord
+from blueprint_pipeline.geometry.arrays import FloatArray
+
+Float32 = npt.NDArray[np.float32]
+
+_COLUMNS = ("frame_index", "robot_qpos", "robot_qvel", "ctrl", "gripper_width_m", "gripper_command_m", "ee_pose", "object_poses")
+
+
+@dataclass(frozen=True)
+class EpisodeFrames:
+    """Vectors by feature key, each of shape (T, size), and the instruction."""
+
+    episode_id: str
+    task: str
+    vectors: dict[str, Float32]
+
+    @property
+    def length(self) -> int:
+        """T: frames of the episode."""
+        return len(next(iter(self.vectors.values())))
+
+
+def load_frames(path: Path, record: EpisodeRecord) -> EpisodeFrames:
+    """Read an episode's states and give its vectors.
+
+    Row t holds the state at the start of frame t and, as action, the setpoint that the actuators reach at its end.
+    The last row of ``states.parquet`` (the state after the last frame) has no frame and is left out.
+
+    Args:
+        path: ``states.parquet`` of the recording.
+        record: The episode's record.
+
+    Raises:
+        EpisodeUnusable: The states do not fit the record, or hold a value that is not finite.
+    """
+    table = pq.read_table(path, columns=list(_COLUMNS))
+    if record.frames < 1 or table.num_rows != record.frames + 1:
+        raise EpisodeUnusable(
+            record.episode_id, str(path), "number of rows", table.num_rows, f"frames + 1 = {record.frames + 1}, frames >= 1"
+        )
+    index = table.column("frame_index").to_numpy()
+    if not np.array_equal(index, np.arange(table.num_rows)):
+        raise EpisodeUnusable(record.episode_id, str(path), "frame_index", "not 0, 1, 2, …", "0, 1, 2, …")
+    rows = {name: _matrix(table, name, record, path)[: record.frames] for name in _COLUMNS[1:]}
+    arm = rows["robot_qpos"].shape[1]
+    target = record.spec.task.target_object
+    if target not in record.object_ids:
+        raise EpisodeUnusable(
+            record.episode_id, "episode.json", "object_ids", ", ".join(record.object_ids), f"the target {target} among them"
+        )
+    first = 7 * record.object_ids.index(target)
+    vectors = {
+        STATE: np.hstack([rows["robot_qpos"], rows["gripper_width_m"]]),
+        ACTION: np.hstack([rows["ctrl"][:, :arm], rows["gripper_command_m"]]),
+        VELOCITY: rows["robot_qvel"],
+        EE_POSE: rows["ee_pose"],
+        OBJECT_POSE: rows["object_poses"][:, first : first + 7],
+    }
+    return EpisodeFrames(record.episode_id, record.spec.task.instruction, {key: value.astype(np.float32) for key, value in vectors.items()})
+
+
+def validate_sizes(frames: EpisodeFrames, features: tuple[VectorFeature, ...]) -> None:
+    """Check that an episode has the columns of its dataset.
+
+    Raises:
+        EpisodeUnusable: A vector is missing or has another size.
+    """
+    for feature in features:
+        found = frames.vectors.get(feature.key)
+        if found is None or found.shape != (frames.length, feature.size):
+            raise EpisodeUnusable(
+                frames.episode_id,
+                "states.parquet",
+                feature.key,
+                "absent" if found is None else found.shape,
+                f"({frames.length}, {feature.size})",
+            )
+
+
+def _matrix(table: pa.Table, name: str, record: EpisodeRecord, path: Path) -> FloatArray:
+    """A column as (rows, size); a scalar column as (rows, 1)."""
+    column = table.column(name).combine_chunks()
+    is_list = pa.types.is_list(column.type)
+    flat = column.flatten() if is_list else column
+    values = flat.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
+    ragged = is_list and np.unique(np.diff(column.offsets.to_numpy())).size != 1
+    if values.size == 0 or ragged or column.null_count:
+        raise EpisodeUnusable(
+            record.episode_id,
+            str(path),
+            name,
+            f"{values.size} values and {column.null_count} nulls in {table.num_rows} rows",
+            "lists of one length",
+        )
+    if not np.isfinite(values).all():
+        raise EpisodeUnusable(record.episode_id, str(path), name, "not finite", "finite numbers")
+    matrix: FloatArray = values.reshape(table.num_rows, -1)
+    return matrix

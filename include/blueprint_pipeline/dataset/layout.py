@@ -1,0 +1,100 @@
+"""Where the files of a LeRobot dataset lie, and how large they may grow.
+
+Source: lerobot 0.4.4 ``datasets/utils.py`` (v3.0); lerobot 0.3.3 ``datasets/utils.py`` (v2.1).
+"""
+
+import json
+from abc import ABC, abstractmethod
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+Version = Literal["v3.0", "v2.1"]
+
+DATASET_PATH = "geniesim/lerobot"
+"""Folder of the scene that holds one folder a format version."""
+CERTIFICATION_PATH = "geniesim/certification/report.json"
+
+CHUNKS_SIZE = 1000
+"""Files (v3.0) or episodes (v2.1) in one chunk folder."""
+DATA_FILE_BYTES = 100 * 1024**2
+VIDEO_FILE_BYTES = 200 * 1024**2
+
+INFO = "meta/info.json"
+STATS = "meta/stats.json"
+MODALITY = "meta/modality.json"
+SIDECAR = "meta/blueprint_pipeline/episodes.jsonl"
+
+DATA_V30 = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+VIDEO_V30 = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
+EPISODES_V30 = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+TASKS_V30 = "meta/tasks.parquet"
+
+DATA_V21 = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
+VIDEO_V21 = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
+EPISODES_V21 = "meta/episodes.jsonl"
+EPISODES_STATS_V21 = "meta/episodes_stats.jsonl"
+TASKS_V21 = "meta/tasks.jsonl"
+
+
+def chunk_and_file(number: int) -> tuple[int, int]:
+    """Chunk and file index of the ``number``-th file of a v3.0 dataset."""
+    return number // CHUNKS_SIZE, number % CHUNKS_SIZE
+
+
+def part_path(path: Path) -> Path:
+    """Where a file is written before it is renamed to ``path``; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f".{path.name}.part")
+
+
+class GrowingFile(ABC):
+    """A file of a dataset that is appended to, and gets its name when it is whole; use it in a ``with`` block, or close it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size_bytes = 0
+        self._part = part_path(path)
+
+    @abstractmethod
+    def _end(self) -> None:
+        """Write what ends the file, and let go of it."""
+
+    def close(self) -> None:
+        """End the file and give it its name."""
+        self._end()
+        self._part.replace(self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._end()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file beside, then rename it."""
+    part = part_path(path)
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write indented JSON; numbers that are not finite are refused, keys keep their order.
+
+    Raises:
+        ValueError: A number is not finite.
+    """
+    write_text(path, json.dumps(value, indent=4, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def json_line(value: object) -> str:
+    """One line of a JSON Lines file.
+
+    Raises:
+        ValueError: A number is not finite.
+    """
+    return json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"

@@ -1,0 +1,216 @@
+"""Writes LeRobot v3.0: many episodes a file, data and video files rolling over together.
+
+Data and videos of one episode have the same chunk and file index, and no episode spans two files. A file's rows and
+frames are read back when it is closed; statistics come from there.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from blueprint_pipeline.dataset.features import INDEX_COLUMNS, VectorFeature, VideoFeature, build_info_features
+from blueprint_pipeline.dataset.frames import EpisodeFrames
+from blueprint_pipeline.dataset.images import PixelCounts, image_statistics
+from blueprint_pipeline.dataset.layout import (
+    CHUNKS_SIZE,
+    DATA_FILE_BYTES,
+    DATA_V30,
+    EPISODES_V30,
+    INFO,
+    STATS,
+    TASKS_V30,
+    VIDEO_FILE_BYTES,
+    VIDEO_V30,
+    chunk_and_file,
+    write_json,
+)
+from blueprint_pipeline.dataset.readback import episode_statistics, read_pixels, row_groups
+from blueprint_pipeline.dataset.statistics import Statistics
+from blueprint_pipeline.dataset.tables import ParquetFile, Position, data_schema, data_table, episodes_schema, write_tasks
+from blueprint_pipeline.dataset.video import EpisodeVideo, VideoFile
+
+_EPISODES_A_ROW_GROUP = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec:
+    """What all episodes of a dataset share."""
+
+    fps: int
+    robot_type: str
+    vectors: tuple[VectorFeature, ...]
+    data_file_bytes: int = DATA_FILE_BYTES
+    video_file_bytes: int = VIDEO_FILE_BYTES
+
+
+@dataclass(frozen=True)
+class WrittenEpisode:
+    """An episode that was read back from its files."""
+
+    position: Position
+    task: str
+    length: int
+    first_frame: int
+    """Its first frame in its video file."""
+    columns: dict[str, Statistics]
+    pixels: dict[str, PixelCounts]
+
+    def statistics(self) -> dict[str, dict[str, list[object]]]:
+        """The ten statistics of every feature, as LeRobot stores them."""
+        return statistics_as_lists(self.columns, self.pixels)
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    position: Position
+    task: str
+    length: int
+    first_frame: int
+
+
+def statistics_as_lists(columns: dict[str, Statistics], pixels: dict[str, PixelCounts]) -> dict[str, dict[str, list[object]]]:
+    """The ten statistics by feature: vectors as lists, cameras as (3, 1, 1)."""
+    plain = {key: found.as_lists(integer=key in INDEX_COLUMNS) for key, found in columns.items()}
+    return plain | {key: image_statistics(counts) for key, counts in pixels.items()}
+
+
+class V30Writer:
+    """A v3.0 dataset in the making.
+
+    Args:
+        root: Folder of the dataset; new or empty.
+        spec: What all episodes share.
+    """
+
+    def __init__(self, root: Path, spec: DatasetSpec) -> None:
+        self.root = root
+        self.data_files: list[Path] = []
+        self._spec = spec
+        self._schema = data_schema(spec.vectors, annotation=False)
+        self._data: ParquetFile | None = None
+        self._videos: dict[str, VideoFile] = {}
+        self._waiting: list[_Waiting] = []
+        self._episodes: ParquetFile | None = None
+        self._episodes_schema: pa.Schema | None = None
+        self._episode_rows: list[dict[str, object]] = []
+        self._episode_files = 0
+
+    def add(self, frames: EpisodeFrames, position: Position, videos: dict[str, EpisodeVideo]) -> list[WrittenEpisode]:
+        """Append an episode; give the episodes of the file that became full and was read back."""
+        table = data_table(frames, position, self._spec.fps, self._schema)
+        size = table.nbytes
+        done = list(self.close_file()) if self._is_full(size, videos) else []
+        if self._data is None:
+            self._data = self._open_file(videos)
+        self._data.append(table, size)
+        first_frame = self._waiting[-1].first_frame + self._waiting[-1].length if self._waiting else 0
+        for key, video in videos.items():
+            self._videos[key].append(video)
+        self._waiting.append(_Waiting(position, frames.task, frames.length, first_frame))
+        return done
+
+    def _is_full(self, size_bytes: int, videos: dict[str, EpisodeVideo]) -> bool:
+        if self._data is None:
+            return False
+        if self._data.size_bytes + size_bytes > self._spec.data_file_bytes:
+            return True
+        return any(self._videos[key].size_bytes + video.size_bytes > self._spec.video_file_bytes for key, video in videos.items())
+
+    def _open_file(self, videos: dict[str, EpisodeVideo]) -> ParquetFile:
+        chunk, file = chunk_and_file(len(self.data_files))
+        path = self.root / DATA_V30.format(chunk_index=chunk, file_index=file)
+        self.data_files.append(path)
+        self._videos = {
+            key: VideoFile(self.root / VIDEO_V30.format(video_key=key, chunk_index=chunk, file_index=file), video)
+            for key, video in videos.items()
+        }
+        return ParquetFile(path, self._schema)
+
+    def close_file(self) -> Iterator[WrittenEpisode]:
+        """Finish the open data and video files, read them back, and record their episodes."""
+        if self._data is None:
+            return
+        self._data.close()
+        for video in self._videos.values():
+            video.close()
+        lengths = [episode.length for episode in self._waiting]
+        pixels = {key: read_pixels(video.path, lengths) for key, video in self._videos.items()}
+        with pq.ParquetFile(self._data.path) as file:
+            for waiting, table in zip(self._waiting, row_groups(file), strict=True):
+                columns = episode_statistics(
+                    table, position=waiting.position, length=waiting.length, fps=self._spec.fps, vectors=self._spec.vectors
+                )
+                counted = {key: next(counts) for key, counts in pixels.items()}
+                written = WrittenEpisode(waiting.position, waiting.task, waiting.length, waiting.first_frame, columns, counted)
+                self._record(written)
+                yield written
+        for counts in pixels.values():
+            next(counts, None)
+        self._data, self._videos, self._waiting = None, {}, []
+
+    def _record(self, episode: WrittenEpisode) -> None:
+        chunk, file = chunk_and_file(len(self.data_files) - 1)
+        row: dict[str, object] = {
+            "episode_index": episode.position.episode_index,
+            "tasks": [episode.task],
+            "length": episode.length,
+            "data/chunk_index": chunk,
+            "data/file_index": file,
+            "dataset_from_index": episode.position.first_index,
+            "dataset_to_index": episode.position.first_index + episode.length,
+        }
+        for key in episode.pixels:
+            row |= {f"videos/{key}/chunk_index": chunk, f"videos/{key}/file_index": file}
+            row[f"videos/{key}/from_timestamp"] = episode.first_frame / self._spec.fps
+            row[f"videos/{key}/to_timestamp"] = (episode.first_frame + episode.length) / self._spec.fps
+        for key, statistics in episode.statistics().items():
+            row |= {f"stats/{key}/{name}": value for name, value in statistics.items()}
+        self._episode_rows.append(row)
+        if self._episodes_schema is None:
+            self._episodes_schema = episodes_schema(self._spec.vectors, list(episode.pixels))
+        if len(self._episode_rows) == _EPISODES_A_ROW_GROUP:
+            self._flush_episodes(self._episodes_schema)
+
+    def _flush_episodes(self, schema: pa.Schema) -> None:
+        if self._episodes is not None and self._episodes.size_bytes > self._spec.data_file_bytes:
+            self._episodes.close()
+            self._episodes = None
+        if self._episodes is None:
+            chunk, file = chunk_and_file(self._episode_files)
+            self._episodes = ParquetFile(self.root / EPISODES_V30.format(chunk_index=chunk, file_index=file), schema)
+            self._episode_files += 1
+        chunk, file = chunk_and_file(self._episode_files - 1)
+        own = {"meta/episodes/chunk_index": chunk, "meta/episodes/file_index": file}
+        table = pa.Table.from_pylist([row | own for row in self._episode_rows], schema=schema)
+        self._episodes.append(table, table.nbytes)
+        self._episode_rows = []
+
+    def finish(
+        self, tasks: list[str], videos: list[VideoFeature], statistics: dict[str, dict[str, list[object]]], *, frames: int, episodes: int
+    ) -> None:
+        """Write what speaks of the whole dataset; ``info.json``, without which nobody sees a dataset, last."""
+        if self._episode_rows and self._episodes_schema is not None:
+            self._flush_episodes(self._episodes_schema)
+        if self._episodes is not None:
+            self._episodes.close()
+        write_tasks(self.root / TASKS_V30, tasks)
+        write_json(self.root / STATS, statistics)
+        info = {
+            "codebase_version": "v3.0",
+            "robot_type": self._spec.robot_type,
+            "total_episodes": episodes,
+            "total_frames": frames,
+            "total_tasks": len(tasks),
+            "chunks_size": CHUNKS_SIZE,
+            "data_files_size_in_mb": DATA_FILE_BYTES // 1024**2,
+            "video_files_size_in_mb": VIDEO_FILE_BYTES // 1024**2,
+            "fps": self._spec.fps,
+            "splits": {"train": f"0:{episodes}"},
+            "data_path": DATA_V30,
+            "video_path": VIDEO_V30 if videos else None,
+            "features": build_info_features(self._spec.vectors, videos, annotation=False),
+        }
+        write_json(self.root / INFO, info)

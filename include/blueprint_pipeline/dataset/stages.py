@@ -1,0 +1,98 @@
+"""The stages that write datasets and certify them."""
+
+from blueprint_pipeline.dataset.asset_licences import load_licence
+from blueprint_pipeline.dataset.certify.certification import certify_datasets
+from blueprint_pipeline.dataset.certify.environment import digest_environment
+from blueprint_pipeline.dataset.errors import DatasetRefused
+from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
+from blueprint_pipeline.dataset.write import write_datasets
+from blueprint_pipeline.quality.report import RENDER_GATES_PATH
+from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.scene.manifest import MANIFEST_PATH
+from blueprint_pipeline.settings import load_settings
+from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
+from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
+from blueprint_pipeline.workspace.checksums import list_files
+
+_EPISODES = (PLAN_PATH, RENDER_GATES_PATH, "geniesim/recordings", "geniesim/renders")
+_GRADERS = "graders.agree"
+
+
+class WriteDatasetResult(StageResult):
+    """How much was written."""
+
+    episodes: int
+    frames: int
+    duration_s: float
+    tasks: tuple[str, ...]
+    cameras: tuple[str, ...]
+    licence: str
+    """SPDX expression."""
+    size_bytes: int
+    """Of both format versions."""
+
+
+class CertifyDatasetResult(StageResult):
+    """Whether the dataset is proven, and what was not looked at."""
+
+    certified: bool
+    """Every required check ran and passed; production tiers refuse what is not."""
+    passed: tuple[str, ...]
+    failed: tuple[str, ...]
+    not_run: tuple[str, ...]
+
+
+def _run_write(_request: StageRequest, context: StageContext) -> WriteDatasetResult:
+    plan = JobPlan.model_validate_json(context.scene.read_bytes(PLAN_PATH))
+    robot = load_embodiment(plan.robot.embodiment)
+    licence = load_licence(context.scene, robot)
+    summary = write_datasets(context, [joint.name for joint in robot.arm.joints], licence)
+    folder = context.staging / DATASET_PATH
+    return WriteDatasetResult(
+        episodes=summary.episodes,
+        frames=summary.frames,
+        duration_s=summary.duration_s,
+        tasks=summary.tasks,
+        cameras=tuple(video.key for video in summary.videos),
+        licence=licence.expression,
+        size_bytes=sum((folder / name).stat().st_size for name in list_files(folder)),
+    )
+
+
+def _run_certify(_request: StageRequest, context: StageContext) -> CertifyDatasetResult:
+    report = certify_datasets(context)
+    context.output(CERTIFICATION_PATH).write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    broken = [f"{check.check} ({check.dataset}): {check.reason}" for check in report.checks if check.status == "failed" and check.required]
+    if broken and set(report.with_status("failed")) - {_GRADERS}:
+        context.publish(CERTIFICATION_PATH)
+        raise DatasetRefused(str(context.scene.root / CERTIFICATION_PATH), broken)
+    return CertifyDatasetResult(
+        certified=report.certified,
+        passed=tuple(report.with_status("passed")),
+        failed=tuple(report.with_status("failed")),
+        not_run=tuple(report.with_status("not_run")),
+    )
+
+
+WRITE_DATASET = Stage(
+    name="write_dataset",
+    group="dataset",
+    description="Write the kept episodes as LeRobot v3.0 and v2.1, video remuxed, with card, statistics and provenance.",
+    request=StageRequest,
+    result=WriteDatasetResult,
+    run=_run_write,
+    reads=lambda _: (*_EPISODES, MANIFEST_PATH),
+    writes=lambda _: (DATASET_PATH,),
+)
+
+CERTIFY_DATASET = Stage(
+    name="certify_dataset",
+    group="dataset",
+    description="Load the datasets with the real lerobot, compare every frame, and ask the public graders.",
+    request=StageRequest,
+    result=CertifyDatasetResult,
+    run=_run_certify,
+    reads=lambda _: (*_EPISODES, DATASET_PATH),
+    writes=lambda _: (CERTIFICATION_PATH,),
+    external_inputs=lambda _: digest_environment(load_settings().dataset.certify_python),
+)

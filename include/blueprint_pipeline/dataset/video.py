@@ -1,0 +1,135 @@
+"""Videos are moved as packets: what was encoded at render time is what the lab gets.
+
+An episode's video must start with a keyframe, hold no B-frames and run at a constant rate, so that episodes can be
+joined without encoding and every frame has the time ``frame / fps``.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.container
+import av.video
+import numpy as np
+import numpy.typing as npt
+
+from blueprint_pipeline.dataset.errors import VideoMismatch
+from blueprint_pipeline.dataset.features import VideoFeature
+from blueprint_pipeline.dataset.layout import GrowingFile
+
+_MUXER = {"movflags": "+faststart", "fflags": "+bitexact"}
+"""The index stands first, so that a video plays while it loads; no encoder name or time gets into the file."""
+
+
+@dataclass(frozen=True)
+class EpisodeVideo:
+    """An episode's video, checked packet by packet."""
+
+    path: Path
+    feature: VideoFeature
+    frames: int
+    size_bytes: int
+    parameter_sets: bytes
+    """The codec's parameter sets; videos that are joined must have the same."""
+
+
+def load_episode_video(path: Path, key: str, *, frames: int, fps: int) -> EpisodeVideo:
+    """Read a video's packets, without decoding, and check that it can be joined to others.
+
+    Args:
+        path: The mp4 as rendered.
+        key: LeRobot's name of the camera.
+        frames: Frames that the episode has.
+        fps: Rate that the dataset has [Hz].
+
+    Raises:
+        VideoMismatch: A frame is missing, late or out of order, or the first one is no keyframe.
+    """
+    if not path.is_file():
+        raise VideoMismatch(str(path), "file", "missing", "an mp4")
+    keyframes: list[int] = []
+    count = 0
+    with av.open(str(path)) as container:
+        if len(container.streams) != 1 or len(container.streams.video) != 1:
+            raise VideoMismatch(str(path), "streams", [stream.type for stream in container.streams], "one video stream")
+        stream = container.streams.video[0]
+        for packet in _packets(container):
+            _validate_packet(path, packet, count, fps)
+            if packet.is_keyframe:
+                keyframes.append(count)
+            count += 1
+        context = stream.codec_context
+        if count != frames:
+            raise VideoMismatch(str(path), "number of frames", count, frames)
+        if not keyframes or keyframes[0] != 0:
+            raise VideoMismatch(str(path), "first keyframe", keyframes[0] if keyframes else "absent", "frame 0")
+        feature = VideoFeature(
+            key=key,
+            width=context.width,
+            height=context.height,
+            fps=fps,
+            codec=context.name,
+            pix_fmt=str(context.pix_fmt),
+            gop=max(np.diff([*keyframes, count]).tolist()),
+        )
+        return EpisodeVideo(path, feature, count, path.stat().st_size, bytes(context.extradata or b""))
+
+
+def _packets(container: "av.container.InputContainer") -> Iterator["av.Packet[av.VideoStream]"]:
+    for packet in container.demux(video=0):
+        if packet.size:
+            yield packet
+
+
+def _validate_packet(path: Path, packet: "av.Packet[av.VideoStream]", number: int, fps: int) -> None:
+    if packet.pts is None or packet.time_base is None or packet.pts != packet.dts:
+        raise VideoMismatch(str(path), f"frame {number}: presentation and decoding time", (packet.pts, packet.dts), "equal (no B-frames)")
+    if packet.pts * packet.time_base != Fraction(number, fps):
+        raise VideoMismatch(str(path), f"frame {number}: time [s]", float(packet.pts * packet.time_base), number / fps)
+
+
+class VideoFile(GrowingFile):
+    """One mp4 of a dataset, made by appending episodes' packets; each packet is read and written once."""
+
+    def __init__(self, path: Path, first: EpisodeVideo) -> None:
+        super().__init__(path)
+        self.frames = 0
+        self._first = first
+        self._output = av.open(str(self._part), "w", format="mp4", options=_MUXER)
+        with av.open(str(first.path)) as template:
+            self._stream = self._output.add_stream_from_template(template.streams.video[0])
+
+    def append(self, video: EpisodeVideo) -> None:
+        """Add an episode at the end.
+
+        Raises:
+            VideoMismatch: It was encoded with other parameters than the file's first episode.
+        """
+        first = self._first
+        if video.parameter_sets != first.parameter_sets or replace(video.feature, gop=first.feature.gop) != first.feature:
+            raise VideoMismatch(
+                str(video.path), "encoding", video.feature, f"{first.feature} and the same parameter sets, as in {first.path}"
+            )
+        rate = Fraction(1, video.feature.fps)
+        with av.open(str(video.path)) as source:
+            for number, packet in enumerate(_packets(source)):
+                packet.time_base = rate
+                packet.pts = packet.dts = self.frames + number
+                packet.duration = 1
+                packet.stream = self._stream
+                self._output.mux(packet)
+        self.frames += video.frames
+        self.size_bytes += video.size_bytes
+
+    def _end(self) -> None:
+        self._output.close()
+
+
+def decode_frames(path: Path, wanted: set[int] | None = None) -> Iterator[tuple[int, npt.NDArray[np.uint8] | None]]:
+    """Decode every frame; give its number, and its RGB image (H, W, 3) where ``wanted`` has the number (``None``: all)."""
+    with av.open(str(path)) as container:
+        for number, frame in enumerate(container.decode(video=0)):
+            image = frame.to_ndarray(format="rgb24") if wanted is None or number in wanted else None
+            yield number, image  # type: ignore[misc]  # rgb24 is 8 bits wide

@@ -1,0 +1,120 @@
+"""Stage ``write_dataset``: the kept episodes of a scene as LeRobot v3.0 and v2.1."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from blueprint_pipeline.dataset.asset_licences import DatasetLicence
+from blueprint_pipeline.dataset.card import CardFacts, build_card
+from blueprint_pipeline.dataset.croissant import build_croissant
+from blueprint_pipeline.dataset.errors import EpisodeUnusable, NothingKept
+from blueprint_pipeline.dataset.features import build_vector_features, video_key
+from blueprint_pipeline.dataset.frames import load_frames
+from blueprint_pipeline.dataset.layout import DATASET_PATH, Version, write_json, write_text
+from blueprint_pipeline.dataset.lerobot_v30 import DatasetSpec
+from blueprint_pipeline.dataset.provenance import build_provenance, load_integration_state
+from blueprint_pipeline.dataset.video import EpisodeVideo, load_episode_video
+from blueprint_pipeline.dataset.writer import DatasetSummary, DatasetWriter
+from blueprint_pipeline.episode.certificates import tell_replays
+from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, recording_path, render_path
+from blueprint_pipeline.quality.report import RENDER_GATES_PATH, load_kept, load_render_report
+from blueprint_pipeline.stage.contract import StageContext
+from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
+from blueprint_pipeline.workspace.checksums import digest_file, digest_files, list_files
+
+VERSIONS: tuple[Version, ...] = ("v3.0", "v2.1")
+
+
+def write_datasets(context: StageContext, joint_names: Sequence[str], licence: DatasetLicence) -> DatasetSummary:
+    """Write both datasets of a scene to the stage's staging folder.
+
+    Args:
+        context: Where to read and write.
+        joint_names: Arm joints of the robot, in the embodiment's order.
+        licence: Of everything that is seen.
+
+    Raises:
+        NothingKept: No episode passed.
+        EpisodeUnusable: A kept episode does not fit its record, or does not replay.
+        VideoMismatch: A video cannot be joined to others.
+    """
+    kept = load_kept(context.scene)
+    if not kept:
+        raise NothingKept(str(context.scene.root / RENDER_GATES_PATH))
+    plan = JobPlan.model_validate_json(context.scene.read_bytes(PLAN_PATH))
+    report = load_render_report(context.scene)
+    verdicts = {episode.episode_id: episode for episode in report.episodes}
+    spec = DatasetSpec(fps=plan.fps, robot_type=plan.robot.embodiment, vectors=build_vector_features(joint_names))
+    folder = context.staging / DATASET_PATH
+    if folder.exists():
+        shutil.rmtree(folder)
+    writer = DatasetWriter(folder, spec)
+    first = _load_record(context, *kept[0])
+    certificates = []
+    for done, (shard_index, episode_id) in enumerate(kept):
+        context.stop_if_asked()
+        states = context.input(f"{recording_path(shard_index, episode_id)}/states.parquet")
+        record, certificate = _load_records(context, shard_index, episode_id, states)
+        certificates.append(certificate)
+        frames = load_frames(states, record)
+        videos = _load_videos(context.input(render_path(shard_index, episode_id)), certificate, plan)
+        writer.add(
+            frames, videos, build_provenance(record, certificate, load_integration_state(states, episode_id), verdicts.get(episode_id))
+        )
+        context.progress(done + 1, len(kept))
+    summary = writer.close()
+    facts = _card_facts(plan, first, certificates, report.tier, licence)
+    for version in VERSIONS:
+        _describe(folder / version, version, facts, spec, summary)
+    return summary
+
+
+def _load_record(context: StageContext, shard_index: int, episode_id: str) -> EpisodeRecord:
+    return EpisodeRecord.model_validate_json(context.scene.read_bytes(f"{recording_path(shard_index, episode_id)}/episode.json"))
+
+
+def _load_records(context: StageContext, shard_index: int, episode_id: str, states: Path) -> tuple[EpisodeRecord, ReplayCertificate]:
+    record = _load_record(context, shard_index, episode_id)
+    certificate = ReplayCertificate.model_validate_json(
+        context.scene.read_bytes(f"{render_path(shard_index, episode_id)}/certificate.json")
+    )
+    if not certificate.replayed:
+        raise EpisodeUnusable(episode_id, "certificate.json", "replayed", False, True)
+    digest = digest_file(states)
+    if record.states != digest or certificate.states_sha256 != digest.sha256:
+        raise EpisodeUnusable(episode_id, str(states), "sha256", digest.sha256, "the one in episode.json and certificate.json")
+    return record, certificate
+
+
+def _load_videos(folder: Path, certificate: ReplayCertificate, plan: JobPlan) -> dict[str, EpisodeVideo]:
+    videos = {}
+    for camera in plan.cameras:
+        known = certificate.videos.get(camera)
+        path = folder / f"{camera}.mp4"
+        if known is None or not path.is_file() or digest_file(path) != known.digest:
+            raise EpisodeUnusable(certificate.episode_id, str(path), "sha256", "another, or none", "the one in certificate.json")
+        videos[video_key(camera)] = load_episode_video(path, video_key(camera), frames=certificate.frames, fps=plan.fps)
+    return videos
+
+
+def _card_facts(
+    plan: JobPlan, record: EpisodeRecord, certificates: Sequence[ReplayCertificate], tier: str, licence: DatasetLicence
+) -> CardFacts:
+    return CardFacts(
+        scene_id=plan.scene_id,
+        job_id=plan.job_id,
+        seed=plan.seed,
+        tier=tier,
+        simulator=f"{record.simulator.name} {record.simulator.version}",
+        replays=tell_replays(certificates),
+        controller=record.controller,
+        attempted=len(plan.episodes),
+        licence=licence,
+    )
+
+
+def _describe(root: Path, version: Version, facts: CardFacts, spec: DatasetSpec, summary: DatasetSummary) -> None:
+    """Card and Croissant of one dataset; Croissant last, it has the sums of all other files."""
+    write_text(root / "README.md", build_card(version, facts, spec, summary))
+    files = digest_files(root, list_files(root))
+    write_json(root / "croissant.json", build_croissant(version, facts, spec.vectors, summary, files))

@@ -1,0 +1,171 @@
+"""From what the stages wrote to what the report page tells."""
+
+from collections.abc import Iterable
+from statistics import median
+
+from blueprint_pipeline.delivery.lab import LabProfile
+from blueprint_pipeline.delivery.report_facts import CertificateRow, CostFacts, CostRow, GateDot, KeptRow, MetricRow, ReportFacts, StartDot
+from blueprint_pipeline.delivery.sources import Attempted, BundleSources
+from blueprint_pipeline.episode.certificates import tell_replays
+from blueprint_pipeline.episode.record import ReplayCertificate
+from blueprint_pipeline.licence.bundle import BundleLicence
+from blueprint_pipeline.quality.explain import Reason, explain
+from blueprint_pipeline.quality.report import EpisodeVerdict, GateResult
+
+_MAX_GATE_ROWS = 24
+
+
+def build_facts(
+    sources: BundleSources, lab: LabProfile, licence: BundleLicence, *, dataset_size_bytes: int, keyid: str, code_version: str
+) -> ReportFacts:
+    """Gather all facts of the page."""
+    plan, first = sources.plan, sources.kept_attempts()[0].record
+    return ReportFacts(
+        lab_name=lab.name,
+        scene_id=plan.scene_id,
+        job_id=plan.job_id,
+        robot=plan.robot.embodiment,
+        simulator=f"{_SIMULATOR_TITLES.get(first.simulator.name, first.simulator.name)} {first.simulator.version}",
+        replays=tell_replays(sources.kept_certificates()),
+        tier=sources.renders.tier,
+        cameras=plan.cameras,
+        resolution=f"{plan.width} x {plan.height}",
+        fps=plan.fps,
+        formats=lab.formats,
+        attempted=len(plan.episodes),
+        rendered=len(sources.renders.episodes),
+        kept=tuple(_kept_row(attempt) for attempt in sources.kept_attempts()),
+        reasons=tuple(build_reasons(sources)),
+        gate_dots=tuple(_gate_dots(sources)),
+        metrics=tuple(_metric_rows(sources)),
+        starts=tuple(_start_dots(sources)),
+        cost=_cost_facts(sources),
+        certificate=tuple(_certificate_rows(sources)),
+        licence=licence,
+        dataset_size_bytes=dataset_size_bytes,
+        signing_keyid=keyid,
+        code_version=code_version,
+    )
+
+
+_SIMULATOR_TITLES = {"mujoco": "MuJoCo", "isaac_sim": "Isaac Sim"}
+
+
+def build_reasons(sources: BundleSources) -> list[Reason]:
+    """Why attempts are not delivered: rejected after simulation or after rendering, or left undecided by people."""
+    kept = set(sources.kept)
+    rendered = {episode.episode_id for episode in sources.renders.episodes}
+    undecided = [episode for episode in sources.gates.episodes if episode.episode_id not in rendered]
+    reasons = [*explain(sources.gates.episodes), *explain(undecided, verdict="borderline")]
+    dropped = [episode for episode in sources.renders.episodes if episode.episode_id not in kept]
+    reasons += [*explain(dropped), *explain(dropped, verdict="borderline")]
+    return sorted(reasons, key=lambda reason: (-reason.count, reason.gate, reason.cause))
+
+
+def _kept_row(attempt: Attempted) -> KeptRow:
+    record, certificate = attempt.record, attempt.proof()
+    task = record.spec.task
+    return KeptRow(
+        episode_id=record.episode_id,
+        instruction=task.instruction,
+        target=task.target_object,
+        duration_s=record.duration_s,
+        frames=record.frames,
+        seed=record.spec.seed,
+        arrived_m=next((check.value for check in record.outcome.predicate if check.name == "arrived"), None),
+        goal_radius_m=task.goal_radius_m,
+        replay=certificate.rule,
+        replay_evidence=_tell_evidence(certificate),
+    )
+
+
+def _tell_evidence(certificate: ReplayCertificate) -> str:
+    evidence = certificate.k_of_n
+    if evidence is None or evidence.spread_m is None:
+        return ""
+    return f"{evidence.held} of {len(evidence.executions)} executions, within {1000 * evidence.spread_m:.1f} mm"
+
+
+def _verdicts(sources: BundleSources) -> Iterable[EpisodeVerdict]:
+    yield from sources.gates.episodes
+    yield from sources.renders.episodes
+
+
+def _gate_dots(sources: BundleSources) -> list[GateDot]:
+    kept = set(sources.kept)
+    dots = [
+        GateDot(gate=gate.gate, share_of_limit=share, kept=episode.episode_id in kept)
+        for episode in _verdicts(sources)
+        for gate in episode.gates
+        if (share := _share_of_limit(gate)) is not None
+    ]
+    shown = list(dict.fromkeys(dot.gate for dot in dots))[:_MAX_GATE_ROWS]
+    return sorted((dot for dot in dots if dot.gate in shown), key=lambda dot: shown.index(dot.gate))
+
+
+def _share_of_limit(gate: GateResult) -> float | None:
+    """Value over limit, or limit over value where more is better; ``None`` where no ratio has a meaning."""
+    if gate.value is None or gate.limit <= 0:
+        return None
+    if gate.direction == "at_most":
+        return max(gate.value, 0.0) / gate.limit
+    return gate.limit / gate.value if gate.value > 0 else None
+
+
+def _metric_rows(sources: BundleSources) -> list[MetricRow]:
+    kept = set(sources.kept)
+    values: dict[str, dict[str, float]] = {}
+    for episode in _verdicts(sources):
+        if episode.episode_id in kept:
+            for name, value in episode.metrics.items():
+                if value is not None:
+                    values.setdefault(name, {})[episode.episode_id] = value
+    return [
+        MetricRow(name=name, median=median(found.values()), low=min(found.values()), high=max(found.values()), measured=len(found))
+        for name, found in sorted(values.items())
+    ]
+
+
+def _start_dots(sources: BundleSources) -> list[StartDot]:
+    kept = set(sources.kept)
+    dots = []
+    for spec in sources.plan.episodes:
+        start = spec.object_poses.get(spec.task.target_object)
+        if start is not None:
+            (x, y, _), (goal_x, goal_y, _) = start.position_m, spec.task.goal_position_m
+            dots.append(StartDot(target=spec.task.target_object, start_m=(x, y), goal_m=(goal_x, goal_y), kept=spec.episode_id in kept))
+    return dots
+
+
+def _cost_facts(sources: BundleSources) -> CostFacts:
+    cost = sources.cost
+    return CostFacts(
+        stages=tuple(
+            CostRow(
+                stage=stage.stage,
+                measured_usd=float(stage.total.measured_usd),
+                estimated_usd=float(stage.total.estimated_usd),
+                unknown_entries=stage.total.unknown_entries,
+            )
+            for stage in cost.stages
+        ),
+        usd_per_kept_episode=None if cost.usd_per_kept_episode is None else float(cost.usd_per_kept_episode),
+        cpu_s_per_kept_episode=cost.cpu_s_per_kept_episode,
+        price_table=", ".join(cost.price_tables) or "none",
+    )
+
+
+def _certificate_rows(sources: BundleSources) -> list[CertificateRow]:
+    certificates = sources.kept_certificates()
+    every = all(certificate.replayed for certificate in certificates)
+    rows = [
+        CertificateRow(
+            name="replay",
+            status="passed" if every else "failed",
+            detail=tell_replays(certificates),
+        )
+    ]
+    for check in sources.certification.checks:
+        verdict = f"{check.tool}{' ' + check.tool_version if check.tool_version else ''}: {check.reason}"
+        rows.append(CertificateRow(name=f"{check.check} ({check.dataset})", status=check.status, detail=verdict))
+    return rows

@@ -1,0 +1,130 @@
+"""What goes into a bundle, file by file.
+
+::
+
+    data/index.html                        the report page
+    data/dataset_card.json                 the delivery in short, as readers of the predecessor know it
+    data/dataset/{v3.0,v2.1}/...           the datasets, each with its card (README.md) and croissant.json
+    data/reports/{quality,gates,render_gates,certification,cost}.json
+    data/replay/...                        everything to execute the episodes again; a script that does, where they are bit-identical
+    data/failures/...                      attempts that were not kept, if the lab wants them
+    data/legal/...                         licence, attribution, provenance of assets, licence texts
+"""
+
+import json
+from pathlib import Path
+
+from blueprint_pipeline.cost.report import COST_REPORT_PATH
+from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
+from blueprint_pipeline.delivery.bag import PayloadFile
+from blueprint_pipeline.delivery.lab import LabProfile
+from blueprint_pipeline.delivery.legal import list_legal_files
+from blueprint_pipeline.delivery.replay_kit import KIT_FOLDER, OtherStage, list_kit_files
+from blueprint_pipeline.delivery.sources import STAGE_FOLDER, TWIN_FOLDER, BundleSources
+from blueprint_pipeline.episode.certificates import count_rules
+from blueprint_pipeline.episode.record import recording_path, render_path
+from blueprint_pipeline.licence.bundle import BundleLicence
+from blueprint_pipeline.quality.explain import primary_reason
+from blueprint_pipeline.quality.report import GATES_PATH, QUALITY_GATE_REPORT_PATH, RENDER_GATES_PATH
+from blueprint_pipeline.stage.contract import StageContext
+from blueprint_pipeline.workspace.checksums import list_files
+
+_REPORTS = {
+    "quality.json": QUALITY_GATE_REPORT_PATH,
+    "gates.json": GATES_PATH,
+    "render_gates.json": RENDER_GATES_PATH,
+    "certification.json": CERTIFICATION_PATH,
+    "cost.json": COST_REPORT_PATH,
+}
+
+
+def list_payload(
+    context: StageContext, sources: BundleSources, lab: LabProfile, licence: BundleLicence, code_version: str
+) -> list[PayloadFile]:
+    """All files but the report page."""
+    files = [file for version in lab.formats for file in _folder(context.input(f"{DATASET_PATH}/{version}"), f"dataset/{version}")]
+    files += [PayloadFile(f"reports/{name}", context.input(path)) for name, path in _REPORTS.items()]
+    files += list_kit_files(context.input(TWIN_FOLDER), sources.plan.robot, other_stage(context, sources))
+    for attempt in sources.kept_attempts():
+        episode_id, target = attempt.record.episode_id, f"{KIT_FOLDER}/episodes/{attempt.record.episode_id}"
+        recording, render = recording_path(attempt.shard_index, episode_id), render_path(attempt.shard_index, episode_id)
+        files += [PayloadFile(f"{target}/{name}", context.input(f"{recording}/{name}")) for name in ("states.parquet", "episode.json")]
+        files.append(PayloadFile(f"{target}/certificate.json", context.input(f"{render}/certificate.json")))
+    if lab.wants_failures:
+        files += _failures(context, sources)
+    files += list_legal_files(licence, sources, code_version)
+    files.append(PayloadFile("dataset_card.json", _json(build_dataset_card(sources, lab, licence, code_version))))
+    return files
+
+
+def other_stage(context: StageContext, sources: BundleSources) -> OtherStage | None:
+    """What another simulator than MuJoCo acted on; ``None`` where the twin itself acted."""
+    simulator = sources.kept_attempts()[0].record.simulator
+    if sources.is_bit_identical():
+        return None
+    return OtherStage(simulator=simulator, folder=context.input(STAGE_FOLDER))
+
+
+def build_dataset_card(sources: BundleSources, lab: LabProfile, licence: BundleLicence, code_version: str) -> dict[str, object]:
+    """``dataset_card.json``; ``generated_at`` is ``null``, the date stands in the receipt."""
+    plan, cost = sources.plan, sources.cost
+    return {
+        "schema_version": "1.0",
+        "scene_id": plan.scene_id,
+        "job_id": plan.job_id,
+        "lab": lab.id,
+        "generated_at": None,
+        "provenance": {
+            "pipeline": "blueprint_pipeline",
+            "version": code_version,
+            "statement": "statement.dsse.json",
+            "robot": plan.robot.embodiment,
+            "simulator": sources.kept_attempts()[0].record.simulator.model_dump(mode="json"),
+        },
+        "quality": {
+            "tier": sources.renders.tier,
+            "certified": sources.certification.certified,
+            "replay_certificates": count_rules(sources.kept_certificates()),
+        },
+        "episodes": {"attempted": len(plan.episodes), "kept": len(sources.kept), "rejected": len(sources.rejected_ids())},
+        "licence": {"id": licence.licence, "expression": licence.expression, "commercial_ok": licence.commercial_ok},
+        "cost": {
+            "usd_per_kept_episode": None if cost.usd_per_kept_episode is None else float(cost.usd_per_kept_episode),
+            "certainty": cost.usd_per_kept_episode_certainty.value,
+        },
+        "package": {"format": "bagit", "datasets": {version: f"data/dataset/{version}" for version in lab.formats}},
+    }
+
+
+def _failures(context: StageContext, sources: BundleSources) -> list[PayloadFile]:
+    """States and record of each attempt that is not delivered, and one list of reasons."""
+    files, entries = [], []
+    verdicts = {verdict.episode_id: verdict for verdict in (*sources.gates.episodes, *sources.renders.episodes)}
+    for episode_id in sources.rejected_ids():
+        attempt = sources.attempts[episode_id]
+        recording = recording_path(attempt.shard_index, episode_id)
+        outcome, verdict = attempt.record.outcome, verdicts.get(episode_id)
+        reason = primary_reason(verdict) if verdict else None
+        entries.append(
+            {
+                "episode_id": episode_id,
+                "failure_stage": outcome.failure_stage,
+                "failure_code": outcome.failure_code,
+                "failure_reason": outcome.failure_reason,
+                "verdict": verdict.verdict if verdict else None,
+                "gate": reason.gate if reason else None,
+                "message": reason.message if reason else None,
+            }
+        )
+        files.append(PayloadFile(f"failures/{episode_id}/episode.json", context.input(f"{recording}/episode.json")))
+        if attempt.record.states is not None:
+            files.append(PayloadFile(f"failures/{episode_id}/states.parquet", context.input(f"{recording}/states.parquet")))
+    return [*files, PayloadFile("failures/failures.json", _json({"schema_version": "1.0", "episodes": entries}))]
+
+
+def _folder(source: Path, target: str) -> list[PayloadFile]:
+    return [PayloadFile(f"{target}/{name}", source / name) for name in list_files(source)]
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"

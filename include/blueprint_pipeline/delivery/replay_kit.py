@@ -1,0 +1,137 @@
+"""The replay kit of a bundle: everything that executes the kept episodes again, and a short script that does it.
+
+The kit holds the scene's twin and the robot's model as MJCF, verbatim, and ``kit.json``, which says how the robot was
+mounted. A compiled model is not shipped: it would hold paths of this machine. Before packing, the kit is put together as
+the script does it and its model is compared with the one that every episode was recorded with. Episodes of a simulator that gives no
+same states twice come with its stage, and without a script.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mujoco
+
+from blueprint_pipeline.delivery import replay_script
+from blueprint_pipeline.delivery.bag import PayloadFile
+from blueprint_pipeline.delivery.errors import KitDiffers
+from blueprint_pipeline.episode.record import EpisodeRecord
+from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, load_embodiment
+from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.simulation.protocol import SimulatorInfo
+from blueprint_pipeline.twin.model import build_spec, model_sha256
+
+KIT_FOLDER = "replay"
+_README = """# Replay
+
+    pip install mujoco=={mujoco} numpy pyarrow
+    python replay.py
+
+executes every kept episode again from its stored state and set points, and compares each position and velocity with the
+recording, bit by bit. `scene/` is the simulated scene, `robot/` the robot, `kit.json` how the two were put together;
+`episodes/` holds states (float64), record and certificate of each episode.
+
+Bit-identity was proven where the episodes were made (x86-64, the mujoco wheel above). On another kind of processor the
+last bits of a sum may differ; the script then tells by how much.
+"""
+
+
+_OTHER_README = """# What is needed to execute the episodes again
+
+They were made with {simulator}, which gives no same states twice, so there is no script here that compares bits. Each was certified by
+the k-of-n rule: its set points were executed again several times from its stored state, the task's own predicate held in most of the
+executions, and the target ended near where it did in the recording. `episodes/*/certificate.json` has every execution.
+
+`stage/` is the USD scene that the simulator acted in, `scene/` the MJCF twin in which the motions were planned, `robot/` the robot,
+`kit.json` where it stood; `episodes/` holds states (float64: `ctrl` are the set points, one a frame, reached linearly), record and
+certificate of each episode. In the twin the same set points give a similar motion, not the same one.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherStage:
+    """What another simulator than the twin's own acted on."""
+
+    simulator: SimulatorInfo
+    folder: Path
+    """The scene's USD stage."""
+
+
+def list_kit_files(mjcf: Path, robot: RobotPlacement, other: OtherStage | None = None) -> list[PayloadFile]:
+    """Scene and robot, and the script where it compares bits; without the episodes.
+
+    Args:
+        mjcf: Folder of the scene's twin, with ``scene.xml``.
+        robot: Which robot stood where.
+        other: What acted, where it was not MuJoCo in the twin.
+    """
+    embodiment = load_embodiment(robot.embodiment)
+    robot_folder = embodiment.mjcf_path.parent
+    files = [PayloadFile(f"{KIT_FOLDER}/scene/{name.as_posix()}", mjcf / name) for name in _files(mjcf)]
+    files += [PayloadFile(f"{KIT_FOLDER}/robot/{name.as_posix()}", robot_folder / name) for name in _files(robot_folder)]
+    kit = {"mujoco": mujoco.__version__, "scene_mjcf": "scene/scene.xml", **_mounting(mjcf / "scene.xml", robot)}
+    files.append(PayloadFile(f"{KIT_FOLDER}/kit.json", json.dumps(kit, indent=1).encode() + b"\n"))
+    if other is not None:
+        files += [PayloadFile(f"{KIT_FOLDER}/stage/{name.as_posix()}", other.folder / name) for name in _files(other.folder)]
+        told = _OTHER_README.format(simulator=f"{other.simulator.name} {other.simulator.version}")
+        return [*files, PayloadFile(f"{KIT_FOLDER}/README.md", told.encode())]
+    files.append(PayloadFile(f"{KIT_FOLDER}/README.md", _README.format(mujoco=mujoco.__version__).encode()))
+    files.append(PayloadFile(f"{KIT_FOLDER}/replay.py", Path(replay_script.__file__)))
+    return files
+
+
+def validate_kit(kit: Path, records: Sequence[EpisodeRecord]) -> None:
+    """Put a packed kit together as its script does, and compare the model with the recordings'.
+
+    Raises:
+        KitDiffers: An episode was recorded with another model.
+    """
+    spec = replay_script.load_scene(kit)
+    found = model_sha256(spec, spec.compile())
+    for record in records:
+        if record.model_sha256 != found:
+            raise KitDiffers(record.episode_id, record.model_sha256, found)
+
+
+def _mounting(scene_xml: Path, robot: RobotPlacement) -> Mapping[str, Any]:
+    """What building the model added to scene and robot, read off a built one: exact numbers, no second copy of the rules."""
+    embodiment = load_embodiment(robot.embodiment)
+    before = {geom.name for geom in mujoco.MjSpec.from_file(str(scene_xml)).worldbody.geoms}
+    own = {camera.name for camera in mujoco.MjSpec.from_file(str(embodiment.mjcf_path)).cameras}
+    spec = build_spec(scene_xml, robot)
+    added = [
+        camera for camera in spec.cameras if camera.name.startswith(ROBOT_PREFIX) and camera.name.removeprefix(ROBOT_PREFIX) not in own
+    ]
+    return {
+        "option": {name: int(getattr(spec.option, name)) for name in ("enableflags", "disableflags")},
+        "robot_mjcf": f"robot/{embodiment.mjcf_path.name}",
+        "robot_prefix": ROBOT_PREFIX,
+        "robot_base": {"pos": list(robot.base_pose.position_m), "quat": list(robot.base_pose.quat_wxyz)},
+        "robot_cameras": {
+            camera.parent.name.removeprefix(ROBOT_PREFIX): {
+                "name": camera.name.removeprefix(ROBOT_PREFIX),
+                "pos": camera.pos.tolist(),
+                "quat": camera.quat.tolist(),
+                "fovy": float(camera.fovy),
+            }
+            for camera in added
+        },
+        "added_boxes": [
+            {
+                "name": geom.name,
+                "pos": geom.pos.tolist(),
+                "quat": geom.quat.tolist(),
+                "size": geom.size.tolist(),
+                "rgba": geom.rgba.tolist(),
+                "group": int(geom.group),
+            }
+            for geom in spec.worldbody.geoms
+            if geom.name not in before
+        ],
+    }
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)

@@ -1,0 +1,111 @@
+"""What the report page tells, as plain data: gathered by the package stage, drawn by the page."""
+
+from typing import Literal
+
+from blueprint_pipeline.episode.record import ReplayRule
+from blueprint_pipeline.frozen import FrozenModel
+from blueprint_pipeline.licence.bundle import BundleLicence
+from blueprint_pipeline.quality.explain import Reason
+
+CheckStatus = Literal["passed", "failed", "not_run"]
+
+
+class KeptRow(FrozenModel):
+    """One delivered episode."""
+
+    episode_id: str
+    instruction: str
+    target: str
+    duration_s: float
+    frames: int
+    seed: int
+    arrived_m: float | None
+    """Distance from the goal at the end; ``None``: not measured."""
+    goal_radius_m: float
+    replay: ReplayRule
+    replay_evidence: str
+    """Executions that did the task, and how far the target ended off; empty where a bit-identical replay says it all."""
+
+
+class GateDot(FrozenModel):
+    """One gate's value on one episode, as a share of its limit: 1 is the limit, less is better."""
+
+    gate: str
+    share_of_limit: float
+    kept: bool
+
+
+class MetricRow(FrozenModel):
+    """One reported metric over the kept episodes."""
+
+    name: str
+    median: float
+    low: float
+    high: float
+    measured: int
+
+
+class StartDot(FrozenModel):
+    """Where a target stood at the start and shall stand at the end, seen from above [m]."""
+
+    target: str
+    start_m: tuple[float, float]
+    goal_m: tuple[float, float]
+    kept: bool
+
+
+class CostRow(FrozenModel):
+    """What one stage cost."""
+
+    stage: str
+    measured_usd: float
+    estimated_usd: float
+    unknown_entries: int
+
+
+class CostFacts(FrozenModel):
+    """Cost of the run; rejects are priced into the kept episodes."""
+
+    stages: tuple[CostRow, ...]
+    usd_per_kept_episode: float | None
+    """``None``: some of the cost is not known."""
+    cpu_s_per_kept_episode: float | None
+    price_table: str
+
+
+class CertificateRow(FrozenModel):
+    """One check of the certificate."""
+
+    name: str
+    status: CheckStatus
+    detail: str
+
+
+class ReportFacts(FrozenModel):
+    """All of the page."""
+
+    lab_name: str
+    scene_id: str
+    job_id: str
+    robot: str
+    simulator: str
+    replays: str
+    """How the delivered episodes came out when they were executed again."""
+    tier: str
+    cameras: tuple[str, ...]
+    resolution: str
+    fps: int
+    formats: tuple[str, ...]
+    attempted: int
+    rendered: int
+    kept: tuple[KeptRow, ...]
+    reasons: tuple[Reason, ...]
+    gate_dots: tuple[GateDot, ...]
+    metrics: tuple[MetricRow, ...]
+    starts: tuple[StartDot, ...]
+    cost: CostFacts
+    certificate: tuple[CertificateRow, ...]
+    licence: BundleLicence
+    dataset_size_bytes: int
+    signing_keyid: str
+    code_version: str

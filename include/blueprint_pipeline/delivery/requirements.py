@@ -1,0 +1,41 @@
+"""Whether a dataset is what a lab agreed to take."""
+
+from blueprint_pipeline.delivery.errors import LabRequirementUnmet
+from blueprint_pipeline.delivery.lab import LabProfile
+from blueprint_pipeline.delivery.sources import BundleSources
+
+_TIERS = ("core", "plus", "full")
+
+
+def check_requirements(lab: LabProfile, sources: BundleSources) -> list[str]:
+    """What the dataset falls short of; empty: the lab takes it."""
+    kept, attempted = len(sources.kept), len(sources.plan.episodes)
+    limits = lab.thresholds
+    found = []
+    if kept < limits.min_episodes:
+        found.append(f"{kept} kept episodes, at least {limits.min_episodes} wanted")
+    if attempted and kept / attempted < limits.min_kept_ratio:
+        found.append(f"{kept / attempted:.2f} of the attempts kept, at least {limits.min_kept_ratio:.2f} wanted")
+    if _TIERS.index(sources.renders.tier) < _TIERS.index(lab.tier):
+        found.append(f"judged by tier {sources.renders.tier}, tier {lab.tier} wanted")
+    unreplayed = [item.record.episode_id for item in sources.kept_attempts() if item.certificate is None or not item.certificate.replayed]
+    if unreplayed:
+        found.append(f"no replay certificate for {', '.join(unreplayed)}")
+    failed = sorted({check.check for check in sources.certification.checks if check.required and check.status == "failed"})
+    if failed:
+        found.append(f"certification failed: {', '.join(failed)}")
+    missing = sorted({check.check for check in sources.certification.checks if check.required and check.status == "not_run"})
+    if missing and limits.uncertified == "refuse":
+        found.append(f"not certified, since these checks did not run: {', '.join(missing)} (`make certify-env` makes their environment)")
+    return found
+
+
+def validate_requirements(lab: LabProfile, sources: BundleSources) -> None:
+    """Refuse a dataset that the lab did not agree to take.
+
+    Raises:
+        LabRequirementUnmet: It falls short of a threshold, or a certifying check failed.
+    """
+    found = check_requirements(lab, sources)
+    if found:
+        raise LabRequirementUnmet(lab.id, found)

@@ -1,0 +1,153 @@
+"""Slack messages about deliveries and failures, as Block Kit; Airflow's Slack connection sends them.
+
+Source: Slack Block Kit reference (limits are checked by ``slack_sdk.models``).
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from slack_sdk.models.blocks import (
+    ActionsBlock,
+    Block,
+    ButtonElement,
+    ContextBlock,
+    HeaderBlock,
+    LinkButtonElement,
+    MarkdownTextObject,
+    SectionBlock,
+)
+
+from blueprint_pipeline.delivery.receipt import Receipt
+from blueprint_pipeline.price.money import format_usd
+
+_HEADER_CHARACTERS = 150
+_TEXT_CHARACTERS = 2900
+_FIELD_CHARACTERS = 1900
+
+
+class SlackMessage(BaseModel):
+    """What a chat message needs: blocks for people, text for notifications and screen readers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str
+    blocks: list[dict[str, Any]]
+
+
+class DeliveryFacts(BaseModel):
+    """What people ask first about a delivery, beside its receipt."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lab_name: str
+    attempted: int
+    kept: int
+    usd_per_kept_episode: float | None
+    """``None``: some of the cost is not known."""
+    licence: str
+    certified: bool
+    """Whether every certifying loader and grader ran and passed."""
+    webhook_acknowledged: bool
+
+
+def build_delivery_message(receipt: Receipt, facts: DeliveryFacts, *, run_url: str | None = None) -> SlackMessage:
+    """Tell that a lab got a dataset.
+
+    Raises:
+        SlackObjectFormationError: A block breaks a limit of Slack's.
+    """
+    text = f"{facts.lab_name} got {facts.kept} episodes of {receipt.scene_id}"
+    cost = "not known" if facts.usd_per_kept_episode is None else format_usd(facts.usd_per_kept_episode)
+    fields = {
+        "Scene": receipt.scene_id,
+        "Job": receipt.job_id,
+        "Kept": f"{facts.kept} of {facts.attempted} attempted",
+        "Cost per kept episode": cost,
+        "Size": f"{receipt.size_bytes / 1e6:.1f} MB in {receipt.files} files",
+        "Licence": facts.licence,
+        "Certified": "yes, by all loaders and graders" if facts.certified else "in part: see the certificate",
+        "Lab told": "yes, acknowledged" if facts.webhook_acknowledged else "not yet",
+    }
+    blocks: list[Block] = [
+        HeaderBlock(text=_cut(text, _HEADER_CHARACTERS)),
+        SectionBlock(fields=[_field(name, value) for name, value in fields.items()]),
+        SectionBlock(text=MarkdownTextObject(text=_cut(f"*Bundle*\n`{_escape(receipt.location)}`", _TEXT_CHARACTERS))),
+    ]
+    links = {"Report": receipt.report_url, "Run": run_url}
+    buttons = [_button(name, url) for name, url in links.items() if url is not None and url.startswith(("https://", "http://"))]
+    if buttons:
+        blocks.append(ActionsBlock(elements=[*buttons]))
+    blocks.append(
+        ContextBlock(
+            elements=[MarkdownTextObject(text=f"Delivery `{receipt.delivery_id}`, signed with key `{receipt.signing_keyid[:16]}`")]
+        )
+    )
+    return _message(text, blocks)
+
+
+def build_failure_message(
+    *,
+    stage: str,
+    scene_id: str,
+    code: str,
+    message: str,
+    retryable: bool,
+    attempt: int,
+    run_url: str | None,
+    runbook_url: str | None = None,
+) -> SlackMessage:
+    """Tell what failed, with which code, where to look and what to do.
+
+    Args:
+        stage: Name of the stage.
+        scene_id: Id of the scene.
+        code: Stable code of the error, e.g. ``delivery.conflict``.
+        message: What was found, what was expected, and what to do.
+        retryable: Whether the same call may succeed later.
+        attempt: How many times it was tried.
+        run_url: The run in Airflow.
+        runbook_url: What on-call reads about this code.
+
+    Raises:
+        SlackObjectFormationError: A block breaks a limit of Slack's.
+    """
+    text = f"{stage} failed on {scene_id}: {code}"
+    todo = (
+        "It may pass later: finished work is kept; run it again."
+        if retryable
+        else "A retry cannot help: mend what the message names, then run it again."
+    )
+    blocks: list[Block] = [
+        HeaderBlock(text=_cut(text, _HEADER_CHARACTERS)),
+        SectionBlock(
+            fields=[_field("Stage", stage), _field("Scene", scene_id), _field("Code", f"`{code}`"), _field("Attempts", str(attempt))]
+        ),
+        SectionBlock(text=MarkdownTextObject(text=_cut(f"*What happened*\n{_escape(message)}", _TEXT_CHARACTERS))),
+        SectionBlock(text=MarkdownTextObject(text=f"*What to do*\n{todo}")),
+    ]
+    buttons = [_button(name, url) for name, url in (("Run", run_url), ("Runbook", runbook_url)) if url is not None]
+    if buttons:
+        blocks.append(ActionsBlock(elements=[*buttons]))
+    return _message(text, blocks)
+
+
+def _message(text: str, blocks: list[Block]) -> SlackMessage:
+    return SlackMessage(text=text, blocks=[block.to_dict() for block in blocks])
+
+
+def _field(name: str, value: str) -> MarkdownTextObject:
+    shown = value if value.startswith("`") else _escape(value)
+    return MarkdownTextObject(text=_cut(f"*{name}*\n{shown}", _FIELD_CHARACTERS))
+
+
+def _button(name: str, url: str) -> ButtonElement:
+    return LinkButtonElement(text=name, url=url, action_id=f"open_{name.lower()}")
+
+
+def _cut(text: str, characters: int) -> str:
+    return text if len(text) <= characters else f"{text[: characters - 1]}…"
+
+
+def _escape(text: str) -> str:
+    """Slack's three control characters (mentions and links begin with ``<``)."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

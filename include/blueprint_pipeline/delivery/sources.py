@@ -1,0 +1,154 @@
+"""Everything that a bundle is made of, read once from the scene's folder."""
+
+import json
+from dataclasses import dataclass
+
+from blueprint_pipeline.cost.report import COST_REPORT_PATH, CostReport, load_cost_report
+from blueprint_pipeline.dataset.certify.report import CertificationReport
+from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
+from blueprint_pipeline.delivery.errors import CertificateMissing
+from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, recording_path, render_path
+from blueprint_pipeline.licence.attribution import UNKNOWN
+from blueprint_pipeline.licence.bundle import AssetOrigin
+from blueprint_pipeline.quality.report import (
+    GATES_PATH,
+    QUALITY_GATE_REPORT_PATH,
+    RENDER_GATES_PATH,
+    GateReport,
+    RenderGateReport,
+    load_gate_report,
+    load_kept,
+    load_render_report,
+)
+from blueprint_pipeline.scene.manifest import MANIFEST_PATH, SceneManifest, load_manifest
+from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
+from blueprint_pipeline.workspace.checksums import FileDigest
+from blueprint_pipeline.workspace.storage import SceneFolder
+
+SOURCE_MANIFEST_PATH = "input/source_manifest.json"
+TWIN_FOLDER = "mjcf"
+STAGE_FOLDER = "usd"
+
+READS = (
+    SOURCE_MANIFEST_PATH,
+    MANIFEST_PATH,
+    TWIN_FOLDER,
+    STAGE_FOLDER,
+    PLAN_PATH,
+    "geniesim/recordings",
+    "geniesim/renders",
+    GATES_PATH,
+    RENDER_GATES_PATH,
+    QUALITY_GATE_REPORT_PATH,
+    DATASET_PATH,
+    CERTIFICATION_PATH,
+    COST_REPORT_PATH,
+)
+"""What ``package_bundle`` reads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempted:
+    """One attempt, as recorded."""
+
+    shard_index: int
+    record: EpisodeRecord
+    certificate: ReplayCertificate | None
+    """``None`` where it was not rendered."""
+
+    def proof(self) -> ReplayCertificate:
+        """The certificate of an attempt that is delivered.
+
+        Raises:
+            CertificateMissing: It has none.
+        """
+        if self.certificate is None:
+            raise CertificateMissing(self.record.episode_id)
+        return self.certificate
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleSources:
+    """What the stages before wrote."""
+
+    plan: JobPlan
+    gates: GateReport
+    renders: RenderGateReport
+    attempts: dict[str, Attempted]
+    """By episode id, in the plan's order."""
+    kept: tuple[str, ...]
+    """Ids of what is delivered, in the order of the dataset."""
+    certification: CertificationReport
+    cost: CostReport
+    source_files: dict[str, FileDigest]
+    assets: tuple[AssetOrigin, ...]
+
+    def kept_attempts(self) -> list[Attempted]:
+        return [self.attempts[episode_id] for episode_id in self.kept]
+
+    def kept_certificates(self) -> list[ReplayCertificate]:
+        """Replay certificates of what is delivered.
+
+        Raises:
+            CertificateMissing: An episode has none.
+        """
+        return [attempt.proof() for attempt in self.kept_attempts()]
+
+    def is_bit_identical(self) -> bool:
+        """Whether every delivered episode is certified to replay bit by bit."""
+        return all(certificate.rule == "bit_identical" for certificate in self.kept_certificates())
+
+    def rejected_ids(self) -> list[str]:
+        """Ids of what is not delivered, in the plan's order."""
+        return [episode_id for episode_id in self.attempts if episode_id not in set(self.kept)]
+
+
+def load_sources(scene: SceneFolder) -> BundleSources:
+    """Read everything."""
+    plan = JobPlan.model_validate_json(scene.read_bytes(PLAN_PATH))
+    shards = {index: shard.shard_index for shard in plan.shards for index in shard.episode_indices}
+    manifest = json.loads(scene.read_bytes(SOURCE_MANIFEST_PATH))
+    return BundleSources(
+        plan=plan,
+        gates=load_gate_report(scene),
+        renders=load_render_report(scene),
+        attempts={spec.episode_id: _load_attempt(scene, shards[spec.episode_index], spec.episode_id) for spec in plan.episodes},
+        kept=tuple(episode_id for _, episode_id in load_kept(scene)),
+        certification=CertificationReport.model_validate_json(scene.read_bytes(CERTIFICATION_PATH)),
+        cost=load_cost_report(scene),
+        source_files={name: FileDigest.model_validate(digest) for name, digest in manifest["files"].items()},
+        assets=tuple(build_assets(load_manifest(scene))),
+    )
+
+
+def _load_attempt(scene: SceneFolder, shard_index: int, episode_id: str) -> Attempted:
+    certificate = f"{render_path(shard_index, episode_id)}/certificate.json"
+    return Attempted(
+        shard_index=shard_index,
+        record=EpisodeRecord.model_validate_json(scene.read_bytes(f"{recording_path(shard_index, episode_id)}/episode.json")),
+        certificate=ReplayCertificate.model_validate_json(scene.read_bytes(certificate)) if scene.exists(certificate) else None,
+    )
+
+
+def build_assets(manifest: SceneManifest) -> list[AssetOrigin]:
+    """Where every asset of the scene comes from, background included."""
+    assets = [
+        AssetOrigin(
+            asset_id=item.id,
+            licence=_stated(item.asset.license),
+            author=item.asset.author,
+            source=item.asset.source,
+            changes=item.asset.changes,
+        )
+        for item in manifest.objects
+    ]
+    if manifest.background is not None:
+        licence = _stated(manifest.background.license)
+        assets.append(
+            AssetOrigin(asset_id="background", licence=licence, author=None, source=manifest.background.license_statement, changes=None)
+        )
+    return assets
+
+
+def _stated(licence: str) -> str | None:
+    return None if licence == UNKNOWN else licence

@@ -1,0 +1,182 @@
+"""Tell a lab by Standard Webhooks: signed, retried, and named so that the lab can drop what it has seen.
+
+The same delivery is the same ``webhook-id`` in every attempt and every run; timestamp and signature are fresh.
+
+Source: Standard Webhooks specification 1.0.0 (headers; secrets of 24 to 64 bytes; retries; 410 Gone means: stop calling).
+"""
+
+import base64
+import binascii
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+import httpx
+import stamina
+from pydantic import SecretStr
+from standardwebhooks import Webhook
+
+from blueprint_pipeline.delivery.errors import WebhookRefused, WebhookSecretInvalid, WebhookUndelivered, WebhookUrlInvalid
+from blueprint_pipeline.delivery.receipt import Receipt
+from blueprint_pipeline.registry.records import WebhookAttempt
+from blueprint_pipeline.workspace.canonical import canonical_json
+
+ATTEMPTS = 5
+TIMEOUT_S = 15.0
+MAX_RETRY_AFTER_S = 60.0
+
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_RETRYABLE_STATUS = {408, 425, 429}
+_SERVER_ERROR = 500
+_MIN_SECRET_BYTES, _MAX_SECRET_BYTES = 24, 64
+_SECRET_PREFIX = "whsec_"  # noqa: S105 -- the prefix that the specification gives to secrets
+
+
+class _NotTaken(Exception):
+    def __init__(self, attempt: WebhookAttempt, retry_after_s: float | None) -> None:
+        super().__init__(attempt.error)
+        self.attempt = attempt
+        self.retry_after_s = retry_after_s
+
+
+def message_id_of(receipt: Receipt) -> str:
+    """The ``webhook-id`` of a delivery."""
+    return f"msg_{receipt.delivery_id}"
+
+
+def build_message(receipt: Receipt) -> bytes:
+    """The body of the call: the same bytes for the same receipt.
+
+    ``dataset_card_url`` and ``bundle_url`` stand where readers of the predecessor's call look for them.
+    """
+    data = receipt.model_dump(mode="json", exclude={"schema_version", "location", "delivered_at"})
+    data["bundle_url"] = receipt.location
+    return canonical_json({"type": "dataset.delivered", "timestamp": receipt.model_dump(mode="json")["delivered_at"], "data": data})
+
+
+def send_message(
+    receipt: Receipt, *, url: str, secret: SecretStr, record: Callable[[WebhookAttempt], object], first_attempt: int = 1
+) -> list[WebhookAttempt]:
+    """Call the lab's receiver until it answers with 2xx.
+
+    Args:
+        receipt: What was delivered.
+        url: The receiver, ``https`` (``http`` only on this machine's loopback).
+        secret: Signs the call, ``whsec_<base64>``.
+        record: Keeps each attempt, as soon as it was made.
+        first_attempt: Number of the first attempt: earlier runs may have made some.
+
+    Returns:
+        All attempts of this call, the last of them acknowledged.
+
+    Raises:
+        WebhookUrlInvalid: The address is not https.
+        WebhookSecretInvalid: The secret cannot sign.
+        WebhookRefused: The receiver said no for good (4xx).
+        WebhookUndelivered: No 2xx after all attempts.
+    """
+    validate_url(url)
+    signer = _signer(secret)
+    attempts: list[WebhookAttempt] = []
+    try:
+        with httpx.Client(timeout=TIMEOUT_S, follow_redirects=False) as client:
+            for retry in stamina.retry_context(on=_pause, attempts=ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=20.0):
+                with retry:
+                    attempt, retry_after_s = _call(client, signer, receipt, url, number=first_attempt + len(attempts))
+                    attempts.append(attempt)
+                    record(attempt)
+                    _expect_taken(attempt, retry_after_s)
+    except _NotTaken as error:
+        facts = [item.model_dump_json() for item in attempts]
+        status = error.attempt.status_code
+        if status is not None and not _may_change(status):
+            raise WebhookRefused(url, status, facts) from error
+        raise WebhookUndelivered(url, error.attempt.error or "", facts) from error
+    return attempts
+
+
+def validate_url(url: str) -> None:
+    """Refuse an address over which a call could be read or changed on its way.
+
+    Raises:
+        WebhookUrlInvalid: It is not https, nor http to this machine.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "https" and parts.hostname:
+        return
+    if parts.scheme == "http" and parts.hostname in _LOOPBACK:
+        return
+    raise WebhookUrlInvalid(url)
+
+
+def _signer(secret: SecretStr) -> Webhook:
+    value = secret.get_secret_value()
+    try:
+        key = base64.b64decode(value.removeprefix(_SECRET_PREFIX), validate=True)
+    except binascii.Error as error:
+        raise WebhookSecretInvalid from error
+    if not value.startswith(_SECRET_PREFIX) or not _MIN_SECRET_BYTES <= len(key) <= _MAX_SECRET_BYTES:
+        raise WebhookSecretInvalid
+    return Webhook(key)
+
+
+def _call(client: httpx.Client, signer: Webhook, receipt: Receipt, url: str, *, number: int) -> tuple[WebhookAttempt, float | None]:
+    body, message_id, at = build_message(receipt), message_id_of(receipt), datetime.now(UTC)
+    headers = {
+        "content-type": "application/json",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": signer.sign(message_id, at, body.decode()),
+    }
+    status, error, retry_after_s = None, None, None
+    try:
+        response = client.post(url, content=body, headers=headers)
+        status = response.status_code
+        error = None if response.is_success else f"HTTP {status} {response.reason_phrase}".strip()
+        retry_after_s = _retry_after_s(response.headers.get("retry-after"), at)
+    except httpx.TransportError as failure:
+        error = f"{type(failure).__name__}: {failure}".rstrip(": ")
+    duration_s = (datetime.now(UTC) - at).total_seconds()
+    made = WebhookAttempt(
+        delivery_id=receipt.delivery_id,
+        message_id=message_id,
+        attempt=number,
+        at=at,
+        url=url,
+        status_code=status,
+        error=error,
+        duration_s=duration_s,
+    )
+    return made, retry_after_s
+
+
+def _expect_taken(attempt: WebhookAttempt, retry_after_s: float | None) -> None:
+    if not attempt.acknowledged:
+        raise _NotTaken(attempt, retry_after_s)
+
+
+def _pause(error: Exception) -> bool | float:
+    """Whether to try again, and after how many seconds where the receiver asked for it."""
+    if not isinstance(error, _NotTaken):
+        return False
+    status = error.attempt.status_code
+    if status is not None and not _may_change(status):
+        return False
+    return True if error.retry_after_s is None else error.retry_after_s
+
+
+def _may_change(status: int) -> bool:
+    return status in _RETRYABLE_STATUS or status >= _SERVER_ERROR
+
+
+def _retry_after_s(value: str | None, now: datetime) -> float | None:
+    """Seconds of a ``Retry-After`` header, bounded; RFC 9110 §10.2.3 allows a number or a date."""
+    if value is None:
+        return None
+    if value.isdigit():
+        return min(float(value), MAX_RETRY_AFTER_S)
+    try:
+        return min(max((parsedate_to_datetime(value) - now).total_seconds(), 0.0), MAX_RETRY_AFTER_S)
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,208 @@
+"""A recording's table as typed arrays, and whether it is in the format of :mod:`blueprint_pipeline.episode.record`."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandera.polars as pa_polars
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pandera.api.polars.container import DataFrameSchema
+from pandera.errors import SchemaErrors
+
+from blueprint_pipeline.episode.errors import RecordingUnreadable
+from blueprint_pipeline.episode.record import STATE_COLUMNS
+from blueprint_pipeline.geometry.arrays import FloatArray
+
+_FIXED_LISTS = ("qpos", "qvel", "ctrl", "actuator_force", "robot_qpos", "robot_qvel", "robot_torque", "ee_pose", "object_poses")
+_SCALARS = ("time_s", "gripper_width_m", "gripper_command_m")
+_CONTACTS = ("contact_bodies", "contact_depth_m", "contact_force_n")
+_POSE_SIZE = 7
+_QUAT_NORM_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contacts:
+    """Pairs of bodies that touched, one entry a pair and frame. All of shape (n_contacts,)."""
+
+    row: npt.NDArray[np.int64]
+    """Row of the table, 0 to T."""
+    pair: tuple[str, ...]
+    """``"bodyA|bodyB"``."""
+    depth_m: FloatArray
+    force_n: FloatArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpisodeArrays:
+    """``states.parquet`` in memory: T frames and the state after the last one, so T + 1 rows.
+
+    Joint arrays are [rad] and [rad/s] (fingers [m], [m/s]); poses are xyz [m] + quaternion wxyz in the world.
+    """
+
+    frame_index: npt.NDArray[np.int64]
+    time_s: FloatArray
+    phase: tuple[str, ...]
+    qpos: FloatArray
+    qvel: FloatArray
+    ctrl: FloatArray
+    actuator_force: FloatArray
+    robot_qpos: FloatArray
+    robot_qvel: FloatArray
+    robot_torque: FloatArray
+    gripper_width_m: FloatArray
+    gripper_command_m: FloatArray
+    ee_pose: FloatArray
+    """Shape (T + 1, 7)."""
+    object_poses: FloatArray
+    """Shape (T + 1, n_objects, 7)."""
+    contacts: Contacts
+
+    @property
+    def frames(self) -> int:
+        """T: frames of motion."""
+        return len(self.time_s) - 1
+
+
+@cache
+def _table_schema() -> DataFrameSchema:
+    may_be_null = {"integration_state"}
+    dtypes: dict[pa.DataType, pl.DataType | type[pl.DataType]] = {
+        pa.int64(): pl.Int64,
+        pa.float64(): pl.Float64,
+        pa.string(): pl.String,
+        pa.list_(pa.float64()): pl.List(pl.Float64),
+        pa.list_(pa.string()): pl.List(pl.String),
+    }
+    columns = {name: pa_polars.Column(dtypes[dtype], nullable=name in may_be_null) for name, dtype in STATE_COLUMNS.items()}
+    return DataFrameSchema(columns, strict=True)
+
+
+def check_table(table: pa.Table, *, frames: int, n_objects: int) -> list[str]:
+    """Findings about a recording's columns, types, lengths and numbers; empty where all is right.
+
+    Args:
+        table: The contents of ``states.parquet``.
+        frames: T, as ``episode.json`` says; the table must have T + 1 rows.
+        n_objects: Movable objects, as ``episode.json`` says.
+    """
+    try:
+        _table_schema().validate(pl.DataFrame(pl.from_arrow(table)), lazy=True)
+    except SchemaErrors as error:
+        return [_schema_finding(case) for case in error.failure_cases.to_dicts()]
+    findings = [] if table.num_rows == frames + 1 else [f"{table.num_rows} rows, expected {frames + 1} (T + 1)"]
+    if table.num_rows == 0:
+        return [*findings, "no rows"]
+    for name in _FIXED_LISTS:
+        findings += _check_fixed_list(table, name)
+    findings += [f"{name} has a value that is not finite" for name in _SCALARS if not np.isfinite(table[name].to_numpy()).all()]
+    findings += _check_contacts(table)
+    findings += _check_integration_state(table)
+    if not findings:
+        findings += _check_poses(table, n_objects)
+    return findings
+
+
+def _schema_finding(case: dict[str, object]) -> str:
+    column = case.get("column") or case.get("failure_case")
+    return f"{column}: {case.get('check')} ({case.get('failure_case')})"
+
+
+def _check_fixed_list(table: pa.Table, name: str) -> list[str]:
+    column = table[name].combine_chunks()
+    lengths = np.diff(column.offsets.to_numpy())
+    if lengths.min() != lengths.max():
+        return [f"{name} has {lengths.min()} to {lengths.max()} numbers a row, expected one length"]
+    if lengths[0] == 0 and name != "object_poses":
+        return [f"{name} is empty"]
+    flat = column.flatten()
+    if flat.null_count or not np.isfinite(flat.to_numpy(zero_copy_only=False)).all():
+        return [f"{name} has a value that is not finite"]
+    return []
+
+
+def _check_contacts(table: pa.Table) -> list[str]:
+    columns = [table[name].combine_chunks() for name in _CONTACTS]
+    counts = [np.diff(column.offsets.to_numpy()) for column in columns]
+    if any((count != counts[0]).any() for count in counts[1:]):
+        return ["contact_bodies, contact_depth_m and contact_force_n differ in length within a row"]
+    findings = [
+        f"{name} has a value that is not finite or below zero"
+        for name, column in zip(_CONTACTS[1:], columns[1:], strict=True)
+        if not _all_at_least_zero(column.flatten())
+    ]
+    malformed = [pair for pair in columns[0].flatten().unique().to_pylist() if pair is None or pair.count("|") != 1]
+    return findings + [f"contact_bodies has '{pair}', expected 'bodyA|bodyB'" for pair in malformed]
+
+
+def _all_at_least_zero(values: pa.Array) -> bool:
+    numbers = values.to_numpy(zero_copy_only=False)
+    return values.null_count == 0 and bool((np.isfinite(numbers) & (numbers >= 0)).all())
+
+
+def _check_integration_state(table: pa.Table) -> list[str]:
+    column = table["integration_state"].combine_chunks()
+    first = column[0].as_py()
+    if not first or not np.isfinite(np.asarray(first, dtype=np.float64)).all():
+        return ["integration_state of row 0 is missing or not finite: the episode could not be replayed"]
+    return [] if column.null_count == len(column) - 1 else ["integration_state stands in rows other than 0"]
+
+
+def _check_poses(table: pa.Table, n_objects: int) -> list[str]:
+    findings = []
+    for name, count in (("ee_pose", 1), ("object_poses", n_objects)):
+        poses = _matrix(table, name)
+        if poses.shape[1] != _POSE_SIZE * count:
+            findings.append(f"{name} has {poses.shape[1]} numbers a row, expected {_POSE_SIZE * count}")
+            continue
+        norms = np.linalg.norm(poses.reshape(-1, _POSE_SIZE)[:, 3:], axis=1)
+        if norms.size and np.abs(norms - 1).max() > _QUAT_NORM_TOLERANCE:
+            findings.append(f"{name} has a quaternion of norm {norms[np.abs(norms - 1).argmax()]:.6f}, expected 1")
+    widths = {name: _matrix(table, name).shape[1] for name in ("robot_qpos", "robot_qvel", "robot_torque")}
+    if len(set(widths.values())) != 1:
+        findings.append(f"joint columns differ in width: {widths}")
+    return findings
+
+
+def _matrix(table: pa.Table, name: str) -> FloatArray:
+    flat = table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(flat, dtype=np.float64).reshape(table.num_rows, -1) if flat.size else np.zeros((table.num_rows, 0))
+
+
+def parse_arrays(table: pa.Table) -> EpisodeArrays:
+    """Take a table without findings (:func:`check_table`) apart into arrays."""
+    bodies = table["contact_bodies"].combine_chunks()
+    contacts = Contacts(
+        row=np.repeat(np.arange(table.num_rows, dtype=np.int64), np.diff(bodies.offsets.to_numpy())),
+        pair=tuple(bodies.flatten().to_pylist()),
+        depth_m=np.asarray(table["contact_depth_m"].combine_chunks().flatten().to_numpy(zero_copy_only=False), dtype=np.float64),
+        force_n=np.asarray(table["contact_force_n"].combine_chunks().flatten().to_numpy(zero_copy_only=False), dtype=np.float64),
+    )
+    lists = {name: _matrix(table, name) for name in _FIXED_LISTS if name != "object_poses"}
+    return EpisodeArrays(
+        frame_index=table["frame_index"].to_numpy(),
+        phase=tuple(table["phase"].to_pylist()),
+        object_poses=_matrix(table, "object_poses").reshape(table.num_rows, -1, _POSE_SIZE),
+        contacts=contacts,
+        **{name: table[name].to_numpy() for name in _SCALARS},
+        **lists,
+    )
+
+
+def load_arrays(path: Path, *, frames: int, n_objects: int) -> EpisodeArrays:
+    """Read and check one ``states.parquet``.
+
+    Raises:
+        RecordingUnreadable: The file is no parquet file, or its table has findings.
+    """
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise RecordingUnreadable(path.name, [f"no readable parquet file ({error})"]) from error
+    findings = check_table(table, frames=frames, n_objects=n_objects)
+    if findings:
+        raise RecordingUnreadable(path.name, findings)
+    return parse_arrays(table)

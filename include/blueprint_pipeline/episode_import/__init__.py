@@ -1,0 +1,1 @@
+"""Takes recorded episodes in: complete, whole, and as planned."""

@@ -1,0 +1,1 @@
+"""Poses, rotations, transforms and array types, with their units and frames."""

@@ -1,0 +1,55 @@
+"""Rigid transforms as 4 x 4 matrices (row vectors of points go through ``apply``); names say ``pose_<frame>_<of>``."""
+
+import mujoco
+import numpy as np
+
+from blueprint_pipeline.geometry.arrays import FloatArray
+
+
+def build_pose(position_m: FloatArray, rotation: FloatArray) -> FloatArray:
+    """A transform from a position (3,) and a rotation matrix (3, 3) or (9,)."""
+    pose = np.eye(4)
+    pose[:3, :3] = rotation.reshape(3, 3)
+    pose[:3, 3] = position_m
+    return pose
+
+
+def pose_from_quat(position_m: FloatArray, quat_wxyz: FloatArray) -> FloatArray:
+    """A transform from a position (3,) and a quaternion wxyz (4,)."""
+    rotation = np.zeros(9)
+    mujoco.mju_quat2Mat(rotation, np.asarray(quat_wxyz, dtype=np.float64))
+    return build_pose(np.asarray(position_m, dtype=np.float64), rotation)
+
+
+def quat_of(pose: FloatArray) -> FloatArray:
+    """Quaternion wxyz (4,) of a transform."""
+    quat_wxyz = np.zeros(4)
+    mujoco.mju_mat2Quat(quat_wxyz, np.ascontiguousarray(pose[:3, :3]).ravel())
+    return quat_wxyz
+
+
+def invert(pose: FloatArray) -> FloatArray:
+    """Inverse of a rigid transform."""
+    inverse = np.eye(4)
+    inverse[:3, :3] = pose[:3, :3].T
+    inverse[:3, 3] = -pose[:3, :3].T @ pose[:3, 3]
+    return inverse
+
+
+def apply(pose: FloatArray, points_m: FloatArray) -> FloatArray:
+    """Points (n, 3) taken through a transform."""
+    moved: FloatArray = points_m @ pose[:3, :3].T + pose[:3, 3]
+    return moved
+
+
+def turn_about_z(angle_rad: float) -> FloatArray:
+    """A turn about the world's up axis."""
+    cosine, sine = np.cos(angle_rad), np.sin(angle_rad)
+    return build_pose(np.zeros(3), np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]]))
+
+
+def shift(pose: FloatArray, offset_m: FloatArray) -> FloatArray:
+    """The same orientation, moved by an offset (3,) in the outer frame."""
+    moved = pose.copy()
+    moved[:3, 3] += offset_m
+    return moved

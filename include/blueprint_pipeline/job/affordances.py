@@ -1,0 +1,64 @@
+"""What can be done with an object, by rule: ``include/config/affordances.yaml``."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from blueprint_pipeline.config_file import load_config
+from blueprint_pipeline.config_folder import CONFIG_FOLDER
+from blueprint_pipeline.frozen import FrozenModel
+from blueprint_pipeline.job.errors import InvalidAffordances
+from blueprint_pipeline.workspace.checksums import FileDigest, digest_file
+
+AFFORDANCES_PATH = CONFIG_FOLDER / "affordances.yaml"
+
+
+class Affordance(FrozenModel):
+    """What one kind of object allows."""
+
+    affordances: tuple[str, ...]
+    upright: bool
+    """Whether it must stand at the end as it stood at the start."""
+
+
+class AffordanceRule(Affordance):
+    """A kind of object, known by its words."""
+
+    words: tuple[str, ...]
+
+
+class Affordances(FrozenModel):
+    """The whole file."""
+
+    schema_version: Literal["1.0"]
+    tasks: dict[str, str]
+    """Affordance to task type."""
+    difficulty: dict[str, float]
+    """Task type to its base difficulty, 0 to 1."""
+    rules: tuple[AffordanceRule, ...]
+    default: Affordance
+
+    def of(self, *texts: str) -> Affordance:
+        """What the first rule says that has a word of the texts; earlier texts go first."""
+        for text in texts:
+            words = set(re.findall(r"[a-z]+", text.lower()))
+            for rule in self.rules:
+                if words.intersection(rule.words):
+                    return rule
+        return self.default
+
+
+@cache
+def load_affordances(path: Path = AFFORDANCES_PATH) -> Affordances:
+    """Read the rules.
+
+    Raises:
+        InvalidAffordances: The file is missing, or a field is missing, unknown or of the wrong kind.
+    """
+    return load_config(path, Affordances, InvalidAffordances)
+
+
+def affordance_digest() -> dict[str, FileDigest]:
+    """Digest of the rules, for the key of the stage that reads them."""
+    return {"config/affordances.yaml": digest_file(AFFORDANCES_PATH)}

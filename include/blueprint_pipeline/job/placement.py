@@ -1,0 +1,200 @@
+"""Where the robot stands: beside a support, at its height, free of collisions, with as much as possible within reach.
+
+World frame: z up, metres.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import mujoco
+import numpy as np
+
+from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.job.errors import NoRoomForRobot
+from blueprint_pipeline.job.surface import BoolArray, Surface
+from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
+from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.twin.binding import start_qpos
+from blueprint_pipeline.twin.model import build_scene_model
+from blueprint_pipeline.twin.mount import PEDESTAL
+
+NEAREST_REACH = 0.36
+FARTHEST_REACH = 0.86
+"""Shares of the arm's reach between which it works well from above at the height of its base."""
+_BEST_REACH = 0.6
+GAP_M = 0.06
+"""Between the pedestal and the edge of the support."""
+_ALONG_M = 0.05
+_AWAY_M = (0.0, 0.06, 0.12)
+_CLEARANCE_ABOVE_M = 0.25
+BACKGROUND = "background"
+"""Body of what is no object of its own; it may hold walls as well as the support."""
+_BESIDE_M = 0.005
+_CAMERA_COSINE = 0.5
+_ANY_FPS = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A place for the base."""
+
+    position_m: FloatArray
+    """(3,)."""
+    yaw_rad: float
+    edge_m: float
+    """From the base's axis to the edge of the support."""
+    reachable: int
+    """How many of the wanted points are within good reach."""
+    penalty: float
+    """Mean deviation from the best distance, and whether the camera's view is blocked; smaller is better."""
+
+    @property
+    def pose(self) -> Pose:
+        """The base's pose in the world."""
+        x, y, z = (round(float(value), 4) for value in self.position_m)
+        half = self.yaw_rad / 2
+        return Pose(position_m=(x, y, z), quat_wxyz=(float(np.cos(half)), 0.0, 0.0, float(np.sin(half))))
+
+
+def reach_band_m(embodiment: Embodiment) -> tuple[float, float]:
+    """Horizontal distances from the base's axis between which the robot works well."""
+    return NEAREST_REACH * embodiment.arm.reach_m, FARTHEST_REACH * embodiment.arm.reach_m
+
+
+def place_robot(
+    mjcf_path: Path,
+    twin: mujoco.MjModel,
+    poses: Mapping[str, Pose],
+    surface: Surface,
+    points_m: Sequence[FloatArray],
+    *,
+    embodiment: Embodiment,
+) -> RobotPlacement:
+    """Choose the best place around a support at which the robot, at home, touches nothing.
+
+    Args:
+        mjcf_path: The twin's file.
+        twin: The twin without a robot.
+        poses: Settled pose of every movable object.
+        surface: What the robot shall work on.
+        points_m: Where the objects stand that it shall reach, (2,) each.
+        embodiment: Which robot.
+
+    Raises:
+        NoRoomForRobot: No place is free, or none reaches any object.
+    """
+    data = mujoco.MjData(twin)
+    mujoco.mj_forward(twin, data)
+    found = [candidate for candidate in _candidates(surface, points_m, embodiment, _camera_m(twin, data)) if candidate.reachable]
+    ranked = sorted(found, key=lambda item: (-item.reachable, item.penalty, item.yaw_rad, *item.position_m))
+    walled = 0
+    for candidate in ranked:
+        if not _is_open(twin, data, surface, candidate, embodiment):
+            walled += 1
+            continue
+        placement = RobotPlacement(embodiment=embodiment.name, base_pose=candidate.pose)
+        if _is_free(mjcf_path, placement, poses, embodiment):
+            return placement
+    raise NoRoomForRobot(embodiment.name, surface.support, len(ranked), walled)
+
+
+def _candidates(
+    surface: Surface, points_m: Sequence[FloatArray], embodiment: Embodiment, camera_m: FloatArray | None
+) -> Iterator[Candidate]:
+    """Places along the four sides of the surface's rectangle, heading inwards."""
+    cells = surface.cells_m()[surface.level]
+    lower, upper = cells.min(axis=0), cells.max(axis=0)
+    half = embodiment.pedestal_half_size_m or 0.0
+    nearest, farthest = reach_band_m(embodiment)
+    best = _BEST_REACH * embodiment.arm.reach_m
+    points = np.array(points_m)
+    for axis, sign in ((0, -1), (0, 1), (1, -1), (1, 1)):
+        edge = lower[axis] if sign < 0 else upper[axis]
+        heading = np.zeros(2)
+        heading[axis] = -sign
+        for away in _AWAY_M:
+            for along in np.arange(lower[1 - axis], upper[1 - axis] + 1e-9, _ALONG_M):
+                base = np.zeros(2)
+                base[axis] = edge + sign * (half + GAP_M + away)
+                base[1 - axis] = along
+                distance = np.linalg.norm(points - base, axis=1)
+                within = (distance >= nearest) & (distance <= farthest)
+                yield Candidate(
+                    position_m=np.array([*base, surface.height_m]),
+                    yaw_rad=float(np.arctan2(heading[1], heading[0])),
+                    edge_m=half + GAP_M + away,
+                    reachable=int(within.sum()),
+                    penalty=round(float(np.abs(distance - best).mean()) + _blocks_view(base, surface, camera_m), 6),
+                )
+
+
+def _blocks_view(base_m: FloatArray, surface: Surface, camera_m: FloatArray | None) -> float:
+    """A robot between the scene's camera and the surface hides the work; 0.1 m worth of penalty."""
+    if camera_m is None:
+        return 0.0
+    center = surface.cells_m()[surface.level].mean(axis=0)
+    to_camera, to_base = camera_m - center, base_m - center
+    cosine = float(to_camera @ to_base / (np.linalg.norm(to_camera) * np.linalg.norm(to_base) + 1e-9))
+    return 0.1 if cosine > _CAMERA_COSINE else 0.0
+
+
+def _camera_m(twin: mujoco.MjModel, data: mujoco.MjData) -> FloatArray | None:
+    names = [twin.camera(index).name for index in range(twin.ncam)]
+    if "scene" not in names:
+        return None
+    position: FloatArray = data.cam_xpos[names.index("scene"), :2].copy()
+    return position
+
+
+def _is_open(twin: mujoco.MjModel, data: mujoco.MjData, surface: Surface, candidate: Candidate, embodiment: Embodiment) -> bool:
+    """Whether no wall, seen or solid, stands between the surface and behind the base: rays outwards, three abreast."""
+    backwards = -np.array([np.cos(candidate.yaw_rad), np.sin(candidate.yaw_rad), 0.0])
+    sideways = np.array([-backwards[1], backwards[0], 0.0])
+    half = embodiment.pedestal_half_size_m or 0.0
+    geom = np.zeros(1, dtype=np.int32)
+    # Handles of the support itself are no wall; whether the pedestal cuts them is asked later.
+    exclude = -1 if surface.support == BACKGROUND else int(twin.body(surface.support).id)
+    for height in (0.3 * surface.height_m, surface.height_m + _CLEARANCE_ABOVE_M):
+        for offset in (-half, 0.0, half):
+            start = candidate.position_m + sideways * offset - backwards * (candidate.edge_m - _BESIDE_M)
+            start[2] = height
+            distance = mujoco.mj_ray(twin, data, start, backwards, None, 1, exclude, geom)
+            if geom[0] >= 0 and distance < candidate.edge_m + half:
+                return False
+    return True
+
+
+def _is_free(mjcf_path: Path, placement: RobotPlacement, poses: Mapping[str, Pose], embodiment: Embodiment) -> bool:
+    """Whether the robot at home, and its pedestal, touch nothing of the scene."""
+    scene = build_scene_model(mjcf_path, placement, fps=_ANY_FPS)
+    model, data = scene.model, mujoco.MjData(scene.model)
+    for name, address in zip(scene.object_ids, scene.object_qpos, strict=True):
+        data.qpos[address : address + 7] = (*poses[name].position_m, *poses[name].quat_wxyz)
+    scene.robot.place(data, start_qpos(embodiment, np.array(embodiment.arm.default_qpos_rad), embodiment.arm.gripper.stroke_m))
+    mujoco.mj_forward(model, data)
+    own = np.array([_is_robot(model, geom) for geom in range(model.ngeom)])
+    touching = data.contact.geom[data.contact.dist <= 0.0]
+    if len(touching) and (own[touching[:, 0]] != own[touching[:, 1]]).any():
+        return False
+    return not _pedestal_cuts(model, data, own)
+
+
+def _pedestal_cuts(model: mujoco.MjModel, data: mujoco.MjData, own: BoolArray) -> bool:
+    """Whether the pedestal overlaps fixed furniture (MuJoCo reports no contacts between two things that cannot move)."""
+    names = [model.geom(index).name for index in range(model.ngeom)]
+    if PEDESTAL not in names:
+        return False
+    pedestal = names.index(PEDESTAL)
+    solid = [
+        geom
+        for geom in np.flatnonzero(~own & ((model.geom_contype | model.geom_conaffinity) > 0)).tolist()
+        if model.geom_type[geom] != mujoco.mjtGeom.mjGEOM_PLANE
+    ]
+    return any(mujoco.mj_geomDistance(model, data, pedestal, geom, 1.0, None) <= 0.0 for geom in solid)
+
+
+def _is_robot(model: mujoco.MjModel, geom: int) -> bool:
+    root = model.body(int(model.body_rootid[model.geom_bodyid[geom]])).name
+    return bool(root.startswith(ROBOT_PREFIX) or model.geom(geom).name == PEDESTAL)

@@ -1,0 +1,74 @@
+"""Reads a settled scene, plans a job in it, and writes ``geniesim/plan.json`` with the documents about it."""
+
+import mujoco
+
+from blueprint_pipeline.job.affordances import load_affordances
+from blueprint_pipeline.job.errors import PoseMissing
+from blueprint_pipeline.job.exports import (
+    build_asset_index,
+    build_export_manifest,
+    build_scene_graph,
+    build_task_config,
+    dump_json,
+)
+from blueprint_pipeline.job.planning import JobOptions, PlannedJob, TaskScene, plan_job
+from blueprint_pipeline.job.start_states import StartStates
+from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.scene.manifest import load_manifest
+from blueprint_pipeline.scene.physics import load_physics
+from blueprint_pipeline.scene.process_meshes import load_overfill
+from blueprint_pipeline.scene.settle import load_settled
+from blueprint_pipeline.stage.contract import StageContext
+from blueprint_pipeline.task.plan import ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH, PLAN_PATH, SCENE_GRAPH_PATH, TASK_CONFIG_PATH
+from blueprint_pipeline.twin.errors import ModelNotBuilt
+from blueprint_pipeline.twin.footprint import movable_objects
+
+SETTLED_PATH = "layout/settled.json"
+
+
+def load_task_scene(context: StageContext) -> TaskScene:
+    """The scene as the planner of tasks sees it.
+
+    Raises:
+        ModelNotBuilt: The twin does not compile.
+        PoseMissing: The twin and the settled poses disagree on what can move.
+    """
+    mjcf_path = context.input("mjcf") / "scene.xml"
+    try:
+        twin = mujoco.MjModel.from_xml_path(str(mjcf_path))
+    except ValueError as error:
+        raise ModelNotBuilt(str(mjcf_path), str(error)) from error
+    poses = load_settled(context.scene).poses
+    movable = set(movable_objects(twin))
+    if movable != set(poses):
+        raise PoseMissing(SETTLED_PATH, sorted(movable - set(poses)), sorted(set(poses) - movable))
+    return TaskScene(
+        manifest=load_manifest(context.scene),
+        twin=twin,
+        mjcf_path=mjcf_path,
+        poses=poses,
+        overfill={name: load_overfill(context.scene, name) for name in poses},
+        affordances=load_affordances(),
+        cache_dir=context.cache_dir,
+    )
+
+
+def plan_tasks(options: JobOptions, context: StageContext) -> PlannedJob:
+    """Plan a job and write it; the same request on the same scene writes the same bytes."""
+    scene = load_task_scene(context)
+    job = plan_job(scene, options)
+    plan = job.plan
+    supports = StartStates(scene.twin, scene.poses).supports
+    embodiment = load_embodiment(plan.robot.embodiment)
+    physics = {item.id: load_physics(context.scene, item.id) for item in scene.manifest.objects}
+    files = {
+        SCENE_GRAPH_PATH: dump_json(build_scene_graph(scene.manifest, scene.poses, supports, plan, scene.affordances)),
+        ASSET_INDEX_PATH: dump_json(build_asset_index(scene.manifest, physics, scene.affordances)),
+        TASK_CONFIG_PATH: dump_json(build_task_config(scene.manifest, job, embodiment, scene.affordances)),
+        PLAN_PATH: (plan.model_dump_json(indent=1) + "\n").encode(),
+    }
+    listed = {name.removeprefix("geniesim/"): data for name, data in files.items()}
+    files[EXPORT_MANIFEST_PATH] = dump_json(build_export_manifest(plan, listed))
+    for name, data in files.items():
+        context.output(name).write_bytes(data)
+    return job

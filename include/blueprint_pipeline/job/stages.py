@@ -1,0 +1,70 @@
+"""The stage that plans a job."""
+
+from pydantic import Field
+
+from blueprint_pipeline.job.affordances import affordance_digest
+from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
+from blueprint_pipeline.task.plan import ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH, PLAN_PATH, SCENE_GRAPH_PATH, TASK_CONFIG_PATH
+
+SETTLED_PATH = "layout/settled.json"
+
+
+class PlanTasksRequest(StageRequest):
+    """Which robot does how much."""
+
+    robot: str = "franka_panda"
+    episodes: int = Field(default=24, ge=1, le=100_000)
+    seed: int = Field(default=0, ge=0)
+    shard_size: int = Field(default=12, ge=1)
+    fps: int = Field(default=30, ge=1)
+    """Control setpoints, recorded states and video frames a second; must divide the twin's physics rate."""
+    width: int = Field(default=320, ge=16, le=3840, multiple_of=2)
+    height: int = Field(default=240, ge=16, le=2160, multiple_of=2)
+
+
+class PlanTasksResult(StageResult):
+    """The job."""
+
+    job_id: str
+    shards: tuple[int, ...]
+    episodes: int
+    targets: tuple[str, ...]
+    left_out: dict[str, str]
+    """Movable objects that no episode takes, each with the reason."""
+
+
+def _plan_tasks(request: PlanTasksRequest, context: StageContext) -> PlanTasksResult:
+    from blueprint_pipeline.job.plan_tasks import plan_tasks  # noqa: PLC0415 -- planners take seconds to import
+    from blueprint_pipeline.job.planning import JobOptions  # noqa: PLC0415 -- as above
+
+    job = plan_tasks(JobOptions(**request.model_dump(exclude={"scene_id"})), context)
+    plan = job.plan
+    return PlanTasksResult(
+        job_id=plan.job_id,
+        shards=tuple(shard.shard_index for shard in plan.shards),
+        episodes=len(plan.episodes),
+        targets=tuple(sorted({episode.task.target_object for episode in plan.episodes})),
+        left_out=dict(sorted(job.left_out.items())),
+    )
+
+
+PLAN_TASKS = Stage(
+    name="plan_tasks",
+    group="simulation",
+    description="Choose where the robot stands and what it does in every episode.",
+    request=PlanTasksRequest,
+    result=PlanTasksResult,
+    run=_plan_tasks,
+    reads=lambda _: ["assets/scene_manifest.json", "assets/*/physics.json", "assets/*/meshes.json", SETTLED_PATH, "mjcf"],
+    # A new plan takes away what was recorded and drawn for the old one.
+    writes=lambda _: [
+        PLAN_PATH,
+        SCENE_GRAPH_PATH,
+        ASSET_INDEX_PATH,
+        TASK_CONFIG_PATH,
+        EXPORT_MANIFEST_PATH,
+        "geniesim/recordings",
+        "geniesim/renders",
+    ],
+    external_inputs=lambda _: affordance_digest(),
+)

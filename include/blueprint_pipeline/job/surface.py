@@ -1,0 +1,91 @@
+"""Where on a support something can stand: a raster of its top, seen by rays from above.
+
+World frame: z up, metres.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.twin.footprint import Footprint, bodies_of, measure_footprint, movable_objects
+
+BoolArray = NDArray[np.bool_]
+
+CELL_M = 0.01
+_FLAT_M = 0.004
+_ABOVE_M = 0.5
+_FAR_BELOW_M = -50.0
+_COLLIDING_GROUPS = np.array([1, 1, 0, 1, 1, 1], dtype=np.uint8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surface:
+    """The level top of a support, free of all that cannot be moved."""
+
+    support: str
+    height_m: float
+    corner_m: FloatArray
+    """(2,): centre of cell [0, 0] in the world."""
+    level: BoolArray
+    """(nx, ny): cells of :data:`CELL_M` in which the support's top is level at ``height_m``, with nothing fixed above it."""
+
+    def cells_m(self) -> FloatArray:
+        """Centres of all cells in the world, (nx, ny, 2)."""
+        nx, ny = self.level.shape
+        grid = np.stack(np.meshgrid(np.arange(nx), np.arange(ny), indexing="ij"), axis=-1)
+        cells: FloatArray = self.corner_m + grid * CELL_M
+        return cells
+
+    def clearance_m(self, obstacles: Iterable[Footprint]) -> FloatArray:
+        """Distance of each cell from the nearest edge, fixed thing or obstacle, (nx, ny); 0 where not free."""
+        free = self.level.copy()
+        cells = self.cells_m()
+        for obstacle in obstacles:
+            free &= ~inside(cells, obstacle)
+        padded = np.pad(free, 1, constant_values=False)
+        distance: FloatArray = ndimage.distance_transform_edt(padded)[1:-1, 1:-1] * CELL_M
+        return distance
+
+
+def inside(points_m: FloatArray, footprint: Footprint) -> BoolArray:
+    """Which points (..., 2) lie within an outline."""
+    polygon = footprint.polygon_m + footprint.origin_m[:2]
+    edges = np.roll(polygon, -1, axis=0) - polygon
+    offset = points_m[..., None, :] - polygon
+    within: BoolArray = np.all(edges[:, 0] * offset[..., 1] - edges[:, 1] * offset[..., 0] >= 0, axis=-1)
+    return within
+
+
+def scan_surface(model: mujoco.MjModel, qpos: FloatArray, support: str, height_m: float) -> Surface:
+    """Look down on a support from above, with all movable objects taken away.
+
+    Args:
+        model: Compiled model of the scene.
+        qpos: A configuration of it, (nq,).
+        support: Id of the object.
+        height_m: Where objects stand on it; only what is level with this is part of the surface.
+    """
+    data = mujoco.MjData(model)
+    data.qpos[:] = qpos
+    for name in movable_objects(model):
+        data.joint(model.body(name).jntadr[0]).qpos[2] = _FAR_BELOW_M
+    mujoco.mj_kinematics(model, data)
+    outline = measure_footprint(model, data, support)
+    corner = outline.origin_m[:2] + outline.polygon_m.min(axis=0)
+    shape = np.ceil((outline.polygon_m.max(axis=0) - outline.polygon_m.min(axis=0)) / CELL_M).astype(int) + 1
+    bodies = set(bodies_of(model, support).tolist())
+    level = np.zeros(tuple(shape), dtype=bool)
+    geom = np.zeros(1, dtype=np.int32)
+    down = np.array([0.0, 0.0, -1.0])
+    start_height = height_m + _ABOVE_M
+    for i, j in np.ndindex(*level.shape):
+        start = np.array([corner[0] + i * CELL_M, corner[1] + j * CELL_M, start_height])
+        distance = mujoco.mj_ray(model, data, start, down, _COLLIDING_GROUPS, 1, -1, geom, None)
+        hit = geom[0] >= 0 and int(model.geom_bodyid[geom[0]]) in bodies
+        level[i, j] = hit and abs(start_height - distance - height_m) <= _FLAT_M
+    return Surface(support=support, height_m=height_m, corner_m=corner, level=level)

@@ -1,0 +1,65 @@
+"""Which grasps to try first for an object as it stands now, and where to start inverse kinematics from."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.geometry.transforms import invert
+from blueprint_pipeline.motion.scene import MotionScene
+
+LEAST_DOWN = 0.25
+"""Cosine between the approach and straight down: flatter approaches bring the hand into the support."""
+_DOWN_WEIGHT = 0.5
+_OUTWARD_WEIGHT = 0.12
+_HALF_TURN = np.diag([-1.0, -1.0, 1.0, 1.0])
+_DIVERSITY_M = 0.03
+_REPEAT_COST = 0.06
+
+
+def rank_grasps(scene: MotionScene, object_id: str, pose_world_object: FloatArray, limit: int) -> NDArray[np.int64]:
+    """Indices of the most promising grasps, best first: good in themselves, from above, reaching outward, spread over the object."""
+    grasps = scene.grasps_of(object_id)
+    if len(grasps) == 0:
+        return np.empty(0, dtype=np.int64)
+    poses = pose_world_object @ grasps.pose_object_tcp
+    approach = poses[:, :3, 2]
+    radial = poses[:, :2, 3] - scene.pose_world_base[:2, 3]
+    radial /= np.linalg.norm(radial, axis=1, keepdims=True) + 1e-9
+    outward = np.einsum("ij,ij->i", approach[:, :2], radial)
+    score = grasps.quality - _DOWN_WEIGHT * (1 + approach[:, 2]) + _OUTWARD_WEIGHT * outward
+    score[-approach[:, 2] < LEAST_DOWN] = -np.inf
+    return _spread(poses[:, :3, 3], score, limit)
+
+
+def _spread(places: FloatArray, score: FloatArray, limit: int) -> NDArray[np.int64]:
+    """The best first, each choice making its neighbourhood a little less attractive."""
+    score = score.copy()
+    chosen: list[int] = []
+    for _ in range(min(limit, int(np.isfinite(score).sum()))):
+        best = int(np.argmax(score))
+        chosen.append(best)
+        score[np.linalg.norm(places - places[best], axis=1) < _DIVERSITY_M] -= _REPEAT_COST
+        score[best] = -np.inf
+    return np.array(chosen, dtype=np.int64)
+
+
+def hand_turns(scene: MotionScene, pose_world_tcp: FloatArray) -> list[FloatArray]:
+    """The two ways to hold the hand in a symmetric grasp, the one nearer to the arm's default first."""
+    aimed = aim(scene, pose_world_tcp[:3, 3])
+    default_x = scene.pose_world_base[:3, :3] @ scene.kinematics.forward(aimed)[:3, 0]
+    turned: FloatArray = pose_world_tcp @ _HALF_TURN
+    return [pose_world_tcp, turned] if pose_world_tcp[:3, 0] @ default_x >= 0 else [turned, pose_world_tcp]
+
+
+def ik_seeds(scene: MotionScene, point_m: FloatArray, *, near: FloatArray | None = None) -> list[FloatArray]:
+    """Configurations to start inverse kinematics from: near a known one, and with the arm turned towards the point."""
+    aimed = aim(scene, point_m)
+    return [aimed] if near is None else [near, aimed]
+
+
+def aim(scene: MotionScene, point_m: FloatArray) -> FloatArray:
+    """The default configuration with the first joint turned towards a point of the world."""
+    local = invert(scene.pose_world_base) @ np.append(point_m, 1.0)
+    aimed = np.array(scene.arm.default_qpos_rad)
+    aimed[0] = np.clip(np.arctan2(local[1], local[0]), scene.kinematics.lower[0], scene.kinematics.upper[0])
+    return aimed

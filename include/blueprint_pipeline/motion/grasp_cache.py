@@ -1,0 +1,48 @@
+"""Grasps are worth keeping: they depend on an object's surface and on the gripper, on nothing else."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from blueprint_pipeline.motion.grasp_set import ALGORITHM_VERSION, GraspSet
+from blueprint_pipeline.motion.surface import Surface
+from blueprint_pipeline.robot.embodiment import Gripper
+
+
+def load_grasps(surface: Surface, gripper: Gripper, cache_dir: Path) -> GraspSet:
+    """Grasps of an object, from the cache or computed and kept there.
+
+    The key is over the triangles, the gripper's record and the algorithm's version; the seed comes from the key, so the
+    cache never changes a result. Processes may share the folder: files appear whole.
+    """
+    key = grasp_key(surface, gripper)
+    path = cache_dir / "grasps" / f"{key}.npz"
+    if path.is_file():
+        with np.load(path) as stored:
+            return GraspSet(stored["pose_object_tcp"], stored["width_m"], stored["quality"])
+    from blueprint_pipeline.motion.grasps import sample_grasps  # noqa: PLC0415 - trimesh costs 2 CPU-s to import, and a worker with a warm cache never needs it
+
+    grasps = sample_grasps(surface, gripper, np.random.default_rng(int(key[:12], 16)))
+    _write_whole(path, grasps)
+    return grasps
+
+
+def grasp_key(surface: Surface, gripper: Gripper) -> str:
+    """Hex SHA-256 of all that the grasps depend on."""
+    digest = hashlib.sha256()
+    digest.update(np.ascontiguousarray(surface.vertices, dtype="<f8").tobytes())
+    digest.update(np.ascontiguousarray(surface.faces, dtype="<i8").tobytes())
+    digest.update(gripper.model_dump_json().encode())
+    digest.update(str(ALGORITHM_VERSION).encode())
+    return digest.hexdigest()
+
+
+def _write_whole(path: Path, grasps: GraspSet) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    with os.fdopen(handle, "wb") as file:
+        np.savez(file, pose_object_tcp=grasps.pose_object_tcp, width_m=grasps.width_m, quality=grasps.quality)
+    Path(name).replace(path)

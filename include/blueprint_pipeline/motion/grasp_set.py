@@ -1,0 +1,23 @@
+"""The grasps of one object, as planners use them and the cache keeps them."""
+
+from dataclasses import dataclass
+
+from blueprint_pipeline.geometry.arrays import FloatArray
+
+ALGORITHM_VERSION = 4
+"""Of the sampling; part of the cache's key: raise it whenever the result changes."""
+
+
+@dataclass(frozen=True)
+class GraspSet:
+    """Grasps in order of quality, best first.
+
+    ``pose_object_tcp`` (n, 4, 4), ``width_m`` (n,), ``quality`` (n,) in 0..1.
+    """
+
+    pose_object_tcp: FloatArray
+    width_m: FloatArray
+    quality: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.width_m)

@@ -1,0 +1,171 @@
+"""Which grasps of the target can be reached, lifted and taken to the goal: all that can be asked without searching for a path."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.geometry.transforms import build_pose, invert, turn_about_z
+from blueprint_pipeline.motion.candidates import hand_turns, ik_seeds, rank_grasps
+from blueprint_pipeline.motion.collision import Allowance, relative_pose
+from blueprint_pipeline.motion.errors import CandidateRejected
+from blueprint_pipeline.motion.scene import MotionScene
+from blueprint_pipeline.motion.segments import require_free, solve_line
+from blueprint_pipeline.task.spec import PickPlaceTask
+
+APPROACH_M = 0.08
+LIFT_M = 0.10
+LOWER_M = 0.08
+RELEASE_HEIGHT_M = 0.002
+"""Between the object and its support when the fingers open."""
+MAX_GRASPS = 60
+MAX_UNREACHABLE = 10
+"""Grasps, spread over the object, that cannot be taken to the goal: after so many the goal itself is at fault."""
+SQUEEZE_M = 0.008
+"""How much narrower than the object the fingers are commanded; with the servo's stiffness, it is the force."""
+YAWS_RAD = tuple(np.deg2rad((0, 45, -45, 90, -90, 135, -135, 180)))
+"""Turns of the object at the goal about the vertical, in the order in which they are tried."""
+_OPEN_GAP_M = 0.03
+_TOUCH_M = 0.002
+_SUPPORT_TOUCH_M = 0.008
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """What is asked: to do ``task`` from the whole state ``qpos`` (nq,)."""
+
+    scene: MotionScene
+    qpos: FloatArray
+    task: PickPlaceTask
+
+    def reset(self) -> None:
+        """Bring the checker back to the state: nothing in hand, nothing allowed."""
+        self.scene.checker.place_objects(self.qpos)
+        self.scene.checker.allow()
+
+    def allow_target(self) -> None:
+        """The fingers may come close to the target, and touch it lightly."""
+        checker, target = self.scene.checker, self.task.target_object
+        checker.set_clearance(target, 0.0)
+        checker.allow(Allowance(checker.finger_bodies, checker.bodies_of(target), _TOUCH_M))
+
+    def allow_lift(self, start: FloatArray, width_m: float) -> None:
+        """The target in hand may touch what it touches where it is taken (its support, a neighbour that leans on it)."""
+        checker = self.scene.checker
+        target = checker.bodies_of(self.task.target_object)
+        checker.allow()
+        checker.is_free(start, width_m)
+        checker.allow(Allowance(target, checker.touching(target), _SUPPORT_TOUCH_M))
+
+    def allow_support(self) -> None:
+        """The target in hand may touch what it shall stand on."""
+        checker = self.scene.checker
+        support = checker.bodies_of(self.task.support_object)
+        checker.allow(Allowance(checker.bodies_of(self.task.target_object), support, _SUPPORT_TOUCH_M))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReachableGrasp:
+    """A grasp that can be reached from above and taken to the goal."""
+
+    pose_object_tcp: FloatArray
+    approach: FloatArray
+    """Joint positions from the pre-grasp to the grasp (k, n)."""
+    lift: FloatArray
+    width_m: float
+    """Of the object between the fingers."""
+    open_m: float
+    close_m: float
+    quality: float
+    yaw_rad: float
+
+
+def reachable_grasps(query: Query, rejected: list[CandidateRejected]) -> Iterator[ReachableGrasp]:
+    """Grasps that pass, in order of promise; why others did not is added to ``rejected``.
+
+    Ends early when many good grasps fail at the goal: it is out of reach or occupied for all of them.
+    """
+    scene, target = query.scene, query.task.target_object
+    grasps = scene.grasps_of(target)
+    query.reset()
+    pose_world_object = scene.checker.pose_of(target)
+    for index in rank_grasps(scene, target, pose_world_object, MAX_GRASPS):
+        failed: CandidateRejected | None = None
+        for pose_world_tcp in hand_turns(scene, pose_world_object @ grasps.pose_object_tcp[index]):
+            pose_object_tcp = relative_pose(pose_world_object, pose_world_tcp)
+            try:
+                yield _check_grasp(query, pose_object_tcp, float(grasps.width_m[index]), float(grasps.quality[index]))
+                failed = None
+                break
+            except CandidateRejected as reason:
+                failed = failed or reason
+        if failed is not None:
+            rejected.append(failed)
+        if sum(reason.failure_code == "goal_unreachable" for reason in rejected) >= MAX_UNREACHABLE:
+            return
+
+
+def _check_grasp(query: Query, pose_object_tcp: FloatArray, width_m: float, quality: float) -> ReachableGrasp:
+    scene, checker = query.scene, query.scene.checker
+    query.reset()
+    pose_world_object = checker.pose_of(query.task.target_object)
+    pose_world_tcp = pose_world_object @ pose_object_tcp
+    at_grasp = scene.solve_ik(pose_world_tcp, ik_seeds(scene, pose_world_tcp[:3, 3]))
+    if at_grasp is None:
+        raise CandidateRejected("no_ik", "the grasp is out of the arm's reach")
+    open_m = min(scene.arm.gripper.stroke_m, width_m + _OPEN_GAP_M)
+    query.allow_target()
+    require_free(scene, at_grasp[None], open_m, "grasp_blocked")
+    back = solve_line(scene, pose_world_tcp, at_grasp, -APPROACH_M * pose_world_tcp[:3, 2], "no_ik")
+    require_free(scene, back, open_m, "grasp_blocked")
+    lift = solve_line(scene, pose_world_tcp, at_grasp, np.array([0.0, 0.0, LIFT_M]), "no_ik")
+    checker.hold(query.task.target_object, invert(pose_object_tcp))
+    query.allow_lift(at_grasp, width_m)
+    require_free(scene, lift, width_m, "grasp_blocked")
+    return ReachableGrasp(
+        pose_object_tcp=pose_object_tcp,
+        approach=back[::-1],
+        lift=lift,
+        width_m=width_m,
+        open_m=open_m,
+        close_m=max(0.0, width_m - SQUEEZE_M),
+        quality=quality,
+        yaw_rad=_reachable_yaw(query, pose_world_object, pose_object_tcp, lift[-1], width_m),
+    )
+
+
+def _reachable_yaw(query: Query, pose_world_object: FloatArray, pose_object_tcp: FloatArray, near: FloatArray, width_m: float) -> float:
+    """The first turn of the object at the goal that the arm can reach with this grasp."""
+    last = CandidateRejected("goal_unreachable", "the goal is out of reach")
+    for yaw in YAWS_RAD:
+        try:
+            solve_place(query, goal_pose(query.task, pose_world_object, yaw) @ pose_object_tcp, near, width_m)
+        except CandidateRejected as reason:
+            last = reason
+        else:
+            return float(yaw)
+    raise last
+
+
+def solve_place(query: Query, pose_world_tcp: FloatArray, near: FloatArray, width_m: float) -> FloatArray:
+    """Joint positions from the place upward (k, n), free with the object in hand.
+
+    Raises:
+        CandidateRejected: ``goal_unreachable``.
+    """
+    scene = query.scene
+    at_place = scene.solve_ik(pose_world_tcp, ik_seeds(scene, pose_world_tcp[:3, 3], near=near))
+    if at_place is None:
+        raise CandidateRejected("goal_unreachable", "the goal is out of the arm's reach with this grasp")
+    query.allow_support()
+    require_free(scene, at_place[None], width_m, "goal_unreachable")
+    up = solve_line(scene, pose_world_tcp, at_place, np.array([0.0, 0.0, LOWER_M]), "goal_unreachable")
+    require_free(scene, up, width_m, "goal_unreachable")
+    return up
+
+
+def goal_pose(task: PickPlaceTask, pose_world_object: FloatArray, yaw_rad: float) -> FloatArray:
+    """The object standing at the goal as it stood at the start, turned about the vertical, a little above the support."""
+    rotation = turn_about_z(yaw_rad)[:3, :3] @ pose_world_object[:3, :3]
+    return build_pose(np.array(task.goal_position_m) + np.array([0.0, 0.0, RELEASE_HEIGHT_M]), rotation)

@@ -1,0 +1,1 @@
+"""What things cost: price tables, measured usage, ledger entries, and money in words."""

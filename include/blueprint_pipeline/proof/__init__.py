@@ -1,0 +1,1 @@
+"""Proves on a machine what a simulator promises, and files the evidence."""

@@ -1,0 +1,92 @@
+"""Record what people decided on borderline episodes: the work of stage ``record_approval``."""
+
+from hashlib import sha256
+
+from blueprint_pipeline.quality.errors import NothingKept, UnknownDecision
+from blueprint_pipeline.quality.explain import explain, top_reasons
+from blueprint_pipeline.quality.report import (
+    APPROVALS_FOLDER,
+    GATES_PATH,
+    ApprovalDecision,
+    ApprovalEntry,
+    ApprovalLog,
+    EpisodeVerdict,
+    GateReport,
+    approved_episode_ids,
+    load_approvals,
+    load_gate_report,
+)
+from blueprint_pipeline.stage.contract import StageContext
+from blueprint_pipeline.workspace.canonical import key_of
+
+
+def batch_name(decisions: tuple[ApprovalDecision, ...]) -> str:
+    """Name of a batch of decisions: the same decisions have the same name, others never overwrite them."""
+    return key_of({"decisions": [decision.model_dump(mode="json") for decision in decisions]})[:12]
+
+
+def batch_path(decisions: tuple[ApprovalDecision, ...]) -> str:
+    """The file that a batch of decisions is written to, in the scene's folder."""
+    return f"{APPROVALS_FOLDER}/{batch_name(decisions)}.json"
+
+
+def record_approval(scene_id: str, decisions: tuple[ApprovalDecision, ...], context: StageContext) -> ApprovalLog:
+    """Add decisions to the audit.
+
+    Raises:
+        UnknownDecision: An episode is decided on that is not borderline in the current ``gates.json``.
+        NothingKept: With these decisions no episode is left; they are recorded all the same.
+    """
+    report = load_gate_report(context.scene)
+    gates_sha256 = context.scene.digest(GATES_PATH).sha256
+    log = build_log(scene_id, report, decisions, gates_sha256)
+    context.output(batch_path(decisions)).write_text(log.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    earlier = [entry for entry in load_approvals(context.scene) if entry not in log.entries]
+    entries = sorted([*earlier, *log.entries], key=lambda entry: entry.approved_at)
+    approved = approved_episode_ids(entries, gates_sha256)
+    if not report.with_verdict("kept") and not approved:
+        reasons = [reason.sentence() for reason in explain(report.episodes, verdict="borderline")] + top_reasons(report.episodes)
+        raise NothingKept(
+            scene_id,
+            "record_approval",
+            tier=report.tier,
+            attempted=len(report.episodes),
+            borderline=len(report.with_verdict("borderline")),
+            reasons=reasons[:3],
+        )
+    return log
+
+
+def build_log(scene_id: str, report: GateReport, decisions: tuple[ApprovalDecision, ...], gates_sha256: str) -> ApprovalLog:
+    """The audit entries of a batch of decisions.
+
+    Raises:
+        UnknownDecision: An episode is decided on that is not borderline.
+    """
+    episodes = {episode.episode_id: episode for episode in report.episodes}
+    waiting = [episode.episode_id for episode in report.with_verdict("borderline")]
+    entries = []
+    for decision in decisions:
+        episode = episodes.get(decision.episode_id)
+        if episode is None or episode.verdict != "borderline":
+            raise UnknownDecision(decision.episode_id, episode.verdict if episode else None, waiting)
+        entries.append(_build_entry(scene_id, episode, decision, gates_sha256))
+    return ApprovalLog(scene_id=scene_id, job_id=report.job_id, entries=tuple(entries))
+
+
+def _build_entry(scene_id: str, episode: EpisodeVerdict, decision: ApprovalDecision, gates_sha256: str) -> ApprovalEntry:
+    near = [gate for gate in episode.gates if gate.borderline]
+    told = "; ".join(f"{gate.gate}: {gate.value:.4g} {gate.unit}, limit {gate.limit:.4g}" for gate in near if gate.value is not None)
+    return ApprovalEntry(
+        request_id=f"apr_{sha256(f'{gates_sha256}/{episode.episode_id}'.encode()).hexdigest()[:12]}",
+        gate_id=",".join(gate.gate for gate in near),
+        scene_id=scene_id,
+        episode_id=episode.episode_id,
+        shard_index=episode.shard_index,
+        status="approved" if decision.approved else "rejected",
+        failure_message=told,
+        gates_sha256=gates_sha256,
+        approved_by=decision.decided_by,
+        approved_at=decision.decided_at,
+        approval_notes=decision.reason,
+    )

@@ -1,0 +1,111 @@
+"""Judge every simulated episode of a scene: the work of stage ``gate_episodes``."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from blueprint_pipeline.episode.reader import load_plan, planned_episodes
+from blueprint_pipeline.quality.errors import NothingKept
+from blueprint_pipeline.quality.explain import top_reasons
+from blueprint_pipeline.quality.gate_inputs import load_episode_case
+from blueprint_pipeline.quality.gates.case import EpisodeCase, RobotLimits
+from blueprint_pipeline.quality.gates.registry import judge_episode, validate_config, verdict_of
+from blueprint_pipeline.quality.metrics.diversity import resample_path
+from blueprint_pipeline.quality.metrics.skill import JointRange, measure_set, measure_skill
+from blueprint_pipeline.quality.report import GATES_PATH, EpisodeVerdict, GateReport, Tier
+from blueprint_pipeline.quality.robot_limits import load_robot_limits
+from blueprint_pipeline.quality.scene_assets import load_licence_blockers
+from blueprint_pipeline.quality.tiers import TierConfig, load_tiers
+from blueprint_pipeline.stage.contract import StageContext
+from blueprint_pipeline.task.plan import JobPlan
+from blueprint_pipeline.workspace.storage import SceneFolder
+
+
+def gate_episodes(scene_id: str, tier: Tier, context: StageContext) -> GateReport:
+    """Judge all episodes of the plan and write ``gates.json``.
+
+    Raises:
+        NothingAudited: The plan has no episode.
+        NothingKept: No episode is kept and none waits for a person; the report is written all the same.
+    """
+    plan, config = load_plan(context.scene, "gate_episodes"), load_tiers()
+    validate_config(config)
+    report = judge_plan(context, plan, config, tier)
+    context.output(GATES_PATH).write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    borderline = len(report.with_verdict("borderline"))
+    if not report.with_verdict("kept") and not borderline:
+        raise NothingKept(
+            scene_id,
+            "gate_episodes",
+            tier=tier,
+            attempted=len(report.episodes),
+            borderline=borderline,
+            reasons=top_reasons(report.episodes),
+        )
+    return report
+
+
+def judge_plan(context: StageContext, plan: JobPlan, config: TierConfig, tier: Tier) -> GateReport:
+    """Ask all gates of every episode of a plan."""
+    scene, robot = context.scene, load_robot_limits(plan.robot.embodiment)
+    commercial = config.tiers[tier].commercial
+    verdicts, kept = [], []
+    planned = planned_episodes(plan)
+    for done, (shard_index, spec) in enumerate(planned, start=1):
+        context.stop_if_asked()
+        case = load_episode_case(scene, plan, shard_index, spec, robot=robot, licence_blockers=None)
+        case = replace(case, licence_blockers=load_licence_blockers(scene, case.record, commercial=commercial))
+        verdict = judge_case(case, config, tier)
+        verdicts.append(verdict)
+        if verdict.verdict == "kept":
+            kept.append(case)
+        context.progress(done, len(planned))
+    return GateReport(
+        scene_id=plan.scene_id,
+        job_id=plan.job_id,
+        tier=tier,
+        tiers_version=config.version,
+        episodes=tuple(verdicts),
+        set_metrics=set_metrics(kept),
+    )
+
+
+def judge_case(case: EpisodeCase, config: TierConfig, tier: Tier) -> EpisodeVerdict:
+    """Ask all gates of one episode, and measure its skill."""
+    gates = judge_episode(case, config, tier)
+    return EpisodeVerdict(
+        episode_id=case.spec.episode_id,
+        shard_index=case.shard_index,
+        verdict=verdict_of(gates),
+        gates=gates,
+        metrics=skill_of(case, case.robot),
+    )
+
+
+def skill_of(case: EpisodeCase, robot: RobotLimits) -> dict[str, float | None]:
+    """Skill scores of an episode; none where nothing was recorded."""
+    if case.arrays is None or case.arrays.frames < 1:
+        return {}
+    joints = JointRange(lower_rad=robot.lower_rad, upper_rad=robot.upper_rad)
+    return measure_skill(case.arrays, case.record.phases, joints, fps=case.fps)
+
+
+def set_metrics(kept: Sequence[EpisodeCase]) -> dict[str, float | None]:
+    """Diversity of kept episodes together."""
+    paths, starts = [], []
+    for case in kept:
+        if case.arrays is not None:
+            paths.append(resample_path(case.arrays.ee_pose[:, :3]))
+            starts.append(case.spec.object_poses[case.spec.task.target_object].position_m[:2])
+    return measure_set(paths, np.asarray(starts, dtype=np.float64).reshape(-1, 2))
+
+
+def load_kept_cases(scene: SceneFolder, plan: JobPlan, kept: set[str]) -> list[EpisodeCase]:
+    """Cases of the episodes with these ids, for what is measured over the set."""
+    robot = load_robot_limits(plan.robot.embodiment)
+    return [
+        load_episode_case(scene, plan, shard_index, spec, robot=robot, licence_blockers=None)
+        for shard_index, spec in planned_episodes(plan)
+        if spec.episode_id in kept
+    ]

@@ -1,0 +1,149 @@
+"""Gates on what was rendered: the replay is proven, and the pictures show the task."""
+
+from blueprint_pipeline.episode.record import ReplayCertificate, VideoRecord
+from blueprint_pipeline.quality.gates.case import Measurement, RenderCase, VideoFile, not_measured
+from blueprint_pipeline.quality.tiers import GateRule
+
+_MID_GREY = 127.5
+_NO_CERTIFICATE = "there is no certificate"
+
+
+def measure_certificate(case: RenderCase, _rule: GateRule) -> Measurement:
+    """Differences between the replay certificate and the recording it must be of; a replay that failed is one."""
+    certificate, record = case.certificate, case.record
+    if certificate is None or record.states is None:
+        return not_measured(_NO_CERTIFICATE)
+    found = []
+    if not certificate.replayed:
+        difference = f"differs from frame {certificate.first_difference_frame} on, by up to {certificate.max_abs_qpos_difference:.3g}"
+        found.append(f"the replay failed: {certificate.refused or difference}")
+    if certificate.first_difference_frame is not None and certificate.replayed and certificate.rule == "bit_identical":
+        found.append(f"said to be identical, but differs in frame {certificate.first_difference_frame}")
+    if certificate.rule == "k_of_n" and certificate.k_of_n is None and certificate.replayed:
+        found.append("said to hold by the k-of-n rule, but without the executions")
+    pairs = [
+        ("episode", certificate.episode_id, record.episode_id),
+        ("states", certificate.states_sha256, record.states.sha256),
+        ("model", certificate.model_sha256, record.model_sha256),
+        ("frames", certificate.frames, record.frames),
+        ("simulator", certificate.simulator, record.simulator),
+        ("rule", certificate.rule, "bit_identical" if record.capabilities.deterministic else "k_of_n"),
+    ]
+    found += [f"{name}: certified {certified}, recorded {recorded}" for name, certified, recorded in pairs if certified != recorded]
+    return Measurement(float(len(found)), "; ".join(found) or f"replayed: {tell_rule(certificate)}")
+
+
+def tell_rule(certificate: ReplayCertificate) -> str:
+    """Which kind of certificate it is, with the evidence."""
+    evidence = certificate.k_of_n
+    if certificate.rule == "bit_identical" or evidence is None:
+        return "bit-identical" if certificate.rule == "bit_identical" else "k-of-n, nothing was executed"
+    spread = "unknown" if evidence.spread_m is None else f"{1000 * evidence.spread_m:.1f} mm"
+    return f"k-of-n, {evidence.held} of {len(evidence.executions)} executions did the task, target within {spread} of the recording"
+
+
+def measure_agreement(case: RenderCase, rule: GateRule) -> Measurement:
+    """Share of executions that did the task again; a bit-identical replay is one, and did."""
+    certificate = case.certificate
+    if certificate is None:
+        return not_measured(_NO_CERTIFICATE)
+    if certificate.rule == "bit_identical":
+        return Measurement(float(certificate.replayed), "one execution, compared bit by bit")
+    evidence, wanted = certificate.k_of_n, int(rule.parameters["executions"])
+    if evidence is None or len(evidence.executions) < wanted:
+        return not_measured(f"{len(evidence.executions) if evidence else 0} executions, {wanted} are wanted")
+    return Measurement(evidence.held / len(evidence.executions), tell_rule(certificate))
+
+
+def measure_spread(case: RenderCase, _rule: GateRule) -> Measurement:
+    """Largest distance of the target's end from the recorded one, over the executions that did the task [m]."""
+    certificate = case.certificate
+    if certificate is None:
+        return not_measured(_NO_CERTIFICATE)
+    if certificate.rule == "bit_identical":
+        return Measurement(0.0, "bit-identical") if certificate.replayed else not_measured("the episode did not replay")
+    spread_m = certificate.k_of_n.spread_m if certificate.k_of_n else None
+    return not_measured("no execution did the task") if spread_m is None else Measurement(spread_m, tell_rule(certificate))
+
+
+def measure_videos(case: RenderCase, _rule: GateRule) -> Measurement:
+    """Findings about the planned cameras' files: there, the certified bytes, T frames, planned size and rate; depth and labels too."""
+    if case.certificate is None:
+        return not_measured(_NO_CERTIFICATE)
+    found = [
+        finding
+        for camera in case.cameras
+        for finding in _check_video(camera, case.videos.get(camera), case.certificate.videos.get(camera), case)
+    ]
+    named = {f"{camera}.depth.mkv": digest for camera, digest in case.certificate.depth.items()}
+    named |= {f"{camera}.segmentation.mkv": digest for camera, digest in case.certificate.segmentation.items()}
+    found += [f"{name} is not the certified file" for name, digest in sorted(named.items()) if case.side_files.get(name) != digest]
+    return Measurement(float(len(found)), "; ".join(found[:5]))
+
+
+def _check_video(camera: str, file: VideoFile | None, record: VideoRecord | None, case: RenderCase) -> list[str]:
+    if file is None or record is None:
+        return [f"{camera}: {'no file' if file is None else 'not in the certificate'}"]
+    found = [] if file.digest == record.digest else [f"{camera}: sha256 {file.digest.sha256[:12]}, certified {record.digest.sha256[:12]}"]
+    checks = [
+        ("frames", file.frames, case.record.frames),
+        ("certified frames", record.frames, case.record.frames),
+        ("width", file.width, case.width),
+        ("height", file.height, case.height),
+        ("frames a second", file.frame_rate_hz, float(case.record.fps)),
+    ]
+    return found + [f"{camera}: {value} {name}, expected {expected}" for name, value, expected in checks if value != expected]
+
+
+def _records(case: RenderCase) -> list[tuple[str, VideoRecord]] | None:
+    if case.certificate is None or any(camera not in case.certificate.videos for camera in case.cameras) or not case.cameras:
+        return None
+    return [(camera, case.certificate.videos[camera]) for camera in case.cameras]
+
+
+def measure_not_black(case: RenderCase, _rule: GateRule) -> Measurement:
+    """Standard deviation over the pixels of the flattest frame of any camera, 0 to 255."""
+    records = _records(case)
+    if records is None:
+        return not_measured("a camera has no record")
+    camera, record = min(records, key=lambda item: item[1].std_luma)
+    return Measurement(record.std_luma, f"camera {camera}")
+
+
+def measure_exposure(case: RenderCase, _rule: GateRule) -> Measurement:
+    """Distance of the mean brightness from mid-grey, of the camera that is farthest off, 0 to 127.5."""
+    records = _records(case)
+    if records is None:
+        return not_measured("a camera has no record")
+    camera, record = max(records, key=lambda item: abs(item[1].mean_luma - _MID_GREY))
+    return Measurement(abs(record.mean_luma - _MID_GREY), f"camera {camera} has a mean of {record.mean_luma:.0f}")
+
+
+def measure_not_frozen(case: RenderCase, _rule: GateRule) -> Measurement:
+    """Longest run of equal frames while the robot moves, of any camera."""
+    records = _records(case)
+    if records is None:
+        return not_measured("a camera has no record")
+    camera, record = max(records, key=lambda item: item[1].frozen_frames)
+    return Measurement(float(record.frozen_frames), f"camera {camera}")
+
+
+def measure_target_visible(case: RenderCase, _rule: GateRule) -> Measurement:
+    """Share of frames in which the target is seen, of the camera that sees it most."""
+    records = _records(case)
+    if records is None:
+        return not_measured("a camera has no record")
+    seen = [(record.target_visible_ratio, camera) for camera, record in records if record.target_visible_ratio is not None]
+    if not seen:
+        return not_measured("no camera looked for the target")
+    ratio, camera = max(seen)
+    return Measurement(ratio, f"camera {camera} sees it most", dict(records)[camera].target_visible_origin)
+
+
+def measure_sharpness(case: RenderCase, _rule: GateRule) -> Measurement:
+    """Variance of the Laplacian of the least sharp frame of any camera."""
+    records = _records(case)
+    if records is None:
+        return not_measured("a camera has no record")
+    camera, record = min(records, key=lambda item: item[1].sharpness)
+    return Measurement(record.sharpness, f"camera {camera}")

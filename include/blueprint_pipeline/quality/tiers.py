@@ -1,0 +1,74 @@
+"""The limits of the gates by tier, from ``include/config/tiers.yaml``."""
+
+from functools import cache
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from blueprint_pipeline.config_file import load_config
+from blueprint_pipeline.config_folder import CONFIG_FOLDER
+from blueprint_pipeline.frozen import FrozenModel
+from blueprint_pipeline.quality.config_files import TIERS_FILE
+from blueprint_pipeline.quality.errors import InvalidQualityConfig
+from blueprint_pipeline.quality.report import Tier
+
+
+class TierRule(FrozenModel):
+    """What a tier promises."""
+
+    min_score: float = Field(ge=0, le=1)
+    """Least score where a gate's value is a score."""
+    commercial: bool
+    """Whether the tier is sold: every licence must allow it."""
+
+
+class GateRule(FrozenModel):
+    """One gate's limits and their reason."""
+
+    stage: Literal["episodes", "renders"]
+    unit: str
+    direction: Literal["at_most", "at_least"]
+    limits: dict[Tier, float] | Literal["min_score"]
+    borderline_fraction: float = Field(default=0.0, ge=0, lt=1)
+    """A value within this share of the limit, on either side, is for a person; 0: the limit alone decides."""
+    parameters: dict[str, float] = {}
+    """Further numbers of this gate, each with its unit in its name."""
+    why: str = Field(min_length=20)
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "GateRule":
+        if isinstance(self.limits, dict) and set(self.limits) != {"core", "plus", "full"}:
+            raise ValueError("limits must name core, plus and full")
+        if self.stage == "renders" and self.borderline_fraction:
+            raise ValueError("nobody is asked after rendering: borderline_fraction must be 0")
+        return self
+
+
+class TierConfig(FrozenModel):
+    """``tiers.yaml``."""
+
+    schema_version: Literal["1.0"]
+    version: str
+    tiers: dict[Tier, TierRule]
+    gates: dict[str, GateRule]
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "TierConfig":
+        if set(self.tiers) != {"core", "plus", "full"}:
+            raise ValueError("tiers must be core, plus and full")
+        return self
+
+    def limit(self, gate: str, tier: Tier) -> float:
+        """The number that decides."""
+        limits = self.gates[gate].limits
+        return self.tiers[tier].min_score if limits == "min_score" else limits[tier]
+
+
+@cache
+def load_tiers() -> TierConfig:
+    """Read the limits that ship with the package.
+
+    Raises:
+        InvalidQualityConfig: The file is missing or not in its format.
+    """
+    return load_config(CONFIG_FOLDER / TIERS_FILE, TierConfig, InvalidQualityConfig)

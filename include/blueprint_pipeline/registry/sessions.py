@@ -1,0 +1,166 @@
+"""The engine and its sessions: SQLite embedded, PostgreSQL in production, one behaviour.
+
+SQLite runs in WAL mode, waits for a busy file, checks foreign keys, and a writing session takes the write lock at
+its beginning (``BEGIN IMMEDIATE``): a session that reads first and writes later would otherwise fail at once with
+"database is locked", whatever the timeout.
+
+Source: SQLite documentation, "Write-Ahead Logging" and "BEGIN TRANSACTION"; SQLAlchemy documentation, "pysqlite:
+Serializable isolation / Savepoints / Transactional DDL".
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from blueprint_pipeline.registry.errors import RegistryDriverMissing, RegistryUnavailable, RegistryUnreadable, RegistryUrlInvalid
+from blueprint_pipeline.registry.tables import Base
+
+BUSY_TIMEOUT_S = 60.0
+"""How long a session waits for SQLite's write lock, or for a free connection [s]."""
+
+CONNECT_TIMEOUT_S = 10.0
+"""How long a server may take to accept a connection [s]."""
+
+Clock = Callable[[], datetime]
+
+
+class Database:
+    """Sessions on one database.
+
+    Args:
+        engine: From :func:`build_engine`.
+        clock: Gives the time [UTC]; ``None``: PostgreSQL's own clock, so that machines whose clocks differ agree, or
+            this machine's clock with SQLite, whose processes all run on one machine.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
+        self.engine = engine
+        self._writing = engine.execution_options(sqlite_begin="IMMEDIATE")
+        self._clock = clock
+
+    @property
+    def url(self) -> str:
+        """The URL, its password hidden."""
+        return self.engine.url.render_as_string(hide_password=True)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    def now(self, session: Session) -> datetime:
+        """The time that leases and decisions are judged by."""
+        if self._clock is not None:
+            return self._clock()
+        if self.is_sqlite:
+            return datetime.now(UTC)
+        found: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
+        return found.astimezone(UTC)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session to read in.
+
+        Raises:
+            RegistryUnavailable: The database does not answer.
+        """
+        with self._translated(), Session(self.engine) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session to write in: all of it is committed, or nothing.
+
+        Raises:
+            RegistryUnavailable: The database does not answer, or its write lock was not free in time.
+        """
+        with self._translated(), Session(self._writing) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            raise RegistryUnavailable(self.url, str(error.orig)) from error
+        except DatabaseError as error:
+            if error.connection_invalidated:
+                raise RegistryUnavailable(self.url, str(error.orig)) from error
+            if type(error.orig) is sqlite3.DatabaseError:  # its subclasses mean other things
+                raise RegistryUnreadable(self.url, str(error.orig)) from error
+            raise
+
+
+def build_engine(url: str) -> Engine:
+    """An engine for ``url``; a SQLite file's folder is made.
+
+    Raises:
+        RegistryUrlInvalid: The URL is not one of a SQLite file or a PostgreSQL database, or the file's folder cannot be made.
+        RegistryDriverMissing: The driver that the URL names is not installed.
+    """
+    try:
+        parsed = make_url(url)
+        name = parsed.get_backend_name()
+        if name not in {"sqlite", "postgresql"}:
+            raise RegistryUrlInvalid(parsed.render_as_string(hide_password=True), f"'{name}' is not supported")
+        if name == "postgresql":
+            return create_engine(parsed, pool_pre_ping=True, pool_timeout=BUSY_TIMEOUT_S, connect_args=_server_timeouts(parsed))
+        if not parsed.database or parsed.database == ":memory:":
+            raise RegistryUrlInvalid(url, "a database in memory is forgotten with its process")
+        _make_folder(Path(parsed.database).absolute().parent, url)
+        engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, pool_timeout=BUSY_TIMEOUT_S)
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise RegistryUrlInvalid(url.split("://", maxsplit=1)[0] + "://...", str(error).split("\n", maxsplit=1)[0]) from error
+    except ModuleNotFoundError as error:
+        raise RegistryDriverMissing(make_url(url).render_as_string(hide_password=True), error.name or "the driver") from error
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _server_timeouts(url: URL) -> dict[str, str]:
+    """Bounds for a server that does not answer, whose connection is not refused either; the URL's own go before.
+
+    Without them a renewal of a lease waits for as long as the kernel does, a quarter of an hour or for ever.
+
+    Source: PostgreSQL documentation, libpq, "Parameter Key Words"; 1 s = 1000 ms for ``tcp_user_timeout``.
+    """
+    if url.get_driver_name() not in {"psycopg2", "psycopg"}:
+        return {}  # these two are libpq's; others have their own words
+    ours = {"connect_timeout": str(int(CONNECT_TIMEOUT_S)), "tcp_user_timeout": str(int(BUSY_TIMEOUT_S * 1000)), "keepalives_idle": "30"}
+    return {name: value for name, value in ours.items() if name not in url.query}
+
+
+def dialect_insert(session: Session, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
+    """``INSERT`` with ``ON CONFLICT``, in the words of the session's database."""
+    return sqlite.insert(table) if session.get_bind().dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def _make_folder(folder: Path, url: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RegistryUrlInvalid(url, f"the folder {folder} cannot be made ({error.strerror})") from error
+
+
+def _prepare_sqlite(connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
+    del entry
+    connection.isolation_level = None  # pysqlite then begins nothing by itself; _begin_sqlite does
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('sqlite_begin', 'DEFERRED')}")

@@ -1,0 +1,1 @@
+"""Executes kept episodes again, certifies that they replay, and draws them."""

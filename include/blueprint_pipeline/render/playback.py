@@ -1,0 +1,168 @@
+"""Draws an episode through the ``Simulator`` protocol: whatever acts, draws; colour alone.
+
+A simulator that replays bit by bit is drawn while it is executed. Another one never stands in the recorded states again, so it is put
+into each of them, and drawn there: frame t shows state row t, and that it does is read back and compared.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from blueprint_pipeline.episode.errors import NotReplayed
+from blueprint_pipeline.episode.record import EpisodeRecord, KOfN, ReplayCertificate, VideoRecord
+from blueprint_pipeline.episode.states import RecordedPoses, load_poses
+from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.origin import Origin
+from blueprint_pipeline.render.k_of_n_replay import execute_episode
+from blueprint_pipeline.render.render import MOVING_RAD_S, VISIBILITY_STRIDE, VISIBLE_PIXELS, RenderOptions, certify
+from blueprint_pipeline.render.replay import ReplayVerdict, replay_episode
+from blueprint_pipeline.render.target_visibility import TargetSight
+from blueprint_pipeline.render.video import VideoWriter
+from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.simulation.protocol import LoadedScene, Simulator
+from blueprint_pipeline.twin.binding import start_qpos
+from blueprint_pipeline.twin.model import SceneModel
+
+_PLACED_M = 0.001
+_PLACED_RAD = 0.001
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """What acts, and the twin beside it."""
+
+    simulator: Simulator
+    loaded: LoadedScene
+    twin: SceneModel
+
+
+def play_episode(
+    stage: Stage, record: EpisodeRecord, states: Path, *, folder: Path, options: RenderOptions, rule: KOfN
+) -> ReplayCertificate:
+    """Execute an episode again, draw it if it replays by the rule that its simulator allows, and certify both.
+
+    Args:
+        stage: With the scene of the episode loaded.
+        record: The episode.
+        states: Its ``states.parquet``.
+        folder: Where videos go; made if need be. After a refusal there are none.
+        options: What is drawn; colour alone.
+        rule: For a simulator that is not deterministic.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    videos: dict[str, VideoRecord] = {}
+    if stage.simulator.capabilities().deterministic:
+        verdict, videos = _draw_while_replaying(stage, record, states, folder, options)
+    else:
+        verdict = execute_episode(stage.simulator, stage.loaded, record, states, rule)
+        if verdict.replayed:
+            try:
+                videos = _draw_states(stage, record, states, folder, options)
+            except NotReplayed as error:
+                verdict = replace(verdict, replayed=False, refusal=error)
+    return certify(record, stage.loaded, verdict, renderer=f"{stage.simulator.name} {stage.simulator.version}", videos=videos)
+
+
+def _draw_while_replaying(
+    stage: Stage, record: EpisodeRecord, states: Path, folder: Path, options: RenderOptions
+) -> tuple[ReplayVerdict, dict[str, VideoRecord]]:
+    painter: list[_Painter] = []
+
+    def paint(frame: int) -> None:
+        if not painter:  # the states are known to be the recorded ones now
+            painter.append(_Painter(stage, record, load_poses(states), folder, options))
+        painter[0].paint(frame)
+
+    verdict: ReplayVerdict | None = None
+    try:
+        verdict = replay_episode(stage.simulator, stage.loaded, record, states, watch=paint)
+    finally:
+        if painter and (verdict is None or not verdict.replayed):
+            painter[0].abandon()
+    return verdict, painter[0].finish() if verdict.replayed else {}
+
+
+def _draw_states(stage: Stage, record: EpisodeRecord, states: Path, folder: Path, options: RenderOptions) -> dict[str, VideoRecord]:
+    painter = _Painter(stage, record, load_poses(states), folder, options)
+    whole = False
+    try:
+        for frame in range(record.frames):
+            painter.place(frame)
+            painter.paint(frame)
+        whole = True
+    finally:
+        if not whole:
+            painter.abandon()
+    return painter.finish()
+
+
+@dataclass
+class _Painter:
+    """Draws the frames of one episode into ``folder``."""
+
+    stage: Stage
+    record: EpisodeRecord
+    poses: RecordedPoses
+    folder: Path
+    options: RenderOptions
+    _visible: dict[str, int] = field(default_factory=dict)
+    _sampled: int = 0
+
+    def __post_init__(self) -> None:
+        options = self.options
+        self._embodiment = load_embodiment(self.record.robot.embodiment)
+        self._sight = TargetSight(self.stage.twin, self.record.spec.task.target_object, options.width, options.height)
+        self._writers = {
+            name: VideoWriter(self.folder / f"{name}.mp4", options.width, options.height, self.record.fps) for name in options.cameras
+        }
+
+    def place(self, frame: int) -> None:
+        """Put the simulator into a recorded state.
+
+        Raises:
+            NotReplayed: It does not stand where it was put, and would be drawn elsewhere.
+        """
+        objects, joints = self.poses.object_poses[frame], self.poses.robot_qpos[frame]
+        found = self.stage.simulator.reset(
+            {name: _pose(row.tolist()) for name, row in zip(self.record.object_ids, objects, strict=True)},
+            start_qpos(self._embodiment, joints, float(self.poses.gripper_width_m[frame])),
+        )
+        off_m = float(np.abs(found.object_poses[:, :3] - objects[:, :3]).max(initial=0.0))
+        off_rad = float(np.abs(found.robot_qpos - joints).max())
+        if off_m > _PLACED_M or off_rad > _PLACED_RAD:
+            raise NotReplayed(
+                self.record.episode_id, f"put into row {frame} to be drawn, it stands {off_m:.3g} m and {off_rad:.3g} rad from it"
+            )
+
+    def paint(self, frame: int) -> None:
+        """Draw the present state, which is that of a row, with every camera."""
+        moving = bool(np.abs(self.poses.robot_qvel[frame]).max() > MOVING_RAD_S)
+        sample = frame % VISIBILITY_STRIDE == 0
+        if sample:
+            self._sampled += 1
+            self._sight.stand(self.poses.robot_qpos[frame], float(self.poses.gripper_width_m[frame]), self.poses.object_poses[frame])
+        for name, writer in self._writers.items():
+            writer.write(self.stage.simulator.render(name, self.options.width, self.options.height), moving=moving)
+            if sample:
+                self._visible[name] = self._visible.get(name, 0) + (self._sight.count_pixels(name) >= VISIBLE_PIXELS)
+
+    def finish(self) -> dict[str, VideoRecord]:
+        """Finish all files; their records by camera."""
+        for writer in self._writers.values():
+            writer.close()
+        return {
+            name: writer.record(self._visible.get(name, 0) / self._sampled if self._sampled else None, Origin.ESTIMATED)
+            for name, writer in self._writers.items()
+        }
+
+    def abandon(self) -> None:
+        """Remove what was drawn."""
+        for writer in self._writers.values():
+            writer.abandon()
+
+
+def _pose(row: list[float]) -> Pose:
+    x, y, z, *quat = row
+    w, i, j, k = quat
+    return Pose(position_m=(x, y, z), quat_wxyz=(w, i, j, k))

@@ -1,0 +1,245 @@
+"""Draws an episode while the embedded MuJoCo executes it again: replay, drawing and encoding in one pass.
+
+What is drawn goes into files beside the final ones; an episode that then does not replay leaves none of them. Frame t
+shows state row t. Colour is H.264 (see :mod:`blueprint_pipeline.render.video`). Depth is ``{camera}.depth.mkv``: FFV1, gray16,
+millimetres along the viewing axis, 0 where there is nothing within 65.535 m. Segmentation is
+``{camera}.segmentation.mkv``: FFV1, gray8, one value a scene object as listed in ``labels.json``.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, VideoRecord
+from blueprint_pipeline.origin import Origin
+from blueprint_pipeline.render.replay import ReplayVerdict, replay_episode
+from blueprint_pipeline.render.video import LosslessWriter, VideoWriter
+from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator, show
+from blueprint_pipeline.simulation.mujoco.drawing import Backdrop, FrameRenderer
+from blueprint_pipeline.simulation.mujoco.renderer import camera_id
+from blueprint_pipeline.simulation.protocol import LoadedScene
+from blueprint_pipeline.twin.footprint import bodies_of
+from blueprint_pipeline.workspace.checksums import FileDigest, digest_file
+
+LABELS_NAME = "labels.json"
+VISIBLE_PIXELS = 20
+VISIBILITY_STRIDE = 15
+"""Frames between two of which the target's pixels are counted."""
+MOVING_RAD_S = 0.01
+_MM_PER_M = 1000.0
+_FARTHEST_MM = 65535.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderOptions:
+    """What is drawn."""
+
+    cameras: tuple[str, ...]
+    width: int
+    height: int
+    depth: bool = False
+    segmentation: bool = False
+
+
+@dataclass
+class _View:
+    """One camera of one episode: its writers and what was counted."""
+
+    name: str
+    camera: int
+    color: VideoWriter
+    depth: LosslessWriter | None
+    segmentation: LosslessWriter | None
+    backdrop: Backdrop | None = None
+    sampled: int = 0
+    visible: int = 0
+
+    def writers(self) -> list[VideoWriter | LosslessWriter]:
+        return [writer for writer in (self.color, self.depth, self.segmentation) if writer is not None]
+
+
+@dataclass
+class EpisodePainter:
+    """Draws the frames of one episode into ``folder``.
+
+    Args:
+        simulator: Stands at the state to draw whenever :meth:`paint` is called.
+        record: The episode.
+        folder: Where the files go; it exists.
+        options: What is drawn.
+    """
+
+    simulator: MujocoSimulator
+    record: EpisodeRecord
+    folder: Path
+    options: RenderOptions
+    _views: list[_View] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        model = self.simulator.model
+        self._renderer: FrameRenderer = self.simulator.renderer(self.options.width, self.options.height)
+        self._data = mujoco.MjData(model)
+        self._target = bodies_of(model, self.record.spec.task.target_object)
+        self._labels, self._label_of_body = label_bodies(model)
+        self._views = [self._open(name) for name in self.options.cameras]
+
+    def paint(self, frame: int) -> None:
+        """Draw the present state with every camera."""
+        show(self.simulator.model, self.simulator.data, self._data)
+        moving = self.simulator.robot_speed_rad_s() > MOVING_RAD_S
+        for view in self._views:
+            view.color.write(self._draw(view, frame), moving=moving)
+            sample = frame % VISIBILITY_STRIDE == 0
+            if sample or view.segmentation is not None or view.depth is not None:
+                self._renderer.look(self._data, view.camera)
+            if sample or view.segmentation is not None:
+                self._see_bodies(view, sample=sample)
+            if view.depth is not None:
+                view.depth.write(depth_mm(self._renderer.draw_depth()))
+
+    def _draw(self, view: _View, frame: int) -> NDArray[np.uint8]:
+        if frame == 0:
+            view.backdrop = self._renderer.draw_backdrop(self._data, view.camera)
+        if view.backdrop is not None:
+            return self._renderer.draw_over(self._data, view.backdrop)
+        self._renderer.look(self._data, view.camera)
+        return self._renderer.draw()
+
+    def _see_bodies(self, view: _View, *, sample: bool) -> None:
+        bodies = self._renderer.draw_bodies()
+        if sample:
+            view.sampled += 1
+            view.visible += int(np.isin(bodies, self._target).sum() >= VISIBLE_PIXELS)
+        if view.segmentation is not None:
+            view.segmentation.write(self._label_of_body[bodies])
+
+    def finish(self) -> tuple[dict[str, VideoRecord], dict[str, FileDigest], dict[str, FileDigest]]:
+        """Finish all files; returns records of colour, depth and segmentation by camera."""
+        for view in self._views:
+            for writer in view.writers():
+                writer.close()
+        if self.options.segmentation:
+            (self.folder / LABELS_NAME).write_text(json.dumps(dict(enumerate(self._labels)), indent=1) + "\n")
+        videos = {
+            view.name: view.color.record(view.visible / view.sampled if view.sampled else None, Origin.MEASURED) for view in self._views
+        }
+        depth = {view.name: digest_file(view.depth.path) for view in self._views if view.depth is not None}
+        segmentation = {view.name: digest_file(view.segmentation.path) for view in self._views if view.segmentation is not None}
+        return videos, depth, segmentation
+
+    def abandon(self) -> None:
+        """Remove what was drawn."""
+        for view in self._views:
+            for writer in view.writers():
+                writer.abandon()
+
+    def _open(self, name: str) -> _View:
+        options, fps = self.options, self.record.fps
+        size = (options.width, options.height)
+        return _View(
+            name=name,
+            camera=camera_id(self.simulator.model, name),
+            color=VideoWriter(self.folder / f"{name}.mp4", *size, fps),
+            depth=LosslessWriter(self.folder / f"{name}.depth.mkv", *size, fps, "gray16le") if options.depth else None,
+            segmentation=LosslessWriter(self.folder / f"{name}.segmentation.mkv", *size, fps, "gray") if options.segmentation else None,
+        )
+
+
+def render_episode(
+    simulator: MujocoSimulator, loaded: LoadedScene, record: EpisodeRecord, states: Path, *, folder: Path, options: RenderOptions
+) -> ReplayCertificate:
+    """Replay an episode in the embedded MuJoCo, draw it if it replays, and certify both.
+
+    Args:
+        simulator: With the scene of the episode loaded.
+        loaded: What it loaded.
+        record: The episode.
+        states: Its ``states.parquet``.
+        folder: Where videos go; made if need be. After a refusal there are none.
+        options: What is drawn.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    painter = EpisodePainter(simulator, record, folder, options)
+    verdict: ReplayVerdict | None = None
+    try:
+        verdict = replay_episode(simulator, loaded, record, states, watch=painter.paint)
+    finally:
+        if verdict is None or not verdict.replayed:
+            painter.abandon()
+    videos, depth, segmentation = painter.finish() if verdict.replayed else ({}, {}, {})
+    renderer = f"mujoco-{simulator.render_backend()}"
+    return certify(record, loaded, verdict, renderer=renderer, videos=videos, depth=depth, segmentation=segmentation)
+
+
+def certify(
+    record: EpisodeRecord,
+    loaded: LoadedScene,
+    verdict: ReplayVerdict,
+    *,
+    renderer: str,
+    videos: dict[str, VideoRecord],
+    depth: dict[str, FileDigest] | None = None,
+    segmentation: dict[str, FileDigest] | None = None,
+) -> ReplayCertificate:
+    """The certificate of an episode that was executed again."""
+    return ReplayCertificate(
+        episode_id=record.episode_id,
+        states_sha256=record.states.sha256 if record.states else "",
+        model_sha256=loaded.model_sha256,
+        frames=record.frames,
+        rule=verdict.rule,
+        k_of_n=verdict.k_of_n,
+        refused=None if verdict.refusal is None else str(verdict.refusal),
+        replayed=verdict.replayed,
+        first_difference_frame=verdict.first_difference_frame,
+        max_abs_qpos_difference=verdict.max_abs_qpos_difference,
+        simulator=loaded.info,
+        renderer=renderer,
+        videos=videos,
+        depth=depth or {},
+        segmentation=segmentation or {},
+    )
+
+
+def depth_mm(distance_m: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Metres to whole millimetres; 0 where there is nothing, or nothing near enough."""
+    millimetres = np.round(distance_m.astype(np.float64) * _MM_PER_M)
+    return np.where(np.isfinite(millimetres) & (millimetres <= _FARTHEST_MM), millimetres, 0.0).astype(np.uint16)
+
+
+def label_bodies(model: mujoco.MjModel) -> tuple[Sequence[str], NDArray[np.uint8]]:
+    """Names of what a segmentation tells apart, and the label of each body id; label 0 (also of body -1) is nothing.
+
+    All bodies of the robot are ``robot``, all parts of an object are that object, the world's own geometry is ``world``.
+    """
+    roots = [model.body(int(root)).name for root in model.body_rootid]
+    names = ["robot" if name.startswith("robot/") else name for name in roots]
+    labels = ["nothing", *sorted(set(names))]
+    label_of_body = np.array([*(labels.index(name) for name in names), 0], dtype=np.uint8)
+    return labels, label_of_body
+
+
+def write_contact_sheet(folder: Path, certificate: ReplayCertificate, *, pictures: int = 12) -> Path | None:
+    """Write ``contact_sheet.png`` beside the videos: a row a camera, pictures evenly spread over the episode.
+
+    Returns:
+        Where it is; ``None`` where nothing was drawn.
+    """
+    if not certificate.videos:
+        return None
+    chosen = set(np.linspace(0, certificate.frames - 1, pictures).astype(int).tolist())
+    rows = []
+    for camera in certificate.videos:
+        with av.open(str(folder / f"{camera}.mp4")) as container:
+            frames = [frame.to_ndarray(format="rgb24") for index, frame in enumerate(container.decode(video=0)) if index in chosen]
+        rows.append(np.concatenate(frames, axis=1))
+    path = folder / "contact_sheet.png"
+    Image.fromarray(np.concatenate(rows)).save(path)
+    return path

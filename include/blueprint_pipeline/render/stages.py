@@ -1,0 +1,85 @@
+"""The stage that draws what is kept."""
+
+from pydantic import Field
+
+from blueprint_pipeline.episode.record import KOfN, recording_path, render_path, shard_name
+from blueprint_pipeline.quality.replay_rule import load_replay_rule
+from blueprint_pipeline.quality.report import APPROVALS_FOLDER, GATES_PATH
+from blueprint_pipeline.render.render_shard import RenderChoice, render_shard
+from blueprint_pipeline.settings import Settings, SimulatorName
+from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
+from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
+from blueprint_pipeline.simulation.open_simulator import is_embedded, scene_inputs
+from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
+from blueprint_pipeline.task.plan import PLAN_PATH
+
+
+class RenderShardRequest(StageRequest):
+    """Which shard, and what beside colour."""
+
+    shard_index: int = Field(ge=0)
+    depth: bool = False
+    """Also ``{camera}.depth.mkv``: 16 bit, millimetres."""
+    segmentation: bool = False
+    """Also ``{camera}.segmentation.mkv``: 8 bit, one value an object."""
+    simulator: SimulatorName | None = None
+    """What executes and draws: what made the episodes; ``None``: what the settings say."""
+    replay_rule: KOfN | None = None
+    """For a simulator that promises no bit-identical replay; ``None``: the rule of the tiers' limits."""
+    backend: RenderBackend | None = None
+    """What draws where MuJoCo does; ``None``: what the settings say, found out on this machine."""
+
+
+class RenderShardResult(StageResult):
+    """What was drawn."""
+
+    shard_index: int
+    selected: int
+    rendered: int
+    refused: tuple[str, ...]
+    """Episodes that did not replay; their certificates say why."""
+    frames: int
+
+
+def _render_shard(request: RenderShardRequest, context: StageContext) -> RenderShardResult:
+    choice = RenderChoice(
+        simulator=request.simulator or context.settings.simulation.simulator,
+        replay_rule=request.replay_rule or load_replay_rule(),
+        depth=request.depth,
+        segmentation=request.segmentation,
+        backend=request.backend,
+    )
+    summaries = render_shard(request.shard_index, context, choice)
+    drawn = [summary for summary in summaries if summary.replayed]
+    return RenderShardResult(
+        shard_index=request.shard_index,
+        selected=len(summaries),
+        rendered=len(drawn),
+        refused=tuple(summary.episode_id for summary in summaries if not summary.replayed),
+        frames=sum(summary.frames for summary in drawn),
+    )
+
+
+def _complete(request: RenderShardRequest, settings: Settings) -> RenderShardRequest:
+    """Name what draws, and the rule where it counts: MuJoCo's replays are not asked about it, and stay when it changes.
+
+    The backend is the one that works here: pictures of another one are other pictures, and are drawn anew.
+    """
+    simulator = request.simulator or settings.simulation.simulator
+    rule = None if simulator == "mujoco" else request.replay_rule or load_replay_rule()
+    backend = choose_backend(request.backend or settings.render.backend) if is_embedded(simulator, settings) else None
+    return request.model_copy(update={"simulator": simulator, "replay_rule": rule, "backend": backend})
+
+
+RENDER_SHARD = Stage(
+    name="render_shard",
+    group="episode",
+    description="Execute the kept episodes of a shard again; draw those that replay (bit-identical, or k of n), and certify it.",
+    request=RenderShardRequest,
+    result=RenderShardResult,
+    run=_render_shard,
+    complete=_complete,
+    reads=lambda request: [PLAN_PATH, *scene_inputs(request.simulator), recording_path(request.shard_index), GATES_PATH, APPROVALS_FOLDER],
+    writes=lambda request: [render_path(request.shard_index)],
+    unit=lambda request: shard_name(request.shard_index),
+)

@@ -1,0 +1,184 @@
+"""Encodes frames into a video as they are drawn, once, and measures their pixels on the way.
+
+H.264, yuv420p, a keyframe first, no B-frames, a short group of pictures (2 frames, LeRobot's default): datasets cut,
+join and seek these files without encoding again. One thread and bit-exact muxing: the same frames give the same bytes.
+"""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from blueprint_pipeline.episode.record import VideoRecord
+from blueprint_pipeline.geometry.arrays import ImageArray
+from blueprint_pipeline.origin import Origin
+from blueprint_pipeline.workspace.checksums import digest_file
+
+CRF = 23
+PRESET = "ultrafast"
+GROUP_OF_PICTURES = 2
+SHARPNESS_STRIDE = 15
+"""Frames between two of which the sharpness is measured."""
+_LUMA_VALUES = np.arange(256, dtype=np.float64)
+
+
+class _Writer:
+    """A file with one stream of frames, equal to the byte whenever it is written anew."""
+
+    def __init__(self, path: Path, codec: str, fps: int, options: dict[str, str], *, container: str) -> None:
+        self.path = path
+        self._container = av.open(str(path), "w", format=container, options={"fflags": "+bitexact", **options})
+        self._stream: Any = self._container.add_stream(codec, rate=fps)
+        self._stream.time_base = Fraction(1, fps)
+        self._stream.codec_context.thread_count = 1
+        self._stream.codec_context.flags |= av.codec.context.Flags.bitexact
+        self._frames = 0
+
+    def close(self) -> None:
+        """Flush the encoder and finish the file."""
+        for packet in self._stream.encode():
+            self._container.mux(packet)
+        self._container.close()
+
+    def abandon(self) -> None:
+        """Close without finishing, and remove the file."""
+        self._container.close()
+        self.path.unlink(missing_ok=True)
+
+    def _append(self, frame: av.VideoFrame) -> None:
+        frame.pts = self._frames
+        for packet in self._stream.encode(frame):
+            self._container.mux(packet)
+        self._frames += 1
+
+
+class VideoWriter(_Writer):
+    """One camera's video.
+
+    Args:
+        path: File to write, ``.mp4``.
+        width: Pixels, even.
+        height: Pixels, even.
+        fps: Frames a second.
+    """
+
+    def __init__(self, path: Path, width: int, height: int, fps: int) -> None:
+        super().__init__(path, "libx264", fps, {"movflags": "+faststart"}, container="mp4")
+        self._width, self._height, self._fps = width, height, fps
+        self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "yuv420p"
+        self._stream.codec_context.max_b_frames = 0
+        self._stream.codec_context.gop_size = GROUP_OF_PICTURES
+        self._stream.options = {
+            "crf": str(CRF),
+            "preset": PRESET,
+            "x264-params": f"keyint={GROUP_OF_PICTURES}:min-keyint={GROUP_OF_PICTURES}:scenecut=0:bframes=0:threads=1",
+        }
+        self._reformatter = VideoReformatter()
+        self._pixels = PixelStatistics()
+
+    def write(self, image: ImageArray, *, moving: bool) -> None:
+        """Append a frame.
+
+        Args:
+            image: RGB, (height, width, 3).
+            moving: Whether the robot moves at this instant; equal frames count as frozen only then.
+        """
+        source = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        frame = self._reformatter.reformat(source, format="yuv420p", interpolation="FAST_BILINEAR")
+        self._pixels.add(_luma(frame, self._width, self._height), moving=moving)
+        self._append(frame)
+
+    def record(self, target_visible_ratio: float | None, origin: Origin) -> VideoRecord:
+        """What was written; call after :meth:`close`.
+
+        Args:
+            target_visible_ratio: Share of sampled frames in which the target is seen.
+            origin: How that was found out.
+        """
+        return VideoRecord(
+            digest=digest_file(self.path),
+            frames=self._frames,
+            width=self._width,
+            height=self._height,
+            fps=self._fps,
+            codec="h264",
+            pix_fmt="yuv420p",
+            mean_luma=self._pixels.mean_luma,
+            std_luma=self._pixels.std_luma,
+            frozen_frames=self._pixels.frozen_frames,
+            target_visible_ratio=target_visible_ratio,
+            target_visible_origin=origin,
+            sharpness=self._pixels.sharpness,
+        )
+
+
+class LosslessWriter(_Writer):
+    """Depth or segmentation of one camera: FFV1 in Matroska, every value exactly as drawn.
+
+    Args:
+        path: File to write, ``.mkv``.
+        width: Pixels.
+        height: Pixels.
+        fps: Frames a second.
+        pix_fmt: ``gray16le`` or ``gray``.
+    """
+
+    def __init__(self, path: Path, width: int, height: int, fps: int, pix_fmt: str) -> None:
+        super().__init__(path, "ffv1", fps, {}, container="matroska")
+        self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, pix_fmt
+        self._pix_fmt = pix_fmt
+
+    def write(self, values: NDArray[np.uint16] | NDArray[np.uint8]) -> None:
+        """Append a frame, (height, width)."""
+        packed: NDArray[Any] = np.ascontiguousarray(values)
+        self._append(av.VideoFrame.from_ndarray(packed, format=self._pix_fmt))
+
+
+class PixelStatistics:
+    """Brightness, contrast, frozen runs and sharpness of a video, over the luma that is encoded."""
+
+    def __init__(self) -> None:
+        self._means: list[float] = []
+        self._stds: list[float] = []
+        self._sharpness: list[float] = []
+        self._last: NDArray[np.uint8] | None = None
+        self._run = 1
+        self.frozen_frames = 0
+        """Longest run of equal consecutive frames while the robot moves; 0 if no two are equal."""
+
+    def add(self, luma: NDArray[np.uint8], *, moving: bool) -> None:
+        """Take one frame's luma, (height, width)."""
+        counts = np.bincount(luma.ravel(), minlength=256)
+        mean = float(counts @ _LUMA_VALUES) / luma.size
+        self._stds.append(float(np.sqrt(max(0.0, float(counts @ _LUMA_VALUES**2) / luma.size - mean * mean))))
+        if len(self._means) % SHARPNESS_STRIDE == 0:
+            self._sharpness.append(float(ndimage.laplace(luma.astype(np.float32)).var()))
+        self._means.append(mean)
+        same = self._last is not None and moving and np.array_equal(luma, self._last)
+        self._run = self._run + 1 if same else 1
+        if same:
+            self.frozen_frames = max(self.frozen_frames, self._run)
+        self._last = luma.copy()
+
+    @property
+    def mean_luma(self) -> float:
+        return float(np.mean(self._means))
+
+    @property
+    def std_luma(self) -> float:
+        return min(self._stds)
+
+    @property
+    def sharpness(self) -> float:
+        return min(self._sharpness)
+
+
+def _luma(frame: av.VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
+    plane = frame.planes[0]
+    rows: NDArray[np.uint8] = np.frombuffer(plane, dtype=np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]  # a plane is a buffer
+    return rows[:height, :width]

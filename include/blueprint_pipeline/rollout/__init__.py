@@ -1,0 +1,1 @@
+"""Acts a plan out, episode by episode, in shards."""

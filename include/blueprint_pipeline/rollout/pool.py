@@ -1,0 +1,132 @@
+"""Runs units of work on processes, one a core; a process that dies takes no other unit with it.
+
+Every worker is an executor of its own with one spawned process: where one breaks, the unit that it worked on is known,
+and a new process takes its place.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing.connection import wait as wait_for_sentinel
+from typing import Any, Generic, TypeVar
+
+from blueprint_pipeline.errors import PreemptedError
+
+Unit = TypeVar("Unit")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Finished(Generic[Unit, Answer]):
+    """A unit and what its worker gave back."""
+
+    unit: Unit
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class Died(Generic[Unit]):
+    """A unit whose worker ended without an answer."""
+
+    unit: Unit
+    reason: str
+
+
+class WorkerPool(Generic[Unit, Answer]):
+    """A few processes that work off units.
+
+    Args:
+        workers: How many processes.
+        prepare: Called once in each new process, e.g. to compile the model.
+        arguments: Arguments of ``prepare``.
+        work: Called in a process with one unit.
+        stop_if_asked: Called before a unit is handed out; raises to stop. Units in flight are then waited for and yielded no more.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        prepare: Callable[..., None],
+        arguments: tuple[Any, ...],
+        work: Callable[[Unit], Answer],
+        stop_if_asked: Callable[[], None],
+    ) -> None:
+        self._workers = workers
+        self._prepare = prepare
+        self._arguments = arguments
+        self._work = work
+        self._stop_if_asked = stop_if_asked
+        self._stopping: PreemptedError | None = None
+
+    def run(self, units: Sequence[Unit]) -> Iterator[Finished[Unit, Answer] | Died[Unit]]:
+        """Work off all units; yields each as it ends, in any order.
+
+        Raises:
+            PreemptedError: ``stop_if_asked`` raised it; units that were in flight are yielded first.
+            Exception: Whatever ``work`` raises.
+        """
+        waiting = deque(units)
+        executors = [self._start() for _ in range(min(self._workers, len(units)))]
+        running: dict[Future[Answer], tuple[int, Unit]] = {}
+        try:
+            for index in range(len(executors)):
+                self._hand_out(executors, running, waiting, index)
+            while running:
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    index, unit = running.pop(future)
+                    try:
+                        ended: Finished[Unit, Answer] | Died[Unit] = Finished(unit, future.result())
+                    except BrokenProcessPool as error:
+                        ended = Died(unit, str(error).splitlines()[0])
+                        executors[index].shutdown(wait=False)
+                        executors[index] = self._start()
+                    yield ended
+                    self._hand_out(executors, running, waiting, index)
+            if self._stopping is not None:
+                raise self._stopping
+        finally:
+            for executor in executors:
+                executor.shutdown(wait=True, cancel_futures=True)
+
+    def _hand_out(
+        self, executors: list[ProcessPoolExecutor], running: dict[Future[Answer], tuple[int, Unit]], waiting: deque[Unit], index: int
+    ) -> None:
+        if not waiting or self._stopping is not None:
+            return
+        try:
+            self._stop_if_asked()
+        except PreemptedError as error:
+            self._stopping = error
+            return
+        unit = waiting.popleft()
+        running[executors[index].submit(self._work, unit)] = (index, unit)
+
+    def _start(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            max_workers=1,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_prepare_worker,
+            initargs=(self._prepare, self._arguments),
+        )
+
+
+def _prepare_worker(prepare: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; the parent decides, between units
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    prepare(*arguments)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed must not live on: it would write what nobody publishes."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait_for_sentinel([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,45 @@
+"""What a worker is given to simulate episodes of a shard, and what it answers."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from blueprint_pipeline.episode.record import EpisodeRecord
+from blueprint_pipeline.robot.placement import RobotPlacement
+
+
+class EpisodeSummary(BaseModel):
+    """What the shard's result counts of one episode."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    episode_id: str
+    success: bool
+    failure: str | None
+    """``stage:code``."""
+    frames: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardWork:
+    """What a worker process needs to simulate episodes of one shard; it is sent to it once."""
+
+    mjcf_path: Path
+    scene_id: str
+    job_id: str
+    shard_index: int
+    fps: int
+    robot: RobotPlacement
+    output: Path
+    """Where the shard's episodes are written, one folder each."""
+    usage: Path
+    """Where is written what each attempt took, one file each."""
+    cache_dir: Path
+
+
+def summarise(record: EpisodeRecord) -> EpisodeSummary:
+    """One episode in brief."""
+    outcome = record.outcome
+    failure = None if outcome.success else f"{outcome.failure_stage}:{outcome.failure_code}"
+    return EpisodeSummary(episode_id=record.episode_id, success=outcome.success, failure=failure, frames=record.frames)

@@ -1,0 +1,54 @@
+"""The stage that simulates a shard of a job."""
+
+from pydantic import Field
+
+from blueprint_pipeline.episode.record import recording_path, shard_name, usage_path
+from blueprint_pipeline.rollout.shard import count_failures, simulate_shard
+from blueprint_pipeline.settings import SimulatorName
+from blueprint_pipeline.simulation.open_simulator import scene_inputs
+from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
+from blueprint_pipeline.task.plan import PLAN_PATH
+
+
+class SimulateShardRequest(StageRequest):
+    """Which shard."""
+
+    shard_index: int = Field(ge=0)
+    simulator: SimulatorName | None = None
+    """What acts; ``None``: what the settings say."""
+
+
+class SimulateShardResult(StageResult):
+    """How the attempts ended."""
+
+    shard_index: int
+    attempted: int
+    succeeded: int
+    failures: dict[str, int]
+    """Failed attempts by ``stage:code``."""
+    frames: int
+
+
+def _simulate_shard(request: SimulateShardRequest, context: StageContext) -> SimulateShardResult:
+    summaries = simulate_shard(request.shard_index, context, request.simulator)
+    return SimulateShardResult(
+        shard_index=request.shard_index,
+        attempted=len(summaries),
+        succeeded=sum(summary.success for summary in summaries),
+        failures=count_failures(summaries),
+        frames=sum(summary.frames for summary in summaries),
+    )
+
+
+SIMULATE_SHARD = Stage(
+    name="simulate_shard",
+    group="simulation",
+    description="Attempt every episode of a shard in physics, without pictures; keep failures, labelled.",
+    request=SimulateShardRequest,
+    result=SimulateShardResult,
+    run=_simulate_shard,
+    complete=lambda request, settings: request.model_copy(update={"simulator": request.simulator or settings.simulation.simulator}),
+    reads=lambda request: [PLAN_PATH, *scene_inputs(request.simulator)],
+    writes=lambda request: [recording_path(request.shard_index), usage_path(request.shard_index)],
+    unit=lambda request: shard_name(request.shard_index),
+)

@@ -1,0 +1,124 @@
+"""Attempts the episodes of a shard, and writes each whole.
+
+Imported where episodes are attempted only: planners take seconds to import.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from blueprint_pipeline.episode.record import EPISODE_NAME, STATES_NAME, EpisodeRecord, EpisodeUsage
+from blueprint_pipeline.episode.states import build_states_table, write_states
+from blueprint_pipeline.motion.scene import build_motion_scene
+from blueprint_pipeline.origin import Origin
+from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.rollout.controller import CONTROLLER, Attempt, PickPlaceController
+from blueprint_pipeline.rollout.shard_work import EpisodeSummary, ShardWork, summarise
+from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
+from blueprint_pipeline.simulation.open_simulator import load_beside_twin
+from blueprint_pipeline.simulation.protocol import LoadedScene, Simulator
+from blueprint_pipeline.task.outcome import Outcome
+from blueprint_pipeline.task.spec import EpisodeSpec
+from blueprint_pipeline.twin.model import SceneModel, build_scene_model, planning_copy
+from blueprint_pipeline.workspace.checksums import FileDigest, digest_file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """Everything that simulates episodes of one shard."""
+
+    work: ShardWork
+    twin: SceneModel
+    simulator: Simulator
+    loaded: LoadedScene
+    controller: PickPlaceController
+
+
+_worker: list[Worker] = []
+"""The one worker of a worker process; empty in every other process."""
+
+
+def prepare(work: ShardWork) -> None:
+    """Compile the model and prepare the planner, once in each process."""
+    _worker[:] = [build_worker(work)]
+
+
+def simulate(spec: EpisodeSpec) -> EpisodeSummary:
+    """Attempt one episode, and write it."""
+    return write_attempt(_worker[0], spec)
+
+
+def build_worker(work: ShardWork, simulator: Simulator | None = None) -> Worker:
+    """Everything that simulates episodes of one shard.
+
+    Args:
+        work: The shard.
+        simulator: What acts, open; MuJoCo on the very model of the twin if not given.
+
+    Raises:
+        TwinDiffers: The simulator addresses the scene otherwise than the twin.
+    """
+    twin = build_scene_model(work.mjcf_path, work.robot, work.fps)
+    if simulator is None:
+        simulator = embedded = MujocoSimulator()
+        loaded = embedded.use(twin)
+    else:
+        loaded = load_beside_twin(simulator, work.mjcf_path.parent.parent, work.robot, twin)
+    planner = build_motion_scene(planning_copy(twin.model), load_embodiment(work.robot.embodiment), fps=work.fps, cache_dir=work.cache_dir)
+    controller = PickPlaceController(simulator=simulator, twin=twin, planner=planner)
+    return Worker(work=work, twin=twin, simulator=simulator, loaded=loaded, controller=controller)
+
+
+def write_attempt(worker: Worker, spec: EpisodeSpec) -> EpisodeSummary:
+    """Attempt one episode, and write its folder below the shard's output: states first, ``episode.json`` last."""
+    attempt, outcome = worker.controller.attempt(spec)
+    folder = worker.work.output / spec.episode_id
+    folder.mkdir(parents=True, exist_ok=True)
+    states = _write_states(folder / STATES_NAME, attempt)
+    record = _build_record(worker, spec, attempt, outcome, states)
+    usage = EpisodeUsage(
+        episode_id=spec.episode_id, cpu_plan_s=round(attempt.cpu_plan_s, 6), cpu_simulate_s=round(attempt.cpu_simulate_s, 6)
+    )
+    _write_record(worker.work.usage / f"{spec.episode_id}.json", usage)
+    _write_record(folder / EPISODE_NAME, record)
+    return summarise(record)
+
+
+def _write_record(path: Path, record: BaseModel) -> None:
+    beside = path.with_name(f"{path.name}.part")
+    beside.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    beside.replace(path)
+
+
+def _write_states(path: Path, attempt: Attempt) -> FileDigest | None:
+    rows = attempt.all_rows()
+    if not rows:
+        path.unlink(missing_ok=True)
+        return None
+    write_states(path, build_states_table(rows, attempt.integration_state))
+    return digest_file(path)
+
+
+def _build_record(worker: Worker, spec: EpisodeSpec, attempt: Attempt, outcome: Outcome, states: FileDigest | None) -> EpisodeRecord:
+    work, twin = worker.work, worker.twin
+    return EpisodeRecord(
+        scene_id=work.scene_id,
+        job_id=work.job_id,
+        shard_index=work.shard_index,
+        episode_id=spec.episode_id,
+        spec=spec,
+        robot=work.robot,
+        fps=work.fps,
+        frames=len(attempt.rows),
+        duration_s=len(attempt.rows) / work.fps,
+        object_ids=twin.object_ids,
+        phases=tuple(attempt.phases),
+        outcome=outcome,
+        simulator=worker.loaded.info,
+        capabilities=worker.simulator.capabilities(),
+        controller=CONTROLLER,
+        model_sha256=worker.loaded.model_sha256,
+        states=states,
+        origins={"states": Origin.SIMULATED, "ctrl": Origin.SIMULATED, "instruction": Origin.HEURISTIC, "outcome": Origin.SIMULATED},
+    )

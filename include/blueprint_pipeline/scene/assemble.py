@@ -1,0 +1,121 @@
+"""Assemble a scene: the USD stage and its MJCF twin, from the same assets; both are read back and compared."""
+
+import mujoco
+import numpy as np
+from pxr import Usd, UsdGeom, UsdPhysics, UsdValidation
+
+from blueprint_pipeline.geometry.rotations import rotation_from_quat
+from blueprint_pipeline.scene.errors import TwinInvalid, UsdInvalid
+from blueprint_pipeline.scene.manifest import load_manifest
+from blueprint_pipeline.scene.mjcf import TWIN_PATH, SceneAssets, build_twin
+from blueprint_pipeline.scene.physics import load_physics
+from blueprint_pipeline.scene.process_meshes import collision_folder
+from blueprint_pipeline.scene.usd import STAGE_PATH, build_usd
+from blueprint_pipeline.stage.contract import StageContext
+from blueprint_pipeline.workspace.storage import SceneFolder
+
+_TOLERANCE = 1e-6
+
+
+def load_assets(scene: SceneFolder) -> SceneAssets:
+    """Read manifest, physics and meshes of a scene's folder."""
+    manifest = load_manifest(scene)
+    names = [item.id for item in manifest.objects] + (["background"] if manifest.background is not None else [])
+    return SceneAssets(
+        manifest=manifest,
+        physics={item.id: load_physics(scene, item.id) for item in manifest.objects},
+        visual={name: scene.read_bytes(f"assets/{name}/visual.glb") for name in names},
+        hulls={name: [scene.read_bytes(file) for file in scene.files_under(collision_folder(name))] for name in names},
+    )
+
+
+def write_twin(assets: SceneAssets, context: StageContext) -> mujoco.MjModel:
+    """Write the twin, compile it, and compare it with the manifest.
+
+    Raises:
+        TwinInvalid: It does not compile, or says something else.
+    """
+    for name, data in build_twin(assets).items():
+        context.output(f"mjcf/{name}").write_bytes(data)
+    try:
+        model = mujoco.MjModel.from_xml_path(str(context.output(TWIN_PATH)))
+    except ValueError as error:
+        raise TwinInvalid(str(error)) from error
+    validate_twin(model, assets)
+    return model
+
+
+def validate_twin(model: mujoco.MjModel, assets: SceneAssets) -> None:
+    """Compare a compiled twin with manifest and physics.
+
+    Raises:
+        TwinInvalid: A body is missing, stands elsewhere, or weighs something else.
+    """
+    for item in assets.manifest.objects:
+        body = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, item.id)
+        if body < 0:
+            raise TwinInvalid(f"there is no body {item.id}")
+        if not np.allclose(model.body_pos[body], item.pose.position_m, atol=_TOLERANCE):
+            raise TwinInvalid(f"body {item.id} is at {model.body_pos[body].tolist()}, the manifest says {item.pose.position_m}")
+        if abs(abs(float(model.body_quat[body] @ np.asarray(item.pose.quat_wxyz))) - 1) > _TOLERANCE:
+            raise TwinInvalid(f"body {item.id} is turned by {model.body_quat[body].tolist()}, the manifest says {item.pose.quat_wxyz}")
+        mass = assets.physics[item.id].mass.mass_kg
+        if item.is_movable and abs(float(model.body_mass[body]) - mass) > _TOLERANCE * mass:
+            raise TwinInvalid(f"body {item.id} weighs {model.body_mass[body]} kg, physics.json says {mass}")
+        if item.is_movable != (int(model.body_dofnum[body]) == 6):  # noqa: PLR2004 -- a free joint
+            raise TwinInvalid(f"body {item.id} has {model.body_dofnum[body]} degrees of freedom, its role is {item.sim_role}")
+
+
+def write_usd(assets: SceneAssets, context: StageContext) -> int:
+    """Write the stage, open it, and compare it with the manifest.
+
+    Returns:
+        Number of prims.
+
+    Raises:
+        UsdInvalid: It breaks USD's rules, or says something else.
+    """
+    for name, data in build_usd(assets).items():
+        context.output(f"usd/{name}").write_bytes(data)
+    path = str(context.output(STAGE_PATH))
+    stage = Usd.Stage.Open(path)
+    validators = UsdValidation.ValidationRegistry().GetOrLoadAllValidators()
+    problems = [error.GetErrorAsString() for error in UsdValidation.ValidationContext(validators).Validate(stage)]
+    if problems:
+        raise UsdInvalid("; ".join(problems[:3]))
+    validate_stage(stage, assets)
+    return sum(1 for _ in stage.Traverse())
+
+
+def validate_stage(stage: Usd.Stage, assets: SceneAssets) -> None:
+    """Compare an opened stage with manifest and physics, as a physics engine reads it.
+
+    Raises:
+        UsdInvalid: Units, a body, a pose, a mass or the number of collision shapes differ.
+
+    Source: ``UsdPhysics.UsdPhysicsLoadStageFromPrimRange`` is what engines parse a stage with.
+    """
+    if UsdGeom.GetStageUpAxis(stage) != UsdGeom.Tokens.z or UsdGeom.GetStageMetersPerUnit(stage) != 1.0:
+        raise UsdInvalid("its up axis is not z, or a unit is not a metre")
+    parsed = UsdPhysics.UsdPhysicsLoadStageFromPrimRange(stage, ["/"])
+    bodies = {str(path) for path in parsed.get(UsdPhysics.ObjectType.RigidBody, ([], []))[0]}
+    expected = {f"/World/{item.id}" for item in assets.manifest.objects if item.is_movable}
+    if bodies != expected:
+        raise UsdInvalid(f"rigid bodies are {sorted(bodies)}, expected {sorted(expected)}")
+    shapes = len(parsed.get(UsdPhysics.ObjectType.MeshShape, ([], []))[0])
+    hulls = sum(len(pieces) for pieces in assets.hulls.values())
+    if shapes != hulls:
+        raise UsdInvalid(f"it has {shapes} collision meshes, expected {hulls}")
+    cache = UsdGeom.XformCache()
+    for item in assets.manifest.objects:
+        prim = stage.GetPrimAtPath(f"/World/{item.id}")
+        matrix = np.asarray(cache.GetLocalToWorldTransform(prim))
+        rotation = rotation_from_quat(np.asarray(item.pose.quat_wxyz))
+        if not (
+            np.allclose(matrix[3, :3], item.pose.position_m, atol=_TOLERANCE) and np.allclose(matrix[:3, :3].T, rotation, atol=_TOLERANCE)
+        ):
+            raise UsdInvalid(f"object {item.id} stands elsewhere than in the manifest")
+        mass = assets.physics[item.id].mass.mass_kg
+        found = UsdPhysics.MassAPI(prim).GetMassAttr().Get() if item.is_movable else mass
+        if abs(found - mass) > _TOLERANCE * mass:
+            raise UsdInvalid(f"object {item.id} weighs {found} kg, physics.json says {mass}")

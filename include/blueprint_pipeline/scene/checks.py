@@ -1,0 +1,38 @@
+"""All checks of a source scene, in the order in which a person would mend it: files, poses, bounds, scale, then what is where."""
+
+import tempfile
+from pathlib import Path
+
+from blueprint_pipeline.scene.errors import SceneError
+from blueprint_pipeline.scene.findings import Finding, finding_of
+from blueprint_pipeline.scene.physical_checks import check_bounds, check_overlaps, check_scale, check_supports
+from blueprint_pipeline.scene.source import SourceScene, copy_source, read_source
+
+
+def check_scene(source: str) -> list[Finding]:
+    """Everything that is wrong with a scene at a local path or fsspec URL; writes nothing there.
+
+    Returns:
+        Findings, blocking ones first; empty for a sound scene.
+    """
+    with tempfile.TemporaryDirectory(prefix="blueprint-pipeline-scene-") as folder:
+        try:
+            copy_source(source, Path(folder))
+        except SceneError as error:
+            return [finding_of(error)]
+        findings, _ = check_folder(Path(folder))
+    return findings
+
+
+def check_folder(folder: Path) -> tuple[list[Finding], SourceScene | None]:
+    """Check a local copy of a scene.
+
+    Returns:
+        Findings, blocking ones first; and the scene, if all its files could be read.
+    """
+    findings, scene = read_source(folder)
+    if scene is not None:
+        findings = [*findings, *check_bounds(scene), *check_scale(scene)]
+        if not any(finding.blocking for finding in findings):
+            findings += [*check_overlaps(scene), *check_supports(scene)]
+    return sorted(findings, key=lambda finding: not finding.blocking), scene

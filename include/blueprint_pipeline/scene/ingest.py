@@ -1,0 +1,127 @@
+"""Take a reconstructed scene in: copied byte by byte, checked, described in the world's frame."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+from upath import UPath
+
+from blueprint_pipeline.public_url import public_url
+from blueprint_pipeline.scene.build_manifest import build_manifest
+from blueprint_pipeline.scene.canonical_files import write_json
+from blueprint_pipeline.scene.checks import check_folder
+from blueprint_pipeline.scene.findings import validate_findings
+from blueprint_pipeline.scene.layout import INVENTORY_PATH, LAYOUT_PATH, build_inventory, build_layout
+from blueprint_pipeline.scene.manifest import MANIFEST_PATH, SceneManifest
+from blueprint_pipeline.scene.physical_checks import find_supports
+from blueprint_pipeline.scene.source import SourceScene, copy_source
+from blueprint_pipeline.scene.source_errors import SourceChanged, SourceNotFound, SourceStillChanging
+from blueprint_pipeline.stage.contract import StageContext
+from blueprint_pipeline.workspace.checksums import FileDigest, digest_files, list_files
+from blueprint_pipeline.workspace.storage import Id, SceneFolder
+
+SOURCE_FOLDER = "regen3d"
+SOURCE_MANIFEST_PATH = "input/source_manifest.json"
+
+
+class SourceManifest(BaseModel):
+    """``input/source_manifest.json``: every file that was taken in, by sha256."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: str = "1.0"
+    scene_id: Id
+    source: str
+    """Where it came from: an URL without user and query, or the name of a local folder (never a path of this machine)."""
+    source_scene_id: str
+    files: dict[str, FileDigest]
+
+
+def digest_source(source: str) -> dict[str, FileDigest]:
+    """sha256 of every file of a source, by its name there: what makes taking it in again unnecessary.
+
+    Raises:
+        SourceNotFound: There is no folder, or it is empty.
+    """
+    root = UPath(source)
+    names = list_files(root) if root.is_dir() else []
+    if not names:
+        raise SourceNotFound(source)
+    return {f"{SOURCE_FOLDER}/{name}": digest for name, digest in digest_files(root, names).items()}
+
+
+def ingest(scene_id: str, source: str, context: StageContext) -> SceneManifest:
+    """Copy, check and describe a scene; a scene with a blocking finding leaves nothing behind.
+
+    Raises:
+        SourceStillChanging: The copy is not what was hashed before it.
+        SceneError: The first thing that is wrong; its message names the others.
+    """
+    folder = context.output(f"{SOURCE_FOLDER}/scene_info.json").parent
+    shutil.rmtree(folder)
+    try:
+        copy_source(source, folder)
+        _validate_copy(folder, context.inputs)
+        findings, scene = check_folder(folder)
+        validate_findings(findings)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    if scene is None:
+        raise SourceNotFound(source)
+    return _describe(scene_id, source, scene, folder, context)
+
+
+def _validate_copy(folder: Path, hashed: Mapping[str, FileDigest]) -> None:
+    """A source may still be uploading: what is taken in must be what the key was made from."""
+    copied = {f"{SOURCE_FOLDER}/{name}": digest for name, digest in digest_files(folder, list_files(folder)).items()}
+    for name in sorted({*hashed, *copied}):
+        if copied.get(name) != hashed.get(name):
+            raise SourceStillChanging(name, hashed.get(name), copied.get(name))
+
+
+def _describe(scene_id: str, source: str, scene: SourceScene, folder: Path, context: StageContext) -> SceneManifest:
+    manifest = build_manifest(scene_id, scene, find_supports(scene).bearing_background)
+    names = list_files(folder)
+    listed = SourceManifest(
+        scene_id=scene_id,
+        source=_public_name(source),
+        source_scene_id=scene.info.scene_id,
+        files=digest_files(folder, names),
+    )
+    written: Mapping[str, BaseModel | Mapping[str, object]] = {
+        SOURCE_MANIFEST_PATH: listed,
+        MANIFEST_PATH: manifest,
+        LAYOUT_PATH: build_layout(manifest, scene),
+        INVENTORY_PATH: build_inventory(manifest, scene),
+    }
+    for name, value in written.items():
+        write_json(context.output(name), value)
+    return manifest
+
+
+def _public_name(source: str) -> str:
+    path = UPath(source)
+    return path.name if path.protocol in {"", "file", "local"} else public_url(source)
+
+
+def validate_source(scene: SceneFolder) -> SourceManifest:
+    """Check that ``regen3d/`` still holds the very files that were taken in.
+
+    Raises:
+        SourceChanged: A file is missing, other, or was added; it is named.
+    """
+    manifest = SourceManifest.model_validate_json(scene.read_bytes(SOURCE_MANIFEST_PATH))
+    prefix = f"{SOURCE_FOLDER}/"
+    there = [name.removeprefix(prefix) for name in scene.files_under(SOURCE_FOLDER)]
+    for name in sorted({*there, *manifest.files}):
+        if name not in manifest.files:
+            raise SourceChanged(prefix + name, None, scene.digest(prefix + name).sha256)
+        if name not in there:
+            raise SourceChanged(prefix + name, manifest.files[name].sha256, None)
+    for path, found in scene.digests(prefix + name for name in there).items():
+        expected = manifest.files[path.removeprefix(prefix)]
+        if found != expected:
+            raise SourceChanged(path, expected.sha256, found.sha256)
+    return manifest

@@ -1,0 +1,205 @@
+"""The MJCF twin of a scene, from the same assets as the USD stage: no robot, one body an object, looks kept.
+
+Names: body and free joint ``{id}``; convex pieces ``{id}_collision_{k}`` in group 3; looks ``{id}_visual``, ``{id}_visual_1``, ... in group
+2; the plane ``floor`` at z = 0; camera ``scene``, which is that of ``source_image.png``. World frame: z up, metres, quaternions wxyz.
+
+Source: MuJoCo documentation, XML reference.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from xml.etree import ElementTree as ET
+
+import numpy as np
+
+from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.scene.manifest import ManifestObject, SceneManifest
+from blueprint_pipeline.scene.mesh_files import build_obj, parse_obj, png_bytes
+from blueprint_pipeline.scene.physics import Physics
+from blueprint_pipeline.scene.surfaces import Surface, parse_glb
+
+TWIN_PATH = "mjcf/scene.xml"
+
+TIMESTEP_S = 1.0 / 480.0
+CONTACT_TIME_S = 0.006
+"""Time constant of contacts: soft enough for the time step (at least 2 steps), hard enough that a full can sinks in by < 0.1 mm."""
+
+_FLOOR_FRICTION = (0.5, 0.005, 0.0001)
+_FLOOR_CLOSE_M = 0.02
+_FLOOR_SHARE = 0.3
+_CONDIM = 4
+
+
+@dataclass(frozen=True)
+class SceneAssets:
+    """Files of a scene's assets, read.
+
+    Attributes:
+        manifest: What is where.
+        physics: By object id.
+        visual: ``visual.glb`` by object id, and ``background``.
+        hulls: ``hull_000.obj`` ... by object id, and ``background``.
+    """
+
+    manifest: SceneManifest
+    physics: dict[str, Physics]
+    visual: dict[str, bytes]
+    hulls: dict[str, list[bytes]] = field(default_factory=dict)
+
+    def surfaces(self, name: str) -> list[Surface]:
+        """Surfaces of an object in its frame, or of the background in the world [m]."""
+        return parse_glb(self.visual[name], name, f"assets/{name}/visual.glb")
+
+
+def build_twin(assets: SceneAssets) -> dict[str, bytes]:
+    """Files of the twin, by name below ``mjcf/``."""
+    return _Twin(assets).files()
+
+
+class _Twin:
+    def __init__(self, assets: SceneAssets) -> None:
+        self._assets = assets
+        self._written: dict[str, bytes] = {}
+        self._root = ET.Element("mujoco", model=assets.manifest.scene_id)
+        self._settings()
+        self._asset = ET.SubElement(self._root, "asset")
+        self._world = ET.SubElement(self._root, "worldbody")
+
+    def files(self) -> dict[str, bytes]:
+        manifest = self._assets.manifest
+        self._lights_and_camera()
+        if manifest.background is not None:
+            body = ET.SubElement(self._world, "body", name="background")
+            self._geoms(body, "background", _FLOOR_FRICTION)
+        for item in manifest.objects:
+            self._object(item)
+        self._floor()
+        ET.indent(self._root, " ")
+        return {"scene.xml": ET.tostring(self._root, encoding="utf-8") + b"\n", **self._written}
+
+    def _settings(self) -> None:
+        root = self._root
+        ET.SubElement(root, "compiler", angle="radian", meshdir="meshes", texturedir="textures", autolimits="true")
+        ET.SubElement(
+            root, "option", timestep=repr(TIMESTEP_S), integrator="implicitfast", cone="elliptic", impratio="10", gravity="0 0 -9.81"
+        )
+        visual = ET.SubElement(root, "visual")
+        ET.SubElement(visual, "headlight", ambient="0.35 0.35 0.35", diffuse="0.3 0.3 0.3", specular="0.05 0.05 0.05")
+        ET.SubElement(visual, "map", znear="0.005", zfar="30")
+        ET.SubElement(visual, "global", offwidth="1280", offheight="960")
+        ET.SubElement(visual, "quality", shadowsize="2048", offsamples="0")
+        ET.SubElement(root, "statistic", extent="1", center="0 0 0.75")
+        default = ET.SubElement(root, "default")
+        looks = ET.SubElement(default, "default", {"class": "look"})
+        ET.SubElement(looks, "geom", type="mesh", contype="0", conaffinity="0", group="2", density="0")
+        ET.SubElement(looks, "mesh", inertia="shell")
+        pieces = ET.SubElement(default, "default", {"class": "piece"})
+        ET.SubElement(pieces, "geom", type="mesh", group="3", condim=str(_CONDIM), solref=f"{CONTACT_TIME_S} 1", rgba="0.4 0.7 0.9 0.5")
+
+    def _lights_and_camera(self) -> None:
+        camera = self._assets.manifest.camera
+        ET.SubElement(
+            self._world,
+            "light",
+            name="sun",
+            type="directional",
+            pos="0 0 4",
+            dir="0.35 0.45 -0.82",
+            diffuse="0.6 0.6 0.6",
+            specular="0.1 0.1 0.1",
+            castshadow="true",
+        )
+        ET.SubElement(
+            self._world,
+            "camera",
+            name="scene",
+            pos=numbers(camera.pose.position_m),
+            quat=numbers(camera.pose.quat_wxyz),
+            fovy=numbers([math.degrees(camera.fovy_rad)]),  # degrees, whatever compiler/angle says
+        )
+
+    def _object(self, item: ManifestObject) -> None:
+        physics = self._assets.physics[item.id]
+        body = ET.SubElement(self._world, "body", {"name": item.id, **pose_attributes(item.pose)})
+        if item.is_movable:
+            ET.SubElement(body, "freejoint", name=item.id)
+            mass = physics.mass
+            ET.SubElement(
+                body,
+                "inertial",
+                pos=numbers(mass.com_m),
+                quat=numbers(mass.principal_axes_quat_wxyz),
+                mass=numbers([mass.mass_kg]),
+                diaginertia=numbers(mass.diagonal_inertia_kg_m2),
+            )
+        friction = physics.friction
+        self._geoms(body, item.id, (friction.sliding, friction.torsional_m, friction.rolling_m))
+
+    def _geoms(self, body: ET.Element, name: str, friction: Sequence[float]) -> None:
+        for index, data in enumerate(self._assets.hulls.get(name, [])):
+            piece = f"{name}_collision_{index}"
+            vertices, faces = parse_obj(data)
+            self._mesh("piece", piece, f"{name}/{piece}.obj", build_obj(vertices, faces))
+            ET.SubElement(body, "geom", {"class": "piece"}, name=piece, mesh=piece, friction=numbers(friction))
+        for index, surface in enumerate(self._assets.surfaces(name)):
+            look = f"{name}_visual" if index == 0 else f"{name}_visual_{index}"
+            self._material(look, surface)
+            self._mesh("look", look, f"{name}/{look}.obj", build_obj(surface.vertices, surface.faces, surface.uv))
+            ET.SubElement(body, "geom", {"class": "look"}, name=look, mesh=look, material=look)
+
+    def _mesh(self, kind: str, name: str, file: str, data: bytes) -> None:
+        ET.SubElement(self._asset, "mesh", {"class": kind}, name=name, file=file)
+        self._written[f"meshes/{file}"] = data
+
+    def _material(self, name: str, surface: Surface) -> None:
+        look = surface.look
+        attributes = {
+            "name": name,
+            "rgba": numbers(look.base_color),
+            "specular": numbers([0.4 * (1 - look.roughness)]),
+            "shininess": numbers([1 - look.roughness]),
+        }
+        if look.texture is not None:
+            file = f"{name}.png"
+            ET.SubElement(self._asset, "texture", name=name, type="2d", file=file)
+            self._written[f"textures/{file}"] = png_bytes(look.texture)
+            attributes["texture"] = name
+        ET.SubElement(self._asset, "material", attributes)
+
+    def _floor(self) -> None:
+        """A plane to fall on; it is drawn only where the background has no floor of its own."""
+        hidden = self._assets.manifest.background is not None and has_floor(self._assets.surfaces("background"))
+        ET.SubElement(
+            self._world,
+            "geom",
+            name="floor",
+            type="plane",
+            size="0 0 0.05",
+            group="3" if hidden else "2",
+            condim=str(_CONDIM),
+            friction=numbers(_FLOOR_FRICTION),
+            solref=f"{CONTACT_TIME_S} 1",
+            rgba="0.55 0.53 0.5 1",
+        )
+
+
+def has_floor(surfaces: Sequence[Surface]) -> bool:
+    """Whether a background in the world has level triangles within 2 cm of z = 0 that cover a good part of its outline."""
+    if not surfaces:
+        return False
+    corners = np.concatenate([surface.vertices[surface.faces] for surface in surfaces])
+    level = (np.abs(corners[:, :, 2]) < _FLOOR_CLOSE_M).all(axis=1)
+    sides = corners[level][:, 1:, :2] - corners[level][:, :1, :2]
+    area = 0.5 * np.abs(sides[:, 0, 0] * sides[:, 1, 1] - sides[:, 0, 1] * sides[:, 1, 0]).sum()
+    return bool(area > _FLOOR_SHARE * np.prod(np.ptp(corners.reshape(-1, 3)[:, :2], axis=0)))
+
+
+def pose_attributes(pose: Pose) -> dict[str, str]:
+    """``pos`` and ``quat`` of a body."""
+    return {"pos": numbers(pose.position_m), "quat": numbers(pose.quat_wxyz)}
+
+
+def numbers(values: Iterable[float]) -> str:
+    """Numbers as MJCF writes them, in their shortest exact form."""
+    return " ".join(repr(float(value)) for value in values)

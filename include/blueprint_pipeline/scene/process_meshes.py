@@ -1,0 +1,206 @@
+"""From a mesh as it was reconstructed to the meshes that are simulated and drawn; cached by content, for it is slow.
+
+Per object below ``assets/{object_id}/``: ``visual.glb`` (few triangles, small textures), ``collision/hull_000.obj`` ... (convex
+pieces), ``meshes.json`` (what was done, measured).
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from blueprint_pipeline.frozen import FrozenModel
+from blueprint_pipeline.origin import Origin
+from blueprint_pipeline.scene.canonical_files import json_bytes, rounded
+from blueprint_pipeline.scene.decimate import decimate, shrink_texture
+from blueprint_pipeline.scene.decompose import PARAMETERS, decompose
+from blueprint_pipeline.scene.mesh_files import build_glb, build_obj
+from blueprint_pipeline.scene.surfaces import Surface, merge_looks, merge_positions
+from blueprint_pipeline.workspace.canonical import key_of
+from blueprint_pipeline.workspace.storage import Id, SceneFolder
+
+MAX_SCENE_TRIANGLES = 12_000
+"""Visual triangles of a whole scene: what a software renderer draws in a few milliseconds."""
+MAX_OBJECT_TRIANGLES = 2_500
+_VISUAL_VERSION = "7"
+_REPORT = "report.json"
+
+
+class VisualReport(FrozenModel):
+    """What was made for drawing."""
+
+    triangles_before: int
+    triangles_after: int
+    surfaces: int
+    textures_px: tuple[tuple[int, int], ...]
+
+
+class CollisionReport(FrozenModel):
+    """What was made for collision."""
+
+    method: str
+    hulls: int
+    overfill: float
+    """Share of points in free space, ``clearance_m`` off the surface, that the convex pieces cover."""
+    clearance_m: float
+
+
+class MeshReport(FrozenModel):
+    """``meshes.json`` of one object: what was made of its mesh."""
+
+    schema_version: Literal["1.0"] = "1.0"
+    object_id: Id
+    visual: VisualReport
+    collision: CollisionReport | None
+    """``None`` for a background that nothing stands on."""
+    origin: Origin = Origin.MEASURED
+
+
+def collision_folder(object_id: str) -> str:
+    """Where an object's convex pieces lie in the scene's folder."""
+    return f"assets/{object_id}/collision"
+
+
+def share_triangles(counts: Mapping[str, int]) -> int:
+    """Most triangles an object may keep, so that none has more than :data:`MAX_OBJECT_TRIANGLES` and all together fit the scene."""
+    low, high = 1, MAX_OBJECT_TRIANGLES
+    while low < high:
+        middle = (low + high + 1) // 2
+        if sum(min(count, middle) for count in counts.values()) <= MAX_SCENE_TRIANGLES:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def build_visual(name: str, surfaces: list[Surface], max_triangles: int) -> dict[str, bytes]:
+    """``visual.glb`` of an object and its report, from surfaces in the frame that they shall have [m]."""
+    visual = _visual(surfaces, max_triangles)
+    report = VisualReport(
+        triangles_before=sum(len(surface.faces) for surface in surfaces),
+        triangles_after=sum(len(surface.faces) for surface in visual),
+        surfaces=len(visual),
+        textures_px=tuple(surface.look.texture.size for surface in visual if surface.look.texture is not None),
+    )
+    return {"visual.glb": build_glb(name, visual), _REPORT: json_bytes(report)}
+
+
+def build_collision(surfaces: list[Surface]) -> dict[str, bytes]:
+    """``collision/hull_000.obj`` ... of an object and its report, from surfaces in its frame [m]."""
+    pieces = decompose(merge_positions(surfaces))
+    report = CollisionReport(
+        method=pieces.method, hulls=len(pieces.hulls), overfill=rounded(pieces.overfill, 6), clearance_m=rounded(pieces.clearance_m, 6)
+    )
+    files = {f"collision/hull_{index:03d}.obj": build_obj(vertices, faces) for index, (vertices, faces) in enumerate(pieces.hulls)}
+    return {**files, _REPORT: json_bytes(report)}
+
+
+@dataclass(frozen=True)
+class MeshJob:
+    """One mesh to process: of an object, or of the background.
+
+    Attributes:
+        name: Object id, or ``background``.
+        source: Bytes of the mesh that was taken in.
+        drawn: Its surfaces, in the frame that they shall have [m].
+        bearing: What of it collides.
+    """
+
+    name: str
+    source: bytes
+    drawn: list[Surface]
+    bearing: list[Surface]
+
+    @property
+    def triangles(self) -> int:
+        """Triangles that are drawn, before any are saved."""
+        return sum(len(surface.faces) for surface in self.drawn)
+
+
+def process_mesh(job: MeshJob, cache: "MeshCache", max_triangles: int) -> dict[str, bytes]:
+    """Files of an object (or the background) by name below ``assets/{name}/``: found in the cache, or made and kept there.
+
+    Args:
+        job: What to process.
+        cache: Where slow work is kept.
+        max_triangles: Most triangles to draw.
+    """
+    placed = hashlib.sha256(b"".join(surface.vertices.tobytes() for surface in (*job.drawn, *job.bearing))).hexdigest()
+    identity = {"mesh": hashlib.sha256(job.source).hexdigest(), "placed": placed}
+    key = key_of({**identity, "name": job.name, "triangles": min(max_triangles, job.triangles), "method": _VISUAL_VERSION})
+    visual = cache.find(key) or cache.put(key, build_visual(job.name, job.drawn, max_triangles))
+    collision: dict[str, bytes] = {}
+    if job.bearing:
+        key = key_of({**identity, "bearing": len(job.bearing), "method": PARAMETERS})
+        collision = cache.find(key) or cache.put(key, build_collision(job.bearing))
+    report = MeshReport(
+        object_id=job.name,
+        visual=VisualReport.model_validate_json(visual[_REPORT]),
+        collision=CollisionReport.model_validate_json(collision[_REPORT]) if collision else None,
+    )
+    files = {file: data for part in (visual, collision) for file, data in part.items() if file != _REPORT}
+    return {**files, "meshes.json": json_bytes(report)}
+
+
+def _visual(surfaces: list[Surface], max_triangles: int) -> list[Surface]:
+    merged = [shrink_texture(surface) for surface in merge_looks(surfaces)]
+    total = sum(len(surface.faces) for surface in merged)
+    if total <= max_triangles:
+        return merged
+    return [decimate(surface, max(12, len(surface.faces) * max_triangles // total)) for surface in merged]
+
+
+class MeshCache:
+    """Processed meshes by content: keys hash the source mesh, where it is placed, what is done to it, and with which parameters.
+
+    A damaged entry is made again; entries appear whole or not at all.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def find(self, key: str) -> dict[str, bytes] | None:
+        """Files of an entry; ``None`` if it is not there or not whole."""
+        entry = self._folder / key
+        index = entry / "index.json"
+        if not index.is_file():
+            return None
+        files = {}
+        for name, sha256 in json.loads(index.read_bytes()).items():
+            path = entry / name
+            data = path.read_bytes() if path.is_file() else b""
+            if hashlib.sha256(data).hexdigest() != sha256:
+                return None
+            files[name] = data
+        return files
+
+    def put(self, key: str, files: dict[str, bytes]) -> dict[str, bytes]:
+        """Keep files under a key, and return them."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=".part-", dir=self._folder))
+        for name, data in files.items():
+            path = beside / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        (beside / "index.json").write_bytes(json_bytes({name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}))
+        shutil.rmtree(self._folder / key, ignore_errors=True)
+        try:
+            beside.replace(self._folder / key)
+        except OSError:  # another process put the same entry first
+            shutil.rmtree(beside)
+        return files
+
+
+def load_overfill(scene: SceneFolder, object_id: str) -> float:
+    """Share of the free space close to an object that its convex pieces cover; 0 where it has none."""
+    collision = load_mesh_report(scene, object_id).collision
+    return 0.0 if collision is None else collision.overfill
+
+
+def load_mesh_report(scene: SceneFolder, object_id: str) -> MeshReport:
+    """Read what was made of an object's mesh."""
+    return MeshReport.model_validate_json(scene.read_bytes(f"assets/{object_id}/meshes.json"))

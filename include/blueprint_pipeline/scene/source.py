@@ -1,0 +1,265 @@
+"""A source scene: where it lies, copied verbatim, its files read and checked one by one.
+
+What is wrong in one file does not hide what is wrong in another: readers give findings, and a scene only if all of it could be read.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from pydantic import BaseModel
+from upath import UPath
+
+from blueprint_pipeline.geometry.rotations import RigidPose
+from blueprint_pipeline.scene.errors import SceneError
+from blueprint_pipeline.scene.findings import Finding, finding_of
+from blueprint_pipeline.scene.frames import SceneFrame
+from blueprint_pipeline.scene.pose_checks import as_array, object_placement, validate_camera, validate_pose, validate_pose_finite
+from blueprint_pipeline.scene.regen3d import (
+    SUPPORTED_MAJOR,
+    ArticulationFile,
+    BoundsFile,
+    ExtrinsicsFile,
+    IntrinsicsFile,
+    LabelFile,
+    MaterialFile,
+    PoseFile,
+    SceneInfo,
+)
+from blueprint_pipeline.scene.source_errors import (
+    DuplicateObjectId,
+    FieldInvalid,
+    FileMissing,
+    InvalidObjectId,
+    MeshMissing,
+    NoObjects,
+    SourceNotFound,
+    UnsafePath,
+    UnsupportedVersion,
+)
+from blueprint_pipeline.scene.strict_json import not_finite, parse_json, parse_model
+from blueprint_pipeline.scene.surfaces import Surface, parse_glb
+
+File = TypeVar("File", bound=BaseModel)
+Value = TypeVar("Value")
+
+_OBJECT_ID = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_RESERVED = frozenset({"world", "floor", "background", "scene", "robot"})
+_MAX_FILE_BYTES = 512 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class SourceObject:
+    """One object, in its own frame (z up, metres) and in the world."""
+
+    object_id: str
+    pose_file: PoseFile
+    bounds: BoundsFile
+    material: MaterialFile
+    label: LabelFile | None
+    articulation: ArticulationFile | None
+    pose: RigidPose
+    object_from_mesh: tuple[tuple[float, float, float], ...]
+    surfaces: list[Surface]
+
+
+@dataclass(frozen=True)
+class SourceScene:
+    """A scene whose files could all be read."""
+
+    info: SceneInfo
+    frame: SceneFrame
+    objects: dict[str, SourceObject]
+    background: list[Surface]
+    intrinsics: IntrinsicsFile
+    camera_pose: RigidPose
+    attribution: str | None
+
+
+def copy_source(source: str, target: Path) -> None:
+    """Copy a scene's folder, byte by byte, from a local folder or any fsspec URL.
+
+    Raises:
+        SourceNotFound: There is no folder, or it is empty.
+        UnsafePath: It holds a link, a special file, a file that is too big, or a name that leaves the folder.
+    """
+    root = UPath(source)
+    if not root.is_dir():
+        raise SourceNotFound(source)
+    if root.protocol in {"", "file", "local"}:
+        _validate_plain(Path(root.path))
+    prefix = root.path.rstrip("/")
+    count = 0
+    for path in sorted(root.rglob("*"), key=lambda item: item.path):
+        if not path.is_file():
+            continue
+        name = path.path[len(prefix) + 1 :]
+        if ".." in PurePosixPath(name).parts or "\\" in name:
+            raise UnsafePath(name, "its name leads out of the scene's folder")
+        if path.stat().st_size > _MAX_FILE_BYTES:
+            raise UnsafePath(name, f"it is larger than {_MAX_FILE_BYTES} bytes")
+        copy = target / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+        count += 1
+    if not count:
+        raise SourceNotFound(source)
+
+
+def _validate_plain(root: Path) -> None:
+    for path in root.rglob("*"):
+        if path.is_symlink():
+            raise UnsafePath(path.relative_to(root).as_posix(), "it is a symbolic link")
+        if not (path.is_file() or path.is_dir()):
+            raise UnsafePath(path.relative_to(root).as_posix(), "it is neither a file nor a folder")
+
+
+def read_source(root: Path) -> tuple[list[Finding], SourceScene | None]:
+    """Read every file of a scene.
+
+    Returns:
+        What is wrong, first things first; and the scene, if nothing blocks.
+    """
+    reader = _Reader(root)
+    scene = reader.read()
+    return reader.findings, scene
+
+
+class _Reader:
+    """Reads a folder and gathers findings."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.findings: list[Finding] = []
+
+    def read(self) -> SourceScene | None:
+        info = self._attempt(self._info)
+        object_ids = self._object_ids()
+        frame = None if info is None else SceneFrame(info.coordinate_frame, info.meters_per_unit)
+        objects = {name: self._object(name, frame) for name in object_ids}
+        intrinsics = self._attempt(lambda: self._model(IntrinsicsFile, "camera/intrinsics.json"))
+        extrinsics = self._attempt(lambda: self._model(ExtrinsicsFile, "camera/extrinsics.json"))
+        if intrinsics is not None and extrinsics is not None:
+            self._attempt(lambda: validate_camera(intrinsics, extrinsics))
+        background = self._attempt(lambda: self._background(frame)) if frame is not None else []
+        for name in ("ATTRIBUTION.md", "source_image.png"):
+            if not (self.root / name).is_file():
+                self._remark(
+                    "scene.file_absent",
+                    name,
+                    f"{name} is not there; the scene can do without it{', but every licence is unknown' if name[0] == 'A' else ''}.",
+                )
+        if info is None or frame is None or intrinsics is None or extrinsics is None or any(finding.blocking for finding in self.findings):
+            return None
+        attribution = self.root / "ATTRIBUTION.md"
+        return SourceScene(
+            info=info,
+            frame=frame,
+            objects={name: item for name, item in objects.items() if item is not None},
+            background=background or [],
+            intrinsics=intrinsics,
+            camera_pose=frame.camera_pose(as_array(extrinsics.matrix)),
+            attribution=attribution.read_text(encoding="utf-8") if attribution.is_file() else None,
+        )
+
+    def _attempt(self, read: Callable[[], Value]) -> Value | None:
+        try:
+            return read()
+        except SceneError as error:
+            self.findings.append(finding_of(error))
+            return None
+
+    def _remark(self, code: str, where: str, message: str) -> None:
+        self.findings.append(Finding(code, where, message))
+
+    def _bytes(self, file: str) -> bytes:
+        path = self.root / file
+        if not path.is_file():
+            raise FileMissing(file)
+        return path.read_bytes()
+
+    def _model(self, model: type[File], file: str) -> File:
+        return parse_model(model, parse_json(self._bytes(file), file), file)
+
+    def _optional(self, model: type[File], file: str) -> File | None:
+        return self._attempt(lambda: self._model(model, file)) if (self.root / file).is_file() else None
+
+    def _info(self) -> SceneInfo:
+        info = self._model(SceneInfo, "scene_info.json")
+        if not re.fullmatch(rf"{SUPPORTED_MAJOR}\.\d+\.\d+", info.version):
+            raise UnsupportedVersion("scene_info.json", info.version[:40], f"{SUPPORTED_MAJOR}.x.y")
+        return info
+
+    def _object_ids(self) -> list[str]:
+        folder = self.root / "objects"
+        found = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        if not found:
+            self.findings.append(finding_of(NoObjects()))
+        invalid = [name for name in found if not _OBJECT_ID.fullmatch(name) or name.lower() in _RESERVED]
+        self.findings += [finding_of(InvalidObjectId(name)) for name in invalid]
+        groups: dict[str, list[str]] = {}
+        for name in found:
+            groups.setdefault(name.casefold(), []).append(name)
+        self.findings += [finding_of(DuplicateObjectId(names)) for names in groups.values() if len(names) > 1]
+        return [name for name in found if name not in invalid]
+
+    def _object(self, name: str, frame: SceneFrame | None) -> SourceObject | None:
+        folder = f"objects/{name}"
+        pose = self._attempt(lambda: self._pose(name))
+        bounds = self._attempt(lambda: self._model(BoundsFile, f"{folder}/bounds.json"))
+        material = self._attempt(lambda: self._model(MaterialFile, f"{folder}/material.json"))
+        label = self._optional(LabelFile, f"{folder}/label.json")
+        articulation = self._optional(ArticulationFile, f"{folder}/articulation.json")
+        if articulation is not None:
+            self._attempt(lambda: self._validate_parts(name, articulation))
+        mesh = self._attempt(lambda: self._mesh(name))
+        if pose is None or bounds is None or material is None or mesh is None or frame is None:
+            return None
+        linear = frame.object_from_mesh(as_array(pose.scale))
+        return SourceObject(
+            object_id=name,
+            pose_file=pose,
+            bounds=bounds,
+            material=material,
+            label=label,
+            articulation=articulation,
+            pose=object_placement(frame, pose),
+            object_from_mesh=tuple((float(row[0]), float(row[1]), float(row[2])) for row in linear),
+            surfaces=[surface.moved(linear) for surface in mesh],
+        )
+
+    def _pose(self, name: str) -> PoseFile:
+        file = f"objects/{name}/pose.json"
+        value = parse_json(self._bytes(file), file, allow_constants=True)
+        validate_pose_finite(name, file, not_finite(value))
+        pose = parse_model(PoseFile, value, file)
+        validate_pose(name, file, pose)
+        return pose
+
+    def _mesh(self, name: str) -> list[Surface]:
+        file = f"objects/{name}/mesh.glb"
+        if not (self.root / file).is_file():
+            raise MeshMissing(name, file)
+        return parse_glb(self._bytes(file), name, file)
+
+    def _background(self, frame: SceneFrame) -> list[Surface]:
+        file = "background/mesh.glb"
+        if not (self.root / file).is_file():
+            self._remark("scene.file_absent", file, f"{file} is not there; the scene has no background.")
+            return []
+        linear = frame.rotation_world_scene * frame.meters_per_unit
+        return [surface.moved(linear) for surface in parse_glb(self._bytes(file), "background", file)]
+
+    def _validate_parts(self, name: str, articulation: ArticulationFile) -> None:
+        file = f"objects/{name}/articulation.json"
+        for part, path in articulation.parts.items():
+            pure = PurePosixPath(path)
+            if pure.is_absolute() or ".." in pure.parts or "\\" in path:
+                raise UnsafePath(file, f"part {part} is at '{path[:80]}', outside the object's folder")
+            if not (self.root / "objects" / name / path).is_file():
+                raise FileMissing(f"objects/{name}/{path}")
+        unknown = sorted({joint.child_part for joint in articulation.joints} - set(articulation.parts))
+        if unknown:
+            raise FieldInvalid(file, "joints.child_part", f"'{unknown[0]}'", f"one of {', '.join(sorted(articulation.parts))}")

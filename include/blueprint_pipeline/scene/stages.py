@@ -1,0 +1,168 @@
+"""The stages of a scene: taken in, given physics and meshes, assembled, at rest."""
+
+from typing import Annotated
+
+import mujoco
+from pydantic import Field
+
+from blueprint_pipeline.public_url import PrivateUrl
+from blueprint_pipeline.scene.assemble import load_assets, write_twin, write_usd
+from blueprint_pipeline.scene.assets import estimate_scene, process_scene
+from blueprint_pipeline.scene.canonical_files import write_json
+from blueprint_pipeline.scene.ingest import SOURCE_FOLDER, SOURCE_MANIFEST_PATH, digest_source, ingest
+from blueprint_pipeline.scene.layout import INVENTORY_PATH, LAYOUT_PATH
+from blueprint_pipeline.scene.manifest import MANIFEST_PATH, load_manifest
+from blueprint_pipeline.scene.settle import SETTLED_PATH, settle, validate_settled
+from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
+
+_READ = (SOURCE_FOLDER, SOURCE_MANIFEST_PATH, MANIFEST_PATH)
+
+
+class IngestSceneRequest(StageRequest):
+    """Where the reconstruction lies."""
+
+    source: Annotated[PrivateUrl, Field(min_length=1)]
+    """Folder or fsspec URL in the ``regen3d/`` layout."""
+
+
+class IngestSceneResult(StageResult):
+    """What was taken in."""
+
+    objects: int
+    movable: int
+    unknown_licences: int
+
+
+class SceneRequest(StageRequest):
+    """A stage that has nothing to choose."""
+
+
+class EstimatePhysicsResult(StageResult):
+    """Masses of the movable objects, estimated."""
+
+    objects: int
+    movable_mass_kg: float
+
+
+class ProcessMeshesResult(StageResult):
+    """What the meshes have become."""
+
+    triangles: int
+    hulls: int
+
+
+class AssembleSceneResult(StageResult):
+    """Size of the assembled scene."""
+
+    prims: int
+    bodies: int
+    geoms: int
+
+
+class SettleSceneRequest(StageRequest):
+    """For how long the scene is watched."""
+
+    duration_s: float = Field(default=2.0, gt=0, le=60)
+    """Simulated time [s]."""
+
+
+class SettleSceneResult(StageResult):
+    """The worst figures of the settled scene."""
+
+    max_drift_m: float
+    max_tilt_rad: float
+    max_penetration_m: float
+
+
+def _ingest(request: IngestSceneRequest, context: StageContext) -> IngestSceneResult:
+    manifest = ingest(request.scene_id, request.source, context)
+    return IngestSceneResult(
+        objects=len(manifest.objects),
+        movable=sum(item.is_movable for item in manifest.objects),
+        unknown_licences=sum(item.asset.license == "unknown" for item in manifest.objects),
+    )
+
+
+def _estimate(_request: SceneRequest, context: StageContext) -> EstimatePhysicsResult:
+    found = estimate_scene(context)
+    movable = [item.id for item in load_manifest(context.scene).objects if item.is_movable]
+    return EstimatePhysicsResult(objects=len(found), movable_mass_kg=round(sum(found[name].mass.mass_kg for name in movable), 6))
+
+
+def _process(_request: SceneRequest, context: StageContext) -> ProcessMeshesResult:
+    reports = process_scene(context).values()
+    return ProcessMeshesResult(
+        triangles=sum(report.visual.triangles_after for report in reports),
+        hulls=sum(report.collision.hulls for report in reports if report.collision is not None),
+    )
+
+
+def _assemble(_request: SceneRequest, context: StageContext) -> AssembleSceneResult:
+    assets = load_assets(context.scene)
+    model = write_twin(assets, context)
+    return AssembleSceneResult(prims=write_usd(assets, context), bodies=int(model.nbody), geoms=int(model.ngeom))
+
+
+def _settle(request: SettleSceneRequest, context: StageContext) -> SettleSceneResult:
+    model = mujoco.MjModel.from_xml_path(str(context.input("mjcf") / "scene.xml"))
+    record = settle(model, request.scene_id, duration_s=request.duration_s)
+    validate_settled(record)
+    write_json(context.output(SETTLED_PATH), record)
+    return SettleSceneResult(max_drift_m=record.max_drift_m, max_tilt_rad=record.max_tilt_rad, max_penetration_m=record.max_penetration_m)
+
+
+INGEST_SCENE = Stage(
+    name="ingest_scene",
+    group="scene",
+    description="Copy a reconstruction, check it, and describe it in the world's frame.",
+    request=IngestSceneRequest,
+    result=IngestSceneResult,
+    run=_ingest,
+    reads=lambda _: [],
+    writes=lambda _: [SOURCE_FOLDER, SOURCE_MANIFEST_PATH, MANIFEST_PATH, LAYOUT_PATH, INVENTORY_PATH],
+    external_inputs=lambda request: digest_source(request.source),
+)
+
+ESTIMATE_PHYSICS = Stage(
+    name="estimate_physics",
+    group="scene",
+    description="Estimate mass, inertia, friction and restitution of every object.",
+    request=SceneRequest,
+    result=EstimatePhysicsResult,
+    run=_estimate,
+    reads=lambda _: _READ,
+    writes=lambda _: ["assets/*/physics.json"],
+)
+
+PROCESS_MESHES = Stage(
+    name="process_meshes",
+    group="scene",
+    description="Cut meshes into convex pieces for collision, and thin them out for drawing.",
+    request=SceneRequest,
+    result=ProcessMeshesResult,
+    run=_process,
+    reads=lambda _: _READ,
+    writes=lambda _: ["assets/*/visual.glb", "assets/*/collision/*.obj", "assets/*/meshes.json"],
+)
+
+ASSEMBLE_SCENE = Stage(
+    name="assemble_scene",
+    group="scene",
+    description="Assemble the USD stage and its MJCF twin from the same assets.",
+    request=SceneRequest,
+    result=AssembleSceneResult,
+    run=_assemble,
+    reads=lambda _: ["assets"],
+    writes=lambda _: ["usd", "mjcf"],
+)
+
+SETTLE_SCENE = Stage(
+    name="settle_scene",
+    group="scene",
+    description="Let the scene come to rest, and refuse one that does not rest where it was reconstructed.",
+    request=SettleSceneRequest,
+    result=SettleSceneResult,
+    run=_settle,
+    reads=lambda _: [MANIFEST_PATH, "mjcf"],
+    writes=lambda _: [SETTLED_PATH],
+)

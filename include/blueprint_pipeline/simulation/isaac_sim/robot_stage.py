@@ -1,0 +1,279 @@
+"""A robot as a USD articulation, from the same MJCF as in the twin: links, joints, drives, colliders, looks, the camera on its hand.
+
+Links lie side by side below ``/World/robot``, each where the robot's default pose has it, for rigid bodies may not be nested. Frames: each
+link's is its MJCF body's. Angles in USD are degrees, and so are the stiffness and damping of an angular drive (per degree).
+
+Source: UsdPhysics schema (joints, drives, articulations); MuJoCo documentation, "Actuation model" (affine bias: kp, kv).
+"""
+
+import math
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics, UsdShade, Vt
+
+from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
+from blueprint_pipeline.robot.errors import BrokenEmbodiment
+from blueprint_pipeline.scene.usd import define_mesh
+from blueprint_pipeline.simulation.isaac_sim import physx
+from blueprint_pipeline.simulation.isaac_sim.quaternions import multiply, quat_between, rotate
+from blueprint_pipeline.twin.mount import PEDESTAL, mount
+
+ROBOT_PATH = "/World/robot"
+PEDESTAL_PATH = "/World/robot_pedestal"
+_COLLISION_GROUP = 3
+_APERTURE_MM = 24.0
+_X_AXIS = np.array([1.0, 0.0, 0.0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointDrive:
+    """How one joint is driven, SI: F = stiffness (target - q) - damping dq, at most ``max_force``."""
+
+    stiffness: float
+    """[N m/rad, N/m]."""
+    damping: float
+    """[N m s/rad, N s/m]."""
+    max_force: float
+    """[N m, N]."""
+
+
+def compile_robot(embodiment: Embodiment, base_pose: Pose) -> tuple[mujoco.MjModel, mujoco.MjData]:
+    """The robot alone, mounted as in the twin, in its default pose with open fingers."""
+    spec = mujoco.MjSpec()
+    mount(spec, embodiment, base_pose)
+    model = spec.compile()
+    data = mujoco.MjData(model)
+    for arm in embodiment.arms:
+        for joint, value in zip(arm.joints, arm.default_qpos_rad, strict=True):
+            data.joint(ROBOT_PREFIX + joint.name).qpos[0] = value
+        for name, share in zip(arm.gripper.joints, arm.gripper.joint_per_width, strict=True):
+            data.joint(ROBOT_PREFIX + name).qpos[0] = share * arm.gripper.stroke_m
+    mujoco.mj_kinematics(model, data)
+    return model, data
+
+
+def drives_of(model: mujoco.MjModel, embodiment: Embodiment) -> dict[str, JointDrive]:
+    """The drive of every joint that an actuator moves, by the joint's name without prefix.
+
+    A gripper whose one actuator pulls a tendon of two fingers (length q1 + q2, command = opening) becomes one drive a finger: with both at
+    half the opening, kp (w - 2 q) = 2 kp (w / 2 - q). The fingers are then not coupled, as they are in the twin.
+
+    Raises:
+        BrokenEmbodiment: An actuator is no position servo.
+    """
+    drives: dict[str, JointDrive] = {}
+    for arm in embodiment.arms:
+        for joint in arm.joints:
+            drives[joint.name] = _drive(model, embodiment, joint.actuator, joint.name, fingers=1)
+        for name in arm.gripper.joints:
+            drives[name] = _drive(model, embodiment, arm.gripper.actuator, name, fingers=len(arm.gripper.joints))
+    return drives
+
+
+def _drive(model: mujoco.MjModel, embodiment: Embodiment, actuator: str, joint: str, *, fingers: int) -> JointDrive:
+    row = model.actuator(ROBOT_PREFIX + actuator)
+    gain, bias = float(row.gainprm[0]), row.biasprm
+    if not math.isclose(gain, -float(bias[1])) or gain <= 0.0:
+        raise BrokenEmbodiment(embodiment.name, "position servo", actuator, [])
+    passive = float(model.joint(ROBOT_PREFIX + joint).damping[0])
+    return JointDrive(stiffness=gain * fingers, damping=-float(bias[2]) * fingers + passive, max_force=float(row.forcerange[1]))
+
+
+def tool_in_hand(embodiment: Embodiment) -> FloatArray:
+    """The tool centre point in the frame of the hand, (7,): xyz and quat wxyz."""
+    spec = mujoco.MjSpec.from_file(str(embodiment.mjcf_path))
+    model = spec.compile()
+    site = model.site(embodiment.arm.tcp_site)
+    hand = model.body(embodiment.arm.gripper.hand_bodies[0]).id
+    if int(site.bodyid[0]) != hand:
+        raise BrokenEmbodiment(embodiment.name, "site of the hand", embodiment.arm.tcp_site, [])
+    return np.concatenate([site.pos, site.quat])
+
+
+def author_robot(stage: Usd.Stage, embodiment: Embodiment, base_pose: Pose) -> None:
+    """Write the robot, its pedestal and its camera into a stage."""
+    model, data = compile_robot(embodiment, base_pose)
+    drives = drives_of(model, embodiment)
+    max_velocity = {joint.name: joint.max_velocity_rad_s for arm in embodiment.arms for joint in arm.joints}
+    max_velocity |= {name: arm.gripper.max_speed_m_s for arm in embodiment.arms for name in arm.gripper.joints}
+    root = UsdGeom.Xform.Define(stage, ROBOT_PATH).GetPrim()
+    UsdPhysics.ArticulationRootAPI.Apply(root)
+    physx.set_articulation(root)
+    for body in range(1, model.nbody):
+        _link(stage, model, data, body)
+    for body in range(1, model.nbody):
+        _joint(stage, data, body, drives, max_velocity)
+    _pedestal(stage, model)
+    _camera(stage, embodiment)
+
+
+def link_path(body_name: str) -> str:
+    """Path of a link by its name in the MJCF, with or without the robot's prefix."""
+    return f"{ROBOT_PATH}/{body_name.removeprefix(ROBOT_PREFIX)}"
+
+
+def _link(stage: Usd.Stage, model: mujoco.MjModel, data: mujoco.MjData, body: int) -> None:
+    path = link_path(model.body(body).name)
+    xform = UsdGeom.Xform.Define(stage, path)
+    set_pose(xform, data.xpos[body], data.xquat[body])
+    prim = xform.GetPrim()
+    UsdPhysics.RigidBodyAPI.Apply(prim)
+    mass = UsdPhysics.MassAPI.Apply(prim)
+    mass.CreateMassAttr(float(model.body_mass[body]))
+    mass.CreateCenterOfMassAttr(Gf.Vec3f(*model.body_ipos[body].tolist()))
+    mass.CreateDiagonalInertiaAttr(Gf.Vec3f(*model.body_inertia[body].tolist()))
+    mass.CreatePrincipalAxesAttr(Gf.Quatf(*model.body_iquat[body].tolist()))
+    physx.set_body(prim, weightless=bool(model.body_gravcomp[body] == 1.0))
+    for geom in np.flatnonzero(model.geom_bodyid == body).tolist():
+        _geom(stage, path, model, geom)
+
+
+def _geom(stage: Usd.Stage, link: str, model: mujoco.MjModel, geom: int) -> None:
+    path = f"{link}/{model.geom(geom).name.removeprefix(ROBOT_PREFIX)}"
+    collides = bool(model.geom_contype[geom] or model.geom_conaffinity[geom])
+    if model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_MESH:
+        shape: UsdGeom.Gprim = _mesh(stage, path, model, int(model.geom_dataid[geom]))
+    else:
+        shape = _box(stage, path, model.geom_size[geom])
+    _add_pose(shape, model.geom_pos[geom], model.geom_quat[geom])
+    material = int(model.geom_matid[geom])
+    rgba = model.geom_rgba[geom] if material < 0 else model.mat_rgba[material]
+    shape.CreateDisplayColorAttr(Vt.Vec3fArray([Gf.Vec3f(*rgba[:3].tolist())]))
+    if not collides:
+        return
+    if model.geom_group[geom] == _COLLISION_GROUP:
+        shape.CreatePurposeAttr(UsdGeom.Tokens.guide)
+    prim = shape.GetPrim()
+    UsdPhysics.CollisionAPI.Apply(prim)
+    if prim.IsA(UsdGeom.Mesh):
+        UsdPhysics.MeshCollisionAPI.Apply(prim).CreateApproximationAttr(UsdPhysics.Tokens.convexHull)
+    bind_friction(stage, prim, float(model.geom_friction[geom, 0]))
+
+
+def _mesh(stage: Usd.Stage, path: str, model: mujoco.MjModel, mesh: int) -> UsdGeom.Mesh:
+    row = model.mesh(mesh)
+    vertices = model.mesh_vert[row.vertadr[0] : row.vertadr[0] + row.vertnum[0]]
+    found = define_mesh(stage, path, vertices, model.mesh_face[row.faceadr[0] : row.faceadr[0] + row.facenum[0]])
+    found.CreateDoubleSidedAttr(True)
+    return found
+
+
+def _box(stage: Usd.Stage, path: str, half_size_m: FloatArray) -> UsdGeom.Cube:
+    cube = UsdGeom.Cube.Define(stage, path)
+    cube.CreateSizeAttr(2.0)
+    cube.CreateExtentAttr([Gf.Vec3f(-1, -1, -1), Gf.Vec3f(1, 1, 1)])
+    cube.AddScaleOp(UsdGeom.XformOp.PrecisionDouble).Set(Gf.Vec3d(*half_size_m.tolist()))
+    return cube
+
+
+def bind_friction(stage: Usd.Stage, prim: Usd.Prim, friction: float) -> None:
+    """Bind a physics material of this friction; one for all that share it."""
+    path = f"/World/Looks/friction_{round(friction * 1000):04d}"
+    if not stage.GetPrimAtPath(path):
+        UsdGeom.Scope.Define(stage, "/World/Looks")
+        material = UsdPhysics.MaterialAPI.Apply(UsdShade.Material.Define(stage, path).GetPrim())
+        material.CreateStaticFrictionAttr(friction)
+        material.CreateDynamicFrictionAttr(friction)
+        material.CreateRestitutionAttr(0.0)
+    found = UsdShade.Material(stage.GetPrimAtPath(path))
+    UsdShade.MaterialBindingAPI.Apply(prim).Bind(found, UsdShade.Tokens.weakerThanDescendants, "physics")
+
+
+def _joint(stage: Usd.Stage, data: mujoco.MjData, body: int, drives: dict[str, JointDrive], max_velocity: dict[str, float]) -> None:
+    """The joint between a link and its parent: fixed, or about (along) the x axis of a frame that is turned onto the MJCF joint's axis."""
+    model = data.model
+    parent = int(model.body_parentid[body])
+    number = int(model.body_jntadr[body])
+    row = None if number < 0 else model.joint(number)
+    name = f"{model.body(body).name.removeprefix(ROBOT_PREFIX)}_fixed" if row is None else row.name.removeprefix(ROBOT_PREFIX)
+    turn = np.array([1.0, 0.0, 0.0, 0.0]) if row is None else quat_between(_X_AXIS, row.axis)
+    anchor = np.zeros(3) if row is None else row.pos
+    joint = _define_joint(stage, f"{ROBOT_PATH}/joints/{name}", row)
+    if parent:
+        joint.CreateBody0Rel().SetTargets([Sdf.Path(link_path(model.body(parent).name))])
+    joint.CreateBody1Rel().SetTargets([Sdf.Path(link_path(model.body(body).name))])
+    # The base's joint holds it to the world where it stands: MuJoCo has the base's pose in the frame that it was mounted in.
+    position, quat = (model.body_pos[body], model.body_quat[body]) if parent else (data.xpos[body], data.xquat[body])
+    joint.CreateLocalPos0Attr(Gf.Vec3f(*(position + rotate(quat, anchor)).tolist()))
+    joint.CreateLocalRot0Attr(Gf.Quatf(*multiply(quat, turn).tolist()))
+    joint.CreateLocalPos1Attr(Gf.Vec3f(*anchor.tolist()))
+    joint.CreateLocalRot1Attr(Gf.Quatf(*turn.tolist()))
+    if row is not None:
+        local = row.name.removeprefix(ROBOT_PREFIX)
+        _drive_joint(joint.GetPrim(), row, drives.get(local), float(data.joint(row.name).qpos[0]), max_velocity[local])
+
+
+def _define_joint(stage: Usd.Stage, path: str, row: object | None) -> UsdPhysics.Joint:
+    UsdGeom.Scope.Define(stage, f"{ROBOT_PATH}/joints")
+    if row is None:
+        return UsdPhysics.FixedJoint.Define(stage, path)
+    angular = row.type[0] == mujoco.mjtJoint.mjJNT_HINGE  # type: ignore[attr-defined]  # mujoco ships no types
+    joint = UsdPhysics.RevoluteJoint.Define(stage, path) if angular else UsdPhysics.PrismaticJoint.Define(stage, path)
+    joint.CreateAxisAttr(UsdPhysics.Tokens.x)
+    return joint
+
+
+def _drive_joint(prim: Usd.Prim, row: object, drive: JointDrive | None, position: float, max_velocity: float) -> None:
+    angular = prim.IsA(UsdPhysics.RevoluteJoint)
+    unit = math.pi / 180.0 if angular else 1.0
+    lower, upper = row.range  # type: ignore[attr-defined]  # mujoco ships no types
+    joint = UsdPhysics.RevoluteJoint(prim) if angular else UsdPhysics.PrismaticJoint(prim)
+    joint.CreateLowerLimitAttr(float(lower) / unit)
+    joint.CreateUpperLimitAttr(float(upper) / unit)
+    kind = "angular" if angular else "linear"
+    prim.AddAppliedSchema(f"PhysicsJointStateAPI:{kind}")
+    prim.CreateAttribute(f"state:{kind}:physics:position", Sdf.ValueTypeNames.Float, custom=False).Set(position / unit)
+    # Somewhat above the maker's limit, which plans keep: the engine's own limit must not bend a motion that is within it.
+    physx.set_joint(prim, armature=float(row.armature[0]), max_velocity=2.0 * max_velocity / unit)  # type: ignore[attr-defined]  # as above
+    if drive is None:
+        return
+    api = UsdPhysics.DriveAPI.Apply(prim, kind)
+    api.CreateTypeAttr(UsdPhysics.Tokens.force)
+    api.CreateStiffnessAttr(drive.stiffness * unit)
+    api.CreateDampingAttr(drive.damping * unit)
+    api.CreateMaxForceAttr(drive.max_force)
+    api.CreateTargetPositionAttr(position / unit)
+
+
+def _pedestal(stage: Usd.Stage, model: mujoco.MjModel) -> None:
+    names = [model.geom(index).name for index in range(model.ngeom)]
+    if PEDESTAL not in names:
+        return
+    geom = names.index(PEDESTAL)
+    cube = _box(stage, PEDESTAL_PATH, model.geom_size[geom])
+    _add_pose(cube, model.geom_pos[geom], model.geom_quat[geom])
+    cube.CreateDisplayColorAttr(Vt.Vec3fArray([Gf.Vec3f(*model.geom_rgba[geom][:3].tolist())]))
+    UsdPhysics.CollisionAPI.Apply(cube.GetPrim())
+    bind_friction(stage, cube.GetPrim(), float(model.geom_friction[geom, 0]))
+
+
+def _camera(stage: Usd.Stage, embodiment: Embodiment) -> None:
+    found = embodiment.wrist_camera
+    if found is None:
+        return
+    camera = UsdGeom.Camera.Define(stage, f"{link_path(found.body)}/{found.name}")
+    camera.CreateVerticalApertureAttr(_APERTURE_MM)
+    camera.CreateHorizontalApertureAttr(_APERTURE_MM)
+    camera.CreateFocalLengthAttr(_APERTURE_MM / 2 / math.tan(math.radians(found.fovy_deg) / 2))
+    camera.CreateClippingRangeAttr(Gf.Vec2f(0.01, 100.0))
+    right, up = np.array(found.xyaxes[:3]), np.array(found.xyaxes[3:])
+    quat_wxyz = np.zeros(4)
+    mujoco.mju_mat2Quat(quat_wxyz, np.column_stack([right, up, np.cross(right, up)]).flatten())
+    set_pose(camera, np.array(found.position_m), quat_wxyz)
+
+
+def set_pose(xform: UsdGeom.Xformable, position_m: FloatArray, quat_wxyz: FloatArray) -> None:
+    """Place a prim in its parent."""
+    xform.AddTranslateOp(UsdGeom.XformOp.PrecisionDouble).Set(Gf.Vec3d(*np.asarray(position_m).tolist()))
+    xform.AddOrientOp(UsdGeom.XformOp.PrecisionDouble).Set(Gf.Quatd(*np.asarray(quat_wxyz).tolist()))
+
+
+def _add_pose(shape: UsdGeom.Gprim, position_m: FloatArray, quat_wxyz: FloatArray) -> None:
+    """Place a shape that may be scaled already: translate, orient, then scale."""
+    scale = shape.GetOrderedXformOps()
+    set_pose(shape, position_m, quat_wxyz)
+    shape.SetXformOpOrder([*shape.GetOrderedXformOps()[len(scale) :], *scale])

@@ -1,0 +1,56 @@
+"""What every way of drawing offers, and their names."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from blueprint_pipeline.geometry.arrays import ImageArray
+
+GlBackend = Literal["egl", "osmesa", "cgl"]
+RenderBackend = Literal["egl", "osmesa", "cgl", "warp"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backdrop:
+    """What a fixed camera sees of all that never moves; drawn once, and drawn over."""
+
+    camera_id: int
+    image: ImageArray
+    """(height, width, 3), last row on top."""
+    depth: NDArray[np.float32]
+    """(height, width): 0 near to 1 far, last row on top."""
+
+
+class FrameRenderer(Protocol):
+    """Draws frames of one size: take a view, then draw it in colour, depth or bodies."""
+
+    def look(self, data: mujoco.MjData, camera_id: int) -> None:
+        """Take the scene as ``data`` has it (positions must be up to date), seen by a camera."""
+        ...
+
+    def draw(self) -> ImageArray:
+        """The view last taken: (height, width, 3) RGB, first row on top; good until the next call."""
+        ...
+
+    def draw_depth(self) -> NDArray[np.float32]:
+        """Distance along the viewing axis [m] of the view last taken: (height, width), infinite where nothing is."""
+        ...
+
+    def draw_bodies(self) -> NDArray[np.int32]:
+        """Body id of every pixel of the view last taken: (height, width), -1 where nothing is."""
+        ...
+
+    def draw_backdrop(self, data: mujoco.MjData, camera_id: int) -> Backdrop | None:
+        """Draw what never moves, for :meth:`draw_over`; ``None`` where every frame must be drawn whole."""
+        ...
+
+    def draw_over(self, data: mujoco.MjData, backdrop: Backdrop) -> ImageArray:
+        """Draw what moves in front of a backdrop: the same pixels as :meth:`look` and :meth:`draw`."""
+        ...
+
+    def close(self) -> None:
+        """Free what it holds."""
+        ...

@@ -1,0 +1,174 @@
+"""Draws with OpenGL what a model's cameras see: colour, depth and which body a pixel belongs to.
+
+Shadows and multisampling are off: on a CPU they cost ten times the frame (measured), and shape and texture are what
+a policy sees.
+"""
+
+from typing import Self
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from blueprint_pipeline.geometry.arrays import ImageArray
+from blueprint_pipeline.simulation.errors import UnknownName
+from blueprint_pipeline.simulation.mujoco.context import make_context
+from blueprint_pipeline.simulation.mujoco.drawing import Backdrop, GlBackend
+
+_EXTRA_GEOMS = 64
+_OFF = (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_HAZE)
+_COLLISION_GROUP = 3
+
+
+class Renderer:
+    """Draws frames of one size.
+
+    Args:
+        model: Compiled model; only its quality settings for drawing are changed.
+        width: Pixels.
+        height: Pixels.
+        backend: Which OpenGL to use; see :func:`blueprint_pipeline.simulation.mujoco.renderers.choose_backend`.
+    """
+
+    def __init__(self, model: mujoco.MjModel, width: int, height: int, backend: GlBackend) -> None:
+        model.vis.quality.offsamples = 0
+        model.vis.quality.shadowsize = 0
+        model.vis.global_.offwidth = width
+        model.vis.global_.offheight = height
+        self._model = model
+        self._groups = model.geom_group.copy()
+        self._gl = make_context(backend, width, height)
+        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50.value)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
+        self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZERONEAR.value
+        self._scene = mujoco.MjvScene(model, model.ngeom + model.nlight + _EXTRA_GEOMS)
+        for flag in _OFF:
+            self._scene.flags[flag] = 0
+        self._option = mujoco.MjvOption()
+        self._option.geomgroup[_COLLISION_GROUP] = 0
+        self._option.sitegroup[:] = 0
+        self._option.flags[mujoco.mjtVisFlag.mjVIS_TENDON] = 0
+        self._camera = mujoco.MjvCamera()
+        self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED.value
+        self._rectangle = mujoco.MjrRect(0, 0, width, height)
+        self._image = np.zeros((height, width, 3), dtype=np.uint8)
+        self._depth = np.zeros((height, width), dtype=np.float32)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def look(self, data: mujoco.MjData, camera_id: int) -> None:
+        """Take the scene as ``data`` has it (positions must be up to date), seen by a camera."""
+        self._look(data, camera_id, mujoco.mjtCatBit.mjCAT_ALL.value)
+
+    def _look(self, data: mujoco.MjData, camera_id: int, categories: int) -> None:
+        self._camera.fixedcamid = camera_id
+        # A geom in the hidden group costs nothing; on a CPU, vertices out of sight cost as much as those in sight.
+        self._model.geom_group[:] = np.where(self._in_sight(data, camera_id), self._groups, _COLLISION_GROUP)
+        mujoco.mjv_updateScene(self._model, data, self._option, None, self._camera, categories, self._scene)
+        self._model.geom_group[:] = self._groups
+
+    def _in_sight(self, data: mujoco.MjData, camera_id: int) -> NDArray[np.bool_]:
+        """Which geoms' bounding spheres reach into the camera's pyramid (planes have none, and always do), (ngeom,)."""
+        model = self._model
+        if model.cam_sensorsize[camera_id].any() or model.cam_projection[camera_id] != mujoco.mjtProjection.mjPROJ_PERSPECTIVE:
+            return np.ones(model.ngeom, dtype=bool)
+        half_v = np.tan(np.deg2rad(model.cam_fovy[camera_id]) / 2)
+        half_h = half_v * self._rectangle.width / self._rectangle.height
+        inwards = np.array([[1.0, 0.0, -half_h], [-1.0, 0.0, -half_h], [0.0, 1.0, -half_v], [0.0, -1.0, -half_v]])
+        inwards /= np.linalg.norm(inwards, axis=1, keepdims=True)
+        local = (data.geom_xpos - data.cam_xpos[camera_id]) @ data.cam_xmat[camera_id].reshape(3, 3)
+        reaches: NDArray[np.bool_] = (local @ inwards.T >= -model.geom_rbound[:, None]).all(axis=1)
+        in_sight: NDArray[np.bool_] = reaches | (model.geom_rbound == 0.0)
+        return in_sight
+
+    def draw_backdrop(self, data: mujoco.MjData, camera_id: int) -> Backdrop | None:
+        """Draw what never moves, for :meth:`draw_over`.
+
+        Returns:
+            ``None`` where the camera moves, or something drawn is transparent (what shines through must be drawn anew).
+        """
+        model = self._model
+        drawn = [geom for geom in range(model.ngeom) if model.geom_group[geom] != _COLLISION_GROUP]
+        opaque = all(self._alpha(geom) >= 1.0 for geom in drawn)
+        if model.body_weldid[model.cam_bodyid[camera_id]] != 0 or not opaque:
+            return None
+        self._look(data, camera_id, mujoco.mjtCatBit.mjCAT_STATIC.value)
+        self._render(self._image, self._depth)
+        return Backdrop(camera_id=camera_id, image=self._image.copy(), depth=self._depth.copy())
+
+    def draw_over(self, data: mujoco.MjData, backdrop: Backdrop) -> ImageArray:
+        """Draw what moves, in front of a backdrop: the same pixels as :meth:`look` and :meth:`draw`, in half the time."""
+        self._look(data, backdrop.camera_id, mujoco.mjtCatBit.mjCAT_DYNAMIC.value)
+        self._render(self._image, self._depth)
+        nearer = self._depth < backdrop.depth
+        image = backdrop.image.copy()
+        image[nearer] = self._image[nearer]
+        return image[::-1]
+
+    def _alpha(self, geom: int) -> float:
+        material = self._model.geom_matid[geom]
+        return float(self._model.geom_rgba[geom, 3] if material < 0 else self._model.mat_rgba[material, 3])
+
+    def _render(self, image: ImageArray | None, depth: NDArray[np.float32] | None) -> None:
+        self._gl.make_current()
+        mujoco.mjr_render(self._rectangle, self._scene, self._context)
+        mujoco.mjr_readPixels(image, depth, self._rectangle, self._context)
+
+    def draw(self) -> ImageArray:
+        """The view last taken: (height, width, 3) RGB, first row on top. The array is a view, and is used again by the next call."""
+        self._render(self._image, None)
+        return self._image[::-1]
+
+    def draw_depth(self) -> NDArray[np.float32]:
+        """Distance along the viewing axis [m] of the view last taken: (height, width), infinite where nothing is.
+
+        Source: OpenGL 1.5 specification, glFrustum: depth d in [0, 1] to z = n f / (f - d (f - n)).
+        """
+        self._draw_ids(None, self._depth)
+        extent = self._model.stat.extent
+        near, far = self._model.vis.map.znear * extent, self._model.vis.map.zfar * extent
+        depth = self._depth[::-1].astype(np.float64)
+        distance = near * far / (far - depth * (far - near))
+        return np.where(depth >= 1.0, np.inf, distance).astype(np.float32)
+
+    def draw_bodies(self) -> NDArray[np.int32]:
+        """Body id of every pixel of the view last taken: (height, width), -1 where nothing is."""
+        self._draw_ids(self._image, None)
+        channels = self._image[::-1].astype(np.int32)
+        segment = channels[..., 0] + (channels[..., 1] << 8) + (channels[..., 2] << 16)
+        body_of_segment = np.full(self._scene.ngeom + 1, -1, dtype=np.int32)
+        for geom in self._scene.geoms[: self._scene.ngeom]:
+            if geom.segid >= 0 and geom.objtype == mujoco.mjtObj.mjOBJ_GEOM and geom.objid >= 0:
+                body_of_segment[geom.segid + 1] = self._model.geom_bodyid[geom.objid]
+        bodies: NDArray[np.int32] = body_of_segment[segment]
+        return bodies
+
+    def _draw_ids(self, image: ImageArray | None, depth: NDArray[np.float32] | None) -> None:
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = 1
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 1
+        self._render(image, depth)
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = 0
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 0
+
+    def close(self) -> None:
+        """Free the OpenGL context."""
+        self._gl.make_current()
+        self._context.free()
+        self._gl.free()
+
+
+def camera_id(model: mujoco.MjModel, name: str) -> int:
+    """Id of a camera by its own name, or by its name on the robot (``wrist`` for ``robot/wrist``).
+
+    Raises:
+        UnknownName: The model has neither.
+    """
+    names = [model.camera(index).name for index in range(model.ncam)]
+    for candidate in (name, f"robot/{name}"):
+        if candidate in names:
+            return names.index(candidate)
+    raise UnknownName("camera", name, names)

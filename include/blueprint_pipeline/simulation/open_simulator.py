@@ -1,0 +1,97 @@
+"""Which simulator acts, by the settings: opened once a process, and kept for every shard that the process works off."""
+
+import atexit
+from contextlib import suppress
+from functools import cache, partial
+from pathlib import Path
+
+from blueprint_pipeline.errors import BlueprintError
+from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.settings import Settings, SimulationSettings, SimulatorName
+from blueprint_pipeline.simulation.errors import SimulatorDiffers, TwinDiffers
+from blueprint_pipeline.simulation.protocol import LoadedScene, Simulator
+from blueprint_pipeline.twin.model import SceneModel
+
+STAGE_FOLDER = "usd"
+"""Folder of the scene that Isaac Sim loads, beside the twin's."""
+_READY_S = 60.0
+"""How long a served simulator may take to come up beside this process."""
+
+
+def is_embedded(name: SimulatorName, settings: Settings) -> bool:
+    """Whether MuJoCo acts in processes of ours, one a core; every other simulator acts for one caller at a time."""
+    return name == "mujoco" and settings.simulation.address is None
+
+
+def scene_inputs(name: SimulatorName | None) -> list[str]:
+    """Folders of a scene that are read to act in it: the twin, and what the simulator itself loads."""
+    return ["mjcf", STAGE_FOLDER] if name == "isaac_sim" else ["mjcf"]
+
+
+def open_simulator(name: SimulatorName, settings: Settings) -> Simulator:
+    """The simulator of this process; the first call opens it. Call from the main thread, which Isaac Sim then belongs to.
+
+    Raises:
+        SimulatorDiffers: Another one is served at the address.
+        SimulatorUnreachable: Nothing is served there.
+        IsaacSimMissing: This is not Isaac Sim's Python.
+    """
+    if settings.simulation.address is not None:
+        return _open_served(name, settings.simulation)
+    return _open_here(name, settings.render.backend)
+
+
+@cache
+def _open_here(name: SimulatorName, render_backend: str) -> Simulator:
+    # Imported when chosen: each needs what a machine that acts with the other may lack.
+    if name == "mujoco":
+        from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator  # noqa: PLC0415 -- see above
+
+        return MujocoSimulator(render_backend)
+    from blueprint_pipeline.simulation.isaac_sim.api import start_isaac_sim  # noqa: PLC0415 -- see above
+    from blueprint_pipeline.simulation.isaac_sim.backend import IsaacSimSimulator  # noqa: PLC0415 -- see above
+
+    return IsaacSimSimulator(start_isaac_sim())
+
+
+@cache
+def _open_served(name: SimulatorName, settings: SimulationSettings) -> Simulator:
+    from blueprint_pipeline.simulation.service.client import ClientOptions, RemoteSimulator  # noqa: PLC0415 -- only where one is served
+    from blueprint_pipeline.simulation.service.security import ClientTls, read_token  # noqa: PLC0415 -- as above
+
+    address, tls, token = str(settings.address), None, None
+    if settings.certificate and settings.private_key and settings.server_ca:
+        tls = ClientTls(certificate=settings.certificate, private_key=settings.private_key, server_ca=settings.server_ca)
+    if settings.token_file:
+        token = partial(read_token, settings.token_file)
+    remote = RemoteSimulator(ClientOptions(address=address, tls=tls, token=token))
+    remote.wait_until_ready(_READY_S)
+    if remote.name != name:
+        raise SimulatorDiffers(address, remote.name, name)
+    atexit.register(_leave, remote)
+    return remote
+
+
+def _leave(remote: Simulator) -> None:
+    """Let the next caller have the simulator at once; a server that is gone already needs no goodbye."""
+    with suppress(BlueprintError):
+        remote.close()
+
+
+def load_beside_twin(simulator: Simulator, scene: Path, robot: RobotPlacement, twin: SceneModel) -> LoadedScene:
+    """Load a scene in the simulator that acts, and check that it is addressed as the twin is, in which motions are planned.
+
+    Args:
+        simulator: Open.
+        scene: Local folder of the scene.
+        robot: Which robot stands where.
+        twin: The scene's compiled twin.
+
+    Raises:
+        TwinDiffers: It has other objects or actuators, or in another order.
+    """
+    loaded = simulator.load(scene, robot, twin.fps)
+    actuators = tuple(twin.model.actuator(index).name for index in range(twin.model.nu))
+    if (loaded.object_ids, loaded.actuators) != (twin.object_ids, actuators):
+        raise TwinDiffers([*loaded.object_ids, *loaded.actuators], [*twin.object_ids, *actuators])
+    return loaded

@@ -1,0 +1,208 @@
+"""A simulator that runs elsewhere: the ``Simulator`` protocol over ``blueprint.simulation.v1``."""
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import grpc
+import numpy as np
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from purgatory import SyncCircuitBreakerFactory
+from purgatory.domain.model import OpenedState
+
+from blueprint_pipeline.geometry.arrays import FloatArray, ImageArray
+from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.simulation.protocol import Capabilities, LoadedScene, SimulationState, Track
+from blueprint_pipeline.simulation.service import messages
+from blueprint_pipeline.simulation.service.bounds import MAX_MESSAGE_BYTES
+from blueprint_pipeline.simulation.service.errors import BreakerOpen, SimulatorUnreachable, rebuild_error, unpack_error
+from blueprint_pipeline.simulation.service.security import ClientTls
+from blueprint_pipeline.simulation.service.server import SERVICE, SESSION_KEY
+from blueprint_pipeline.simulation.service.v1 import simulation_pb2 as pb
+from blueprint_pipeline.simulation.service.v1 import simulation_pb2_grpc as rpc
+
+IDEMPOTENT = ("Describe", "Load", "Reset", "Observe", "SaveState", "RestoreState", "Render")
+"""Calls that may be repeated; ``Track`` moves the world and is never retried."""
+BREAKER_FAILURES = 5
+BREAKER_WAIT_S = 15.0
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientOptions:
+    """How to reach a served simulator."""
+
+    address: str
+    tls: ClientTls | None = None
+    token: Callable[[], str] | None = None
+    """Asked for a bearer token at each call, so that a rotated one counts at once."""
+    call_timeout_s: float = 60.0
+    """Deadline of a call that does not track."""
+    restart_wait_s: float = 5.0
+    """How long a call that may be repeated waits for a server that went away and comes back."""
+    frame_timeout_s: float = 2.0
+    """Deadline of a tracked frame; a trajectory gets the sum, and one call's deadline beside."""
+
+
+class RemoteSimulator:
+    """The ``Simulator`` protocol, over the wire. Every call has a deadline."""
+
+    def __init__(self, options: ClientOptions) -> None:
+        self._options = options
+        arguments = [
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.initial_reconnect_backoff_ms", 200),
+            ("grpc.service_config", json.dumps(_service_config())),
+        ]
+        self._channel = (
+            grpc.secure_channel(options.address, options.tls.credentials(), options=arguments)
+            if options.tls
+            else grpc.insecure_channel(options.address, options=arguments)
+        )
+        self._service = rpc.SimulatorServiceStub(self._channel)
+        breakers = SyncCircuitBreakerFactory(default_threshold=BREAKER_FAILURES, default_ttl=BREAKER_WAIT_S)
+        self._breaker = breakers.get_breaker(options.address)
+        self._session = uuid.uuid4().hex
+        self._described: pb.DescribeResponse | None = None
+
+    def wait_until_ready(self, timeout_s: float) -> None:
+        """Wait until the server says that it serves.
+
+        Raises:
+            SimulatorUnreachable: It did not within ``timeout_s``.
+        """
+        request = health_pb2.HealthCheckRequest(service=SERVICE)
+        try:
+            health = health_pb2_grpc.HealthStub(self._channel)
+            answer = health.Check(request, timeout=timeout_s, wait_for_ready=True)  # type: ignore[attr-defined]  # set in __init__ by grpc
+        except grpc.RpcError as error:
+            raise self._unreachable("Health", error) from error
+        if answer.status != health_pb2.HealthCheckResponse.SERVING:
+            status = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+            raise SimulatorUnreachable(self._options.address, "Health", status, "the server does not serve now")
+
+    @property
+    def name(self) -> str:
+        """Name of the engine that is served."""
+        return self._describe().name
+
+    @property
+    def version(self) -> str:
+        """Version of the engine that is served."""
+        return self._describe().version
+
+    def capabilities(self) -> Capabilities:
+        """What the served engine promises."""
+        return messages.unpack_capabilities(self._describe().capabilities)
+
+    def load(self, scene: Path, robot: RobotPlacement, fps: int) -> LoadedScene:
+        """Load a scene from a path that the server can read."""
+        request = pb.LoadRequest(scene=str(scene), embodiment=robot.embodiment, base_pose=messages.pack_pose(robot.base_pose), fps=fps)
+        return messages.unpack_loaded(self._ask("Load", request))
+
+    def reset(self, object_poses: Mapping[str, Pose], robot_qpos: tuple[float, ...]) -> SimulationState:
+        """Put everything where it starts."""
+        poses = {name: messages.pack_pose(pose) for name, pose in object_poses.items()}
+        request = pb.ResetRequest(object_poses=poses, robot_qpos=robot_qpos)
+        return messages.unpack_state(self._ask("Reset", request))
+
+    def track(self, setpoints: FloatArray) -> Track:
+        """Execute setpoints (T, nu)."""
+        request = pb.TrackRequest(setpoints=setpoints.ravel(), width=setpoints.shape[1])
+        timeout_s = self._options.call_timeout_s + len(setpoints) * self._options.frame_timeout_s
+        frames = self._call("Track", lambda: list(self._service.Track(request, **self._extras(timeout_s))))
+        return Track(
+            states=tuple(messages.unpack_state(frame.state) for frame in frames),
+            contacts=tuple(messages.unpack_contacts(frame) for frame in frames),
+        )
+
+    def observe(self) -> SimulationState:
+        """The present state."""
+        return messages.unpack_state(self._ask("Observe", pb.ObserveRequest()))
+
+    def save_state(self) -> FloatArray:
+        """All that the next step depends on."""
+        saved = self._ask("SaveState", pb.SaveStateRequest())
+        return np.array(saved.values, dtype=np.float64)
+
+    def restore_state(self, state: FloatArray) -> SimulationState:
+        """Go back to a saved state."""
+        request = pb.SavedState(values=state)
+        return messages.unpack_state(self._ask("RestoreState", request))
+
+    def render(self, camera: str, width: int, height: int) -> ImageArray:
+        """Draw the present state."""
+        request = pb.RenderRequest(camera=camera, width=width, height=height)
+        return messages.unpack_image(self._ask("Render", request))
+
+    def close(self) -> None:
+        """Free the scene on the server, and the channel."""
+        self._ask("Close", pb.CloseRequest())
+        self._channel.close()
+
+    def _describe(self) -> pb.DescribeResponse:
+        if self._described is None:
+            self._described = self._ask("Describe", pb.DescribeRequest())
+        return self._described
+
+    def _ask(self, name: str, request: object) -> Any:
+        """Make a call with one request and one answer."""
+        return self._call(name, lambda: getattr(self._service, name)(request, **self._extras()))
+
+    def _extras(self, timeout_s: float | None = None) -> dict[str, object]:
+        token = self._options.token
+        bearer = [("authorization", f"Bearer {token()}")] if token else []
+        return {"timeout": timeout_s or self._options.call_timeout_s, "metadata": [(SESSION_KEY, self._session), *bearer]}
+
+    def _call(self, name: str, call: Callable[[], Answer]) -> Answer:
+        try:
+            with self._breaker:
+                try:
+                    return self._repeat(name, call)
+                except grpc.RpcError as error:
+                    remote = unpack_error(error) if isinstance(error, grpc.Call) else None
+                    if remote is None:
+                        raise self._unreachable(name, error) from error
+                    refusal = rebuild_error(self._options.address, name, remote)
+        except OpenedState as error:
+            raise BreakerOpen(self._options.address, BREAKER_WAIT_S) from error
+        raise refusal
+
+    def _repeat(self, name: str, call: Callable[[], Answer]) -> Answer:
+        """Make a call; once more if the server was away, is back, and the call may be repeated."""
+        try:
+            return call()
+        except grpc.RpcError as error:
+            away = isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.UNAVAILABLE
+            if name not in IDEMPOTENT or not away:
+                raise
+            try:
+                self.wait_until_ready(self._options.restart_wait_s)
+            except SimulatorUnreachable:
+                raise error from None
+            return call()
+
+    def _unreachable(self, name: str, error: grpc.RpcError) -> SimulatorUnreachable:
+        status, detail = (error.code().name, error.details()) if isinstance(error, grpc.Call) else ("UNKNOWN", str(error))
+        return SimulatorUnreachable(self._options.address, name, status, detail or "")
+
+
+def _service_config() -> dict[str, object]:
+    """Retries of calls that may be repeated, by gRPC itself.
+
+    Source: gRPC proposal A6, client retries.
+    """
+    policy = {
+        "maxAttempts": 5,
+        "initialBackoff": "0.5s",
+        "maxBackoff": "3s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }
+    return {"methodConfig": [{"name": [{"service": SERVICE, "method": name} for name in IDEMPOTENT], "retryPolicy": policy}]}

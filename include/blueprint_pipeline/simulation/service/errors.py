@@ -1,0 +1,169 @@
+"""What can go wrong between a client and a served simulator, and how errors cross the wire."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from blueprint_pipeline.errors import BlueprintError, ConfigurationError, GateError, InputError, MissingPartError, TransientError
+from blueprint_pipeline.simulation.errors import SimulationDiverged
+
+DETAIL_KEY = "blueprint-pipeline-error-bin"
+"""Trailing metadata that carries an error's dictionary as JSON."""
+
+
+class InsecureBinding(ConfigurationError):
+    """A server without TLS would be reachable from outside of its pod."""
+
+    code = "simulation.insecure_binding"
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"Refusing to serve {address} without TLS: only a loopback address may go without. "
+            "Give --certificate, --private-key and --client-ca, or bind to 127.0.0.1.",
+            address=address,
+        )
+
+
+class InvalidToken(InputError):
+    """A bearer token is absent, forged, expired or for somebody else."""
+
+    code = "simulation.invalid_token"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The bearer token is refused: {reason}. Get a new token for audience blueprint.simulation.v1.", reason=reason)
+
+
+class InvalidTlsFiles(ConfigurationError):
+    """Certificate, key or authority are absent, unreadable or do not fit together."""
+
+    code = "simulation.invalid_tls_files"
+
+    def __init__(self, certificate: Path, private_key: Path, authority: Path, problem: str) -> None:
+        super().__init__(
+            f"TLS cannot be set up with certificate {certificate}, key {private_key} and authority {authority}: {problem}. "
+            "All three must be PEM files, and the key the certificate's own.",
+            certificate=certificate,
+            private_key=private_key,
+            authority=authority,
+        )
+
+
+class TokenFileUnreadable(ConfigurationError):
+    """The file that shall hold a client's bearer token holds none."""
+
+    code = "simulation.token_file_unreadable"
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"No bearer token can be read from {path}: {problem}. Write the token, and nothing else, to it.", path=path)
+
+
+class MessageTooLarge(InputError):
+    """A request is over the bound."""
+
+    code = "simulation.message_too_large"
+
+    def __init__(self, size_bytes: int, max_bytes: int) -> None:
+        super().__init__(
+            f"The request has {size_bytes} bytes, at most {max_bytes} are taken. Send fewer setpoints at a time.",
+            size_bytes=size_bytes,
+            max_bytes=max_bytes,
+        )
+
+
+class MessageLost(InputError):
+    """A request did not arrive whole."""
+
+    code = "simulation.message_lost"
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(
+            f"The request did not arrive: it has more than {max_bytes} bytes, of which nothing is read, or the caller went away.",
+            max_bytes=max_bytes,
+        )
+
+
+class SimulatorBusy(TransientError):
+    """Another caller has a scene loaded in this simulator."""
+
+    code = "simulation.busy"
+
+    def __init__(self, idle_s: float) -> None:
+        super().__init__(
+            f"The simulator is used by another caller, who called {idle_s:.0f} s ago. "
+            "Wait until it closes its scene, or serve another simulator: one process acts for one caller.",
+            idle_s=idle_s,
+        )
+
+
+class SimulatorUnreachable(TransientError):
+    """No answer, or none in time."""
+
+    code = "simulation.unreachable"
+
+    def __init__(self, address: str, call: str, status: str, detail: str) -> None:
+        super().__init__(
+            f"The simulator at {address} did not answer {call}: {status}, {detail}. Is the process up, and is the certificate its own?",
+            address=address,
+            call=call,
+            status=status,
+        )
+
+
+class BreakerOpen(TransientError):
+    """The server failed several times in a row; calls are held back for a while."""
+
+    code = "simulation.breaker_open"
+
+    def __init__(self, address: str, wait_s: float) -> None:
+        super().__init__(f"The simulator at {address} failed repeatedly; no call is made for {wait_s:.0f} s.", address=address)
+
+
+class RemoteSimulatorError(BlueprintError):
+    """The served simulator refused or failed; carries the server's own code and words."""
+
+    code = "simulation.remote_error"
+
+    def __init__(self, address: str, call: str, error: dict[str, object]) -> None:
+        super().__init__(f"{error['message']} (simulator at {address}, {call})", address=address, call=call)
+        self.code = str(error["code"])
+        self.retryable = bool(error["retryable"])
+        self.exit_code = int(str(error["exit_code"]))
+
+
+def rebuild_error(address: str, call: str, error: dict[str, Any]) -> BlueprintError:
+    """The error to raise for one that a server packed: its own class where callers tell it apart, as an attempt that diverged."""
+    if error["code"] == SimulationDiverged.code:
+        return SimulationDiverged(float(error["facts"]["time_s"]), str(error["facts"]["worst"]))
+    return RemoteSimulatorError(address, call, error)
+
+
+_STATUS: tuple[tuple[type[BlueprintError], grpc.StatusCode], ...] = (
+    (InvalidToken, grpc.StatusCode.UNAUTHENTICATED),
+    (MessageTooLarge, grpc.StatusCode.RESOURCE_EXHAUSTED),  # what gRPC itself says
+    (SimulatorBusy, grpc.StatusCode.RESOURCE_EXHAUSTED),  # not UNAVAILABLE: gRPC itself would call again at once
+    (TransientError, grpc.StatusCode.UNAVAILABLE),
+    (InputError, grpc.StatusCode.INVALID_ARGUMENT),
+    (MissingPartError, grpc.StatusCode.FAILED_PRECONDITION),
+    (GateError, grpc.StatusCode.FAILED_PRECONDITION),
+)
+
+
+def status_of(error: BlueprintError) -> grpc.StatusCode:
+    """The gRPC status that an error travels as."""
+    return next((status for family, status in _STATUS if isinstance(error, family)), grpc.StatusCode.INTERNAL)
+
+
+def pack_error(error: BlueprintError) -> tuple[tuple[str, bytes], ...]:
+    """Trailing metadata for an error."""
+    return ((DETAIL_KEY, json.dumps(error.as_dict()).encode()),)
+
+
+def unpack_error(call: grpc.Call) -> dict[str, Any] | None:
+    """The error that a server packed, or ``None`` if it sent none."""
+    for key, value in call.trailing_metadata() or ():
+        if key == DETAIL_KEY:
+            found: dict[str, Any] = json.loads(value)
+            return found
+    return None

@@ -1,0 +1,110 @@
+"""Between the messages of version 1 and the simulator's own types, both ways."""
+
+from typing import Any
+
+import numpy as np
+
+from blueprint_pipeline.geometry.arrays import FloatArray, ImageArray
+from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.simulation.protocol import BodyContact, Capabilities, LoadedScene, SimulationState, SimulatorInfo
+from blueprint_pipeline.simulation.service.v1 import simulation_pb2 as pb
+
+_VECTORS = ("qpos", "qvel", "ctrl", "actuator_force", "robot_qpos", "robot_qvel", "robot_torque", "ee_pose")
+_SCALARS = ("time_s", "gripper_width_m", "gripper_command_m")
+POSE_LENGTH = 7
+
+
+def pack_state(state: SimulationState) -> pb.State:
+    """A state as a message; float64 stays float64."""
+    vectors = {name: getattr(state, name) for name in _VECTORS}
+    scalars = {name: getattr(state, name) for name in _SCALARS}
+    return pb.State(**vectors, **scalars, object_poses=state.object_poses.ravel())
+
+
+def unpack_state(message: pb.State) -> SimulationState:
+    """A message as a state."""
+    vectors: dict[str, Any] = {name: np.array(getattr(message, name), dtype=np.float64) for name in _VECTORS}
+    scalars: dict[str, Any] = {name: getattr(message, name) for name in _SCALARS}
+    poses = np.array(message.object_poses, dtype=np.float64).reshape(-1, POSE_LENGTH)
+    return SimulationState(**vectors, **scalars, object_poses=poses)
+
+
+def pack_pose(pose: Pose) -> pb.Pose:
+    """A pose as a message."""
+    return pb.Pose(position_m=pose.position_m, quat_wxyz=pose.quat_wxyz)
+
+
+def unpack_pose(message: pb.Pose) -> Pose:
+    """A message as a pose; pydantic refuses wrong lengths."""
+    return Pose.model_validate({"position_m": tuple(message.position_m), "quat_wxyz": tuple(message.quat_wxyz)})
+
+
+def pack_frame(state: SimulationState, contacts: tuple[BodyContact, ...]) -> pb.Frame:
+    """One tracked frame as a message."""
+    packed = [pb.BodyContact(bodies=contact.bodies, depth_m=contact.depth_m, force_n=contact.force_n) for contact in contacts]
+    return pb.Frame(state=pack_state(state), contacts=packed)
+
+
+def unpack_contacts(message: pb.Frame) -> tuple[BodyContact, ...]:
+    """The contacts of a tracked frame."""
+    return tuple(BodyContact(bodies=contact.bodies, depth_m=contact.depth_m, force_n=contact.force_n) for contact in message.contacts)
+
+
+def pack_loaded(loaded: LoadedScene) -> pb.LoadResponse:
+    """What was loaded, as a message."""
+    return pb.LoadResponse(
+        simulator_name=loaded.info.name,
+        simulator_version=loaded.info.version,
+        timestep_s=loaded.info.timestep_s,
+        substeps=loaded.info.substeps,
+        model_sha256=loaded.model_sha256,
+        fps=loaded.fps,
+        object_ids=loaded.object_ids,
+        cameras=loaded.cameras,
+        actuators=loaded.actuators,
+    )
+
+
+def unpack_loaded(message: pb.LoadResponse) -> LoadedScene:
+    """A message as what was loaded."""
+    info = SimulatorInfo(
+        name=message.simulator_name, version=message.simulator_version, timestep_s=message.timestep_s, substeps=message.substeps
+    )
+    return LoadedScene(
+        info=info,
+        model_sha256=message.model_sha256,
+        fps=message.fps,
+        object_ids=tuple(message.object_ids),
+        cameras=tuple(message.cameras),
+        actuators=tuple(message.actuators),
+    )
+
+
+def pack_capabilities(capabilities: Capabilities) -> pb.Capabilities:
+    """Capabilities as a message."""
+    return pb.Capabilities(
+        deterministic=capabilities.deterministic,
+        restores_state=capabilities.restores_state,
+        renders=capabilities.renders,
+        contacts=capabilities.contacts,
+    )
+
+
+def unpack_capabilities(message: pb.Capabilities) -> Capabilities:
+    """A message as capabilities."""
+    return Capabilities(
+        deterministic=message.deterministic,
+        restores_state=message.restores_state,
+        renders=message.renders,
+        contacts=message.contacts,
+    )
+
+
+def unpack_matrix(values: "pb.TrackRequest") -> FloatArray:
+    """Setpoints (T, width) of a request."""
+    return np.array(values.setpoints, dtype=np.float64).reshape(-1, max(values.width, 1))
+
+
+def unpack_image(message: pb.Image) -> ImageArray:
+    """An image (height, width, 3), RGB."""
+    return np.frombuffer(message.rgb, dtype=np.uint8).reshape(message.height, message.width, 3)

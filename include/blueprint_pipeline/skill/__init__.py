@@ -1,0 +1,1 @@
+"""What a robot can do: planners and success predicates, one file a skill."""

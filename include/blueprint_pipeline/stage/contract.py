@@ -1,0 +1,123 @@
+"""What a stage is: a plain function, a typed request in, a typed result out, files through the workspace.
+
+A stage knows nothing of Airflow, and nothing of where it runs. It reads from ``context.scene`` (or
+``context.input(name)``), writes below ``context.staging`` under the names that the files shall have in the scene's
+folder, and returns. The runner (``blueprint_pipeline.stage.runner``) verifies, promotes and commits.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from blueprint_pipeline.errors import PreemptedError
+from blueprint_pipeline.settings import Settings
+from blueprint_pipeline.workspace.checksums import FileDigest
+from blueprint_pipeline.workspace.storage import Id, SceneFolder
+
+
+class StageRequest(BaseModel):
+    """What a run chooses for one stage. Subclasses add fields; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scene_id: Id
+
+
+class StageResult(BaseModel):
+    """What a stage tells the next one and the person who watches: small, JSON, no paths of this machine."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StageContext:
+    """What the runner gives to a stage.
+
+    Attributes:
+        scene: The scene's folder.
+        staging: Local folder whose tree mirrors the scene's folder; it survives a kill, so that finished units are found again.
+        cache_dir: Local folder for what can be made again (mesh caches), shared by all scenes.
+        settings: Settings of the process.
+        progress: Call it with (done, total) on long work.
+        inputs: Digests that the key of this work was made from, by name: of the scene's files, and of what is read from outside.
+    """
+
+    def __init__(
+        self,
+        scene: SceneFolder,
+        *,
+        staging: Path,
+        cache_dir: Path,
+        settings: Settings,
+        progress: Callable[[int, int], None],
+        is_stopping: Callable[[], bool],
+        inputs: Mapping[str, FileDigest] = MappingProxyType({}),
+    ) -> None:
+        self.scene = scene
+        self.staging = staging
+        self.cache_dir = cache_dir
+        self.settings = settings
+        self.progress = progress
+        self.inputs = inputs
+        self._is_stopping = is_stopping
+
+    def input(self, name: str) -> Path:
+        """A local path of a file or folder of the scene, to read."""
+        return self.scene.local(name)
+
+    def output(self, name: str) -> Path:
+        """The local path to write ``name`` at; its folder is made."""
+        path = self.staging / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def publish(self, name: str) -> None:
+        """Make a finished unit (a file or folder below ``staging``) visible now, so that a kill cannot lose it.
+
+        Files of a folder become visible in sorted order, ``*.json`` last: a unit is whole once its JSON is there.
+        """
+        source = self.staging / name
+        files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
+        for path in sorted(files, key=lambda path: (path.suffix == ".json", path.as_posix())):
+            self.scene.publish_file(path, path.relative_to(self.staging).as_posix())
+
+    def stop_if_asked(self) -> None:
+        """Call between units.
+
+        Raises:
+            PreemptedError: SIGTERM came; what was published stays, a new run resumes there.
+        """
+        if self._is_stopping():
+            raise PreemptedError("The process was asked to end (SIGTERM). Finished units are kept; run the stage again to go on.")
+
+
+Request = TypeVar("Request", bound=StageRequest)
+Result = TypeVar("Result", bound=StageResult)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage(Generic[Request, Result]):
+    """A stage of the flow, as data."""
+
+    name: str
+    """``verb_noun``, also the task id."""
+    group: str
+    """The noun: scene, simulation, episode, dataset or delivery."""
+    description: str
+    request: type[Request]
+    result: type[Result]
+    run: Callable[[Request, StageContext], Result]
+    reads: Callable[[Request], Sequence[str]]
+    """Files and folders of the scene that the stage reads; each must be there; their hashes are part of the key."""
+    writes: Callable[[Request], Sequence[str]]
+    """Files and folders of the scene that belong to the stage: all files in them are recorded as its outputs, and what
+    a former run left there is removed."""
+    external_inputs: Callable[[Request], dict[str, FileDigest]] = lambda _: {}
+    """What the stage reads from outside of the scene's folder (the source of an intake), by digest: part of the key."""
+    complete: Callable[[Request, Settings], Request] = lambda request, _: request
+    """Writes into the request what it leaves to the settings and the result depends on, so that it is part of the key."""
+    unit: Callable[[Request], str] = lambda _: ""
+    """Names the part of the stage that a request does (a shard); empty where there is only one."""

@@ -1,0 +1,280 @@
+"""Run one stage: lease, inputs verified, the same key never worked twice, promoted whole, committed last."""
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import FrameType
+from typing import Any
+
+from pydantic import ValidationError
+
+from blueprint_pipeline.errors import BlueprintError, InputError, PreemptedError
+from blueprint_pipeline.log import get_logger, log_context
+from blueprint_pipeline.price.ledger import ledger_entries
+from blueprint_pipeline.price.table import load_price_table
+from blueprint_pipeline.price.usage import measure_usage
+from blueprint_pipeline.public_url import public_fields, public_url
+from blueprint_pipeline.registry.database import Registry, open_registry
+from blueprint_pipeline.registry.leases import HeldLease
+from blueprint_pipeline.settings import Settings
+from blueprint_pipeline.stage.attempt import Attempt
+from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
+from blueprint_pipeline.stage.flow import load_stage
+from blueprint_pipeline.workspace.checksums import FileDigest
+from blueprint_pipeline.workspace.commits import (
+    Commit,
+    code_version,
+    commit_key,
+    commit_name,
+    load_commit,
+    package_versions,
+    validate_inputs,
+    write_commit,
+)
+from blueprint_pipeline.workspace.errors import InputMissing
+from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
+
+Progress = Callable[[int, int], None]
+
+
+class InvalidRequest(InputError):
+    """A stage request does not have the fields that the stage wants."""
+
+    code = "stage.invalid_request"
+
+    def __init__(self, stage: str, error: ValidationError) -> None:
+        found = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc']) or 'request'}: {item['msg']} (found {_shown(item['input'])!r})"
+            for item in error.errors()
+        )
+        super().__init__(f"The request for stage {stage} is not valid: {found}. `bpp stage list` shows the fields.", stage=stage)
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, dict):
+        return public_fields(value)
+    return public_url(value) if isinstance(value, str) else value
+
+
+def parse_request(stage: Stage[Any, Any], request: dict[str, object]) -> StageRequest:
+    """Validate a request against its stage's model.
+
+    Raises:
+        InvalidRequest: A field is missing, unknown or of the wrong kind.
+    """
+    try:
+        parsed: StageRequest = stage.request.model_validate(request)
+    except ValidationError as error:
+        raise InvalidRequest(stage.name, error) from error
+    return parsed
+
+
+def run_stage(
+    name: str, request: dict[str, object], settings: Settings, *, progress: Progress = lambda _done, _total: None, **ids: str
+) -> StageResult:
+    """Run a stage, or find that this very work is done and return what it gave.
+
+    Args:
+        name: Name of the stage.
+        request: Fields of its request.
+        settings: Settings of the process.
+        progress: Called with (done, total) units on long work.
+        ids: For logs and leases: ``run_id``, ``attempt``, ``correlation_id``.
+
+    Raises:
+        BlueprintError: Whatever went wrong, with a stable code and whether a retry can help.
+    """
+    commit = run_unit(name, request, settings, progress=progress, **ids).commit
+    result: StageResult = load_stage(name).result.model_validate(commit.result)
+    return result
+
+
+@dataclass(frozen=True)
+class UnitOutcome:
+    """What became of one unit of work."""
+
+    commit: Commit
+    found: bool
+    """It had been done before."""
+
+
+def run_unit(
+    name: str, request: dict[str, object], settings: Settings, *, progress: Progress = lambda _done, _total: None, **ids: str
+) -> UnitOutcome:
+    """Run a stage as :func:`run_stage` does, and return its commit.
+
+    Raises:
+        BlueprintError: Whatever went wrong, with a stable code and whether a retry can help.
+    """
+    stage = load_stage(name)
+    parsed = stage.complete(parse_request(stage, request), settings)
+    unit = stage.unit(parsed)
+    workspace = Workspace(settings.workspace)
+    scene = workspace.scene(parsed.scene_id)
+    holder = lease_holder(ids.get("run_id"), settings.compute.pod_uid)
+    with (
+        log_context(scene_id=parsed.scene_id, stage=name, unit=unit, **ids),
+        open_registry(settings.registry) as registry,
+        registry.leases.hold(f"{parsed.scene_id}/{commit_name(name, unit)}", holder=holder, ttl_s=settings.registry.lease_s) as lease,
+    ):
+        outcome = _Work(stage, parsed, unit, workspace, scene, settings, progress, lease).find_or_run()
+        _record(registry, outcome)
+    return outcome
+
+
+def lease_holder(run_id: str | None, pod_uid: str | None) -> str:
+    """Who holds the leases of a process.
+
+    A run's next try on another machine may take its own leases over at once, for Airflow runs one try at a time. A pod may
+    outlive the try that made it (its cluster cannot be reached), so each pod is a holder of its own.
+    """
+    if run_id is None:
+        return f"cli@{socket.gethostname()}:{os.getpid()}"
+    return f"{run_id}@{pod_uid}" if pod_uid else run_id
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One unit of work: a stage, its request, and where it happens."""
+
+    stage: Stage[Any, Any]
+    request: StageRequest
+    unit: str
+    workspace: Workspace
+    scene: SceneFolder
+    settings: Settings
+    progress: Progress
+    lease: HeldLease
+
+    def find_or_run(self) -> UnitOutcome:
+        """The commit of this work: found, or made."""
+        inputs = _read_inputs(self.stage, self.request, self.scene)
+        key = commit_key(self.stage.name, self.unit, self.request.model_dump(mode="json"), inputs)
+        found = load_commit(self.scene, self.stage.name, self.unit)
+        if found is not None and found.key == key and _is_whole(self.scene, found):
+            get_logger().info("stage already done", key=key, outputs=len(found.outputs))
+            return UnitOutcome(found, found=True)
+        return UnitOutcome(self._run(key, inputs), found=False)
+
+    def _run(self, key: str, inputs: dict[str, FileDigest]) -> Commit:
+        log = get_logger()
+        log.info("stage started", key=key)
+        attempt = Attempt(self.stage, self.request, self.scene, key)
+        attempt.begin()
+        context = StageContext(
+            self.scene,
+            staging=attempt.staging,
+            cache_dir=self.workspace.cache_dir,
+            settings=self.settings,
+            progress=self.progress,
+            is_stopping=_stop_event.is_set,
+            inputs=inputs,
+        )
+        started_at = datetime.now(UTC)
+        try:
+            with measure_usage() as measured:
+                result = self.stage.run(self.request, context)
+                self.lease.validate()
+                outputs = attempt.promote()
+        except BlueprintError as error:
+            log.error("stage failed", **error.as_dict())  # noqa: TRY400 -- facts, not a traceback: this is no defect of ours
+            self.lease.validate()  # what lies there may be another's by now: only the holder clears it away
+            attempt.fail(error)
+            raise
+        commit = Commit(
+            key=key,
+            stage=self.stage.name,
+            unit=self.unit,
+            scene_id=self.scene.scene_id,
+            request=self.request.model_dump(mode="json"),
+            result=result.model_dump(mode="json"),
+            inputs=inputs,
+            outputs=outputs,
+            code_version=code_version(),
+            packages=package_versions(),
+            image_digest=self.settings.compute.image_digest,
+            machine=self.settings.compute.machine,
+            started_at=started_at,
+            finished_at=datetime.now(UTC),
+            usage=measured.usage,
+        )
+        self.lease.validate()
+        write_commit(self.scene, commit)
+        attempt.finish()
+        log.info("stage done", key=key, outputs=len(outputs), wall_s=round(commit.usage.wall_s, 3), cpu_s=round(commit.usage.cpu_s, 3))
+        return commit
+
+
+def _read_inputs(stage: Stage[Any, Any], request: StageRequest, scene: SceneFolder) -> dict[str, FileDigest]:
+    names: list[str] = []
+    for prefix in stage.reads(request):
+        files = scene.files_under(prefix)
+        if not files:
+            raise InputMissing(stage.name, str(scene.root / prefix))
+        names += files
+    inputs = scene.digests(sorted(set(names)))
+    validate_inputs(scene, inputs)
+    return {**stage.external_inputs(request), **inputs}
+
+
+def _is_whole(scene: SceneFolder, commit: Commit) -> bool:
+    if not all(scene.exists(name) for name in commit.outputs):
+        return False
+    return scene.digests(commit.outputs) == commit.outputs
+
+
+def _record(registry: Registry, outcome: UnitOutcome) -> None:
+    """Tell the registry of a finished unit; doing it twice changes nothing."""
+    commit = outcome.commit
+    registry.commits.record(commit)
+    if outcome.found and registry.ledger.knows(commit.key, commit.finished_at):
+        return  # by the process that did it, whose machine may be another
+    prices = load_price_table(commit.finished_at.date())
+    registry.ledger.record(ledger_entries(commit, prices))
+
+
+_stop_event = threading.Event()
+
+
+def wait_for_stop() -> None:
+    """Wait until SIGTERM or SIGINT comes; call it within ``stop_on_sigterm``."""
+    while not _stop_event.wait(0.5):
+        pass
+
+
+def is_stop_asked() -> bool:
+    """Whether SIGTERM or SIGINT came; ask it within ``stop_on_sigterm``."""
+    return _stop_event.is_set()
+
+
+def stop_if_asked() -> None:
+    """Call between units of work that are not within a stage.
+
+    Raises:
+        PreemptedError: SIGTERM or SIGINT came.
+    """
+    if _stop_event.is_set():
+        raise PreemptedError("The process was asked to end (SIGTERM). Finished units are kept; run the job again to go on.")
+
+
+@contextmanager
+def stop_on_sigterm() -> Iterator[None]:
+    """Turn SIGTERM and SIGINT into a wish that stages hear between units; the second signal ends at once."""
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        # Only what is safe within a handler: logging takes a lock that the interrupted code may hold.
+        _stop_event.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _stop_event.clear()

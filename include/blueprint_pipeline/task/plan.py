@@ -1,0 +1,51 @@
+"""A job: every episode of a scene, before anything is simulated, and the documents about it."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from blueprint_pipeline.frozen import FrozenModel
+from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.task.spec import EpisodeSpec
+from blueprint_pipeline.workspace.storage import Id
+
+
+class ShardRef(FrozenModel):
+    """A batch of episodes for one job."""
+
+    shard_index: int = Field(ge=0)
+    episode_indices: tuple[int, ...]
+
+
+class JobPlan(FrozenModel):
+    """``geniesim/plan.json``: every episode of a job, before anything is simulated."""
+
+    schema_version: Literal["1.0"] = "1.0"
+    job_id: Id
+    """``job-<12 hex>``: from the hash over the plan's canonical inputs, not over time."""
+    scene_id: Id
+    seed: int
+    fps: int
+    """Rate of control setpoints, of recorded states and of video frames [Hz]."""
+    robot: RobotPlacement
+    cameras: tuple[str, ...]
+    """Names of the cameras that will be drawn, e.g. ``scene`` and ``wrist``."""
+    width: int
+    height: int
+    shards: tuple[ShardRef, ...]
+    episodes: tuple[EpisodeSpec, ...]
+
+
+PLAN_PATH = "geniesim/plan.json"
+
+
+SCENE_GRAPH_PATH = "geniesim/scene_graph.json"
+
+
+ASSET_INDEX_PATH = "geniesim/asset_index.json"
+
+
+TASK_CONFIG_PATH = "geniesim/task_config.json"
+
+
+EXPORT_MANIFEST_PATH = "geniesim/export_manifest.json"

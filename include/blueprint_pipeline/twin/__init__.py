@@ -1,0 +1,1 @@
+"""The MJCF twin of a scene with a robot in it: mounted, compiled, addressed."""

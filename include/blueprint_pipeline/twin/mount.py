@@ -1,0 +1,86 @@
+"""Put a robot into a scene: its model under a prefix, a pedestal under its base, a camera on its wrist."""
+
+import mujoco
+import numpy as np
+
+from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
+from blueprint_pipeline.robot.errors import BrokenEmbodiment
+
+PEDESTAL = f"{ROBOT_PREFIX}pedestal"
+_PEDESTAL_RGBA = (0.32, 0.34, 0.37, 1.0)
+_SMALLEST_PEDESTAL_M = 0.02
+
+
+def mount(scene_spec: mujoco.MjSpec, embodiment: Embodiment, base_pose: Pose) -> None:
+    """Attach the robot to the world of ``scene_spec``, in place.
+
+    All its names get the prefix ``robot/``. A box ``robot/pedestal`` fills the gap between the floor (z = 0) and the
+    base. The camera ``robot/<wrist_camera.name>`` looks past the fingers at the workspace. Solver options of the
+    scene stay as they are (``MjSpec.attach`` keeps the parent's).
+
+    Raises:
+        BrokenEmbodiment: The record names something that the model lacks.
+    """
+    robot_spec = mujoco.MjSpec.from_file(str(embodiment.mjcf_path))
+    validate_record(robot_spec, embodiment)
+    _add_camera(robot_spec, embodiment)
+    # The option block of the robot's file is for looking at the robot alone; the scene's own decides, silently.
+    robot_spec.option.integrator = scene_spec.option.integrator
+    robot_spec.option.cone = scene_spec.option.cone
+    robot_spec.option.impratio = scene_spec.option.impratio
+    frame = scene_spec.worldbody.add_frame(pos=base_pose.position_m, quat=base_pose.quat_wxyz)
+    scene_spec.attach(robot_spec, prefix=ROBOT_PREFIX, frame=frame)
+    _add_pedestal(scene_spec, embodiment, base_pose)
+
+
+def validate_record(robot_spec: mujoco.MjSpec, embodiment: Embodiment) -> None:
+    """Check every name of the record against the model.
+
+    Raises:
+        BrokenEmbodiment: A joint, actuator, body or site of the record is not in the model.
+    """
+    names = {
+        "joint": [joint.name for joint in robot_spec.joints],
+        "actuator": [actuator.name for actuator in robot_spec.actuators],
+        "body": [body.name for body in robot_spec.bodies],
+        "site": [site.name for site in robot_spec.sites],
+    }
+    wanted: list[tuple[str, str]] = [("body", str(embodiment.base_body))]
+    for arm in embodiment.arms:
+        wanted += [("joint", joint.name) for joint in arm.joints] + [("joint", name) for name in arm.gripper.joints]
+        wanted += [("actuator", joint.actuator) for joint in arm.joints] + [("actuator", arm.gripper.actuator)]
+        wanted += [("body", name) for name in arm.gripper.hand_bodies] + [("site", arm.tcp_site)]
+    if embodiment.wrist_camera is not None:
+        wanted.append(("body", embodiment.wrist_camera.body))
+    for kind, name in wanted:
+        if name not in names[kind]:
+            raise BrokenEmbodiment(embodiment.name, kind, name, names[kind])
+
+
+def _add_camera(robot_spec: mujoco.MjSpec, embodiment: Embodiment) -> None:
+    camera = embodiment.wrist_camera
+    if camera is None:
+        return
+    right, up = np.array(camera.xyaxes[:3]), np.array(camera.xyaxes[3:])
+    rotation = np.column_stack([right, up, np.cross(right, up)])
+    quat_wxyz = np.zeros(4)
+    mujoco.mju_mat2Quat(quat_wxyz, rotation.flatten())
+    robot_spec.body(camera.body).add_camera(name=camera.name, pos=camera.position_m, quat=quat_wxyz, fovy=camera.fovy_deg)
+
+
+def _add_pedestal(scene_spec: mujoco.MjSpec, embodiment: Embodiment, base_pose: Pose) -> None:
+    height = base_pose.position_m[2]
+    half_side = embodiment.pedestal_half_size_m
+    if half_side is None or height < _SMALLEST_PEDESTAL_M:
+        return
+    x, y, _ = base_pose.position_m
+    scene_spec.worldbody.add_geom(
+        name=PEDESTAL,
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        pos=(x, y, height / 2),
+        quat=base_pose.quat_wxyz,
+        size=(half_side, half_side, height / 2),
+        rgba=_PEDESTAL_RGBA,
+        group=1,
+    )

@@ -1,0 +1,169 @@
+"""Commit records: what a stage read, wrote and used. A record exists only for work that is whole.
+
+The key is a hash over canonical inputs (stage, request, inputs by sha256, code, and the packages that compute), never over
+time. The record is written last, so a killed stage leaves none and runs again.
+"""
+
+from contextlib import suppress
+from datetime import datetime
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+import blueprint_pipeline
+from blueprint_pipeline.workspace.canonical import key_of
+from blueprint_pipeline.workspace.checksums import FileDigest
+from blueprint_pipeline.workspace.errors import CommitUnreadable, FileChanged
+from blueprint_pipeline.workspace.storage import SceneFolder
+
+_COMPUTING_PACKAGES = (
+    "av",
+    "coacd",
+    "daqp",
+    "embreex",
+    "fast-simplification",
+    "mink",
+    "mujoco",
+    "numpy",
+    "ompl",
+    "pillow",
+    "pyarrow",
+    "scipy",
+    "toppra",
+    "trimesh",
+    "usd-core",
+)
+"""Distributions whose release decides what a stage computes or which bytes it writes."""
+
+
+class Usage(BaseModel):
+    """What a stage used, measured on its process and all its children.
+
+    Source: getrusage(2); ``psutil.Process.memory_info``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    wall_s: float
+    cpu_s: float
+    peak_memory_bytes: int
+    """Largest resident set of a single process of the stage."""
+    bytes_read: int | None
+    """Through read(2); ``None`` where the system does not count it."""
+    bytes_written: int | None
+
+
+class Commit(BaseModel):
+    """The record of one finished unit of a stage: ``commits/{stage}.json`` or ``commits/{stage}.{unit}.json``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal["1.1"] = "1.1"
+    key: str
+    stage: str
+    unit: str
+    scene_id: str
+    request: dict[str, object]
+    result: dict[str, object]
+    inputs: dict[str, FileDigest]
+    outputs: dict[str, FileDigest]
+    code_version: str
+    packages: dict[str, str]
+    """Versions of the packages that compute, by name; empty where nobody knows them (records of before they were kept)."""
+    image_digest: str | None
+    machine: str
+    """Machine profile of the price table that the work was done on."""
+    started_at: datetime
+    finished_at: datetime
+    usage: Usage
+
+
+@cache
+def code_version() -> str:
+    """``<version>+<hash>``: the hash covers every file of the package, so changed code never finds old work."""
+    root = Path(blueprint_pipeline.__file__).parent
+    digest = sha256()
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return f"{blueprint_pipeline.__version__}+{digest.hexdigest()[:16]}"
+
+
+@cache
+def package_versions() -> dict[str, str]:
+    """Installed versions of the packages that compute, by name: another MuJoCo never finds what this one did."""
+    found = {}
+    for name in _COMPUTING_PACKAGES:
+        with suppress(PackageNotFoundError):  # a simulator's own image lacks what its stages do not use
+            found[name] = version(name)
+    return found
+
+
+def commit_name(stage: str, unit: str) -> str:
+    """Where the record lies in the scene's folder."""
+    return f"commits/{stage}.{unit}.json" if unit else f"commits/{stage}.json"
+
+
+def commit_key(stage: str, unit: str, request: dict[str, object], inputs: dict[str, FileDigest]) -> str:
+    """The idempotency key of a unit of work."""
+    return key_of(
+        {
+            "stage": stage,
+            "unit": unit,
+            "request": request,
+            "inputs": {name: digest.sha256 for name, digest in sorted(inputs.items())},
+            "code_version": code_version(),
+            "packages": package_versions(),
+        }
+    )
+
+
+def load_commit(scene: SceneFolder, stage: str, unit: str = "") -> Commit | None:
+    """The record of a unit, or ``None`` if that work was never finished.
+
+    Raises:
+        CommitUnreadable: It is damaged, or of another version.
+    """
+    name = commit_name(stage, unit)
+    return _read_commit(scene, name) if scene.exists(name) else None
+
+
+def load_commits(scene: SceneFolder) -> list[Commit]:
+    """All records of a scene, oldest first.
+
+    Raises:
+        CommitUnreadable: One is damaged, or of another version.
+    """
+    found = [_read_commit(scene, name) for name in scene.files_under("commits")]
+    return sorted(found, key=lambda commit: (commit.finished_at, commit.stage, commit.unit))
+
+
+def _read_commit(scene: SceneFolder, name: str) -> Commit:
+    try:
+        return Commit.model_validate_json(scene.read_bytes(name))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "file"
+        raise CommitUnreadable(str(scene.root / name), f"{where}: {first['msg']}") from error
+
+
+def write_commit(scene: SceneFolder, commit: Commit) -> None:
+    """Write the record: from now on the work counts as done."""
+    scene.write_bytes(commit_name(commit.stage, commit.unit), commit.model_dump_json(indent=1).encode() + b"\n")
+
+
+def validate_inputs(scene: SceneFolder, inputs: dict[str, FileDigest]) -> None:
+    """Check what a stage is about to read against what the stages before it recorded.
+
+    Raises:
+        FileChanged: A file has other bytes than its stage recorded.
+    """
+    recorded = {name: digest for commit in load_commits(scene) for name, digest in commit.outputs.items()}
+    for name, found in inputs.items():
+        expected = recorded.get(name)
+        if expected is not None and expected != found:
+            raise FileChanged(str(scene.root / name), expected.sha256, found.sha256)

@@ -1,0 +1,278 @@
+"""The workspace: one folder a scene, on a local disk or in a bucket; whole files only are ever visible."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator
+from upath import UPath
+
+from blueprint_pipeline.errors import InputError
+from blueprint_pipeline.settings import WorkspaceSettings
+from blueprint_pipeline.workspace.checksums import FileDigest, digest_file, list_files
+from blueprint_pipeline.workspace.errors import StorageRefused, StorageUnreachable
+from blueprint_pipeline.workspace.store_calls import LOCAL_PROTOCOLS, StoreCalls
+
+_PART = ".part"
+"""End of the name of a file that is being written."""
+_LOCAL_THREADS = 2
+_REMOTE_THREADS = 8
+Result = TypeVar("Result")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
+
+class InvalidId(InputError):
+    """An id would not be safe as a folder name."""
+
+    code = "workspace.invalid_id"
+
+    def __init__(self, value: str) -> None:
+        super().__init__(
+            f"'{value[:140]}' is not a valid id: expected 1 to 128 letters, digits, '_', '.', '-', the first a letter or digit.",
+            value=value,
+        )
+
+
+def validate_id(value: str) -> str:
+    """Return ``value`` if it may name a folder.
+
+    Raises:
+        InvalidId: It could leave its folder, or is too long.
+    """
+    if not _ID.fullmatch(value) or ".." in value:
+        raise InvalidId(value)
+    return value
+
+
+Id = Annotated[str, AfterValidator(validate_id)]
+
+
+class SceneFolder:
+    """The files of one scene: ``scenes/{scene_id}/`` of the workspace.
+
+    Names are relative to that folder, with ``/``. Readers see whole files only: a local write goes beside and is
+    renamed, an object store shows an object when its upload has ended. Calls to an object store are tried again while that
+    can help.
+
+    Raises:
+        StorageUnreachable: The object store does not answer, after retries.
+        StorageRefused: It has no such bucket or object, or does not let this process in.
+    """
+
+    def __init__(self, root: UPath, scene_id: str, cache_dir: Path) -> None:
+        self.root = root
+        self.scene_id = scene_id
+        self._cache_dir = cache_dir
+        self._calls = StoreCalls(root.protocol, unreachable=StorageUnreachable, refused=StorageRefused)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether files can be read in place."""
+        return self.root.protocol in LOCAL_PROTOCOLS
+
+    def exists(self, name: str) -> bool:
+        path = self.root / name
+
+        def look() -> bool:
+            path.fs.invalidate_cache()
+            return bool(path.exists())
+
+        return bool(path.exists()) if self.is_local else self._call(name, look)
+
+    def files_under(self, name: str) -> list[str]:
+        """All files that ``name`` stands for: itself if it is a file, else everything below it, sorted.
+
+        A ``*`` stands for one folder or file name, or part of one (``assets/*/physics.json``). What a killed process left
+        beside a file that it was writing is no file of the scene.
+        """
+        if "*" in name:
+            folder = name[: name.index("*")].rpartition("/")[0]
+            below = self.files_under(folder) if folder else self._list("")
+            return [found for found in below if _matches(found, name)]
+        below = [f"{name.rstrip('/')}/{found}" for found in self._list(name) if not _is_part(found)]
+        return below or ([name] if self._is_file(name) else [])
+
+    def digest(self, name: str) -> FileDigest:
+        """sha256 and size of a file."""
+        return self._call(name, lambda: digest_file(self.root / name))
+
+    def digests(self, names: Iterable[str]) -> dict[str, FileDigest]:
+        """sha256 and size of files, in the order given."""
+        ordered = list(names)
+        with ThreadPoolExecutor(max_workers=_LOCAL_THREADS if self.is_local else _REMOTE_THREADS) as pool:
+            return dict(zip(ordered, pool.map(self.digest, ordered), strict=True))
+
+    def read_bytes(self, name: str) -> bytes:
+        return self._call(name, lambda: bytes((self.root / name).read_bytes()))
+
+    def read_json(self, name: str) -> object:
+        return json.loads(self.read_bytes(name))
+
+    def local(self, name: str) -> Path:
+        """A local path to read ``name`` (a file or a folder) from. Remote files are copied to the cache first; no others stay there."""
+        if self.is_local:
+            return Path((self.root / name).path)
+        target, parts = self._cache_dir / "remote" / self.scene_id, self._cache_dir / "parts"
+        parts.mkdir(parents=True, exist_ok=True)
+        remote = self.files_under(name)
+        for found in remote:
+            copy = target / found
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(copy, self.read_bytes(found), parts=parts)
+        folder = target / name
+        for left in set(list_files(folder) if folder.is_dir() else []) - {found[len(name) + 1 :] for found in remote}:
+            (folder / left).unlink(missing_ok=True)  # of a former run
+        if not remote:
+            folder.unlink(missing_ok=True) if folder.is_file() else shutil.rmtree(folder, ignore_errors=True)
+        return folder
+
+    def publish_file(self, source: Path, name: str) -> None:
+        """Make a finished local file visible as ``name``; the source may be moved away."""
+        target = self.root / name
+        if self.is_local:
+            destination = Path(target.path)
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            source.replace(destination)
+            return
+
+        def put() -> None:
+            target.write_bytes(source.read_bytes())
+            target.fs.invalidate_cache()
+            if digest_file(target) != digest_file(source):
+                raise OSError(f"{target} was read back with other bytes than were written")
+
+        self._call(name, put)
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        target = self.root / name
+        if self.is_local:
+            Path(target.path).parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(Path(target.path), data)
+        else:
+            self._call(name, lambda: target.write_bytes(data))
+
+    def remove(self, name: str) -> None:
+        """Remove a file, a folder with all below it, or all files that a pattern with ``*`` matches; nothing there is no error."""
+        if "*" in name:
+            for found in self.files_under(name):
+                self.remove(found)
+            return
+        path = self.root / name
+
+        def clear() -> None:
+            path.fs.invalidate_cache()
+            if path.fs.find(path.path):
+                path.fs.rm(path.path, recursive=True)
+
+        if not self.is_local:
+            self._call(name, clear)
+        elif path.is_dir():
+            path.fs.rm(path.path, recursive=True)
+        elif path.exists():
+            path.unlink()
+
+    def remove_if_empty(self) -> None:
+        """Remove the scene's folder if no file is left in it; in an object store it is gone with its last file."""
+        if self.is_local and self.root.exists() and not list_files(self.root):
+            self.root.fs.rm(self.root.path, recursive=True)
+
+    def staging(self, key: str) -> Path:
+        """A local folder for work in progress; it outlives a killed process, so that a new one can resume."""
+        base = Path((self.root / ".staging").path) if self.is_local else self._cache_dir / "staging" / self.scene_id
+        folder = base / key
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def drop_stagings(self, prefix: str, *, but: str) -> None:
+        """Remove the staging folders ``{prefix}.{16 hex digits}`` that killed processes left for work that nobody wants any more."""
+        for folder in self.staging(but).parent.iterdir():
+            if folder.name != but and re.fullmatch(rf"{re.escape(prefix)}\.[0-9a-f]{{16}}", folder.name):
+                shutil.rmtree(folder)
+
+    def drop_staging(self, key: str) -> None:
+        """Remove a staging folder, and the folder of all staging if it was the last."""
+        folder = self.staging(key)
+        shutil.rmtree(folder)
+        with contextlib.suppress(OSError):
+            folder.parent.rmdir()
+
+    def _list(self, name: str) -> list[str]:
+        """Names of all files below a folder, relative to it."""
+        path = self.root / name if name else self.root
+        if self.is_local:
+            return list_files(path) if path.is_dir() else []
+
+        def listing() -> list[str]:
+            path.fs.invalidate_cache()
+            return list_files(path)
+
+        return self._call(name, listing)
+
+    def _is_file(self, name: str) -> bool:
+        path = self.root / name
+        if self.is_local:
+            return bool(path.is_file())
+        return bool(self._call(name, lambda: path.path in path.fs.find(path.path)))
+
+    def _call(self, name: str, work: Callable[[], Result]) -> Result:
+        """A local disk is used as it is: another try would not mend it."""
+        return work() if self.is_local else self._calls(str(self.root / name), work)
+
+
+class Workspace:
+    """All scenes of an installation."""
+
+    def __init__(self, settings: WorkspaceSettings) -> None:
+        url = settings.url if "://" in settings.url else str(Path(settings.url).absolute())
+        self.root = UPath(url)
+        self._cache_dir = settings.cache_dir.absolute()
+
+    @property
+    def cache_dir(self) -> Path:
+        """Local folder for what can be made again."""
+        return self._cache_dir
+
+    def scene(self, scene_id: str) -> SceneFolder:
+        return SceneFolder(self.root / "scenes" / validate_id(scene_id), scene_id, self._cache_dir)
+
+    def scene_ids(self) -> list[str]:
+        """Ids of all scenes that have a commit, sorted."""
+        scenes = self.root / "scenes"
+        if self.root.protocol in LOCAL_PROTOCOLS:
+            return sorted(path.name for path in scenes.iterdir() if (path / "commits").is_dir()) if scenes.is_dir() else []
+        calls = StoreCalls(self.root.protocol, unreachable=StorageUnreachable, refused=StorageRefused)
+
+        def listing() -> list[str]:
+            scenes.fs.invalidate_cache()
+            return [path.rstrip("/").rpartition("/")[2] for path in scenes.fs.ls(scenes.path, detail=False)] if scenes.exists() else []
+
+        names = calls(str(scenes), listing)
+        return sorted(name for name in names if SceneFolder(scenes / name, name, self._cache_dir).exists("commits"))
+
+
+def _is_part(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    return name.startswith(".") and name.endswith(_PART)
+
+
+def _matches(path: str, pattern: str) -> bool:
+    names, patterns = path.split("/"), pattern.split("/")
+    return len(names) == len(patterns) and all(fnmatchcase(name, part) for name, part in zip(names, patterns, strict=True))
+
+
+def _write_whole(path: Path, data: bytes, *, parts: Path | None = None) -> None:
+    """Write beside (or in the folder ``parts`` of the same disk), then rename: readers see the whole file, or none."""
+    beside = (parts or path.parent) / f".{path.name}.{os.getpid()}-{threading.get_ident()}{_PART}"
+    with beside.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    beside.replace(path)

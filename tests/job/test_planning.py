@@ -1,0 +1,156 @@
+"""Tests of planning a job on the small scene: where the robot stands, what it does, and when it refuses."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import mujoco
+import numpy as np
+import pytest
+
+from blueprint_pipeline.job.errors import NoRoomForRobot, NothingToDo
+from blueprint_pipeline.job.planning import TaskScene, plan_job
+from blueprint_pipeline.scene.decompose import MAX_OVERFILL
+from blueprint_pipeline.task.plan import JobPlan
+from blueprint_pipeline.twin.footprint import find_supports, measure_footprint
+from blueprint_pipeline.twin.model import build_scene_model
+from tests.simulation.small_job import small_options, task_scene
+from tests.simulation.small_scene import SCENE_XML
+
+EPISODES = 12
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory) -> TaskScene:
+    return task_scene(tmp_path_factory.mktemp("scene"))
+
+
+@pytest.fixture(scope="module")
+def plan(scene) -> JobPlan:
+    return plan_job(scene, small_options(EPISODES)).plan
+
+
+def with_twin(scene: TaskScene, folder: Path, old: str, new: str) -> TaskScene:
+    """The scene with something changed in its twin."""
+    assert old in SCENE_XML
+    path = folder / "scene.xml"
+    path.write_text(SCENE_XML.replace(old, new))
+    return replace(scene, twin=mujoco.MjModel.from_xml_path(str(path)), mjcf_path=path)
+
+
+def test_same_request_gives_the_same_plan(scene, plan) -> None:
+    """To the byte; another seed gives another job."""
+    assert plan_job(scene, small_options(EPISODES)).plan.model_dump_json() == plan.model_dump_json()
+    assert plan_job(scene, small_options(EPISODES, seed=1)).plan.job_id != plan.job_id
+
+
+def test_more_episodes_do_not_change_the_first_ones(scene, plan) -> None:
+    """Every episode has a generator of its own."""
+    assert plan_job(scene, small_options(3)).plan.episodes == plan.episodes[:3]
+
+
+def test_shards_cover_all_episodes_once(scene) -> None:
+    """The last shard takes the rest."""
+    job = plan_job(scene, replace(small_options(5), shard_size=2)).plan
+    assert [shard.episode_indices for shard in job.shards] == [(0, 1), (2, 3), (4,)]
+
+
+def test_robot_stands_beside_the_table_at_its_height(plan) -> None:
+    """Outside of the table's outline, base at its top."""
+    x, y, z = plan.robot.base_pose.position_m
+    assert abs(x) > 0.3 or abs(y) > 0.5
+    assert z == pytest.approx(0.7, abs=0.002)
+
+
+def test_every_start_is_at_rest_and_free_of_overlaps(scene, plan) -> None:
+    """Nothing touches but the table, and nothing moves when let go."""
+    compiled = build_scene_model(scene.mjcf_path, plan.robot, plan.fps)
+    for episode in plan.episodes:
+        data = mujoco.MjData(compiled.model)
+        compiled.robot.place(data, episode.robot_qpos)
+        for name, address in zip(compiled.object_ids, compiled.object_qpos, strict=True):
+            pose = episode.object_poses[name]
+            data.qpos[address : address + 7] = (*pose.position_m, *pose.quat_wxyz)
+        mujoco.mj_forward(compiled.model, data)
+        assert find_supports(compiled.model, data) == {"can": "table", "box": "table"}
+        start = data.qpos.copy()
+        for _ in range(240):
+            mujoco.mj_step(compiled.model, data)
+        assert np.abs(data.qpos - start)[list(compiled.object_qpos)].max() < 0.001
+
+
+def test_starts_and_goals_differ_between_episodes(plan) -> None:
+    """Variation is real: no two episodes have the same start or goal."""
+    assert len({episode.object_poses["can"].position_m for episode in plan.episodes}) == EPISODES
+    assert len({episode.task.goal_position_m for episode in plan.episodes}) > EPISODES // 2
+    assert {episode.task.target_object for episode in plan.episodes} == {"can", "box"}
+
+
+def test_goals_are_on_the_table_away_from_start_edges_and_others(scene, plan) -> None:
+    """The whole object stands on the table, at least 10 cm from where it was, and clear of the other."""
+    data = mujoco.MjData(scene.twin)
+    mujoco.mj_forward(scene.twin, data)
+    radius = {name: measure_footprint(scene.twin, data, name).radius_m for name in scene.poses}
+    for episode in plan.episodes:
+        target, goal = episode.task.target_object, np.array(episode.task.goal_position_m)
+        other = "box" if target == "can" else "can"
+        assert (np.abs(goal[:2]) + radius[target] < (0.3, 0.5)).all()
+        assert np.linalg.norm(goal[:2] - np.array(episode.object_poses[target].position_m[:2])) >= 0.1
+        assert np.linalg.norm(goal[:2] - np.array(episode.object_poses[other].position_m[:2])) > radius[target] + 0.025
+        assert goal[2] == pytest.approx(episode.object_poses[target].position_m[2], abs=0.002)
+
+
+def test_instructions_name_the_target_and_a_place(plan) -> None:
+    """Plain English, with the words of the manifest."""
+    for episode in plan.episodes:
+        verb, rest = episode.task.instruction.split(" the ", 1)
+        assert verb in {"move", "put", "place"}
+        assert rest.startswith("red can" if episode.task.target_object == "can" else "blue box")
+
+
+def test_objects_that_the_gripper_cannot_hold_are_no_targets(scene, tmp_path) -> None:
+    """A can of 12 cm is left alone."""
+    wide = with_twin(
+        scene,
+        tmp_path,
+        'name="can_collision_0" type="cylinder" size="0.03 0.06"',
+        'name="can_collision_0" type="cylinder" size="0.06 0.06"',
+    )
+    job = plan_job(wide, small_options(4))
+    assert {episode.task.target_object for episode in job.plan.episodes} == {"box"}
+    assert set(job.left_out) == {"can"}
+
+
+def test_object_that_its_collision_pieces_close_is_no_target(scene) -> None:
+    """A bowl that even the last cut closed would be no bowl in physics; the limit itself is allowed."""
+    job = plan_job(replace(scene, overfill={"can": 0.12, "box": MAX_OVERFILL}), small_options(4))
+    assert {episode.task.target_object for episode in job.plan.episodes} == {"box"}
+    assert job.left_out == {"can": "its collision pieces close what is open: they fill 12.0% of the free space close to it (limit 3%)"}
+
+
+def test_scene_without_anything_to_hold_is_refused(scene, tmp_path) -> None:
+    """Every object says why it is no target."""
+    text = SCENE_XML.replace('type="cylinder" size="0.03 0.06"', 'type="cylinder" size="0.06 0.06"')
+    text = text.replace('type="box" size="0.025 0.035 0.04"', 'type="box" size="0.06 0.06 0.04"')
+    path = tmp_path / "scene.xml"
+    path.write_text(text)
+    with pytest.raises(NothingToDo) as caught:
+        plan_job(replace(scene, twin=mujoco.MjModel.from_xml_path(str(path)), mjcf_path=path), small_options(2))
+    assert {reason.split(":")[0] for reason in caught.value.facts["reasons"]} == {"can", "box"}
+
+
+def test_object_too_heavy_for_the_arm_is_no_target(scene, tmp_path) -> None:
+    """The arm's payload counts."""
+    heavy = with_twin(scene, tmp_path, 'mass="0.2" diaginertia="0.0003 0.0003 0.0002"', 'mass="4.0" diaginertia="0.006 0.006 0.004"')
+    job = plan_job(heavy, small_options(4)).plan
+    assert {episode.task.target_object for episode in job.episodes} == {"box"}
+
+
+def test_walled_in_table_has_no_room_for_a_robot(scene, tmp_path) -> None:
+    """Walls on all sides, seen but not solid, as a reconstructed room has them."""
+    walls = "".join(
+        f'<geom type="box" pos="{x} {y} 1" size="{sx} {sy} 1" contype="0" conaffinity="0" group="2"/>'
+        for x, y, sx, sy in ((0.4, 0, 0.02, 1), (-0.4, 0, 0.02, 1), (0, 0.6, 1, 0.02), (0, -0.6, 1, 0.02))
+    )
+    walled = with_twin(scene, tmp_path, '<body name="table"', walls + '<body name="table"')
+    with pytest.raises(NoRoomForRobot, match="wall"):
+        plan_job(walled, small_options(2))

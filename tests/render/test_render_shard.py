@@ -1,0 +1,118 @@
+"""Tests of rendering a shard: what is selected is drawn once, what does not replay is refused, and a rerun does nothing twice."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, recording_path, render_path
+from blueprint_pipeline.quality.replay_rule import load_replay_rule
+from blueprint_pipeline.render.render_shard import RenderChoice, RenderSummary, render_shard
+from blueprint_pipeline.rollout.shard import simulate_shard
+from blueprint_pipeline.task.plan import JobPlan
+from tests.simulation.small_job import small_context, small_folder, write_job
+
+pytestmark = pytest.mark.slow
+
+EPISODES = 3
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory) -> tuple[Path, JobPlan]:
+    """A simulated job."""
+    folder = tmp_path_factory.mktemp("job")
+    plan = write_job(folder, EPISODES)
+    simulate_shard(0, small_context(folder))
+    return folder, plan
+
+
+@pytest.fixture
+def select(monkeypatch):
+    """Decides which episodes the gates let through."""
+
+    def choose(*episode_ids: str) -> None:
+        selection = [(0, episode_id) for episode_id in episode_ids]
+        monkeypatch.setattr("blueprint_pipeline.render.render_shard.load_rendered_selection", lambda _scene: selection)
+
+    return choose
+
+
+def render(folder: Path, **asked: bool) -> dict[str, RenderSummary]:
+    context = small_context(folder)
+    summaries = render_shard(0, context, RenderChoice(simulator="mujoco", replay_rule=load_replay_rule(), **asked))
+    context.publish(f"{render_path(0)}/shard.json")
+    return {summary.episode_id: summary for summary in summaries}
+
+
+def certificate(folder: Path, episode_id: str) -> ReplayCertificate:
+    return ReplayCertificate.model_validate_json(small_folder(folder).read_bytes(f"{render_path(0, episode_id)}/certificate.json"))
+
+
+def test_only_what_is_selected_is_drawn(job, select) -> None:
+    """Each with both videos as certified; a rerun leaves the files alone."""
+    folder, plan = job
+    first, second = plan.episodes[0].episode_id, plan.episodes[2].episode_id
+    select(first, second)
+    assert {name: summary.replayed for name, summary in render(folder).items()} == {first: True, second: True}
+    root = small_folder(folder)
+    for episode_id in (first, second):
+        found = certificate(folder, episode_id)
+        for camera, video in found.videos.items():
+            data = root.read_bytes(f"{render_path(0, episode_id)}/{camera}.mp4")
+            assert sha256(data).hexdigest() == video.digest.sha256
+            assert video.frames == found.frames
+    assert not root.files_under(render_path(0, plan.episodes[1].episode_id))
+    before = {path: path.stat().st_mtime_ns for path in (folder / "workspace").rglob("*.mp4")}
+    render(folder)
+    assert {path: path.stat().st_mtime_ns for path in (folder / "workspace").rglob("*.mp4")} == before
+
+
+def test_damaged_video_is_drawn_again(job, select) -> None:
+    """To the bytes that the certificate tells."""
+    folder, plan = job
+    episode_id = plan.episodes[0].episode_id
+    select(episode_id)
+    render(folder)
+    name = f"{render_path(0, episode_id)}/scene.mp4"
+    before = small_folder(folder).read_bytes(name)
+    small_folder(folder).write_bytes(name, before[:-10])
+    render(folder)
+    assert small_folder(folder).read_bytes(name) == before
+
+
+def test_episode_with_changed_states_is_refused_and_never_drawn(job, select) -> None:
+    """The shard goes on, and its list says so."""
+    folder, plan = job
+    tampered, sound = plan.episodes[1].episode_id, plan.episodes[2].episode_id
+    root = small_folder(folder)
+    name = f"{recording_path(0, tampered)}/states.parquet"
+    original = root.read_bytes(name)
+    root.write_bytes(name, original + b" ")
+    select(tampered, sound)
+    summaries = render(folder)
+    root.write_bytes(name, original)
+    assert (summaries[tampered].replayed, summaries[sound].replayed) == (False, True)
+    assert "workspace.file_changed" in (certificate(folder, tampered).refused or "")
+    assert root.files_under(render_path(0, tampered)) == [f"{render_path(0, tampered)}/certificate.json"]
+    listed = json.loads(root.read_bytes(f"{render_path(0)}/shard.json"))
+    assert {item["episode_id"]: item["replayed"] for item in listed["episodes"]} == {tampered: False, sound: True}
+
+
+def test_shard_without_selected_episodes_says_so(job, select) -> None:
+    """An empty list is written, not nothing."""
+    folder, _ = job
+    select()
+    assert render(folder) == {}
+    assert json.loads(small_folder(folder).read_bytes(f"{render_path(0)}/shard.json"))["episodes"] == []
+
+
+def test_record_is_that_of_the_certificate(job, select) -> None:
+    """States and model are named by the same hashes."""
+    folder, plan = job
+    episode_id = plan.episodes[2].episode_id
+    select(episode_id)
+    render(folder)
+    record = EpisodeRecord.model_validate_json(small_folder(folder).read_bytes(f"{recording_path(0, episode_id)}/episode.json"))
+    found = certificate(folder, episode_id)
+    assert (found.states_sha256, found.model_sha256) == (record.states.sha256 if record.states else None, record.model_sha256)

@@ -1,0 +1,166 @@
+"""Tests of shards: every attempt is kept, a kill loses at most the attempt in flight, and nothing is done twice."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from blueprint_pipeline.episode.record import EpisodeRecord, EpisodeUsage, recording_path, usage_path
+from blueprint_pipeline.errors import PreemptedError
+from blueprint_pipeline.render.replay import replay_episode
+from blueprint_pipeline.rollout.errors import UnknownShard
+from blueprint_pipeline.rollout.shard import shard_episodes, simulate_shard
+from blueprint_pipeline.rollout.shard_work import ShardWork
+from blueprint_pipeline.rollout.worker import build_worker, write_attempt
+from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
+from blueprint_pipeline.task.plan import JobPlan
+from tests.simulation.small_job import small_context, small_folder, write_job
+
+pytestmark = pytest.mark.slow
+
+EPISODES = 3
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory) -> tuple[Path, JobPlan]:
+    """A planned job, simulated by one worker."""
+    folder = tmp_path_factory.mktemp("job")
+    plan = write_job(folder, EPISODES)
+    simulate_shard(0, small_context(folder))
+    return folder, plan
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Every recorded file's digest."""
+    root = small_folder(folder)
+    found = {}
+    for name in root.files_under("geniesim/recordings"):
+        found[name] = sha256(root.read_bytes(name)).hexdigest()
+    return found
+
+
+def records(folder: Path, plan: JobPlan) -> list[EpisodeRecord]:
+    root = small_folder(folder)
+    return [
+        EpisodeRecord.model_validate_json(root.read_bytes(f"{recording_path(0, spec.episode_id)}/episode.json")) for spec in plan.episodes
+    ]
+
+
+def test_every_planned_episode_is_recorded(job) -> None:
+    """With its outcome, phases that cover all frames, and every condition of the predicate."""
+    for record in records(*job):
+        assert record.outcome.success
+        assert [check.held for check in record.outcome.predicate] == [True] * 6
+        assert record.phases[0].start_frame == 0
+        assert record.phases[-1].end_frame == record.frames
+        assert all(before.end_frame == after.start_frame for before, after in zip(record.phases, record.phases[1:], strict=False))
+        usage = EpisodeUsage.model_validate_json(small_folder(job[0]).read_bytes(usage_path(0, record.episode_id)))
+        assert 0 < usage.cpu_simulate_s < 5
+
+
+def test_recorded_episodes_replay(job) -> None:
+    """In a simulator of its own, bit by bit."""
+    folder, plan = job
+    simulator = MujocoSimulator()
+    loaded = simulator.load(folder / "workspace/scenes/small", plan.robot, plan.fps)
+    for record in records(folder, plan):
+        states = small_folder(folder).local(f"{recording_path(0, record.episode_id)}/states.parquet")
+        assert replay_episode(simulator, loaded, record, states).replayed
+
+
+def test_other_processes_and_orders_give_the_same_bytes(job, tmp_path) -> None:
+    """Two workers, and this process from the last episode to the first."""
+    folder, plan = job
+    write_job(tmp_path, EPISODES)
+    simulate_shard(0, small_context(tmp_path, workers=2))
+    assert contents(tmp_path) == contents(folder)
+    root = folder / "workspace/scenes/small"
+    work = ShardWork(
+        mjcf_path=root / "mjcf/scene.xml",
+        scene_id=plan.scene_id,
+        job_id=plan.job_id,
+        shard_index=0,
+        fps=plan.fps,
+        robot=plan.robot,
+        output=tmp_path / "again",
+        usage=tmp_path / "usage",
+        cache_dir=folder / "cache",
+    )
+    work.usage.mkdir()
+    worker = build_worker(work)
+    for spec in reversed(plan.episodes):
+        write_attempt(worker, spec)
+        states = (tmp_path / "again" / spec.episode_id / "states.parquet").read_bytes()
+        assert sha256(states).hexdigest() == contents(folder)[f"{recording_path(0, spec.episode_id)}/states.parquet"]
+
+
+def test_finished_episodes_are_not_made_again(job, monkeypatch) -> None:
+    """A second run starts no worker."""
+    folder, _ = job
+    before = {path: path.stat().st_mtime_ns for path in (folder / "workspace").rglob("*.parquet")}
+    monkeypatch.setattr("blueprint_pipeline.rollout.pool.ProcessPoolExecutor", None)
+    summaries = simulate_shard(0, small_context(folder))
+    assert [summary.success for summary in summaries] == [True] * EPISODES
+    assert {path: path.stat().st_mtime_ns for path in (folder / "workspace").rglob("*.parquet")} == before
+
+
+def test_damaged_episode_is_made_again(job) -> None:
+    """A file that is not what its record says is replaced; the others stay."""
+    folder, plan = job
+    before = contents(folder)
+    name = f"{recording_path(0, plan.episodes[1].episode_id)}/states.parquet"
+    small_folder(folder).write_bytes(name, b"damaged")
+    simulate_shard(0, small_context(folder))
+    assert contents(folder) == before
+
+
+def test_sigterm_stops_between_episodes(tmp_path) -> None:
+    """What is finished is published; the run after it does the rest."""
+    write_job(tmp_path, EPISODES)
+    asked: list[bool] = []
+
+    def stop_after_first() -> bool:
+        asked.append(True)
+        return len(asked) > 1
+
+    with pytest.raises(PreemptedError):
+        simulate_shard(0, small_context(tmp_path, is_stopping=stop_after_first))
+    assert len(list((tmp_path / "workspace").rglob("episode.json"))) == 1
+    simulate_shard(0, small_context(tmp_path))
+    assert len(list((tmp_path / "workspace").rglob("episode.json"))) == EPISODES
+
+
+def test_killed_shard_resumes_with_the_same_bytes(job, tmp_path) -> None:
+    """SIGKILL in the middle: finished episodes stay as they are, the others come out as without the kill; no worker lives on."""
+    folder, _ = job
+    write_job(tmp_path, EPISODES)
+    script = (
+        "from pathlib import Path\nfrom blueprint_pipeline.rollout.shard import simulate_shard\n"
+        "from tests.simulation.small_job import small_context\n"
+        f"if __name__ == '__main__':\n    simulate_shard(0, small_context(Path({str(tmp_path)!r})))\n"
+    )
+    path = tmp_path / "run.py"
+    path.write_text(script)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    process = subprocess.Popen([sys.executable, str(path)], env=environment)
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "workspace").glob("scenes/small/geniesim/**/episode.json")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    finished = {found: found.stat().st_mtime_ns for found in (tmp_path / "workspace").glob("scenes/small/geniesim/**/states.parquet")}
+    assert 1 <= len(finished) < EPISODES
+    simulate_shard(0, small_context(tmp_path))
+    assert contents(tmp_path) == contents(folder)
+    assert all(found.stat().st_mtime_ns == stamp for found, stamp in finished.items())
+
+
+def test_unknown_shard_is_refused(job) -> None:
+    """With the shards that exist."""
+    with pytest.raises(UnknownShard, match="0 to 0"):
+        shard_episodes(job[1], 3)

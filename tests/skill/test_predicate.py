@@ -1,0 +1,94 @@
+"""Tests of the success predicate: every condition can hold and can fail."""
+
+import numpy as np
+import pytest
+
+from blueprint_pipeline.simulation.protocol import BodyContact
+from blueprint_pipeline.skill.predicate import ObservedMotion, check_pick_place, tilt_rad
+from blueprint_pipeline.task.spec import PickPlaceTask
+
+TASK = PickPlaceTask(
+    instruction="move the can", target_object="can", support_object="table", goal_position_m=(0.3, 0.2, 0.76), upright=True
+)
+FRAMES = 60
+
+
+def motion(**changes: object) -> ObservedMotion:
+    """A perfect pick-and-place, with some of it changed."""
+    poses = np.tile([0.0, 0.0, 0.76, 1.0, 0.0, 0.0, 0.0], (FRAMES + 1, 1))
+    poses[20:40, 2] += 0.12
+    poses[30:, :2] = (0.305, 0.2)
+    touch = (BodyContact(bodies="can|robot/left_finger", depth_m=0.0, force_n=5.0),)
+    rest = (BodyContact(bodies="can|table", depth_m=0.0, force_n=2.0),)
+    facts: dict[str, object] = {
+        "target_poses": poses,
+        "target_speed_m_s": np.zeros(FRAMES + 1),
+        "gripper_width_m": np.where(np.arange(FRAMES + 1) < 40, 0.06, 0.08),
+        "contacts": tuple(touch if 10 < frame < 40 else rest for frame in range(FRAMES + 1)),
+    }
+    return ObservedMotion(**{**facts, **changes})
+
+
+def failed(observed: ObservedMotion) -> set[str]:
+    return {check.name for check in check_pick_place(TASK, observed) if not check.held}
+
+
+def test_a_clean_motion_holds_everywhere() -> None:
+    """All six conditions hold, each with its value and limit."""
+    checks = check_pick_place(TASK, motion())
+    assert [check.name for check in checks] == ["lifted", "arrived", "upright", "released", "at_rest", "untouched"]
+    assert all(check.held for check in checks)
+    assert {check.name: check.value for check in checks}["arrived"] == pytest.approx(0.005)
+
+
+def test_pushed_object_was_not_lifted() -> None:
+    """An object that slid to its goal fails."""
+    poses = motion().target_poses.copy()
+    poses[:, 2] = 0.76
+    assert failed(motion(target_poses=poses)) == {"lifted"}
+
+
+def test_object_beside_or_below_the_goal_did_not_arrive() -> None:
+    """Too far off, or on the floor under the goal."""
+    beside, below = motion().target_poses.copy(), motion().target_poses.copy()
+    beside[-1, 0] += 0.03
+    below[-1, 2] = 0.06
+    assert failed(motion(target_poses=beside)) == {"arrived"}
+    assert failed(motion(target_poses=below)) == {"arrived"}
+
+
+def test_fallen_object_is_not_upright() -> None:
+    """Turned about a level axis; turning about the vertical is allowed."""
+    fallen, turned = motion().target_poses.copy(), motion().target_poses.copy()
+    fallen[-1, 3:] = (np.cos(0.4), np.sin(0.4), 0.0, 0.0)
+    turned[-1, 3:] = (np.cos(0.4), 0.0, 0.0, np.sin(0.4))
+    assert failed(motion(target_poses=fallen)) == {"upright"}
+    assert failed(motion(target_poses=turned)) == set()
+
+
+def test_closed_gripper_did_not_release() -> None:
+    """The opening at the end is that of the grasp."""
+    assert failed(motion(gripper_width_m=np.full(FRAMES + 1, 0.06))) == {"released"}
+
+
+def test_rolling_object_is_not_at_rest() -> None:
+    """A speed in the last frames counts, one in the middle does not."""
+    speed = np.zeros(FRAMES + 1)
+    speed[30] = 1.0
+    assert failed(motion(target_speed_m_s=speed)) == set()
+    speed[-2] = 0.05
+    assert failed(motion(target_speed_m_s=speed)) == {"at_rest"}
+
+
+def test_object_that_hangs_on_the_finger_is_touched() -> None:
+    """A contact with the robot at the end fails, whichever name comes first."""
+    contacts = list(motion().contacts)
+    contacts[-3] = (BodyContact(bodies="can|robot/hand", depth_m=0.0, force_n=0.1),)
+    assert failed(motion(contacts=contacts)) == {"untouched"}
+
+
+def test_tilt_is_the_angle_from_the_start() -> None:
+    """Also where the object's own axes were never upright."""
+    lying = np.array([np.sqrt(0.5), np.sqrt(0.5), 0.0, 0.0])
+    assert tilt_rad(lying, lying) == pytest.approx(0.0)
+    assert tilt_rad(lying, np.array([1.0, 0.0, 0.0, 0.0])) == pytest.approx(np.pi / 2)

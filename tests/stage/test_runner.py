@@ -1,0 +1,280 @@
+"""A stage runs once for one key, resumes after a kill, and leaves nothing half-written."""
+
+import gc
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from blueprint_pipeline.errors import GateError, InputError, TransientError
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.registry.errors import LeaseLost
+from blueprint_pipeline.stage.attempt import UndeclaredOutput
+from blueprint_pipeline.stage.flow import FLOW, UnknownStage, load_stage
+from blueprint_pipeline.stage.runner import InvalidRequest, run_stage
+from blueprint_pipeline.workspace.commits import load_commit
+from blueprint_pipeline.workspace.errors import CommitUnreadable, FileChanged, InputMissing, NothingWritten
+from blueprint_pipeline.workspace.storage import Workspace
+
+TOYS = dict.fromkeys(("toy_intake", "toy_work", "toy_nothing"), "tests.stage.toy_stages")
+
+
+@pytest.fixture
+def toy(settings, tmp_path, monkeypatch):
+    for name, module in TOYS.items():
+        monkeypatch.setitem(FLOW, name, module)
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "a.txt").write_text("a")
+
+    def run(name, *, progress=lambda _done, _total: None, **fields):
+        request = {"scene_id": "s1", "source": str(source), "log": str(tmp_path / "log"), **fields}
+        return run_stage(name, request, settings, progress=progress)
+
+    run.scene = Workspace(settings.workspace).scene("s1")
+    run.source = source
+    run.log = lambda: (tmp_path / "log").read_text().split("\n")[:-1]
+    return run
+
+
+def tree(scene):
+    return [name for name in scene.files_under("") if not name.startswith(("/commits", "commits"))]
+
+
+def test_same_work_is_found_and_not_repeated(toy):
+    """A second run with the same key returns the recorded result and runs nothing."""
+    first = toy("toy_intake")
+    assert toy("toy_intake") == first
+    assert toy.log() == ["intake"]
+
+
+def test_changed_source_is_new_work(toy):
+    """Bytes outside of the scene's folder are part of the key."""
+    toy("toy_intake")
+    (toy.source / "a.txt").write_text("changed")
+    toy("toy_intake")
+    assert toy.log() == ["intake", "intake"]
+    assert toy.scene.read_bytes("toy/a.txt") == b"changed"
+
+
+def test_removed_source_file_leaves_no_leftover(toy):
+    """Files of an older key do not linger among the new outputs."""
+    toy("toy_intake")
+    (toy.source / "a.txt").rename(toy.source / "b.txt")
+    toy("toy_intake")
+    assert toy.scene.files_under("toy") == ["toy/b.txt"]
+
+
+def test_damaged_output_is_made_again(toy):
+    """A commit whose outputs changed on disk does not count as done."""
+    toy("toy_intake")
+    toy.scene.write_bytes("toy/a.txt", b"damaged")
+    toy("toy_intake")
+    assert toy.scene.read_bytes("toy/a.txt") == b"a"
+
+
+def test_changed_input_is_refused(toy):
+    """A stage does not read what another stage recorded with other bytes."""
+    toy("toy_intake")
+    toy.scene.write_bytes("toy/a.txt", b"damaged")
+    with pytest.raises(FileChanged, match=r"a\.txt"):
+        toy("toy_work")
+
+
+def test_missing_input_names_stage_and_path(toy):
+    """A stage that is started too early says what it misses."""
+    with pytest.raises(InputMissing, match=r"toy_work reads .*toy"):
+        toy("toy_work")
+
+
+def test_failed_intake_keeps_what_was_there(toy):
+    """A refused source neither replaces the good scene nor leaves staged files."""
+    toy("toy_intake")
+    (toy.source / "a.txt").write_text("worse")
+    with pytest.raises(InputError):
+        toy("toy_intake", fail="input")
+    assert toy.scene.read_bytes("toy/a.txt") == b"a"
+    assert not toy.scene.exists(".staging")
+
+
+def test_failed_intake_of_a_new_scene_leaves_no_folder(toy, settings):
+    """A refused source leaves workspace and registry as they were."""
+    with pytest.raises(InputError):
+        toy("toy_intake", fail="input")
+    assert not toy.scene.root.exists()
+    registry = open_registry(settings.registry)
+    assert registry.commits.of_scene("s1") == []
+    assert registry.leases.active() == []
+
+
+CHILD = """
+import sys, json
+from blueprint_pipeline.stage.flow import FLOW
+from blueprint_pipeline.stage.runner import run_stage
+from blueprint_pipeline.settings import Settings
+FLOW["toy_work"] = "tests.stage.toy_stages"
+run_stage("toy_work", json.loads(sys.argv[1]), Settings.model_validate_json(sys.argv[2]), run_id="child")
+"""
+
+
+def test_kill_resumes_at_the_unit(toy, settings, tmp_path):
+    """After kill -9 the next run does the missing units only, and the outputs are whole."""
+    toy("toy_intake")
+    (tmp_path / "log.kill_at_2").touch()
+    fields = {"scene_id": "s1", "source": str(toy.source), "log": str(tmp_path / "log")}
+    command = [sys.executable, "-c", CHILD, json.dumps(fields), settings.model_dump_json()]
+    killed = subprocess.run(command, cwd=Path(__file__).parents[2], check=False)
+    assert killed.returncode == -9
+    assert load_commit(toy.scene, "toy_work") is None
+    again = subprocess.run(command, cwd=Path(__file__).parents[2], check=False)
+    assert again.returncode == 0
+    assert toy.log() == ["intake", "work", "unit 0", "unit 1", "work", "unit 2"]
+    commit = load_commit(toy.scene, "toy_work")
+    assert sorted(commit.outputs) == ["report.json", *(f"units/{index}/unit.json" for index in range(3))]
+    assert not toy.scene.exists(".staging")
+
+
+def test_staged_files_of_older_work_do_not_pile_up(toy, settings, tmp_path):
+    """What a killed process staged for another key goes when new work begins; other units keep theirs."""
+    toy("toy_intake")
+    for units in (3, 4):
+        (tmp_path / "log.kill_at_2").touch()
+        fields = {"scene_id": "s1", "source": str(toy.source), "log": str(tmp_path / "log"), "units": units}
+        command = [sys.executable, "-c", CHILD, json.dumps(fields), settings.model_dump_json()]
+        assert subprocess.run(command, cwd=Path(__file__).parents[2], check=False).returncode == -9
+    other = toy.scene.staging(f"toy_work.0001.{'a' * 16}")
+    assert len(list(other.parent.glob("toy_work.????????????????"))) == 1
+    toy("toy_work", units=2)
+    assert [folder.name for folder in other.parent.iterdir()] == [other.name]
+
+
+def test_new_request_clears_units_of_the_old(toy):
+    """Units of another key are not taken for finished work."""
+    toy("toy_intake")
+    toy("toy_work", units=3)
+    toy("toy_work", units=1)
+    assert toy.scene.files_under("units") == ["units/0/unit.json"]
+    assert toy.log().count("unit 0") == 2
+
+
+def test_transient_failure_keeps_finished_units(toy):
+    """What was published before a retryable error is not done again by the retry."""
+    toy("toy_intake")
+    for _ in range(2):
+        with pytest.raises(TransientError):
+            toy("toy_work", fail="transient")
+    assert toy.log().count("unit 0") == 1
+
+
+def test_gate_failure_shows_its_evidence_without_a_commit(toy):
+    """A gate that says no leaves its report for people, and nothing can build on it."""
+    toy("toy_intake")
+    with pytest.raises(GateError):
+        toy("toy_work", fail="gate")
+    assert toy.scene.exists("report.json")
+    assert load_commit(toy.scene, "toy_work") is None
+
+
+def test_permanent_failure_leaves_nothing(toy):
+    """Units of work that failed for good are removed."""
+    toy("toy_intake")
+    with pytest.raises(InputError):
+        toy("toy_work", fail="input")
+    assert not toy.scene.exists("units")
+    assert not toy.scene.exists(".staging")
+
+
+@pytest.mark.parametrize("fail", ["", "input"])
+def test_work_whose_lease_was_taken_touches_nothing(toy, settings, fail):
+    """A process that was taken for dead and wakes up shows no file of its own and clears none of its successor's away."""
+    toy("toy_intake")
+    with open_registry(settings.registry) as registry:
+
+        def succeed(_done, _total):
+            """Another takes the lease over and does the work, before this one has ended."""
+            if toy.scene.exists("report.json"):
+                return
+            name = "s1/commits/toy_work.json"
+            registry.leases.release(registry.leases.find(name))
+            registry.leases.acquire(name, "successor", 900)
+            toy.scene.write_bytes("report.json", b"the successor's")
+
+        with pytest.raises(LeaseLost):
+            toy("toy_work", units=1, fail=fail, progress=succeed)
+    assert toy.scene.read_bytes("report.json") == b"the successor's"
+    assert toy.scene.exists("units/0/unit.json")
+    assert load_commit(toy.scene, "toy_work") is None
+
+
+def test_a_unit_leaves_no_connection_open(toy, settings):
+    """A process that does many units does not gather connections to the registry."""
+    toy("toy_intake")
+    process, gc_was = psutil.Process(), gc.isenabled()
+    gc.disable()
+    try:
+        before = len([file for file in process.open_files() if file.path.endswith("registry.db")])
+        for units in range(1, 4):
+            toy("toy_work", units=units)
+        after = len([file for file in process.open_files() if file.path.endswith("registry.db")])
+    finally:
+        if gc_was:
+            gc.enable()
+    assert after == before
+
+
+def test_nothing_written_is_a_failure(toy):
+    """A stage that ends well without an output has failed."""
+    toy("toy_intake")
+    with pytest.raises(NothingWritten):
+        toy("toy_nothing")
+
+
+def test_undeclared_output_is_a_failure(toy):
+    """A file outside of `writes` would be neither recorded nor verified."""
+    toy("toy_intake")
+    with pytest.raises(UndeclaredOutput, match=r"elsewhere\.txt"):
+        toy("toy_work", fail="undeclared")
+
+
+def test_registry_knows_finished_work_once(toy, settings):
+    """Commit rows and ledger entries are idempotent, and the lease is given back."""
+    toy("toy_intake")
+    toy("toy_intake")
+    registry = open_registry(settings.registry)
+    assert [commit.stage for commit in registry.commits.of_scene("s1")] == ["toy_intake"]
+    assert registry.leases.active() == []
+
+
+@pytest.mark.parametrize("found", [b"{", b'{"schema_version": "0.9"}'])
+def test_a_record_that_cannot_be_read_is_named(toy, found):
+    """A damaged record, or one of another version, ends with its path and with what to do; done so, the stage runs anew."""
+    toy("toy_intake")
+    toy.scene.write_bytes("commits/toy_intake.json", found)
+    with pytest.raises(CommitUnreadable, match=r"commits/toy_intake\.json .*Remove it"):
+        toy("toy_intake")
+    toy.scene.remove("commits/toy_intake.json")
+    toy("toy_intake")
+    assert toy.log() == ["intake", "intake"]
+
+
+def test_a_commit_says_what_machine_it_was_made_on(toy, settings):
+    """Prices follow the machine of the work, not that of whoever prices it; the ledger books the same one."""
+    toy("toy_intake")
+    commit = load_commit(toy.scene, "toy_intake")
+    with open_registry(settings.registry) as registry:
+        assert {entry.machine for entry in registry.ledger.entries(scene_id="s1")} == {commit.machine} == {settings.compute.machine}
+
+
+def test_unknown_stage_lists_all(settings):
+    """The error names every stage that exists."""
+    with pytest.raises(UnknownStage, match="ingest_scene, estimate_physics"):
+        load_stage("nonsense")
+
+
+def test_unknown_request_field_is_refused(toy):
+    """A misspelt field is an error that names it."""
+    with pytest.raises(InvalidRequest, match="unitz"):
+        toy("toy_work", unitz=3)
