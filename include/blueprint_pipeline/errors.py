@@ -12,8 +12,8 @@
     └── TransientError        the same call may succeed later         retryable  exit 75
         └── PreemptedError    the machine was taken away; resume      retryable  exit 143
 
-Every noun adds its own classes under one of these families in ``<noun>/errors.py``. A class has a stable
-``code`` (``noun.what``), which alerts, runbooks and labs may rely on. Constructors take facts and compose the message.
+Every class stands beside what raises it; what several modules of a room raise stands in ``<room>/errors.py``. A class
+has a stable ``code`` (``noun.what``), which alerts, runbooks and labs may rely on. Constructors take facts and compose the message.
 
 Source: exit codes follow ``sysexits.h`` (BSD), 143 is 128 + SIGTERM.
 """

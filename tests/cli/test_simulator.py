@@ -9,8 +9,15 @@ from typer.testing import CliRunner
 
 from blueprint_pipeline.cli.app import app
 from blueprint_pipeline.errors import ConfigurationError
-from blueprint_pipeline.simulation.service.errors import SimulatorUnreachable, TokenFileUnreadable
-from blueprint_pipeline.simulation.service.security import ServerTls, TokenCheck, public_key_set, read_token, sign_token
+from blueprint_pipeline.simulation.service.client import SimulatorUnreachable
+from blueprint_pipeline.simulation.service.security import (
+    ServerTls,
+    TokenCheck,
+    TokenFileUnreadable,
+    public_key_set,
+    read_token,
+    sign_token,
+)
 from blueprint_pipeline.simulation.service.server import ServerOptions, SimulatorServer
 from tests.simulation.service.conftest import PointSimulator
 from tests.simulation.service.test_security import write_identity

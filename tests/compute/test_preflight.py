@@ -6,21 +6,17 @@ import sys
 
 import pytest
 
-from blueprint_pipeline.compute.gpus import load_gpu_table, parse_gpu_table
-from blueprint_pipeline.compute.nvidia_driver import parse_vulkan_devices
-from blueprint_pipeline.compute.preflight import GIB, installed_isaac_version, run_preflight
-from blueprint_pipeline.compute.preflight_errors import (
-    DiskTooSmall,
-    DriverTooOld,
+from blueprint_pipeline.compute.gpus import (
     GpuBelowMinimum,
     GpuTableInvalid,
     GpuUnknown,
     GpuWithoutRtCores,
     IsaacVersionUnknown,
-    NoGpu,
-    NoVulkanDevice,
-    PlannerMissing,
+    load_gpu_table,
+    parse_gpu_table,
 )
+from blueprint_pipeline.compute.nvidia_driver import NoGpu, NoVulkanDevice, parse_vulkan_devices
+from blueprint_pipeline.compute.preflight import GIB, DiskTooSmall, DriverTooOld, PlannerMissing, installed_isaac_version, run_preflight
 from tests.compute.fake_driver import FakeDriver
 
 

@@ -3,8 +3,7 @@
 import pytest
 import yaml
 
-from blueprint_pipeline.compute.errors import ComputeConfigInvalid
-from blueprint_pipeline.compute.profiles import LOCAL, SIMULATOR_VARIABLE, load_compute
+from blueprint_pipeline.compute.profiles import LOCAL, SIMULATOR_VARIABLE, ComputeConfigInvalid, load_compute
 from blueprint_pipeline.config_folder import CONFIG_FOLDER
 from blueprint_pipeline.price.table import PRICES_DIR
 from blueprint_pipeline.settings import SimulationSettings

@@ -16,9 +16,9 @@ from blueprint_pipeline.compute.record import JobRecord, load_record, record_nam
 from blueprint_pipeline.compute.run_job import run_job, shorten_error, write_last_words
 from blueprint_pipeline.errors import InputError, PreemptedError, TransientError
 from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.registry.leases import LeaseHeld
 from blueprint_pipeline.settings import ComputeSettings
 from blueprint_pipeline.stage.runner import run_stage, stop_on_sigterm
-from blueprint_pipeline.workspace.errors import LeaseHeld
 from blueprint_pipeline.workspace.storage import Workspace
 
 TOY = Path(__file__).parents[1] / "operators" / "toy_pipeline.py"

@@ -5,8 +5,7 @@ import threading
 
 import pytest
 
-from blueprint_pipeline.cost.errors import NothingToPrice
-from blueprint_pipeline.cost.pricing import load_run
+from blueprint_pipeline.cost.pricing import NothingToPrice, load_run
 from blueprint_pipeline.cost.report import load_cost_report
 from blueprint_pipeline.cost.stages import PRICE_RUN, PRICED_ONCE
 from blueprint_pipeline.episode.record import recording_path, usage_path

@@ -10,8 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from blueprint_pipeline.dataset.check import check_dataset
-from blueprint_pipeline.dataset.describe import describe_dataset
-from blueprint_pipeline.dataset.errors import NotADataset
+from blueprint_pipeline.dataset.describe import NotADataset, describe_dataset
 from tests.dataset.conftest import load_json, write_video
 
 DATA = "data/chunk-000/file-000.parquet"

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blueprint_pipeline.dataset.errors import VideoMismatch
-from blueprint_pipeline.dataset.video import VideoFile, decode_frames, load_episode_video
+from blueprint_pipeline.dataset.video import VideoFile, VideoMismatch, decode_frames, load_episode_video
 from tests.dataset.conftest import FPS, write_video
 
 

@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from blueprint_pipeline.dataset.check import check_dataset
-from blueprint_pipeline.dataset.errors import EpisodeUnusable, WrittenDataDiffer
+from blueprint_pipeline.dataset.errors import EpisodeUnusable
 from blueprint_pipeline.dataset.features import build_vector_features
 from blueprint_pipeline.dataset.frames import EpisodeFrames
 from blueprint_pipeline.dataset.lerobot_v30 import DatasetSpec
-from blueprint_pipeline.dataset.readback import episode_statistics, read_pixels, row_groups
+from blueprint_pipeline.dataset.readback import WrittenDataDiffer, episode_statistics, read_pixels, row_groups
 from blueprint_pipeline.dataset.tables import Position
 from blueprint_pipeline.dataset.video import decode_frames
 from blueprint_pipeline.dataset.writer import DatasetWriter

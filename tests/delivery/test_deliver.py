@@ -6,10 +6,9 @@ import pytest
 import stamina
 
 from blueprint_pipeline.delivery.bag import STATEMENT_NAME, TAGMANIFEST_NAME
-from blueprint_pipeline.delivery.bucket import Bucket
-from blueprint_pipeline.delivery.deliver import deliver_bundle
-from blueprint_pipeline.delivery.errors import BucketRefused, BucketUnreachable, BundleAltered, DeliveryConflict, UploadDamaged
-from blueprint_pipeline.delivery.verify import validate_bundle
+from blueprint_pipeline.delivery.bucket import Bucket, BucketRefused, BucketUnreachable
+from blueprint_pipeline.delivery.deliver import DeliveryConflict, UploadDamaged, deliver_bundle
+from blueprint_pipeline.delivery.verify import BundleAltered, validate_bundle
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.workspace.checksums import list_files
 from tests.gcs import google_storage

@@ -3,8 +3,7 @@
 import pytest
 import yaml
 
-from blueprint_pipeline.delivery.errors import InvalidLabProfile, UnknownLab
-from blueprint_pipeline.delivery.lab import LABS_FOLDER, digest_profile, list_labs, load_lab
+from blueprint_pipeline.delivery.lab import LABS_FOLDER, InvalidLabProfile, UnknownLab, digest_profile, list_labs, load_lab
 
 
 def test_the_sample_labs_load():

@@ -11,16 +11,17 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from werkzeug import Request, Response
 
 from blueprint_pipeline.delivery import webhook
-from blueprint_pipeline.delivery.errors import (
+from blueprint_pipeline.delivery.lab import load_lab
+from blueprint_pipeline.delivery.notify import WebhookSecretMissing, notify_lab
+from blueprint_pipeline.delivery.webhook import (
     WebhookRefused,
     WebhookSecretInvalid,
-    WebhookSecretMissing,
     WebhookUndelivered,
     WebhookUrlInvalid,
+    build_message,
+    send_message,
+    validate_url,
 )
-from blueprint_pipeline.delivery.lab import load_lab
-from blueprint_pipeline.delivery.notify import notify_lab
-from blueprint_pipeline.delivery.webhook import build_message, send_message, validate_url
 from blueprint_pipeline.registry.database import open_registry
 from tests.delivery.conftest import RECEIPT
 

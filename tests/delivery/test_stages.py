@@ -16,10 +16,11 @@ from standardwebhooks import Webhook
 from werkzeug import Response
 
 from blueprint_pipeline.delivery import stages
-from blueprint_pipeline.delivery.errors import KitDiffers, LabRequirementUnmet, SigningKeyMissing
-from blueprint_pipeline.delivery.signing import make_signing_key, parse_envelope, public_key_path
+from blueprint_pipeline.delivery.replay_kit import KitDiffers
+from blueprint_pipeline.delivery.requirements import LabRequirementUnmet
+from blueprint_pipeline.delivery.signing import SigningKeyMissing, make_signing_key, parse_envelope, public_key_path
 from blueprint_pipeline.delivery.verify import validate_bundle
-from blueprint_pipeline.licence.errors import LicenceRefused
+from blueprint_pipeline.licence.bundle import LicenceRefused
 from blueprint_pipeline.licence.policy import ComponentRule, load_policy
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.settings import DeliverySettings, RegistrySettings, Settings, WorkspaceSettings

@@ -11,14 +11,22 @@ from blueprint_pipeline.delivery.bag import (
     KEY_NAME,
     STATEMENT_NAME,
     TAGMANIFEST_NAME,
+    NameNotPortable,
     PayloadFile,
     build_manifest,
     digest_bytes,
     write_payload,
 )
-from blueprint_pipeline.delivery.errors import BundleAltered, InvalidKey, NameNotPortable, NotABundle, SignatureInvalid, WrongKey
-from blueprint_pipeline.delivery.signing import load_signer, make_signing_key, parse_envelope, public_key_path, public_pem, sign_payload
-from blueprint_pipeline.delivery.verify import validate_bundle, verify_bundle
+from blueprint_pipeline.delivery.signing import (
+    InvalidKey,
+    load_signer,
+    make_signing_key,
+    parse_envelope,
+    public_key_path,
+    public_pem,
+    sign_payload,
+)
+from blueprint_pipeline.delivery.verify import BundleAltered, NotABundle, SignatureInvalid, WrongKey, validate_bundle, verify_bundle
 from blueprint_pipeline.workspace.checksums import list_files
 from tests.delivery.conftest import PAYLOAD, write_bag
 

@@ -6,8 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from blueprint_pipeline.episode.errors import NothingAudited
-from blueprint_pipeline.episode_import.errors import EpisodesLost
-from blueprint_pipeline.episode_import.import_episodes import IMPORT_EPISODES, ImportRequest
+from blueprint_pipeline.episode_import.import_episodes import IMPORT_EPISODES, EpisodesLost, ImportRequest
 from blueprint_pipeline.workspace.checksums import digest_file
 from tests.quality import synthetic, synthetic_scene
 

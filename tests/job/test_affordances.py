@@ -2,8 +2,7 @@
 
 import pytest
 
-from blueprint_pipeline.job.affordances import load_affordances
-from blueprint_pipeline.job.errors import InvalidAffordances
+from blueprint_pipeline.job.affordances import InvalidAffordances, load_affordances
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import mujoco
 import numpy as np
 import pytest
 
-from blueprint_pipeline.job.errors import NoRoomForRobot, NothingToDo
-from blueprint_pipeline.job.planning import TaskScene, plan_job
+from blueprint_pipeline.job.placement import NoRoomForRobot
+from blueprint_pipeline.job.planning import NothingToDo, TaskScene, plan_job
 from blueprint_pipeline.scene.decompose import MAX_OVERFILL
 from blueprint_pipeline.task.plan import JobPlan
 from blueprint_pipeline.twin.footprint import find_supports, measure_footprint

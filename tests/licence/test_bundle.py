@@ -8,12 +8,12 @@ from blueprint_pipeline.delivery.legal import render_licence_text
 from blueprint_pipeline.licence.bundle import (
     AssetOrigin,
     ComponentUse,
+    LicenceRefused,
     build_asset_provenance,
     compute_licence,
     render_attribution,
     validate_licence,
 )
-from blueprint_pipeline.licence.errors import LicenceRefused
 from blueprint_pipeline.licence.policy import load_policy
 
 MUJOCO = ComponentUse(component="mujoco", version="4.0.0", role="simulator")

@@ -4,9 +4,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from blueprint_pipeline.compute.errors import ComputeConfigInvalid
 from blueprint_pipeline.compute.job import JobSpec
-from blueprint_pipeline.compute.profiles import Cluster, Profile, Resources
+from blueprint_pipeline.compute.profiles import Cluster, ComputeConfigInvalid, Profile, Resources
 from plugins.providers.kubernetes.pod_spec import build_pod, choose_image
 from tests.shipping.conftest import DIGEST, load_values, render
 

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blueprint_pipeline.price.errors import UnknownMachine
 from blueprint_pipeline.price.ledger import add_totals, ledger_entries, total_of, worst
-from blueprint_pipeline.price.table import Machine, MachineLine, load_price_table
+from blueprint_pipeline.price.table import Machine, MachineLine, UnknownMachine, load_price_table
 from blueprint_pipeline.registry.records import Certainty
 from tests.cost.conftest import make_commit
 

@@ -6,8 +6,15 @@ from decimal import Decimal
 import pytest
 import yaml
 
-from blueprint_pipeline.price.errors import PriceNotEffective, PriceTableInvalid, PriceTableMissing, UnknownMachine
-from blueprint_pipeline.price.table import PRICES_DIR, load_price_table, parse_price_table
+from blueprint_pipeline.price.table import (
+    PRICES_DIR,
+    PriceNotEffective,
+    PriceTableInvalid,
+    PriceTableMissing,
+    UnknownMachine,
+    load_price_table,
+    parse_price_table,
+)
 from blueprint_pipeline.registry.records import Certainty
 
 TODAY = date(2026, 11, 23)

@@ -18,11 +18,12 @@ from blueprint_pipeline.proof.proof import AttemptRecord, ProofRecord, judge, pr
 from blueprint_pipeline.rollout.errors import NothingPlanned
 from blueprint_pipeline.settings import load_settings
 from blueprint_pipeline.simulation.conformance import check_simulator
-from blueprint_pipeline.simulation.errors import TwinDiffers, UnknownName
+from blueprint_pipeline.simulation.errors import UnknownName
 from blueprint_pipeline.simulation.isaac_sim.api import start_isaac_sim
 from blueprint_pipeline.simulation.isaac_sim.backend import IsaacSimSimulator
 from blueprint_pipeline.simulation.isaac_sim.session import RecordingApi, ReplayedApi
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
+from blueprint_pipeline.simulation.open_simulator import TwinDiffers
 from tests.compute.fake_driver import FakeDriver
 from tests.scene.conftest import finished, mesh_cache  # noqa: F401 -- fixtures
 from tests.simulation.isaac_sim.fake_kit import FakeKit

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from blueprint_pipeline.episode.errors import NothingAudited
-from blueprint_pipeline.quality.approvals import batch_path
-from blueprint_pipeline.quality.errors import NothingKept, UnknownDecision
+from blueprint_pipeline.quality.approvals import UnknownDecision, batch_path
+from blueprint_pipeline.quality.errors import NothingKept
 from blueprint_pipeline.quality.report import (
     GATES_PATH,
     QUALITY_GATE_REPORT_PATH,

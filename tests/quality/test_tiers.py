@@ -6,9 +6,8 @@ import yaml
 from blueprint_pipeline.config_file import load_config
 from blueprint_pipeline.config_folder import CONFIG_FOLDER
 from blueprint_pipeline.quality.config_files import TIERS_FILE, config_digests
-from blueprint_pipeline.quality.errors import InvalidQualityConfig
 from blueprint_pipeline.quality.gates.registry import validate_config
-from blueprint_pipeline.quality.tiers import TierConfig, load_tiers
+from blueprint_pipeline.quality.tiers import InvalidQualityConfig, TierConfig, load_tiers
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
-from blueprint_pipeline.registry.approvals import approval_id
+from blueprint_pipeline.registry.approvals import ApprovalDecided, EpisodesNotAsked, approval_id
 from blueprint_pipeline.registry.database import open_registry
-from blueprint_pipeline.registry.errors import ApprovalDecided, EpisodesNotAsked, RecordMissing, RegistryUnavailable
+from blueprint_pipeline.registry.errors import RecordMissing
 from blueprint_pipeline.registry.records import ApprovalStatus
+from blueprint_pipeline.registry.sessions import RegistryUnavailable
 from blueprint_pipeline.settings import RegistrySettings
 
 

@@ -7,9 +7,8 @@ from sqlalchemy import URL, create_engine, text
 from typer.testing import CliRunner
 
 from blueprint_pipeline.cli.app import app
-from blueprint_pipeline.registry.errors import RegistryTooNew, RegistryUnavailable
-from blueprint_pipeline.registry.migrate import HEAD, REVISIONS, migrate
-from blueprint_pipeline.registry.sessions import Database, build_engine
+from blueprint_pipeline.registry.migrate import HEAD, REVISIONS, RegistryTooNew, migrate
+from blueprint_pipeline.registry.sessions import Database, RegistryUnavailable, build_engine
 from blueprint_pipeline.settings import load_settings
 
 runner = CliRunner()

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from blueprint_pipeline.registry.errors import DeliveryStateConflict, RecordMissing
+from blueprint_pipeline.registry.deliveries import DeliveryStateConflict
+from blueprint_pipeline.registry.errors import RecordMissing
 from blueprint_pipeline.registry.records import WebhookAttempt
 
 

@@ -11,10 +11,10 @@ from datetime import timedelta
 import pytest
 
 from blueprint_pipeline.registry.database import open_registry
-from blueprint_pipeline.registry.errors import LeaseLost, RegistryUnavailable
+from blueprint_pipeline.registry.leases import LeaseHeld, LeaseLost
 from blueprint_pipeline.registry.processes import is_alive, this_process
+from blueprint_pipeline.registry.sessions import RegistryUnavailable
 from blueprint_pipeline.settings import RegistrySettings
-from blueprint_pipeline.workspace.errors import LeaseHeld
 
 
 def test_a_held_lease_names_its_holder_and_its_end(registry):

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from pydantic import ValidationError
 
-from blueprint_pipeline.registry.errors import LedgerConflict
+from blueprint_pipeline.registry.ledger import LedgerConflict
 from blueprint_pipeline.registry.records import Certainty, LedgerEntry, LedgerTotal
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

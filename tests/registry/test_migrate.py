@@ -17,8 +17,7 @@ from sqlalchemy import inspect, text
 
 from blueprint_pipeline.registry import migrate as migrate_module
 from blueprint_pipeline.registry.database import open_registry
-from blueprint_pipeline.registry.errors import RegistryTooNew
-from blueprint_pipeline.registry.migrate import HEAD, REVISIONS, load_revision, migrate
+from blueprint_pipeline.registry.migrate import HEAD, REVISIONS, RegistryTooNew, load_revision, migrate
 from blueprint_pipeline.registry.records import Certainty
 from blueprint_pipeline.registry.sessions import Database, build_engine
 from blueprint_pipeline.registry.tables import Base, NanoUsd, UtcDateTime

@@ -13,8 +13,13 @@ from sqlalchemy.exc import StatementError
 
 from blueprint_pipeline.registry import sessions
 from blueprint_pipeline.registry.database import open_registry
-from blueprint_pipeline.registry.errors import RegistryDriverMissing, RegistryUnavailable, RegistryUnreadable, RegistryUrlInvalid
-from blueprint_pipeline.registry.sessions import build_engine
+from blueprint_pipeline.registry.sessions import (
+    RegistryDriverMissing,
+    RegistryUnavailable,
+    RegistryUnreadable,
+    RegistryUrlInvalid,
+    build_engine,
+)
 from blueprint_pipeline.settings import RegistrySettings
 
 

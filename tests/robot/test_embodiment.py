@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from blueprint_pipeline.geometry.pose import Pose
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment, list_embodiments, load_embodiment
-from blueprint_pipeline.robot.errors import BrokenEmbodiment, UnknownRobot, UnsupportedRobot
+from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment, UnknownRobot, UnsupportedRobot, list_embodiments, load_embodiment
+from blueprint_pipeline.robot.errors import BrokenEmbodiment
 from blueprint_pipeline.twin.mount import PEDESTAL, mount, validate_record
 
 

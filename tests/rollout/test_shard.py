@@ -13,8 +13,7 @@ import pytest
 from blueprint_pipeline.episode.record import EpisodeRecord, EpisodeUsage, recording_path, usage_path
 from blueprint_pipeline.errors import PreemptedError
 from blueprint_pipeline.render.replay import replay_episode
-from blueprint_pipeline.rollout.errors import UnknownShard
-from blueprint_pipeline.rollout.shard import shard_episodes, simulate_shard
+from blueprint_pipeline.rollout.shard import UnknownShard, shard_episodes, simulate_shard
 from blueprint_pipeline.rollout.shard_work import ShardWork
 from blueprint_pipeline.rollout.worker import build_worker, write_attempt
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator

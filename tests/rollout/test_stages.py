@@ -3,7 +3,7 @@
 import pytest
 
 from blueprint_pipeline.geometry.pose import Pose
-from blueprint_pipeline.job.errors import PoseMissing
+from blueprint_pipeline.job.plan_tasks import PoseMissing
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.scene.process_meshes import CollisionReport, MeshReport, VisualReport
 from blueprint_pipeline.scene.settle import SettledScene, SettleLimits

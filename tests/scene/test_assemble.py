@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from pxr import Usd, UsdGeom, UsdPhysics, UsdShade
 
-from blueprint_pipeline.scene.assemble import load_assets, validate_stage, validate_twin
-from blueprint_pipeline.scene.errors import TwinInvalid, UsdInvalid
+from blueprint_pipeline.scene.assemble import TwinInvalid, UsdInvalid, load_assets, validate_stage, validate_twin
 from blueprint_pipeline.scene.mjcf import build_twin, has_floor
 from blueprint_pipeline.scene.surfaces import Look, Surface
 from blueprint_pipeline.scene.usd import build_usd

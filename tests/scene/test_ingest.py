@@ -3,8 +3,7 @@
 import pytest
 
 from blueprint_pipeline.errors import IntegrityError
-from blueprint_pipeline.scene.ingest import digest_source, validate_source
-from blueprint_pipeline.scene.source_errors import SourceStillChanging
+from blueprint_pipeline.scene.ingest import SourceStillChanging, digest_source, validate_source
 from blueprint_pipeline.scene.stages import ESTIMATE_PHYSICS, INGEST_SCENE, PROCESS_MESHES, IngestSceneRequest, SceneRequest
 from tests.scene.scene_files import SCENES, make_context
 

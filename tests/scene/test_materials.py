@@ -2,8 +2,7 @@
 
 import pytest
 
-from blueprint_pipeline.scene.materials import load_categories, load_materials
-from blueprint_pipeline.scene.physics_errors import MaterialTableInvalid
+from blueprint_pipeline.scene.materials import MaterialTableInvalid, load_categories, load_materials
 
 
 def test_aliases_lead_to_materials():

@@ -5,8 +5,7 @@ import pytest
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.scene.build_manifest import build_manifest
 from blueprint_pipeline.scene.checks import check_folder
-from blueprint_pipeline.scene.physics import estimate_object, load_physics
-from blueprint_pipeline.scene.physics_errors import PhysicsImplausible
+from blueprint_pipeline.scene.physics import PhysicsImplausible, estimate_object, load_physics
 from blueprint_pipeline.scene.source import read_source
 from tests.scene.scene_files import SAMPLES, SCENES, edit_json
 

@@ -3,8 +3,7 @@
 import mujoco
 import pytest
 
-from blueprint_pipeline.scene.physics_errors import SceneNotStable
-from blueprint_pipeline.scene.settle import SettleLimits, check_settled, load_settled, settle, validate_settled
+from blueprint_pipeline.scene.settle import SceneNotStable, SettleLimits, check_settled, load_settled, settle, validate_settled
 
 WORLD = """<mujoco><option timestep="0.002083333" integrator="implicitfast" cone="elliptic"/><worldbody>
 <geom name="floor" type="plane" size="0 0 1"/>{}</worldbody></mujoco>"""

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from blueprint_pipeline.scene.checks import check_scene
-from blueprint_pipeline.scene.source import copy_source
-from blueprint_pipeline.scene.source_errors import SourceNotFound, UnsafePath
+from blueprint_pipeline.scene.source import UnsafePath, copy_source
+from blueprint_pipeline.scene.source_errors import SourceNotFound
 from blueprint_pipeline.workspace.checksums import digest_files, list_files
 from tests.scene.scene_files import edit_json, get_pose, read_json, set_pose
 

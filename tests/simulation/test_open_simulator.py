@@ -19,21 +19,20 @@ from typer.testing import CliRunner
 from blueprint_pipeline.cli.app import app
 from blueprint_pipeline.compute.job import JobSpec
 from blueprint_pipeline.compute.run_job import run_job
-from blueprint_pipeline.episode.errors import NoDepthOrLabels
 from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, recording_path
 from blueprint_pipeline.errors import PreemptedError
 from blueprint_pipeline.licence.policy import ComponentRule, load_policy
 from blueprint_pipeline.quality.errors import NothingKept
 from blueprint_pipeline.quality.report import load_render_report
+from blueprint_pipeline.render.errors import NoDepthOrLabels
 from blueprint_pipeline.render.replay import replay_episode
 from blueprint_pipeline.rollout.shard import simulate_shard
 from blueprint_pipeline.settings import ComputeSettings, RegistrySettings, Settings, SimulationSettings, WorkspaceSettings, load_settings
 from blueprint_pipeline.simulation import open_simulator as acting
-from blueprint_pipeline.simulation.errors import SimulatorDiffers
 from blueprint_pipeline.simulation.isaac_sim.api import start_isaac_sim
 from blueprint_pipeline.simulation.isaac_sim.backend import IsaacSimSimulator
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
-from blueprint_pipeline.simulation.open_simulator import open_simulator
+from blueprint_pipeline.simulation.open_simulator import SimulatorDiffers, open_simulator
 from blueprint_pipeline.simulation.service.client import ClientOptions, RemoteSimulator
 from blueprint_pipeline.simulation.service.server import ServerOptions, SimulatorServer
 from blueprint_pipeline.stage.contract import StageContext

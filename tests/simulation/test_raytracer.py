@@ -6,11 +6,10 @@ import mujoco
 import numpy as np
 import pytest
 
-from blueprint_pipeline.simulation.errors import RendererMissing
 from blueprint_pipeline.simulation.mujoco import renderers
 from blueprint_pipeline.simulation.mujoco.raytracer import RayTracer, shrink
 from blueprint_pipeline.simulation.mujoco.renderer import camera_id
-from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
+from blueprint_pipeline.simulation.mujoco.renderers import RendererMissing, choose_backend
 from tests.simulation.small_scene import SCENE_XML
 
 WIDTH, HEIGHT = 160, 120

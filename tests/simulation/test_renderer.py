@@ -4,9 +4,9 @@ import mujoco
 import numpy as np
 import pytest
 
-from blueprint_pipeline.simulation.errors import RendererMissing, UnknownName
+from blueprint_pipeline.simulation.errors import UnknownName
 from blueprint_pipeline.simulation.mujoco.renderer import Renderer, camera_id
-from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
+from blueprint_pipeline.simulation.mujoco.renderers import RendererMissing, choose_backend
 from tests.simulation.small_scene import SCENE_XML
 
 

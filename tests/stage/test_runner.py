@@ -11,12 +11,12 @@ import pytest
 
 from blueprint_pipeline.errors import GateError, InputError, TransientError
 from blueprint_pipeline.registry.database import open_registry
-from blueprint_pipeline.registry.errors import LeaseLost
-from blueprint_pipeline.stage.attempt import UndeclaredOutput
+from blueprint_pipeline.registry.leases import LeaseLost
+from blueprint_pipeline.stage.attempt import NothingWritten, UndeclaredOutput
 from blueprint_pipeline.stage.flow import FLOW, UnknownStage, load_stage
 from blueprint_pipeline.stage.runner import InvalidRequest, run_stage
-from blueprint_pipeline.workspace.commits import load_commit
-from blueprint_pipeline.workspace.errors import CommitUnreadable, FileChanged, InputMissing, NothingWritten
+from blueprint_pipeline.workspace.commits import CommitUnreadable, load_commit
+from blueprint_pipeline.workspace.errors import FileChanged, InputMissing
 from blueprint_pipeline.workspace.storage import Workspace
 
 TOYS = dict.fromkeys(("toy_intake", "toy_work", "toy_nothing"), "tests.stage.toy_stages")

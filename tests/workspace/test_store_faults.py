@@ -5,8 +5,7 @@ import stamina
 
 from blueprint_pipeline.settings import WorkspaceSettings
 from blueprint_pipeline.workspace.checksums import digest_file
-from blueprint_pipeline.workspace.errors import StorageRefused, StorageUnreachable
-from blueprint_pipeline.workspace.storage import Workspace
+from blueprint_pipeline.workspace.storage import StorageRefused, StorageUnreachable, Workspace
 from tests.gcs import google_storage
 
 

@@ -16,7 +16,7 @@ EXIT_CODES = """Exit codes: 0 done · 2 wrong usage · 64 a gate said no · 65 t
 143 ended by SIGTERM, resume."""
 
 app = typer.Typer(
-    name="blueprint_pipeline",
+    name="bpp",
     help="A data factory for robot learning: from a reconstructed scene to a delivered, verified, signed dataset.",
     epilog=EXIT_CODES,
     no_args_is_help=True,

@@ -110,8 +110,8 @@ def render(
     as_json: JsonOption = False,
 ) -> None:
     """Replay an episode and draw it from every camera of the job; nothing is drawn of one that does not replay."""
-    from blueprint_pipeline.episode.errors import NoDepthOrLabels
     from blueprint_pipeline.quality.replay_rule import load_replay_rule
+    from blueprint_pipeline.render.errors import NoDepthOrLabels
     from blueprint_pipeline.render.playback import play_episode
     from blueprint_pipeline.render.render import RenderOptions, render_episode, write_contact_sheet
     from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator

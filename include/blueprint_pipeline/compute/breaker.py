@@ -5,8 +5,7 @@ An open breaker is a lease that nobody renews, so it closes by itself; then the 
 Source: M. Nygard, "Release It!", circuit breaker.
 """
 
-from blueprint_pipeline.registry.leases import LeaseRepository
-from blueprint_pipeline.workspace.errors import LeaseHeld
+from blueprint_pipeline.registry.leases import LeaseHeld, LeaseRepository
 
 _PREFIX = "cluster/"
 _HOLDER_LENGTH = 200

@@ -1,36 +1,8 @@
-"""What can go wrong with a job that a stage has no part in: its machine, its pod, its cluster.
-
-::
-
-    PreemptedError
-    ├── PodPreempted      the pod was asked to end, or evicted
-    └── PodLost           the pod or its node is gone
-    TransientError
-    ├── NoCapacity        no cluster found a node for the pod
-    ├── ClusterUnreachable  no cluster's API answered
-    ├── ImagePullFailed   the image did not come
-    ├── JobTimedOut       the job ran for too long
-    ├── OutOfMemory       the job was killed for its memory
-    └── JobCrashed        the process ended without a typed error
-    InternalError
-    ├── JobNameTaken      another job's pod has this name
-    └── JobRecordMissing  the job ended well and left no record
-    ConfigurationError
-    ├── ComputeConfigInvalid
-    ├── NoClusters
-    └── SecretsInPod
-"""
+"""What can go wrong with a job that its stage has no part in: its machine, its pod, its cluster."""
 
 from collections.abc import Sequence
 
-from blueprint_pipeline.config_file import ConfigFileInvalid
 from blueprint_pipeline.errors import ConfigurationError, InternalError, PreemptedError, TransientError
-
-
-class ComputeConfigInvalid(ConfigFileInvalid):
-    """The file of profiles and clusters cannot be used."""
-
-    code = "compute.config_invalid"
 
 
 class NoClusters(ConfigurationError):

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from blueprint_pipeline.compute.gpus import Gpu
-from blueprint_pipeline.compute.preflight_errors import NoGpu, NoVulkanDevice
+from blueprint_pipeline.errors import MissingPartError
 
 _FIELDS = ("name", "uuid", "driver_version", "memory.total", "compute_cap")
 _TIMEOUT_S = 30.0
@@ -22,6 +22,32 @@ _DRIVER_FOLDERS = ("/usr/local/nvidia/bin",)
 _ICD_FOLDERS = ("/etc/vulkan/icd.d", "/usr/share/vulkan/icd.d", "/usr/local/nvidia/vulkan/icd.d")
 _GRAPHICS = frozenset({"all", "graphics"})
 _ASLEEP = 9
+
+
+class NoVulkanDevice(MissingPartError):
+    """Vulkan finds no NVIDIA device: nothing would be drawn."""
+
+    code = "compute.no_vulkan_device"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"Vulkan has no NVIDIA device: {reason}. Set NVIDIA_DRIVER_CAPABILITIES=all on the container, and see that the driver's "
+            "ICD file is mounted (GKE: /usr/local/nvidia/vulkan/icd.d to /etc/vulkan/icd.d).",
+            reason=reason,
+        )
+
+
+class NoGpu(MissingPartError):
+    """The driver reports no GPU, or there is no driver."""
+
+    code = "compute.no_gpu"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"No NVIDIA GPU was found: {reason}. Ask for one (nvidia.com/gpu: 1) on a node with its driver, and let the container "
+            "see the driver's tools (NVIDIA_DRIVER_CAPABILITIES=all).",
+            reason=reason,
+        )
 
 
 def find_gpus(environment: Mapping[str, str]) -> tuple[Gpu, ...]:

@@ -12,8 +12,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from blueprint_pipeline.compute.gpus import Gpu, GpuTable, check_rt_cores, load_gpu_table, parse_driver_version
-from blueprint_pipeline.compute.nvidia_driver import find_gpus, find_vulkan_device
-from blueprint_pipeline.compute.preflight_errors import DiskTooSmall, DriverTooOld, NoGpu, PlannerMissing
+from blueprint_pipeline.compute.nvidia_driver import NoGpu, find_gpus, find_vulkan_device
+from blueprint_pipeline.errors import MissingPartError
 from blueprint_pipeline.log import get_logger
 from blueprint_pipeline.settings import environment_of_child, load_settings
 
@@ -25,6 +25,50 @@ SIMULATOR_DISK_BYTES = 20 * GIB
 """What Isaac Sim wants beside its image: shaders and caches (some 5 GB after the first scene), a batch of episodes, room to spare."""
 PLANNER = {"mujoco": "mujoco", "mink": "mink", "ompl": "ompl.base", "toppra": "toppra"}
 """Distribution and module of what plans: kinematics and collision, inverse kinematics, paths, timing."""
+
+
+class PlannerMissing(MissingPartError):
+    """A library that plans motions does not load."""
+
+    code = "compute.planner_missing"
+
+    def __init__(self, module: str, reason: str) -> None:
+        super().__init__(
+            f"The planner's module {module} does not load: {reason}. "
+            "Install the locked requirements (requirements-job.txt) for this Python.",
+            module=module,
+            reason=reason,
+        )
+
+
+class DiskTooSmall(MissingPartError):
+    """There is not enough free space for shaders, caches and episodes."""
+
+    code = "compute.disk_too_small"
+
+    def __init__(self, path: str, free_bytes: int, minimum_bytes: int) -> None:
+        super().__init__(
+            f"{path} has {free_bytes / 1024**3:.1f} GiB free; {minimum_bytes / 1024**3:.1f} GiB are wanted. "
+            "Give the pod more ephemeral storage, or mount a volume there.",
+            path=path,
+            free_bytes=free_bytes,
+            minimum_bytes=minimum_bytes,
+        )
+
+
+class DriverTooOld(MissingPartError):
+    """The driver is older than Isaac Sim's published minimum."""
+
+    code = "compute.driver_too_old"
+
+    def __init__(self, found: str, minimum: str, isaac_version: str, source: str) -> None:
+        super().__init__(
+            f"The NVIDIA driver is {found}; Isaac Sim {isaac_version} wants at least {minimum} ({source}). "
+            "Take a node image with a newer driver (GKE: gpu-driver-version=latest), or an older Isaac Sim.",
+            found=found,
+            minimum=minimum,
+            isaac_version=isaac_version,
+        )
 
 
 class Finding(BaseModel):

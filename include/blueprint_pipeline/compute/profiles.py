@@ -9,8 +9,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from blueprint_pipeline.compute.errors import ComputeConfigInvalid
-from blueprint_pipeline.config_file import load_config
+from blueprint_pipeline.config_file import ConfigFileInvalid, load_config
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.stage.flow import FLOW
 from blueprint_pipeline.workspace.storage import Id
@@ -19,6 +18,12 @@ SIMULATOR_VARIABLE = "BPP__SIMULATION__SIMULATOR"
 """By which a profile says what acts in its pods."""
 LOCAL = "local"
 """Name of the profile of stages that run as a process of the worker."""
+
+
+class ComputeConfigInvalid(ConfigFileInvalid):
+    """The file of profiles and clusters cannot be used."""
+
+    code = "compute.config_invalid"
 
 
 class Resources(FrozenModel):

@@ -16,9 +16,9 @@ from blueprint_pipeline.compute.record import JobRecord, UnitRecord
 from blueprint_pipeline.errors import BlueprintError, PreemptedError, TransientError
 from blueprint_pipeline.log import get_logger
 from blueprint_pipeline.public_url import public_fields
+from blueprint_pipeline.registry.leases import LeaseHeld
 from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.stage.runner import Progress, UnitOutcome, run_unit, stop_if_asked
-from blueprint_pipeline.workspace.errors import LeaseHeld
 
 TERMINATION_LOG = Path("/dev/termination-log")
 """Where Kubernetes reads a container's last words from."""

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
-from blueprint_pipeline.cost.errors import NothingToPrice
 from blueprint_pipeline.cost.report import CostReport, EpisodeCost, StageCost, price_of_kept
 from blueprint_pipeline.cost.storage import forecast_storage
 from blueprint_pipeline.episode.record import EpisodeRecord, EpisodeUsage, recording_path, usage_path
+from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.price.ledger import CostTotal, add_totals, ledger_entries, total_of
 from blueprint_pipeline.price.table import PriceTable, load_price_table
 from blueprint_pipeline.quality.report import load_kept
@@ -29,6 +29,15 @@ NOT_INCLUDED = (
     "the stages after price_run (packaging, delivery) and Airflow itself",
     "people's time",
 )
+
+
+class NothingToPrice(InputError):
+    """A run has no commits or no episodes, so it has no cost of an episode."""
+
+    code = "cost.nothing_to_price"
+
+    def __init__(self, scene_id: str, what: str) -> None:
+        super().__init__(f"Scene {scene_id} has no {what}; run the stages before price_run first.", scene_id=scene_id, what=what)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from blueprint_pipeline.price.errors import PriceNotEffective
-from blueprint_pipeline.price.table import PriceTable, amount_usd
+from blueprint_pipeline.price.table import PriceNotEffective, PriceTable, amount_usd
 from blueprint_pipeline.registry.records import Usd
 
 _GIB_BYTES = 2**30

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from blueprint_pipeline.dataset.errors import LicenceUnknown
+from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.licence.attribution import UNKNOWN
 from blueprint_pipeline.robot.embodiment import Embodiment
 from blueprint_pipeline.scene.manifest import load_manifest
@@ -26,6 +26,18 @@ HUGGING_FACE_IDS = {
 """SPDX id to the Hub's own id.
 
 Source: Hugging Face documentation, "Licenses"."""
+
+
+class LicenceUnknown(InputError):
+    """An asset has no licence: the dataset's licence is computed, never guessed."""
+
+    code = "dataset.licence_unknown"
+
+    def __init__(self, asset_id: str) -> None:
+        super().__init__(
+            f"Asset {asset_id} has no licence in the scene manifest. Add it to the scene's ATTRIBUTION and ingest the scene again.",
+            asset_id=asset_id,
+        )
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,19 @@ from typing import Any, get_args
 
 import pyarrow.parquet as pq
 
-from blueprint_pipeline.dataset.errors import NotADataset
 from blueprint_pipeline.dataset.layout import EPISODES_V21, INFO, TASKS_V21, TASKS_V30, Version
+from blueprint_pipeline.errors import InputError
+
+
+class NotADataset(InputError):
+    """A folder is no LeRobot dataset."""
+
+    code = "dataset.not_a_dataset"
+
+    def __init__(self, folder: str, reason: str) -> None:
+        super().__init__(
+            f"{folder} is not a LeRobot dataset: {reason}. Expected a folder with meta/info.json of v3.0 or v2.1.", folder=folder
+        )
 
 
 @dataclass(frozen=True)

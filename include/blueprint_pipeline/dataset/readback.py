@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from blueprint_pipeline.dataset.errors import WrittenDataDiffer
 from blueprint_pipeline.dataset.features import VectorFeature
 from blueprint_pipeline.dataset.images import PixelCounts, count_pixels, empty_counts, sampled_indices
 from blueprint_pipeline.dataset.statistics import (
@@ -26,10 +25,27 @@ from blueprint_pipeline.dataset.statistics import (
 )
 from blueprint_pipeline.dataset.tables import Position, channels_of
 from blueprint_pipeline.dataset.video import decode_frames
+from blueprint_pipeline.errors import InternalError
 
 _BLOCK_ROWS = 1 << 19
 """A column is read so many rows at a time: below 20 MB a column."""
 _GROUPS_A_READ = 32
+
+
+class WrittenDataDiffer(InternalError):
+    """What was read back is not what was written."""
+
+    code = "dataset.written_data_differ"
+
+    def __init__(self, path: str, field: str, found: object, expected: object) -> None:
+        super().__init__(
+            f"{path} was read back with {field} {found}, written with {expected}. "
+            "This is a defect of the writer or of the disk: report it.",
+            path=path,
+            field=field,
+            found=found,
+            expected=expected,
+        )
 
 
 def row_groups(file: pq.ParquetFile) -> Iterator[pa.Table]:

@@ -3,9 +3,9 @@
 from blueprint_pipeline.dataset.asset_licences import load_licence
 from blueprint_pipeline.dataset.certify.certification import certify_datasets
 from blueprint_pipeline.dataset.certify.environment import digest_environment
-from blueprint_pipeline.dataset.errors import DatasetRefused
 from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
 from blueprint_pipeline.dataset.write import write_datasets
+from blueprint_pipeline.errors import GateError
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH
@@ -16,6 +16,17 @@ from blueprint_pipeline.workspace.checksums import list_files
 
 _EPISODES = (PLAN_PATH, RENDER_GATES_PATH, "geniesim/recordings", "geniesim/renders")
 _GRADERS = "graders.agree"
+
+
+class DatasetRefused(GateError):
+    """A certifying check looked at the dataset and found it wrong."""
+
+    code = "dataset.refused"
+
+    def __init__(self, report: str, failed: list[str]) -> None:
+        super().__init__(
+            f"The dataset fails {len(failed)} certifying check(s): {'; '.join(failed)}. Details in {report}.", report=report, failed=failed
+        )
 
 
 class WriteDatasetResult(StageResult):

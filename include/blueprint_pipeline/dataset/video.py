@@ -15,12 +15,27 @@ import av.video
 import numpy as np
 import numpy.typing as npt
 
-from blueprint_pipeline.dataset.errors import VideoMismatch
 from blueprint_pipeline.dataset.features import VideoFeature
 from blueprint_pipeline.dataset.layout import GrowingFile
+from blueprint_pipeline.errors import InputError
 
 _MUXER = {"movflags": "+faststart", "fflags": "+bitexact"}
 """The index stands first, so that a video plays while it loads; no encoder name or time gets into the file."""
+
+
+class VideoMismatch(InputError):
+    """A video is not what a dataset needs: one stream, one keyframe at its start, no B-frames, constant rate."""
+
+    code = "dataset.video_mismatch"
+
+    def __init__(self, path: str, field: str, found: object, expected: object) -> None:
+        super().__init__(
+            f"{path}: {field} is {found}, expected {expected}. Render the episode again; videos are remuxed here, never encoded.",
+            path=path,
+            field=field,
+            found=found,
+            expected=expected,
+        )
 
 
 @dataclass(frozen=True)

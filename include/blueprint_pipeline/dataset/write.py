@@ -7,7 +7,7 @@ from pathlib import Path
 from blueprint_pipeline.dataset.asset_licences import DatasetLicence
 from blueprint_pipeline.dataset.card import CardFacts, build_card
 from blueprint_pipeline.dataset.croissant import build_croissant
-from blueprint_pipeline.dataset.errors import EpisodeUnusable, NothingKept
+from blueprint_pipeline.dataset.errors import EpisodeUnusable
 from blueprint_pipeline.dataset.features import build_vector_features, video_key
 from blueprint_pipeline.dataset.frames import load_frames
 from blueprint_pipeline.dataset.layout import DATASET_PATH, Version, write_json, write_text
@@ -17,12 +17,24 @@ from blueprint_pipeline.dataset.video import EpisodeVideo, load_episode_video
 from blueprint_pipeline.dataset.writer import DatasetSummary, DatasetWriter
 from blueprint_pipeline.episode.certificates import tell_replays
 from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, recording_path, render_path
+from blueprint_pipeline.errors import GateError
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH, load_kept, load_render_report
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
 from blueprint_pipeline.workspace.checksums import digest_file, digest_files, list_files
 
 VERSIONS: tuple[Version, ...] = ("v3.0", "v2.1")
+
+
+class NothingKept(GateError):
+    """No episode passed its gates: an empty dataset is a failure."""
+
+    code = "dataset.nothing_kept"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path} keeps no episode, so there is nothing to write. `bpp episode show` says why each was rejected.", path=path
+        )
 
 
 def write_datasets(context: StageContext, joint_names: Sequence[str], licence: DatasetLicence) -> DatasetSummary:

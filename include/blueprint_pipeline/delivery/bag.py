@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from blueprint_pipeline.delivery.errors import NameNotPortable
+from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.workspace.checksums import FileDigest
 
 BAG_DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
@@ -36,6 +36,15 @@ TAGS = (*SIGNED_TAGS, STATEMENT_NAME)
 
 _BLOCK_BYTES = 1 << 20
 _ESCAPED = set("%\r\n")
+
+
+class NameNotPortable(InputError):
+    """A file's name cannot be packed so that all tools find it again."""
+
+    code = "delivery.name_not_portable"
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name!r} cannot be packed: {reason}. Rename the file at its source.", name=name, reason=reason)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from upath import UPath
 
-from blueprint_pipeline.delivery.errors import BucketRefused, BucketUnreachable
+from blueprint_pipeline.errors import ConfigurationError, TransientError
 from blueprint_pipeline.public_url import public_url
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_file, list_files
 from blueprint_pipeline.workspace.store_calls import LOCAL_PROTOCOLS, StoreCalls
@@ -16,6 +16,32 @@ _REMOTE_THREADS = 8
 _LOCAL_THREADS = 2
 
 Result = TypeVar("Result")
+
+
+class BucketUnreachable(TransientError):
+    """The lab's bucket did not answer, after retries."""
+
+    code = "delivery.bucket_unreachable"
+
+    def __init__(self, location: str, reason: str) -> None:
+        super().__init__(
+            f"{location} could not be written or read after retries: {reason}. What was uploaded stays staged; run the stage again.",
+            location=location,
+            reason=reason,
+        )
+
+
+class BucketRefused(ConfigurationError):
+    """The lab's bucket says no, and would say no again."""
+
+    code = "delivery.bucket_refused"
+
+    def __init__(self, location: str, reason: str) -> None:
+        super().__init__(
+            f"{location} cannot be used: {reason}. Check the bucket's URL (the lab's profile or connection) and our rights in it.",
+            location=location,
+            reason=reason,
+        )
 
 
 class Bucket:

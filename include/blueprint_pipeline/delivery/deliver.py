@@ -14,15 +14,45 @@ from pydantic import ValidationError
 from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]  # re-exported by its __init__
 
 from blueprint_pipeline.delivery.bag import STATEMENT_NAME, TAGMANIFEST_NAME
-from blueprint_pipeline.delivery.bucket import Bucket
-from blueprint_pipeline.delivery.errors import BucketUnreachable, DeliveryConflict, UploadDamaged
+from blueprint_pipeline.delivery.bucket import Bucket, BucketUnreachable
 from blueprint_pipeline.delivery.receipt import RECEIPT_NAME, Receipt
 from blueprint_pipeline.delivery.verify import validate_bundle
+from blueprint_pipeline.errors import IntegrityError, TransientError
 from blueprint_pipeline.log import get_logger
 from blueprint_pipeline.registry.deliveries import DeliveryRepository, delivery_id_of
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_files, list_files
 
 _UPLOADS = 3
+
+
+class UploadDamaged(TransientError):
+    """What was read back from a bucket is not what was sent."""
+
+    code = "delivery.upload_damaged"
+
+    def __init__(self, location: str, expected_sha256: str, found_sha256: str) -> None:
+        super().__init__(
+            f"{location} was read back with sha256 {found_sha256}, and {expected_sha256} was sent. The staged copy will be sent again.",
+            location=location,
+            expected_sha256=expected_sha256,
+            found_sha256=found_sha256,
+        )
+
+
+class DeliveryConflict(IntegrityError):
+    """Something else lies where the bundle shall go."""
+
+    code = "delivery.conflict"
+
+    def __init__(self, location: str, name: str, expected_sha256: str, found: str) -> None:
+        super().__init__(
+            f"{location}/{name} is there already and is not this delivery's ({found}, expected sha256 {expected_sha256}). Nothing was"
+            " overwritten. Move the old delivery away, or deliver to another place.",
+            location=location,
+            name=name,
+            expected_sha256=expected_sha256,
+            found=found,
+        )
 
 
 def deliver_bundle(

@@ -1,13 +1,14 @@
 """Lab profiles: what each customer wants, and where it goes. Data in ``include/config/labs/<id>.yaml``."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, HttpUrl
 
-from blueprint_pipeline.config_file import load_config
+from blueprint_pipeline.config_file import ConfigFileInvalid, load_config
 from blueprint_pipeline.config_folder import CONFIG_FOLDER
-from blueprint_pipeline.delivery.errors import InvalidLabProfile, UnknownLab
+from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_file
 from blueprint_pipeline.workspace.storage import Id
@@ -15,6 +16,23 @@ from blueprint_pipeline.workspace.storage import Id
 LABS_FOLDER = CONFIG_FOLDER / "labs"
 
 DatasetFormat = Literal["v3.0", "v2.1"]
+
+
+class InvalidLabProfile(ConfigFileInvalid):
+    """A lab's profile cannot be used."""
+
+    code = "delivery.invalid_lab_profile"
+
+
+class UnknownLab(InputError):
+    """No profile has this id."""
+
+    code = "delivery.unknown_lab"
+
+    def __init__(self, lab: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"There is no lab '{lab}'. Labs: {', '.join(known) or 'none'}. Add a profile as include/config/labs/{lab}.yaml.", lab=lab
+        )
 
 
 class Contact(FrozenModel):

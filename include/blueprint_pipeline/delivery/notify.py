@@ -2,13 +2,27 @@
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from blueprint_pipeline.delivery.errors import WebhookSecretMissing
 from blueprint_pipeline.delivery.lab import LabProfile
 from blueprint_pipeline.delivery.receipt import Receipt
 from blueprint_pipeline.delivery.webhook import message_id_of, send_message
+from blueprint_pipeline.errors import ConfigurationError
 from blueprint_pipeline.registry.deliveries import DeliveryRepository
 from blueprint_pipeline.registry.records import WebhookAttempt
 from blueprint_pipeline.workspace.storage import Id
+
+
+class WebhookSecretMissing(ConfigurationError):
+    """There is no secret to sign a lab's webhook with."""
+
+    code = "delivery.webhook_secret_missing"
+
+    def __init__(self, lab: str, connection: str) -> None:
+        super().__init__(
+            f"The webhook of lab {lab} is signed, and this process was given no secret. Put it into the Airflow connection '{connection}'"
+            " (password), or into BPP__DELIVERY__WEBHOOK_SECRET.",
+            lab=lab,
+            connection=connection,
+        )
 
 
 class Notification(BaseModel):

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blueprint_pipeline.delivery.bag import PayloadFile, write_payload, write_signed_tags, write_statement
-from blueprint_pipeline.delivery.errors import KeyNotPinned
 from blueprint_pipeline.delivery.gather import build_facts
 from blueprint_pipeline.delivery.lab import LabProfile
 from blueprint_pipeline.delivery.legal import compute_bundle_licence
@@ -18,10 +17,26 @@ from blueprint_pipeline.delivery.signing import load_signer, public_pem, sign_pa
 from blueprint_pipeline.delivery.sources import BundleSources, load_sources
 from blueprint_pipeline.delivery.statement import build_statement
 from blueprint_pipeline.episode.record import render_path
+from blueprint_pipeline.errors import ConfigurationError
 from blueprint_pipeline.licence.bundle import BundleLicence, validate_licence
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.workspace.checksums import FileDigest
 from blueprint_pipeline.workspace.commits import code_version
+
+
+class KeyNotPinned(ConfigurationError):
+    """The lab trusts another key than the one that would sign."""
+
+    code = "delivery.key_not_pinned"
+
+    def __init__(self, lab: str, pinned_keyid: str, keyid: str) -> None:
+        super().__init__(
+            f"Lab {lab} trusts the key {pinned_keyid}, and the signing key is {keyid}: the lab would refuse the bundle. Sign with the"
+            " pinned key, or agree on the new one with the lab and change its profile.",
+            lab=lab,
+            pinned_keyid=pinned_keyid,
+            keyid=keyid,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,5 +123,5 @@ def _bag_info(sources: BundleSources, lab: LabProfile) -> dict[str, str]:
         "External-Description": f"Robot dataset of scene {sources.plan.scene_id} for {lab.name}",
         "External-Identifier": sources.plan.job_id,
         "Bag-Group-Identifier": sources.plan.scene_id,
-        "Bag-Software-Agent": f"blueprint_pipeline {code_version()}",
+        "Bag-Software-Agent": f"blueprint-pipeline {code_version()}",
     }

@@ -100,7 +100,7 @@ def _dependencies(
     tables = {f"config/prices/{table}.yaml": PRICES_DIR / f"{table}.yaml" for table in sources.cost.price_tables}
     prices = {name: digest_file(path) for name, path in tables.items() if path.is_file()}
     found += [descriptor(f"config:{name}", digest.sha256) for name, digest in {**config_digests(), **prices, **profile}.items()]
-    found.append(descriptor(f"pkg:generic/blueprint_pipeline@{code_version}"))
+    found.append(descriptor(f"pkg:generic/blueprint-pipeline@{code_version}"))
     kind = "pypi" if simulator.name == "mujoco" else "generic"
     found.append(descriptor(f"pkg:{kind}/{simulator.name}@{quote(simulator.version, safe='')}"))
     found += [descriptor(f"pkg:pypi/{name}@{version(name)}") for name in _PACKAGES]

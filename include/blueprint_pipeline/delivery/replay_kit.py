@@ -16,8 +16,8 @@ import mujoco
 
 from blueprint_pipeline.delivery import replay_script
 from blueprint_pipeline.delivery.bag import PayloadFile
-from blueprint_pipeline.delivery.errors import KitDiffers
 from blueprint_pipeline.episode.record import EpisodeRecord
+from blueprint_pipeline.errors import IntegrityError
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, load_embodiment
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.protocol import SimulatorInfo
@@ -48,6 +48,21 @@ executions, and the target ended near where it did in the recording. `episodes/*
 `kit.json` where it stood; `episodes/` holds states (float64: `ctrl` are the set points, one a frame, reached linearly), record and
 certificate of each episode. In the twin the same set points give a similar motion, not the same one.
 """
+
+
+class KitDiffers(IntegrityError):
+    """The replay kit does not give the model that an episode was recorded with."""
+
+    code = "delivery.kit_differs"
+
+    def __init__(self, episode_id: str, recorded_sha256: str, found_sha256: str) -> None:
+        super().__init__(
+            f"Episode {episode_id} was recorded with model {recorded_sha256[:16]}, and the kit gives {found_sha256[:16]}: a lab could not"
+            " replay it. Scene, robot or code changed since the simulation: simulate again.",
+            episode_id=episode_id,
+            recorded_sha256=recorded_sha256,
+            found_sha256=found_sha256,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

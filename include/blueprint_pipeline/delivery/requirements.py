@@ -1,10 +1,25 @@
 """Whether a dataset is what a lab agreed to take."""
 
-from blueprint_pipeline.delivery.errors import LabRequirementUnmet
+from collections.abc import Sequence
+
 from blueprint_pipeline.delivery.lab import LabProfile
 from blueprint_pipeline.delivery.sources import BundleSources
+from blueprint_pipeline.errors import GateError
 
 _TIERS = ("core", "plus", "full")
+
+
+class LabRequirementUnmet(GateError):
+    """The dataset is sound, and not what the lab agreed to take."""
+
+    code = "delivery.lab_requirement_unmet"
+
+    def __init__(self, lab: str, requirements: Sequence[str]) -> None:
+        super().__init__(
+            f"Lab {lab} does not take this dataset: {'; '.join(requirements)}. The thresholds stand in include/config/labs/{lab}.yaml.",
+            lab=lab,
+            requirements=list(requirements),
+        )
 
 
 def check_requirements(lab: LabProfile, sources: BundleSources) -> list[str]:

@@ -18,10 +18,41 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]  # re-exported by its __init__
 
-from blueprint_pipeline.delivery.errors import InvalidKey, SigningKeyExists, SigningKeyMissing
+from blueprint_pipeline.errors import ConfigurationError
 from blueprint_pipeline.workspace.canonical import canonical_json
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
+
+
+class InvalidKey(ConfigurationError):
+    """A key file does not hold an Ed25519 key."""
+
+    code = "delivery.invalid_key"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} is not an Ed25519 key in PEM form: {reason}.", path=path, reason=reason)
+
+
+class SigningKeyExists(ConfigurationError):
+    """A key would be overwritten."""
+
+    code = "delivery.signing_key_exists"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} is there already and is never overwritten: labs may have pinned it. Choose another path.", path=path)
+
+
+class SigningKeyMissing(ConfigurationError):
+    """There is no key to sign with."""
+
+    code = "delivery.signing_key_missing"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"There is no signing key at {path}. Set BPP__DELIVERY__SIGNING_KEY to an Ed25519 private key (PEM, PKCS 8), or make one"
+            " for trials with `make_signing_key` (`make demo` does it).",
+            path=path,
+        )
 
 
 def public_key_path(signing_key: Path) -> Path:

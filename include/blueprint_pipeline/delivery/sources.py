@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from blueprint_pipeline.cost.report import COST_REPORT_PATH, CostReport, load_cost_report
 from blueprint_pipeline.dataset.certify.report import CertificationReport
 from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
-from blueprint_pipeline.delivery.errors import CertificateMissing
 from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, recording_path, render_path
+from blueprint_pipeline.errors import IntegrityError
 from blueprint_pipeline.licence.attribution import UNKNOWN
 from blueprint_pipeline.licence.bundle import AssetOrigin
 from blueprint_pipeline.quality.report import (
@@ -45,6 +45,15 @@ READS = (
     COST_REPORT_PATH,
 )
 """What ``package_bundle`` reads."""
+
+
+class CertificateMissing(IntegrityError):
+    """An episode is to be delivered that has no replay certificate."""
+
+    code = "delivery.certificate_missing"
+
+    def __init__(self, episode_id: str) -> None:
+        super().__init__(f"Episode {episode_id} is kept, and has no certificate.json. Render its shard again.", episode_id=episode_id)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import hashlib
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -18,12 +19,69 @@ from blueprint_pipeline.delivery.bag import (
     build_manifest,
     digest_bytes,
 )
-from blueprint_pipeline.delivery.errors import BundleAltered, NotABundle, SignatureInvalid, WrongKey
 from blueprint_pipeline.delivery.signing import is_signed_by, load_public_key, parse_envelope, parse_public_key
 from blueprint_pipeline.delivery.statement import ParsedStatement, parse_statement
+from blueprint_pipeline.errors import InputError, IntegrityError
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_files
 
 _BLOCK_BYTES = 1 << 20
+
+
+class WrongKey(IntegrityError):
+    """A bundle was signed with another key than the one that is trusted."""
+
+    code = "delivery.wrong_key"
+
+    def __init__(self, path: str, expected_keyid: str, found_keyids: Sequence[str]) -> None:
+        super().__init__(
+            f"{path} was signed with key {', '.join(found_keyids) or 'none'}; the trusted key is {expected_keyid}. Whoever signed it is not"
+            " the sender that you trust.",
+            path=path,
+            expected_keyid=expected_keyid,
+            found_keyids=list(found_keyids),
+        )
+
+
+class SignatureInvalid(IntegrityError):
+    """The signed statement or its signature was changed."""
+
+    code = "delivery.signature_invalid"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(
+            f"{path}: statement.dsse.json: {reason}. Nothing in this bundle is proven; fetch the delivery again, and tell the sender if it"
+            " stays so.",
+            path=path,
+            reason=reason,
+        )
+
+
+class BundleAltered(IntegrityError):
+    """A bundle does not hold the bytes that were signed."""
+
+    code = "delivery.bundle_altered"
+
+    def __init__(self, path: str, first: str, findings: Sequence[str]) -> None:
+        more = f" ({len(findings) - 1} more)" if len(findings) > 1 else ""
+        super().__init__(
+            f"{path} is not what was signed; first bad file: {first}: {findings[0]}{more}. Fetch the delivery again.",
+            path=path,
+            first=first,
+            findings=list(findings),
+        )
+
+
+class NotABundle(InputError):
+    """What shall be verified is no delivered bundle."""
+
+    code = "delivery.not_a_bundle"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(
+            f"{path} is not a delivered bundle: {reason}. Give the folder (or a .tar of it) that holds bagit.txt and statement.dsse.json.",
+            path=path,
+            reason=reason,
+        )
 
 
 class Finding(BaseModel):

@@ -7,7 +7,7 @@ Source: Standard Webhooks specification 1.0.0 (headers; secrets of 24 to 64 byte
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -17,8 +17,8 @@ import stamina
 from pydantic import SecretStr
 from standardwebhooks import Webhook
 
-from blueprint_pipeline.delivery.errors import WebhookRefused, WebhookSecretInvalid, WebhookUndelivered, WebhookUrlInvalid
 from blueprint_pipeline.delivery.receipt import Receipt
+from blueprint_pipeline.errors import ConfigurationError, TransientError
 from blueprint_pipeline.registry.records import WebhookAttempt
 from blueprint_pipeline.workspace.canonical import canonical_json
 
@@ -31,6 +31,52 @@ _RETRYABLE_STATUS = {408, 425, 429}
 _SERVER_ERROR = 500
 _MIN_SECRET_BYTES, _MAX_SECRET_BYTES = 24, 64
 _SECRET_PREFIX = "whsec_"  # noqa: S105 -- the prefix that the specification gives to secrets
+
+
+class WebhookUndelivered(TransientError):
+    """The lab's receiver did not take the call, after retries."""
+
+    code = "delivery.webhook_undelivered"
+
+    def __init__(self, url: str, reason: str, attempts: Sequence[object]) -> None:
+        super().__init__(
+            f"{url} did not take the call in {len(attempts)} attempts; last: {reason}. The delivery stands; run the stage again later.",
+            url=url,
+            reason=reason,
+            attempts=list(attempts),
+        )
+
+
+class WebhookRefused(ConfigurationError):
+    """The lab's receiver said no, and would say no again."""
+
+    code = "delivery.webhook_refused"
+
+    def __init__(self, url: str, status: int, attempts: Sequence[object]) -> None:
+        super().__init__(
+            f"{url} answered {status}. Ask the lab whether the address and the secret are still right.",
+            url=url,
+            status=status,
+            attempts=list(attempts),
+        )
+
+
+class WebhookUrlInvalid(ConfigurationError):
+    """The address would send a call in the clear."""
+
+    code = "delivery.webhook_url_invalid"
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"The webhook address {url} is not https (http is taken on localhost alone). Correct the lab's profile.", url=url)
+
+
+class WebhookSecretInvalid(ConfigurationError):
+    """The secret cannot sign."""
+
+    code = "delivery.webhook_secret_invalid"
+
+    def __init__(self) -> None:
+        super().__init__("The webhook secret is not whsec_ and the base64 of 24 to 64 bytes. Ask the lab for its endpoint's secret.")
 
 
 class _NotTaken(Exception):

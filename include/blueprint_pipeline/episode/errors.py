@@ -1,6 +1,6 @@
 """What can be wrong with a recorded episode."""
 
-from blueprint_pipeline.errors import GateError, InputError, IntegrityError
+from blueprint_pipeline.errors import GateError, InputError
 
 
 class EpisodeMissing(InputError):
@@ -14,54 +14,6 @@ class EpisodeMissing(InputError):
             episode_id=episode_id,
             place=place,
         )
-
-
-class StatesUnreadable(IntegrityError):
-    """``states.parquet`` is not what an episode's states look like."""
-
-    code = "episode.states_unreadable"
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(
-            f"{path} cannot be read as recorded states: {reason}. Simulate the shard again.",
-            path=path,
-            reason=reason,
-        )
-
-
-class NothingMoved(InputError):
-    """The episode's motion could not be planned, so there is nothing to replay or to draw."""
-
-    code = "episode.nothing_moved"
-
-    def __init__(self, episode_id: str, reason: str | None) -> None:
-        super().__init__(
-            f"Episode {episode_id} has no states: its planning failed ({reason}). Choose an episode with frames > 0.",
-            episode_id=episode_id,
-            reason=reason,
-        )
-
-
-class NoDepthOrLabels(InputError):
-    """Depth or segmentation is asked of a simulator that draws colour alone."""
-
-    code = "episode.no_depth_or_labels"
-
-    def __init__(self, simulator: str) -> None:
-        super().__init__(
-            f"{simulator} draws colour alone through the Simulator protocol, and depth or segmentation is asked for. "
-            "Leave both out, or simulate and render with the embedded mujoco.",
-            simulator=simulator,
-        )
-
-
-class NotReplayed(IntegrityError):
-    """An episode, executed again, did not give the recorded states: nothing is drawn of it."""
-
-    code = "episode.not_replayed"
-
-    def __init__(self, episode_id: str, reason: str) -> None:
-        super().__init__(f"Episode {episode_id} does not replay: {reason}. Simulate the shard again.", episode_id=episode_id, reason=reason)
 
 
 class NothingAudited(GateError):

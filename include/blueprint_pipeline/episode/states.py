@@ -8,12 +8,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from blueprint_pipeline.episode.errors import StatesUnreadable
 from blueprint_pipeline.episode.record import STATE_COLUMNS
+from blueprint_pipeline.errors import IntegrityError
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.simulation.protocol import BodyContact, SimulationState
 
 SCHEMA = pa.schema(list(STATE_COLUMNS.items()))
+
+
+class StatesUnreadable(IntegrityError):
+    """``states.parquet`` is not what an episode's states look like."""
+
+    code = "episode.states_unreadable"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(
+            f"{path} cannot be read as recorded states: {reason}. Simulate the shard again.",
+            path=path,
+            reason=reason,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,6 @@ import blueprint_pipeline
 from blueprint_pipeline.episode.errors import RecordingUnreadable
 from blueprint_pipeline.episode.reader import check_states, load_plan, load_record, planned_episodes
 from blueprint_pipeline.episode.record import EpisodeRecord, recording_path
-from blueprint_pipeline.episode_import.errors import EpisodesLost
 from blueprint_pipeline.episode_import.manifest import (
     CHECKSUMS_PATH,
     IMPORT_MANIFEST_PATH,
@@ -33,6 +32,7 @@ from blueprint_pipeline.episode_import.manifest import (
     LossKind,
     Provenance,
 )
+from blueprint_pipeline.errors import GateError
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 from blueprint_pipeline.task.plan import ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH, PLAN_PATH, SCENE_GRAPH_PATH, TASK_CONFIG_PATH, JobPlan
 from blueprint_pipeline.task.spec import EpisodeSpec
@@ -42,6 +42,22 @@ from blueprint_pipeline.workspace.storage import SceneFolder
 
 _ROOT = "geniesim"
 _JOB_FILES = (PLAN_PATH, TASK_CONFIG_PATH, SCENE_GRAPH_PATH, ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH)
+
+
+class EpisodesLost(GateError):
+    """Planned episodes are missing or damaged: an attempt may fail, but it may not vanish."""
+
+    code = "episode.episodes_lost"
+
+    def __init__(self, scene_id: str, planned: int, losses: list[str]) -> None:
+        shown = "; ".join(losses[:5]) + (f"; and {len(losses) - 5} more" if len(losses) > 5 else "")  # noqa: PLR2004 -- five fit a message
+        super().__init__(
+            f"{len(losses)} losses among {planned} planned episodes of scene {scene_id}: {shown}. All are in the loss ledger of "
+            "geniesim/import_manifest.json. Remove the damaged folders and run their shards again.",
+            scene_id=scene_id,
+            planned=planned,
+            losses=losses,
+        )
 
 
 class ImportRequest(StageRequest):

@@ -5,13 +5,19 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from blueprint_pipeline.config_file import load_config
+from blueprint_pipeline.config_file import ConfigFileInvalid, load_config
 from blueprint_pipeline.config_folder import CONFIG_FOLDER
 from blueprint_pipeline.frozen import FrozenModel
-from blueprint_pipeline.job.errors import InvalidAffordances
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_file
 
 AFFORDANCES_PATH = CONFIG_FOLDER / "affordances.yaml"
+
+
+class InvalidAffordances(ConfigFileInvalid):
+    """The rules of affordances cannot be read."""
+
+    code = "task.invalid_affordances"
+    advice = "Compare it with the file in the repository."
 
 
 class Affordance(FrozenModel):

@@ -176,8 +176,8 @@ def build_export_manifest(plan: JobPlan, files: Mapping[str, bytes]) -> Json:
     """Inventory and checksums of the exported files; ``files`` maps names within ``geniesim/`` to their bytes."""
     return {
         "schema_version": "2.0",
-        "schema_definition": "blueprint_pipeline export manifest 2.0",
-        "export_info": {"exporter_version": blueprint_pipeline.__version__, "source_pipeline": "blueprint_pipeline"},
+        "schema_definition": "blueprint-pipeline export manifest 2.0",
+        "export_info": {"exporter_version": blueprint_pipeline.__version__, "source_pipeline": "blueprint-pipeline"},
         "config": {
             "robot_type": plan.robot.embodiment,
             "generate_embeddings": False,

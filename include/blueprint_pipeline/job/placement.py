@@ -10,9 +10,9 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
+from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
-from blueprint_pipeline.job.errors import NoRoomForRobot
 from blueprint_pipeline.job.surface import BoolArray, Surface
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
 from blueprint_pipeline.robot.placement import RobotPlacement
@@ -34,6 +34,22 @@ BACKGROUND = "background"
 _BESIDE_M = 0.005
 _CAMERA_COSINE = 0.5
 _ANY_FPS = 30
+
+
+class NoRoomForRobot(InputError):
+    """The robot finds no place beside the support."""
+
+    code = "task.no_room_for_robot"
+
+    def __init__(self, robot: str, support: str, tried: int, walled: int) -> None:
+        super().__init__(
+            f"{robot} finds no free place beside '{support}': {tried} places reach an object, {walled} of them have a wall or furniture "
+            "behind them, and in the others the robot touches something. Make room beside the support, or choose a smaller robot.",
+            robot=robot,
+            support=support,
+            tried=tried,
+            walled=walled,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

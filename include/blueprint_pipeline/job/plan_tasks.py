@@ -2,8 +2,8 @@
 
 import mujoco
 
+from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.job.affordances import load_affordances
-from blueprint_pipeline.job.errors import PoseMissing
 from blueprint_pipeline.job.exports import (
     build_asset_index,
     build_export_manifest,
@@ -24,6 +24,21 @@ from blueprint_pipeline.twin.errors import ModelNotBuilt
 from blueprint_pipeline.twin.footprint import movable_objects
 
 SETTLED_PATH = "layout/settled.json"
+
+
+class PoseMissing(InputError):
+    """An object of the twin has no settled pose, or the other way round."""
+
+    code = "task.pose_missing"
+
+    def __init__(self, path: str, missing: list[str], unknown: list[str]) -> None:
+        super().__init__(
+            f"{path} and the twin do not list the same movable objects: without a settled pose {missing or 'none'}, "
+            f"not in the twin {unknown or 'none'}. Run assemble_scene and settle_scene again.",
+            path=path,
+            missing=missing,
+            unknown=unknown,
+        )
 
 
 def load_task_scene(context: StageContext) -> TaskScene:

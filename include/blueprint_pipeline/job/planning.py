@@ -11,10 +11,10 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
+from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.job.affordances import Affordance, Affordances
-from blueprint_pipeline.job.errors import NothingToDo
 from blueprint_pipeline.job.goals import Reach, goal_spots
 from blueprint_pipeline.job.instruction import NamedObject, SurfaceFrame, build_instruction, name_object
 from blueprint_pipeline.job.placement import place_robot, reach_band_m
@@ -40,6 +40,20 @@ _PROBES = 3
 VERBS = ("move", "put", "place")
 _FLOOR = "world"
 _NO_JOB = "job-000000000000"
+
+
+class NothingToDo(InputError):
+    """No movable object of the scene can be picked up and set down somewhere else."""
+
+    code = "task.nothing_to_do"
+
+    def __init__(self, scene_id: str, reasons: Mapping[str, str]) -> None:
+        told = "; ".join(f"{name}: {reason}" for name, reason in sorted(reasons.items())) or "the scene has no movable object"
+        super().__init__(
+            f"Scene {scene_id} offers no pick-and-place task ({told}). Add objects that the gripper can hold, with free space beside them.",
+            scene_id=scene_id,
+            reasons=[f"{name}: {reason}" for name, reason in sorted(reasons.items())],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

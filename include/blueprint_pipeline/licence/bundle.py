@@ -8,9 +8,22 @@ forbids commercial output. Unknown blocks. This is arithmetic over a policy, not
 from collections.abc import Sequence
 from typing import Literal
 
+from blueprint_pipeline.errors import GateError
 from blueprint_pipeline.frozen import FrozenModel
-from blueprint_pipeline.licence.errors import LicenceRefused
 from blueprint_pipeline.licence.policy import LicenceBlocker, LicenceRule, ThirdPartyPolicy, check_licences
+
+
+class LicenceRefused(GateError):
+    """The parts of a bundle may not be delivered to this lab."""
+
+    code = "delivery.licence_refused"
+
+    def __init__(self, lab: str, blockers: Sequence[str]) -> None:
+        super().__init__(
+            f"The bundle cannot go to lab {lab}: {'; '.join(blockers)}. Replace these parts, or record a grant for them.",
+            lab=lab,
+            blockers=list(blockers),
+        )
 
 
 class AssetOrigin(FrozenModel):

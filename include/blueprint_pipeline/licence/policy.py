@@ -12,12 +12,17 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 from pydantic import field_validator
 
-from blueprint_pipeline.config_file import load_config
+from blueprint_pipeline.config_file import ConfigFileInvalid, load_config
 from blueprint_pipeline.config_folder import CONFIG_FOLDER
 from blueprint_pipeline.frozen import FrozenModel
-from blueprint_pipeline.licence.errors import LicencePolicyInvalid
 
 POLICY_FILE = "third_party_policy.yaml"
+
+
+class LicencePolicyInvalid(ConfigFileInvalid):
+    """The policy of third parties' licences cannot be used."""
+
+    code = "licence.invalid_policy"
 
 
 class LicenceRule(FrozenModel):

@@ -1,10 +1,4 @@
-"""Why a motion could not be planned.
-
-::
-
-    InputError
-    └── PlanningFailed  motion.planning_failed  no motion for this task from this state; another seed or task may have one
-"""
+"""Why a motion could not be planned."""
 
 from typing import Literal
 

@@ -11,8 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from blueprint_pipeline.price.errors import PriceNotEffective
-from blueprint_pipeline.price.table import Machine, MachineLine, Price, PriceTable, Unit, amount_usd
+from blueprint_pipeline.price.table import Machine, MachineLine, Price, PriceNotEffective, PriceTable, Unit, amount_usd
 from blueprint_pipeline.registry.records import Certainty, LedgerEntry, Usd
 from blueprint_pipeline.workspace.commits import Commit
 

@@ -4,6 +4,7 @@ A naive reading of a price catalogue takes a committed or flexible-start rate fo
 on-demand price at or below the spot price, and such a table is refused.
 """
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
@@ -13,10 +14,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from blueprint_pipeline.config_file import parse_config
+from blueprint_pipeline.config_file import ConfigFileInvalid, parse_config
 from blueprint_pipeline.config_folder import CONFIG_FOLDER
+from blueprint_pipeline.errors import ConfigurationError
 from blueprint_pipeline.frozen import FrozenModel
-from blueprint_pipeline.price.errors import PriceNotEffective, PriceTableInvalid, PriceTableMissing, UnknownMachine
 from blueprint_pipeline.registry.records import Certainty, Usd
 from blueprint_pipeline.workspace.storage import Id
 
@@ -24,6 +25,48 @@ PRICES_DIR = CONFIG_FOLDER / "prices"
 """Where the tables lie."""
 
 Unit = Literal["vcpu_hour", "gib_hour", "gpu_hour", "machine_hour", "gib_month", "thousand_operations", "gib"]
+
+
+class UnknownMachine(ConfigurationError):
+    """No machine profile has this name."""
+
+    code = "cost.unknown_machine"
+
+    def __init__(self, machine_id: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"There is no machine profile '{machine_id}'; known: {', '.join(known)}.", machine_id=machine_id, known=list(known)
+        )
+
+
+class PriceNotEffective(ConfigurationError):
+    """No price of this name holds on this day."""
+
+    code = "cost.price_not_effective"
+
+    def __init__(self, price_id: str, on: date, table_id: str, ranges: Sequence[str]) -> None:
+        super().__init__(
+            f"Price table {table_id} has no price '{price_id}' for {on.isoformat()}; it holds {', '.join(ranges) or 'on no day'}. "
+            "Add a newer table to include/config/prices.",
+            price_id=price_id,
+            on=on.isoformat(),
+            table_id=table_id,
+            ranges=list(ranges),
+        )
+
+
+class PriceTableMissing(ConfigurationError):
+    """There is no price table at all."""
+
+    code = "cost.price_table_missing"
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(f"There is no price table (YYYY-MM-DD.yaml) in {folder}.", folder=folder)
+
+
+class PriceTableInvalid(ConfigFileInvalid):
+    """A price table breaks its own rules."""
+
+    code = "cost.price_table_invalid"
 
 
 class Price(FrozenModel):

@@ -2,7 +2,8 @@
 
 from hashlib import sha256
 
-from blueprint_pipeline.quality.errors import NothingKept, UnknownDecision
+from blueprint_pipeline.errors import InputError
+from blueprint_pipeline.quality.errors import NothingKept
 from blueprint_pipeline.quality.explain import explain, top_reasons
 from blueprint_pipeline.quality.report import (
     APPROVALS_FOLDER,
@@ -18,6 +19,21 @@ from blueprint_pipeline.quality.report import (
 )
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.workspace.canonical import key_of
+
+
+class UnknownDecision(InputError):
+    """A person decided on an episode that waits for no decision."""
+
+    code = "quality.unknown_decision"
+
+    def __init__(self, episode_id: str, verdict: str | None, waiting: list[str]) -> None:
+        found = "is not in gates.json" if verdict is None else f"is '{verdict}', not 'borderline'"
+        super().__init__(
+            f"The decision on episode {episode_id} cannot be recorded: it {found}. Waiting for a decision: {', '.join(waiting) or 'none'}.",
+            episode_id=episode_id,
+            verdict=verdict,
+            waiting=waiting,
+        )
 
 
 def batch_name(decisions: tuple[ApprovalDecision, ...]) -> str:

@@ -1,7 +1,6 @@
 """What can be wrong when episodes are judged."""
 
-from blueprint_pipeline.config_file import ConfigFileInvalid
-from blueprint_pipeline.errors import GateError, InputError
+from blueprint_pipeline.errors import GateError
 
 
 class NothingKept(GateError):
@@ -21,26 +20,4 @@ class NothingKept(GateError):
             attempted=attempted,
             borderline=borderline,
             reasons=reasons,
-        )
-
-
-class InvalidQualityConfig(ConfigFileInvalid):
-    """A file of limits or licences cannot be used."""
-
-    code = "quality.invalid_config"
-    advice = "Correct the file; every gate needs a limit for every tier."
-
-
-class UnknownDecision(InputError):
-    """A person decided on an episode that waits for no decision."""
-
-    code = "quality.unknown_decision"
-
-    def __init__(self, episode_id: str, verdict: str | None, waiting: list[str]) -> None:
-        found = "is not in gates.json" if verdict is None else f"is '{verdict}', not 'borderline'"
-        super().__init__(
-            f"The decision on episode {episode_id} cannot be recorded: it {found}. Waiting for a decision: {', '.join(waiting) or 'none'}.",
-            episode_id=episode_id,
-            verdict=verdict,
-            waiting=waiting,
         )

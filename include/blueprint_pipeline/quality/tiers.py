@@ -5,12 +5,18 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from blueprint_pipeline.config_file import load_config
+from blueprint_pipeline.config_file import ConfigFileInvalid, load_config
 from blueprint_pipeline.config_folder import CONFIG_FOLDER
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.quality.config_files import TIERS_FILE
-from blueprint_pipeline.quality.errors import InvalidQualityConfig
 from blueprint_pipeline.quality.report import Tier
+
+
+class InvalidQualityConfig(ConfigFileInvalid):
+    """A file of limits or licences cannot be used."""
+
+    code = "quality.invalid_config"
+    advice = "Correct the file; every gate needs a limit for every tier."
 
 
 class TierRule(FrozenModel):

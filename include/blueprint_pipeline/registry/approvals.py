@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from blueprint_pipeline.registry.errors import ApprovalDecided, EpisodesNotAsked, RecordMissing
+from blueprint_pipeline.errors import InputError
+from blueprint_pipeline.registry.errors import RecordMissing
 from blueprint_pipeline.registry.records import Approval, ApprovalEvent, ApprovalStatus
 from blueprint_pipeline.registry.sessions import Database, dialect_insert
 from blueprint_pipeline.registry.tables import ApprovalAuditRow, ApprovalRow
@@ -14,6 +15,34 @@ from blueprint_pipeline.workspace.canonical import key_of
 
 CLOCK_ACTOR = "expiry"
 """Who stands in the audit where nobody answered in time."""
+
+
+class EpisodesNotAsked(InputError):
+    """A decision names episodes that the request did not ask about."""
+
+    code = "registry.episodes_not_asked"
+
+    def __init__(self, request_id: str, episodes: Sequence[str]) -> None:
+        super().__init__(
+            f"Approval {request_id} does not ask about {', '.join(episodes)}. Decide only on the episodes in the request.",
+            request_id=request_id,
+            episodes=list(episodes),
+        )
+
+
+class ApprovalDecided(InputError):
+    """Somebody (or the clock) has decided already."""
+
+    code = "registry.approval_decided"
+
+    def __init__(self, request_id: str, status: str, actor: str, decision: str) -> None:
+        super().__init__(
+            f"Approval {request_id} is already {status} (by {actor}), so it cannot become {decision}. A decision is final: ask anew.",
+            request_id=request_id,
+            status=status,
+            actor=actor,
+            decision=decision,
+        )
 
 
 class ApprovalRepository:

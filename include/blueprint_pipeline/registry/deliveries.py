@@ -3,13 +3,23 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from blueprint_pipeline.registry.errors import DeliveryStateConflict, RecordMissing
+from blueprint_pipeline.errors import InputError
+from blueprint_pipeline.registry.errors import RecordMissing
 from blueprint_pipeline.registry.records import Delivery, DeliveryStatus, WebhookAttempt
 from blueprint_pipeline.registry.sessions import Database, dialect_insert
 from blueprint_pipeline.registry.tables import DeliveryRow, WebhookAttemptRow
 from blueprint_pipeline.workspace.canonical import key_of
 
 _ORDER: tuple[DeliveryStatus, ...] = ("staged", "verified", "promoted", "notified")
+
+
+class DeliveryStateConflict(InputError):
+    """A delivery cannot go back."""
+
+    code = "registry.delivery_state"
+
+    def __init__(self, delivery_id: str, found: str, asked: str) -> None:
+        super().__init__(f"Delivery {delivery_id} is {found} and cannot become {asked}.", delivery_id=delivery_id, found=found, asked=asked)
 
 
 class DeliveryRepository:

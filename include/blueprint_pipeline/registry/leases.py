@@ -11,15 +11,44 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, false, or_, select, update
 from sqlalchemy.orm import Session
 
-from blueprint_pipeline.registry.errors import LeaseLost, RegistryUnavailable
+from blueprint_pipeline.errors import TransientError
 from blueprint_pipeline.registry.processes import is_alive, this_process
 from blueprint_pipeline.registry.records import Lease
-from blueprint_pipeline.registry.sessions import Database, dialect_insert
+from blueprint_pipeline.registry.sessions import Database, RegistryUnavailable, dialect_insert
 from blueprint_pipeline.registry.tables import LeaseRow
-from blueprint_pipeline.workspace.errors import LeaseHeld
 
 _RENEWALS = 3
 """A held lease is renewed this many times within its time to live, so that a few missed ones do no harm."""
+
+
+class LeaseHeld(TransientError):
+    """Another process runs the same stage on the same scene now."""
+
+    code = "workspace.lease_held"
+
+    def __init__(self, name: str, holder: str, expires_at: str) -> None:
+        super().__init__(
+            f"{name} is being run by {holder}; its lease ends at {expires_at} unless renewed. Wait, or end that process.",
+            name=name,
+            holder=holder,
+            expires_at=expires_at,
+        )
+
+
+class LeaseLost(TransientError):
+    """A lease that this process held has been taken over or released."""
+
+    code = "registry.lease_lost"
+
+    def __init__(self, name: str, holder: str, token: int) -> None:
+        super().__init__(
+            f"{holder} no longer holds {name} (token {token}): it expired and another took it over. "
+            "Nothing was published by this process after that; "
+            "run the stage again.",
+            name=name,
+            holder=holder,
+            token=token,
+        )
 
 
 class LeaseRepository:

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.orm import Session
 
-from blueprint_pipeline.registry.errors import LedgerConflict
+from blueprint_pipeline.errors import InternalError
 from blueprint_pipeline.registry.records import NANO, Certainty, LedgerEntry, LedgerTotal
 from blueprint_pipeline.registry.sessions import Database, dialect_insert
 from blueprint_pipeline.registry.tables import LedgerRow
@@ -17,6 +17,22 @@ Grouping = Literal["scene_id", "stage", "lab", "job_id", "item", "machine"]
 
 
 _Query = TypeVar("_Query", bound=Select[Any])
+
+
+class LedgerConflict(InternalError):
+    """The same cost was booked twice with different amounts."""
+
+    code = "registry.ledger_conflict"
+
+    def __init__(self, commit_key: str, item: str, found: str, given: str) -> None:
+        super().__init__(
+            f"The ledger has {found} for item '{item}' of commit {commit_key[:12]}, and {given} was given. "
+            "Entries are never changed; book a correction as an item of its own.",
+            commit_key=commit_key,
+            item=item,
+            found=found,
+            given=given,
+        )
 
 
 class LedgerRepository:

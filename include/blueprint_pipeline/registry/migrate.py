@@ -7,14 +7,14 @@ Source: PostgreSQL documentation, "Advisory Locks"; Alembic cookbook, "Sharing a
 """
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from blueprint_pipeline.registry.errors import RegistryDamaged, RegistryTooNew
+from blueprint_pipeline.errors import ConfigurationError, InternalError
 from blueprint_pipeline.registry.sessions import Database
 
 HEAD = "0003"
@@ -25,6 +25,35 @@ REVISIONS = ("0001", "0002", "0003")
 
 _LOCK_ID = 0x626C7565
 """Of PostgreSQL's advisory locks, ours ("blue")."""
+
+
+class RegistryDamaged(InternalError):
+    """A migration left rows that refer to nothing."""
+
+    code = "registry.damaged"
+
+    def __init__(self, url: str, tables: Sequence[str]) -> None:
+        super().__init__(
+            f"After the migration of {url}, rows in {', '.join(tables)} refer to rows that are not there;"
+            " nothing was changed. Restore a backup.",
+            url=url,
+            tables=list(tables),
+        )
+
+
+class RegistryTooNew(ConfigurationError):
+    """The database was migrated by a newer version of this package."""
+
+    code = "registry.too_new"
+
+    def __init__(self, url: str, found: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"The registry at {url} has schema revision {found}; this version knows {', '.join(known)}."
+            " Update blueprint_pipeline, or give it a database of its own.",
+            url=url,
+            found=found,
+            known=list(known),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, Oper
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from blueprint_pipeline.registry.errors import RegistryDriverMissing, RegistryUnavailable, RegistryUnreadable, RegistryUrlInvalid
+from blueprint_pipeline.errors import ConfigurationError, IntegrityError, MissingPartError, TransientError
 from blueprint_pipeline.registry.tables import Base
 
 BUSY_TIMEOUT_S = 60.0
@@ -32,6 +32,50 @@ CONNECT_TIMEOUT_S = 10.0
 """How long a server may take to accept a connection [s]."""
 
 Clock = Callable[[], datetime]
+
+
+class RegistryUnreadable(IntegrityError):
+    """The file is no database, or a damaged one."""
+
+    code = "registry.unreadable"
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"The registry at {url} cannot be read: {reason}. Restore a backup or move the file.", url=url, reason=reason)
+
+
+class RegistryDriverMissing(MissingPartError):
+    """The Python driver of the database is not installed."""
+
+    code = "registry.driver_missing"
+
+    def __init__(self, url: str, module: str) -> None:
+        super().__init__(
+            f"The registry at {url} needs the Python package '{module}', which is not installed. Install it.", url=url, module=module
+        )
+
+
+class RegistryUrlInvalid(ConfigurationError):
+    """The database URL cannot be used."""
+
+    code = "registry.url_invalid"
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(
+            f"BPP__REGISTRY__URL={url} cannot be used: {reason}. Expected sqlite:///path/to/file.db or postgresql+psycopg2://user@host/database.",
+            url=url,
+            reason=reason,
+        )
+
+
+class RegistryUnavailable(TransientError):
+    """The database does not answer, or is busy for longer than we wait."""
+
+    code = "registry.unavailable"
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(
+            f"The registry at {url} did not answer: {reason}. Check that the database runs, then try again.", url=url, reason=reason
+        )
 
 
 class Database:

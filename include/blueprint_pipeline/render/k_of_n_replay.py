@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from blueprint_pipeline.episode.errors import NotReplayed
 from blueprint_pipeline.episode.record import EpisodeRecord, Execution, KOfN, KOfNEvidence
 from blueprint_pipeline.episode.states import Motion, load_poses
 from blueprint_pipeline.errors import BlueprintError
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.render.errors import NotReplayed
 from blueprint_pipeline.render.replay import ReplayVerdict, load_recorded_motion, refuse_replay
 from blueprint_pipeline.rollout.controller import observe_motion, tell_missed
 from blueprint_pipeline.simulation.errors import SimulationDiverged

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from blueprint_pipeline.episode.errors import NotReplayed
 from blueprint_pipeline.episode.record import EpisodeRecord, KOfN, ReplayCertificate, VideoRecord
 from blueprint_pipeline.episode.states import RecordedPoses, load_poses
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.origin import Origin
+from blueprint_pipeline.render.errors import NotReplayed
 from blueprint_pipeline.render.k_of_n_replay import execute_episode
 from blueprint_pipeline.render.render import MOVING_RAD_S, VISIBILITY_STRIDE, VISIBLE_PIXELS, RenderOptions, certify
 from blueprint_pipeline.render.replay import ReplayVerdict, replay_episode

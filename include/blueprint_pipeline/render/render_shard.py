@@ -14,9 +14,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from blueprint_pipeline.episode.errors import NoDepthOrLabels
 from blueprint_pipeline.episode.record import EPISODE_NAME, STATES_NAME, EpisodeRecord, KOfN, ReplayCertificate, recording_path, render_path
 from blueprint_pipeline.quality.report import load_rendered_selection
+from blueprint_pipeline.render.errors import NoDepthOrLabels
 from blueprint_pipeline.render.render import LABELS_NAME, RenderOptions, render_episode
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.rollout.errors import WorkerDied

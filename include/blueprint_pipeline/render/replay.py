@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from blueprint_pipeline.episode.errors import NothingMoved, NotReplayed
 from blueprint_pipeline.episode.record import EpisodeRecord, KOfNEvidence, ReplayRule
 from blueprint_pipeline.episode.states import Motion, load_motion
-from blueprint_pipeline.errors import BlueprintError
+from blueprint_pipeline.errors import BlueprintError, InputError
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.render.errors import NotReplayed
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.protocol import LoadedScene, Simulator
 from blueprint_pipeline.twin.errors import WrongShape
@@ -21,6 +21,19 @@ from blueprint_pipeline.workspace.checksums import digest_file
 from blueprint_pipeline.workspace.errors import FileChanged
 
 Watch = Callable[[int], None]
+
+
+class NothingMoved(InputError):
+    """The episode's motion could not be planned, so there is nothing to replay or to draw."""
+
+    code = "episode.nothing_moved"
+
+    def __init__(self, episode_id: str, reason: str | None) -> None:
+        super().__init__(
+            f"Episode {episode_id} has no states: its planning failed ({reason}). Choose an episode with frames > 0.",
+            episode_id=episode_id,
+            reason=reason,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

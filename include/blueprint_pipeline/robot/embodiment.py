@@ -4,6 +4,7 @@ A record (``<name>/embodiment.yaml``) names joints, actuators, bodies and sites 
 without the prefix that mounting adds. SI units; ``_rad`` fields hold metres where a joint slides.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -11,8 +12,8 @@ from typing import Literal
 import yaml
 from pydantic import Field, model_validator
 
+from blueprint_pipeline.errors import ConfigurationError
 from blueprint_pipeline.frozen import FrozenModel
-from blueprint_pipeline.robot.errors import UnknownRobot, UnsupportedRobot
 
 ROBOT_PREFIX = "robot/"
 """Stands before every name of the robot once it is mounted in a scene."""
@@ -20,6 +21,29 @@ ROBOT_PREFIX = "robot/"
 _RECORDS = Path(__file__).parent
 _RECORD = "embodiment.yaml"
 Vector3 = tuple[float, float, float]
+
+
+class UnsupportedRobot(ConfigurationError):
+    """The robot is known, and it cannot act here."""
+
+    code = "robot.unsupported"
+
+    def __init__(self, name: str, reason: str, supported: Sequence[str]) -> None:
+        super().__init__(
+            f"The robot '{name}' is not supported: {reason}. Choose one of: {', '.join(supported)}.",
+            name=name,
+            reason=reason,
+            supported=list(supported),
+        )
+
+
+class UnknownRobot(ConfigurationError):
+    """No embodiment of that name or alias."""
+
+    code = "robot.unknown"
+
+    def __init__(self, name: str, available: Sequence[str]) -> None:
+        super().__init__(f"There is no robot '{name}'. Known robots: {', '.join(available)}.", name=name, available=list(available))
 
 
 class Joint(FrozenModel):

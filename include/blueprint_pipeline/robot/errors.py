@@ -1,40 +1,8 @@
-"""What can be wrong with a robot.
-
-::
-
-    ConfigurationError
-    ├── UnknownRobot      robot.unknown      no record of that name
-    └── UnsupportedRobot  robot.unsupported  a record, but no model that could act
-    InternalError
-    └── BrokenEmbodiment  robot.broken_record  the record and its model do not agree
-"""
+"""What can be wrong with a robot."""
 
 from collections.abc import Sequence
 
-from blueprint_pipeline.errors import ConfigurationError, InternalError
-
-
-class UnknownRobot(ConfigurationError):
-    """No embodiment of that name or alias."""
-
-    code = "robot.unknown"
-
-    def __init__(self, name: str, available: Sequence[str]) -> None:
-        super().__init__(f"There is no robot '{name}'. Known robots: {', '.join(available)}.", name=name, available=list(available))
-
-
-class UnsupportedRobot(ConfigurationError):
-    """The robot is known, and it cannot act here."""
-
-    code = "robot.unsupported"
-
-    def __init__(self, name: str, reason: str, supported: Sequence[str]) -> None:
-        super().__init__(
-            f"The robot '{name}' is not supported: {reason}. Choose one of: {', '.join(supported)}.",
-            name=name,
-            reason=reason,
-            supported=list(supported),
-        )
+from blueprint_pipeline.errors import InternalError
 
 
 class BrokenEmbodiment(InternalError):

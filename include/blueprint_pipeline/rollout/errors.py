@@ -14,19 +14,6 @@ class NothingPlanned(InputError):
         )
 
 
-class UnknownShard(InputError):
-    """The plan has no such shard."""
-
-    code = "simulation.unknown_shard"
-
-    def __init__(self, shard_index: int, shards: int) -> None:
-        super().__init__(
-            f"The plan has no shard {shard_index}; it has shards 0 to {shards - 1}. Run plan_tasks again, or ask for one of these.",
-            shard_index=shard_index,
-            shards=shards,
-        )
-
-
 class WorkerDied(TransientError):
     """A worker process ended without an answer (out of memory, or a crash in native code)."""
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from blueprint_pipeline.episode.record import EPISODE_NAME, STATES_NAME, EpisodeRecord, recording_path, usage_path
-from blueprint_pipeline.rollout.errors import UnknownShard, WorkerDied
+from blueprint_pipeline.errors import InputError
+from blueprint_pipeline.rollout.errors import WorkerDied
 from blueprint_pipeline.rollout.pool import Died, Finished, WorkerPool
 from blueprint_pipeline.rollout.shard_work import EpisodeSummary, ShardWork, summarise
 from blueprint_pipeline.settings import SimulatorName
@@ -24,6 +25,19 @@ from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.twin.model import build_scene_model
 from blueprint_pipeline.workspace.storage import SceneFolder
+
+
+class UnknownShard(InputError):
+    """The plan has no such shard."""
+
+    code = "simulation.unknown_shard"
+
+    def __init__(self, shard_index: int, shards: int) -> None:
+        super().__init__(
+            f"The plan has no shard {shard_index}; it has shards 0 to {shards - 1}. Run plan_tasks again, or ask for one of these.",
+            shard_index=shard_index,
+            shards=shards,
+        )
 
 
 def load_plan(scene: SceneFolder) -> JobPlan:

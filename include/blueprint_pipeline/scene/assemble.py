@@ -4,8 +4,8 @@ import mujoco
 import numpy as np
 from pxr import Usd, UsdGeom, UsdPhysics, UsdValidation
 
+from blueprint_pipeline.errors import InternalError
 from blueprint_pipeline.geometry.rotations import rotation_from_quat
-from blueprint_pipeline.scene.errors import TwinInvalid, UsdInvalid
 from blueprint_pipeline.scene.manifest import load_manifest
 from blueprint_pipeline.scene.mjcf import TWIN_PATH, SceneAssets, build_twin
 from blueprint_pipeline.scene.physics import load_physics
@@ -15,6 +15,28 @@ from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.workspace.storage import SceneFolder
 
 _TOLERANCE = 1e-6
+
+
+class TwinInvalid(InternalError):
+    """The MJCF twin that we wrote does not compile, or does not say what the manifest says."""
+
+    code = "scene.twin_invalid"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"mjcf/scene.xml was read back and is wrong: {problem}. This is a defect of the assembly: report it.", problem=problem
+        )
+
+
+class UsdInvalid(InternalError):
+    """The USD stage that we wrote does not say what the manifest says."""
+
+    code = "scene.usd_invalid"
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"usd/scene.usda was read back and is wrong: {problem}. This is a defect of the assembly: report it.", problem=problem
+        )
 
 
 def load_assets(scene: SceneFolder) -> SceneAssets:

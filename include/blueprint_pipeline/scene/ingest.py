@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 from upath import UPath
 
+from blueprint_pipeline.errors import IntegrityError, TransientError
 from blueprint_pipeline.public_url import public_url
 from blueprint_pipeline.scene.build_manifest import build_manifest
 from blueprint_pipeline.scene.canonical_files import write_json
@@ -16,13 +17,47 @@ from blueprint_pipeline.scene.layout import INVENTORY_PATH, LAYOUT_PATH, build_i
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH, SceneManifest
 from blueprint_pipeline.scene.physical_checks import find_supports
 from blueprint_pipeline.scene.source import SourceScene, copy_source
-from blueprint_pipeline.scene.source_errors import SourceChanged, SourceNotFound, SourceStillChanging
+from blueprint_pipeline.scene.source_errors import SourceNotFound
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_files, list_files
 from blueprint_pipeline.workspace.storage import Id, SceneFolder
 
 SOURCE_FOLDER = "regen3d"
 SOURCE_MANIFEST_PATH = "input/source_manifest.json"
+
+
+class SourceStillChanging(TransientError):
+    """A file of the source changed while it was taken in."""
+
+    code = "scene.source_still_changing"
+
+    def __init__(self, file: str, hashed: FileDigest | None, copied: FileDigest | None) -> None:
+        before, now = (
+            "was not there" if found is None else f"had {found.size_bytes} bytes, sha256 {found.sha256}" for found in (hashed, copied)
+        )
+        super().__init__(
+            f"The source changed while it was taken in: {file} {before} when it was hashed, and {now} when it was copied. "
+            "Expected a finished upload: wait for it to end, then run the stage again.",
+            file=file,
+            hashed_sha256=hashed and hashed.sha256,
+            copied_sha256=copied and copied.sha256,
+        )
+
+
+class SourceChanged(IntegrityError):
+    """A file of ``regen3d/`` is not the one that was taken in."""
+
+    code = "scene.source_changed"
+
+    def __init__(self, file: str, expected_sha256: str | None, found_sha256: str | None) -> None:
+        expected = "was not there when the scene was taken in" if expected_sha256 is None else f"had sha256 {expected_sha256}"
+        found = "is missing now" if found_sha256 is None else f"has sha256 {found_sha256} now"
+        super().__init__(
+            f"{file} {expected} and {found}. Restore it, or ingest the scene anew.",
+            file=file,
+            expected_sha256=expected_sha256,
+            found_sha256=found_sha256,
+        )
 
 
 class SourceManifest(BaseModel):

@@ -6,14 +6,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from blueprint_pipeline.config_file import load_config
+from blueprint_pipeline.config_file import ConfigFileInvalid, load_config
 from blueprint_pipeline.config_folder import CONFIG_FOLDER
 from blueprint_pipeline.frozen import FrozenModel
-from blueprint_pipeline.scene.physics_errors import MaterialTableInvalid
 
 UNKNOWN = "unknown"
 
 Positive = Annotated[float, Field(gt=0)]
+
+
+class MaterialTableInvalid(ConfigFileInvalid):
+    """include/config/materials.yaml or categories.yaml cannot be used."""
+
+    code = "scene.material_table_invalid"
 
 
 class Material(FrozenModel):

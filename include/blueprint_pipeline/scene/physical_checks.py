@@ -1,6 +1,6 @@
 """Whether a scene can be true: sizes, things in each other's place, things that float, measured on the real meshes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -8,11 +8,10 @@ import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.scene.build_manifest import category_of
+from blueprint_pipeline.scene.errors import SceneError
 from blueprint_pipeline.scene.findings import Finding, finding_of
-from blueprint_pipeline.scene.geometry_errors import BoundsMismatch
 from blueprint_pipeline.scene.manifest import choose_sim_role
 from blueprint_pipeline.scene.materials import load_categories
-from blueprint_pipeline.scene.physics_errors import ImplausibleScale, ObjectsInterpenetrate, ObjectUnsupported
 from blueprint_pipeline.scene.solids import Solid, overlap_depth, vertical_gap
 from blueprint_pipeline.scene.source import SourceObject, SourceScene
 from blueprint_pipeline.scene.surfaces import merge_positions
@@ -26,6 +25,77 @@ BOUNDS_TOLERANCE = 0.01
 _BOUNDS_TOLERANCE_M = 0.001
 _UNITS = {1.0: "metres", 0.01: "centimetres", 0.001: "millimetres", 0.0254: "inches", 0.3048: "feet"}
 _FLOOR = "the floor"
+
+
+class ObjectUnsupported(SceneError):
+    """An object floats: nothing holds it."""
+
+    code = "scene.object_unsupported"
+
+    def __init__(self, object_id: str, gap_m: float, below: str, limit_m: float) -> None:
+        super().__init__(
+            f"{object_id} is unsupported: it floats {gap_m * 1000:.4g} mm above {below}, the nearest thing below it (limit "
+            f"{limit_m * 1000:g} mm). Mend its pose, or add what it stands on.",
+            object_id,
+            object_id=object_id,
+            gap_m=gap_m,
+            below=below,
+            limit_m=limit_m,
+        )
+
+
+class ObjectsInterpenetrate(SceneError):
+    """Two things are in the same place."""
+
+    code = "scene.objects_interpenetrate"
+
+    def __init__(self, first: str, second: str, depth_m: float, limit_m: float, *, is_lower_bound: bool = False) -> None:
+        bound = "more than " if is_lower_bound else "up to "
+        super().__init__(
+            f"{first} and {second} interpenetrate: their meshes overlap, and a shift of {bound}{depth_m * 1000:.3g} mm is needed "
+            f"to part them (limit {limit_m * 1000:g} mm). Move one of them, or mend its pose.",
+            first,
+            first=first,
+            second=second,
+            depth_m=depth_m,
+            limit_m=limit_m,
+        )
+
+
+class ImplausibleScale(SceneError):
+    """Objects are far larger or smaller than things of their kind are."""
+
+    code = "scene.implausible_scale"
+
+    def __init__(self, found: Sequence[tuple[str, str, float, float, float]], meters_per_unit: float, hint: str) -> None:
+        listed = "; ".join(
+            f"object {name} ({category}) measures {size:.4g} m, expected {low:g} to {high:g} m" for name, category, size, low, high in found
+        )
+        super().__init__(
+            f"The scale is implausible: {listed}. scene_info.json says meters_per_unit {meters_per_unit:g}{hint}. Correct the "
+            f"unit, or the object's scale.",
+            found[0][0],
+            object_ids=[name for name, *_ in found],
+            meters_per_unit=meters_per_unit,
+        )
+
+
+class BoundsMismatch(SceneError):
+    """bounds.json is not that of the mesh in its pose."""
+
+    code = "scene.bounds_mismatch"
+
+    def __init__(self, object_id: str, file: str, field: str, found: str, expected: str) -> None:
+        super().__init__(
+            f"The bounds of object {object_id} do not fit its mesh: {file} says {field} {found}, the posed mesh has {expected} "
+            f"(scene units). One of mesh, pose and bounds is of another version: export them together.",
+            object_id,
+            object_id=object_id,
+            file=file,
+            field=field,
+            found=found,
+            expected=expected,
+        )
 
 
 @dataclass(frozen=True)

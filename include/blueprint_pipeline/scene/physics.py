@@ -11,12 +11,31 @@ from blueprint_pipeline.geometry.rotations import quat_from_rotation
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.scene.build_manifest import vector
 from blueprint_pipeline.scene.canonical_files import rounded
+from blueprint_pipeline.scene.errors import SceneError
 from blueprint_pipeline.scene.manifest import ManifestObject
 from blueprint_pipeline.scene.mass import estimate_mass, open_length, principal_axes
 from blueprint_pipeline.scene.materials import load_categories, load_materials
-from blueprint_pipeline.scene.physics_errors import PhysicsImplausible
 from blueprint_pipeline.scene.surfaces import Surface, merge_positions
 from blueprint_pipeline.workspace.storage import Id, SceneFolder
+
+
+class PhysicsImplausible(SceneError):
+    """An estimated mass lies outside what things of this kind weigh."""
+
+    code = "scene.physics_implausible"
+
+    def __init__(self, object_id: str, category: str, mass_kg: float, bounds_kg: tuple[float, float], method: str) -> None:
+        low_kg, high_kg = bounds_kg
+        super().__init__(
+            f"Object {object_id} ({category}) would weigh {mass_kg:.4g} kg by {method}; expected {low_kg:g} to {high_kg:g} kg. "
+            f"Check its scale, its material_type and whether its mesh is closed.",
+            object_id,
+            object_id=object_id,
+            mass_kg=mass_kg,
+            low_kg=low_kg,
+            high_kg=high_kg,
+            method=method,
+        )
 
 
 class Mass(FrozenModel):

@@ -6,8 +6,8 @@ import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.rotations import RigidPose, angle_between, rotation_from_quat
+from blueprint_pipeline.scene.errors import SceneError
 from blueprint_pipeline.scene.frames import SceneFrame, rotation_error, split_affine
-from blueprint_pipeline.scene.geometry_errors import CameraInvalid, PoseInconsistent, PoseNotFinite, PoseNotRigid, PoseScaleInvalid
 from blueprint_pipeline.scene.regen3d import ExtrinsicsFile, IntrinsicsFile, PoseFile
 
 ORTHONORMAL_TOLERANCE = 1e-3
@@ -17,6 +17,85 @@ SCALE_TOLERANCE = 1e-3
 """Relative."""
 TRANSLATION_TOLERANCE = 1e-4
 """Relative to the scale of the translation, in scene units."""
+
+
+class CameraInvalid(SceneError):
+    """The camera's matrices are not those of a pinhole camera."""
+
+    code = "scene.camera_invalid"
+
+    def __init__(self, file: str, problem: str) -> None:
+        super().__init__(
+            f"{file}: {problem}. Expected a pinhole camera: focal lengths above 0, and a rigid scene-to-camera matrix.",
+            file,
+            file=file,
+            problem=problem,
+        )
+
+
+class PoseScaleInvalid(SceneError):
+    """A scale is zero or negative, or the pose mirrors."""
+
+    code = "scene.pose_scale_invalid"
+
+    def __init__(self, object_id: str, file: str, problem: str) -> None:
+        super().__init__(
+            f"The scale of object {object_id} cannot be: in {file} {problem}. Expected three numbers above 0 and no mirroring.",
+            object_id,
+            object_id=object_id,
+            file=file,
+            problem=problem,
+        )
+
+
+class PoseInconsistent(SceneError):
+    """Two statements of the same pose contradict each other."""
+
+    code = "scene.pose_inconsistent"
+
+    def __init__(self, object_id: str, file: str, field: str, found: str, from_matrix: str) -> None:
+        super().__init__(
+            f"The pose of object {object_id} contradicts itself: in {file} {field} is {found}, and transform_matrix says "
+            f"{from_matrix}. Write both from one pose (quaternion order w, x, y, z).",
+            object_id,
+            object_id=object_id,
+            file=file,
+            field=field,
+            found=found,
+            from_matrix=from_matrix,
+        )
+
+
+class PoseNotRigid(SceneError):
+    """The 3x3 block of a pose is no rotation times scale, or the quaternion is not of unit length."""
+
+    code = "scene.pose_not_rigid"
+
+    def __init__(self, object_id: str, file: str, problem: str) -> None:
+        super().__init__(
+            f"The pose of object {object_id} is not rigid: in {file} {problem}. Expected translation . rotation . scale with an "
+            f"orthonormal rotation (no shear).",
+            object_id,
+            object_id=object_id,
+            file=file,
+            problem=problem,
+        )
+
+
+class PoseNotFinite(SceneError):
+    """A pose holds NaN or infinity."""
+
+    code = "scene.pose_not_finite"
+
+    def __init__(self, object_id: str, file: str, fields: Sequence[str]) -> None:
+        super().__init__(
+            f"The pose of object {object_id} is not finite: {file} holds NaN or an infinite number at {', '.join(fields)}. "
+            f"Expected finite numbers: reconstruct the object's pose again.",
+            object_id,
+            object_id=object_id,
+            file=file,
+            fields=list(fields),
+        )
 
 
 def as_array(values: Sequence[object]) -> FloatArray:

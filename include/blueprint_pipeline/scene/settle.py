@@ -3,12 +3,14 @@
 ``layout/settled.json`` holds the settled poses: episodes start from them. World frame: z up, metres, quaternions wxyz.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import mujoco
 import numpy as np
 from pydantic import Field
 
+from blueprint_pipeline.errors import GateError
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
@@ -16,7 +18,6 @@ from blueprint_pipeline.geometry.rotations import RigidPose
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.scene.build_manifest import pose_of
 from blueprint_pipeline.scene.canonical_files import rounded
-from blueprint_pipeline.scene.physics_errors import SceneNotStable
 from blueprint_pipeline.twin.divergence import find_divergence
 from blueprint_pipeline.workspace.storage import Id, SceneFolder
 
@@ -24,6 +25,20 @@ SETTLED_PATH = "layout/settled.json"
 
 _SAMPLE_STEPS = 8
 _FREE_DOFS = 6
+
+
+class SceneNotStable(GateError):
+    """The scene does not come to rest where it was reconstructed."""
+
+    code = "scene.not_stable"
+
+    def __init__(self, object_id: str, failures: Sequence[str]) -> None:
+        super().__init__(
+            f"The scene is not stable: object {object_id} {'; '.join(failures)}. Mend its pose or its mesh: it does not rest "
+            f"where the scene says.",
+            object_id=object_id,
+            failures=list(failures),
+        )
 
 
 class SettleLimits(FrozenModel):

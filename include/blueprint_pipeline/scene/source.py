@@ -4,7 +4,7 @@ What is wrong in one file does not hide what is wrong in another: readers give f
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
@@ -28,17 +28,7 @@ from blueprint_pipeline.scene.regen3d import (
     PoseFile,
     SceneInfo,
 )
-from blueprint_pipeline.scene.source_errors import (
-    DuplicateObjectId,
-    FieldInvalid,
-    FileMissing,
-    InvalidObjectId,
-    MeshMissing,
-    NoObjects,
-    SourceNotFound,
-    UnsafePath,
-    UnsupportedVersion,
-)
+from blueprint_pipeline.scene.source_errors import FieldInvalid, SourceNotFound
 from blueprint_pipeline.scene.strict_json import not_finite, parse_json, parse_model
 from blueprint_pipeline.scene.surfaces import Surface, parse_glb
 
@@ -48,6 +38,93 @@ Value = TypeVar("Value")
 _OBJECT_ID = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _RESERVED = frozenset({"world", "floor", "background", "scene", "robot"})
 _MAX_FILE_BYTES = 512 * 1024 * 1024
+
+
+class UnsafePath(SceneError):
+    """A path of the source leads elsewhere."""
+
+    code = "scene.unsafe_path"
+
+    def __init__(self, file: str, problem: str) -> None:
+        super().__init__(f"{file} is refused: {problem}. A scene may hold plain files and folders only.", file, file=file, problem=problem)
+
+
+class DuplicateObjectId(SceneError):
+    """Two ids would be the same on a file system that ignores case."""
+
+    code = "scene.duplicate_object_id"
+
+    def __init__(self, object_ids: Sequence[str]) -> None:
+        super().__init__(
+            f"Object ids {' and '.join(object_ids)} differ only in case: they collide (are duplicates) on file systems and in "
+            f"tools that ignore case. Rename one of the folders below objects/.",
+            object_ids[0],
+            object_ids=list(object_ids),
+        )
+
+
+class InvalidObjectId(SceneError):
+    """An object's id cannot name a folder, a prim or a body."""
+
+    code = "scene.invalid_object_id"
+
+    def __init__(self, object_id: str) -> None:
+        super().__init__(
+            f"Object id '{object_id[:80]}' cannot be used: expected a letter, then up to 63 letters, digits or '_', and none of "
+            f"the reserved names "
+            "world, floor, background, scene, robot. Rename the folder below objects/.",
+            object_id[:80],
+            object_id=object_id,
+        )
+
+
+class NoObjects(SceneError):
+    """A scene without objects is of no use."""
+
+    code = "scene.no_objects"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "objects/ holds no folder: a scene needs at least one object (objects/<id>/mesh.glb, pose.json, bounds.json, material.json).",
+            "objects",
+        )
+
+
+class UnsupportedVersion(SceneError):
+    """The layout has a version that this importer does not know."""
+
+    code = "scene.unsupported_version"
+
+    def __init__(self, file: str, found: str, supported: str) -> None:
+        super().__init__(
+            f"{file}: version is '{found}'; this importer reads {supported}. Convert the scene, or use a newer Blueprint.",
+            file,
+            found=found,
+            supported=supported,
+        )
+
+
+class MeshMissing(SceneError):
+    """An object has no mesh."""
+
+    code = "scene.mesh_missing"
+
+    def __init__(self, object_id: str, file: str) -> None:
+        super().__init__(
+            f"Object {object_id} has no mesh: {file} is not there. Add the file, or remove the object's folder.",
+            object_id,
+            object_id=object_id,
+            file=file,
+        )
+
+
+class FileMissing(SceneError):
+    """A file of the layout is not there."""
+
+    code = "scene.file_missing"
+
+    def __init__(self, file: str) -> None:
+        super().__init__(f"{file} is not there. Every scene needs it: export the reconstruction again, or add the file.", file, file=file)
 
 
 @dataclass(frozen=True)

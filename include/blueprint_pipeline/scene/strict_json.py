@@ -6,9 +6,19 @@ from typing import NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from blueprint_pipeline.scene.source_errors import FieldInvalid, JsonInvalid
+from blueprint_pipeline.scene.errors import SceneError
+from blueprint_pipeline.scene.source_errors import FieldInvalid
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class JsonInvalid(SceneError):
+    """A file is not strict JSON."""
+
+    code = "scene.json_invalid"
+
+    def __init__(self, file: str, problem: str) -> None:
+        super().__init__(f"{file} is not strict JSON (RFC 8259): {problem}. Write the file anew.", file, file=file, problem=problem)
 
 
 class _NotStrictError(ValueError):

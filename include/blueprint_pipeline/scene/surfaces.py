@@ -19,7 +19,6 @@ from trimesh.visual.texture import TextureVisuals
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.scene.errors import SceneError
-from blueprint_pipeline.scene.geometry_errors import MeshEmpty, MeshUnreadable
 
 _GLB_MAGIC, _GLB_VERSION, _JSON_CHUNK = 0x46546C67, 2, 0x4E4F534A
 _HEADER_BYTES, _CHUNK_HEADER_BYTES = 12, 8
@@ -40,6 +39,36 @@ _DAMAGED = (
     zlib.error,
 )
 """What trimesh and Pillow raise on damaged files, found by changing bytes at random."""
+
+
+class MeshEmpty(SceneError):
+    """A mesh has no surface."""
+
+    code = "scene.mesh_empty"
+
+    def __init__(self, object_id: str, file: str, problem: str) -> None:
+        super().__init__(
+            f"The mesh of object {object_id} is empty: {file} {problem}. Expected triangles with an area.",
+            object_id,
+            object_id=object_id,
+            file=file,
+        )
+
+
+class MeshUnreadable(SceneError):
+    """A mesh file is damaged or uses what we do not read."""
+
+    code = "scene.mesh_unreadable"
+
+    def __init__(self, object_id: str, file: str, problem: str) -> None:
+        super().__init__(
+            f"The mesh of object {object_id} is unreadable: {file} {problem}. Expected a whole, self-contained binary glTF 2.0 "
+            f"file: export it again.",
+            object_id,
+            object_id=object_id,
+            file=file,
+            problem=problem,
+        )
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,9 @@ from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 
-from blueprint_pipeline.errors import BlueprintError
+from blueprint_pipeline.errors import BlueprintError, ConfigurationError, InputError
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.settings import Settings, SimulationSettings, SimulatorName
-from blueprint_pipeline.simulation.errors import SimulatorDiffers, TwinDiffers
 from blueprint_pipeline.simulation.protocol import LoadedScene, Simulator
 from blueprint_pipeline.twin.model import SceneModel
 
@@ -16,6 +15,34 @@ STAGE_FOLDER = "usd"
 """Folder of the scene that Isaac Sim loads, beside the twin's."""
 _READY_S = 60.0
 """How long a served simulator may take to come up beside this process."""
+
+
+class SimulatorDiffers(ConfigurationError):
+    """Another simulator is served than the settings name."""
+
+    code = "simulation.simulator_differs"
+
+    def __init__(self, address: str, found: str, expected: str) -> None:
+        super().__init__(
+            f"At {address} {found} is served, and {expected} shall act. Set BPP__SIMULATION__SIMULATOR={found}, or "
+            "BPP__SIMULATION__ADDRESS to where the other one is served.",
+            address=address,
+            found=found,
+            expected=expected,
+        )
+
+
+class TwinDiffers(InputError):
+    """A simulator addresses a scene otherwise than the twin in which its motions are planned."""
+
+    code = "simulation.twin_differs"
+
+    def __init__(self, found: list[str], expected: list[str]) -> None:
+        super().__init__(
+            f"The simulator loaded {', '.join(found)}; the twin has {', '.join(expected)}. Assemble the scene again (assemble_scene).",
+            found=found,
+            expected=expected,
+        )
 
 
 def is_embedded(name: SimulatorName, settings: Settings) -> bool:

@@ -7,8 +7,16 @@ from blueprint_pipeline.log import get_logger
 from blueprint_pipeline.stage.contract import Stage, StageRequest
 from blueprint_pipeline.workspace.checksums import FileDigest, list_files
 from blueprint_pipeline.workspace.commits import commit_name
-from blueprint_pipeline.workspace.errors import NothingWritten
 from blueprint_pipeline.workspace.storage import SceneFolder
+
+
+class NothingWritten(InternalError):
+    """A stage ended well and left no output: that is a failure, not a success."""
+
+    code = "workspace.nothing_written"
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(f"Stage {stage} ended without an error and wrote no file. This is a defect of the stage: report it.", stage=stage)
 
 
 class UndeclaredOutput(InternalError):

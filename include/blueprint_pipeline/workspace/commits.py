@@ -15,9 +15,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 import blueprint_pipeline
+from blueprint_pipeline.errors import IntegrityError
 from blueprint_pipeline.workspace.canonical import key_of
 from blueprint_pipeline.workspace.checksums import FileDigest
-from blueprint_pipeline.workspace.errors import CommitUnreadable, FileChanged
+from blueprint_pipeline.workspace.errors import FileChanged
 from blueprint_pipeline.workspace.storage import SceneFolder
 
 _COMPUTING_PACKAGES = (
@@ -38,6 +39,18 @@ _COMPUTING_PACKAGES = (
     "usd-core",
 )
 """Distributions whose release decides what a stage computes or which bytes it writes."""
+
+
+class CommitUnreadable(IntegrityError):
+    """A commit record is damaged, or another version of this package wrote it."""
+
+    code = "workspace.commit_unreadable"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(
+            f"The commit record {path} cannot be read: {reason}. Remove it: that stage then counts as not done, and is done anew.",
+            path=path,
+        )
 
 
 class Usage(BaseModel):

@@ -15,10 +15,9 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator
 from upath import UPath
 
-from blueprint_pipeline.errors import InputError
+from blueprint_pipeline.errors import ConfigurationError, InputError, TransientError
 from blueprint_pipeline.settings import WorkspaceSettings
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_file, list_files
-from blueprint_pipeline.workspace.errors import StorageRefused, StorageUnreachable
 from blueprint_pipeline.workspace.store_calls import LOCAL_PROTOCOLS, StoreCalls
 
 _PART = ".part"
@@ -27,6 +26,33 @@ _LOCAL_THREADS = 2
 _REMOTE_THREADS = 8
 Result = TypeVar("Result")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
+
+class StorageRefused(ConfigurationError):
+    """The workspace's object store says no, and would say no again."""
+
+    code = "workspace.storage_refused"
+
+    def __init__(self, location: str, reason: str) -> None:
+        super().__init__(
+            f"{location} cannot be used: {reason}. Expected a bucket that is there, and rights to list, read, write and delete in it: "
+            "check BPP__WORKSPACE__URL and the roles of this process's service account.",
+            location=location,
+            reason=reason,
+        )
+
+
+class StorageUnreachable(TransientError):
+    """The workspace's object store did not answer, after retries."""
+
+    code = "workspace.storage_unreachable"
+
+    def __init__(self, location: str, reason: str) -> None:
+        super().__init__(
+            f"{location} could not be read or written after retries: {reason}. Finished units are kept; run the stage again.",
+            location=location,
+            reason=reason,
+        )
 
 
 class InvalidId(InputError):

@@ -8,9 +8,8 @@ from typing import Any
 
 import yaml
 
-from blueprint_pipeline.compute.errors import ComputeConfigInvalid
 from blueprint_pipeline.compute.job import JobSpec
-from blueprint_pipeline.compute.profiles import Cluster, Profile
+from blueprint_pipeline.compute.profiles import Cluster, ComputeConfigInvalid, Profile
 from plugins.providers.kubernetes.pod_facts import CONTAINER, KEY_ANNOTATION
 
 SPEC_ANNOTATION = "blueprint-pipeline-spec"

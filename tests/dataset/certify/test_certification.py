@@ -11,14 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from upath import UPath
 
-from blueprint_pipeline.dataset.certify.certification import V21_CHECKS, V30_CHECKS
+from blueprint_pipeline.dataset.certify.certification import V21_CHECKS, V30_CHECKS, CertifierBroken
 from blueprint_pipeline.dataset.certify.graders import GRADERS
 from blueprint_pipeline.dataset.certify.in_expected import Refuted, answer, check_columns, require
 from blueprint_pipeline.dataset.certify.report import CertificationReport, CheckResult, is_certified
 from blueprint_pipeline.dataset.certify.request import ExpectedEpisode
-from blueprint_pipeline.dataset.errors import CertifierBroken, DatasetRefused
 from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
-from blueprint_pipeline.dataset.stages import CERTIFY_DATASET, WRITE_DATASET
+from blueprint_pipeline.dataset.stages import CERTIFY_DATASET, WRITE_DATASET, DatasetRefused
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.settings import load_settings
 from blueprint_pipeline.stage.contract import StageRequest

@@ -16,8 +16,9 @@ from blueprint_pipeline.simulation.conformance import CHECKS, check_simulator
 from blueprint_pipeline.simulation.conformance_scene import BLOCK, write_conformance_scene
 from blueprint_pipeline.simulation.errors import NotLoaded
 from blueprint_pipeline.simulation.isaac_sim import api
+from blueprint_pipeline.simulation.isaac_sim.api import IsaacSimMissing, IsaacSimUnsupported, NoFrame
 from blueprint_pipeline.simulation.isaac_sim.backend import IsaacSimSimulator
-from blueprint_pipeline.simulation.isaac_sim.errors import IsaacSimMissing, IsaacSimUnsupported, NoFrame, StageNotUsable
+from blueprint_pipeline.simulation.isaac_sim.errors import StageNotUsable
 from blueprint_pipeline.stage.runner import is_stop_asked, stop_on_sigterm
 from tests.simulation.isaac_sim.fake_kit import FakeKit
 

@@ -9,8 +9,8 @@ from hypothesis.extra.numpy import arrays
 
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.simulation.isaac_sim.calls import ContactPoint
-from blueprint_pipeline.simulation.isaac_sim.errors import RobotNotMapped
 from blueprint_pipeline.simulation.isaac_sim.mapping import (
+    RobotNotMapped,
     body_name,
     check_setpoints,
     compose,

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from blueprint_pipeline.simulation.isaac_sim.calls import ContactPoint, Placement, Readout, Shot, StageBinding
-from blueprint_pipeline.simulation.isaac_sim.errors import SessionDiverged, SessionUnreadable
-from blueprint_pipeline.simulation.isaac_sim.session import RecordingApi, ReplayedApi
+from blueprint_pipeline.simulation.isaac_sim.session import RecordingApi, ReplayedApi, SessionDiverged, SessionUnreadable
 from tests.simulation.isaac_sim.record_session import SESSION
 
 BINDING = StageBinding(articulation="/World/robot", objects=("/World/can",), links=("/World/robot/hand",), timestep_s=1 / 480)

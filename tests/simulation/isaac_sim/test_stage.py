@@ -9,10 +9,10 @@ from pxr import Gf, Usd, UsdGeom, UsdPhysics, UsdShade
 
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.simulation.conformance_scene import BLOCK_MASS_KG, write_conformance_scene
-from blueprint_pipeline.simulation.isaac_sim.errors import StageMissing, StageNotUsable
+from blueprint_pipeline.simulation.isaac_sim.errors import StageNotUsable
 from blueprint_pipeline.simulation.isaac_sim.quaternions import quat_between, rotate
 from blueprint_pipeline.simulation.isaac_sim.robot_stage import compile_robot, drives_of, link_path, tool_in_hand
-from blueprint_pipeline.simulation.isaac_sim.stage import author_stage
+from blueprint_pipeline.simulation.isaac_sim.stage import StageMissing, author_stage
 from tests.simulation.isaac_sim.stand_in import StageReader
 
 PANDA = load_embodiment("franka_panda")

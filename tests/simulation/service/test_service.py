@@ -11,9 +11,9 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.service.bounds import MAX_MESSAGE_BYTES
-from blueprint_pipeline.simulation.service.client import BREAKER_FAILURES, ClientOptions, RemoteSimulator
-from blueprint_pipeline.simulation.service.errors import BreakerOpen, InsecureBinding, RemoteSimulatorError, SimulatorUnreachable
-from blueprint_pipeline.simulation.service.server import SERVICE, ServerOptions, SimulatorServer
+from blueprint_pipeline.simulation.service.client import BREAKER_FAILURES, BreakerOpen, ClientOptions, RemoteSimulator, SimulatorUnreachable
+from blueprint_pipeline.simulation.service.errors import RemoteSimulatorError
+from blueprint_pipeline.simulation.service.server import SERVICE, InsecureBinding, ServerOptions, SimulatorServer
 
 POSE = Pose(position_m=(1.0, 2.0, 3.0), quat_wxyz=(1.0, 0.0, 0.0, 0.0))
 ROBOT = RobotPlacement(embodiment="franka_panda", base_pose=POSE)

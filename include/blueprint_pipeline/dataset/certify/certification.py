@@ -13,9 +13,9 @@ from blueprint_pipeline.dataset.certify.report import CertificationReport, Check
 from blueprint_pipeline.dataset.certify.request import CertifyRequest, ExpectedEpisode, load_answers
 from blueprint_pipeline.dataset.check import check_dataset
 from blueprint_pipeline.dataset.croissant_check import check_croissant
-from blueprint_pipeline.dataset.errors import CertifierBroken, DatasetChanged
 from blueprint_pipeline.dataset.layout import DATASET_PATH, Version
 from blueprint_pipeline.episode.record import EpisodeRecord, recording_path, render_path
+from blueprint_pipeline.errors import IntegrityError, InternalError
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.quality.report import load_kept
 from blueprint_pipeline.stage.contract import StageContext
@@ -42,6 +42,33 @@ REQUIRED_GRADERS = 3
 """So many of the public graders must have run, and found no defect."""
 _V30: Version = "v3.0"
 _V21: Version = "v2.1"
+
+
+class DatasetChanged(IntegrityError):
+    """A grader changed the dataset that it was to look at."""
+
+    code = "dataset.changed"
+
+    def __init__(self, grader: str, paths: list[str]) -> None:
+        super().__init__(
+            f"{grader} changed {', '.join(paths)} while it graded. Write the dataset again and run without this grader.",
+            grader=grader,
+            paths=paths,
+        )
+
+
+class CertifierBroken(InternalError):
+    """A certifying script ended without its report."""
+
+    code = "dataset.certifier_broken"
+
+    def __init__(self, script: str, exit_code: int, last_lines: str) -> None:
+        super().__init__(
+            f"{script} ended with exit code {exit_code} and no report; its last words: {last_lines}. "
+            "Rebuild the environment with `make certify-env`.",
+            script=script,
+            exit_code=exit_code,
+        )
 
 
 def certify_datasets(context: StageContext) -> CertificationReport:

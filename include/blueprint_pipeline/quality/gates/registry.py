@@ -2,11 +2,10 @@
 
 from blueprint_pipeline.config_folder import CONFIG_FOLDER
 from blueprint_pipeline.quality.config_files import TIERS_FILE
-from blueprint_pipeline.quality.errors import InvalidQualityConfig
 from blueprint_pipeline.quality.gates import joints, objects, provenance, recordings, renders, task
 from blueprint_pipeline.quality.gates.case import EpisodeCase, EpisodeMeasure, RenderCase, RenderMeasure, judge, on_arrays
 from blueprint_pipeline.quality.report import GateResult, Tier, Verdict
-from blueprint_pipeline.quality.tiers import TierConfig
+from blueprint_pipeline.quality.tiers import InvalidQualityConfig, TierConfig
 
 EPISODE_GATES: dict[str, EpisodeMeasure] = {
     "outcome": recordings.measure_outcome,

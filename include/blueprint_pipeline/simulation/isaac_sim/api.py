@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from blueprint_pipeline.errors import MissingPartError
 from blueprint_pipeline.geometry.arrays import ImageArray
 from blueprint_pipeline.simulation.errors import NotLoaded
 from blueprint_pipeline.simulation.isaac_sim.calls import (
@@ -33,7 +34,46 @@ from blueprint_pipeline.simulation.isaac_sim.calls import (
     StageBinding,
     StepContacts,
 )
-from blueprint_pipeline.simulation.isaac_sim.errors import IsaacSimMissing, IsaacSimUnsupported, NoFrame, StageNotUsable
+from blueprint_pipeline.simulation.isaac_sim.errors import StageNotUsable
+
+
+class NoFrame(MissingPartError):
+    """The renderer gave no picture."""
+
+    code = "simulation.no_frame"
+
+    def __init__(self, camera: str, tries: int) -> None:
+        super().__init__(
+            f"Isaac Sim drew nothing for camera {camera} in {tries} tries. Look for VK_ERROR_DEVICE_LOST in its log; "
+            "run `bpp simulator check --preflight`: a GPU without RT cores or a driver below the minimum draws nothing.",
+            camera=camera,
+            tries=tries,
+        )
+
+
+class IsaacSimUnsupported(MissingPartError):
+    """This version of Isaac Sim is not one whose API is known here."""
+
+    code = "simulation.isaac_sim_unsupported"
+
+    def __init__(self, version: str, known: list[str]) -> None:
+        super().__init__(
+            f"Isaac Sim {version} is installed; the API is known for {', '.join(known)}. Use an image of one of these.",
+            version=version,
+            known=known,
+        )
+
+
+class IsaacSimMissing(MissingPartError):
+    """This Python is not Isaac Sim's."""
+
+    code = "simulation.isaac_sim_missing"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"Isaac Sim is not in this Python ({reason}). Run in the image isaac: docs/simulators.md.",
+            reason=reason,
+        )
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,30 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from blueprint_pipeline.errors import InternalError
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
 from blueprint_pipeline.simulation.isaac_sim.calls import ContactPoint, Float32Array, Readout
-from blueprint_pipeline.simulation.isaac_sim.errors import RobotNotMapped
 from blueprint_pipeline.simulation.protocol import BodyContact, SimulationState
 from blueprint_pipeline.twin.errors import WrongShape
 
 _WXYZ = np.array([3, 0, 1, 2])
 _XYZW = np.array([1, 2, 3, 0])
 WORLD = "world"
+
+
+class RobotNotMapped(InternalError):
+    """Isaac Sim's joints are not the robot's joints."""
+
+    code = "simulation.robot_not_mapped"
+
+    def __init__(self, found: list[str], expected: list[str]) -> None:
+        super().__init__(
+            f"Isaac Sim loaded an articulation with the joints {', '.join(found) or 'none'}; expected {', '.join(expected)}. "
+            "The stage that was written for it is wrong: report it with the evidence file.",
+            found=found,
+            expected=expected,
+        )
 
 
 def poses_from_transforms(transforms: Float32Array | FloatArray) -> FloatArray:

@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from blueprint_pipeline.errors import InputError, IntegrityError
 from blueprint_pipeline.geometry.arrays import ImageArray
 from blueprint_pipeline.simulation.isaac_sim.calls import (
     ContactPoint,
@@ -32,13 +33,35 @@ from blueprint_pipeline.simulation.isaac_sim.calls import (
     StageBinding,
     StepContacts,
 )
-from blueprint_pipeline.simulation.isaac_sim.errors import SessionDiverged, SessionUnreadable
 
 _TOLERANCE = 1e-5
 """Of arguments [rad, m]: what is asked may differ by rounding between machines, and by nothing else."""
 _WORDS = 300
 _DIGITS = 9
 """Of impulses [N s] and separations [m]: a nanometre."""
+
+
+class SessionDiverged(IntegrityError):
+    """A call differs from the one that was recorded at this point: its answer would be made up."""
+
+    code = "simulation.session_diverged"
+
+    def __init__(self, index: int, found: str, recorded: str) -> None:
+        super().__init__(
+            f"Call {index} is {found}; recorded was {recorded}. What is asked of Isaac Sim has changed since: record the session again.",
+            index=index,
+            found=found,
+            recorded=recorded,
+        )
+
+
+class SessionUnreadable(InputError):
+    """A file is no recorded session, or of another version."""
+
+    code = "simulation.session_unreadable"
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} is no recorded session that can be played: {reason}. Record it again.", path=path, reason=reason)
 
 
 class SessionHeader(BaseModel):

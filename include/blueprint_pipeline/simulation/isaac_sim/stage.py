@@ -9,12 +9,13 @@ from pathlib import Path
 
 from pxr import Sdf, Usd, UsdGeom, UsdPhysics, UsdShade
 
+from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.embodiment import Embodiment
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.isaac_sim import physx
 from blueprint_pipeline.simulation.isaac_sim.calls import StageBinding
-from blueprint_pipeline.simulation.isaac_sim.errors import StageMissing, StageNotUsable
+from blueprint_pipeline.simulation.isaac_sim.errors import StageNotUsable
 from blueprint_pipeline.simulation.isaac_sim.robot_stage import PEDESTAL_PATH, ROBOT_PATH, author_robot, bind_friction, link_path
 from blueprint_pipeline.workspace.checksums import digest_file, list_files
 
@@ -27,6 +28,15 @@ TIMESTEP_S = 1.0 / 480.0
 """As in the twin."""
 DEFAULT_FRICTION = 0.5
 """Of the floor and the background, as in the twin."""
+
+
+class StageMissing(InputError):
+    """The scene has no USD stage."""
+
+    code = "simulation.stage_missing"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"There is no stage at {path}. Assemble the scene (assemble_scene) first.", path=path)
 
 
 @dataclass(frozen=True, kw_only=True)

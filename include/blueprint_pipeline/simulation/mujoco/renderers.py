@@ -7,15 +7,30 @@ from importlib.util import find_spec
 
 import mujoco
 
+from blueprint_pipeline.errors import MissingPartError
 from blueprint_pipeline.log import get_logger
 from blueprint_pipeline.settings import environment_of_child
-from blueprint_pipeline.simulation.errors import RendererMissing
 from blueprint_pipeline.simulation.mujoco.drawing import FrameRenderer, RenderBackend
 
 _PROBE_TIMEOUT_S = {"warp": 300.0}
 """Where it is not a minute: the ray tracer compiles its kernels first."""
 _USUAL_TIMEOUT_S = 60.0
 _PROBE_PIXEL = 16
+
+
+class RendererMissing(MissingPartError):
+    """No way to draw was found on this machine."""
+
+    code = "simulation.renderer_missing"
+
+    def __init__(self, tried: dict[str, str]) -> None:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in tried.items())
+        super().__init__(
+            f"No renderer works here ({reasons}). Install EGL (Debian: libegl1 libgl1-mesa-dri) or OSMesa (libosmesa6); "
+            "without OpenGL, the ray tracer (uv pip install --require-hashes --no-deps -r requirements-raytracer.txt); "
+            "or set BPP__RENDER__BACKEND to one that this machine has.",
+            **tried,
+        )
 
 
 def make_renderer(model: mujoco.MjModel, width: int, height: int, backend: RenderBackend) -> FrameRenderer:

@@ -5,13 +5,26 @@ from typing import Any
 
 import grpc
 
-from blueprint_pipeline.simulation.service.errors import MessageLost, MessageTooLarge
+from blueprint_pipeline.errors import InputError
+from blueprint_pipeline.simulation.service.errors import MessageTooLarge
 from blueprint_pipeline.simulation.service.refusals import caller_of, refuse
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """Bound of one message: an HD frame is 6 MiB, ten minutes of setpoints 1.2 MiB."""
 MAX_READ_BYTES = 4 * MAX_MESSAGE_BYTES
 """Up to here a request is read, so that it can be refused in words; more never enters the process."""
+
+
+class MessageLost(InputError):
+    """A request did not arrive whole."""
+
+    code = "simulation.message_lost"
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(
+            f"The request did not arrive: it has more than {max_bytes} bytes, of which nothing is read, or the caller went away.",
+            max_bytes=max_bytes,
+        )
 
 
 class MessageBound(grpc.ServerInterceptor):

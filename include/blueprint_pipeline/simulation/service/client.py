@@ -13,13 +13,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from purgatory import SyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
 
+from blueprint_pipeline.errors import TransientError
 from blueprint_pipeline.geometry.arrays import FloatArray, ImageArray
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.protocol import Capabilities, LoadedScene, SimulationState, Track
 from blueprint_pipeline.simulation.service import messages
 from blueprint_pipeline.simulation.service.bounds import MAX_MESSAGE_BYTES
-from blueprint_pipeline.simulation.service.errors import BreakerOpen, SimulatorUnreachable, rebuild_error, unpack_error
+from blueprint_pipeline.simulation.service.errors import rebuild_error, unpack_error
 from blueprint_pipeline.simulation.service.security import ClientTls
 from blueprint_pipeline.simulation.service.server import SERVICE, SESSION_KEY
 from blueprint_pipeline.simulation.service.v1 import simulation_pb2 as pb
@@ -31,6 +32,29 @@ BREAKER_FAILURES = 5
 BREAKER_WAIT_S = 15.0
 
 Answer = TypeVar("Answer")
+
+
+class BreakerOpen(TransientError):
+    """The server failed several times in a row; calls are held back for a while."""
+
+    code = "simulation.breaker_open"
+
+    def __init__(self, address: str, wait_s: float) -> None:
+        super().__init__(f"The simulator at {address} failed repeatedly; no call is made for {wait_s:.0f} s.", address=address)
+
+
+class SimulatorUnreachable(TransientError):
+    """No answer, or none in time."""
+
+    code = "simulation.unreachable"
+
+    def __init__(self, address: str, call: str, status: str, detail: str) -> None:
+        super().__init__(
+            f"The simulator at {address} did not answer {call}: {status}, {detail}. Is the process up, and is the certificate its own?",
+            address=address,
+            call=call,
+            status=status,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

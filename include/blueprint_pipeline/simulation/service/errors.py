@@ -1,29 +1,15 @@
 """What can go wrong between a client and a served simulator, and how errors cross the wire."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import grpc
 
-from blueprint_pipeline.errors import BlueprintError, ConfigurationError, GateError, InputError, MissingPartError, TransientError
+from blueprint_pipeline.errors import BlueprintError, GateError, InputError, MissingPartError, TransientError
 from blueprint_pipeline.simulation.errors import SimulationDiverged
 
 DETAIL_KEY = "blueprint-pipeline-error-bin"
 """Trailing metadata that carries an error's dictionary as JSON."""
-
-
-class InsecureBinding(ConfigurationError):
-    """A server without TLS would be reachable from outside of its pod."""
-
-    code = "simulation.insecure_binding"
-
-    def __init__(self, address: str) -> None:
-        super().__init__(
-            f"Refusing to serve {address} without TLS: only a loopback address may go without. "
-            "Give --certificate, --private-key and --client-ca, or bind to 127.0.0.1.",
-            address=address,
-        )
 
 
 class InvalidToken(InputError):
@@ -33,30 +19,6 @@ class InvalidToken(InputError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The bearer token is refused: {reason}. Get a new token for audience blueprint.simulation.v1.", reason=reason)
-
-
-class InvalidTlsFiles(ConfigurationError):
-    """Certificate, key or authority are absent, unreadable or do not fit together."""
-
-    code = "simulation.invalid_tls_files"
-
-    def __init__(self, certificate: Path, private_key: Path, authority: Path, problem: str) -> None:
-        super().__init__(
-            f"TLS cannot be set up with certificate {certificate}, key {private_key} and authority {authority}: {problem}. "
-            "All three must be PEM files, and the key the certificate's own.",
-            certificate=certificate,
-            private_key=private_key,
-            authority=authority,
-        )
-
-
-class TokenFileUnreadable(ConfigurationError):
-    """The file that shall hold a client's bearer token holds none."""
-
-    code = "simulation.token_file_unreadable"
-
-    def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(f"No bearer token can be read from {path}: {problem}. Write the token, and nothing else, to it.", path=path)
 
 
 class MessageTooLarge(InputError):
@@ -72,18 +34,6 @@ class MessageTooLarge(InputError):
         )
 
 
-class MessageLost(InputError):
-    """A request did not arrive whole."""
-
-    code = "simulation.message_lost"
-
-    def __init__(self, max_bytes: int) -> None:
-        super().__init__(
-            f"The request did not arrive: it has more than {max_bytes} bytes, of which nothing is read, or the caller went away.",
-            max_bytes=max_bytes,
-        )
-
-
 class SimulatorBusy(TransientError):
     """Another caller has a scene loaded in this simulator."""
 
@@ -95,29 +45,6 @@ class SimulatorBusy(TransientError):
             "Wait until it closes its scene, or serve another simulator: one process acts for one caller.",
             idle_s=idle_s,
         )
-
-
-class SimulatorUnreachable(TransientError):
-    """No answer, or none in time."""
-
-    code = "simulation.unreachable"
-
-    def __init__(self, address: str, call: str, status: str, detail: str) -> None:
-        super().__init__(
-            f"The simulator at {address} did not answer {call}: {status}, {detail}. Is the process up, and is the certificate its own?",
-            address=address,
-            call=call,
-            status=status,
-        )
-
-
-class BreakerOpen(TransientError):
-    """The server failed several times in a row; calls are held back for a while."""
-
-    code = "simulation.breaker_open"
-
-    def __init__(self, address: str, wait_s: float) -> None:
-        super().__init__(f"The simulator at {address} failed repeatedly; no call is made for {wait_s:.0f} s.", address=address)
 
 
 class RemoteSimulatorError(BlueprintError):

@@ -17,8 +17,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from blueprint_pipeline.log import get_logger
-from blueprint_pipeline.simulation.service.errors import InvalidTlsFiles
-from blueprint_pipeline.simulation.service.security import ServerTls
+from blueprint_pipeline.simulation.service.security import InvalidTlsFiles, ServerTls
 
 HANDSHAKE_S = 10.0
 CHUNK_BYTES = 256 * 1024

@@ -15,13 +15,38 @@ import grpc
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from blueprint_pipeline.simulation.service.errors import InvalidTlsFiles, InvalidToken, TokenFileUnreadable
+from blueprint_pipeline.errors import ConfigurationError
+from blueprint_pipeline.simulation.service.errors import InvalidToken
 from blueprint_pipeline.simulation.service.refusals import refuse
 
 AUDIENCE = "blueprint.simulation.v1"
 ALGORITHM = "EdDSA"
 REQUIRED: Any = {"require": ["exp", "aud", "sub"]}
 HEALTH = "/grpc.health.v1.Health/"
+
+
+class TokenFileUnreadable(ConfigurationError):
+    """The file that shall hold a client's bearer token holds none."""
+
+    code = "simulation.token_file_unreadable"
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"No bearer token can be read from {path}: {problem}. Write the token, and nothing else, to it.", path=path)
+
+
+class InvalidTlsFiles(ConfigurationError):
+    """Certificate, key or authority are absent, unreadable or do not fit together."""
+
+    code = "simulation.invalid_tls_files"
+
+    def __init__(self, certificate: Path, private_key: Path, authority: Path, problem: str) -> None:
+        super().__init__(
+            f"TLS cannot be set up with certificate {certificate}, key {private_key} and authority {authority}: {problem}. "
+            "All three must be PEM files, and the key the certificate's own.",
+            certificate=certificate,
+            private_key=private_key,
+            authority=authority,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,13 +20,13 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from pydantic import ValidationError
 
-from blueprint_pipeline.errors import BlueprintError, InputError
+from blueprint_pipeline.errors import BlueprintError, ConfigurationError, InputError
 from blueprint_pipeline.log import get_logger
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.protocol import Simulator
 from blueprint_pipeline.simulation.service import messages
 from blueprint_pipeline.simulation.service.bounds import MAX_MESSAGE_BYTES, MAX_READ_BYTES, MessageBound
-from blueprint_pipeline.simulation.service.errors import InsecureBinding, SimulatorBusy
+from blueprint_pipeline.simulation.service.errors import SimulatorBusy
 from blueprint_pipeline.simulation.service.listener import TlsListener
 from blueprint_pipeline.simulation.service.refusals import refuse
 from blueprint_pipeline.simulation.service.security import ServerTls, TokenCheck
@@ -43,6 +43,19 @@ FRAMES_A_STEP = 30
 MAX_IMAGE_SIDE = 2160
 
 Answer = TypeVar("Answer")
+
+
+class InsecureBinding(ConfigurationError):
+    """A server without TLS would be reachable from outside of its pod."""
+
+    code = "simulation.insecure_binding"
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"Refusing to serve {address} without TLS: only a loopback address may go without. "
+            "Give --certificate, --private-key and --client-ca, or bind to 127.0.0.1.",
+            address=address,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
