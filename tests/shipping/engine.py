@@ -7,12 +7,12 @@ folder (``BPP_IMAGE_CACHE``, else below the user's cache), so that a second run 
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.shipping.conftest import ROOT
+from tests.shipping.pip_index import configured_index
 
 TOOLS = ("buildah", "podman", "runc", "debootstrap")
 BASE = "localhost/debian-bookworm:test"
@@ -53,28 +53,6 @@ class Engine:
     def podman(self, *arguments):
         """Run podman; the finished process."""
         return self._call("podman", "--cgroup-manager", "cgroupfs", *arguments)
-
-
-def configured_index(folder):
-    """What pip is configured with on this machine, as secrets and mounts of a build; nothing of it gets into an image."""
-    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True).stdout
-    settings = dict(line.partition("=")[::2] for line in listed.splitlines())
-    lines, options = ["[global]"], []
-    for key, quoted in sorted(settings.items()):
-        value, name = quoted.strip("'"), key.removeprefix("global.").removeprefix(":env:.")
-        if name == "cert":
-            options += ["--secret", f"id=ca,src={value}"]
-            value = "/etc/ssl/certs/ca-certificates.crt"
-        lines.append(f"{name} = {value}")
-        for word in value.split():
-            path = Path(word.removeprefix("file://"))
-            if path.is_absolute() and path.is_dir():
-                # An index of files links into folders beside it.
-                tree = path if path.parent.parent == Path("/") else path.parent
-                options += ["--volume", f"{tree}:{tree}:ro"]
-    conf = folder / "pip.conf"
-    conf.write_text("\n".join(dict.fromkeys(lines)) + "\n")
-    return [*options, "--secret", f"id=pip,src={conf}"]
 
 
 def open_engine():

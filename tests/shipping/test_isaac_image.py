@@ -5,7 +5,8 @@ import json
 import pytest
 
 from tests.shipping.conftest import ROOT
-from tests.shipping.engine import build_image, configured_index, make_base, open_engine, run_hardened
+from tests.shipping.engine import build_image, make_base, open_engine, run_hardened
+from tests.shipping.pip_index import configured_index
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000), pytest.mark.xdist_group("image")]
 
