@@ -71,7 +71,7 @@ def test_every_setting_that_says_where_packages_are_is_handed_over(ask, folders)
     conf = f"""
         [global]
         extra-index-url = file://{index}
-            https://user:p%40ss@more.example.org/simple
+            https://more.example.org/a%20b/simple
         find-links = {wheels}
         trusted-host = more.example.org
             other.example.org
@@ -80,7 +80,7 @@ def test_every_setting_that_says_where_packages_are_is_handed_over(ask, folders)
         retries = 7
         """
     settings, options = ask(conf, PIP_DEFAULT_TIMEOUT="180")
-    assert settings["extra-index-url"] == f"file://{index} https://user:p%40ss@more.example.org/simple"
+    assert settings["extra-index-url"] == f"file://{index} https://more.example.org/a%20b/simple"
     assert settings["find-links"] == str(wheels)
     assert settings["trusted-host"] == "more.example.org other.example.org"
     assert (settings["no-index"], settings["proxy"]) == ("false", "http://proxy.example.org:3128")
