@@ -74,9 +74,14 @@ lock: install ## Compile the locks anew from pyproject.toml
 	@$(COMPILE) --group airflow --group job -c requirements.txt -o requirements-airflow.txt
 
 .PHONY: docs
-docs: install ## Write docs/errors.md from the error classes
+docs: architecture ## Write docs/errors.md from the error classes, and the picture of the rooms
 	@$(BIN)/python -m blueprint_pipeline.error_reference > docs/errors.md.part
 	@mv docs/errors.md.part docs/errors.md
+
+.PHONY: architecture
+architecture: install ## Draw docs/images/architecture.svg from the rooms and their imports
+	@$(BIN)/python -m architecture.picture > docs/images/architecture.svg.part
+	@mv docs/images/architecture.svg.part docs/images/architecture.svg
 
 .PHONY: sbom
 sbom: install ## Bills of materials of the images, CycloneDX

@@ -1,6 +1,6 @@
 """One order of rooms: each imports only what stands before it, so a reader never walks in a circle."""
 
-from tests.architecture.rooms import FOLDER, ORDER, Import, imports, modules
+from architecture.rooms import EPISODE_WAY, FOLDER, ORDER, ROOMS, Import, imports, modules, purpose
 
 
 def test_every_room_has_its_place_in_the_order():
@@ -23,3 +23,14 @@ def test_an_import_that_climbs_is_seen():
     assert Import("errors", "log").climbs
     assert not Import("delivery/bag", "workspace.checksums").climbs
     assert not Import("scene/ingest", "scene.source").climbs
+
+
+def test_every_room_says_what_it_is_for_in_one_line():
+    """The picture of the rooms shows that line."""
+    assert {room: text for room in ROOMS if not 20 < len(text := purpose(room)) <= 100} == {}
+
+
+def test_an_episode_goes_down_the_list_once():
+    """The way of an episode follows the order of the rooms."""
+    places = [ROOMS.index(room) for room in EPISODE_WAY]
+    assert places == sorted(places)

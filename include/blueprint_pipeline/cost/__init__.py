@@ -1,1 +1,1 @@
-"""What work costs: measured usage, dated prices, ledger entries, and the cost of an episode that was kept."""
+"""What work costs: measured usage, dated prices, and the cost of a kept episode."""

@@ -1,1 +1,1 @@
-"""Bundles for labs: packed, licensed, signed, delivered, announced, and verifiable offline."""
+"""Bundles for labs: packed, licensed, signed, delivered, announced, and verified offline."""

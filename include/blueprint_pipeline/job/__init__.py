@@ -1,1 +1,1 @@
-"""Plans a job: where the robot stands, which tasks the scene offers, and every episode before anything is simulated."""
+"""Plans a job: the robot's place, the scene's tasks, and every episode before it is simulated."""

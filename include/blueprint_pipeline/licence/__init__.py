@@ -1,1 +1,1 @@
-"""Licences: what assets and components are under, what the policy allows, and what that makes of a bundle."""
+"""Licences: of assets and components, what the policy allows, and what a bundle's licence is."""

@@ -1,1 +1,1 @@
-"""What is good enough: metrics that are measured, gates that decide, people who decide the rest, and reasons for everybody."""
+"""What is good enough: metrics measure, gates decide, people decide the borderline cases."""

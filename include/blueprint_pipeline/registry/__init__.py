@@ -1,1 +1,1 @@
-"""What must outlive a run: commits, leases, approvals, costs, deliveries, due scenes, baselines; SQLite or PostgreSQL."""
+"""What must outlive a run: commits, leases, approvals, costs, deliveries, due scenes, baselines."""

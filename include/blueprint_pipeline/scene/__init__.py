@@ -1,1 +1,1 @@
-"""Scenes: taken in from a reconstruction, checked, given physics, assembled as USD and MJCF, and settled."""
+"""Scenes: ingested, checked, given physics, assembled as USD and MJCF, and settled."""

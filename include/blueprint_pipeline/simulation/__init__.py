@@ -1,1 +1,1 @@
-"""The simulator protocol, the backends that keep it, and the stages that make episodes."""
+"""The simulator protocol and the backends that implement it."""

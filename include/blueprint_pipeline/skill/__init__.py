@@ -1,1 +1,1 @@
-"""What a robot can do: planners and success predicates, one file a skill."""
+"""What a robot can do: one file a skill, with its planner and its success predicate."""

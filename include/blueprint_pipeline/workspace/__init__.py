@@ -1,1 +1,1 @@
-"""Where scenes lie: storage on any fsspec URL, checksums, and commits that make finished work findable."""
+"""Where scenes lie: storage on any fsspec URL, checksums, and the commits of finished work."""

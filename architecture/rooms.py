@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = "blueprint_pipeline"
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "include" / PACKAGE
 
 GROUND = ("errors", "origin", "public_url", "frozen", "config_folder", "config_file", "settings", "log")
@@ -37,8 +37,9 @@ ROOMS = (
     "cost",
     "delivery",
 )
-"""Folders, lowest first: each imports itself and what stands before it. An episode goes down this list once:
-planned (job), simulated (rollout), imported, gated (quality), rendered, written (dataset), delivered."""
+"""Folders, lowest first: each imports itself and what stands before it."""
+EPISODE_WAY = ("job", "rollout", "episode_import", "quality", "render", "dataset", "delivery")
+"""Rooms that an episode passes, in this order: planned, simulated, imported, gated, rendered, written, delivered."""
 FRONT = ("error_reference", "cli", "__main__")
 """What people call."""
 ORDER = (*GROUND, *ROOMS, *FRONT)
@@ -57,6 +58,12 @@ class Import:
     def climbs(self) -> bool:
         """Whether it goes from a room to one that stands after it."""
         return ORDER.index(self.imported.split(".")[0]) > ORDER.index(self.importer.split("/")[0])
+
+
+def purpose(room: str) -> str:
+    """The first line of a room's docstring: what it is for."""
+    docstring = ast.get_docstring(ast.parse((FOLDER / room / "__init__.py").read_text(encoding="utf-8"))) or ""
+    return docstring.partition("\n")[0]
 
 
 def modules() -> list[Path]:
