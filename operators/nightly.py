@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from blueprint_pipeline.compute.job import Compute, JobSpec
 from blueprint_pipeline.compute.local import LocalCompute
 from blueprint_pipeline.compute.profiles import load_compute
-from blueprint_pipeline.errors import BlueprintError, PreemptedError
+from blueprint_pipeline.errors import BlueprintError, Interrupted, PreemptedError
 from blueprint_pipeline.settings import load_settings
 from operators.retries import STAGE_RETRIES, StageRetryPolicy, as_known
 from operators.scene_params import build_params
@@ -206,7 +206,7 @@ class SceneBatchOperator(BaseOperator):
             except BlueprintError as error:
                 known = as_known(error)
                 if isinstance(known, PreemptedError):
-                    raise PreemptedError(str(error)) from error
+                    raise known from error
                 failures += 1
                 decision = self.policy.evaluate(known, failures, self.policy.failures)
                 if decision.action is not RetryAction.RETRY:
@@ -222,4 +222,4 @@ class SceneBatchOperator(BaseOperator):
 
     def _end_if_asked(self) -> None:
         if self.asked_to_end:
-            raise PreemptedError("The batch was asked to end. What is finished is kept; the next try goes on.")
+            raise Interrupted("The batch")

@@ -89,12 +89,28 @@ class StagePreempted(PreemptedError):
     """A stage's process was asked to end."""
 
     code = "stage.preempted"
+    template = "{error}"
+
+    error: StageFailed
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """The facts of the process."""
+        return self.error.facts
 
 
 class StageUnavailable(TransientError):
     """A stage failed for a reason that may pass."""
 
     code = "stage.unavailable"
+    template = "{error}"
+
+    error: StageFailed
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """The facts of the process."""
+        return self.error.facts
 
 
 def as_known(error: BlueprintError) -> BlueprintError:
@@ -102,9 +118,7 @@ def as_known(error: BlueprintError) -> BlueprintError:
     if not isinstance(error, StageFailed) or not error.retryable:
         return error
     kind = StagePreempted if error.exit_code == PreemptedError.exit_code else StageUnavailable
-    known = kind(str(error))
-    known.facts = error.facts
-    return known
+    return kind(error)
 
 
 def raise_for_airflow(error: BlueprintError) -> NoReturn:

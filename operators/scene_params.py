@@ -1,5 +1,6 @@
 """What a run of the scene flow may choose: typed parameters, checked by Airflow before the run starts."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ class UnknownParameter(ConfigurationError):
     """A default is given for a parameter that the flow does not have."""
 
     code = "scenes.unknown_parameter"
+    template = "There is no parameter {names}. Parameters of the flow: {known}."
 
-    def __init__(self, names: list[str]) -> None:
-        super().__init__(f"There is no parameter {', '.join(names)}. Parameters of the flow: {', '.join(_SCHEMAS)}.", names=names)
+    names: Sequence[str]
+    known: Sequence[str]
 
 
 def sample_source() -> str:
@@ -36,7 +38,7 @@ def build_params(overrides: dict[str, Any] | None = None) -> dict[str, Param]:
     chosen = {**_DEFAULTS, "source": sample_source(), **(overrides or {})}
     unknown = sorted(set(chosen) - set(_SCHEMAS))
     if unknown:
-        raise UnknownParameter(unknown)
+        raise UnknownParameter(unknown, list(_SCHEMAS))
     return {name: Param(chosen[name], **schema) for name, schema in _SCHEMAS.items()}
 
 

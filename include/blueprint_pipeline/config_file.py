@@ -17,9 +17,10 @@ class ConfigFileInvalid(ConfigurationError):
 
     code = "configuration.file_invalid"
     advice: ClassVar[str] = "Correct the file."
+    template = "{path} cannot be used: {problems:; }. {advice}"
 
-    def __init__(self, path: Path | str, problems: Sequence[str]) -> None:
-        super().__init__(f"{path} cannot be used: {'; '.join(problems)}. {self.advice}", path=str(path), problems=list(problems))
+    path: Path | str
+    problems: Sequence[str]
 
 
 def load_config(path: Path, model: type[Model], invalid: type[ConfigFileInvalid]) -> Model:

@@ -1,10 +1,13 @@
 """URLs as they may be shown: in commits, manifests, logs and to labs, without what lets their bearer in."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import PlainSerializer
+
+_URL = re.compile(r"(?:[a-z][\w+.-]*::)*[a-z][\w+.-]*://[^\s<>]+", re.IGNORECASE)
 
 
 def public_url(url: str) -> str:
@@ -15,9 +18,21 @@ def public_url(url: str) -> str:
     return "::".join(_public_link(link) for link in url.split("::"))
 
 
+def public_text(text: str) -> str:
+    """A text in which every URL is shown as :func:`public_url` shows it; one that is malformed keeps its scheme alone."""
+    return _URL.sub(_public_match, text)
+
+
 def public_fields(request: Mapping[str, object]) -> dict[str, object]:
     """Fields of a request, its URLs made public."""
     return {name: public_url(value) if isinstance(value, str) else value for name, value in request.items()}
+
+
+def _public_match(found: re.Match[str]) -> str:
+    try:
+        return public_url(found[0])
+    except ValueError:
+        return f"{found[0].partition('://')[0]}://…"
 
 
 def _public_link(link: str) -> str:

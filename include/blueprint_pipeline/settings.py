@@ -5,7 +5,7 @@ name stops the process: silence would run production with a default.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Literal, Self
@@ -149,6 +149,26 @@ def environment_of_child(extra: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, **extra}
 
 
+class UnknownSetting(ConfigurationError):
+    """An environment variable has our prefix and names no setting."""
+
+    code = "settings.unknown"
+    template = "The environment variable {variable} names no setting: '{group}' is not one of {known}. Correct or unset it."
+
+    variable: str
+    group: str
+    known: Sequence[str]
+
+
+class InvalidSettings(ConfigurationError):
+    """A setting has a value of the wrong kind."""
+
+    code = "settings.invalid"
+    template = "The settings cannot be read: {problems:; }."
+
+    problems: Sequence[str]
+
+
 @cache
 def load_settings() -> Settings:
     """Read the settings of this process, once.
@@ -161,13 +181,9 @@ def load_settings() -> Settings:
         if name.startswith(PREFIX):
             group = name.removeprefix(PREFIX).split("__")[0].lower()
             if group not in known:
-                raise ConfigurationError(
-                    f"The environment variable {name} names no setting: '{group}' is not one of {', '.join(sorted(known))}. "
-                    "Correct or unset it.",
-                    variable=name,
-                )
+                raise UnknownSetting(name, group, sorted(known))
     try:
         return Settings()
     except ValidationError as error:
-        found = "; ".join(f"{PREFIX}{'__'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in error.errors())
-        raise ConfigurationError(f"Settings cannot be read: {found}.") from error
+        problems = [f"{PREFIX}{'__'.join(str(part) for part in item['loc']).upper()}: {item['msg']}" for item in error.errors()]
+        raise InvalidSettings(problems) from error

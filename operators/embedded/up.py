@@ -34,9 +34,10 @@ class AirflowNotHealthy(TransientError):
     """Airflow did not come up."""
 
     code = "airflow.not_healthy"
+    template = "Airflow did not come up: {found}. Its last words are in {log}; another process may have the port."
 
-    def __init__(self, log: Path, found: str) -> None:
-        super().__init__(f"Airflow did not come up: {found}. Its last words are in {log}; another process may have the port.", log=log)
+    log: Path
+    found: str
 
 
 def migrate(environment: Mapping[str, str]) -> None:

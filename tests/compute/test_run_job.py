@@ -14,12 +14,13 @@ import pytest
 from blueprint_pipeline.compute.job import JobSpec
 from blueprint_pipeline.compute.record import JobRecord, load_record, record_name
 from blueprint_pipeline.compute.run_job import run_job, shorten_error, write_last_words
-from blueprint_pipeline.errors import InputError, PreemptedError, TransientError
+from blueprint_pipeline.errors import PreemptedError, TransientError
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.registry.leases import LeaseHeld
 from blueprint_pipeline.settings import ComputeSettings
 from blueprint_pipeline.stage.runner import run_stage, stop_on_sigterm
 from blueprint_pipeline.workspace.storage import Workspace
+from tests.sample_errors import BadInput
 
 TOY = Path(__file__).parents[1] / "operators" / "toy_pipeline.py"
 
@@ -79,10 +80,10 @@ def test_permanent_error_ends_the_job_at_once(settings, fields):
     """What comes after it is not started: the run fails anyhow."""
     spec = JobSpec(stage="toy_intake", requests=({**fields, "fail": "input"}, fields), run_id="r1")
     run, records = start(spec, settings)
-    with pytest.raises(InputError, match="no good"):
+    with pytest.raises(BadInput, match="no good"):
         run()
     assert [unit.state for unit in records[-1].units] == ["failed", "waiting"]
-    assert (records[-1].outcome, records[-1].error["code"]) == ("failed", "input.invalid")
+    assert (records[-1].outcome, records[-1].error["code"]) == ("failed", "sample.bad_input")
 
 
 def test_after_a_passing_error_the_others_are_done(settings, fields):
@@ -178,15 +179,15 @@ def test_a_file_that_is_no_job_is_refused(tmp_path):
 def test_last_words_fit_what_kubernetes_keeps(tmp_path):
     """At most 4096 bytes of whole JSON, the code always in it; nothing is written outside of a pod."""
     path = tmp_path / "termination-log"
-    error = InputError("ä\U0001f600" * 4000, files=["x" * 50] * 500)
+    error = BadInput("ä\U0001f600" * 4000, at=["x" * 50] * 500)
     write_last_words(error, path)
     assert not path.exists()
     path.touch()
     write_last_words(error, path)
     assert path.stat().st_size <= 4096
-    assert json.loads(path.read_text())["code"] == "input.invalid"
+    assert json.loads(path.read_text())["code"] == "sample.bad_input"
     assert json.loads(path.read_text())["message"].startswith("ä\U0001f600ä")
-    small = InputError("short", at=1).as_dict()
+    small = BadInput("short", at=1).as_dict()
     assert json.loads(shorten_error(small, 4096)) == small
 
 

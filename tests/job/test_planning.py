@@ -135,7 +135,7 @@ def test_scene_without_anything_to_hold_is_refused(scene, tmp_path) -> None:
     path.write_text(text)
     with pytest.raises(NothingToDo) as caught:
         plan_job(replace(scene, twin=mujoco.MjModel.from_xml_path(str(path)), mjcf_path=path), small_options(2))
-    assert {reason.split(":")[0] for reason in caught.value.facts["reasons"]} == {"can", "box"}
+    assert set(caught.value.reasons) == {"can", "box"}
 
 
 def test_object_too_heavy_for_the_arm_is_no_target(scene, tmp_path) -> None:

@@ -125,7 +125,7 @@ def test_permanent_error_comes_through_the_pod_typed(cluster, place, capfd):
     log = capfd.readouterr().out
     assert run.state == "failed"
     assert tasks["toy_intake", -1].try_number == 1
-    assert "[input.invalid] this source is no good" in log
+    assert "[sample.bad_input] this source is no good" in log
     assert cluster.pods() == []
 
 

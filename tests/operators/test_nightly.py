@@ -108,7 +108,7 @@ class Compute:
         if self.passing:
             raise self.passing.pop(0)
         if job.scene_id in self.bad:
-            raise StageFailed(job.stage, {"code": "scene.bad", "message": "bad", "retryable": False, "exit_code": 65})
+            raise StageFailed({"code": "scene.bad", "message": "bad", "retryable": False, "exit_code": 65}, job.stage)
         return [{"shards": [0, 1]} if job.stage == "plan_tasks" else {}]
 
     def stop(self): ...
@@ -192,7 +192,7 @@ AT_ONCE = build_retries(delay=timedelta(0))
 def test_what_may_pass_is_tried_again_within_the_batch(environment, rows, settings, times, status):
     """A stage may fail three times, as its task of the DAG may; the fourth time is the scene's end, and the next scene goes on."""
     plan("n1", running_limit=9)
-    passing = [StageFailed("ingest_scene", LATER), *[JobTimedOut("j", "the worker", 1.0)] * (times - 1)]
+    passing = [StageFailed(LATER, "ingest_scene"), *[JobTimedOut("j", "the worker", 1.0)] * (times - 1)]
     batch = SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0", "s1"), compute=Compute(passing=passing), **AT_ONCE)
     batch.execute({"ti": TaskInstance()})
     scenes = open_registry(settings.registry).scenes
@@ -202,7 +202,7 @@ def test_what_may_pass_is_tried_again_within_the_batch(environment, rows, settin
 def test_a_batch_that_waits_to_try_again_hears_that_it_shall_end(environment, rows, settings):
     """The pause after a failure is no reason to be killed; the scene stays claimed, for the next try goes on with it."""
     plan("n1", running_limit=9)
-    compute = Compute(passing=[StageFailed("ingest_scene", LATER)])
+    compute = Compute(passing=[StageFailed(LATER, "ingest_scene")])
     batch = SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0"), compute=compute, **build_retries(delay=timedelta(hours=1)))
     timer = threading.Timer(0.5, batch.on_kill)
     timer.start()

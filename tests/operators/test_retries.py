@@ -8,8 +8,9 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from blueprint_pipeline.compute.errors import NoCapacity, PodLost
 from blueprint_pipeline.compute.job import StageFailed
-from blueprint_pipeline.errors import InputError, TransientError
+from blueprint_pipeline.errors import TransientError
 from operators.retries import PREEMPTIONS, StagePreempted, StageRetryPolicy, StageUnavailable, build_retries, raise_for_airflow
+from tests.sample_errors import BadInput, Unavailable
 
 POLICY = StageRetryPolicy(failures=2, delay=timedelta(seconds=20), max_delay=timedelta(seconds=30))
 LOST, FULL = PodLost("p", "c", "r"), NoCapacity("p", ["c"], "r")
@@ -44,7 +45,7 @@ def test_a_cleared_task_counts_anew():
 
 
 def test_permanent_errors_fail_at_once():
-    assert POLICY.evaluate(InputError("bad"), 1, 99, {"task_state_store": Store()}).action is RetryAction.FAIL
+    assert POLICY.evaluate(BadInput("bad"), 1, 99, {"task_state_store": Store()}).action is RetryAction.FAIL
 
 
 def test_without_a_state_every_try_counts():
@@ -58,7 +59,7 @@ def test_airflow_is_given_tries_for_both():
 
 
 def failed(retryable, exit_code):
-    return StageFailed("s", {"code": "a.b", "message": "why", "retryable": retryable, "exit_code": exit_code, "facts": {"x": 1}})
+    return StageFailed({"code": "a.b", "message": "why", "retryable": retryable, "exit_code": exit_code, "facts": {"x": 1}}, "s")
 
 
 @pytest.mark.parametrize(
@@ -67,8 +68,8 @@ def failed(retryable, exit_code):
         (failed(False, 65), AirflowFailException),
         (failed(True, 75), StageUnavailable),
         (failed(True, 143), StagePreempted),
-        (TransientError("x"), TransientError),
-        (InputError("x"), AirflowFailException),
+        (Unavailable("x"), TransientError),
+        (BadInput("x"), AirflowFailException),
     ],
 )
 def test_an_error_of_a_stage_becomes_what_the_policy_knows(error, expected):

@@ -62,7 +62,7 @@ def test_permanent_error_fails_at_once_and_slack_is_told(toy_flow, slack):
     assert tasks["toy_intake", -1].try_number == 1
     (message,) = slack.messages
     told = str(message.body)
-    assert "input.invalid" in told
+    assert "sample.bad_input" in told
     assert "this source is no good" in told
     assert "s1" in told
 

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from blueprint_pipeline.compute.job import JobSpec
-from blueprint_pipeline.errors import InputError, PreemptedError, TransientError
+from blueprint_pipeline.errors import PreemptedError, TransientError
 from plugins.providers.kubernetes.pod_facts import PodFacts, judge
 from plugins.providers.kubernetes.pod_failure import error_of
+from tests.sample_errors import BadInput
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 SPEC = JobSpec(stage="simulate_shard", requests=({"scene_id": "s1"},), run_id="r1")
@@ -47,7 +48,7 @@ def failed(**fields):
     return error_of(pod(phase="Failed", **fields), SPEC, "alpha")
 
 
-SAID = json.dumps(InputError("no good", at=3).as_dict())
+SAID = json.dumps(BadInput("no good", at=3).as_dict())
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ SAID = json.dumps(InputError("no good", at=3).as_dict())
         ({"reason": "DeadlineExceeded", "exit_code": 143}, "compute.timed_out", TransientError),
         ({"exit_code": 1, "last_words": "Traceback (most recent call last)"}, "compute.job_crashed", TransientError),
         ({"exit_code": 128, "container_reason": "StartError"}, "compute.job_crashed", TransientError),
-        ({"exit_code": 65, "last_words": SAID}, "input.invalid", None),
+        ({"exit_code": 65, "last_words": SAID}, "sample.bad_input", None),
         ({"exit_code": 65}, "stage.failed", None),
     ],
 )
@@ -88,7 +89,7 @@ def test_a_failure_is_an_error_of_our_tree(fields, code, kind):
 
 def test_the_stages_own_words_come_through():
     error = failed(exit_code=65, last_words=SAID)
-    assert (str(error), error.facts["at"], error.exit_code) == ("[input.invalid] no good", 3, 65)
+    assert (str(error), error.facts["at"], error.exit_code) == ("[sample.bad_input] no good", 3, 65)
 
 
 def test_a_crash_tells_its_last_words():

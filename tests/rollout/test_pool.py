@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from blueprint_pipeline.errors import PreemptedError
+from blueprint_pipeline.errors import Interrupted, PreemptedError
 from blueprint_pipeline.rollout.errors import WorkerDied
 from blueprint_pipeline.rollout.pool import Died, Finished, WorkerPool
 
@@ -59,7 +59,7 @@ def test_wish_to_stop_is_heard_between_units(tmp_path) -> None:
     def stop_at_third() -> None:
         calls.append(1)
         if len(calls) > 2:
-            raise PreemptedError("stop")
+            raise Interrupted("stop")
 
     ended = []
     with pytest.raises(PreemptedError):

@@ -64,7 +64,7 @@ def test_nothing_to_draw_with_says_what_to_install(monkeypatch) -> None:
     monkeypatch.setattr(renderers, "find_spec", lambda name: None)
     with pytest.raises(RendererMissing, match=r"libegl1.*libosmesa6.*requirements-raytracer\.txt") as caught:
         choose_backend("auto")
-    assert "not installed" in caught.value.facts["warp"]
+    assert "not installed" in caught.value.tried["warp"]
 
 
 def test_shrinking_averages_whole_squares() -> None:

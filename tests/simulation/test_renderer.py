@@ -57,7 +57,7 @@ def test_backend_that_does_not_work_says_why() -> None:
     """A backend that this machine lacks is refused, with what it said."""
     with pytest.raises(RendererMissing) as caught:
         choose_backend("cgl")
-    assert "cgl" in caught.value.facts
+    assert "cgl" in caught.value.tried
 
 
 def test_drawing_over_a_backdrop_gives_the_same_pixels() -> None:

@@ -5,9 +5,9 @@ import signal
 import time
 from pathlib import Path
 
-from blueprint_pipeline.errors import GateError, InputError, TransientError
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 from blueprint_pipeline.workspace.checksums import digest_files, list_files
+from tests.sample_errors import BadInput, NotGoodEnough, Unavailable
 
 
 class ToyRequest(StageRequest):
@@ -38,13 +38,13 @@ def intake(request: ToyRequest, context: StageContext) -> ToyResult:
     for name in list_files(Path(request.source)):
         context.output(f"toy/{name}").write_bytes((Path(request.source) / name).read_bytes())
     if request.fail == "input":
-        raise InputError("this source is no good")
+        raise BadInput("this source is no good")
     return ToyResult(files=len(list_files(context.staging)))
 
 
 def work(request: ToyRequest, context: StageContext) -> ToyResult:
     _count(request, "work")
-    errors = {"gate": GateError("not good enough"), "input": InputError("bad"), "transient": TransientError("later")}
+    errors = {"gate": NotGoodEnough("not good enough"), "input": BadInput("bad"), "transient": Unavailable("later")}
     for index in range(request.units):
         context.stop_if_asked()
         name = f"units/{index}/unit.json"

@@ -20,20 +20,17 @@ class AirflowMissing(MissingPartError):
     """A drill runs Airflow's operators, and they are not on this machine."""
 
     code = "drill.airflow_missing"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "A drill starts jobs as Airflow does, and this machine has no operators: run it from a checkout, or in the image `airflow`."
-        )
+    template = "A drill starts jobs as Airflow does, and this machine has no operators: run it from a checkout, or in the image `airflow`."
 
 
 class PromiseBroken(GateError):
     """A drill ended, and not as it should."""
 
     code = "drill.promise_broken"
+    template = "The drill {drill} did not keep its promise; it saw: {seen}."
 
-    def __init__(self, drill: str, seen: str) -> None:
-        super().__init__(f"The drill {drill} broke a promise; what it saw: {seen or 'nothing, its words are above'}.", drill=drill)
+    drill: str
+    seen: str
 
 
 @app.callback()
@@ -68,7 +65,7 @@ def region_loss(
         ended = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)  # noqa: S603 -- our own program
         told = written.read_text() if written.exists() else ""
     if ended.returncode != 0:
-        raise PromiseBroken("region-loss", told.strip())
+        raise PromiseBroken("region-loss", told.strip() or "nothing; its output is above")
     seen = json.loads(told)
     rows = [[name.replace("_", " "), value] for name, value in seen.items()]
     show(seen, as_json=as_json, text=lambda console: console.print(table("Region lost, promises kept", ["what", "seen"], rows)))

@@ -1,5 +1,6 @@
 """``bpp episode``: show, replay and draw recorded episodes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,10 +26,16 @@ class UnknownEpisode(InputError):
     """The scene's plan has no such episode."""
 
     code = "episode.unknown"
+    template = "Scene {scene_id} has no episode '{episode_id}'. Its episodes: {shown}."
 
-    def __init__(self, scene_id: str, episode_id: str, known: list[str]) -> None:
-        shown = ", ".join(known[:10]) + (", …" if len(known) > len(known[:10]) else "")
-        super().__init__(f"Scene {scene_id} has no episode '{episode_id}'. Its episodes: {shown}.", episode_id=episode_id)
+    scene_id: str
+    episode_id: str
+    known: Sequence[str]
+
+    @property
+    def shown(self) -> str:
+        """The first episodes that there are."""
+        return ", ".join(self.known[:10]) + (", …" if len(self.known) > len(self.known[:10]) else "")
 
 
 @app.command("show", epilog="Example: bpp episode show tabletop_scanned pick_place_000003")

@@ -19,9 +19,10 @@ class JobSpecInvalid(InputError):
     """The file is not a job specification."""
 
     code = "compute.job_spec_invalid"
+    template = "{path} is no job specification: {reason}. Expected the JSON of a JobSpec (stage, requests, run_id)."
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path} is no job specification: {reason}. Expected the JSON of a JobSpec (stage, requests, run_id).", path=path)
+    path: Path
+    reason: str
 
 
 @app.callback()

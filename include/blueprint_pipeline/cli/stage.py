@@ -20,11 +20,10 @@ class UnreadableRequest(InputError):
     """The request file is not a JSON object."""
 
     code = "stage.unreadable_request"
+    template = "The request file {path} cannot be read: {reason}. Expected one JSON object with the fields of the stage's request."
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(
-            f"The request file {path} cannot be read: {reason}. Expected one JSON object with the fields of the stage's request.", path=path
-        )
+    path: Path
+    reason: str
 
 
 @app.command("list", epilog="Example: bpp stage list --json")

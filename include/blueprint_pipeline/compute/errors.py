@@ -9,169 +9,148 @@ class NoClusters(ConfigurationError):
     """Stages shall run as pods, and no cluster is configured."""
 
     code = "compute.no_clusters"
+    template = "Stage {stage} shall run in a pod, and {path} lists no cluster. Add one under `clusters`."
 
-    def __init__(self, stage: str, path: str) -> None:
-        super().__init__(
-            f"Stage {stage} shall run in a pod, and {path} lists no cluster. Add one under `clusters`.", stage=stage, path=path
-        )
+    stage: str
+    path: str
 
 
 class SecretsInPod(ConfigurationError):
     """A stage that needs a connection's secrets shall run as a pod."""
 
     code = "compute.secrets_in_pod"
+    template = (
+        "Stage {stage} is given {names} from a connection, and a pod's specification is readable by many. Run this "
+        "stage with profile `local`, or mount the secret in the pod template."
+    )
 
-    def __init__(self, stage: str, names: Sequence[str]) -> None:
-        super().__init__(
-            f"Stage {stage} is given {', '.join(names)} from a connection, and a pod's specification is readable by many. "
-            "Run this stage with profile `local`, or mount the secret in the pod template.",
-            stage=stage,
-            names=list(names),
-        )
+    stage: str
+    names: Sequence[str]
 
 
 class PodPreempted(PreemptedError):
     """A pod was asked to end, or evicted from its node; finished units are kept."""
 
     code = "compute.pod_preempted"
+    template = "Pod {pod} on {cluster} was taken away ({reason}). Finished units are kept; the next pod goes on."
 
-    def __init__(self, pod: str, cluster: str, reason: str) -> None:
-        super().__init__(
-            f"Pod {pod} on {cluster} was taken away ({reason}). Finished units are kept; the next pod goes on.",
-            pod=pod,
-            cluster=cluster,
-            reason=reason,
-        )
+    pod: str
+    cluster: str
+    reason: str
 
 
 class PodLost(PreemptedError):
     """A pod is gone without a word: its node ended, or somebody deleted it."""
 
     code = "compute.pod_lost"
+    template = "Pod {pod} on {cluster} is gone ({reason}). Finished units are kept; the next pod goes on."
 
-    def __init__(self, pod: str, cluster: str, reason: str) -> None:
-        super().__init__(
-            f"Pod {pod} on {cluster} is gone ({reason}). Finished units are kept; the next pod goes on.",
-            pod=pod,
-            cluster=cluster,
-            reason=reason,
-        )
+    pod: str
+    cluster: str
+    reason: str
 
 
 class NoCapacity(TransientError):
     """No cluster found a node for a pod in time."""
 
     code = "compute.no_capacity"
+    template = "No node for pod {pod} on {tried}; the last said: {reason}. Raise a quota, add a node pool or a cluster, or wait."
 
-    def __init__(self, pod: str, tried: Sequence[str], reason: str) -> None:
-        super().__init__(
-            f"No node for pod {pod} on {', '.join(tried)}; the last said: {reason}. Raise a quota, add a node pool or a cluster, or wait.",
-            pod=pod,
-            tried=list(tried),
-            reason=reason,
-        )
+    pod: str
+    tried: Sequence[str]
+    reason: str
 
 
 class ClusterUnreachable(TransientError):
     """No cluster's API answers."""
 
     code = "compute.cluster_unreachable"
+    template = "No API of {tried} answered for pod {pod}; the last said: {reason}. Check the connections and the clusters."
 
-    def __init__(self, pod: str, tried: Sequence[str], reason: str) -> None:
-        super().__init__(
-            f"No API of {', '.join(tried)} answered for pod {pod}; the last said: {reason}. Check the connections and the clusters.",
-            pod=pod,
-            tried=list(tried),
-            reason=reason,
-        )
+    pod: str
+    tried: Sequence[str]
+    reason: str
 
 
 class ImagePullFailed(TransientError):
     """A pod's image did not come."""
 
     code = "compute.image_pull_failed"
+    template = (
+        "The image {image} of pod {pod} could not be pulled on {cluster}: {reason}. Check its name, its digest, and "
+        "the rights of the nodes' account on the registry."
+    )
 
-    def __init__(self, pod: str, cluster: str, image: str, reason: str) -> None:
-        super().__init__(
-            f"The image {image} of pod {pod} could not be pulled on {cluster}: {reason}. "
-            "Check its name, its digest, and the rights of the nodes' account on the registry.",
-            pod=pod,
-            cluster=cluster,
-            image=image,
-            reason=reason,
-        )
+    pod: str
+    cluster: str
+    image: str
+    reason: str
 
 
 class JobTimedOut(TransientError):
     """A job ran for longer than its profile allows."""
 
     code = "compute.timed_out"
+    template = (
+        "Job {job} on {place} ran for more than {timeout_s:.0f} s and was ended. Finished units are kept; raise "
+        "`timeout_s` of its profile, or take fewer shards a job."
+    )
 
-    def __init__(self, job: str, place: str, timeout_s: float) -> None:
-        super().__init__(
-            f"Job {job} on {place} ran for more than {timeout_s:.0f} s and was ended. Finished units are kept; "
-            "raise `timeout_s` of its profile, or take fewer shards a job.",
-            job=job,
-            place=place,
-            timeout_s=timeout_s,
-        )
+    job: str
+    place: str
+    timeout_s: float
 
 
 class OutOfMemory(TransientError):
     """A job was killed for its memory: over its container's limit, or of all it was the kernel's choice."""
 
     code = "compute.out_of_memory"
+    template = (
+        "Job {job} on {place} was killed for its memory. Finished units are kept; give it more (a pod: the memory "
+        "limit of its profile), or run fewer at once."
+    )
 
-    def __init__(self, job: str, place: str) -> None:
-        super().__init__(
-            f"Job {job} on {place} was killed for its memory. Finished units are kept; "
-            "give it more (a pod: the memory limit of its profile), or run fewer at once.",
-            job=job,
-            place=place,
-        )
+    job: str
+    place: str
 
 
 class JobCrashed(TransientError):
     """A job's process ended without a typed error."""
 
     code = "compute.job_crashed"
+    template = (
+        "Job {job} on {place} ended with status {exit_status} ({reason}) and without a typed error. Its last output: "
+        "{last_words}. It is tried again; if that does not help, this is a defect: report it with the log."
+    )
 
-    def __init__(self, job: str, place: str, exit_code: int | None, reason: str, last_words: str) -> None:
-        super().__init__(
-            f"Job {job} on {place} ended with status {exit_code} ({reason}) and without a typed error. "
-            f"Its last words: {last_words or 'none'}. It is tried again; if it stays, it is a defect: report it with the log.",
-            job=job,
-            place=place,
-            exit_status=exit_code,
-            reason=reason,
-        )
+    job: str
+    place: str
+    exit_status: int | None
+    reason: str
+    last_words: str
 
 
 class JobNameTaken(InternalError):
     """A pod of another job has the name of this one."""
 
     code = "compute.name_taken"
+    template = (
+        "Pod {pod} on {cluster} is of job {found_key}, expected {expected_key}. Nothing was touched: find out who "
+        "made that pod, and delete it."
+    )
 
-    def __init__(self, pod: str, cluster: str, expected_key: str, found_key: str | None) -> None:
-        super().__init__(
-            f"Pod {pod} on {cluster} is of job {found_key}, expected {expected_key}. Nothing was touched: "
-            "find out who made that pod, and delete it.",
-            pod=pod,
-            cluster=cluster,
-            expected_key=expected_key,
-            found_key=found_key,
-        )
+    pod: str
+    cluster: str
+    expected_key: str
+    found_key: str | None
 
 
 class JobRecordMissing(InternalError):
     """A job ended well, and its record is not there."""
 
     code = "compute.record_missing"
+    template = "Job {job} on {place} ended well and left no record at {path}. Check that pods and workers have the same workspace URL."
 
-    def __init__(self, job: str, place: str, path: str) -> None:
-        super().__init__(
-            f"Job {job} on {place} ended well and left no record at {path}. Check that pods and workers have the same workspace URL.",
-            job=job,
-            place=place,
-            path=path,
-        )
+    job: str
+    place: str
+    path: str

@@ -20,56 +20,50 @@ class IsaacVersionUnknown(ConfigurationError):
     """No driver minimum is on record for this version of Isaac Sim."""
 
     code = "compute.isaac_version_unknown"
+    template = "No minimum driver is on record for Isaac Sim {version}; there are rows for {known}. Add one to {table}."
 
-    def __init__(self, version: str, known: list[str], table: str) -> None:
-        super().__init__(
-            f"No minimum driver is on record for Isaac Sim {version}; there are rows for {', '.join(known)}. Add one to {table}.",
-            version=version,
-            known=known,
-        )
+    version: str
+    known: list[str]
+    table: str
 
 
 class GpuUnknown(MissingPartError):
     """Nothing is known of whether this GPU has ray-tracing cores."""
 
     code = "compute.gpu_unknown"
+    template = (
+        "{gpu} (compute capability {compute_capability}) is in no row of {table}, so it is not known whether it has "
+        "RT cores. If NVIDIA's data sheet says so, add a row with that source; or run on an L4, L40S or RTX PRO 6000."
+    )
 
-    def __init__(self, gpu: str, compute_capability: str, table: str) -> None:
-        super().__init__(
-            f"{gpu} (compute capability {compute_capability}) is in no row of {table}, so it is not known whether it has RT cores. "
-            "If NVIDIA's data sheet says so, add a row with that source; or run on an L4, L40S or RTX PRO 6000.",
-            gpu=gpu,
-            compute_capability=compute_capability,
-            table=table,
-        )
+    gpu: str
+    compute_capability: str
+    table: str
 
 
 class GpuBelowMinimum(MissingPartError):
     """The GPU has ray-tracing cores, and is weaker than Isaac Sim's published minimum."""
 
     code = "compute.gpu_below_minimum"
+    template = "{gpu} is below Isaac Sim's minimum: {found}, wanted {wanted} ({source}). Run on an L4, L40S or RTX PRO 6000."
 
-    def __init__(self, gpu: str, found: str, wanted: str, source: str) -> None:
-        super().__init__(
-            f"{gpu} is below Isaac Sim's minimum: {found}, wanted {wanted} ({source}). Run on an L4, L40S or RTX PRO 6000.",
-            gpu=gpu,
-            found=found,
-            wanted=wanted,
-        )
+    gpu: str
+    found: str
+    wanted: str
+    source: str
 
 
 class GpuWithoutRtCores(MissingPartError):
     """The GPU has no ray-tracing cores: Isaac Sim would draw black frames, or lose the device."""
 
     code = "compute.gpu_without_rt_cores"
+    template = (
+        "{gpu} has no RT cores, and Isaac Sim draws with them ({source}). Run on a GPU that has them: L4, L40S, RTX "
+        "PRO 6000 (GKE: nvidia-l4, nvidia-rtx-pro-6000)."
+    )
 
-    def __init__(self, gpu: str, source: str) -> None:
-        super().__init__(
-            f"{gpu} has no RT cores, and Isaac Sim draws with them ({source}). "
-            "Run on a GPU that has them: L4, L40S, RTX PRO 6000 (GKE: nvidia-l4, nvidia-rtx-pro-6000).",
-            gpu=gpu,
-            source=source,
-        )
+    gpu: str
+    source: str
 
 
 class GpuTableInvalid(ConfigFileInvalid):

@@ -1,12 +1,12 @@
 """One job specification for every compute, and what becomes of a job."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, model_validator
 
 from blueprint_pipeline.compute.profiles import Profile
-from blueprint_pipeline.errors import BlueprintError
+from blueprint_pipeline.errors import RelayedError
 from blueprint_pipeline.workspace.canonical import key_of
 
 OnEvent = Callable[[dict[str, Any]], None]
@@ -72,15 +72,9 @@ class Compute(Protocol):
         """Ask the running job to end between two units (SIGTERM)."""
 
 
-class StageFailed(BlueprintError):
-    """A stage failed in another process; this carries what that process said."""
+class StageFailed(RelayedError):
+    """A stage failed in another process; this carries that process's error."""
 
     code = "stage.failed"
 
-    def __init__(self, stage: str, error: Mapping[str, Any]) -> None:
-        super().__init__(str(error["message"]))
-        self.facts = {**(error.get("facts") or {}), "stage": stage}
-        self.code = str(error["code"])
-        self.retryable = bool(error["retryable"])
-        self.exit_code = int(error["exit_code"])
-        self.stage = stage
+    stage: str

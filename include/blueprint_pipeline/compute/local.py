@@ -16,7 +16,7 @@ from blueprint_pipeline.compute.events import parse_event
 from blueprint_pipeline.compute.exit_codes import KILLED, Ending, ending_of, exit_code_of
 from blueprint_pipeline.compute.job import JobSpec, OnEvent, StageFailed
 from blueprint_pipeline.compute.record import JobRecord
-from blueprint_pipeline.errors import BlueprintError, PreemptedError
+from blueprint_pipeline.errors import BlueprintError, Interrupted
 from blueprint_pipeline.settings import environment_of_child
 
 _HERE = "the worker"
@@ -137,7 +137,7 @@ def _outcome(spec: JobSpec, status: int, path: Path, tail: list[str]) -> list[di
     if status == 0 and record is not None:
         return record.results()
     if record is not None and record.error is not None:
-        raise StageFailed(spec.stage, record.error)
+        raise StageFailed(record.error, spec.stage)
     raise _error_without_words(spec, status, path, tail)
 
 
@@ -148,12 +148,12 @@ def _error_without_words(spec: JobSpec, status: int, path: Path, tail: list[str]
     if ending is Ending.DONE:
         return JobRecordMissing(spec.name, _HERE, str(path))
     if ending is Ending.PREEMPTED:
-        return PreemptedError(f"Job {spec.name} on {_HERE} was asked to end. Finished units are kept; the next process goes on.")
+        return Interrupted(f"Job {spec.name} on {_HERE}")
     if ending is Ending.OUT_OF_MEMORY:
         return OutOfMemory(spec.name, _HERE)
     if ending is Ending.PERMANENT:
-        message = f"Job {spec.name} on {_HERE} ended with status {code}; its last words: {_last_words(tail)}"
-        return StageFailed(spec.stage, {"code": "stage.failed", "message": message, "retryable": False, "exit_code": code})
+        message = f"Job {spec.name} on {_HERE} ended with status {code}; its last output: {_last_words(tail)}"
+        return StageFailed({"code": "stage.failed", "message": message, "retryable": False, "exit_code": code}, spec.stage)
     reason = signal.Signals(-status).name if status < 0 else "no signal"
     return JobCrashed(spec.name, _HERE, code, reason, _last_words(tail))
 

@@ -28,26 +28,24 @@ class NoVulkanDevice(MissingPartError):
     """Vulkan finds no NVIDIA device: nothing would be drawn."""
 
     code = "compute.no_vulkan_device"
+    template = (
+        "Vulkan has no NVIDIA device: {reason}. Set NVIDIA_DRIVER_CAPABILITIES=all on the container, and see that "
+        "the driver's ICD file is mounted (GKE: /usr/local/nvidia/vulkan/icd.d to /etc/vulkan/icd.d)."
+    )
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"Vulkan has no NVIDIA device: {reason}. Set NVIDIA_DRIVER_CAPABILITIES=all on the container, and see that the driver's "
-            "ICD file is mounted (GKE: /usr/local/nvidia/vulkan/icd.d to /etc/vulkan/icd.d).",
-            reason=reason,
-        )
+    reason: str
 
 
 class NoGpu(MissingPartError):
     """The driver reports no GPU, or there is no driver."""
 
     code = "compute.no_gpu"
+    template = (
+        "No NVIDIA GPU was found: {reason}. Ask for one (nvidia.com/gpu: 1) on a node with its driver, and let the "
+        "container see the driver's tools (NVIDIA_DRIVER_CAPABILITIES=all)."
+    )
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"No NVIDIA GPU was found: {reason}. Ask for one (nvidia.com/gpu: 1) on a node with its driver, and let the container "
-            "see the driver's tools (NVIDIA_DRIVER_CAPABILITIES=all).",
-            reason=reason,
-        )
+    reason: str
 
 
 def find_gpus(environment: Mapping[str, str]) -> tuple[Gpu, ...]:

@@ -31,44 +31,51 @@ class PlannerMissing(MissingPartError):
     """A library that plans motions does not load."""
 
     code = "compute.planner_missing"
+    template = (
+        "The planner's module {module} does not load: {reason}. Install the locked requirements (requirements-job.txt) for this Python."
+    )
 
-    def __init__(self, module: str, reason: str) -> None:
-        super().__init__(
-            f"The planner's module {module} does not load: {reason}. "
-            "Install the locked requirements (requirements-job.txt) for this Python.",
-            module=module,
-            reason=reason,
-        )
+    module: str
+    reason: str
 
 
 class DiskTooSmall(MissingPartError):
     """There is not enough free space for shaders, caches and episodes."""
 
     code = "compute.disk_too_small"
+    template = (
+        "{path} has {free_gib:.1f} GiB free; {minimum_gib:.1f} GiB are needed. Give the pod more ephemeral storage, or mount a "
+        "volume there."
+    )
 
-    def __init__(self, path: str, free_bytes: int, minimum_bytes: int) -> None:
-        super().__init__(
-            f"{path} has {free_bytes / 1024**3:.1f} GiB free; {minimum_bytes / 1024**3:.1f} GiB are wanted. "
-            "Give the pod more ephemeral storage, or mount a volume there.",
-            path=path,
-            free_bytes=free_bytes,
-            minimum_bytes=minimum_bytes,
-        )
+    path: str
+    free_bytes: int
+    minimum_bytes: int
+
+    @property
+    def free_gib(self) -> float:
+        """Free space in [GiB]."""
+        return self.free_bytes / 1024**3
+
+    @property
+    def minimum_gib(self) -> float:
+        """Space needed in [GiB]."""
+        return self.minimum_bytes / 1024**3
 
 
 class DriverTooOld(MissingPartError):
     """The driver is older than Isaac Sim's published minimum."""
 
     code = "compute.driver_too_old"
+    template = (
+        "The NVIDIA driver is {found}; Isaac Sim {isaac_version} wants at least {minimum} ({source}). Take a node "
+        "image with a newer driver (GKE: gpu-driver-version=latest), or an older Isaac Sim."
+    )
 
-    def __init__(self, found: str, minimum: str, isaac_version: str, source: str) -> None:
-        super().__init__(
-            f"The NVIDIA driver is {found}; Isaac Sim {isaac_version} wants at least {minimum} ({source}). "
-            "Take a node image with a newer driver (GKE: gpu-driver-version=latest), or an older Isaac Sim.",
-            found=found,
-            minimum=minimum,
-            isaac_version=isaac_version,
-        )
+    found: str
+    minimum: str
+    isaac_version: str
+    source: str
 
 
 class Finding(BaseModel):

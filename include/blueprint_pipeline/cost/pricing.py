@@ -35,9 +35,10 @@ class NothingToPrice(InputError):
     """A run has no commits or no episodes, so it has no cost of an episode."""
 
     code = "cost.nothing_to_price"
+    template = "Scene {scene_id} has no {what}; run the stages before price_run first."
 
-    def __init__(self, scene_id: str, what: str) -> None:
-        super().__init__(f"Scene {scene_id} has no {what}; run the stages before price_run first.", scene_id=scene_id, what=what)
+    scene_id: str
+    what: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,12 +32,9 @@ class LicenceUnknown(InputError):
     """An asset has no licence: the dataset's licence is computed, never guessed."""
 
     code = "dataset.licence_unknown"
+    template = "Asset {asset_id} has no licence in the scene manifest. Add it to the scene's ATTRIBUTION and ingest the scene again."
 
-    def __init__(self, asset_id: str) -> None:
-        super().__init__(
-            f"Asset {asset_id} has no licence in the scene manifest. Add it to the scene's ATTRIBUTION and ingest the scene again.",
-            asset_id=asset_id,
-        )
+    asset_id: str
 
 
 @dataclass(frozen=True)

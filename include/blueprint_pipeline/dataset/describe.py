@@ -16,11 +16,10 @@ class NotADataset(InputError):
     """A folder is no LeRobot dataset."""
 
     code = "dataset.not_a_dataset"
+    template = "{folder} is not a LeRobot dataset: {reason}. Expected a folder with meta/info.json of v3.0 or v2.1."
 
-    def __init__(self, folder: str, reason: str) -> None:
-        super().__init__(
-            f"{folder} is not a LeRobot dataset: {reason}. Expected a folder with meta/info.json of v3.0 or v2.1.", folder=folder
-        )
+    folder: str
+    reason: str
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,13 @@ class EpisodeUnusable(InputError):
     """A kept episode cannot become part of a dataset."""
 
     code = "dataset.episode_unusable"
+    template = (
+        "Episode {episode_id}: {path}: {field} is {found}, expected {expected}. Import and gate the episodes again; "
+        "it should not have been kept."
+    )
 
-    def __init__(self, episode_id: str, path: str, field: str, found: object, expected: object) -> None:
-        super().__init__(
-            f"Episode {episode_id}: {path}: {field} is {found}, expected {expected}. "
-            "Import and gate the episodes again; it should not have been kept.",
-            episode_id=episode_id,
-            path=path,
-            field=field,
-            found=found,
-            expected=expected,
-        )
+    episode_id: str
+    path: str
+    field: str
+    found: object
+    expected: object

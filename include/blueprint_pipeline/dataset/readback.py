@@ -36,16 +36,14 @@ class WrittenDataDiffer(InternalError):
     """What was read back is not what was written."""
 
     code = "dataset.written_data_differ"
+    template = (
+        "{path} was read back with {field} {found}, written with {expected}. This is a defect of the writer or of the disk: report it."
+    )
 
-    def __init__(self, path: str, field: str, found: object, expected: object) -> None:
-        super().__init__(
-            f"{path} was read back with {field} {found}, written with {expected}. "
-            "This is a defect of the writer or of the disk: report it.",
-            path=path,
-            field=field,
-            found=found,
-            expected=expected,
-        )
+    path: str
+    field: str
+    found: object
+    expected: object
 
 
 def row_groups(file: pq.ParquetFile) -> Iterator[pa.Table]:

@@ -1,5 +1,7 @@
 """The stages that write datasets and certify them."""
 
+from collections.abc import Sequence
+
 from blueprint_pipeline.dataset.asset_licences import load_licence
 from blueprint_pipeline.dataset.certify.certification import certify_datasets
 from blueprint_pipeline.dataset.certify.environment import digest_environment
@@ -22,11 +24,10 @@ class DatasetRefused(GateError):
     """A certifying check looked at the dataset and found it wrong."""
 
     code = "dataset.refused"
+    template = "The dataset fails certifying checks: {failed:; }. {report} has the details."
 
-    def __init__(self, report: str, failed: list[str]) -> None:
-        super().__init__(
-            f"The dataset fails {len(failed)} certifying check(s): {'; '.join(failed)}. Details in {report}.", report=report, failed=failed
-        )
+    report: str
+    failed: Sequence[str]
 
 
 class WriteDatasetResult(StageResult):

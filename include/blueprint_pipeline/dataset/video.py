@@ -27,15 +27,12 @@ class VideoMismatch(InputError):
     """A video is not what a dataset needs: one stream, one keyframe at its start, no B-frames, constant rate."""
 
     code = "dataset.video_mismatch"
+    template = "{path}: {field} is {found}, expected {expected}. Render the episode again; videos are remuxed here, never encoded."
 
-    def __init__(self, path: str, field: str, found: object, expected: object) -> None:
-        super().__init__(
-            f"{path}: {field} is {found}, expected {expected}. Render the episode again; videos are remuxed here, never encoded.",
-            path=path,
-            field=field,
-            found=found,
-            expected=expected,
-        )
+    path: str
+    field: str
+    found: object
+    expected: object
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,9 @@ class NothingKept(GateError):
     """No episode passed its gates: an empty dataset is a failure."""
 
     code = "dataset.nothing_kept"
+    template = "{path} keeps no episode, so there is nothing to write. `bpp episode show` says why each was rejected."
 
-    def __init__(self, path: str) -> None:
-        super().__init__(
-            f"{path} keeps no episode, so there is nothing to write. `bpp episode show` says why each was rejected.", path=path
-        )
+    path: str
 
 
 def write_datasets(context: StageContext, joint_names: Sequence[str], licence: DatasetLicence) -> DatasetSummary:

@@ -42,9 +42,10 @@ class NameNotPortable(InputError):
     """A file's name cannot be packed so that all tools find it again."""
 
     code = "delivery.name_not_portable"
+    template = "{name!r} cannot be packed: {reason}. Rename the file at its source."
 
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"{name!r} cannot be packed: {reason}. Rename the file at its source.", name=name, reason=reason)
+    name: str
+    reason: str
 
 
 @dataclass(frozen=True)

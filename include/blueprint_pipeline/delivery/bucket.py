@@ -22,26 +22,20 @@ class BucketUnreachable(TransientError):
     """The lab's bucket did not answer, after retries."""
 
     code = "delivery.bucket_unreachable"
+    template = "{location} could not be written or read after retries: {reason}. What was uploaded stays staged; run the stage again."
 
-    def __init__(self, location: str, reason: str) -> None:
-        super().__init__(
-            f"{location} could not be written or read after retries: {reason}. What was uploaded stays staged; run the stage again.",
-            location=location,
-            reason=reason,
-        )
+    location: str
+    reason: str
 
 
 class BucketRefused(ConfigurationError):
     """The lab's bucket says no, and would say no again."""
 
     code = "delivery.bucket_refused"
+    template = "{location} cannot be used: {reason}. Check the bucket's URL (the lab's profile or connection) and our rights in it."
 
-    def __init__(self, location: str, reason: str) -> None:
-        super().__init__(
-            f"{location} cannot be used: {reason}. Check the bucket's URL (the lab's profile or connection) and our rights in it.",
-            location=location,
-            reason=reason,
-        )
+    location: str
+    reason: str
 
 
 class Bucket:

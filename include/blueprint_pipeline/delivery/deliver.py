@@ -29,30 +29,26 @@ class UploadDamaged(TransientError):
     """What was read back from a bucket is not what was sent."""
 
     code = "delivery.upload_damaged"
+    template = "{location} was read back with sha256 {found_sha256}, and {expected_sha256} was sent. The staged copy will be sent again."
 
-    def __init__(self, location: str, expected_sha256: str, found_sha256: str) -> None:
-        super().__init__(
-            f"{location} was read back with sha256 {found_sha256}, and {expected_sha256} was sent. The staged copy will be sent again.",
-            location=location,
-            expected_sha256=expected_sha256,
-            found_sha256=found_sha256,
-        )
+    location: str
+    expected_sha256: str
+    found_sha256: str
 
 
 class DeliveryConflict(IntegrityError):
     """Something else lies where the bundle shall go."""
 
     code = "delivery.conflict"
+    template = (
+        "{location}/{name} is there already and is not this delivery's ({found}, expected sha256 {expected_sha256}). "
+        "Nothing was overwritten. Move the old delivery away, or deliver to another place."
+    )
 
-    def __init__(self, location: str, name: str, expected_sha256: str, found: str) -> None:
-        super().__init__(
-            f"{location}/{name} is there already and is not this delivery's ({found}, expected sha256 {expected_sha256}). Nothing was"
-            " overwritten. Move the old delivery away, or deliver to another place.",
-            location=location,
-            name=name,
-            expected_sha256=expected_sha256,
-            found=found,
-        )
+    location: str
+    name: str
+    expected_sha256: str
+    found: str
 
 
 def deliver_bundle(

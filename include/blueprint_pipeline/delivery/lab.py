@@ -28,11 +28,10 @@ class UnknownLab(InputError):
     """No profile has this id."""
 
     code = "delivery.unknown_lab"
+    template = "There is no lab '{lab}'. Labs: {known}. Add a profile as include/config/labs/{lab}.yaml."
 
-    def __init__(self, lab: str, known: Sequence[str]) -> None:
-        super().__init__(
-            f"There is no lab '{lab}'. Labs: {', '.join(known) or 'none'}. Add a profile as include/config/labs/{lab}.yaml.", lab=lab
-        )
+    lab: str
+    known: Sequence[str]
 
 
 class Contact(FrozenModel):

@@ -15,14 +15,13 @@ class WebhookSecretMissing(ConfigurationError):
     """There is no secret to sign a lab's webhook with."""
 
     code = "delivery.webhook_secret_missing"
+    template = (
+        "The webhook of lab {lab} is signed, and this process was given no secret. Put it into the Airflow "
+        "connection '{connection}' (password), or into BPP__DELIVERY__WEBHOOK_SECRET."
+    )
 
-    def __init__(self, lab: str, connection: str) -> None:
-        super().__init__(
-            f"The webhook of lab {lab} is signed, and this process was given no secret. Put it into the Airflow connection '{connection}'"
-            " (password), or into BPP__DELIVERY__WEBHOOK_SECRET.",
-            lab=lab,
-            connection=connection,
-        )
+    lab: str
+    connection: str
 
 
 class Notification(BaseModel):

@@ -28,15 +28,14 @@ class KeyNotPinned(ConfigurationError):
     """The lab trusts another key than the one that would sign."""
 
     code = "delivery.key_not_pinned"
+    template = (
+        "Lab {lab} trusts the key {pinned_keyid}, and the signing key is {keyid}: the lab would refuse the bundle. "
+        "Sign with the pinned key, or agree on the new one with the lab and change its profile."
+    )
 
-    def __init__(self, lab: str, pinned_keyid: str, keyid: str) -> None:
-        super().__init__(
-            f"Lab {lab} trusts the key {pinned_keyid}, and the signing key is {keyid}: the lab would refuse the bundle. Sign with the"
-            " pinned key, or agree on the new one with the lab and change its profile.",
-            lab=lab,
-            pinned_keyid=pinned_keyid,
-            keyid=keyid,
-        )
+    lab: str
+    pinned_keyid: str
+    keyid: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,15 +54,14 @@ class KitDiffers(IntegrityError):
     """The replay kit does not give the model that an episode was recorded with."""
 
     code = "delivery.kit_differs"
+    template = (
+        "Episode {episode_id} was recorded with model {recorded_sha256:.16}, and the kit gives {found_sha256:.16}: a "
+        "lab could not replay it. Scene, robot or code changed since the simulation: simulate again."
+    )
 
-    def __init__(self, episode_id: str, recorded_sha256: str, found_sha256: str) -> None:
-        super().__init__(
-            f"Episode {episode_id} was recorded with model {recorded_sha256[:16]}, and the kit gives {found_sha256[:16]}: a lab could not"
-            " replay it. Scene, robot or code changed since the simulation: simulate again.",
-            episode_id=episode_id,
-            recorded_sha256=recorded_sha256,
-            found_sha256=found_sha256,
-        )
+    episode_id: str
+    recorded_sha256: str
+    found_sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,13 +13,10 @@ class LabRequirementUnmet(GateError):
     """The dataset is sound, and not what the lab agreed to take."""
 
     code = "delivery.lab_requirement_unmet"
+    template = "Lab {lab} does not take this dataset: {requirements:; }. The thresholds stand in include/config/labs/{lab}.yaml."
 
-    def __init__(self, lab: str, requirements: Sequence[str]) -> None:
-        super().__init__(
-            f"Lab {lab} does not take this dataset: {'; '.join(requirements)}. The thresholds stand in include/config/labs/{lab}.yaml.",
-            lab=lab,
-            requirements=list(requirements),
-        )
+    lab: str
+    requirements: Sequence[str]
 
 
 def check_requirements(lab: LabProfile, sources: BundleSources) -> list[str]:

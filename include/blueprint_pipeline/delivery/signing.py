@@ -28,31 +28,31 @@ class InvalidKey(ConfigurationError):
     """A key file does not hold an Ed25519 key."""
 
     code = "delivery.invalid_key"
+    template = "{path} is not an Ed25519 key in PEM form: {reason}."
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path} is not an Ed25519 key in PEM form: {reason}.", path=path, reason=reason)
+    path: Path
+    reason: str
 
 
 class SigningKeyExists(ConfigurationError):
     """A key would be overwritten."""
 
     code = "delivery.signing_key_exists"
+    template = "{path} is there already and is never overwritten: labs may have pinned it. Choose another path."
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} is there already and is never overwritten: labs may have pinned it. Choose another path.", path=path)
+    path: Path
 
 
 class SigningKeyMissing(ConfigurationError):
     """There is no key to sign with."""
 
     code = "delivery.signing_key_missing"
+    template = (
+        "There is no signing key at {path}. Set BPP__DELIVERY__SIGNING_KEY to an Ed25519 private key (PEM, PKCS 8), "
+        "or make one for trials with `make_signing_key` (`make demo` does it)."
+    )
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(
-            f"There is no signing key at {path}. Set BPP__DELIVERY__SIGNING_KEY to an Ed25519 private key (PEM, PKCS 8), or make one"
-            " for trials with `make_signing_key` (`make demo` does it).",
-            path=path,
-        )
+    path: Path
 
 
 def public_key_path(signing_key: Path) -> Path:

@@ -51,9 +51,9 @@ class CertificateMissing(IntegrityError):
     """An episode is to be delivered that has no replay certificate."""
 
     code = "delivery.certificate_missing"
+    template = "Episode {episode_id} is kept, and has no certificate.json. Render its shard again."
 
-    def __init__(self, episode_id: str) -> None:
-        super().__init__(f"Episode {episode_id} is kept, and has no certificate.json. Render its shard again.", episode_id=episode_id)
+    episode_id: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,57 +31,54 @@ class WrongKey(IntegrityError):
     """A bundle was signed with another key than the one that is trusted."""
 
     code = "delivery.wrong_key"
+    template = (
+        "{path} was signed with key {found_keyids}; the trusted key is {expected_keyid}. Whoever signed it is not "
+        "the sender that you trust."
+    )
 
-    def __init__(self, path: str, expected_keyid: str, found_keyids: Sequence[str]) -> None:
-        super().__init__(
-            f"{path} was signed with key {', '.join(found_keyids) or 'none'}; the trusted key is {expected_keyid}. Whoever signed it is not"
-            " the sender that you trust.",
-            path=path,
-            expected_keyid=expected_keyid,
-            found_keyids=list(found_keyids),
-        )
+    path: str
+    expected_keyid: str
+    found_keyids: Sequence[str]
 
 
 class SignatureInvalid(IntegrityError):
     """The signed statement or its signature was changed."""
 
     code = "delivery.signature_invalid"
+    template = (
+        "{path}: statement.dsse.json: {reason}. Nothing in this bundle is proven; fetch the delivery again, and tell "
+        "the sender if it stays so."
+    )
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(
-            f"{path}: statement.dsse.json: {reason}. Nothing in this bundle is proven; fetch the delivery again, and tell the sender if it"
-            " stays so.",
-            path=path,
-            reason=reason,
-        )
+    path: str
+    reason: str
 
 
 class BundleAltered(IntegrityError):
     """A bundle does not hold the bytes that were signed."""
 
     code = "delivery.bundle_altered"
+    template = "{path} is not what was signed; first bad file: {first}: {shown}. Fetch the delivery again."
 
-    def __init__(self, path: str, first: str, findings: Sequence[str]) -> None:
-        more = f" ({len(findings) - 1} more)" if len(findings) > 1 else ""
-        super().__init__(
-            f"{path} is not what was signed; first bad file: {first}: {findings[0]}{more}. Fetch the delivery again.",
-            path=path,
-            first=first,
-            findings=list(findings),
-        )
+    path: str
+    first: str
+    findings: Sequence[str]
+
+    @property
+    def shown(self) -> str:
+        """The first finding, and how many there are besides."""
+        more = len(self.findings) - 1
+        return f"{self.findings[0]} ({more} more)" if more else self.findings[0]
 
 
 class NotABundle(InputError):
     """What shall be verified is no delivered bundle."""
 
     code = "delivery.not_a_bundle"
+    template = "{path} is not a delivered bundle: {reason}. Give the folder (or a .tar of it) that holds bagit.txt and statement.dsse.json."
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(
-            f"{path} is not a delivered bundle: {reason}. Give the folder (or a .tar of it) that holds bagit.txt and statement.dsse.json.",
-            path=path,
-            reason=reason,
-        )
+    path: str
+    reason: str
 
 
 class Finding(BaseModel):

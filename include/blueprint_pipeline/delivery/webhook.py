@@ -37,46 +37,45 @@ class WebhookUndelivered(TransientError):
     """The lab's receiver did not take the call, after retries."""
 
     code = "delivery.webhook_undelivered"
+    template = (
+        "{url} did not accept the call in {tries} attempts; last answer: {reason}. The delivery itself stands; run the stage again later."
+    )
 
-    def __init__(self, url: str, reason: str, attempts: Sequence[object]) -> None:
-        super().__init__(
-            f"{url} did not take the call in {len(attempts)} attempts; last: {reason}. The delivery stands; run the stage again later.",
-            url=url,
-            reason=reason,
-            attempts=list(attempts),
-        )
+    url: str
+    reason: str
+    attempts: Sequence[object]
+
+    @property
+    def tries(self) -> int:
+        """How often the receiver was called."""
+        return len(self.attempts)
 
 
 class WebhookRefused(ConfigurationError):
     """The lab's receiver said no, and would say no again."""
 
     code = "delivery.webhook_refused"
+    template = "{url} answered {status}. Ask the lab whether the address and the secret are still right."
 
-    def __init__(self, url: str, status: int, attempts: Sequence[object]) -> None:
-        super().__init__(
-            f"{url} answered {status}. Ask the lab whether the address and the secret are still right.",
-            url=url,
-            status=status,
-            attempts=list(attempts),
-        )
+    url: str
+    status: int
+    attempts: Sequence[object]
 
 
 class WebhookUrlInvalid(ConfigurationError):
     """The address would send a call in the clear."""
 
     code = "delivery.webhook_url_invalid"
+    template = "The webhook address {url} is not https (http is taken on localhost alone). Correct the lab's profile."
 
-    def __init__(self, url: str) -> None:
-        super().__init__(f"The webhook address {url} is not https (http is taken on localhost alone). Correct the lab's profile.", url=url)
+    url: str
 
 
 class WebhookSecretInvalid(ConfigurationError):
     """The secret cannot sign."""
 
     code = "delivery.webhook_secret_invalid"
-
-    def __init__(self) -> None:
-        super().__init__("The webhook secret is not whsec_ and the base64 of 24 to 64 bytes. Ask the lab for its endpoint's secret.")
+    template = "The webhook secret is not whsec_ and the base64 of 24 to 64 bytes. Ask the lab for its endpoint's secret."
 
 
 class _NotTaken(Exception):

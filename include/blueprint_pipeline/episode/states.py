@@ -20,13 +20,10 @@ class StatesUnreadable(IntegrityError):
     """``states.parquet`` is not what an episode's states look like."""
 
     code = "episode.states_unreadable"
+    template = "{path} cannot be read as recorded states: {reason}. Simulate the shard again."
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(
-            f"{path} cannot be read as recorded states: {reason}. Simulate the shard again.",
-            path=path,
-            reason=reason,
-        )
+    path: str
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)

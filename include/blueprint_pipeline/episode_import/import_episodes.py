@@ -5,6 +5,7 @@ The work of stage ``import_episodes``. A planned episode that is missing or dama
 the loss ledger. An attempt that failed is no loss: it has a record that says why.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,16 +49,25 @@ class EpisodesLost(GateError):
     """Planned episodes are missing or damaged: an attempt may fail, but it may not vanish."""
 
     code = "episode.episodes_lost"
+    template = (
+        "{lost} of {planned} planned episodes of scene {scene_id} are lost: {shown}. geniesim/import_manifest.json lists all of "
+        "them. Remove the damaged folders and run their shards again."
+    )
 
-    def __init__(self, scene_id: str, planned: int, losses: list[str]) -> None:
-        shown = "; ".join(losses[:5]) + (f"; and {len(losses) - 5} more" if len(losses) > 5 else "")  # noqa: PLR2004 -- five fit a message
-        super().__init__(
-            f"{len(losses)} losses among {planned} planned episodes of scene {scene_id}: {shown}. All are in the loss ledger of "
-            "geniesim/import_manifest.json. Remove the damaged folders and run their shards again.",
-            scene_id=scene_id,
-            planned=planned,
-            losses=losses,
-        )
+    scene_id: str
+    planned: int
+    losses: Sequence[str]
+
+    @property
+    def lost(self) -> int:
+        """How many losses there are."""
+        return len(self.losses)
+
+    @property
+    def shown(self) -> str:
+        """The first five losses."""
+        more = self.lost - len(self.losses[:5])
+        return "; ".join(self.losses[:5]) + (f"; and {more} more" if more else "")
 
 
 class ImportRequest(StageRequest):

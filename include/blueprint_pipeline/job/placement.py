@@ -40,16 +40,16 @@ class NoRoomForRobot(InputError):
     """The robot finds no place beside the support."""
 
     code = "task.no_room_for_robot"
+    template = (
+        "{robot} finds no free place beside '{support}': {tried} places reach an object, {walled} of them have a "
+        "wall or furniture behind them, and in the others the robot touches something. Make room beside the support, "
+        "or choose a smaller robot."
+    )
 
-    def __init__(self, robot: str, support: str, tried: int, walled: int) -> None:
-        super().__init__(
-            f"{robot} finds no free place beside '{support}': {tried} places reach an object, {walled} of them have a wall or furniture "
-            "behind them, and in the others the robot touches something. Make room beside the support, or choose a smaller robot.",
-            robot=robot,
-            support=support,
-            tried=tried,
-            walled=walled,
-        )
+    robot: str
+    support: str
+    tried: int
+    walled: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,15 +30,14 @@ class PoseMissing(InputError):
     """An object of the twin has no settled pose, or the other way round."""
 
     code = "task.pose_missing"
+    template = (
+        "{path} and the twin do not list the same movable objects: without a settled pose {missing}, not in the twin "
+        "{unknown}. Run assemble_scene and settle_scene again."
+    )
 
-    def __init__(self, path: str, missing: list[str], unknown: list[str]) -> None:
-        super().__init__(
-            f"{path} and the twin do not list the same movable objects: without a settled pose {missing or 'none'}, "
-            f"not in the twin {unknown or 'none'}. Run assemble_scene and settle_scene again.",
-            path=path,
-            missing=missing,
-            unknown=unknown,
-        )
+    path: str
+    missing: list[str]
+    unknown: list[str]
 
 
 def load_task_scene(context: StageContext) -> TaskScene:

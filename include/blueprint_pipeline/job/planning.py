@@ -46,14 +46,17 @@ class NothingToDo(InputError):
     """No movable object of the scene can be picked up and set down somewhere else."""
 
     code = "task.nothing_to_do"
+    template = "Scene {scene_id} offers no pick-and-place task ({why}). Add objects that the gripper can hold, with free space beside them."
 
-    def __init__(self, scene_id: str, reasons: Mapping[str, str]) -> None:
-        told = "; ".join(f"{name}: {reason}" for name, reason in sorted(reasons.items())) or "the scene has no movable object"
-        super().__init__(
-            f"Scene {scene_id} offers no pick-and-place task ({told}). Add objects that the gripper can hold, with free space beside them.",
-            scene_id=scene_id,
-            reasons=[f"{name}: {reason}" for name, reason in sorted(reasons.items())],
-        )
+    scene_id: str
+    reasons: Mapping[str, str]
+    """Why each object cannot be moved."""
+
+    @property
+    def why(self) -> str:
+        """Every object with its reason."""
+        told = "; ".join(f"{name}: {reason}" for name, reason in sorted(self.reasons.items()))
+        return told or "the scene has no movable object"
 
 
 @dataclass(frozen=True, kw_only=True)

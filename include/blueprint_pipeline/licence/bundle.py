@@ -17,13 +17,10 @@ class LicenceRefused(GateError):
     """The parts of a bundle may not be delivered to this lab."""
 
     code = "delivery.licence_refused"
+    template = "The bundle cannot go to lab {lab}: {blockers:; }. Replace these parts, or record a grant for them."
 
-    def __init__(self, lab: str, blockers: Sequence[str]) -> None:
-        super().__init__(
-            f"The bundle cannot go to lab {lab}: {'; '.join(blockers)}. Replace these parts, or record a grant for them.",
-            lab=lab,
-            blockers=list(blockers),
-        )
+    lab: str
+    blockers: Sequence[str]
 
 
 class AssetOrigin(FrozenModel):

@@ -28,12 +28,11 @@ class PlanningFailed(InputError):
     """
 
     code = "motion.planning_failed"
+    template = "{stage} found no motion ({failure_code}): {reason}."
 
-    def __init__(self, stage: PlanningStage, failure_code: FailureCode, reason: str) -> None:
-        super().__init__(f"{stage} found no motion ({failure_code}): {reason}.", stage=stage, failure_code=failure_code, reason=reason)
-        self.stage: PlanningStage = stage
-        self.failure_code: FailureCode = failure_code
-        self.reason = reason
+    stage: PlanningStage
+    failure_code: FailureCode
+    reason: str
 
 
 class CandidateRejected(Exception):

@@ -19,9 +19,7 @@ class NotMeasured(InternalError):
     """Usage was asked for before the block ended."""
 
     code = "cost.not_measured"
-
-    def __init__(self) -> None:
-        super().__init__("Usage was read inside of its `with measure_usage()` block; read it after the block.")
+    template = "Usage was read inside of its `with measure_usage()` block; read it after the block."
 
 
 class Measurement:

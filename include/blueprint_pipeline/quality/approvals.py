@@ -1,5 +1,6 @@
 """Record what people decided on borderline episodes: the work of stage ``record_approval``."""
 
+from collections.abc import Sequence
 from hashlib import sha256
 
 from blueprint_pipeline.errors import InputError
@@ -25,15 +26,16 @@ class UnknownDecision(InputError):
     """A person decided on an episode that waits for no decision."""
 
     code = "quality.unknown_decision"
+    template = "The decision on episode {episode_id} cannot be recorded: it {found}. Waiting for a decision: {waiting}."
 
-    def __init__(self, episode_id: str, verdict: str | None, waiting: list[str]) -> None:
-        found = "is not in gates.json" if verdict is None else f"is '{verdict}', not 'borderline'"
-        super().__init__(
-            f"The decision on episode {episode_id} cannot be recorded: it {found}. Waiting for a decision: {', '.join(waiting) or 'none'}.",
-            episode_id=episode_id,
-            verdict=verdict,
-            waiting=waiting,
-        )
+    episode_id: str
+    verdict: str | None
+    waiting: Sequence[str]
+
+    @property
+    def found(self) -> str:
+        """What the gates say of the episode."""
+        return "is not in gates.json" if self.verdict is None else f"is '{self.verdict}', not 'borderline'"
 
 
 def batch_name(decisions: tuple[ApprovalDecision, ...]) -> str:

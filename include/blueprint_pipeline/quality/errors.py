@@ -1,5 +1,8 @@
 """What can be wrong when episodes are judged."""
 
+from collections.abc import Sequence
+from dataclasses import field
+
 from blueprint_pipeline.errors import GateError
 
 
@@ -7,17 +10,19 @@ class NothingKept(GateError):
     """Every episode was judged, and none is good enough."""
 
     code = "quality.nothing_kept"
+    template = (
+        "{stage} kept none of {attempted} episodes of scene {scene_id} (tier {tier}).{waiting} Top reasons: {reasons:; }. "
+        "geniesim/quality/ has every episode's gates; correct the scene, the task or the robot's place, and plan again."
+    )
 
-    def __init__(self, scene_id: str, stage: str, *, tier: str, attempted: int, borderline: int, reasons: list[str]) -> None:
-        waiting = f" {borderline} are borderline and need a person's approval first." if borderline else ""
-        super().__init__(
-            f"{stage} kept none of {attempted} episodes of scene {scene_id} (tier {tier}).{waiting} "
-            f"Top reasons: {'; '.join(reasons) or 'none given'}. "
-            "Look at geniesim/quality/ for every episode's gates, mend the scene, the task or the robot's place, and plan again.",
-            scene_id=scene_id,
-            stage=stage,
-            tier=tier,
-            attempted=attempted,
-            borderline=borderline,
-            reasons=reasons,
-        )
+    scene_id: str
+    stage: str
+    tier: str = field(kw_only=True)
+    attempted: int = field(kw_only=True)
+    borderline: int = field(kw_only=True)
+    reasons: Sequence[str] = field(kw_only=True)
+
+    @property
+    def waiting(self) -> str:
+        """A sentence about the episodes that a person may still approve."""
+        return f" {self.borderline} are borderline and need a person's approval first." if self.borderline else ""

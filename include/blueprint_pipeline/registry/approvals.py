@@ -21,28 +21,22 @@ class EpisodesNotAsked(InputError):
     """A decision names episodes that the request did not ask about."""
 
     code = "registry.episodes_not_asked"
+    template = "Approval {request_id} does not ask about {episodes}. Decide only on the episodes in the request."
 
-    def __init__(self, request_id: str, episodes: Sequence[str]) -> None:
-        super().__init__(
-            f"Approval {request_id} does not ask about {', '.join(episodes)}. Decide only on the episodes in the request.",
-            request_id=request_id,
-            episodes=list(episodes),
-        )
+    request_id: str
+    episodes: Sequence[str]
 
 
 class ApprovalDecided(InputError):
     """Somebody (or the clock) has decided already."""
 
     code = "registry.approval_decided"
+    template = "Approval {request_id} is already {status} (by {actor}), so it cannot become {decision}. A decision is final: ask anew."
 
-    def __init__(self, request_id: str, status: str, actor: str, decision: str) -> None:
-        super().__init__(
-            f"Approval {request_id} is already {status} (by {actor}), so it cannot become {decision}. A decision is final: ask anew.",
-            request_id=request_id,
-            status=status,
-            actor=actor,
-            decision=decision,
-        )
+    request_id: str
+    status: str
+    actor: str
+    decision: str
 
 
 class ApprovalRepository:

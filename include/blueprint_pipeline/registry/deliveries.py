@@ -17,9 +17,11 @@ class DeliveryStateConflict(InputError):
     """A delivery cannot go back."""
 
     code = "registry.delivery_state"
+    template = "Delivery {delivery_id} is {found} and cannot become {asked}."
 
-    def __init__(self, delivery_id: str, found: str, asked: str) -> None:
-        super().__init__(f"Delivery {delivery_id} is {found} and cannot become {asked}.", delivery_id=delivery_id, found=found, asked=asked)
+    delivery_id: str
+    found: str
+    asked: str
 
 
 class DeliveryRepository:

@@ -7,6 +7,7 @@ class RecordMissing(InputError):
     """A row that was asked for by its id is not in the registry."""
 
     code = "registry.record_missing"
+    template = "The registry has no {kind} '{record_id}'. Check the id."
 
-    def __init__(self, kind: str, record_id: str) -> None:
-        super().__init__(f"The registry has no {kind} '{record_id}'. Check the id.", kind=kind, record_id=record_id)
+    kind: str
+    record_id: str

@@ -25,30 +25,25 @@ class LeaseHeld(TransientError):
     """Another process runs the same stage on the same scene now."""
 
     code = "workspace.lease_held"
+    template = "{name} is being run by {holder}; its lease ends at {expires_at} unless renewed. Wait, or end that process."
 
-    def __init__(self, name: str, holder: str, expires_at: str) -> None:
-        super().__init__(
-            f"{name} is being run by {holder}; its lease ends at {expires_at} unless renewed. Wait, or end that process.",
-            name=name,
-            holder=holder,
-            expires_at=expires_at,
-        )
+    name: str
+    holder: str
+    expires_at: str
 
 
 class LeaseLost(TransientError):
     """A lease that this process held has been taken over or released."""
 
     code = "registry.lease_lost"
+    template = (
+        "{holder} no longer holds {name} (token {token}): it expired and another took it over. Nothing was published "
+        "by this process after that; run the stage again."
+    )
 
-    def __init__(self, name: str, holder: str, token: int) -> None:
-        super().__init__(
-            f"{holder} no longer holds {name} (token {token}): it expired and another took it over. "
-            "Nothing was published by this process after that; "
-            "run the stage again.",
-            name=name,
-            holder=holder,
-            token=token,
-        )
+    name: str
+    holder: str
+    token: int
 
 
 class LeaseRepository:

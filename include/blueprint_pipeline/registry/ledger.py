@@ -23,16 +23,15 @@ class LedgerConflict(InternalError):
     """The same cost was booked twice with different amounts."""
 
     code = "registry.ledger_conflict"
+    template = (
+        "The ledger has {found} for item '{item}' of commit {commit_key:.12}, and {given} was given. Entries are "
+        "never changed; book a correction as an item of its own."
+    )
 
-    def __init__(self, commit_key: str, item: str, found: str, given: str) -> None:
-        super().__init__(
-            f"The ledger has {found} for item '{item}' of commit {commit_key[:12]}, and {given} was given. "
-            "Entries are never changed; book a correction as an item of its own.",
-            commit_key=commit_key,
-            item=item,
-            found=found,
-            given=given,
-        )
+    commit_key: str
+    item: str
+    found: str
+    given: str
 
 
 class LedgerRepository:

@@ -31,29 +31,24 @@ class RegistryDamaged(InternalError):
     """A migration left rows that refer to nothing."""
 
     code = "registry.damaged"
+    template = "After the migration of {url}, rows in {tables} refer to rows that are not there; nothing was changed. Restore a backup."
 
-    def __init__(self, url: str, tables: Sequence[str]) -> None:
-        super().__init__(
-            f"After the migration of {url}, rows in {', '.join(tables)} refer to rows that are not there;"
-            " nothing was changed. Restore a backup.",
-            url=url,
-            tables=list(tables),
-        )
+    url: str
+    tables: Sequence[str]
 
 
 class RegistryTooNew(ConfigurationError):
     """The database was migrated by a newer version of this package."""
 
     code = "registry.too_new"
+    template = (
+        "The registry at {url} has schema revision {found}; this version knows {known}. Update blueprint_pipeline, "
+        "or give it a database of its own."
+    )
 
-    def __init__(self, url: str, found: str, known: Sequence[str]) -> None:
-        super().__init__(
-            f"The registry at {url} has schema revision {found}; this version knows {', '.join(known)}."
-            " Update blueprint_pipeline, or give it a database of its own.",
-            url=url,
-            found=found,
-            known=list(known),
-        )
+    url: str
+    found: str
+    known: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,44 +38,42 @@ class RegistryUnreadable(IntegrityError):
     """The file is no database, or a damaged one."""
 
     code = "registry.unreadable"
+    template = "The registry at {url} cannot be read: {reason}. Restore a backup or move the file."
 
-    def __init__(self, url: str, reason: str) -> None:
-        super().__init__(f"The registry at {url} cannot be read: {reason}. Restore a backup or move the file.", url=url, reason=reason)
+    url: str
+    reason: str
 
 
 class RegistryDriverMissing(MissingPartError):
     """The Python driver of the database is not installed."""
 
     code = "registry.driver_missing"
+    template = "The registry at {url} needs the Python package '{module}', which is not installed. Install it."
 
-    def __init__(self, url: str, module: str) -> None:
-        super().__init__(
-            f"The registry at {url} needs the Python package '{module}', which is not installed. Install it.", url=url, module=module
-        )
+    url: str
+    module: str
 
 
 class RegistryUrlInvalid(ConfigurationError):
     """The database URL cannot be used."""
 
     code = "registry.url_invalid"
+    template = (
+        "BPP__REGISTRY__URL={url} cannot be used: {reason}. Expected sqlite:///path/to/file.db or postgresql+psycopg2://user@host/database."
+    )
 
-    def __init__(self, url: str, reason: str) -> None:
-        super().__init__(
-            f"BPP__REGISTRY__URL={url} cannot be used: {reason}. Expected sqlite:///path/to/file.db or postgresql+psycopg2://user@host/database.",
-            url=url,
-            reason=reason,
-        )
+    url: str
+    reason: str
 
 
 class RegistryUnavailable(TransientError):
     """The database does not answer, or is busy for longer than we wait."""
 
     code = "registry.unavailable"
+    template = "The registry at {url} did not answer: {reason}. Check that the database runs, then try again."
 
-    def __init__(self, url: str, reason: str) -> None:
-        super().__init__(
-            f"The registry at {url} did not answer: {reason}. Check that the database runs, then try again.", url=url, reason=reason
-        )
+    url: str
+    reason: str
 
 
 class Database:

@@ -7,19 +7,19 @@ class NoDepthOrLabels(InputError):
     """Depth or segmentation is asked of a simulator that draws colour alone."""
 
     code = "episode.no_depth_or_labels"
+    template = (
+        "{simulator} draws colour alone through the Simulator protocol, and depth or segmentation is asked for. "
+        "Leave both out, or simulate and render with the embedded mujoco."
+    )
 
-    def __init__(self, simulator: str) -> None:
-        super().__init__(
-            f"{simulator} draws colour alone through the Simulator protocol, and depth or segmentation is asked for. "
-            "Leave both out, or simulate and render with the embedded mujoco.",
-            simulator=simulator,
-        )
+    simulator: str
 
 
 class NotReplayed(IntegrityError):
     """An episode, executed again, did not give the recorded states: nothing is drawn of it."""
 
     code = "episode.not_replayed"
+    template = "Episode {episode_id} does not replay: {reason}. Simulate the shard again."
 
-    def __init__(self, episode_id: str, reason: str) -> None:
-        super().__init__(f"Episode {episode_id} does not replay: {reason}. Simulate the shard again.", episode_id=episode_id, reason=reason)
+    episode_id: str
+    reason: str

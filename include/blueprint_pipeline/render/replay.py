@@ -27,13 +27,10 @@ class NothingMoved(InputError):
     """The episode's motion could not be planned, so there is nothing to replay or to draw."""
 
     code = "episode.nothing_moved"
+    template = "Episode {episode_id} has no states: its planning failed ({reason}). Choose an episode with frames > 0."
 
-    def __init__(self, episode_id: str, reason: str | None) -> None:
-        super().__init__(
-            f"Episode {episode_id} has no states: its planning failed ({reason}). Choose an episode with frames > 0.",
-            episode_id=episode_id,
-            reason=reason,
-        )
+    episode_id: str
+    reason: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,23 +27,21 @@ class UnsupportedRobot(ConfigurationError):
     """The robot is known, and it cannot act here."""
 
     code = "robot.unsupported"
+    template = "The robot '{name}' is not supported: {reason}. Choose one of: {supported}."
 
-    def __init__(self, name: str, reason: str, supported: Sequence[str]) -> None:
-        super().__init__(
-            f"The robot '{name}' is not supported: {reason}. Choose one of: {', '.join(supported)}.",
-            name=name,
-            reason=reason,
-            supported=list(supported),
-        )
+    name: str
+    reason: str
+    supported: Sequence[str]
 
 
 class UnknownRobot(ConfigurationError):
     """No embodiment of that name or alias."""
 
     code = "robot.unknown"
+    template = "There is no robot '{name}'. Known robots: {available}."
 
-    def __init__(self, name: str, available: Sequence[str]) -> None:
-        super().__init__(f"There is no robot '{name}'. Known robots: {', '.join(available)}.", name=name, available=list(available))
+    name: str
+    available: Sequence[str]
 
 
 class Joint(FrozenModel):

@@ -9,11 +9,9 @@ class BrokenEmbodiment(InternalError):
     """The embodiment's record names something that its model lacks."""
 
     code = "robot.broken_record"
+    template = "The embodiment '{name}' names the {kind} '{expected}', which its model lacks. The model has: {found}."
 
-    def __init__(self, name: str, kind: str, expected: str, found: Sequence[str]) -> None:
-        super().__init__(
-            f"The embodiment '{name}' names the {kind} '{expected}', which its model lacks. The model has: {', '.join(found)}.",
-            name=name,
-            kind=kind,
-            expected=expected,
-        )
+    name: str
+    kind: str
+    expected: str
+    found: Sequence[str]

@@ -31,13 +31,10 @@ class UnknownShard(InputError):
     """The plan has no such shard."""
 
     code = "simulation.unknown_shard"
+    template = "The plan has no shard {shard_index}; it has {shards}, counted from 0. Ask for one of these, or run plan_tasks again."
 
-    def __init__(self, shard_index: int, shards: int) -> None:
-        super().__init__(
-            f"The plan has no shard {shard_index}; it has shards 0 to {shards - 1}. Run plan_tasks again, or ask for one of these.",
-            shard_index=shard_index,
-            shards=shards,
-        )
+    shard_index: int
+    shards: int
 
 
 def load_plan(scene: SceneFolder) -> JobPlan:

@@ -21,22 +21,18 @@ class TwinInvalid(InternalError):
     """The MJCF twin that we wrote does not compile, or does not say what the manifest says."""
 
     code = "scene.twin_invalid"
+    template = "mjcf/scene.xml was read back and is wrong: {problem}. This is a defect of the assembly: report it."
 
-    def __init__(self, problem: str) -> None:
-        super().__init__(
-            f"mjcf/scene.xml was read back and is wrong: {problem}. This is a defect of the assembly: report it.", problem=problem
-        )
+    problem: str
 
 
 class UsdInvalid(InternalError):
     """The USD stage that we wrote does not say what the manifest says."""
 
     code = "scene.usd_invalid"
+    template = "usd/scene.usda was read back and is wrong: {problem}. This is a defect of the assembly: report it."
 
-    def __init__(self, problem: str) -> None:
-        super().__init__(
-            f"usd/scene.usda was read back and is wrong: {problem}. This is a defect of the assembly: report it.", problem=problem
-        )
+    problem: str
 
 
 def load_assets(scene: SceneFolder) -> SceneAssets:

@@ -1,6 +1,7 @@
 """The base of what can be wrong with a scene."""
 
 from collections.abc import Sequence
+from dataclasses import field, fields
 
 from blueprint_pipeline.errors import InputError
 
@@ -8,18 +9,26 @@ from blueprint_pipeline.errors import InputError
 class SceneError(InputError):
     """A reconstructed scene cannot be taken in as it is.
 
-    Attributes:
-        where: The object or file that is meant.
+    The first fact of every class names the object or the file that is wrong.
     """
 
     code = "scene.invalid"
 
-    def __init__(self, message: str, where: str, **facts: object) -> None:
-        super().__init__(message, where=where, **facts)
-        self.where = where
+    others: Sequence[str] = field(default=(), init=False)
+    """Other findings of the same scene, briefly: the message names them too."""
 
-    def mention_others(self, others: Sequence[str]) -> None:
-        """Add the other findings of the same scene, briefly, to the message."""
-        if others:
-            self.message += f" Also found: {'; '.join(others)}."
-            self.facts["others"] = list(others)
+    @property
+    def where(self) -> str:
+        """The object or the file that is wrong."""
+        return str(getattr(self, next(item.name for item in fields(self) if item.init)))
+
+    @property
+    def message(self) -> str:
+        """What is wrong, and what else is."""
+        also = f" Also found: {'; '.join(self.others)}." if self.others else ""
+        return super().message + also
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """The facts, and which object or file they are about."""
+        return {**super().facts, "where": self.where}

@@ -45,5 +45,5 @@ def validate_findings(findings: Sequence[Finding]) -> None:
     """
     blocking = [finding for finding in findings if finding.error is not None]
     if blocking and (error := blocking[0].error) is not None:
-        error.mention_others([f"{finding.code} ({finding.where})" for finding in blocking[1:]])
+        error.others = [f"{finding.code} ({finding.where})" for finding in blocking[1:]]
         raise error

@@ -26,38 +26,54 @@ SOURCE_FOLDER = "regen3d"
 SOURCE_MANIFEST_PATH = "input/source_manifest.json"
 
 
+def _describe_digest(digest: FileDigest | None) -> str:
+    return "was not there" if digest is None else f"had {digest.size_bytes} bytes, sha256 {digest.sha256}"
+
+
 class SourceStillChanging(TransientError):
     """A file of the source changed while it was taken in."""
 
     code = "scene.source_still_changing"
+    template = (
+        "The source changed while it was being ingested: {file} {before} when it was hashed, and {now} when it was copied. "
+        "Wait until the upload has finished, then run the stage again."
+    )
 
-    def __init__(self, file: str, hashed: FileDigest | None, copied: FileDigest | None) -> None:
-        before, now = (
-            "was not there" if found is None else f"had {found.size_bytes} bytes, sha256 {found.sha256}" for found in (hashed, copied)
-        )
-        super().__init__(
-            f"The source changed while it was taken in: {file} {before} when it was hashed, and {now} when it was copied. "
-            "Expected a finished upload: wait for it to end, then run the stage again.",
-            file=file,
-            hashed_sha256=hashed and hashed.sha256,
-            copied_sha256=copied and copied.sha256,
-        )
+    file: str
+    hashed: FileDigest | None
+    copied: FileDigest | None
+
+    @property
+    def before(self) -> str:
+        """The file when it was hashed."""
+        return _describe_digest(self.hashed)
+
+    @property
+    def now(self) -> str:
+        """The file when it was copied."""
+        return _describe_digest(self.copied)
 
 
 class SourceChanged(IntegrityError):
     """A file of ``regen3d/`` is not the one that was taken in."""
 
     code = "scene.source_changed"
+    template = "{file} {expected} and {found}. Restore it, or ingest the scene again."
 
-    def __init__(self, file: str, expected_sha256: str | None, found_sha256: str | None) -> None:
-        expected = "was not there when the scene was taken in" if expected_sha256 is None else f"had sha256 {expected_sha256}"
-        found = "is missing now" if found_sha256 is None else f"has sha256 {found_sha256} now"
-        super().__init__(
-            f"{file} {expected} and {found}. Restore it, or ingest the scene anew.",
-            file=file,
-            expected_sha256=expected_sha256,
-            found_sha256=found_sha256,
-        )
+    file: str
+    expected_sha256: str | None
+    found_sha256: str | None
+
+    @property
+    def expected(self) -> str:
+        """The file when the scene was ingested."""
+        digest = self.expected_sha256
+        return "was not there when the scene was ingested" if digest is None else f"had sha256 {digest}"
+
+    @property
+    def found(self) -> str:
+        """The file as it is now."""
+        return "is missing now" if self.found_sha256 is None else f"has sha256 {self.found_sha256} now"
 
 
 class SourceManifest(BaseModel):

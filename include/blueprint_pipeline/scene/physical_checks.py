@@ -1,7 +1,7 @@
 """Whether a scene can be true: sizes, things in each other's place, things that float, measured on the real meshes."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
@@ -32,15 +32,16 @@ class ObjectUnsupported(SceneError):
 
     code = "scene.object_unsupported"
 
-    def __init__(self, object_id: str, gap_m: float, below: str, limit_m: float) -> None:
-        super().__init__(
-            f"{object_id} is unsupported: it floats {gap_m * 1000:.4g} mm above {below}, the nearest thing below it (limit "
-            f"{limit_m * 1000:g} mm). Mend its pose, or add what it stands on.",
-            object_id,
-            object_id=object_id,
-            gap_m=gap_m,
-            below=below,
-            limit_m=limit_m,
+    object_id: str
+    gap_m: float
+    below: str
+    limit_m: float
+
+    def describe(self) -> str:
+        """The gap in [mm]."""
+        return (
+            f"{self.object_id} is unsupported: it floats {self.gap_m * 1000:.4g} mm above {self.below}, the nearest thing below it "
+            f"(limit {self.limit_m * 1000:g} mm). Correct its pose, or add what it stands on."
         )
 
 
@@ -49,16 +50,18 @@ class ObjectsInterpenetrate(SceneError):
 
     code = "scene.objects_interpenetrate"
 
-    def __init__(self, first: str, second: str, depth_m: float, limit_m: float, *, is_lower_bound: bool = False) -> None:
-        bound = "more than " if is_lower_bound else "up to "
-        super().__init__(
-            f"{first} and {second} interpenetrate: their meshes overlap, and a shift of {bound}{depth_m * 1000:.3g} mm is needed "
-            f"to part them (limit {limit_m * 1000:g} mm). Move one of them, or mend its pose.",
-            first,
-            first=first,
-            second=second,
-            depth_m=depth_m,
-            limit_m=limit_m,
+    first: str
+    second: str
+    depth_m: float
+    limit_m: float
+    is_lower_bound: bool = field(default=False, kw_only=True)
+
+    def describe(self) -> str:
+        """The depth in [mm]."""
+        bound = "more than" if self.is_lower_bound else "up to"
+        return (
+            f"{self.first} and {self.second} interpenetrate: their meshes overlap, and a shift of {bound} {self.depth_m * 1000:.3g} mm "
+            f"is needed to part them (limit {self.limit_m * 1000:g} mm). Move one of them, or correct its pose."
         )
 
 
@@ -66,17 +69,27 @@ class ImplausibleScale(SceneError):
     """Objects are far larger or smaller than things of their kind are."""
 
     code = "scene.implausible_scale"
+    template = (
+        "The scale is implausible: {listed}. scene_info.json says meters_per_unit {meters_per_unit:g}{hint}. Correct the unit, or "
+        "the object's scale."
+    )
 
-    def __init__(self, found: Sequence[tuple[str, str, float, float, float]], meters_per_unit: float, hint: str) -> None:
-        listed = "; ".join(
-            f"object {name} ({category}) measures {size:.4g} m, expected {low:g} to {high:g} m" for name, category, size, low, high in found
-        )
-        super().__init__(
-            f"The scale is implausible: {listed}. scene_info.json says meters_per_unit {meters_per_unit:g}{hint}. Correct the "
-            f"unit, or the object's scale.",
-            found[0][0],
-            object_ids=[name for name, *_ in found],
-            meters_per_unit=meters_per_unit,
+    found: Sequence[tuple[str, str, float, float, float]]
+    """Object, category, size, smallest and largest plausible size in [m]."""
+    meters_per_unit: float
+    hint: str
+
+    @property
+    def where(self) -> str:
+        """The first of the objects."""
+        return self.found[0][0]
+
+    @property
+    def listed(self) -> str:
+        """Every object with its size."""
+        return "; ".join(
+            f"object {name} ({category}) measures {size:.4g} m, expected {low:g} to {high:g} m"
+            for name, category, size, low, high in self.found
         )
 
 
@@ -84,18 +97,16 @@ class BoundsMismatch(SceneError):
     """bounds.json is not that of the mesh in its pose."""
 
     code = "scene.bounds_mismatch"
+    template = (
+        "The bounds of object {object_id} do not fit its mesh: {file} says {field} {found}, the posed mesh has "
+        "{expected} (scene units). One of mesh, pose and bounds is of another version: export them together."
+    )
 
-    def __init__(self, object_id: str, file: str, field: str, found: str, expected: str) -> None:
-        super().__init__(
-            f"The bounds of object {object_id} do not fit its mesh: {file} says {field} {found}, the posed mesh has {expected} "
-            f"(scene units). One of mesh, pose and bounds is of another version: export them together.",
-            object_id,
-            object_id=object_id,
-            file=file,
-            field=field,
-            found=found,
-            expected=expected,
-        )
+    object_id: str
+    file: str
+    field: str
+    found: str
+    expected: str
 
 
 @dataclass(frozen=True)
@@ -118,10 +129,10 @@ def check_bounds(scene: SourceScene) -> list[Finding]:
         points = scene.frame.points_to_scene(item.pose.apply(np.vstack([s.vertices[np.unique(s.faces)] for s in item.surfaces])))
         low, high = points.min(axis=0), points.max(axis=0)
         tolerance = max(BOUNDS_TOLERANCE * float(np.linalg.norm(high - low)), _BOUNDS_TOLERANCE_M / scene.frame.meters_per_unit)
-        for field, expected in (("min", low), ("max", high), ("center", (low + high) / 2), ("size", high - low)):
-            stated = np.asarray(getattr(item.bounds, field))
+        for name, expected in (("min", low), ("max", high), ("center", (low + high) / 2), ("size", high - low)):
+            stated = np.asarray(getattr(item.bounds, name))
             if np.abs(stated - expected).max() > tolerance:
-                error = BoundsMismatch(item.object_id, f"objects/{item.object_id}/bounds.json", field, _show(stated), _show(expected))
+                error = BoundsMismatch(item.object_id, f"objects/{item.object_id}/bounds.json", name, _show(stated), _show(expected))
                 findings.append(finding_of(error))
                 break
     return findings

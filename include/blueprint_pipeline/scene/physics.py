@@ -23,19 +23,17 @@ class PhysicsImplausible(SceneError):
     """An estimated mass lies outside what things of this kind weigh."""
 
     code = "scene.physics_implausible"
+    template = (
+        "Object {object_id} ({category}) would weigh {mass_kg:.4g} kg by {method}; expected {low_kg:g} to {high_kg:g} kg. Check its "
+        "scale, its material_type and whether its mesh is closed."
+    )
 
-    def __init__(self, object_id: str, category: str, mass_kg: float, bounds_kg: tuple[float, float], method: str) -> None:
-        low_kg, high_kg = bounds_kg
-        super().__init__(
-            f"Object {object_id} ({category}) would weigh {mass_kg:.4g} kg by {method}; expected {low_kg:g} to {high_kg:g} kg. "
-            f"Check its scale, its material_type and whether its mesh is closed.",
-            object_id,
-            object_id=object_id,
-            mass_kg=mass_kg,
-            low_kg=low_kg,
-            high_kg=high_kg,
-            method=method,
-        )
+    object_id: str
+    category: str
+    mass_kg: float
+    low_kg: float
+    high_kg: float
+    method: str
 
 
 class Mass(FrozenModel):
@@ -118,7 +116,7 @@ def estimate_object(item: ManifestObject, surfaces: list[Surface]) -> Physics:
     found = estimate_mass(mesh, material, category)
     low, high = category.mass_kg
     if item.is_movable and not low <= found.mass_kg <= high:
-        raise PhysicsImplausible(item.id, item.category, found.mass_kg, (low, high), found.method)
+        raise PhysicsImplausible(item.id, item.category, found.mass_kg, low, high, found.method)
     moments, axes = principal_axes(found.inertia_kg_m2)
     quat = quat_from_rotation(axes)
     method = f"materials.yaml, {material_name}"

@@ -23,79 +23,65 @@ class CameraInvalid(SceneError):
     """The camera's matrices are not those of a pinhole camera."""
 
     code = "scene.camera_invalid"
+    template = "{file}: {problem}. Expected a pinhole camera: focal lengths above 0, and a rigid scene-to-camera matrix."
 
-    def __init__(self, file: str, problem: str) -> None:
-        super().__init__(
-            f"{file}: {problem}. Expected a pinhole camera: focal lengths above 0, and a rigid scene-to-camera matrix.",
-            file,
-            file=file,
-            problem=problem,
-        )
+    file: str
+    problem: str
 
 
 class PoseScaleInvalid(SceneError):
     """A scale is zero or negative, or the pose mirrors."""
 
     code = "scene.pose_scale_invalid"
+    template = "The scale of object {object_id} cannot be: in {file} {problem}. Expected three numbers above 0 and no mirroring."
 
-    def __init__(self, object_id: str, file: str, problem: str) -> None:
-        super().__init__(
-            f"The scale of object {object_id} cannot be: in {file} {problem}. Expected three numbers above 0 and no mirroring.",
-            object_id,
-            object_id=object_id,
-            file=file,
-            problem=problem,
-        )
+    object_id: str
+    file: str
+    problem: str
 
 
 class PoseInconsistent(SceneError):
     """Two statements of the same pose contradict each other."""
 
     code = "scene.pose_inconsistent"
+    template = (
+        "The pose of object {object_id} contradicts itself: in {file} {field} is {found}, and transform_matrix says "
+        "{from_matrix}. Write both from one pose (quaternion order w, x, y, z)."
+    )
 
-    def __init__(self, object_id: str, file: str, field: str, found: str, from_matrix: str) -> None:
-        super().__init__(
-            f"The pose of object {object_id} contradicts itself: in {file} {field} is {found}, and transform_matrix says "
-            f"{from_matrix}. Write both from one pose (quaternion order w, x, y, z).",
-            object_id,
-            object_id=object_id,
-            file=file,
-            field=field,
-            found=found,
-            from_matrix=from_matrix,
-        )
+    object_id: str
+    file: str
+    field: str
+    found: str
+    from_matrix: str
 
 
 class PoseNotRigid(SceneError):
     """The 3x3 block of a pose is no rotation times scale, or the quaternion is not of unit length."""
 
     code = "scene.pose_not_rigid"
+    template = (
+        "The pose of object {object_id} is not rigid: in {file} {problem}. Expected translation . rotation . scale "
+        "with an orthonormal rotation (no shear)."
+    )
 
-    def __init__(self, object_id: str, file: str, problem: str) -> None:
-        super().__init__(
-            f"The pose of object {object_id} is not rigid: in {file} {problem}. Expected translation . rotation . scale with an "
-            f"orthonormal rotation (no shear).",
-            object_id,
-            object_id=object_id,
-            file=file,
-            problem=problem,
-        )
+    object_id: str
+    file: str
+    problem: str
 
 
 class PoseNotFinite(SceneError):
     """A pose holds NaN or infinity."""
 
     code = "scene.pose_not_finite"
+    template = (
+        "The pose of object {object_id} is not finite: {file} holds NaN or an infinite number at {fields}. Expected "
+        "finite numbers: reconstruct the object's pose again."
+    )
 
-    def __init__(self, object_id: str, file: str, fields: Sequence[str]) -> None:
-        super().__init__(
-            f"The pose of object {object_id} is not finite: {file} holds NaN or an infinite number at {', '.join(fields)}. "
-            f"Expected finite numbers: reconstruct the object's pose again.",
-            object_id,
-            object_id=object_id,
-            file=file,
-            fields=list(fields),
-        )
+    object_id: str
+    file: str
+    fields: Sequence[str]
 
 
 def as_array(values: Sequence[object]) -> FloatArray:

@@ -31,14 +31,12 @@ class SceneNotStable(GateError):
     """The scene does not come to rest where it was reconstructed."""
 
     code = "scene.not_stable"
+    template = (
+        "The scene is not stable: object {object_id} {failures:; }. Mend its pose or its mesh: it does not rest where the scene says."
+    )
 
-    def __init__(self, object_id: str, failures: Sequence[str]) -> None:
-        super().__init__(
-            f"The scene is not stable: object {object_id} {'; '.join(failures)}. Mend its pose or its mesh: it does not rest "
-            f"where the scene says.",
-            object_id=object_id,
-            failures=list(failures),
-        )
+    object_id: str
+    failures: Sequence[str]
 
 
 class SettleLimits(FrozenModel):

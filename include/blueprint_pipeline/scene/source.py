@@ -44,87 +44,86 @@ class UnsafePath(SceneError):
     """A path of the source leads elsewhere."""
 
     code = "scene.unsafe_path"
+    template = "{file} is refused: {problem}. A scene may hold plain files and folders only."
 
-    def __init__(self, file: str, problem: str) -> None:
-        super().__init__(f"{file} is refused: {problem}. A scene may hold plain files and folders only.", file, file=file, problem=problem)
+    file: str
+    problem: str
 
 
 class DuplicateObjectId(SceneError):
     """Two ids would be the same on a file system that ignores case."""
 
     code = "scene.duplicate_object_id"
+    template = (
+        "Object ids {object_ids: and } differ only in case: they collide on file systems and in tools that ignore case. Rename "
+        "one of the folders below objects/."
+    )
 
-    def __init__(self, object_ids: Sequence[str]) -> None:
-        super().__init__(
-            f"Object ids {' and '.join(object_ids)} differ only in case: they collide (are duplicates) on file systems and in "
-            f"tools that ignore case. Rename one of the folders below objects/.",
-            object_ids[0],
-            object_ids=list(object_ids),
-        )
+    object_ids: Sequence[str]
+
+    @property
+    def where(self) -> str:
+        """The first of the objects."""
+        return self.object_ids[0]
 
 
 class InvalidObjectId(SceneError):
     """An object's id cannot name a folder, a prim or a body."""
 
     code = "scene.invalid_object_id"
+    template = (
+        "Object id '{object_id:.80}' cannot be used: expected a letter, then up to 63 letters, digits or '_', and none of the "
+        "reserved names world, floor, background, scene, robot. Rename the folder below objects/."
+    )
 
-    def __init__(self, object_id: str) -> None:
-        super().__init__(
-            f"Object id '{object_id[:80]}' cannot be used: expected a letter, then up to 63 letters, digits or '_', and none of "
-            f"the reserved names "
-            "world, floor, background, scene, robot. Rename the folder below objects/.",
-            object_id[:80],
-            object_id=object_id,
-        )
+    object_id: str
+
+    @property
+    def where(self) -> str:
+        """The id, cut to a readable length."""
+        return self.object_id[:80]
 
 
 class NoObjects(SceneError):
     """A scene without objects is of no use."""
 
     code = "scene.no_objects"
+    template = "objects/ holds no folder: a scene needs at least one object (objects/<id>/mesh.glb, pose.json, bounds.json, material.json)."
 
-    def __init__(self) -> None:
-        super().__init__(
-            "objects/ holds no folder: a scene needs at least one object (objects/<id>/mesh.glb, pose.json, bounds.json, material.json).",
-            "objects",
-        )
+    @property
+    def where(self) -> str:
+        """The folder of the objects."""
+        return "objects"
 
 
 class UnsupportedVersion(SceneError):
     """The layout has a version that this importer does not know."""
 
     code = "scene.unsupported_version"
+    template = "{file}: version is '{found}'; this importer reads {supported}. Convert the scene, or use a newer Blueprint."
 
-    def __init__(self, file: str, found: str, supported: str) -> None:
-        super().__init__(
-            f"{file}: version is '{found}'; this importer reads {supported}. Convert the scene, or use a newer Blueprint.",
-            file,
-            found=found,
-            supported=supported,
-        )
+    file: str
+    found: str
+    supported: str
 
 
 class MeshMissing(SceneError):
     """An object has no mesh."""
 
     code = "scene.mesh_missing"
+    template = "Object {object_id} has no mesh: {file} is not there. Add the file, or remove the object's folder."
 
-    def __init__(self, object_id: str, file: str) -> None:
-        super().__init__(
-            f"Object {object_id} has no mesh: {file} is not there. Add the file, or remove the object's folder.",
-            object_id,
-            object_id=object_id,
-            file=file,
-        )
+    object_id: str
+    file: str
 
 
 class FileMissing(SceneError):
     """A file of the layout is not there."""
 
     code = "scene.file_missing"
+    template = "{file} is not there. Every scene needs it: export the reconstruction again, or add the file."
 
-    def __init__(self, file: str) -> None:
-        super().__init__(f"{file} is not there. Every scene needs it: export the reconstruction again, or add the file.", file, file=file)
+    file: str
 
 
 @dataclass(frozen=True)

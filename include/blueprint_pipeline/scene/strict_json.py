@@ -16,9 +16,10 @@ class JsonInvalid(SceneError):
     """A file is not strict JSON."""
 
     code = "scene.json_invalid"
+    template = "{file} is not strict JSON (RFC 8259): {problem}. Write the file anew."
 
-    def __init__(self, file: str, problem: str) -> None:
-        super().__init__(f"{file} is not strict JSON (RFC 8259): {problem}. Write the file anew.", file, file=file, problem=problem)
+    file: str
+    problem: str
 
 
 class _NotStrictError(ValueError):

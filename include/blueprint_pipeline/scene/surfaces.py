@@ -45,30 +45,25 @@ class MeshEmpty(SceneError):
     """A mesh has no surface."""
 
     code = "scene.mesh_empty"
+    template = "The mesh of object {object_id} is empty: {file} {problem}. Expected triangles with an area."
 
-    def __init__(self, object_id: str, file: str, problem: str) -> None:
-        super().__init__(
-            f"The mesh of object {object_id} is empty: {file} {problem}. Expected triangles with an area.",
-            object_id,
-            object_id=object_id,
-            file=file,
-        )
+    object_id: str
+    file: str
+    problem: str
 
 
 class MeshUnreadable(SceneError):
     """A mesh file is damaged or uses what we do not read."""
 
     code = "scene.mesh_unreadable"
+    template = (
+        "The mesh of object {object_id} is unreadable: {file} {problem}. Expected a whole, self-contained binary "
+        "glTF 2.0 file: export it again."
+    )
 
-    def __init__(self, object_id: str, file: str, problem: str) -> None:
-        super().__init__(
-            f"The mesh of object {object_id} is unreadable: {file} {problem}. Expected a whole, self-contained binary glTF 2.0 "
-            f"file: export it again.",
-            object_id,
-            object_id=object_id,
-            file=file,
-            problem=problem,
-        )
+    object_id: str
+    file: str
+    problem: str
 
 
 @dataclass(frozen=True)

@@ -7,29 +7,30 @@ class SimulationDiverged(InputError):
     """A state is no longer finite, or huge: the scene or the motion cannot be simulated with this timestep."""
 
     code = "simulation.diverged"
+    template = (
+        "The simulation diverged at {time_s:.3f} s: {worst} is not finite, or huge. Look for overlapping bodies or "
+        "tiny masses in the scene."
+    )
 
-    def __init__(self, time_s: float, worst: str) -> None:
-        super().__init__(
-            f"The simulation diverged at {time_s:.3f} s: {worst} is not finite, or huge. Look for overlapping bodies or tiny masses "
-            "in the scene.",
-            time_s=time_s,
-            worst=worst,
-        )
+    time_s: float
+    worst: str
 
 
 class NotLoaded(InternalError):
     """A simulator was asked to act before a scene was loaded."""
 
     code = "simulation.not_loaded"
+    template = "{call} was called before load(). This is a defect of the caller: report it."
 
-    def __init__(self, call: str) -> None:
-        super().__init__(f"{call} was called before load(). This is a defect of the caller: report it.", call=call)
+    call: str
 
 
 class UnknownName(InputError):
     """Something was named that the loaded model does not have."""
 
     code = "simulation.unknown_name"
+    template = "The model has no {kind} '{name}'; it has: {known}."
 
-    def __init__(self, kind: str, name: str, known: list[str]) -> None:
-        super().__init__(f"The model has no {kind} '{name}'; it has: {', '.join(known) or 'none'}.", kind=kind, name=name, known=known)
+    kind: str
+    name: str
+    known: list[str]

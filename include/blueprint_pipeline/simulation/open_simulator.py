@@ -21,28 +21,24 @@ class SimulatorDiffers(ConfigurationError):
     """Another simulator is served than the settings name."""
 
     code = "simulation.simulator_differs"
+    template = (
+        "At {address} {found} is served, and {expected} shall act. Set BPP__SIMULATION__SIMULATOR={found}, or "
+        "BPP__SIMULATION__ADDRESS to where the other one is served."
+    )
 
-    def __init__(self, address: str, found: str, expected: str) -> None:
-        super().__init__(
-            f"At {address} {found} is served, and {expected} shall act. Set BPP__SIMULATION__SIMULATOR={found}, or "
-            "BPP__SIMULATION__ADDRESS to where the other one is served.",
-            address=address,
-            found=found,
-            expected=expected,
-        )
+    address: str
+    found: str
+    expected: str
 
 
 class TwinDiffers(InputError):
     """A simulator addresses a scene otherwise than the twin in which its motions are planned."""
 
     code = "simulation.twin_differs"
+    template = "The simulator loaded {found}; the twin has {expected}. Assemble the scene again (assemble_scene)."
 
-    def __init__(self, found: list[str], expected: list[str]) -> None:
-        super().__init__(
-            f"The simulator loaded {', '.join(found)}; the twin has {', '.join(expected)}. Assemble the scene again (assemble_scene).",
-            found=found,
-            expected=expected,
-        )
+    found: list[str]
+    expected: list[str]
 
 
 def is_embedded(name: SimulatorName, settings: Settings) -> bool:

@@ -14,21 +14,19 @@ class NothingWritten(InternalError):
     """A stage ended well and left no output: that is a failure, not a success."""
 
     code = "workspace.nothing_written"
+    template = "Stage {stage} ended without an error and wrote no file. This is a defect of the stage: report it."
 
-    def __init__(self, stage: str) -> None:
-        super().__init__(f"Stage {stage} ended without an error and wrote no file. This is a defect of the stage: report it.", stage=stage)
+    stage: str
 
 
 class UndeclaredOutput(InternalError):
     """A stage wrote a file that it does not declare: it would be neither recorded nor verified."""
 
     code = "stage.undeclared_output"
+    template = "Stage {stage} wrote {names}, outside of what it declares in `writes`. This is a defect of the stage: report it."
 
-    def __init__(self, stage: str, names: list[str]) -> None:
-        super().__init__(
-            f"Stage {stage} wrote {', '.join(names)}, outside of what it declares in `writes`. This is a defect of the stage: report it.",
-            stage=stage,
-        )
+    stage: str
+    names: list[str]
 
 
 class Attempt:

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from blueprint_pipeline.errors import PreemptedError
+from blueprint_pipeline.errors import Interrupted
 from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.workspace.checksums import FileDigest
 from blueprint_pipeline.workspace.storage import Id, SceneFolder
@@ -88,10 +88,10 @@ class StageContext:
         """Call between units.
 
         Raises:
-            PreemptedError: SIGTERM came; what was published stays, a new run resumes there.
+            Interrupted: SIGTERM came; what was published stays, a new run resumes there.
         """
         if self._is_stopping():
-            raise PreemptedError("The process was asked to end (SIGTERM). Finished units are kept; run the stage again to go on.")
+            raise Interrupted("The stage's process")
 
 
 Request = TypeVar("Request", bound=StageRequest)

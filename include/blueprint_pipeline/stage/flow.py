@@ -3,6 +3,7 @@
 Stages are looked up lazily, so that naming one does not import a simulator.
 """
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -36,9 +37,10 @@ class UnknownStage(InputError):
     """No stage has this name."""
 
     code = "flow.unknown_stage"
+    template = "There is no stage '{name}'. Stages, in order: {known}."
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"There is no stage '{name}'. Stages, in order: {', '.join(FLOW)}.", name=name)
+    name: str
+    known: Sequence[str] = tuple(FLOW)
 
 
 def load_stage(name: str) -> Stage[Any, Any]:

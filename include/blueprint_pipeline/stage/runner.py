@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,8 +12,9 @@ from types import FrameType
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
-from blueprint_pipeline.errors import BlueprintError, InputError, PreemptedError
+from blueprint_pipeline.errors import BlueprintError, InputError, Interrupted
 from blueprint_pipeline.log import get_logger, log_context
 from blueprint_pipeline.price.ledger import ledger_entries
 from blueprint_pipeline.price.table import load_price_table
@@ -46,13 +47,15 @@ class InvalidRequest(InputError):
     """A stage request does not have the fields that the stage wants."""
 
     code = "stage.invalid_request"
+    template = "The request for stage {stage} is not valid: {findings:; }. `bpp stage list` shows the fields."
 
-    def __init__(self, stage: str, error: ValidationError) -> None:
-        found = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc']) or 'request'}: {item['msg']} (found {_shown(item['input'])!r})"
-            for item in error.errors()
-        )
-        super().__init__(f"The request for stage {stage} is not valid: {found}. `bpp stage list` shows the fields.", stage=stage)
+    stage: str
+    findings: Sequence[str]
+
+
+def _describe_invalid(item: ErrorDetails) -> str:
+    place = ".".join(map(str, item["loc"])) or "request"
+    return f"{place}: {item['msg']} (found {_shown(item['input'])!r})"
 
 
 def _shown(value: object) -> object:
@@ -70,7 +73,7 @@ def parse_request(stage: Stage[Any, Any], request: dict[str, object]) -> StageRe
     try:
         parsed: StageRequest = stage.request.model_validate(request)
     except ValidationError as error:
-        raise InvalidRequest(stage.name, error) from error
+        raise InvalidRequest(stage.name, [_describe_invalid(item) for item in error.errors()]) from error
     return parsed
 
 
@@ -256,10 +259,10 @@ def stop_if_asked() -> None:
     """Call between units of work that are not within a stage.
 
     Raises:
-        PreemptedError: SIGTERM or SIGINT came.
+        Interrupted: SIGTERM or SIGINT came.
     """
     if _stop_event.is_set():
-        raise PreemptedError("The process was asked to end (SIGTERM). Finished units are kept; run the job again to go on.")
+        raise Interrupted("The job's process")
 
 
 @contextmanager

@@ -7,14 +7,12 @@ class ModelNotBuilt(InputError):
     """The scene's MJCF twin and the robot do not compile to one model."""
 
     code = "simulation.model_not_built"
+    template = (
+        "{path} with the robot mounted does not compile: {reason}. Assemble the scene again (assemble_scene), or mend the robot's MJCF."
+    )
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(
-            f"{path} with the robot mounted does not compile: {reason}. "
-            "Assemble the scene again (assemble_scene), or mend the robot's MJCF.",
-            path=path,
-            reason=reason,
-        )
+    path: str
+    reason: str
 
 
 class RateNotWhole(InputError):
@@ -22,14 +20,15 @@ class RateNotWhole(InputError):
 
     code = "simulation.rate_not_whole"
 
-    def __init__(self, path: str, fps: int, timestep_s: float) -> None:
-        super().__init__(
-            f"{path}: one frame at {fps} Hz is {1.0 / fps / timestep_s:.4f} physics steps of {timestep_s} s, "
-            "and must be a whole number of them. "
-            f"Choose an fps that divides {1.0 / timestep_s:.0f}.",
-            path=path,
-            fps=fps,
-            timestep_s=timestep_s,
+    path: str
+    fps: int
+    timestep_s: float
+
+    def describe(self) -> str:
+        """How many steps a frame would take."""
+        return (
+            f"{self.path}: one frame at {self.fps} Hz takes {1.0 / self.fps / self.timestep_s:.4f} physics steps of "
+            f"{self.timestep_s} s, and must take a whole number of them. Choose an fps that divides {1.0 / self.timestep_s:.0f}."
         )
 
 
@@ -37,6 +36,8 @@ class WrongShape(InputError):
     """An array has other dimensions than the model asks for."""
 
     code = "simulation.wrong_shape"
+    template = "{what} has shape {found}, expected {expected}."
 
-    def __init__(self, what: str, found: tuple[int, ...], expected: str) -> None:
-        super().__init__(f"{what} has shape {found}, expected {expected}.", what=what, found=list(found), expected=expected)
+    what: str
+    found: tuple[int, ...]
+    expected: str

@@ -45,12 +45,10 @@ class CommitUnreadable(IntegrityError):
     """A commit record is damaged, or another version of this package wrote it."""
 
     code = "workspace.commit_unreadable"
+    template = "The commit record {path} cannot be read: {reason}. Remove it: that stage then counts as not done, and is done anew."
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(
-            f"The commit record {path} cannot be read: {reason}. Remove it: that stage then counts as not done, and is done anew.",
-            path=path,
-        )
+    path: str
+    reason: str
 
 
 class Usage(BaseModel):

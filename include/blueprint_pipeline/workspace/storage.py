@@ -32,39 +32,32 @@ class StorageRefused(ConfigurationError):
     """The workspace's object store says no, and would say no again."""
 
     code = "workspace.storage_refused"
+    template = (
+        "{location} cannot be used: {reason}. Expected a bucket that is there, and rights to list, read, write and "
+        "delete in it: check BPP__WORKSPACE__URL and the roles of this process's service account."
+    )
 
-    def __init__(self, location: str, reason: str) -> None:
-        super().__init__(
-            f"{location} cannot be used: {reason}. Expected a bucket that is there, and rights to list, read, write and delete in it: "
-            "check BPP__WORKSPACE__URL and the roles of this process's service account.",
-            location=location,
-            reason=reason,
-        )
+    location: str
+    reason: str
 
 
 class StorageUnreachable(TransientError):
     """The workspace's object store did not answer, after retries."""
 
     code = "workspace.storage_unreachable"
+    template = "{location} could not be read or written after retries: {reason}. Finished units are kept; run the stage again."
 
-    def __init__(self, location: str, reason: str) -> None:
-        super().__init__(
-            f"{location} could not be read or written after retries: {reason}. Finished units are kept; run the stage again.",
-            location=location,
-            reason=reason,
-        )
+    location: str
+    reason: str
 
 
 class InvalidId(InputError):
     """An id would not be safe as a folder name."""
 
     code = "workspace.invalid_id"
+    template = "'{value:.140}' is not a valid id: expected 1 to 128 letters, digits, '_', '.', '-', the first a letter or digit."
 
-    def __init__(self, value: str) -> None:
-        super().__init__(
-            f"'{value[:140]}' is not a valid id: expected 1 to 128 letters, digits, '_', '.', '-', the first a letter or digit.",
-            value=value,
-        )
+    value: str
 
 
 def validate_id(value: str) -> str:

@@ -47,39 +47,40 @@ class SecretRefused(ConfigurationError, AirflowSecretsBackendAccessDenied):
     """Secret Manager answers, and does not give the secret out."""
 
     code = "secrets.refused"
+    template = (
+        "Secret Manager refuses '{secret}': {reason}. Give this process's service account "
+        "roles/secretmanager.secretAccessor on the project (on single secrets, absent ones would be refused too), "
+        "and see that the newest version is enabled."
+    )
 
-    def __init__(self, secret: str, reason: str) -> None:
-        super().__init__(
-            f"Secret Manager refuses '{secret}': {reason}. Give this process's service account roles/secretmanager.secretAccessor "
-            "on the project (on single secrets, absent ones would be refused too), and see that the newest version is enabled.",
-            secret=secret,
-        )
+    secret: str
+    reason: str
 
 
 class SecretUnreadable(ConfigurationError, AirflowSecretsBackendAccessDenied):
     """A secret is there, and its newest version is not what it should be."""
 
     code = "secrets.unreadable"
+    template = (
+        "The newest version of secret '{secret}' cannot be read ({problem}). Add a version that is a connection as "
+        'JSON ({{"conn_type": …, "host": …}}) or as a URI, in UTF-8.'
+    )
 
-    def __init__(self, secret: str, problem: str) -> None:
-        super().__init__(
-            f"The newest version of secret '{secret}' cannot be read ({problem}). Add a version that is a connection "
-            'as JSON ({"conn_type": …, "host": …}) or as a URI, in UTF-8.',
-            secret=secret,
-        )
+    secret: str
+    problem: str
 
 
 class SecretsUnavailable(TransientError, AirflowSecretsBackendAccessDenied):
     """Secret Manager gave no answer: whether the secret exists is not known."""
 
     code = "secrets.unavailable"
+    template = (
+        "Secret Manager did not answer for '{secret}': {reason}. Tasks are tried again on their own; if it lasts, "
+        "look at Google Cloud's status page and at the way from the cluster to secretmanager.googleapis.com."
+    )
 
-    def __init__(self, secret: str, reason: str) -> None:
-        super().__init__(
-            f"Secret Manager did not answer for '{secret}': {reason}. Tasks are tried again on their own; if it lasts, look at "
-            "Google Cloud's status page and at the way from the cluster to secretmanager.googleapis.com.",
-            secret=secret,
-        )
+    secret: str
+    reason: str
 
 
 class SecretManagerBackend(CloudSecretManagerBackend):

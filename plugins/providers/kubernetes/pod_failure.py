@@ -30,11 +30,11 @@ def error_of(facts: PodFacts, spec: JobSpec, cluster: str) -> BlueprintError:
     elif ending is Ending.PREEMPTED:
         error = PodPreempted(facts.name, cluster, facts.disrupted or facts.reason or f"exit code {facts.exit_code}")
     elif said is not None:
-        error = StageFailed(spec.stage, said)
+        error = StageFailed(said, spec.stage)
     elif facts.disrupted or (facts.reason in _TAKEN_AWAY and _OWN_FAULT not in facts.message):
         error = PodPreempted(facts.name, cluster, facts.disrupted or facts.reason)
     elif ending is Ending.PERMANENT:
-        error = StageFailed(spec.stage, _without_words(facts, cluster))
+        error = StageFailed(_without_words(facts, cluster), spec.stage)
     else:
         last_words = facts.last_words.strip()[-_LAST_WORDS:] or facts.message
         error = JobCrashed(facts.name, cluster, facts.exit_code, _reason(facts), last_words)

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.simulation.protocol import BodyContact, Capabilities, LoadedScene, SimulationState, SimulatorInfo, Track
+from tests.sample_errors import BadInput
 
 
 class PointSimulator:
@@ -28,7 +28,7 @@ class PointSimulator:
 
     def load(self, scene, robot, fps):
         if "missing" in str(scene):
-            raise InputError(f"no scene at {scene}")
+            raise BadInput(f"no scene at {scene}")
         info = SimulatorInfo(name=self.name, version=self.version, timestep_s=1 / 480, substeps=round(480 / fps))
         return LoadedScene(
             info=info, model_sha256="0" * 64, fps=fps, object_ids=("can",), cameras=("scene",), actuators=(robot.embodiment, "gripper")

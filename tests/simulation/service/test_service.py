@@ -72,7 +72,7 @@ def test_refusal_keeps_code_and_words(remote):
     """An error of the engine reaches the caller with its own code, not as a broken connection."""
     with pytest.raises(RemoteSimulatorError, match="no scene at /missing") as caught:
         remote.load("/missing", ROBOT, 30)
-    assert caught.value.code == "input.invalid"
+    assert caught.value.code == "sample.bad_input"
     assert not caught.value.retryable
 
 

@@ -48,27 +48,24 @@ class DatasetChanged(IntegrityError):
     """A grader changed the dataset that it was to look at."""
 
     code = "dataset.changed"
+    template = "{grader} changed {paths} while it graded. Write the dataset again and run without this grader."
 
-    def __init__(self, grader: str, paths: list[str]) -> None:
-        super().__init__(
-            f"{grader} changed {', '.join(paths)} while it graded. Write the dataset again and run without this grader.",
-            grader=grader,
-            paths=paths,
-        )
+    grader: str
+    paths: list[str]
 
 
 class CertifierBroken(InternalError):
     """A certifying script ended without its report."""
 
     code = "dataset.certifier_broken"
+    template = (
+        "{script} ended with exit code {exit_status} and no report; its last output: {last_lines}. Rebuild the environment with "
+        "`make certify-env`."
+    )
 
-    def __init__(self, script: str, exit_code: int, last_lines: str) -> None:
-        super().__init__(
-            f"{script} ended with exit code {exit_code} and no report; its last words: {last_lines}. "
-            "Rebuild the environment with `make certify-env`.",
-            script=script,
-            exit_code=exit_code,
-        )
+    script: str
+    exit_status: int
+    last_lines: str
 
 
 def certify_datasets(context: StageContext) -> CertificationReport:

@@ -41,39 +41,32 @@ class NoFrame(MissingPartError):
     """The renderer gave no picture."""
 
     code = "simulation.no_frame"
+    template = (
+        "Isaac Sim drew nothing for camera {camera} in {tries} tries. Look for VK_ERROR_DEVICE_LOST in its log; run "
+        "`bpp simulator check --preflight`: a GPU without RT cores or a driver below the minimum draws nothing."
+    )
 
-    def __init__(self, camera: str, tries: int) -> None:
-        super().__init__(
-            f"Isaac Sim drew nothing for camera {camera} in {tries} tries. Look for VK_ERROR_DEVICE_LOST in its log; "
-            "run `bpp simulator check --preflight`: a GPU without RT cores or a driver below the minimum draws nothing.",
-            camera=camera,
-            tries=tries,
-        )
+    camera: str
+    tries: int
 
 
 class IsaacSimUnsupported(MissingPartError):
     """This version of Isaac Sim is not one whose API is known here."""
 
     code = "simulation.isaac_sim_unsupported"
+    template = "Isaac Sim {version} is installed; the API is known for {known}. Use an image of one of these."
 
-    def __init__(self, version: str, known: list[str]) -> None:
-        super().__init__(
-            f"Isaac Sim {version} is installed; the API is known for {', '.join(known)}. Use an image of one of these.",
-            version=version,
-            known=known,
-        )
+    version: str
+    known: list[str]
 
 
 class IsaacSimMissing(MissingPartError):
     """This Python is not Isaac Sim's."""
 
     code = "simulation.isaac_sim_missing"
+    template = "Isaac Sim is not in this Python ({reason}). Run in the image isaac: docs/simulators.md."
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"Isaac Sim is not in this Python ({reason}). Run in the image isaac: docs/simulators.md.",
-            reason=reason,
-        )
+    reason: str
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ class StageNotUsable(InputError):
     """The stage lacks something, or says something that PhysX would not simulate as the twin does."""
 
     code = "simulation.stage_not_usable"
+    template = "The stage {path} cannot be simulated: {reason}. Assemble the scene again (assemble_scene)."
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(
-            f"The stage {path} cannot be simulated: {reason}. Assemble the scene again (assemble_scene).", path=path, reason=reason
-        )
+    path: str
+    reason: str

@@ -7,7 +7,7 @@ from queue import Empty, SimpleQueue
 from threading import current_thread, main_thread
 from typing import Any, TypeVar
 
-from blueprint_pipeline.errors import PreemptedError
+from blueprint_pipeline.errors import Interrupted
 from blueprint_pipeline.geometry.arrays import ImageArray
 from blueprint_pipeline.simulation.isaac_sim.calls import (
     Float32Array,
@@ -21,7 +21,7 @@ from blueprint_pipeline.simulation.isaac_sim.calls import (
 )
 
 _LOOK_S = 0.2
-_ENDED = "The simulator's process was asked to end (SIGTERM). Call the simulator that takes its place."
+_SIMULATOR = "The simulator's process"
 Answer = TypeVar("Answer")
 
 
@@ -34,7 +34,7 @@ class MainThreadApi:
         self._waiting: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
 
     def work(self, stop: Callable[[], bool]) -> None:
-        """Make the calls that other threads ask for, until ``stop`` says so; later ones are refused with ``PreemptedError``."""
+        """Make the calls that other threads ask for, until ``stop`` says so; later ones are refused with ``Interrupted``."""
         while not stop():
             try:
                 future, call = self._waiting.get(timeout=_LOOK_S)
@@ -46,7 +46,7 @@ class MainThreadApi:
                 future.set_exception(error)
         self._ended = True
         while not self._waiting.empty():
-            self._waiting.get()[0].set_exception(PreemptedError(_ENDED))
+            self._waiting.get()[0].set_exception(Interrupted(_SIMULATOR))
 
     @property
     def version(self) -> str:
@@ -78,7 +78,7 @@ class MainThreadApi:
         if current_thread() is main_thread():
             return call()
         if self._ended:
-            raise PreemptedError(_ENDED)
+            raise Interrupted(_SIMULATOR)
         future: Future[Answer] = Future()
         self._waiting.put((future, call))
         return future.result()

@@ -27,14 +27,13 @@ class RobotNotMapped(InternalError):
     """Isaac Sim's joints are not the robot's joints."""
 
     code = "simulation.robot_not_mapped"
+    template = (
+        "Isaac Sim loaded an articulation with the joints {found}; expected {expected}. The stage that was written "
+        "for it is wrong: report it with the evidence file."
+    )
 
-    def __init__(self, found: list[str], expected: list[str]) -> None:
-        super().__init__(
-            f"Isaac Sim loaded an articulation with the joints {', '.join(found) or 'none'}; expected {', '.join(expected)}. "
-            "The stage that was written for it is wrong: report it with the evidence file.",
-            found=found,
-            expected=expected,
-        )
+    found: list[str]
+    expected: list[str]
 
 
 def poses_from_transforms(transforms: Float32Array | FloatArray) -> FloatArray:

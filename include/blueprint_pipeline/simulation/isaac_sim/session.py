@@ -45,23 +45,21 @@ class SessionDiverged(IntegrityError):
     """A call differs from the one that was recorded at this point: its answer would be made up."""
 
     code = "simulation.session_diverged"
+    template = "Call {index} is {found}; recorded was {recorded}. What is asked of Isaac Sim has changed since: record the session again."
 
-    def __init__(self, index: int, found: str, recorded: str) -> None:
-        super().__init__(
-            f"Call {index} is {found}; recorded was {recorded}. What is asked of Isaac Sim has changed since: record the session again.",
-            index=index,
-            found=found,
-            recorded=recorded,
-        )
+    index: int
+    found: str
+    recorded: str
 
 
 class SessionUnreadable(InputError):
     """A file is no recorded session, or of another version."""
 
     code = "simulation.session_unreadable"
+    template = "{path} is no recorded session that can be played: {reason}. Record it again."
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"{path} is no recorded session that can be played: {reason}. Record it again.", path=path, reason=reason)
+    path: str
+    reason: str
 
 
 class SessionHeader(BaseModel):

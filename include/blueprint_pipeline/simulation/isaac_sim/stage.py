@@ -34,9 +34,9 @@ class StageMissing(InputError):
     """The scene has no USD stage."""
 
     code = "simulation.stage_missing"
+    template = "There is no stage at {path}. Assemble the scene (assemble_scene) first."
 
-    def __init__(self, path: str) -> None:
-        super().__init__(f"There is no stage at {path}. Assemble the scene (assemble_scene) first.", path=path)
+    path: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
 
@@ -23,14 +24,14 @@ class RendererMissing(MissingPartError):
 
     code = "simulation.renderer_missing"
 
-    def __init__(self, tried: dict[str, str]) -> None:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in tried.items())
-        super().__init__(
-            f"No renderer works here ({reasons}). Install EGL (Debian: libegl1 libgl1-mesa-dri) or OSMesa (libosmesa6); "
-            "without OpenGL, the ray tracer (uv pip install --require-hashes --no-deps -r requirements-raytracer.txt); "
-            "or set BPP__RENDER__BACKEND to one that this machine has.",
-            **tried,
-        )
+    template = (
+        "No renderer works here ({tried:; }). Install EGL (Debian: libegl1 libgl1-mesa-dri) or OSMesa (libosmesa6); without "
+        "OpenGL, the ray tracer (uv pip install --require-hashes --no-deps -r requirements-raytracer.txt); or set "
+        "BPP__RENDER__BACKEND to one that this machine has."
+    )
+
+    tried: Mapping[str, str]
+    """Why each renderer does not work, by name."""
 
 
 def make_renderer(model: mujoco.MjModel, width: int, height: int, backend: RenderBackend) -> FrameRenderer:

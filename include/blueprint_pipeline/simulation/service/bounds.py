@@ -19,12 +19,9 @@ class MessageLost(InputError):
     """A request did not arrive whole."""
 
     code = "simulation.message_lost"
+    template = "The request did not arrive: it has more than {max_bytes} bytes, of which nothing is read, or the caller went away."
 
-    def __init__(self, max_bytes: int) -> None:
-        super().__init__(
-            f"The request did not arrive: it has more than {max_bytes} bytes, of which nothing is read, or the caller went away.",
-            max_bytes=max_bytes,
-        )
+    max_bytes: int
 
 
 class MessageBound(grpc.ServerInterceptor):

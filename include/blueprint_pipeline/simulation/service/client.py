@@ -38,23 +38,22 @@ class BreakerOpen(TransientError):
     """The server failed several times in a row; calls are held back for a while."""
 
     code = "simulation.breaker_open"
+    template = "The simulator at {address} failed repeatedly; no call is made for {wait_s:.0f} s."
 
-    def __init__(self, address: str, wait_s: float) -> None:
-        super().__init__(f"The simulator at {address} failed repeatedly; no call is made for {wait_s:.0f} s.", address=address)
+    address: str
+    wait_s: float
 
 
 class SimulatorUnreachable(TransientError):
     """No answer, or none in time."""
 
     code = "simulation.unreachable"
+    template = "The simulator at {address} did not answer {call}: {status}, {detail}. Is the process up, and is the certificate its own?"
 
-    def __init__(self, address: str, call: str, status: str, detail: str) -> None:
-        super().__init__(
-            f"The simulator at {address} did not answer {call}: {status}, {detail}. Is the process up, and is the certificate its own?",
-            address=address,
-            call=call,
-            status=status,
-        )
+    address: str
+    call: str
+    status: str
+    detail: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 import grpc
 
-from blueprint_pipeline.errors import BlueprintError, GateError, InputError, MissingPartError, TransientError
+from blueprint_pipeline.errors import BlueprintError, GateError, InputError, MissingPartError, RelayedError, TransientError
 from blueprint_pipeline.simulation.errors import SimulationDiverged
 
 DETAIL_KEY = "blueprint-pipeline-error-bin"
@@ -16,54 +16,51 @@ class InvalidToken(InputError):
     """A bearer token is absent, forged, expired or for somebody else."""
 
     code = "simulation.invalid_token"
+    template = "The bearer token is refused: {reason}. Get a new token for audience blueprint.simulation.v1."
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"The bearer token is refused: {reason}. Get a new token for audience blueprint.simulation.v1.", reason=reason)
+    reason: str
 
 
 class MessageTooLarge(InputError):
     """A request is over the bound."""
 
     code = "simulation.message_too_large"
+    template = "The request has {size_bytes} bytes, at most {max_bytes} are taken. Send fewer setpoints at a time."
 
-    def __init__(self, size_bytes: int, max_bytes: int) -> None:
-        super().__init__(
-            f"The request has {size_bytes} bytes, at most {max_bytes} are taken. Send fewer setpoints at a time.",
-            size_bytes=size_bytes,
-            max_bytes=max_bytes,
-        )
+    size_bytes: int
+    max_bytes: int
 
 
 class SimulatorBusy(TransientError):
     """Another caller has a scene loaded in this simulator."""
 
     code = "simulation.busy"
+    template = (
+        "The simulator is used by another caller, who called {idle_s:.0f} s ago. Wait until it closes its scene, or "
+        "serve another simulator: one process acts for one caller."
+    )
 
-    def __init__(self, idle_s: float) -> None:
-        super().__init__(
-            f"The simulator is used by another caller, who called {idle_s:.0f} s ago. "
-            "Wait until it closes its scene, or serve another simulator: one process acts for one caller.",
-            idle_s=idle_s,
-        )
+    idle_s: float
 
 
-class RemoteSimulatorError(BlueprintError):
-    """The served simulator refused or failed; carries the server's own code and words."""
+class RemoteSimulatorError(RelayedError):
+    """The served simulator refused or failed; this carries the server's error."""
 
     code = "simulation.remote_error"
 
-    def __init__(self, address: str, call: str, error: dict[str, object]) -> None:
-        super().__init__(f"{error['message']} (simulator at {address}, {call})", address=address, call=call)
-        self.code = str(error["code"])
-        self.retryable = bool(error["retryable"])
-        self.exit_code = int(str(error["exit_code"]))
+    address: str
+    call: str
+
+    def describe(self) -> str:
+        """The server's message, and where it comes from."""
+        return f"{super().describe()} (simulator at {self.address}, {self.call})"
 
 
 def rebuild_error(address: str, call: str, error: dict[str, Any]) -> BlueprintError:
     """The error to raise for one that a server packed: its own class where callers tell it apart, as an attempt that diverged."""
     if error["code"] == SimulationDiverged.code:
         return SimulationDiverged(float(error["facts"]["time_s"]), str(error["facts"]["worst"]))
-    return RemoteSimulatorError(address, call, error)
+    return RemoteSimulatorError(error, address, call)
 
 
 _STATUS: tuple[tuple[type[BlueprintError], grpc.StatusCode], ...] = (

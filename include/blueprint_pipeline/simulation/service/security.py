@@ -29,24 +29,25 @@ class TokenFileUnreadable(ConfigurationError):
     """The file that shall hold a client's bearer token holds none."""
 
     code = "simulation.token_file_unreadable"
+    template = "No bearer token can be read from {path}: {problem}. Write the token, and nothing else, to it."
 
-    def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(f"No bearer token can be read from {path}: {problem}. Write the token, and nothing else, to it.", path=path)
+    path: Path
+    problem: str
 
 
 class InvalidTlsFiles(ConfigurationError):
     """Certificate, key or authority are absent, unreadable or do not fit together."""
 
     code = "simulation.invalid_tls_files"
+    template = (
+        "TLS cannot be set up with certificate {certificate}, key {private_key} and authority {authority}: "
+        "{problem}. All three must be PEM files, and the key the certificate's own."
+    )
 
-    def __init__(self, certificate: Path, private_key: Path, authority: Path, problem: str) -> None:
-        super().__init__(
-            f"TLS cannot be set up with certificate {certificate}, key {private_key} and authority {authority}: {problem}. "
-            "All three must be PEM files, and the key the certificate's own.",
-            certificate=certificate,
-            private_key=private_key,
-            authority=authority,
-        )
+    certificate: Path
+    private_key: Path
+    authority: Path
+    problem: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,13 +49,12 @@ class InsecureBinding(ConfigurationError):
     """A server without TLS would be reachable from outside of its pod."""
 
     code = "simulation.insecure_binding"
+    template = (
+        "Refusing to serve {address} without TLS: only a loopback address may go without. Give --certificate, "
+        "--private-key and --client-ca, or bind to 127.0.0.1."
+    )
 
-    def __init__(self, address: str) -> None:
-        super().__init__(
-            f"Refusing to serve {address} without TLS: only a loopback address may go without. "
-            "Give --certificate, --private-key and --client-ca, or bind to 127.0.0.1.",
-            address=address,
-        )
+    address: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +74,9 @@ class InvalidCall(InputError):
     """A call's fields cannot be used."""
 
     code = "simulation.invalid_call"
+    template = "The call cannot be used: {problem}."
+
+    problem: str
 
 
 class _Session:
@@ -117,7 +119,7 @@ class _Servicer(rpc.SimulatorServiceServicer):
         except BlueprintError as error:
             refuse(context, error)
         except (ValidationError, ValueError, KeyError) as error:
-            refuse(context, InvalidCall(f"The call cannot be used: {error}"))
+            refuse(context, InvalidCall(str(error)))
 
     def Describe(self, _request: pb.DescribeRequest, _context: grpc.ServicerContext) -> pb.DescribeResponse:
         found = self._thread.submit(self._simulator.capabilities).result()
@@ -162,7 +164,7 @@ class _Servicer(rpc.SimulatorServiceServicer):
         def render() -> pb.Image:
             if not (0 < request.width <= MAX_IMAGE_SIDE * 2 and 0 < request.height <= MAX_IMAGE_SIDE):
                 asked = f"{request.width}x{request.height}"
-                raise InvalidCall(f"An image of {asked} was asked for; up to {MAX_IMAGE_SIDE * 2}x{MAX_IMAGE_SIDE} is drawn.")
+                raise InvalidCall(f"it asks for an image of {asked}, larger than {MAX_IMAGE_SIDE * 2}x{MAX_IMAGE_SIDE}")
             image = self._simulator.render(request.camera, request.width, request.height)
             return pb.Image(rgb=image.tobytes(), width=request.width, height=request.height)
 
