@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import Param
 
 from blueprint_pipeline.errors import ConfigurationError
+from blueprint_pipeline.task.skills import SKILLS
 
 SAMPLE_SCENE_ID = "tabletop_scanned"
 
@@ -45,6 +46,7 @@ def build_params(overrides: dict[str, Any] | None = None) -> dict[str, Param]:
 _DEFAULTS: dict[str, Any] = {
     "scene_id": SAMPLE_SCENE_ID,
     "robot": "franka_panda",
+    "skills": ["pick_place"],
     "episodes": 24,
     "seed": 0,
     "shard_size": 12,
@@ -80,6 +82,14 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
         "description": "How long the settled scene must stay at rest [s].",
     },
     "robot": {"type": "string", "enum": ["franka_panda"], "section": "Episodes", "description": "Embodiment."},
+    "skills": {
+        "type": "array",
+        "items": {"type": "string", "enum": list(SKILLS)},
+        "minItems": 1,
+        "uniqueItems": True,
+        "section": "Episodes",
+        "description": "What the robot does; episodes take the skills in turn.",
+    },
     "episodes": {"type": "integer", "minimum": 1, "maximum": 100000, "section": "Episodes", "description": "Episodes to attempt."},
     "seed": {"type": "integer", "minimum": 0, "section": "Episodes", "description": "The same seed gives the same episodes."},
     "shard_size": {"type": "integer", "minimum": 1, "maximum": 1000, "section": "Episodes", "description": "Episodes of one mapped task."},

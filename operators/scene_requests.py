@@ -8,7 +8,7 @@ _OF_STAGE: dict[str, dict[str, str]] = {
     "process_meshes": {},
     "assemble_scene": {},
     "settle_scene": {"duration_s": "settle_s"},
-    "plan_tasks": {name: name for name in ("robot", "episodes", "seed", "shard_size", "fps", "width", "height")},
+    "plan_tasks": {name: name for name in ("robot", "skills", "episodes", "seed", "shard_size", "fps", "width", "height")},
     "simulate_shard": {},
     "import_episodes": {},
     "gate_episodes": {"tier": "tier"},
@@ -23,6 +23,9 @@ _OF_STAGE: dict[str, dict[str, str]] = {
     "notify_lab": {"lab": "lab"},
 }
 """Stage, in order of the flow, to the fields of its request and the parameters that they take."""
+
+_LISTS = frozenset({"skills"})
+"""Parameters that are lists."""
 
 SHARDED = frozenset({"simulate_shard", "render_shard"})
 """Stages that run once a shard of the plan."""
@@ -58,5 +61,5 @@ def build_request(stage: str, value_of: Callable[[str], object]) -> dict[str, ob
 
 
 def as_template(name: str) -> str:
-    """The Jinja expression of a parameter."""
-    return f"{{{{ params.{name} }}}}"
+    """The Jinja expression of a parameter; lists become JSON."""
+    return f"{{{{ params.{name} | tojson }}}}" if name in _LISTS else f"{{{{ params.{name} }}}}"

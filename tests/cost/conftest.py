@@ -10,9 +10,10 @@ from blueprint_pipeline.episode.record import EpisodeRecord, EpisodeUsage
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.protocol import Capabilities, SimulatorInfo
+from blueprint_pipeline.skill.pick_place import PickPlaceTask
 from blueprint_pipeline.task.outcome import Outcome
 from blueprint_pipeline.task.plan import JobPlan, ShardRef
-from blueprint_pipeline.task.spec import EpisodeSpec, PickPlaceTask
+from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.canonical import key_of
 from blueprint_pipeline.workspace.checksums import FileDigest
 from blueprint_pipeline.workspace.commits import Commit, Usage

@@ -40,10 +40,11 @@ from blueprint_pipeline.scene.manifest import (
 )
 from blueprint_pipeline.settings import DatasetSettings, Settings
 from blueprint_pipeline.simulation.protocol import Capabilities, SimulatorInfo
+from blueprint_pipeline.skill.pick_place import PickPlaceTask
 from blueprint_pipeline.stage.contract import StageContext
-from blueprint_pipeline.task.outcome import Outcome, Phase, PredicateCheck
+from blueprint_pipeline.task.outcome import Outcome, Phase, at_most
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan, ShardRef
-from blueprint_pipeline.task.spec import EpisodeSpec, PickPlaceTask
+from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.checksums import digest_file
 from blueprint_pipeline.workspace.storage import SceneFolder
 
@@ -140,7 +141,7 @@ def episode_record(index: int, frames: int, states: Path) -> EpisodeRecord:
             failure_stage=None,
             failure_code=None,
             failure_reason=None,
-            predicate=(PredicateCheck(name="arrived", held=True, value=0.01, limit=0.03, unit="m"),),
+            predicate=(at_most("arrived", 0.01, 0.03, "m"),),
         ),
         simulator=SIMULATOR,
         capabilities=Capabilities(deterministic=True, restores_state=True, renders=True, contacts=True),

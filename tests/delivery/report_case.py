@@ -73,8 +73,7 @@ def report_facts(kept=22, attempted=24):
             duration_s=float(rng.uniform(7, 11)),
             frames=int(rng.integers(210, 330)),
             seed=index,
-            arrived_m=float(rng.uniform(0.001, 0.02)) if index else None,
-            goal_radius_m=0.03,
+            tightest=f"arrived {rng.uniform(0.001, 0.02):.3g} m, at most 0.03" if index else "",
             replay="bit_identical",
             replay_evidence="",
         )

@@ -38,9 +38,10 @@ from blueprint_pipeline.quality.scene_report import build_quality_gate_report
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
-from blueprint_pipeline.task.outcome import Outcome, Phase, PredicateCheck
+from blueprint_pipeline.skill.pick_place import PickPlaceTask
+from blueprint_pipeline.task.outcome import Outcome, Phase, at_most
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan, ShardRef
-from blueprint_pipeline.task.spec import EpisodeSpec, PickPlaceTask
+from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.twin.binding import start_qpos
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_file
 from blueprint_pipeline.workspace.commits import Commit, Usage
@@ -254,7 +255,7 @@ def _record(scene, spec):
     failure = {"failure_stage": None, "failure_code": None, "failure_reason": None}
     if not moved:
         failure = {"failure_stage": "plan_pick", "failure_code": "motion.no_grasp", "failure_reason": "no grasp is reachable"}
-    arrived = PredicateCheck(name="arrived", held=True, value=0.004, limit=0.03, unit="m")
+    arrived = at_most("arrived", 0.004, 0.03, "m")
     record = EpisodeRecord(
         scene_id=SCENE_ID,
         job_id=JOB_ID,

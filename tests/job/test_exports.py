@@ -68,13 +68,13 @@ def test_objects_side_by_side_are_adjacent_and_one_in_a_bowl_is_in_it(scene, job
 
 def test_task_config_counts_episodes_and_gives_reasons(scene, job) -> None:
     """The task with most episodes comes first, and what was left out says why."""
-    left_out = PlannedJob(plan=job.plan, left_out={"vase": "the gripper has no grasp of it"})
-    config = build_task_config(scene.manifest, left_out, load_embodiment("franka_panda"), scene.affordances)
+    left_out = PlannedJob(plan=job.plan, left_out={"pick_place": {"vase": "the gripper has no grasp of it"}})
+    config = build_task_config(scene.manifest, left_out, load_embodiment("franka_panda"))
     suggested = config["suggested_tasks"]
     assert [task["priority"] for task in suggested] == [1, 2]
     assert sum(task["constraints"]["episodes"] for task in suggested) == 5
     assert suggested[0]["constraints"]["episodes"] == 3
-    assert config["metadata"]["left_out"] == {"vase": "the gripper has no grasp of it"}
+    assert config["metadata"]["left_out"] == {"pick_place": {"vase": "the gripper has no grasp of it"}}
     assert config["robot_config"]["base_position"] == list(job.plan.robot.base_pose.position_m)
 
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from blueprint_pipeline.job.placement import NoRoomForRobot
-from blueprint_pipeline.job.planning import NothingToDo, TaskScene, plan_job
+from blueprint_pipeline.job.planning import plan_job
+from blueprint_pipeline.job.site import NothingToDo
+from blueprint_pipeline.job.task_scene import TaskScene
 from blueprint_pipeline.scene.decompose import MAX_OVERFILL
 from blueprint_pipeline.task.plan import JobPlan
 from blueprint_pipeline.twin.footprint import find_supports, measure_footprint
@@ -44,8 +46,21 @@ def test_same_request_gives_the_same_plan(scene, plan) -> None:
 
 
 def test_more_episodes_do_not_change_the_first_ones(scene, plan) -> None:
-    """Every episode has a generator of its own."""
-    assert plan_job(scene, small_options(3)).plan.episodes == plan.episodes[:3]
+    """Every episode has a generator of its own, and a job that grows keeps its id."""
+    short = plan_job(scene, replace(small_options(3), shard_size=2)).plan
+    assert short.episodes == plan.episodes[:3]
+    assert short.job_id == plan.job_id
+
+
+def test_job_has_another_id_where_its_episodes_would_differ(scene, plan, tmp_path) -> None:
+    """Another seed, another rate, or the same objects with other physics."""
+    heavier = with_twin(scene, tmp_path, 'mass="0.2" diaginertia="0.0003 0.0003 0.0002"', 'mass="0.3" diaginertia="0.0003 0.0003 0.0002"')
+    others = [
+        plan_job(scene, small_options(1, seed=1)).plan.job_id,
+        plan_job(scene, replace(small_options(1), fps=60)).plan.job_id,
+        plan_job(heavier, small_options(1)).plan.job_id,
+    ]
+    assert len({plan.job_id, *others}) == 4
 
 
 def test_shards_cover_all_episodes_once(scene) -> None:
@@ -117,14 +132,15 @@ def test_objects_that_the_gripper_cannot_hold_are_no_targets(scene, tmp_path) ->
     )
     job = plan_job(wide, small_options(4))
     assert {episode.task.target_object for episode in job.plan.episodes} == {"box"}
-    assert set(job.left_out) == {"can"}
+    assert set(job.left_out["pick_place"]) == {"can"}
 
 
 def test_object_that_its_collision_pieces_close_is_no_target(scene) -> None:
     """A bowl that even the last cut closed would be no bowl in physics; the limit itself is allowed."""
     job = plan_job(replace(scene, overfill={"can": 0.12, "box": MAX_OVERFILL}), small_options(4))
     assert {episode.task.target_object for episode in job.plan.episodes} == {"box"}
-    assert job.left_out == {"can": "its collision pieces close what is open: they fill 12.0% of the free space close to it (limit 3%)"}
+    reason = "its collision pieces close what is open: they fill 12.0% of the free space close to it (limit 3%)"
+    assert job.left_out == {"pick_place": {"can": reason}}
 
 
 def test_scene_without_anything_to_hold_is_refused(scene, tmp_path) -> None:

@@ -9,7 +9,6 @@ import pytest
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.motion.scene import MotionScene, build_motion_scene
 from blueprint_pipeline.robot.embodiment import load_embodiment
-from blueprint_pipeline.task.spec import PickPlaceTask
 from blueprint_pipeline.twin.mount import mount
 
 TABLE_M = 0.7
@@ -63,10 +62,3 @@ def start_qpos(table_model: mujoco.MjModel) -> np.ndarray:
         data.joint(f"robot/{joint.name}").qpos[0] = value
     data.joint("robot/finger_joint1").qpos[0] = data.joint("robot/finger_joint2").qpos[0] = 0.04
     return data.qpos.copy()
-
-
-def task_for(target: str, goal_m: tuple[float, float, float]) -> PickPlaceTask:
-    """Take ``target`` to a place on the table."""
-    return PickPlaceTask(
-        instruction=f"move the {target}", target_object=target, support_object="table", goal_position_m=goal_m, upright=True
-    )

@@ -13,8 +13,9 @@ from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.conformance_scene import BLOCK, write_conformance_scene
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.protocol import LoadedScene
+from blueprint_pipeline.skill.pick_place import PickPlaceTask
 from blueprint_pipeline.task.outcome import Outcome, Phase
-from blueprint_pipeline.task.spec import EpisodeSpec, PickPlaceTask
+from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.twin.binding import start_qpos
 from blueprint_pipeline.workspace.checksums import digest_file
 

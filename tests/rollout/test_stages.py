@@ -59,7 +59,7 @@ def test_job_is_planned_and_its_shards_simulated(tmp_path) -> None:
     """All documents are written; both shards succeed; a second run of each finds the work done."""
     settings = prepare(tmp_path, settled_poses())
     planned = run_stage("plan_tasks", REQUEST, settings)
-    assert (planned.shards, planned.targets, planned.left_out) == ((0, 1), ("box", "can"), {})
+    assert (planned.shards, planned.targets, planned.left_out) == ((0, 1), ("box", "can"), {"pick_place": {}})
     names = {name.removeprefix("geniesim/") for name in small_folder(tmp_path).files_under("geniesim")}
     assert names == {"plan.json", "scene_graph.json", "asset_index.json", "task_config.json", "export_manifest.json"}
     for shard_index in planned.shards:
@@ -92,4 +92,4 @@ def test_what_its_collision_pieces_close_is_left_out(tmp_path) -> None:
     """The measure of meshes.json counts, and the job says so."""
     planned = run_stage("plan_tasks", REQUEST, prepare(tmp_path, settled_poses(), closed="can"))
     assert planned.targets == ("box",)
-    assert "12.0%" in planned.left_out["can"]
+    assert "12.0%" in planned.left_out["pick_place"]["can"]

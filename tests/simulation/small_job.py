@@ -5,9 +5,10 @@ from pathlib import Path
 
 import mujoco
 
-from blueprint_pipeline.job.affordances import load_affordances
-from blueprint_pipeline.job.planning import JobOptions, TaskScene, plan_job
+from blueprint_pipeline.job.planning import JobOptions, plan_job
+from blueprint_pipeline.job.task_scene import TaskScene
 from blueprint_pipeline.settings import ComputeSettings, Settings, WorkspaceSettings
+from blueprint_pipeline.skill.affordances import load_affordances
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
 from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
@@ -42,13 +43,13 @@ def task_scene(folder: Path) -> TaskScene:
     )
 
 
-def small_options(episodes: int = 4, seed: int = 0) -> JobOptions:
-    return JobOptions(robot="franka_panda", episodes=episodes, seed=seed, shard_size=episodes, fps=30, width=160, height=120)
+def small_options(episodes: int = 4, seed: int = 0, skills: tuple[str, ...] = ("pick_place",)) -> JobOptions:
+    return JobOptions(robot="franka_panda", skills=skills, episodes=episodes, seed=seed, shard_size=episodes, fps=30, width=160, height=120)
 
 
-def write_job(folder: Path, episodes: int = 4) -> JobPlan:
+def write_job(folder: Path, episodes: int = 4, skills: tuple[str, ...] = ("pick_place",)) -> JobPlan:
     """Plan a job of one shard, and write its plan."""
-    plan = plan_job(task_scene(folder), small_options(episodes)).plan
+    plan = plan_job(task_scene(folder), small_options(episodes, skills=skills)).plan
     small_folder(folder).write_bytes(PLAN_PATH, plan.model_dump_json(indent=1).encode())
     return plan
 

@@ -11,6 +11,7 @@ from blueprint_pipeline.episode.record import ReplayCertificate
 from blueprint_pipeline.licence.bundle import BundleLicence
 from blueprint_pipeline.quality.explain import Reason, explain
 from blueprint_pipeline.quality.report import EpisodeVerdict, GateResult
+from blueprint_pipeline.task.outcome import describe_tightest
 
 _MAX_GATE_ROWS = 24
 
@@ -72,8 +73,7 @@ def _kept_row(attempt: Attempted) -> KeptRow:
         duration_s=record.duration_s,
         frames=record.frames,
         seed=record.spec.seed,
-        arrived_m=next((check.value for check in record.outcome.predicate if check.name == "arrived"), None),
-        goal_radius_m=task.goal_radius_m,
+        tightest=describe_tightest(record.outcome.predicate),
         replay=certificate.rule,
         replay_evidence=_tell_evidence(certificate),
     )
@@ -132,8 +132,14 @@ def _start_dots(sources: BundleSources) -> list[StartDot]:
     for spec in sources.plan.episodes:
         start = spec.object_poses.get(spec.task.target_object)
         if start is not None:
-            (x, y, _), (goal_x, goal_y, _) = start.position_m, spec.task.goal_position_m
-            dots.append(StartDot(target=spec.task.target_object, start_m=(x, y), goal_m=(goal_x, goal_y), kept=spec.episode_id in kept))
+            dots.append(
+                StartDot(
+                    target=spec.task.target_object,
+                    start_m=start.position_m[:2],
+                    goal_m=spec.task.goal_xy_m,
+                    kept=spec.episode_id in kept,
+                )
+            )
     return dots
 
 

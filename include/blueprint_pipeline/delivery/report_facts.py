@@ -19,9 +19,8 @@ class KeptRow(FrozenModel):
     duration_s: float
     frames: int
     seed: int
-    arrived_m: float | None
-    """Distance from the goal at the end; ``None``: not measured."""
-    goal_radius_m: float
+    tightest: str
+    """The condition of success that was nearest to its limit, with value and limit; empty: not measured."""
     replay: ReplayRule
     replay_evidence: str
     """Executions that did the task, and how far the target ended off; empty where a bit-identical replay says it all."""

@@ -16,13 +16,14 @@ import numpy as np
 import blueprint_pipeline
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
-from blueprint_pipeline.job.affordances import Affordances
 from blueprint_pipeline.job.placement import reach_band_m
 from blueprint_pipeline.job.planning import PlannedJob
 from blueprint_pipeline.licence.policy import load_policy
 from blueprint_pipeline.robot.embodiment import Embodiment
 from blueprint_pipeline.scene.manifest import ManifestObject, SceneManifest
 from blueprint_pipeline.scene.physics import Physics
+from blueprint_pipeline.skill.affordances import Affordances
+from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.task.plan import JobPlan
 
 ADJACENT_M = 0.15
@@ -133,7 +134,7 @@ def build_asset_index(manifest: SceneManifest, physics: Mapping[str, Physics], a
     return {"assets": assets, "metadata": {"scene_id": manifest.scene_id}}
 
 
-def build_task_config(manifest: SceneManifest, job: PlannedJob, embodiment: Embodiment, affordances: Affordances) -> Json:
+def build_task_config(manifest: SceneManifest, job: PlannedJob, embodiment: Embodiment) -> Json:
     """Which tasks were chosen, most frequent first, what was left out and why, and where the robot stands."""
     plan = job.plan
     counts = Counter((episode.task.task_type, episode.task.target_object, episode.task.support_object) for episode in plan.episodes)
@@ -144,7 +145,7 @@ def build_task_config(manifest: SceneManifest, job: PlannedJob, embodiment: Embo
             "task_type": task_type,
             "target_object": target,
             "goal_region": support,
-            "difficulty": _difficulty(affordances.difficulty.get(task_type, 1.0)),
+            "difficulty": _difficulty(load_skill(task_type).difficulty),
             "priority": priority,
             "description_hint": hints[target],
             "constraints": {"episodes": count},
@@ -167,7 +168,7 @@ def build_task_config(manifest: SceneManifest, job: PlannedJob, embodiment: Embo
             "job_id": plan.job_id,
             "episodes": len(plan.episodes),
             "seed": plan.seed,
-            "left_out": dict(sorted(job.left_out.items())),
+            "left_out": {skill: dict(sorted(reasons.items())) for skill, reasons in job.left_out.items()},
         },
     }
 

@@ -13,9 +13,9 @@ import numpy as np
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
-from blueprint_pipeline.job.surface import BoolArray, Surface
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
 from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.skill.support_surface import BoolArray, SupportSurface
 from blueprint_pipeline.twin.binding import start_qpos
 from blueprint_pipeline.twin.model import build_scene_model
 from blueprint_pipeline.twin.mount import PEDESTAL
@@ -83,7 +83,7 @@ def place_robot(
     mjcf_path: Path,
     twin: mujoco.MjModel,
     poses: Mapping[str, Pose],
-    surface: Surface,
+    surface: SupportSurface,
     points_m: Sequence[FloatArray],
     *,
     embodiment: Embodiment,
@@ -117,7 +117,7 @@ def place_robot(
 
 
 def _candidates(
-    surface: Surface, points_m: Sequence[FloatArray], embodiment: Embodiment, camera_m: FloatArray | None
+    surface: SupportSurface, points_m: Sequence[FloatArray], embodiment: Embodiment, camera_m: FloatArray | None
 ) -> Iterator[Candidate]:
     """Places along the four sides of the surface's rectangle, heading inwards."""
     cells = surface.cells_m()[surface.level]
@@ -146,7 +146,7 @@ def _candidates(
                 )
 
 
-def _blocks_view(base_m: FloatArray, surface: Surface, camera_m: FloatArray | None) -> float:
+def _blocks_view(base_m: FloatArray, surface: SupportSurface, camera_m: FloatArray | None) -> float:
     """A robot between the scene's camera and the surface hides the work; 0.1 m worth of penalty."""
     if camera_m is None:
         return 0.0
@@ -164,7 +164,7 @@ def _camera_m(twin: mujoco.MjModel, data: mujoco.MjData) -> FloatArray | None:
     return position
 
 
-def _is_open(twin: mujoco.MjModel, data: mujoco.MjData, surface: Surface, candidate: Candidate, embodiment: Embodiment) -> bool:
+def _is_open(twin: mujoco.MjModel, data: mujoco.MjData, surface: SupportSurface, candidate: Candidate, embodiment: Embodiment) -> bool:
     """Whether no wall, seen or solid, stands between the surface and behind the base: rays outwards, three abreast."""
     backwards = -np.array([np.cos(candidate.yaw_rad), np.sin(candidate.yaw_rad), 0.0])
     sideways = np.array([-backwards[1], backwards[0], 0.0])

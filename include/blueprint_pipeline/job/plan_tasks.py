@@ -3,7 +3,6 @@
 import mujoco
 
 from blueprint_pipeline.errors import InputError
-from blueprint_pipeline.job.affordances import load_affordances
 from blueprint_pipeline.job.exports import (
     build_asset_index,
     build_export_manifest,
@@ -11,13 +10,15 @@ from blueprint_pipeline.job.exports import (
     build_task_config,
     dump_json,
 )
-from blueprint_pipeline.job.planning import JobOptions, PlannedJob, TaskScene, plan_job
+from blueprint_pipeline.job.planning import JobOptions, PlannedJob, plan_job
 from blueprint_pipeline.job.start_states import StartStates
+from blueprint_pipeline.job.task_scene import TaskScene
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.scene.manifest import load_manifest
 from blueprint_pipeline.scene.physics import load_physics
 from blueprint_pipeline.scene.process_meshes import load_overfill
 from blueprint_pipeline.scene.settle import load_settled
+from blueprint_pipeline.skill.affordances import load_affordances
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH, PLAN_PATH, SCENE_GRAPH_PATH, TASK_CONFIG_PATH
 from blueprint_pipeline.twin.errors import ModelNotBuilt
@@ -78,7 +79,7 @@ def plan_tasks(options: JobOptions, context: StageContext) -> PlannedJob:
     files = {
         SCENE_GRAPH_PATH: dump_json(build_scene_graph(scene.manifest, scene.poses, supports, plan, scene.affordances)),
         ASSET_INDEX_PATH: dump_json(build_asset_index(scene.manifest, physics, scene.affordances)),
-        TASK_CONFIG_PATH: dump_json(build_task_config(scene.manifest, job, embodiment, scene.affordances)),
+        TASK_CONFIG_PATH: dump_json(build_task_config(scene.manifest, job, embodiment)),
         PLAN_PATH: (plan.model_dump_json(indent=1) + "\n").encode(),
     }
     listed = {name.removeprefix("geniesim/"): data for name, data in files.items()}

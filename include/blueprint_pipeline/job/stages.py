@@ -1,10 +1,11 @@
 """The stage that plans a job."""
 
-from pydantic import Field
+from pydantic import Field, Json
 
-from blueprint_pipeline.job.affordances import affordance_digest
+from blueprint_pipeline.skill.affordances import affordance_digest
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 from blueprint_pipeline.task.plan import ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH, PLAN_PATH, SCENE_GRAPH_PATH, TASK_CONFIG_PATH
+from blueprint_pipeline.task.skills import SkillName
 
 SETTLED_PATH = "layout/settled.json"
 
@@ -13,6 +14,8 @@ class PlanTasksRequest(StageRequest):
     """Which robot does how much."""
 
     robot: str = "franka_panda"
+    skills: tuple[SkillName, ...] | Json[tuple[SkillName, ...]] = Field(default=("pick_place",), min_length=1)
+    """Episodes take them in turn. As a list, or as its JSON text."""
     episodes: int = Field(default=24, ge=1, le=100_000)
     seed: int = Field(default=0, ge=0)
     shard_size: int = Field(default=12, ge=1)
@@ -29,8 +32,8 @@ class PlanTasksResult(StageResult):
     shards: tuple[int, ...]
     episodes: int
     targets: tuple[str, ...]
-    left_out: dict[str, str]
-    """Movable objects that no episode takes, each with the reason."""
+    left_out: dict[str, dict[str, str]]
+    """By skill, the movable objects that it does not take, each with the reason."""
 
 
 def _plan_tasks(request: PlanTasksRequest, context: StageContext) -> PlanTasksResult:
@@ -44,7 +47,7 @@ def _plan_tasks(request: PlanTasksRequest, context: StageContext) -> PlanTasksRe
         shards=tuple(shard.shard_index for shard in plan.shards),
         episodes=len(plan.episodes),
         targets=tuple(sorted({episode.task.target_object for episode in plan.episodes})),
-        left_out=dict(sorted(job.left_out.items())),
+        left_out={skill: dict(sorted(reasons.items())) for skill, reasons in job.left_out.items()},
     )
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import mujoco
 import numpy as np
@@ -13,7 +12,6 @@ from blueprint_pipeline.task.outcome import Phase
 
 WidthPlan = Callable[[int], FloatArray]
 """From a number of frames to the opening in each of them (T,)."""
-PhaseName = Literal["approach", "pre_grasp", "close", "lift", "transport", "place", "release", "retract", "home"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,24 +22,11 @@ class MotionPlan:
     phases: tuple[Phase, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class PickPlan(MotionPlan):
-    """A plan that ends with the object lifted, and what putting it down needs to know."""
-
-    object_id: str
-    pose_object_tcp: FloatArray
-    """The grasp as planned (4, 4)."""
-    pose_world_object: FloatArray
-    """Where the object stood (4, 4): its orientation is how it stands upright."""
-    yaw_rad: float
-    """Turn of the object about the world's up axis for which the goal was found reachable."""
-    width_m: float
-    """Of the object between the fingers."""
-    open_m: float
-    """Opening before the grasp and after the release."""
-    close_m: float
-    """Commanded opening while holding."""
-    grasp_quality: float
+def last_arm_setpoint(model: mujoco.MjModel, arm: Arm, plan: MotionPlan) -> FloatArray:
+    """Where a plan leaves the arm, (n,)."""
+    columns = [model.actuator(ROBOT_PREFIX + joint.actuator).id for joint in arm.joints]
+    setpoint: FloatArray = plan.setpoints[-1, columns]
+    return setpoint
 
 
 class SetpointBuilder:
@@ -58,14 +43,14 @@ class SetpointBuilder:
         self._rows: list[FloatArray] = []
         self._phases: list[Phase] = []
 
-    def move(self, name: PhaseName, arm_setpoints: FloatArray, widths_m: FloatArray, *, hold_s: float = 0.0) -> None:
+    def move(self, name: str, arm_setpoints: FloatArray, widths_m: FloatArray, *, hold_s: float = 0.0) -> None:
         """Move the arm (T, n) with commanded openings (T,); then hold still."""
         hold = round(hold_s * self._fps)
         last = arm_setpoints[-1] if len(arm_setpoints) else self._arm
         width = widths_m[-1] if len(widths_m) else self._width
         self._add(name, np.concatenate([arm_setpoints, np.tile(last, (hold, 1))]), np.concatenate([widths_m, np.full(hold, width)]))
 
-    def grip(self, name: PhaseName, *, width_m: float, speed_m_s: float, hold_s: float) -> None:
+    def grip(self, name: str, *, width_m: float, speed_m_s: float, hold_s: float) -> None:
         """Open or close with a still arm, then hold."""
         frames = int(np.ceil(abs(width_m - self._width) / speed_m_s * self._fps)) + round(hold_s * self._fps)
         self._add(name, np.tile(self._arm, (max(frames, 1), 1)), self._ramp(max(frames, 1), width_m, speed_m_s))
@@ -93,7 +78,7 @@ class SetpointBuilder:
         ramp: FloatArray = self._width + np.sign(change) * np.minimum(speed_m_s / self._fps * np.arange(1, frames + 1), abs(change))
         return ramp
 
-    def _add(self, name: PhaseName, arm: FloatArray, widths_m: FloatArray) -> None:
+    def _add(self, name: str, arm: FloatArray, widths_m: FloatArray) -> None:
         if len(arm) == 0:
             return
         rows = np.zeros((len(arm), self._nu))

@@ -4,7 +4,7 @@ import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.transforms import shift
-from blueprint_pipeline.motion.errors import CandidateRejected, FailureCode
+from blueprint_pipeline.motion.errors import CandidateRejected
 from blueprint_pipeline.motion.plan import WidthPlan
 from blueprint_pipeline.motion.rrt import plan_path
 from blueprint_pipeline.motion.scene import MotionScene
@@ -18,7 +18,7 @@ _SLOWER = 0.6
 _DENSER_RAD = 0.06
 
 
-def solve_line(scene: MotionScene, pose_world_tcp: FloatArray, start: FloatArray, offset_m: FloatArray, code: FailureCode) -> FloatArray:
+def solve_line(scene: MotionScene, pose_world_tcp: FloatArray, start: FloatArray, offset_m: FloatArray, code: str) -> FloatArray:
     """Joint positions (k, n) that take the hand straight from a pose by an offset (3,), at the same orientation.
 
     Raises:
@@ -35,7 +35,7 @@ def solve_line(scene: MotionScene, pose_world_tcp: FloatArray, start: FloatArray
     return np.array(points)
 
 
-def require_free(scene: MotionScene, points: FloatArray, width_m: float, code: FailureCode) -> None:
+def require_free(scene: MotionScene, points: FloatArray, width_m: float, code: str) -> None:
     """Check configurations (k, n).
 
     Raises:

@@ -26,7 +26,7 @@ from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.motion.scene import build_motion_scene
 from blueprint_pipeline.robot.embodiment import load_embodiment
-from blueprint_pipeline.rollout.controller import PickPlaceController
+from blueprint_pipeline.rollout.controller import SkillController
 from blueprint_pipeline.simulation.conformance import CheckResult, check_simulator
 from blueprint_pipeline.simulation.errors import UnknownName
 from blueprint_pipeline.simulation.mujoco.backend import TWIN_PATH, MujocoSimulator
@@ -241,7 +241,7 @@ def judge(attempts: Sequence[AttemptRecord], rule: KOfN) -> tuple[int, float | N
 def _attempt(simulator: Simulator, twin: SceneModel, spec: EpisodeSpec, plan: JobPlan, cache_dir: Path) -> AttemptRecord:
     started = time.monotonic()
     planner = build_motion_scene(planning_copy(twin.model), load_embodiment(plan.robot.embodiment), fps=plan.fps, cache_dir=cache_dir)
-    attempt, outcome = PickPlaceController(simulator=simulator, twin=twin, planner=planner).attempt(spec)
+    attempt, outcome = SkillController(simulator=simulator, twin=twin, planner=planner).attempt(spec)
     end = attempt.last.object_poses[twin.object_ids.index(spec.task.target_object), :3] if attempt.rows else None
     return AttemptRecord(
         success=outcome.success,

@@ -17,6 +17,7 @@ from blueprint_pipeline.quality.report import GATES_PATH, EpisodeVerdict, GateRe
 from blueprint_pipeline.quality.robot_limits import load_robot_limits
 from blueprint_pipeline.quality.scene_assets import load_licence_blockers
 from blueprint_pipeline.quality.tiers import TierConfig, load_tiers
+from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import JobPlan
 from blueprint_pipeline.workspace.storage import SceneFolder
@@ -88,7 +89,8 @@ def skill_of(case: EpisodeCase, robot: RobotLimits) -> dict[str, float | None]:
     if case.arrays is None or case.arrays.frames < 1:
         return {}
     joints = JointRange(lower_rad=robot.lower_rad, upper_rad=robot.upper_rad)
-    return measure_skill(case.arrays, case.record.phases, joints, fps=case.fps)
+    travel_phases = load_skill(case.spec.task.task_type).travel_phases
+    return measure_skill(case.arrays, case.record.phases, joints, travel_phases=travel_phases, fps=case.fps)
 
 
 def set_metrics(kept: Sequence[EpisodeCase]) -> dict[str, float | None]:

@@ -16,10 +16,11 @@ from blueprint_pipeline.errors import BlueprintError
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.render.errors import NotReplayed
 from blueprint_pipeline.render.replay import ReplayVerdict, load_recorded_motion, refuse_replay
-from blueprint_pipeline.rollout.controller import observe_motion, tell_missed
+from blueprint_pipeline.rollout.controller import observe_motion
 from blueprint_pipeline.simulation.errors import SimulationDiverged
 from blueprint_pipeline.simulation.protocol import LoadedScene, SimulationState, Simulator, Track
-from blueprint_pipeline.skill.predicate import check_pick_place
+from blueprint_pipeline.skill.registry import load_skill
+from blueprint_pipeline.task.outcome import describe_missed
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,13 @@ def _execute(simulator: Simulator, record: EpisodeRecord, motion: Motion, end_m:
 
 def _judge(record: EpisodeRecord, states: list[SimulationState], track: Track, end_m: FloatArray) -> Execution:
     target = record.object_ids.index(record.spec.task.target_object)
-    checks = check_pick_place(record.spec.task, observe_motion(states, [*track.contacts, ()], target, record.fps))
+    motion = observe_motion(states, [*track.contacts, ()], target, record.fps)
+    checks = load_skill(record.spec.task.task_type).check(record.spec.task, motion)
     missed = [check for check in checks if not check.held]
     x, y, z = states[-1].object_poses[target, :3].tolist()
     return Execution(
         held=not missed,
-        failure=tell_missed(missed) if missed else None,
+        failure=describe_missed(missed) or None,
         target_end_m=(x, y, z),
         distance_m=float(np.linalg.norm(np.array([x, y, z]) - end_m)),
     )

@@ -1,4 +1,4 @@
-"""One attempt at a pick-and-place: plan, act, look, plan again from what is seen, act, settle, judge.
+"""One attempt at a task: plan a step, act, look, plan the next from what is seen, settle, judge.
 
 Plans are made in the MJCF twin; whatever simulator keeps the protocol acts. Failures are results, labelled with the
 stage and the reason.
@@ -7,7 +7,7 @@ stage and the reason.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any
 
 import numpy as np
 
@@ -18,18 +18,15 @@ from blueprint_pipeline.motion.plan import MotionPlan
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.simulation.errors import SimulationDiverged
 from blueprint_pipeline.simulation.protocol import BodyContact, SimulationState, Simulator
-from blueprint_pipeline.skill.pick_place import plan_pick, plan_place
-from blueprint_pipeline.skill.predicate import ObservedMotion, check_pick_place
-from blueprint_pipeline.task.outcome import Outcome, Phase, PredicateCheck
+from blueprint_pipeline.skill.conditions import ObservedMotion
+from blueprint_pipeline.skill.contract import Skill
+from blueprint_pipeline.skill.registry import load_skill
+from blueprint_pipeline.task.outcome import Outcome, Phase, describe_missed
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.twin.model import SceneModel
 
-CONTROLLER = "pick_place-1"
 SETTLE_S = 0.5
-"""How long the robot waits at home before the outcome is judged."""
-_HOME: Literal["home"] = "home"
-
-FailureStage = Literal["plan_pick", "plan_place", "execute", "predicate"]
+"""How long the robot waits where its plan ended before the outcome is judged."""
 
 
 @dataclass(kw_only=True)
@@ -56,8 +53,8 @@ class Attempt:
 
 
 @dataclass(kw_only=True)
-class PickPlaceController:
-    """Takes an episode from its specification to its outcome.
+class SkillController:
+    """Takes an episode from its specification to its outcome, whatever its skill.
 
     Args:
         simulator: With the scene loaded.
@@ -71,34 +68,37 @@ class PickPlaceController:
 
     def attempt(self, spec: EpisodeSpec) -> tuple[Attempt, Outcome]:
         """Try the task once; the same specification gives the same result, bit by bit."""
+        skill = load_skill(spec.task.task_type)
         started = time.process_time()
         state = self.simulator.reset(spec.object_poses, spec.robot_qpos)
         attempt = Attempt(integration_state=self.simulator.save_state(), last=state)
         attempt.cpu_simulate_s = time.process_time() - started
         try:
-            self._pick_and_place(attempt, spec)
+            self._perform(skill, attempt, spec)
         except PlanningFailed as failure:
             return attempt, _failed(failure.stage, failure.failure_code, failure.reason)
         except SimulationDiverged as failure:
             return attempt, _failed("execute", failure.code, failure.message)
-        return attempt, self._judge(attempt, spec)
+        return attempt, self._judge(skill, attempt, spec)
 
-    def _pick_and_place(self, attempt: Attempt, spec: EpisodeSpec) -> None:
-        started = time.process_time()
-        try:
-            pick = plan_pick(self.planner, self._twin_qpos(attempt.last), spec.task, seed=spec.seed)
-        finally:
-            attempt.cpu_plan_s += time.process_time() - started
-        self._act(attempt, pick)
-        started = time.process_time()
-        try:
-            place = plan_place(self.planner, self._twin_qpos(attempt.last), spec.task, pick, seed=spec.seed)
-        finally:
-            attempt.cpu_plan_s += time.process_time() - started
-        self._act(attempt, place)
+    def _perform(self, skill: Skill[Any], attempt: Attempt, spec: EpisodeSpec) -> None:
+        """Plan and execute step by step, then wait."""
+        steps = skill.plan(self.planner, self._twin_qpos(attempt.last), spec.task, seed=spec.seed)
+        observed: FloatArray | None = None
+        while True:
+            started = time.process_time()
+            try:
+                plan = next(steps) if observed is None else steps.send(observed)
+            except StopIteration:
+                break
+            finally:
+                attempt.cpu_plan_s += time.process_time() - started
+            self._act(attempt, plan)
+            observed = self._twin_qpos(attempt.last)
+        last = attempt.phases[-1]
         wait = np.tile(attempt.rows[-1].setpoint, (round(SETTLE_S * self.twin.fps), 1))
-        self._execute(attempt, wait, [_HOME] * len(wait))
-        _extend_phase(attempt, _HOME)
+        self._execute(attempt, wait, [last.name] * len(wait))
+        attempt.phases[-1] = last.model_copy(update={"end_frame": len(attempt.rows)})
 
     def _act(self, attempt: Attempt, plan: MotionPlan) -> None:
         """Execute a plan, and note its phases."""
@@ -123,7 +123,7 @@ class PickPlaceController:
         """The twin's configuration for an observed state, whatever engine observed it, (nq,)."""
         return self.twin.qpos_of(state.robot_qpos, state.gripper_width_m, state.object_poses)
 
-    def _judge(self, attempt: Attempt, spec: EpisodeSpec) -> Outcome:
+    def _judge(self, skill: Skill[Any], attempt: Attempt, spec: EpisodeSpec) -> Outcome:
         rows = attempt.all_rows()
         motion = observe_motion(
             [row.state for row in rows],
@@ -131,7 +131,7 @@ class PickPlaceController:
             self.twin.object_ids.index(spec.task.target_object),
             self.twin.fps,
         )
-        checks = check_pick_place(spec.task, motion)
+        checks = skill.check(spec.task, motion)
         missed = [check for check in checks if not check.held]
         if not missed:
             return Outcome(success=True, failure_stage=None, failure_code=None, failure_reason=None, predicate=checks)
@@ -139,7 +139,7 @@ class PickPlaceController:
             success=False,
             failure_stage="predicate",
             failure_code=f"not_{missed[0].name}",
-            failure_reason=tell_missed(missed),
+            failure_reason=describe_missed(missed),
             predicate=checks,
         )
 
@@ -153,29 +153,13 @@ def observe_motion(states: Sequence[SimulationState], contacts: Sequence[tuple[B
         target: Index of the target among the objects.
         fps: Frames a second.
     """
-    poses = np.stack([state.object_poses[target] for state in states])
-    speed = np.linalg.norm(np.diff(poses[:, :3], axis=0), axis=1) * fps
     return ObservedMotion(
-        target_poses=poses,
-        target_speed_m_s=np.concatenate([[0.0], speed]),
+        target_poses=np.stack([state.object_poses[target] for state in states]),
         gripper_width_m=np.array([state.gripper_width_m for state in states]),
         contacts=tuple(contacts),
+        fps=fps,
     )
 
 
-def tell_missed(missed: Sequence[PredicateCheck]) -> str:
-    """Conditions that did not hold, with value and limit."""
-    return "; ".join(f"{check.name}: {check.value:.4g} {check.unit}, limit {check.limit:.4g}" for check in missed)
-
-
-def _extend_phase(attempt: Attempt, name: Literal["home"]) -> None:
-    """Let the last phase, if it is ``name``, reach to the last frame; else add it."""
-    last = attempt.phases[-1]
-    if last.name == name:
-        attempt.phases[-1] = last.model_copy(update={"end_frame": len(attempt.rows)})
-    else:
-        attempt.phases.append(Phase(name=name, start_frame=last.end_frame, end_frame=len(attempt.rows)))
-
-
-def _failed(stage: FailureStage, code: str, reason: str, checks: tuple[PredicateCheck, ...] = ()) -> Outcome:
-    return Outcome(success=False, failure_stage=stage, failure_code=code, failure_reason=reason, predicate=checks)
+def _failed(stage: str, code: str, reason: str) -> Outcome:
+    return Outcome(success=False, failure_stage=stage, failure_code=code, failure_reason=reason, predicate=())

@@ -13,11 +13,12 @@ from blueprint_pipeline.episode.states import build_states_table, write_states
 from blueprint_pipeline.motion.scene import build_motion_scene
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.robot.embodiment import load_embodiment
-from blueprint_pipeline.rollout.controller import CONTROLLER, Attempt, PickPlaceController
+from blueprint_pipeline.rollout.controller import Attempt, SkillController
 from blueprint_pipeline.rollout.shard_work import EpisodeSummary, ShardWork, summarise
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.open_simulator import load_beside_twin
 from blueprint_pipeline.simulation.protocol import LoadedScene, Simulator
+from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.task.outcome import Outcome
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.twin.model import SceneModel, build_scene_model, planning_copy
@@ -32,7 +33,7 @@ class Worker:
     twin: SceneModel
     simulator: Simulator
     loaded: LoadedScene
-    controller: PickPlaceController
+    controller: SkillController
 
 
 _worker: list[Worker] = []
@@ -66,7 +67,7 @@ def build_worker(work: ShardWork, simulator: Simulator | None = None) -> Worker:
     else:
         loaded = load_beside_twin(simulator, work.mjcf_path.parent.parent, work.robot, twin)
     planner = build_motion_scene(planning_copy(twin.model), load_embodiment(work.robot.embodiment), fps=work.fps, cache_dir=work.cache_dir)
-    controller = PickPlaceController(simulator=simulator, twin=twin, planner=planner)
+    controller = SkillController(simulator=simulator, twin=twin, planner=planner)
     return Worker(work=work, twin=twin, simulator=simulator, loaded=loaded, controller=controller)
 
 
@@ -117,7 +118,7 @@ def _build_record(worker: Worker, spec: EpisodeSpec, attempt: Attempt, outcome: 
         outcome=outcome,
         simulator=worker.loaded.info,
         capabilities=worker.simulator.capabilities(),
-        controller=CONTROLLER,
+        controller=load_skill(spec.task.task_type).version,
         model_sha256=worker.loaded.model_sha256,
         states=states,
         origins={"states": Origin.SIMULATED, "ctrl": Origin.SIMULATED, "instruction": Origin.HEURISTIC, "outcome": Origin.SIMULATED},

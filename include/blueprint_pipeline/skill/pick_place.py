@@ -1,140 +1,177 @@
-"""Pick an object and place it: two plans that a controller executes one after the other.
+"""Pick an object and place it somewhere else on its support.
 
-``plan_pick``: open and approach, straight down to the grasp, close, lift. ``plan_place``, made from what was observed after
-the lift: transport, straight down to just above the support, release, straight back, home.
+Two steps: taking (:mod:`blueprint_pipeline.skill.picking`), then, planned from what was observed after the lift: transport,
+straight down to just above the support, release, straight back, home.
 """
 
-from collections import Counter
-from itertools import islice
+from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.geometry.pose import Vector3
 from blueprint_pipeline.geometry.transforms import invert
 from blueprint_pipeline.motion.collision import relative_pose
-from blueprint_pipeline.motion.errors import CandidateRejected, FailureCode, PlanningFailed, PlanningStage
-from blueprint_pipeline.motion.plan import MotionPlan, PickPlan, SetpointBuilder
-from blueprint_pipeline.motion.reachable_grasps import YAWS_RAD, Query, ReachableGrasp, goal_pose, reachable_grasps, solve_place
+from blueprint_pipeline.motion.errors import CandidateRejected, PlanningFailed
+from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder, last_arm_setpoint
 from blueprint_pipeline.motion.scene import MotionScene
-from blueprint_pipeline.motion.segments import constant, describe_contact, find_path, solve_line, time_checked
+from blueprint_pipeline.motion.segments import constant, find_path, solve_line, time_checked
 from blueprint_pipeline.motion.timing import Pace
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX
-from blueprint_pipeline.task.spec import PickPlaceTask
+from blueprint_pipeline.skill.conditions import ObservedMotion, check_at_rest, check_untouched, check_upright
+from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, named_objects
+from blueprint_pipeline.skill.goals import goal_spots
+from blueprint_pipeline.skill.grasping import YAWS_RAD, GraspQuery, goal_pose, solve_place
+from blueprint_pipeline.skill.instruction import build_instruction
+from blueprint_pipeline.skill.picking import (
+    FREE_PACE,
+    GRIP_SPEED_M_S,
+    LINE_PACE,
+    SEED_STEP,
+    STOP_S,
+    PickPlan,
+    plan_pick,
+    summarise_rejected,
+)
+from blueprint_pipeline.task.outcome import PredicateCheck, at_least, at_most
+from blueprint_pipeline.task.task import Task
 
-FREE_PACE = Pace(velocity=0.7, acceleration=0.4)
+VERBS = ("move", "put", "place")
 CARRY_PACE = Pace(velocity=0.5, acceleration=0.25)
-LINE_PACE = Pace(velocity=0.3, acceleration=0.18)
 AWAY_PACE = Pace(velocity=0.4, acceleration=0.3)
-
 RETRACT_M = 0.08
-MAX_PATH_SEARCHES = 5
-"""Grasps that pass all cheap checks and get a path search."""
-GRIP_SPEED_M_S = 0.08
-_CLOSE_HOLD_S = 0.25
-_SETTLE_S = 0.1
+LIFT_M = 0.05
+HEIGHT_SLACK_M = 0.02
+"""How far the object may end above or below the goal before the excess counts as distance."""
+OPENING_GAIN_M = 0.004
 _RELEASE_HOLD_S = 0.2
 _LOST_M = 0.05
-_SEED_STEP = 1000
-"""Between the seeds of two attempts of one plan."""
+_STAGE = "plan_place"
 
 
-def plan_pick(scene: MotionScene, qpos: FloatArray, task: PickPlaceTask, *, seed: int) -> PickPlan:
-    """Plan from the present state until the target is lifted.
+class PickPlaceTask(Task):
+    """Take one object and set it down in a region of a supporting surface."""
 
-    Tries grasps in order of promise. A grasp counts only if the goal can be reached with it as well.
+    task_type: Literal["pick_place"] = "pick_place"
+    goal_position_m: Vector3
+    """Where the target's settled origin shall come to rest, in the world."""
+    goal_radius_m: float = Field(default=0.03, gt=0)
+    """Horizontal tolerance of the goal."""
+    upright: bool
+    """Whether the target must end as upright as it began."""
+    max_tilt_rad: float = Field(default=0.26, gt=0)
 
-    Args:
-        scene: The prepared model.
-        qpos: Whole state (nq,): the arm at rest, every object where it stands.
-        task: What to take and where it shall go.
-        seed: Decides the path search: the same seed gives the same setpoints, bit by bit.
-
-    Raises:
-        PlanningFailed: With the most frequent reason among the grasps that were tried.
-    """
-    query = Query(scene=scene, qpos=qpos, task=task)
-    query.reset()
-    if not scene.checker.is_free(scene.arm_qpos(qpos), scene.gripper_width(qpos)):
-        raise PlanningFailed("plan_pick", "start_in_collision", f"where the robot starts, {describe_contact(scene)}")
-    rejected: list[CandidateRejected] = []
-    for attempt, grasp in enumerate(islice(reachable_grasps(query, rejected), MAX_PATH_SEARCHES), start=1):
-        try:
-            return _complete_pick(query, grasp, seed + _SEED_STEP * attempt)
-        except CandidateRejected as reason:
-            rejected.append(reason)
-    raise _summary("plan_pick", task.target_object, rejected)
+    @property
+    def goal_xy_m(self) -> tuple[float, float]:
+        """The goal, seen from above."""
+        return self.goal_position_m[:2]
 
 
-def plan_place(scene: MotionScene, qpos: FloatArray, task: PickPlaceTask, pick: PickPlan, *, seed: int) -> MotionPlan:
+class PickPlace(Skill[PickPlaceTask]):
+    """Takes an object and sets it down where the sentence says."""
+
+    name = "pick_place"
+    version = "pick_place-2"
+    difficulty = 0.3
+    phases = ("approach", "pre_grasp", "close", "lift", "transport", "place", "release", "retract", "home")
+    travel_phases = ("approach", "pre_grasp", "lift", "transport", "place", "retract", "home")
+    touch_phases = frozenset({"pre_grasp", "close", "lift", "transport", "place", "release", "retract"})
+    task = PickPlaceTask
+
+    def find_unsuitable(self, place: Workplace, target: str) -> str | None:
+        """An object that is closed by its pieces, cannot be gripped, or is too heavy."""
+        facts, arm = place.objects[target], place.embodiment.arm
+        if facts.closed is not None:
+            return facts.closed
+        if place.planner.count_grasps(target) == 0:
+            return "the gripper has no grasp of it"
+        if facts.mass_kg > arm.max_payload_kg:
+            return f"it weighs {facts.mass_kg:.1f} kg, and the arm carries {arm.max_payload_kg:g} kg"
+        return None
+
+    def propose(self, place: Workplace, start: StartState, target: str, rng: np.random.Generator) -> PickPlaceTask:
+        """A free spot, and how to say so."""
+        footprint = start.footprints[target]
+        spots = goal_spots(place.surface, footprint, start.others(target), place.reach)
+        if len(spots) == 0:
+            raise NotOffered("there is no free spot for it within reach")
+        spot = spots[rng.integers(len(spots))]
+        named = named_objects(place, start)
+        subject = named.pop(target)
+        height = place.surface.height_m + float(footprint.origin_m[2]) - footprint.bottom_m
+        return PickPlaceTask(
+            instruction=build_instruction(subject, spot, list(named.values()), place.frame, verb=VERBS[rng.integers(len(VERBS))]),
+            target_object=target,
+            support_object=place.surface.support,
+            goal_position_m=(round(float(spot[0]), 4), round(float(spot[1]), 4), round(height, 5)),
+            upright=place.objects[target].upright,
+        )
+
+    def plan(self, scene: MotionScene, qpos: FloatArray, task: PickPlaceTask, *, seed: int) -> Steps:
+        """Take it; then, from how it lies in the hand, set it down."""
+        pick = plan_pick(_query(scene, qpos, task), seed=seed)
+        observed = yield pick
+        yield plan_place(_query(scene, observed, task), pick, seed=seed)
+
+    def check(self, task: PickPlaceTask, motion: ObservedMotion) -> tuple[PredicateCheck, ...]:
+        """Lifted, arrived, upright where the task asks, released, at rest and untouched."""
+        height = motion.target_poses[:, 2]
+        offset = motion.target_poses[-1, :3] - np.array(task.goal_position_m)
+        missed = float(np.hypot(np.linalg.norm(offset[:2]), max(0.0, abs(float(offset[2])) - HEIGHT_SLACK_M)))
+        opened = float(motion.gripper_width_m[-1] - motion.gripper_width_m.min())
+        return (
+            at_least("lifted", float(height.max() - height[0]), LIFT_M, "m"),
+            at_most("arrived", missed, task.goal_radius_m, "m"),
+            *((check_upright(motion, task.max_tilt_rad),) if task.upright else ()),
+            at_least("released", opened, OPENING_GAIN_M, "m"),
+            check_at_rest(motion),
+            check_untouched(motion, task.target_object),
+        )
+
+
+SKILL = PickPlace()
+
+
+def plan_place(query: GraspQuery, pick: PickPlan, *, seed: int) -> MotionPlan:
     """Plan from the lifted object, as it lies in the hand, until it stands at the goal and the arm is home.
 
     Args:
-        scene: The prepared model.
-        qpos: Whole state (nq,) after ``pick`` was executed.
-        task: Where the object shall go.
+        query: The same as for the pick, but from the state after it was executed.
         pick: The plan that was executed; its last setpoint is where this plan starts.
         seed: Decides the path search.
 
     Raises:
         PlanningFailed: The object is not in hand, or no orientation at the goal has a motion.
     """
-    query = Query(scene=scene, qpos=qpos, task=task)
     query.reset()
-    pose_world_object = scene.checker.pose_of(task.target_object)
-    pose_tcp_object = relative_pose(scene.checker.tcp_pose(scene.arm_qpos(qpos)), pose_world_object)
+    checker = query.scene.checker
+    pose_tcp_object = relative_pose(checker.tcp_pose(query.scene.arm_qpos(query.qpos)), checker.pose_of(query.target))
     slipped = float(np.linalg.norm((pick.pose_object_tcp @ pose_tcp_object)[:3, 3]))
     if slipped > _LOST_M:
-        reason = f"'{task.target_object}' is {slipped * 100:.0f} cm away from where the hand should hold it"
-        raise PlanningFailed("plan_place", "object_not_held", reason)
+        reason = f"'{query.target}' is {slipped * 100:.0f} cm away from where the hand should hold it"
+        raise PlanningFailed(_STAGE, "object_not_held", reason)
     rejected: list[CandidateRejected] = []
     for attempt, yaw in enumerate(sorted(YAWS_RAD, key=lambda value: abs(value - pick.yaw_rad)), start=1):
         try:
-            return _complete_place(query, pick, pose_tcp_object, float(yaw), seed + _SEED_STEP * attempt)
+            return _complete_place(query, pick, pose_tcp_object, float(yaw), seed + SEED_STEP * attempt)
         except CandidateRejected as reason:
             rejected.append(reason)
-    raise _summary("plan_place", task.target_object, rejected)
+    raise summarise_rejected(_STAGE, query.target, rejected)
 
 
-def _complete_pick(query: Query, grasp: ReachableGrasp, seed: int) -> PickPlan:
-    """Search the path to a grasp and time all of it."""
-    scene, checker = query.scene, query.scene.checker
-    start, width = scene.arm_qpos(query.qpos), scene.gripper_width(query.qpos)
-    query.reset()
-    pose_world_object = checker.pose_of(query.task.target_object)
-    builder = SetpointBuilder(scene.model, scene.arm, fps=scene.fps, arm_start=start, width_m=width)
-    path = find_path(scene, start, grasp.approach[0], grasp.open_m, seed)
-    builder.move("approach", *time_checked(scene, path, FREE_PACE, builder.early(grasp.open_m)))
-    query.allow_target()
-    builder.move("pre_grasp", *time_checked(scene, grasp.approach, LINE_PACE, builder.early(grasp.open_m)), hold_s=_SETTLE_S)
-    builder.grip("close", width_m=grasp.close_m, speed_m_s=GRIP_SPEED_M_S, hold_s=_CLOSE_HOLD_S)
-    checker.hold(query.task.target_object, invert(grasp.pose_object_tcp))
-    query.allow_lift(grasp.lift[0], grasp.width_m)
-    lift, _ = time_checked(scene, grasp.lift, LINE_PACE, constant(grasp.width_m))
-    builder.move("lift", lift, np.full(len(lift), grasp.close_m))
-    setpoints, phases = builder.build()
-    return PickPlan(
-        setpoints=setpoints,
-        phases=phases,
-        object_id=query.task.target_object,
-        pose_object_tcp=grasp.pose_object_tcp,
-        pose_world_object=pose_world_object,
-        yaw_rad=grasp.yaw_rad,
-        width_m=grasp.width_m,
-        open_m=grasp.open_m,
-        close_m=grasp.close_m,
-        grasp_quality=grasp.quality,
-    )
+def _query(scene: MotionScene, qpos: FloatArray, task: PickPlaceTask) -> GraspQuery:
+    return GraspQuery(scene=scene, qpos=qpos, target=task.target_object, support=task.support_object, goal_position_m=task.goal_position_m)
 
 
-def _complete_place(query: Query, pick: PickPlan, pose_tcp_object: FloatArray, yaw_rad: float, seed: int) -> MotionPlan:
+def _complete_place(query: GraspQuery, pick: PickPlan, pose_tcp_object: FloatArray, yaw_rad: float, seed: int) -> MotionPlan:
     """Transport, lower, release, retract and go home, for one orientation at the goal."""
-    scene, checker, target = query.scene, query.scene.checker, query.task.target_object
-    start = _last_arm_setpoint(scene, pick)
-    pose_world_goal = goal_pose(query.task, pick.pose_world_object, yaw_rad)
+    scene, checker = query.scene, query.scene.checker
+    start = last_arm_setpoint(scene.model, scene.arm, pick)
+    pose_world_goal = goal_pose(query, pick.pose_world_object, yaw_rad)
     pose_world_tcp = pose_world_goal @ invert(pose_tcp_object)
     builder = SetpointBuilder(scene.model, scene.arm, fps=scene.fps, arm_start=start, width_m=pick.close_m)
     query.reset()
-    checker.hold(target, pose_tcp_object)
+    checker.hold(query.target, pose_tcp_object)
     up = solve_place(query, pose_world_tcp, start, pick.width_m)
     checker.allow()
     path = find_path(scene, start, up[-1], pick.width_m, seed)
@@ -142,33 +179,17 @@ def _complete_place(query: Query, pick: PickPlan, pose_tcp_object: FloatArray, y
     query.allow_support()
     lower, _ = time_checked(scene, up[::-1], LINE_PACE, constant(pick.width_m))
     builder.move("transport", transport, np.full(len(transport), pick.close_m))
-    builder.move("place", lower, np.full(len(lower), pick.close_m), hold_s=_SETTLE_S)
+    builder.move("place", lower, np.full(len(lower), pick.close_m), hold_s=STOP_S)
     builder.grip("release", width_m=pick.open_m, speed_m_s=GRIP_SPEED_M_S, hold_s=_RELEASE_HOLD_S)
 
     checker.release()
-    checker.put(target, pose_world_goal)
+    checker.put(query.target, pose_world_goal)
     query.allow_target()
     back = solve_line(scene, pose_world_tcp, up[0], -RETRACT_M * pose_world_tcp[:3, 2], "goal_unreachable")
     builder.move("retract", *time_checked(scene, back, AWAY_PACE, constant(pick.open_m)))
     checker.release()
     checker.allow()
     home = find_path(scene, back[-1], np.array(scene.arm.default_qpos_rad), pick.open_m, seed + 1)
-    builder.move("home", *time_checked(scene, home, FREE_PACE, builder.late(scene.arm.gripper.stroke_m)), hold_s=_SETTLE_S)
+    builder.move("home", *time_checked(scene, home, FREE_PACE, builder.late(scene.arm.gripper.stroke_m)), hold_s=STOP_S)
     setpoints, phases = builder.build()
     return MotionPlan(setpoints=setpoints, phases=phases)
-
-
-def _summary(stage: PlanningStage, object_id: str, rejected: list[CandidateRejected]) -> PlanningFailed:
-    if not rejected:
-        return PlanningFailed(stage, "no_grasp", f"the gripper has no grasp of '{object_id}' from above")
-    codes = Counter(reason.failure_code for reason in rejected)
-    code: FailureCode = max(sorted(codes), key=lambda name: codes[name])
-    counts = ", ".join(f"{codes[name]} x {name}" for name in sorted(codes))
-    example = next(reason.reason for reason in rejected if reason.failure_code == code)
-    return PlanningFailed(stage, code, f"{len(rejected)} candidates for '{object_id}' were rejected ({counts}); for example: {example}")
-
-
-def _last_arm_setpoint(scene: MotionScene, pick: PickPlan) -> FloatArray:
-    columns = [scene.model.actuator(ROBOT_PREFIX + joint.actuator).id for joint in scene.arm.joints]
-    setpoint: FloatArray = pick.setpoints[-1, columns]
-    return setpoint

@@ -1,5 +1,9 @@
-"""How an attempt went: its phases, the conditions of its success, and how it ended."""
+"""How an attempt went: its phases, the conditions of its success, and how it ended.
 
+Phases, conditions and stages of failure have the names that the skill gives them.
+"""
+
+from collections.abc import Sequence
 from typing import Literal
 
 from blueprint_pipeline.frozen import FrozenModel
@@ -8,7 +12,7 @@ from blueprint_pipeline.frozen import FrozenModel
 class Phase(FrozenModel):
     """A named part of the motion: frames [start, end)."""
 
-    name: Literal["approach", "pre_grasp", "close", "lift", "transport", "place", "release", "retract", "home"]
+    name: str
     start_frame: int
     end_frame: int
 
@@ -16,20 +20,53 @@ class Phase(FrozenModel):
 class PredicateCheck(FrozenModel):
     """One condition of the success predicate, with how far it was from failing."""
 
-    name: Literal["lifted", "arrived", "upright", "released", "at_rest", "untouched"]
+    name: str
     held: bool
     value: float
     limit: float
+    direction: Literal["at_most", "at_least"]
+    """On which side of the limit the value must lie; the limit itself is allowed."""
     unit: str
+
+    @property
+    def margin(self) -> float:
+        """How far the value lies on the right side of the limit, in the condition's unit; below 0 where it does not hold."""
+        return self.limit - self.value if self.direction == "at_most" else self.value - self.limit
+
+
+def at_most(name: str, value: float, limit: float, unit: str) -> PredicateCheck:
+    """A condition that holds up to a limit."""
+    return PredicateCheck(name=name, held=value <= limit, value=value, limit=limit, direction="at_most", unit=unit)
+
+
+def at_least(name: str, value: float, limit: float, unit: str) -> PredicateCheck:
+    """A condition that holds from a limit on."""
+    return PredicateCheck(name=name, held=value >= limit, value=value, limit=limit, direction="at_least", unit=unit)
+
+
+def describe_missed(checks: Sequence[PredicateCheck]) -> str:
+    """The conditions that do not hold, with value and limit."""
+    missed = (check for check in checks if not check.held)
+    return "; ".join(
+        f"{check.name}: {check.value:.4g} {check.unit}, {check.direction.replace('_', ' ')} {check.limit:.4g}" for check in missed
+    )
+
+
+def describe_tightest(checks: Sequence[PredicateCheck]) -> str:
+    """The condition that was nearest to its limit, as a share of the limit; limits of 0 count where nothing else does. Empty: no checks."""
+    if not checks:
+        return ""
+    check = min(checks, key=lambda item: item.margin / abs(item.limit) if item.limit else float("inf"))
+    return f"{check.name} {check.value:.3g} {check.unit}, {check.direction.replace('_', ' ')} {check.limit:.3g}"
 
 
 class Outcome(FrozenModel):
     """How an attempt ended."""
 
     success: bool
-    failure_stage: Literal["plan_pick", "plan_place", "execute", "predicate"] | None
-    """Where it failed; ``None`` on success."""
+    failure_stage: str | None
+    """Where it failed: a step of the skill's plan (``plan_pick``), ``execute`` or ``predicate``; ``None`` on success."""
     failure_code: str | None
     failure_reason: str | None
     predicate: tuple[PredicateCheck, ...]
-    """Empty where the motion was never executed."""
+    """Empty where the motion was never executed to its end."""

@@ -1,33 +1,28 @@
-"""What a robot shall do in a scene: the task, its goal and the start of one episode.
+"""What a robot shall do in a scene, whatever its skill, and all that one episode starts from.
 
 World frame: z up, metres, right-handed; quaternions w, x, y, z.
 """
 
-from typing import Literal
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, SerializeAsAny
 
 from blueprint_pipeline.frozen import FrozenModel
-from blueprint_pipeline.geometry.pose import Pose, Vector3
+from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.task.skills import load_task_model
+from blueprint_pipeline.task.task import Task
 from blueprint_pipeline.workspace.storage import Id
 
 
-class PickPlaceTask(FrozenModel):
-    """Take one object and set it down in a region of a supporting surface."""
+def parse_task(value: object) -> object:
+    """Read a task as the model of its skill; anything that names no skill is left to the validation of :class:`Task`.
 
-    task_type: Literal["pick_place"] = "pick_place"
-    instruction: str
-    """English imperative, e.g. "put the lemon to the left of the bowl"; what a language-conditioned policy reads."""
-    target_object: Id
-    support_object: Id
-    """The object that the target shall stand on at the end (the table, the counter, or a plate)."""
-    goal_position_m: Vector3
-    """Where the target's settled origin shall come to rest, in the world."""
-    goal_radius_m: float = Field(default=0.03, gt=0)
-    """Horizontal tolerance of the goal."""
-    upright: bool
-    """Whether the target must end as upright as it began."""
-    max_tilt_rad: float = Field(default=0.26, gt=0)
+    Raises:
+        UnknownSkill: No skill has the task's type.
+    """
+    if isinstance(value, dict) and isinstance(value.get("task_type"), str):
+        return load_task_model(value["task_type"]).model_validate(value)
+    return value
 
 
 class EpisodeSpec(FrozenModel):
@@ -36,7 +31,7 @@ class EpisodeSpec(FrozenModel):
     episode_index: int = Field(ge=0)
     episode_id: Id
     seed: int = Field(ge=0)
-    task: PickPlaceTask
+    task: Annotated[SerializeAsAny[Task], BeforeValidator(parse_task)]
     object_poses: dict[str, Pose]
     """Start pose of every movable object in the world (after variation of the settled scene)."""
     robot_qpos: tuple[float, ...]

@@ -78,6 +78,14 @@ def drop_check(episode):
     return with_outcome(episode, predicate=tuple(check for check in episode.record.outcome.predicate if check.name != "untouched"))
 
 
+def falsify_value(episode):
+    """A record that tells a better value than the states show."""
+    checks = [
+        check.model_copy(update={"value": check.value + 0.01 * (check.name == "lifted")}) for check in episode.record.outcome.predicate
+    ]
+    return with_outcome(episode, predicate=tuple(checks))
+
+
 def break_check(episode):
     checks = [check.model_copy(update={"held": check.name != "at_rest"}) for check in episode.record.outcome.predicate]
     return with_outcome(episode, predicate=tuple(checks))
@@ -121,11 +129,15 @@ BENT = {
         lambda e: touch(e, "bowl|can", [120]),
         lambda e: touch(e, "bowl|world", [120]),
         lambda e: touch(e, "robot/left_finger|robot/link5", [120]),
+        lambda e: touch(e, "can|robot/left_finger", [20]),
+        lambda e: touch(e, "can|robot/left_finger", [240]),
         without_contacts,
         lambda e: replace(e.case(), robot=replace(synthetic.LIMITS, finger_bodies=frozenset())),
     ],
-    "task_predicate": [drop_check, break_check, lambda e: with_outcome(e, predicate=())],
+    "task_predicate": [break_check, lambda e: with_outcome(e, predicate=())],
     "task_recheck": [
+        drop_check,
+        falsify_value,
         late_touch,
         slide_off_goal,
         tip_over,

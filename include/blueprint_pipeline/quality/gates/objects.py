@@ -1,6 +1,7 @@
 """Gates on what the robot acts on: no teleport, nothing else moved, nothing inside another thing, no unexplained touch."""
 
 from collections import defaultdict
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from blueprint_pipeline.episode.arrays import EpisodeArrays
 from blueprint_pipeline.quality.gates.case import EpisodeCase, Measurement, not_measured
 from blueprint_pipeline.quality.tiers import GateRule
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX
+from blueprint_pipeline.skill.registry import load_skill
 
 
 def measure_object_speed(case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRule) -> Measurement:
@@ -38,51 +40,57 @@ def measure_penetration(_case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRu
     return Measurement(float(contacts.depth_m[worst]), f"{contacts.pair[worst]} in frame {contacts.row[worst]}")
 
 
-def is_explained(pair: tuple[str, str], *, target: str, support: str, fingers: frozenset[str], standing: frozenset[frozenset[str]]) -> bool:
-    """Whether a pair of bodies has a reason to touch.
+@dataclass(frozen=True, kw_only=True)
+class Touches:
+    """Who may touch what in an episode; bodies of the robot begin with ``robot/``."""
 
-    Explained are: a finger and the target; the target and the surface it shall stand on; the fingers with each other (a closed
-    gripper); and whatever touched at the very start, before the robot could have caused it. All else is not: the hand
-    or an arm link on anything, a finger on anything but the target, the target or a bystander against something new.
+    target: str
+    """The object that the task is about."""
+    support: str
+    """The object that the target shall stand on."""
+    fingers: frozenset[str]
+    """Bodies of the robot that may touch the target."""
+    touch_phases: frozenset[str]
+    """Phases in which they may: the skill says which."""
+    standing: frozenset[frozenset[str]]
+    """Pairs without the robot that touched at the start."""
 
-    Args:
-        pair: Two bodies' names; the robot's begin with ``robot/``.
-        target: The object that the task moves.
-        support: The object that the target shall stand on.
-        fingers: Bodies of the robot that may touch the target, with prefix.
-        standing: Pairs without the robot that touched at the start.
-    """
-    names = frozenset(pair)
-    of_robot = {name for name in names if name.startswith(ROBOT_PREFIX)}
-    if of_robot == names:
-        return names <= fingers
-    if of_robot:
-        return of_robot <= fingers and names - of_robot == {target}
-    return names == {target, support} or names in standing
+    def explains(self, pair: frozenset[str], phase: str) -> bool:
+        """Whether a pair of bodies has a reason to touch in a phase.
+
+        Explained are: a finger and the target where the skill handles it; the target and the surface it shall stand on;
+        the fingers with each other (a closed gripper); and whatever touched at the very start, before the robot could
+        have caused it. All else is not: the hand or an arm link on anything, a finger on anything but the target or out of
+        its phase, the target or a bystander against something new.
+        """
+        of_robot = {name for name in pair if name.startswith(ROBOT_PREFIX)}
+        if of_robot == pair:
+            return pair <= self.fingers
+        if of_robot:
+            return of_robot <= self.fingers and pair - of_robot == {self.target} and phase in self.touch_phases
+        return pair == {self.target, self.support} or pair in self.standing
 
 
 def measure_unexplained_contacts(case: EpisodeCase, arrays: EpisodeArrays, rule: GateRule) -> Measurement:
-    """Frames in which two bodies touch without a reason (:func:`is_explained`); touches below ``min_force_n`` count as none."""
+    """Frames in which two bodies touch without a reason (:class:`Touches`); touches below ``min_force_n`` count as none."""
     contacts = arrays.contacts
     if len(contacts.pair) == 0:
         return not_measured("no contact is recorded, not even of what stands on the table")
     if not case.robot.finger_bodies:
         return not_measured("the embodiment names no finger bodies")
-    pairs = {name: (name.split("|")[0], name.split("|")[1]) for name in set(contacts.pair)}
+    pairs = {name: frozenset(name.split("|")) for name in set(contacts.pair)}
     window = int(np.ceil(rule.parameters["standing_window_s"] * case.fps))
     at_start = (pairs[name] for name, row in zip(contacts.pair, contacts.row, strict=True) if row <= window)
-    standing = frozenset(frozenset(pair) for pair in at_start if not any(body.startswith(ROBOT_PREFIX) for body in pair))
-    task = case.spec.task
-    unexplained = {
-        name
-        for name, pair in pairs.items()
-        if not is_explained(
-            pair, target=task.target_object, support=task.support_object, fingers=case.robot.finger_bodies, standing=standing
-        )
-    }
+    touches = Touches(
+        target=case.spec.task.target_object,
+        support=case.spec.task.support_object,
+        fingers=case.robot.finger_bodies,
+        touch_phases=load_skill(case.spec.task.task_type).touch_phases,
+        standing=frozenset(pair for pair in at_start if not any(body.startswith(ROBOT_PREFIX) for body in pair)),
+    )
     rows: defaultdict[str, set[int]] = defaultdict(set)
     for name, row, force_n in zip(contacts.pair, contacts.row, contacts.force_n, strict=True):
-        if name in unexplained and force_n >= rule.parameters["min_force_n"]:
+        if force_n >= rule.parameters["min_force_n"] and not touches.explains(pairs[name], arrays.phase[row]):
             rows[name].add(int(row))
     told = "; ".join(
         f"{name} in {len(rows[name])} frames from {min(rows[name])}" for name in sorted(rows, key=lambda key: -len(rows[key]))[:3]

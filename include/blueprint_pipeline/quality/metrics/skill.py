@@ -10,9 +10,6 @@ from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.quality.metrics import activity, diversity, smoothness, tracking
 from blueprint_pipeline.task.outcome import Phase
 
-PHASES: tuple[str, ...] = ("approach", "pre_grasp", "lift", "transport", "place", "retract", "home")
-"""Phases in which the tool travels."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class JointRange:
@@ -22,8 +19,12 @@ class JointRange:
     upper_rad: FloatArray
 
 
-def measure_skill(arrays: EpisodeArrays, phases: Sequence[Phase], joints: JointRange, *, fps: int) -> dict[str, float | None]:
+def measure_skill(
+    arrays: EpisodeArrays, phases: Sequence[Phase], joints: JointRange, *, travel_phases: Sequence[str], fps: int
+) -> dict[str, float | None]:
     """Scores of how well an episode was moved; ``None`` where one cannot be measured. They drop no episode.
+
+    The efficiency of the tool's path is measured in each of ``travel_phases``, in the first of that name.
 
     Units stand in the names; names without one are shares from 0 to 1, but ``sparc`` and ``ldlj``, which have no unit.
     """
@@ -45,9 +46,9 @@ def measure_skill(arrays: EpisodeArrays, phases: Sequence[Phase], joints: JointR
             else None
         ),
     }
-    spans = {phase.name: (phase.start_frame, phase.end_frame) for phase in phases}
-    for name in PHASES:
-        start, end = spans.get(name, (0, 0))  # type: ignore[call-overload]  # names of Phase are a subset of str
+    spans = {phase.name: (phase.start_frame, phase.end_frame) for phase in reversed(phases)}
+    for name in travel_phases:
+        start, end = spans.get(name, (0, 0))
         found[f"path_efficiency_{name}"] = activity.path_efficiency(arrays.ee_pose[start : end + 1, :3]) if end > start else None
     return found
 

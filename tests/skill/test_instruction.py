@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from blueprint_pipeline.job.instruction import NamedObject, SurfaceFrame, build_instruction, name_object, noun_phrases
+from blueprint_pipeline.skill.instruction import NamedObject, SurfaceFrame, build_instruction, name_object, noun_phrases
 
 
 def thing(object_id: str, noun: str, colour: str | None, x: float, y: float) -> NamedObject:

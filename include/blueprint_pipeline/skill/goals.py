@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.job.surface import Surface
+from blueprint_pipeline.skill.support_surface import SupportSurface
 from blueprint_pipeline.twin.footprint import Footprint
 
 AWAY_M = 0.10
@@ -40,7 +40,7 @@ class Reach:
         return within
 
 
-def goal_spots(surface: Surface, target: Footprint, others: Sequence[Footprint], reach: Reach) -> FloatArray:
+def goal_spots(surface: SupportSurface, target: Footprint, others: Sequence[Footprint], reach: Reach) -> FloatArray:
     """All spots (n, 2) on which the target's origin may come to rest.
 
     A spot keeps the circle about the target's outline, and room for the fingers, clear of edges, fixed things and other

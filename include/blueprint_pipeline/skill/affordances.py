@@ -38,10 +38,8 @@ class Affordances(FrozenModel):
     """The whole file."""
 
     schema_version: Literal["1.0"]
-    tasks: dict[str, str]
-    """Affordance to task type."""
-    difficulty: dict[str, float]
-    """Task type to its base difficulty, 0 to 1."""
+    known: tuple[str, ...]
+    """Every affordance that a rule may name."""
     rules: tuple[AffordanceRule, ...]
     default: Affordance
 

@@ -6,7 +6,7 @@ Directions are the robot's: standing at its base and looking at the workspace, x
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,10 +42,17 @@ class SurfaceFrame:
     """Lower and upper corner of the surface in the robot's axes, (2,) each."""
 
     def to_robot(self, point_m: FloatArray) -> FloatArray:
-        """A world point (2,) in the robot's axes."""
+        """World points (..., 2) in the robot's axes."""
         cosine, sine = np.cos(self.yaw_rad), np.sin(self.yaw_rad)
-        turned: FloatArray = np.array([[cosine, sine], [-sine, cosine]]) @ (point_m - self.origin_m)
+        turned: FloatArray = (point_m - self.origin_m) @ np.array([[cosine, -sine], [sine, cosine]])
         return turned
+
+
+def build_surface_frame(noun: str, base_m: FloatArray, yaw_rad: float, cells_m: FloatArray) -> SurfaceFrame:
+    """The surface in the axes of a robot at ``base_m`` (2,); ``cells_m`` (n, 2) are the level spots of the surface."""
+    frame = SurfaceFrame(noun=noun, origin_m=base_m, yaw_rad=yaw_rad, extent_m=(np.zeros(2), np.zeros(2)))
+    seen = frame.to_robot(cells_m)
+    return replace(frame, extent_m=(seen.min(axis=0), seen.max(axis=0)))
 
 
 def name_object(object_id: str, category: str, description: str) -> tuple[str, str | None]:

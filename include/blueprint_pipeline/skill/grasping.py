@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.geometry.pose import Vector3
 from blueprint_pipeline.geometry.transforms import build_pose, invert, turn_about_z
 from blueprint_pipeline.motion.candidates import hand_turns, ik_seeds, rank_grasps
 from blueprint_pipeline.motion.collision import Allowance, relative_pose
 from blueprint_pipeline.motion.errors import CandidateRejected
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import require_free, solve_line
-from blueprint_pipeline.task.spec import PickPlaceTask
 
 APPROACH_M = 0.08
 LIFT_M = 0.10
@@ -32,12 +32,17 @@ _SUPPORT_TOUCH_M = 0.008
 
 
 @dataclass(frozen=True, kw_only=True)
-class Query:
-    """What is asked: to do ``task`` from the whole state ``qpos`` (nq,)."""
+class GraspQuery:
+    """What is asked: to take an object from where it stands, and to set it down somewhere else."""
 
     scene: MotionScene
     qpos: FloatArray
-    task: PickPlaceTask
+    """Whole state (nq,)."""
+    target: str
+    support: str
+    """What the target is set down on."""
+    goal_position_m: Vector3
+    """Where the target's origin shall come to rest."""
 
     def reset(self) -> None:
         """Bring the checker back to the state: nothing in hand, nothing allowed."""
@@ -46,14 +51,14 @@ class Query:
 
     def allow_target(self) -> None:
         """The fingers may come close to the target, and touch it lightly."""
-        checker, target = self.scene.checker, self.task.target_object
+        checker, target = self.scene.checker, self.target
         checker.set_clearance(target, 0.0)
         checker.allow(Allowance(checker.finger_bodies, checker.bodies_of(target), _TOUCH_M))
 
     def allow_lift(self, start: FloatArray, width_m: float) -> None:
         """The target in hand may touch what it touches where it is taken (its support, a neighbour that leans on it)."""
         checker = self.scene.checker
-        target = checker.bodies_of(self.task.target_object)
+        target = checker.bodies_of(self.target)
         checker.allow()
         checker.is_free(start, width_m)
         checker.allow(Allowance(target, checker.touching(target), _SUPPORT_TOUCH_M))
@@ -61,8 +66,8 @@ class Query:
     def allow_support(self) -> None:
         """The target in hand may touch what it shall stand on."""
         checker = self.scene.checker
-        support = checker.bodies_of(self.task.support_object)
-        checker.allow(Allowance(checker.bodies_of(self.task.target_object), support, _SUPPORT_TOUCH_M))
+        support = checker.bodies_of(self.support)
+        checker.allow(Allowance(checker.bodies_of(self.target), support, _SUPPORT_TOUCH_M))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,12 +86,12 @@ class ReachableGrasp:
     yaw_rad: float
 
 
-def reachable_grasps(query: Query, rejected: list[CandidateRejected]) -> Iterator[ReachableGrasp]:
+def reachable_grasps(query: GraspQuery, rejected: list[CandidateRejected]) -> Iterator[ReachableGrasp]:
     """Grasps that pass, in order of promise; why others did not is added to ``rejected``.
 
     Ends early when many good grasps fail at the goal: it is out of reach or occupied for all of them.
     """
-    scene, target = query.scene, query.task.target_object
+    scene, target = query.scene, query.target
     grasps = scene.grasps_of(target)
     query.reset()
     pose_world_object = scene.checker.pose_of(target)
@@ -106,10 +111,10 @@ def reachable_grasps(query: Query, rejected: list[CandidateRejected]) -> Iterato
             return
 
 
-def _check_grasp(query: Query, pose_object_tcp: FloatArray, width_m: float, quality: float) -> ReachableGrasp:
+def _check_grasp(query: GraspQuery, pose_object_tcp: FloatArray, width_m: float, quality: float) -> ReachableGrasp:
     scene, checker = query.scene, query.scene.checker
     query.reset()
-    pose_world_object = checker.pose_of(query.task.target_object)
+    pose_world_object = checker.pose_of(query.target)
     pose_world_tcp = pose_world_object @ pose_object_tcp
     at_grasp = scene.solve_ik(pose_world_tcp, ik_seeds(scene, pose_world_tcp[:3, 3]))
     if at_grasp is None:
@@ -120,7 +125,7 @@ def _check_grasp(query: Query, pose_object_tcp: FloatArray, width_m: float, qual
     back = solve_line(scene, pose_world_tcp, at_grasp, -APPROACH_M * pose_world_tcp[:3, 2], "no_ik")
     require_free(scene, back, open_m, "grasp_blocked")
     lift = solve_line(scene, pose_world_tcp, at_grasp, np.array([0.0, 0.0, LIFT_M]), "no_ik")
-    checker.hold(query.task.target_object, invert(pose_object_tcp))
+    checker.hold(query.target, invert(pose_object_tcp))
     query.allow_lift(at_grasp, width_m)
     require_free(scene, lift, width_m, "grasp_blocked")
     return ReachableGrasp(
@@ -135,12 +140,14 @@ def _check_grasp(query: Query, pose_object_tcp: FloatArray, width_m: float, qual
     )
 
 
-def _reachable_yaw(query: Query, pose_world_object: FloatArray, pose_object_tcp: FloatArray, near: FloatArray, width_m: float) -> float:
+def _reachable_yaw(
+    query: GraspQuery, pose_world_object: FloatArray, pose_object_tcp: FloatArray, near: FloatArray, width_m: float
+) -> float:
     """The first turn of the object at the goal that the arm can reach with this grasp."""
     last = CandidateRejected("goal_unreachable", "the goal is out of reach")
     for yaw in YAWS_RAD:
         try:
-            solve_place(query, goal_pose(query.task, pose_world_object, yaw) @ pose_object_tcp, near, width_m)
+            solve_place(query, goal_pose(query, pose_world_object, yaw) @ pose_object_tcp, near, width_m)
         except CandidateRejected as reason:
             last = reason
         else:
@@ -148,7 +155,7 @@ def _reachable_yaw(query: Query, pose_world_object: FloatArray, pose_object_tcp:
     raise last
 
 
-def solve_place(query: Query, pose_world_tcp: FloatArray, near: FloatArray, width_m: float) -> FloatArray:
+def solve_place(query: GraspQuery, pose_world_tcp: FloatArray, near: FloatArray, width_m: float) -> FloatArray:
     """Joint positions from the place upward (k, n), free with the object in hand.
 
     Raises:
@@ -165,7 +172,7 @@ def solve_place(query: Query, pose_world_tcp: FloatArray, near: FloatArray, widt
     return up
 
 
-def goal_pose(task: PickPlaceTask, pose_world_object: FloatArray, yaw_rad: float) -> FloatArray:
+def goal_pose(query: GraspQuery, pose_world_object: FloatArray, yaw_rad: float) -> FloatArray:
     """The object standing at the goal as it stood at the start, turned about the vertical, a little above the support."""
     rotation = turn_about_z(yaw_rad)[:3, :3] @ pose_world_object[:3, :3]
-    return build_pose(np.array(task.goal_position_m) + np.array([0.0, 0.0, RELEASE_HEIGHT_M]), rotation)
+    return build_pose(np.array(query.goal_position_m) + np.array([0.0, 0.0, RELEASE_HEIGHT_M]), rotation)

@@ -13,8 +13,10 @@ from blueprint_pipeline.motion.errors import PlanningFailed
 from blueprint_pipeline.motion.plan import MotionPlan
 from blueprint_pipeline.motion.scene import MotionScene, build_motion_scene
 from blueprint_pipeline.robot.embodiment import load_embodiment
-from blueprint_pipeline.skill.pick_place import plan_pick, plan_place
-from tests.motion.conftest import FPS, SUBSTEPS, TABLE_M, build_table_spec, task_for
+from blueprint_pipeline.skill.grasping import GraspQuery
+from blueprint_pipeline.skill.pick_place import PickPlaceTask, plan_place
+from blueprint_pipeline.skill.picking import plan_pick
+from tests.motion.conftest import FPS, SUBSTEPS, TABLE_M, build_table_spec
 
 CAN_GOAL = (0.5, -0.1, TABLE_M + 0.05)
 ORDER = ["approach", "pre_grasp", "close", "lift", "transport", "place", "release", "retract", "home"]
@@ -33,6 +35,18 @@ def execute(model: mujoco.MjModel, data: mujoco.MjData, setpoints: np.ndarray) -
             if sum(name.startswith("robot/") for name in names) == 1:
                 touched.add((names[0], names[1]))
     return touched
+
+
+def task_for(target: str, goal_m: tuple[float, float, float]) -> PickPlaceTask:
+    """Take ``target`` to a place on the table."""
+    return PickPlaceTask(
+        instruction=f"move the {target}", target_object=target, support_object="table", goal_position_m=goal_m, upright=True
+    )
+
+
+def query_for(scene: MotionScene, qpos: np.ndarray, task: PickPlaceTask) -> GraspQuery:
+    """The task, asked from a state."""
+    return GraspQuery(scene=scene, qpos=qpos, target=task.target_object, support=task.support_object, goal_position_m=task.goal_position_m)
 
 
 def begin(model: mujoco.MjModel, qpos: np.ndarray) -> mujoco.MjData:
@@ -54,10 +68,10 @@ def test_an_object_is_taken_to_its_goal(
         start_qpos[table_model.joint("can").qposadr[0] + 1] = -0.3
         start_qpos[table_model.joint("can").qposadr[0]] = 0.3
     data = begin(table_model, start_qpos)
-    pick = plan_pick(table_scene, data.qpos, task, seed=1)
+    pick = plan_pick(query_for(table_scene, data.qpos, task), seed=1)
     touched = execute(table_model, data, pick.setpoints)
     assert data.body(target).xpos[2] > goal_m[2] + 0.07
-    place = plan_place(table_scene, data.qpos, task, pick, seed=1)
+    place = plan_place(query_for(table_scene, data.qpos, task), pick, seed=1)
     touched |= execute(table_model, data, place.setpoints)
     assert np.linalg.norm(data.body(target).xpos - goal_m) < 0.01
     assert data.body(target).xmat.reshape(3, 3)[2, 2] > 0.999
@@ -70,7 +84,7 @@ def test_an_object_is_taken_to_its_goal(
 
 def test_phases_cover_the_plan_in_order(table_scene: MotionScene, start_qpos: np.ndarray) -> None:
     """No gap, no overlap, from the first frame to the last."""
-    pick = plan_pick(table_scene, start_qpos, task_for("can", CAN_GOAL), seed=1)
+    pick = plan_pick(query_for(table_scene, start_qpos, task_for("can", CAN_GOAL)), seed=1)
     assert [phase.name for phase in pick.phases] == ORDER[:4]
     edges = [0, *(phase.end_frame for phase in pick.phases)]
     assert [phase.start_frame for phase in pick.phases] == edges[:-1]
@@ -79,7 +93,7 @@ def test_phases_cover_the_plan_in_order(table_scene: MotionScene, start_qpos: np
 
 def test_setpoints_keep_the_limits(table_scene: MotionScene, start_qpos: np.ndarray) -> None:
     """Joint positions, velocities and the gripper's speed, over the whole plan."""
-    pick = plan_pick(table_scene, start_qpos, task_for("can", CAN_GOAL), seed=3)
+    pick = plan_pick(query_for(table_scene, start_qpos, task_for("can", CAN_GOAL)), seed=3)
     arm = table_scene.arm
     rows = np.concatenate([[[*arm.default_qpos_rad, 0.08]], pick.setpoints])
     speed = np.abs(np.diff(rows, axis=0)) * FPS
@@ -94,7 +108,7 @@ def test_two_processes_plan_the_same(tmp_path: Path) -> None:
     """The same seed gives the same bytes in another process, with a cold cache; another seed is allowed to differ."""
     digests = [
         subprocess.run(
-            [sys.executable, "-m", "tests.motion.test_pick_place", str(tmp_path / str(run))],
+            [sys.executable, "-m", "tests.skill.test_pick_place", str(tmp_path / str(run))],
             check=True,
             capture_output=True,
             text=True,
@@ -109,14 +123,14 @@ def test_two_processes_plan_the_same(tmp_path: Path) -> None:
 def test_plans_do_not_depend_on_earlier_plans(table_scene: MotionScene, start_qpos: np.ndarray) -> None:
     """An episode that is planned alone gets the setpoints that it gets among others."""
     task = task_for("can", CAN_GOAL)
-    first = plan_pick(table_scene, start_qpos, task, seed=7)
-    plan_pick(table_scene, start_qpos, task_for("box", (0.5, -0.1, TABLE_M + 0.06)), seed=8)
-    np.testing.assert_array_equal(first.setpoints, plan_pick(table_scene, start_qpos, task, seed=7).setpoints)
+    first = plan_pick(query_for(table_scene, start_qpos, task), seed=7)
+    plan_pick(query_for(table_scene, start_qpos, task_for("box", (0.5, -0.1, TABLE_M + 0.06))), seed=8)
+    np.testing.assert_array_equal(first.setpoints, plan_pick(query_for(table_scene, start_qpos, task), seed=7).setpoints)
 
 
 def failure_of(scene: MotionScene, qpos: np.ndarray, target: str, goal_m: tuple[float, float, float]) -> PlanningFailed:
     with pytest.raises(PlanningFailed) as caught:
-        plan_pick(scene, qpos, task_for(target, goal_m), seed=1)
+        plan_pick(query_for(scene, qpos, task_for(target, goal_m)), seed=1)
     assert caught.value.stage == "plan_pick"
     assert target in caught.value.message or caught.value.failure_code == "start_in_collision"
     return caught.value
@@ -166,11 +180,11 @@ def test_a_robot_that_starts_in_something_does_not_move(
 def test_a_lost_object_is_noticed(table_scene: MotionScene, table_model: mujoco.MjModel, start_qpos: np.ndarray) -> None:
     """Nothing is in hand after the lift: the place is not planned."""
     task = task_for("can", CAN_GOAL)
-    pick = plan_pick(table_scene, start_qpos, task, seed=1)
+    pick = plan_pick(query_for(table_scene, start_qpos, task), seed=1)
     columns = [table_model.joint(f"robot/{joint.name}").qposadr[0] for joint in table_scene.arm.joints]
     start_qpos[columns] = pick.setpoints[-1, :7]
     with pytest.raises(PlanningFailed, match="away from where the hand should hold it") as caught:
-        plan_place(table_scene, start_qpos, task, pick, seed=1)
+        plan_place(query_for(table_scene, start_qpos, task), pick, seed=1)
     assert caught.value.failure_code == "object_not_held"
 
 
@@ -180,10 +194,10 @@ def _digest(cache_dir: Path) -> str:
     data = begin(model, model.qpos0)
     data.qpos[-9:] = [*load_embodiment("panda").arm.default_qpos_rad, 0.04, 0.04]
     task = task_for("can", CAN_GOAL)
-    pick = plan_pick(scene, data.qpos.copy(), task, seed=11)
+    pick = plan_pick(query_for(scene, data.qpos.copy(), task), seed=11)
     plans: list[MotionPlan] = [pick]
     execute(model, data, pick.setpoints)
-    plans.append(plan_place(scene, data.qpos, task, pick, seed=11))
+    plans.append(plan_place(query_for(scene, data.qpos, task), pick, seed=11))
     return hashlib.sha256(b"".join(plan.setpoints.tobytes() for plan in plans)).hexdigest()
 
 

@@ -24,7 +24,7 @@ _COLLIDING_GROUPS = np.array([1, 1, 0, 1, 1, 1], dtype=np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surface:
+class SupportSurface:
     """The level top of a support, free of all that cannot be moved."""
 
     support: str
@@ -61,7 +61,7 @@ def inside(points_m: FloatArray, footprint: Footprint) -> BoolArray:
     return within
 
 
-def scan_surface(model: mujoco.MjModel, qpos: FloatArray, support: str, height_m: float) -> Surface:
+def scan_surface(model: mujoco.MjModel, qpos: FloatArray, support: str, height_m: float) -> SupportSurface:
     """Look down on a support from above, with all movable objects taken away.
 
     Args:
@@ -88,4 +88,4 @@ def scan_surface(model: mujoco.MjModel, qpos: FloatArray, support: str, height_m
         distance = mujoco.mj_ray(model, data, start, down, _COLLIDING_GROUPS, 1, -1, geom, None)
         hit = geom[0] >= 0 and int(model.geom_bodyid[geom[0]]) in bodies
         level[i, j] = hit and abs(start_height - distance - height_m) <= _FLAT_M
-    return Surface(support=support, height_m=height_m, corner_m=corner, level=level)
+    return SupportSurface(support=support, height_m=height_m, corner_m=corner, level=level)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from blueprint_pipeline.job.affordances import InvalidAffordances, load_affordances
+from blueprint_pipeline.skill.affordances import InvalidAffordances, load_affordances
 
 
 @pytest.mark.parametrize(
@@ -20,10 +20,10 @@ def test_first_rule_with_a_word_counts(texts, affordances, upright) -> None:
     assert (found.affordances, found.upright) == (affordances, upright)
 
 
-def test_every_affordance_of_a_rule_has_a_task() -> None:
-    """No rule names an affordance that the table of tasks lacks."""
+def test_every_affordance_of_a_rule_is_known() -> None:
+    """No rule names an affordance that the list lacks."""
     rules = load_affordances()
-    assert {name for rule in rules.rules for name in rule.affordances} <= set(rules.tasks)
+    assert {name for rule in rules.rules for name in rule.affordances} <= set(rules.known)
 
 
 @pytest.mark.parametrize("text", ["rules: [", "schema_version: '2.0'", "schema_version: '1.0'\nsurprise: 1"])

@@ -1,0 +1,54 @@
+"""A settled scene as the planner of tasks sees it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import mujoco
+
+from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.scene.decompose import MAX_OVERFILL
+from blueprint_pipeline.scene.manifest import SceneManifest
+from blueprint_pipeline.skill.affordances import Affordances
+from blueprint_pipeline.skill.contract import ObjectFacts
+from blueprint_pipeline.skill.instruction import name_object
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskScene:
+    """What is known of a scene before a robot stands in it."""
+
+    manifest: SceneManifest
+    twin: mujoco.MjModel
+    mjcf_path: Path
+    poses: Mapping[str, Pose]
+    """Settled pose of every movable object."""
+    overfill: Mapping[str, float]
+    """Share of the free space close to each movable object that its convex pieces cover."""
+    affordances: Affordances
+    cache_dir: Path
+
+    def surface_noun(self, object_id: str) -> str:
+        """What to call a support; the background, which is no object, is a surface."""
+        known = {item.id: item for item in self.manifest.objects}
+        if object_id not in known:
+            return "surface"
+        return name_object(object_id, known[object_id].category, known[object_id].description)[0]
+
+    def facts(self, object_id: str) -> ObjectFacts:
+        """What is known of a movable object."""
+        item = self.manifest.object(object_id)
+        noun, colour = name_object(item.id, item.category, item.description)
+        return ObjectFacts(
+            noun=noun,
+            colour=colour,
+            upright=self.affordances.of(item.category, item.id, item.description).upright,
+            mass_kg=float(self.twin.body_subtreemass[self.twin.body(object_id).id]),
+            closed=self._closed(object_id),
+        )
+
+    def _closed(self, object_id: str) -> str | None:
+        share = self.overfill[object_id]
+        if share <= MAX_OVERFILL:
+            return None
+        return f"its collision pieces close what is open: they fill {share:.1%} of the free space close to it (limit {MAX_OVERFILL:.0%})"

@@ -1,0 +1,135 @@
+"""What a skill is: the model of its tasks, what it can do in a scene, how it is planned, and when it has succeeded.
+
+A skill is one file in this folder and one row of :data:`blueprint_pipeline.task.skills.SKILLS`. Nothing else names it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+import numpy as np
+
+from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.motion.plan import MotionPlan
+from blueprint_pipeline.motion.scene import MotionScene
+from blueprint_pipeline.robot.embodiment import Embodiment
+from blueprint_pipeline.skill.conditions import ObservedMotion
+from blueprint_pipeline.skill.goals import Reach
+from blueprint_pipeline.skill.instruction import NamedObject, SurfaceFrame
+from blueprint_pipeline.skill.support_surface import SupportSurface
+from blueprint_pipeline.task.outcome import PredicateCheck
+from blueprint_pipeline.task.task import Task
+from blueprint_pipeline.twin.footprint import Footprint
+
+AnyTask = TypeVar("AnyTask", bound=Task)
+
+Steps = Generator[MotionPlan, FloatArray, None]
+"""A plan in steps. Each step is a motion from where the one before ended to rest; what is sent in for it is the whole state
+(nq,) that was observed after it. The last step ends with the robot away from everything."""
+
+
+class NotOffered(Exception):
+    """The skill has no task for an object in a start state. Never leaves the planning of jobs: another object is asked."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectFacts:
+    """What is known of a movable object, wherever it stands."""
+
+    noun: str
+    """Its category in words, e.g. ``milk carton``."""
+    colour: str | None
+    upright: bool
+    """Whether it must end as upright as it began."""
+    mass_kg: float
+    closed: str | None
+    """What its collision pieces close that is open in truth, in words; ``None`` where they are true to it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """One support with the robot beside it: where a job happens."""
+
+    surface: SupportSurface
+    frame: SurfaceFrame
+    """The surface as the robot sees it."""
+    reach: Reach
+    embodiment: Embodiment
+    planner: MotionScene
+    objects: Mapping[str, ObjectFacts]
+    """Movable objects on the support."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartState:
+    """Where the movable objects of a workplace stand when an episode begins."""
+
+    poses: Mapping[str, Pose]
+    footprints: Mapping[str, Footprint]
+
+    def others(self, target: str) -> list[Footprint]:
+        """Footprints of everything but the target."""
+        return [footprint for name, footprint in self.footprints.items() if name != target]
+
+
+def named_objects(place: Workplace, start: StartState) -> dict[str, NamedObject]:
+    """What may be said of each object where it stands."""
+    return {
+        name: NamedObject(object_id=name, noun=place.objects[name].noun, colour=place.objects[name].colour, center_m=footprint.center_m)
+        for name, footprint in start.footprints.items()
+    }
+
+
+class Skill(ABC, Generic[AnyTask]):
+    """One thing that a robot can do with an object."""
+
+    name: ClassVar[str]
+    """As in :data:`blueprint_pipeline.task.skills.SKILLS`."""
+    version: ClassVar[str]
+    """Of the planner and the predicate; part of a job's identity, and recorded with every episode. Raise it when either changes."""
+    difficulty: ClassVar[float]
+    """0 (easy) to 1 (hard), for the task configuration."""
+    phases: ClassVar[tuple[str, ...]]
+    """Names of the phases of its motions, in order."""
+    travel_phases: ClassVar[tuple[str, ...]]
+    """Those in which the tool travels: the efficiency of its path is measured there."""
+    touch_phases: ClassVar[frozenset[str]]
+    """Those in which the fingers may touch the target."""
+    task: type[AnyTask]
+    """Model of its tasks."""
+
+    @abstractmethod
+    def find_unsuitable(self, place: Workplace, target: str) -> str | None:
+        """Why an object is no target wherever the robot stands, in words; ``None``: it may be one."""
+
+    @abstractmethod
+    def propose(self, place: Workplace, start: StartState, target: str, rng: np.random.Generator) -> AnyTask:
+        """A task for an object in a start state; all that varies is drawn from ``rng``.
+
+        Raises:
+            NotOffered: There is none, and why.
+        """
+
+    @abstractmethod
+    def plan(self, scene: MotionScene, qpos: FloatArray, task: AnyTask, *, seed: int) -> Steps:
+        """Plan the task in steps, each from what was observed after the one before.
+
+        Args:
+            scene: The prepared model.
+            qpos: Whole state (nq,) before the first step: the robot at rest, every object where it stands.
+            task: What to do.
+            seed: Decides every search: the same seed gives the same setpoints, bit by bit.
+
+        Raises:
+            PlanningFailed: There is no motion, with the step and the reason; from ``next`` and ``send``.
+        """
+
+    @abstractmethod
+    def check(self, task: AnyTask, motion: ObservedMotion) -> tuple[PredicateCheck, ...]:
+        """Ask every condition of the task; it succeeded if all hold."""

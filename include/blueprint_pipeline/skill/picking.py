@@ -1,0 +1,114 @@
+"""Taking an object: the first step of every skill that holds one. Open and approach, straight to the grasp, close, lift."""
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.geometry.transforms import invert
+from blueprint_pipeline.motion.errors import CandidateRejected, PlanningFailed
+from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
+from blueprint_pipeline.motion.segments import constant, describe_contact, find_path, time_checked
+from blueprint_pipeline.motion.timing import Pace
+from blueprint_pipeline.skill.grasping import GraspQuery, ReachableGrasp, reachable_grasps
+
+FREE_PACE = Pace(velocity=0.7, acceleration=0.4)
+LINE_PACE = Pace(velocity=0.3, acceleration=0.18)
+GRIP_SPEED_M_S = 0.08
+STOP_S = 0.1
+"""How long the arm stands still at the end of a motion that must be exact."""
+SEED_STEP = 1000
+"""Between the seeds of two attempts of one plan."""
+MAX_PATH_SEARCHES = 5
+"""Grasps that pass all cheap checks and get a path search."""
+_STAGE = "plan_pick"
+_CLOSE_HOLD_S = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class PickPlan(MotionPlan):
+    """A plan that ends with the object lifted, and what putting it down needs to know."""
+
+    object_id: str
+    pose_object_tcp: FloatArray
+    """The grasp as planned (4, 4)."""
+    pose_world_object: FloatArray
+    """Where the object stood (4, 4): its orientation is how it stands upright."""
+    yaw_rad: float
+    """Turn of the object about the world's up axis for which the goal was found reachable."""
+    width_m: float
+    """Of the object between the fingers."""
+    open_m: float
+    """Opening before the grasp and after the release."""
+    close_m: float
+    """Commanded opening while holding."""
+    grasp_quality: float
+
+
+def plan_pick(query: GraspQuery, *, seed: int) -> PickPlan:
+    """Plan from the present state until the target is lifted.
+
+    Tries grasps in order of promise. A grasp counts only if the goal can be reached with it as well.
+
+    Args:
+        query: What to take and where it shall go, from which state.
+        seed: Decides the path search: the same seed gives the same setpoints, bit by bit.
+
+    Raises:
+        PlanningFailed: With the most frequent reason among the grasps that were tried.
+    """
+    query.reset()
+    scene = query.scene
+    if not scene.checker.is_free(scene.arm_qpos(query.qpos), scene.gripper_width(query.qpos)):
+        raise PlanningFailed(_STAGE, "start_in_collision", f"where the robot starts, {describe_contact(scene)}")
+    rejected: list[CandidateRejected] = []
+    for attempt, grasp in enumerate(islice(reachable_grasps(query, rejected), MAX_PATH_SEARCHES), start=1):
+        try:
+            return _complete_pick(query, grasp, seed + SEED_STEP * attempt)
+        except CandidateRejected as reason:
+            rejected.append(reason)
+    if not rejected:
+        raise PlanningFailed(_STAGE, "no_grasp", f"the gripper has no grasp of '{query.target}' from above")
+    raise summarise_rejected(_STAGE, query.target, rejected)
+
+
+def _complete_pick(query: GraspQuery, grasp: ReachableGrasp, seed: int) -> PickPlan:
+    """Search the path to a grasp and time all of it."""
+    scene, checker = query.scene, query.scene.checker
+    start, width = scene.arm_qpos(query.qpos), scene.gripper_width(query.qpos)
+    query.reset()
+    pose_world_object = checker.pose_of(query.target)
+    builder = SetpointBuilder(scene.model, scene.arm, fps=scene.fps, arm_start=start, width_m=width)
+    path = find_path(scene, start, grasp.approach[0], grasp.open_m, seed)
+    builder.move("approach", *time_checked(scene, path, FREE_PACE, builder.early(grasp.open_m)))
+    query.allow_target()
+    builder.move("pre_grasp", *time_checked(scene, grasp.approach, LINE_PACE, builder.early(grasp.open_m)), hold_s=STOP_S)
+    builder.grip("close", width_m=grasp.close_m, speed_m_s=GRIP_SPEED_M_S, hold_s=_CLOSE_HOLD_S)
+    checker.hold(query.target, invert(grasp.pose_object_tcp))
+    query.allow_lift(grasp.lift[0], grasp.width_m)
+    lift, _ = time_checked(scene, grasp.lift, LINE_PACE, constant(grasp.width_m))
+    builder.move("lift", lift, np.full(len(lift), grasp.close_m))
+    setpoints, phases = builder.build()
+    return PickPlan(
+        setpoints=setpoints,
+        phases=phases,
+        object_id=query.target,
+        pose_object_tcp=grasp.pose_object_tcp,
+        pose_world_object=pose_world_object,
+        yaw_rad=grasp.yaw_rad,
+        width_m=grasp.width_m,
+        open_m=grasp.open_m,
+        close_m=grasp.close_m,
+        grasp_quality=grasp.quality,
+    )
+
+
+def summarise_rejected(stage: str, object_id: str, rejected: list[CandidateRejected]) -> PlanningFailed:
+    """The failure of a step whose candidates (one or more) were all rejected: the most frequent cause, with an example."""
+    codes = Counter(reason.failure_code for reason in rejected)
+    code = max(sorted(codes), key=lambda name: codes[name])
+    counts = ", ".join(f"{codes[name]} x {name}" for name in sorted(codes))
+    example = next(reason.reason for reason in rejected if reason.failure_code == code)
+    return PlanningFailed(stage, code, f"{len(rejected)} candidates for '{object_id}' were rejected ({counts}); for example: {example}")

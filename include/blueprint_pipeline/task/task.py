@@ -1,0 +1,22 @@
+"""What every task has, whatever the skill that does it."""
+
+from abc import ABC, abstractmethod
+
+from blueprint_pipeline.frozen import FrozenModel
+from blueprint_pipeline.workspace.storage import Id
+
+
+class Task(FrozenModel, ABC):
+    """What a robot shall do with one object. Each skill has a model of its own, with a ``task_type`` that names the skill."""
+
+    task_type: str
+    instruction: str
+    """English imperative, e.g. "put the lemon to the left of the bowl"; what a language-conditioned policy reads."""
+    target_object: Id
+    support_object: Id
+    """What the target stands on at the end (the table, the counter, or a plate)."""
+
+    @property
+    @abstractmethod
+    def goal_xy_m(self) -> tuple[float, float]:
+        """Where the target shall end, in the world: a point, or the middle of a region."""
