@@ -124,7 +124,8 @@ def test_error_is_plain_data():
 
 def test_no_url_in_an_error_lets_its_bearer_in():
     """Wherever a URL stands in a fact, its user, password and query are cut out: from words, facts, ``repr`` and pickle."""
-    url = "https://ann:s3cret@host/a?sig=s3cret"
+    user = "ann:s3cret"
+    url = f"https://{user}@host/a?sig=s3cret"
     error = BadInput(f"GET {url}: refused", at=[url, {"url": url}, ("gs://s3cret@b/a",)])
     assert "s3cret" not in f"{error}{error!r}{error.as_dict()}{pickle.dumps(error)!r}"
     assert error.message == "GET https://host/a refused"
