@@ -9,6 +9,7 @@ from airflow.sdk import Param
 
 from blueprint_pipeline.errors import ConfigurationError
 from blueprint_pipeline.task.skills import SKILLS
+from blueprint_pipeline.workspace.canonical import MAX_INTEGER
 
 SAMPLE_SCENE_ID = "tabletop_scanned"
 
@@ -91,7 +92,13 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
         "description": "What the robot does; episodes take the skills in turn.",
     },
     "episodes": {"type": "integer", "minimum": 1, "maximum": 100000, "section": "Episodes", "description": "Episodes to attempt."},
-    "seed": {"type": "integer", "minimum": 0, "section": "Episodes", "description": "The same seed gives the same episodes."},
+    "seed": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": MAX_INTEGER,
+        "section": "Episodes",
+        "description": "The same seed gives the same episodes.",
+    },
     "shard_size": {"type": "integer", "minimum": 1, "maximum": 1000, "section": "Episodes", "description": "Episodes of one mapped task."},
     "fps": {"type": "integer", "enum": [10, 15, 20, 30, 60], "section": "Cameras", "description": "Setpoints, states and frames [Hz]."},
     "width": {

@@ -115,3 +115,12 @@ def test_an_interrupted_caller_leaves_no_process(environment, monkeypatch):
     with pytest.raises(TimeoutError):
         compute.run(job("ingest_scene", environment), interrupt)
     assert compute._process.poll() == -signal.SIGTERM
+
+
+def test_a_byte_that_is_not_utf8_ends_nothing(environment, monkeypatch):
+    """Native libraries write what they like to stderr; the line is passed on, with the byte in hexadecimal."""
+    program(monkeypatch, r"import os; os.write(2, b'locale \xff here\n'); raise SystemExit(65)")
+    events = []
+    with pytest.raises(StageFailed, match=r"locale \\xff here"):
+        LocalCompute().run(job("ingest_scene", environment), events.append)
+    assert [event["event"] for event in events] == [r"locale \xff here"]

@@ -7,8 +7,10 @@ from pxr import Usd, UsdGeom, UsdPhysics, UsdShade
 
 from blueprint_pipeline.scene.assemble import TwinInvalid, UsdInvalid, load_assets, validate_stage, validate_twin
 from blueprint_pipeline.scene.mjcf import build_twin, has_floor
+from blueprint_pipeline.scene.prim_paths import OBJECTS_PATH, PHYSICS_SCENE_PATH, SCENE_CAMERA_PATH
 from blueprint_pipeline.scene.surfaces import Look, Surface
 from blueprint_pipeline.scene.usd import build_usd
+from tests.scene.conftest import run_all
 
 
 @pytest.fixture(scope="module")
@@ -69,13 +71,13 @@ def test_twin_without_a_body_is_refused(assets):
 def test_stage_agrees_with_the_manifest(stage, assets):
     """As a physics engine parses it; looks are bound, textures are found."""
     validate_stage(stage, assets)
-    can = stage.GetPrimAtPath("/World/can")
+    can = stage.GetPrimAtPath("/World/objects/can")
     assert can.HasAPI(UsdPhysics.RigidBodyAPI)
     assert UsdPhysics.MassAPI(can).GetCenterOfMassAttr().Get()[2] == pytest.approx(0.04, abs=0.002)
-    look, _ = UsdShade.MaterialBindingAPI(stage.GetPrimAtPath("/World/can/visual_0")).ComputeBoundMaterial()
+    look, _ = UsdShade.MaterialBindingAPI(stage.GetPrimAtPath("/World/objects/can/visual_0")).ComputeBoundMaterial()
     image = UsdShade.Shader(stage.GetPrimAtPath(look.GetPath().AppendChild("texture")))
     assert image.GetInput("file").Get().resolvedPath.endswith("can_0.png")
-    piece = stage.GetPrimAtPath("/World/can/collision/hull_000")
+    piece = stage.GetPrimAtPath("/World/objects/can/collision/hull_000")
     assert UsdPhysics.MeshCollisionAPI(piece).GetApproximationAttr().Get() == "convexHull"
     friction, _ = UsdShade.MaterialBindingAPI(piece).ComputeBoundMaterial("physics")
     assert UsdPhysics.MaterialAPI(friction.GetPrim()).GetDynamicFrictionAttr().Get() == pytest.approx(0.4)
@@ -84,7 +86,7 @@ def test_stage_agrees_with_the_manifest(stage, assets):
 @pytest.mark.parametrize("defect", ["mass", "pose", "body", "shape", "unit"])
 def test_wrong_stage_is_refused(stage, assets, defect):
     """Each comparison can fail."""
-    can = stage.GetPrimAtPath("/World/can")
+    can = stage.GetPrimAtPath("/World/objects/can")
     if defect == "mass":
         UsdPhysics.MassAPI(can).GetMassAttr().Set(5.0)
     elif defect == "pose":
@@ -92,7 +94,7 @@ def test_wrong_stage_is_refused(stage, assets, defect):
     elif defect == "body":
         can.SetActive(False)
     elif defect == "shape":
-        stage.GetPrimAtPath("/World/can/collision/hull_000").SetActive(False)
+        stage.GetPrimAtPath("/World/objects/can/collision/hull_000").SetActive(False)
     else:
         UsdGeom.SetStageMetersPerUnit(stage, 0.01)
     with pytest.raises(UsdInvalid):
@@ -115,3 +117,15 @@ def test_floor_is_drawn_where_the_background_has_none(model, assets):
     assert has_floor([level])
     assert not has_floor([level.moved(np.eye(3), np.array([0, 0, 1.0]))])
     assert not has_floor(assets.surfaces("background"))
+
+
+@pytest.mark.parametrize(("can", "ramekin"), [("PhysicsScene", "scene_camera"), ("sun", "objects"), ("sky", "robot_pedestal")])
+def test_object_may_have_the_name_of_a_prim_of_ours(small, tmp_path, mesh_cache, can, ramekin):
+    """Ids are chosen by others: objects lie in a folder of their own, and stage and twin are whole."""
+    (small / "objects/can").rename(small / "objects" / can)
+    (small / "objects/ramekin").rename(small / "objects" / ramekin)
+    context, _ = run_all(tmp_path / "scene", small, mesh_cache)
+    opened = Usd.Stage.Open(str(context.input("usd/scene.usda")))
+    assert {prim.GetName() for prim in opened.GetPrimAtPath(OBJECTS_PATH).GetChildren()} == {can, ramekin}
+    assert UsdPhysics.Scene(opened.GetPrimAtPath(PHYSICS_SCENE_PATH))
+    assert UsdGeom.Camera(opened.GetPrimAtPath(SCENE_CAMERA_PATH))

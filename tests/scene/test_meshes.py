@@ -231,3 +231,13 @@ def test_report_tells_what_was_done(finished):
     assert can.collision.hulls == 1
     assert background.collision.hulls == 1
     assert results["process_meshes"].hulls > 8
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"visual.glb": "12', b"[]", b"{}", b"\xff", b'{"visual.glb": 3}'])
+def test_torn_cache_entry_is_made_again(job, tmp_path, torn):
+    """A full disk or a lost machine may leave an index that is cut off."""
+    cache = MeshCache(tmp_path)
+    files = process_mesh(job, cache, 500)
+    for index in tmp_path.glob("*/index.json"):
+        index.write_bytes(torn)
+    assert process_mesh(job, cache, 500) == files

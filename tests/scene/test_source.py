@@ -7,9 +7,10 @@ import fsspec
 import numpy as np
 import pytest
 
+from blueprint_pipeline.errors import BlueprintError
 from blueprint_pipeline.scene.checks import check_scene
-from blueprint_pipeline.scene.source import UnsafePath, copy_source
-from blueprint_pipeline.scene.source_errors import SourceNotFound
+from blueprint_pipeline.scene.source_errors import SourceNotFound, UnsafePath
+from blueprint_pipeline.scene.source_folder import SourceFolder
 from blueprint_pipeline.workspace.checksums import digest_files, list_files
 from tests.scene.scene_files import edit_json, get_pose, read_json, set_pose
 
@@ -30,7 +31,7 @@ def only(scene):
 
 def test_source_is_copied_byte_by_byte(small, tmp_path):
     """Local folder: the copy has the same files with the same bytes."""
-    copy_source(str(small), tmp_path / "copy")
+    SourceFolder(str(small)).copy_to(tmp_path / "copy")
     names = list_files(small)
     assert list_files(tmp_path / "copy") == names
     assert digest_files(tmp_path / "copy", names) == digest_files(small, names)
@@ -40,7 +41,7 @@ def test_source_may_be_any_fsspec_url(small, tmp_path):
     """An object store gives the same copy."""
     url = f"memory://{uuid.uuid4()}/scene"
     fsspec.filesystem("memory").put(str(small) + "/", url.removeprefix("memory:/"), recursive=True)
-    copy_source(url, tmp_path / "copy")
+    SourceFolder(url).copy_to(tmp_path / "copy")
     assert digest_files(tmp_path / "copy", list_files(small)) == digest_files(small, list_files(small))
     assert check_scene(url) == []
 
@@ -48,7 +49,7 @@ def test_source_may_be_any_fsspec_url(small, tmp_path):
 def test_no_folder_is_said(tmp_path):
     """An address without anything behind it is refused, and so is an empty folder."""
     with pytest.raises(SourceNotFound, match="nowhere"):
-        copy_source(str(tmp_path / "nowhere"), tmp_path / "copy")
+        SourceFolder(str(tmp_path / "nowhere")).copy_to(tmp_path / "copy")
     (tmp_path / "empty").mkdir()
     assert codes(tmp_path / "empty") == ["scene.source_not_found"]
 
@@ -58,7 +59,7 @@ def test_link_out_of_the_scene_is_refused(small, tmp_path):
     (tmp_path / "secret").write_text("x")
     (small / "objects/can/extra.json").symlink_to(tmp_path / "secret")
     with pytest.raises(UnsafePath, match=r"extra\.json"):
-        copy_source(str(small), tmp_path / "copy")
+        SourceFolder(str(small)).copy_to(tmp_path / "copy")
 
 
 @pytest.mark.parametrize(
@@ -269,3 +270,47 @@ def test_all_findings_are_told_at_once(small):
     edit_json(small / "objects/ramekin/pose.json", is_floor_contact=None)
     edit_json(small / "scene_info.json", version="7.0.0")
     assert sorted(codes(small)) == ["scene.field_invalid", "scene.mesh_missing", "scene.unsupported_version"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"version": ' + "9" * 5000 + "}", "digits"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"version": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
+    ],
+    ids=["5000 digits", "open brackets", "deep"],
+)
+@pytest.mark.parametrize("file", ["scene_info.json", f"{CAN}/pose.json", f"{CAN}/bounds.json", "camera/extrinsics.json"])
+def test_extreme_json_is_a_finding(small, file, text, problem):
+    """What a parser itself cannot take is named like every other fault of the file."""
+    (small / file).write_text(text)
+    assert problem in only(small).message
+
+
+@pytest.mark.parametrize("number", ["9" * 400, "1e999", "-1e999"])
+@pytest.mark.parametrize(
+    ("file", "field"), [(f"{CAN}/pose.json", "translation"), (f"{CAN}/bounds.json", "min"), ("camera/extrinsics.json", "matrix")]
+)
+def test_number_beyond_a_double_is_a_finding(small, file, field, number):
+    """It would be infinite in every later calculation."""
+    value = read_json(small / file)
+    text = json.dumps({**value, field: "HERE"}).replace('"HERE"', json.dumps(value[field]).replace("1", number, 1).replace("0", number, 1))
+    (small / file).write_text(text)
+    assert any(file in finding.message for finding in check_scene(str(small)) if finding.blocking)
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ("https://127.0.0.1:9/scene", "scene.source_unreachable"),
+        ("nope://bucket/scene", "scene.source_refused"),
+        ("https://[bad/scene", "scene.source_refused"),
+    ],
+)
+def test_source_that_cannot_be_read_is_an_error_of_the_tree(source, code, tmp_path):
+    """A closed port may open later; an address that no file system reads will not."""
+    with pytest.raises(BlueprintError) as caught:
+        SourceFolder(source).copy_to(tmp_path / "copy")
+    assert caught.value.code == code
+    assert caught.value.retryable is (code == "scene.source_unreachable")

@@ -110,3 +110,14 @@ def test_mirroring_keeps_the_outside_outside():
     surfaces = parse_glb((SCENES / "minimal_ok/objects/can/mesh.glb").read_bytes(), "can", "mesh.glb")
     mirrored = merge_positions([surface.moved(np.diag([1.0, 1.0, -1.0])) for surface in surfaces])
     assert mirrored.volume == pytest.approx(merge_positions(surfaces).volume)
+
+
+@pytest.mark.parametrize(
+    "text", [b"[" * 100_000, b'{"a": ' + b"9" * 5000 + b"}", b'{"buffers": null, "images": 3}'], ids=["deep", "5000 digits", "no lists"]
+)
+def test_extreme_header_is_refused(text):
+    """What a parser itself cannot take is a damaged file too."""
+    text += b" " * (-len(text) % 4)
+    chunks = struct.pack("<I4s", len(text), b"JSON") + text
+    with pytest.raises((MeshUnreadable, MeshEmpty), match="can"):
+        parse_glb(struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks, "can", "mesh.glb")

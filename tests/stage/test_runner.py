@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from blueprint_pipeline.errors import GateError, InputError, TransientError
+from blueprint_pipeline.price.table import UnknownMachine
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.registry.leases import LeaseLost
 from blueprint_pipeline.stage.attempt import NothingWritten, UndeclaredOutput
@@ -278,3 +279,12 @@ def test_unknown_request_field_is_refused(toy):
     """A misspelt field is an error that names it."""
     with pytest.raises(InvalidRequest, match="unitz"):
         toy("toy_work", unitz=3)
+
+
+def test_mistyped_machine_is_told_before_the_work(toy, settings):
+    """What cannot be priced is not begun."""
+    wrong = settings.model_copy(update={"compute": settings.compute.model_copy(update={"machine": "locl_laptop"})})
+    with pytest.raises(UnknownMachine, match="locl_laptop"):
+        run_stage("toy_intake", {"scene_id": "s1", "source": str(toy.source), "log": str(toy.source.parent / "log")}, wrong)
+    assert not (toy.source.parent / "log").exists()
+    assert tree(toy.scene) == []

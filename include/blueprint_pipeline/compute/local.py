@@ -52,6 +52,8 @@ class LocalCompute:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
+                encoding="utf-8",
+                errors="backslashreplace",  # native libraries write what they like
                 start_new_session=True,
                 env=environment_of_child({"BPP__LOG__FORMAT": "json", **spec.profile.environment, **secrets}),
             )

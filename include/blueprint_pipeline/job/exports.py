@@ -24,6 +24,7 @@ from blueprint_pipeline.scene.manifest import ManifestObject, SceneManifest
 from blueprint_pipeline.scene.physics import Physics
 from blueprint_pipeline.skill.affordances import Affordances
 from blueprint_pipeline.skill.registry import load_skill
+from blueprint_pipeline.scene.prim_paths import object_path
 from blueprint_pipeline.task.plan import JobPlan
 
 ADJACENT_M = 0.15
@@ -60,7 +61,7 @@ def _node(item: ManifestObject, pose: Pose, tasks: list[str], affordances: Affor
         "size": [size.width, size.depth, size.height],
         "pose": {"position": list(pose.position_m), "orientation": list(pose.quat_wxyz)},
         "task_tag": tasks,
-        "usd_path": f"/World/{item.id}",
+        "usd_path": object_path(item.id),
         "properties": {"sim_role": item.sim_role, "affordances": list(known.affordances)},
         "bp_metadata": {"description": item.description, "pose_origin": "simulated" if item.is_movable else "estimated"},
     }

@@ -6,6 +6,7 @@ from blueprint_pipeline.skill.affordances import affordance_digest
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 from blueprint_pipeline.task.plan import ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH, PLAN_PATH, SCENE_GRAPH_PATH, TASK_CONFIG_PATH
 from blueprint_pipeline.task.skills import SkillName
+from blueprint_pipeline.workspace.canonical import MAX_INTEGER
 
 SETTLED_PATH = "layout/settled.json"
 
@@ -17,7 +18,7 @@ class PlanTasksRequest(StageRequest):
     skills: tuple[SkillName, ...] | Json[tuple[SkillName, ...]] = Field(default=("pick_place",), min_length=1)
     """Episodes take them in turn. As a list, or as its JSON text."""
     episodes: int = Field(default=24, ge=1, le=100_000)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=MAX_INTEGER)
     shard_size: int = Field(default=12, ge=1)
     fps: int = Field(default=30, ge=1)
     """Control setpoints, recorded states and video frames a second; must divide the twin's physics rate."""

@@ -9,6 +9,7 @@ from blueprint_pipeline.geometry.rotations import rotation_from_quat
 from blueprint_pipeline.scene.manifest import load_manifest
 from blueprint_pipeline.scene.mjcf import TWIN_PATH, SceneAssets, build_twin
 from blueprint_pipeline.scene.physics import load_physics
+from blueprint_pipeline.scene.prim_paths import object_path
 from blueprint_pipeline.scene.process_meshes import collision_folder
 from blueprint_pipeline.scene.usd import STAGE_PATH, build_usd
 from blueprint_pipeline.stage.contract import StageContext
@@ -117,7 +118,7 @@ def validate_stage(stage: Usd.Stage, assets: SceneAssets) -> None:
         raise UsdInvalid("its up axis is not z, or a unit is not a metre")
     parsed = UsdPhysics.UsdPhysicsLoadStageFromPrimRange(stage, ["/"])
     bodies = {str(path) for path in parsed.get(UsdPhysics.ObjectType.RigidBody, ([], []))[0]}
-    expected = {f"/World/{item.id}" for item in assets.manifest.objects if item.is_movable}
+    expected = {object_path(item.id) for item in assets.manifest.objects if item.is_movable}
     if bodies != expected:
         raise UsdInvalid(f"rigid bodies are {sorted(bodies)}, expected {sorted(expected)}")
     shapes = len(parsed.get(UsdPhysics.ObjectType.MeshShape, ([], []))[0])
@@ -126,7 +127,7 @@ def validate_stage(stage: Usd.Stage, assets: SceneAssets) -> None:
         raise UsdInvalid(f"it has {shapes} collision meshes, expected {hulls}")
     cache = UsdGeom.XformCache()
     for item in assets.manifest.objects:
-        prim = stage.GetPrimAtPath(f"/World/{item.id}")
+        prim = stage.GetPrimAtPath(object_path(item.id))
         matrix = np.asarray(cache.GetLocalToWorldTransform(prim))
         rotation = rotation_from_quat(np.asarray(item.pose.quat_wxyz))
         if not (

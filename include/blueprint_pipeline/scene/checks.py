@@ -6,7 +6,8 @@ from pathlib import Path
 from blueprint_pipeline.scene.errors import SceneError
 from blueprint_pipeline.scene.findings import Finding, finding_of
 from blueprint_pipeline.scene.physical_checks import check_bounds, check_overlaps, check_scale, check_supports
-from blueprint_pipeline.scene.source import SourceScene, copy_source, read_source
+from blueprint_pipeline.scene.source import SourceScene, read_source
+from blueprint_pipeline.scene.source_folder import SourceFolder
 
 
 def check_scene(source: str) -> list[Finding]:
@@ -17,7 +18,7 @@ def check_scene(source: str) -> list[Finding]:
     """
     with tempfile.TemporaryDirectory(prefix="blueprint-pipeline-scene-") as folder:
         try:
-            copy_source(source, Path(folder))
+            SourceFolder(source).copy_to(Path(folder))
         except SceneError as error:
             return [finding_of(error)]
         findings, _ = check_folder(Path(folder))

@@ -16,8 +16,9 @@ from blueprint_pipeline.scene.findings import validate_findings
 from blueprint_pipeline.scene.layout import INVENTORY_PATH, LAYOUT_PATH, build_inventory, build_layout
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH, SceneManifest
 from blueprint_pipeline.scene.physical_checks import find_supports
-from blueprint_pipeline.scene.source import SourceScene, copy_source
+from blueprint_pipeline.scene.source import SourceScene
 from blueprint_pipeline.scene.source_errors import SourceNotFound
+from blueprint_pipeline.scene.source_folder import SourceFolder
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_files, list_files
 from blueprint_pipeline.workspace.storage import Id, SceneFolder
@@ -94,12 +95,10 @@ def digest_source(source: str) -> dict[str, FileDigest]:
 
     Raises:
         SourceNotFound: There is no folder, or it is empty.
+        SourceUnreachable: Its server does not answer.
+        SourceRefused: It cannot be read from here.
     """
-    root = UPath(source)
-    names = list_files(root) if root.is_dir() else []
-    if not names:
-        raise SourceNotFound(source)
-    return {f"{SOURCE_FOLDER}/{name}": digest for name, digest in digest_files(root, names).items()}
+    return {f"{SOURCE_FOLDER}/{name}": digest for name, digest in SourceFolder(source).digests().items()}
 
 
 def ingest(scene_id: str, source: str, context: StageContext) -> SceneManifest:
@@ -112,7 +111,7 @@ def ingest(scene_id: str, source: str, context: StageContext) -> SceneManifest:
     folder = context.output(f"{SOURCE_FOLDER}/scene_info.json").parent
     shutil.rmtree(folder)
     try:
-        copy_source(source, folder)
+        SourceFolder(source).copy_to(folder)
         _validate_copy(folder, context.inputs)
         findings, scene = check_folder(folder)
         validate_findings(findings)

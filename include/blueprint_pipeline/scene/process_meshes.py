@@ -5,13 +5,14 @@ pieces), ``meshes.json`` (what was done, measured).
 """
 
 import hashlib
-import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.origin import Origin
@@ -28,6 +29,8 @@ MAX_SCENE_TRIANGLES = 12_000
 MAX_OBJECT_TRIANGLES = 2_500
 _VISUAL_VERSION = "7"
 _REPORT = "report.json"
+_INDEX = TypeAdapter(Annotated[dict[str, str], Field(min_length=1)])
+"""sha256 of each file of a cache entry."""
 
 
 class VisualReport(FrozenModel):
@@ -132,11 +135,11 @@ def process_mesh(job: MeshJob, cache: "MeshCache", max_triangles: int) -> dict[s
     placed = hashlib.sha256(b"".join(surface.vertices.tobytes() for surface in (*job.drawn, *job.bearing))).hexdigest()
     identity = {"mesh": hashlib.sha256(job.source).hexdigest(), "placed": placed}
     key = key_of({**identity, "name": job.name, "triangles": min(max_triangles, job.triangles), "method": _VISUAL_VERSION})
-    visual = cache.find(key) or cache.put(key, build_visual(job.name, job.drawn, max_triangles))
+    visual = cache.find_or_make(key, lambda: build_visual(job.name, job.drawn, max_triangles))
     collision: dict[str, bytes] = {}
     if job.bearing:
         key = key_of({**identity, "bearing": len(job.bearing), "method": PARAMETERS})
-        collision = cache.find(key) or cache.put(key, build_collision(job.bearing))
+        collision = cache.find_or_make(key, lambda: build_collision(job.bearing))
     report = MeshReport(
         object_id=job.name,
         visual=VisualReport.model_validate_json(visual[_REPORT]),
@@ -169,14 +172,23 @@ class MeshCache:
         index = entry / "index.json"
         if not index.is_file():
             return None
+        try:
+            digests = _INDEX.validate_json(index.read_bytes())
+        except ValidationError:
+            return None
         files = {}
-        for name, sha256 in json.loads(index.read_bytes()).items():
+        for name, sha256 in digests.items():
             path = entry / name
             data = path.read_bytes() if path.is_file() else b""
             if hashlib.sha256(data).hexdigest() != sha256:
                 return None
             files[name] = data
         return files
+
+    def find_or_make(self, key: str, make: Callable[[], dict[str, bytes]]) -> dict[str, bytes]:
+        """Files of an entry; made and kept if it is not there or not whole."""
+        found = self.find(key)
+        return self.put(key, make()) if found is None else found
 
     def put(self, key: str, files: dict[str, bytes]) -> dict[str, bytes]:
         """Keep files under a key, and return them."""

@@ -1,4 +1,4 @@
-"""A source scene: where it lies, copied verbatim, its files read and checked one by one.
+"""A source scene, its files read and checked one by one.
 
 What is wrong in one file does not hide what is wrong in another: readers give findings, and a scene only if all of it could be read.
 """
@@ -10,7 +10,6 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from pydantic import BaseModel
-from upath import UPath
 
 from blueprint_pipeline.geometry.rotations import RigidPose
 from blueprint_pipeline.scene.errors import SceneError
@@ -28,7 +27,7 @@ from blueprint_pipeline.scene.regen3d import (
     PoseFile,
     SceneInfo,
 )
-from blueprint_pipeline.scene.source_errors import FieldInvalid, SourceNotFound
+from blueprint_pipeline.scene.source_errors import FieldInvalid, UnsafePath
 from blueprint_pipeline.scene.strict_json import not_finite, parse_json, parse_model
 from blueprint_pipeline.scene.surfaces import Surface, parse_glb
 
@@ -37,17 +36,11 @@ Value = TypeVar("Value")
 
 _OBJECT_ID = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _RESERVED = frozenset({"world", "floor", "background", "scene", "robot"})
-_MAX_FILE_BYTES = 512 * 1024 * 1024
-
-
-class UnsafePath(SceneError):
-    """A path of the source leads elsewhere."""
-
-    code = "scene.unsafe_path"
-    template = "{file} is refused: {problem}. A scene may hold plain files and folders only."
-
-    file: str
-    problem: str
+_OPTIONAL_FILES = {
+    "ATTRIBUTION.md": "every licence of the scene is unknown",
+    "source_image.png": "the scene does not need it",
+}
+"""Files that a scene may lack, and what follows."""
 
 
 class DuplicateObjectId(SceneError):
@@ -154,44 +147,6 @@ class SourceScene:
     attribution: str | None
 
 
-def copy_source(source: str, target: Path) -> None:
-    """Copy a scene's folder, byte by byte, from a local folder or any fsspec URL.
-
-    Raises:
-        SourceNotFound: There is no folder, or it is empty.
-        UnsafePath: It holds a link, a special file, a file that is too big, or a name that leaves the folder.
-    """
-    root = UPath(source)
-    if not root.is_dir():
-        raise SourceNotFound(source)
-    if root.protocol in {"", "file", "local"}:
-        _validate_plain(Path(root.path))
-    prefix = root.path.rstrip("/")
-    count = 0
-    for path in sorted(root.rglob("*"), key=lambda item: item.path):
-        if not path.is_file():
-            continue
-        name = path.path[len(prefix) + 1 :]
-        if ".." in PurePosixPath(name).parts or "\\" in name:
-            raise UnsafePath(name, "its name leads out of the scene's folder")
-        if path.stat().st_size > _MAX_FILE_BYTES:
-            raise UnsafePath(name, f"it is larger than {_MAX_FILE_BYTES} bytes")
-        copy = target / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(path.read_bytes())
-        count += 1
-    if not count:
-        raise SourceNotFound(source)
-
-
-def _validate_plain(root: Path) -> None:
-    for path in root.rglob("*"):
-        if path.is_symlink():
-            raise UnsafePath(path.relative_to(root).as_posix(), "it is a symbolic link")
-        if not (path.is_file() or path.is_dir()):
-            raise UnsafePath(path.relative_to(root).as_posix(), "it is neither a file nor a folder")
-
-
 def read_source(root: Path) -> tuple[list[Finding], SourceScene | None]:
     """Read every file of a scene.
 
@@ -220,13 +175,9 @@ class _Reader:
         if intrinsics is not None and extrinsics is not None:
             self._attempt(lambda: validate_camera(intrinsics, extrinsics))
         background = self._attempt(lambda: self._background(frame)) if frame is not None else []
-        for name in ("ATTRIBUTION.md", "source_image.png"):
+        for name, consequence in _OPTIONAL_FILES.items():
             if not (self.root / name).is_file():
-                self._remark(
-                    "scene.file_absent",
-                    name,
-                    f"{name} is not there; the scene can do without it{', but every licence is unknown' if name[0] == 'A' else ''}.",
-                )
+                self._remark("scene.file_absent", name, f"{name} is not there; {consequence}.")
         if info is None or frame is None or intrinsics is None or extrinsics is None or any(finding.blocking for finding in self.findings):
             return None
         attribution = self.root / "ATTRIBUTION.md"

@@ -1,5 +1,6 @@
 """What can be wrong with the files of a reconstructed scene: absent, unreadable, misnamed, changed."""
 
+from blueprint_pipeline.errors import TransientError
 from blueprint_pipeline.scene.errors import SceneError
 
 
@@ -10,6 +11,36 @@ class SourceNotFound(SceneError):
     template = "{source} is not a folder, or is empty: expected a scene in the regen3d/ layout (scene_info.json, objects/, camera/)."
 
     source: str
+
+
+class SourceUnreachable(TransientError):
+    """The server of the source did not answer, after retries."""
+
+    code = "scene.source_unreachable"
+    template = "The source {source} cannot be reached: {reason}. Check the address and the network; the stage can be run again."
+
+    source: str
+    reason: str
+
+
+class SourceRefused(SceneError):
+    """The source's address cannot be read from here, now or later."""
+
+    code = "scene.source_refused"
+    template = "The source {source} cannot be read: {reason}. Expected a local folder or an fsspec URL that this process may read."
+
+    source: str
+    reason: str
+
+
+class UnsafePath(SceneError):
+    """A path of the source leads elsewhere."""
+
+    code = "scene.unsafe_path"
+    template = "{file} is refused: {problem}. A scene may hold plain files and folders only."
+
+    file: str
+    problem: str
 
 
 class FieldInvalid(SceneError):

@@ -58,7 +58,9 @@ def parse_json(data: bytes, file: str, *, allow_constants: bool = False) -> obje
         raise JsonInvalid(file, f"byte {error.start} is not UTF-8") from error
     except json.JSONDecodeError as error:
         raise JsonInvalid(file, f"{error.msg} at line {error.lineno}, column {error.colno}") from error
-    except (_NotStrictError, RecursionError) as error:
+    except RecursionError as error:
+        raise JsonInvalid(file, "it is nested too deeply") from error
+    except ValueError as error:  # what is not strict, and a number of more digits than Python reads
         raise JsonInvalid(file, str(error)) from error
     return value
 

@@ -8,6 +8,7 @@ import json
 import re
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -175,13 +176,20 @@ def _validate_container(data: bytes, object_id: str, file: str) -> None:
     start = _HEADER_BYTES + _CHUNK_HEADER_BYTES
     try:
         tree = json.loads(data[start : start + json_bytes])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MeshUnreadable(object_id, file, f"is damaged: its JSON cannot be read ({error})") from error
+    for uri in _references(tree):
+        if not uri.startswith("data:"):
+            raise MeshUnreadable(object_id, file, f"refers to another file ('{uri[:80]}')")
+
+
+def _references(tree: object) -> Iterator[str]:
+    """Addresses of what a glTF file keeps outside of its own buffer."""
     for group in ("buffers", "images"):
-        for item in tree.get(group, []) if isinstance(tree, dict) else []:
-            uri = item.get("uri", "") if isinstance(item, dict) else ""
-            if uri and not str(uri).startswith("data:"):
-                raise MeshUnreadable(object_id, file, f"refers to another file ('{str(uri)[:80]}')")
+        listed = tree.get(group) if isinstance(tree, dict) else None
+        for item in listed if isinstance(listed, list) else []:
+            if isinstance(item, dict) and item.get("uri"):
+                yield str(item["uri"])
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:

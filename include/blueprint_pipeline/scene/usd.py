@@ -16,6 +16,15 @@ from blueprint_pipeline.scene.manifest import ManifestObject
 from blueprint_pipeline.scene.mesh_files import parse_obj, png_bytes
 from blueprint_pipeline.scene.mjcf import SceneAssets
 from blueprint_pipeline.scene.physics import Physics
+from blueprint_pipeline.scene.prim_paths import (
+    BACKGROUND_PATH,
+    FLOOR_PATH,
+    OBJECTS_PATH,
+    PHYSICS_SCENE_PATH,
+    SCENE_CAMERA_PATH,
+    WORLD_PATH,
+    object_path,
+)
 from blueprint_pipeline.scene.surfaces import Look, Surface
 
 STAGE_PATH = "usd/scene.usda"
@@ -50,44 +59,46 @@ def _text(stage: Usd.Stage) -> bytes:
 def _scene(assets: SceneAssets) -> bytes:
     stage, world = _new_stage("World")
     Usd.ModelAPI(world).SetKind(Kind.Tokens.assembly)
-    physics = UsdPhysics.Scene.Define(stage, "/World/PhysicsScene")
+    physics = UsdPhysics.Scene.Define(stage, PHYSICS_SCENE_PATH)
     physics.CreateGravityDirectionAttr(Gf.Vec3f(0, 0, -1))
     physics.CreateGravityMagnitudeAttr(9.81)
     _floor(stage)
+    Usd.ModelAPI(UsdGeom.Xform.Define(stage, OBJECTS_PATH).GetPrim()).SetKind(Kind.Tokens.group)
     for item in assets.manifest.objects:
         _place(stage, item)
     if assets.manifest.background is not None:
-        UsdGeom.Xform.Define(stage, "/World/background")
+        UsdGeom.Xform.Define(stage, BACKGROUND_PATH)
     _camera(stage, assets)
-    sun = UsdLux.DistantLight.Define(stage, "/World/sun")
+    sun = UsdLux.DistantLight.Define(stage, f"{WORLD_PATH}/sun")
     sun.CreateIntensityAttr(1500.0)
     sun.AddRotateXYZOp().Set(Gf.Vec3f(35.0, -20.0, 0.0))
-    UsdLux.DomeLight.Define(stage, "/World/sky").CreateIntensityAttr(500.0)
-    return _with_references(
-        _text(stage), [item.id for item in assets.manifest.objects] + (["background"] if assets.manifest.background else [])
-    )
+    UsdLux.DomeLight.Define(stage, f"{WORLD_PATH}/sky").CreateIntensityAttr(500.0)
+    references = {object_path(item.id): item.id for item in assets.manifest.objects}
+    if assets.manifest.background is not None:
+        references[BACKGROUND_PATH] = "background"
+    return _with_references(_text(stage), references)
 
 
-def _with_references(text: bytes, names: list[str]) -> bytes:
-    """The layer with a reference to each asset; added on a layer that no stage composes, for the assets are not written yet."""
+def _with_references(text: bytes, assets: dict[str, str]) -> bytes:
+    """The layer with a reference to each asset, by prim; added on a layer that no stage composes, for no asset is written yet."""
     layer = Sdf.Layer.CreateAnonymous("scene.usda")
     layer.ImportFromString(text.decode())
-    for name in names:
-        layer.GetPrimAtPath(f"/World/{name}").referenceList.Prepend(Sdf.Reference(f"./assets/{name}.usda"))
+    for path, name in assets.items():
+        layer.GetPrimAtPath(path).referenceList.Prepend(Sdf.Reference(f"./assets/{name}.usda"))
     found: str = layer.ExportToString()
     return found.encode()
 
 
 def _floor(stage: Usd.Stage) -> None:
     """A plane to fall on, as in the twin; it is a guide, so it is not drawn."""
-    plane = UsdGeom.Plane.Define(stage, "/World/floor")
+    plane = UsdGeom.Plane.Define(stage, FLOOR_PATH)
     plane.CreateAxisAttr(UsdGeom.Tokens.z)
     plane.CreatePurposeAttr(UsdGeom.Tokens.guide)
     UsdPhysics.CollisionAPI.Apply(plane.GetPrim())
 
 
 def _place(stage: Usd.Stage, item: ManifestObject) -> None:
-    xform = UsdGeom.Xform.Define(stage, f"/World/{item.id}")
+    xform = UsdGeom.Xform.Define(stage, object_path(item.id))
     prim = xform.GetPrim()
     _set_pose(xform, item.pose)
     for name, value in (("category", item.category), ("sim_role", item.sim_role), ("license", item.asset.license)):
@@ -102,7 +113,7 @@ def _set_pose(xform: UsdGeom.Xformable, pose: Pose) -> None:
 
 def _camera(stage: Usd.Stage, assets: SceneAssets) -> None:
     found = assets.manifest.camera
-    camera = UsdGeom.Camera.Define(stage, "/World/scene_camera")
+    camera = UsdGeom.Camera.Define(stage, SCENE_CAMERA_PATH)
     camera.CreateVerticalApertureAttr(_APERTURE_MM)
     camera.CreateHorizontalApertureAttr(_APERTURE_MM * found.width / found.height)
     camera.CreateFocalLengthAttr(_APERTURE_MM / 2 / float(np.tan(found.fovy_rad / 2)))

@@ -8,6 +8,7 @@ import math
 from pxr import Gf, Usd, UsdGeom, UsdLux, UsdPhysics, UsdShade, Vt
 
 from blueprint_pipeline.geometry.pose import Pose, Vector3
+from blueprint_pipeline.scene.prim_paths import FLOOR_PATH, OBJECTS_PATH, PHYSICS_SCENE_PATH, SCENE_CAMERA_PATH, WORLD_PATH, object_path
 
 FRICTION = 0.8
 _APERTURE_MM = 24.0
@@ -16,7 +17,7 @@ _APERTURE_MM = 24.0
 def build_conformance_stage(
     *, block: Vector3, block_half_m: float, block_mass_kg: float, plinth_half_m: float, camera: Pose, fovy_deg: float
 ) -> str:
-    """The stage's text: ``/World/block`` is a free body, ``/World/plinth`` and ``/World/floor`` stand still.
+    """The stage's text: ``block`` is a free body, ``plinth`` and the floor stand still.
 
     Args:
         block: Middle of the block in the world [m].
@@ -30,20 +31,21 @@ def build_conformance_stage(
     UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
     UsdGeom.SetStageMetersPerUnit(stage, 1.0)
     UsdPhysics.SetStageKilogramsPerUnit(stage, 1.0)
-    stage.SetDefaultPrim(UsdGeom.Xform.Define(stage, "/World").GetPrim())
-    scene = UsdPhysics.Scene.Define(stage, "/World/PhysicsScene")
+    stage.SetDefaultPrim(UsdGeom.Xform.Define(stage, WORLD_PATH).GetPrim())
+    UsdGeom.Xform.Define(stage, OBJECTS_PATH)
+    scene = UsdPhysics.Scene.Define(stage, PHYSICS_SCENE_PATH)
     scene.CreateGravityDirectionAttr(Gf.Vec3f(0, 0, -1))
     scene.CreateGravityMagnitudeAttr(9.81)
-    UsdLux.DomeLight.Define(stage, "/World/sky").CreateIntensityAttr(700.0)
-    UsdLux.DistantLight.Define(stage, "/World/sun").CreateIntensityAttr(1500.0)
-    plane = UsdGeom.Plane.Define(stage, "/World/floor")
+    UsdLux.DomeLight.Define(stage, f"{WORLD_PATH}/sky").CreateIntensityAttr(700.0)
+    UsdLux.DistantLight.Define(stage, f"{WORLD_PATH}/sun").CreateIntensityAttr(1500.0)
+    plane = UsdGeom.Plane.Define(stage, FLOOR_PATH)
     plane.CreateAxisAttr(UsdGeom.Tokens.z)
     _collide(stage, plane, (0.6, 0.6, 0.55))
     x, y, z = block
     top = z - block_half_m
-    _box(stage, "/World/plinth", (x, y, top / 2), (plinth_half_m, plinth_half_m, top / 2), (0.3, 0.4, 0.3))
-    _box(stage, "/World/block", block, (block_half_m, block_half_m, block_half_m), (0.8, 0.2, 0.1))
-    body = stage.GetPrimAtPath("/World/block")
+    _box(stage, object_path("plinth"), (x, y, top / 2), (plinth_half_m, plinth_half_m, top / 2), (0.3, 0.4, 0.3))
+    _box(stage, object_path("block"), block, (block_half_m, block_half_m, block_half_m), (0.8, 0.2, 0.1))
+    body = stage.GetPrimAtPath(object_path("block"))
     UsdPhysics.RigidBodyAPI.Apply(body)
     mass = UsdPhysics.MassAPI.Apply(body)
     mass.CreateMassAttr(block_mass_kg)
@@ -63,9 +65,9 @@ def _box(stage: Usd.Stage, path: str, middle: Vector3, half: Vector3, color: Vec
 
 
 def _collide(stage: Usd.Stage, shape: UsdGeom.Gprim, color: Vector3) -> None:
-    path = "/World/Looks/rough"
+    path = f"{WORLD_PATH}/Looks/rough"
     if not stage.GetPrimAtPath(path):
-        UsdGeom.Scope.Define(stage, "/World/Looks")
+        UsdGeom.Scope.Define(stage, f"{WORLD_PATH}/Looks")
         material = UsdPhysics.MaterialAPI.Apply(UsdShade.Material.Define(stage, path).GetPrim())
         material.CreateStaticFrictionAttr(FRICTION)
         material.CreateDynamicFrictionAttr(FRICTION)
@@ -77,7 +79,7 @@ def _collide(stage: Usd.Stage, shape: UsdGeom.Gprim, color: Vector3) -> None:
 
 
 def _camera(stage: Usd.Stage, pose: Pose, fovy_deg: float) -> None:
-    camera = UsdGeom.Camera.Define(stage, "/World/scene_camera")
+    camera = UsdGeom.Camera.Define(stage, SCENE_CAMERA_PATH)
     camera.CreateVerticalApertureAttr(_APERTURE_MM)
     camera.CreateHorizontalApertureAttr(_APERTURE_MM * 4 / 3)
     camera.CreateFocalLengthAttr(_APERTURE_MM / 2 / math.tan(math.radians(fovy_deg) / 2))

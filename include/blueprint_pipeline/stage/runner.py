@@ -115,6 +115,7 @@ def run_unit(
         BlueprintError: Whatever went wrong, with a stable code and whether a retry can help.
     """
     stage = load_stage(name)
+    load_price_table(datetime.now(UTC).date()).machine(settings.compute.machine)  # what cannot be priced is not begun
     parsed = stage.complete(parse_request(stage, request), settings)
     unit = stage.unit(parsed)
     workspace = Workspace(settings.workspace)

@@ -10,7 +10,10 @@ from blueprint_pipeline.errors import BlueprintError
 LOCAL_PROTOCOLS = frozenset({"", "file", "local"})
 _GOOGLE = frozenset({"gs", "gcs"})
 _ATTEMPTS = 4
+_WEB = frozenset({"http", "https"})
 _DENIED = (401, 403)
+_LATER = frozenset({408, 429, 500, 502, 503, 504})
+"""HTTP statuses that may be others at the next try."""
 
 Result = TypeVar("Result")
 
@@ -56,6 +59,15 @@ def _error_kinds(protocol: str) -> tuple[tuple[type[Exception], ...], Callable[[
         # ValueError: what gcsfs makes of an answer that calls a name invalid
         kinds = (*RETRIABLE_EXCEPTIONS, HttpError, GoogleAuthError, OSError, ValueError)
         return kinds, lambda error: is_retriable(error) or isinstance(error, TransportError) or _is_transient_os(error)
+    if protocol in _WEB:
+        from aiohttp import ClientError, ClientResponseError  # noqa: PLC0415 -- for sources on the web alone
+
+        def may_pass(error: Exception) -> bool:
+            if isinstance(error, ClientResponseError):
+                return error.status in _LATER
+            return isinstance(error, ClientError | OSError) and not isinstance(error, ValueError | FileNotFoundError)
+
+        return (ClientError, OSError, ValueError), may_pass
     return (OSError,), _is_transient_os
 
 

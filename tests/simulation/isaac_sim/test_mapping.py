@@ -91,8 +91,8 @@ def test_compose_is_mujocos(quats, positions):
 @pytest.mark.parametrize(
     ("path", "name"),
     [
-        ("/World/can", "can"),
-        ("/World/table/collision/hull_003", "table"),
+        ("/World/objects/can", "can"),
+        ("/World/objects/table/collision/hull_003", "table"),
         ("/World/robot/left_finger", "robot/left_finger"),
         ("/World/robot/hand/hand_collision", "robot/hand"),
         ("/World/robot_pedestal", "world"),
@@ -111,18 +111,18 @@ def test_contacts_of_a_frame_are_the_largest_of_its_steps():
     """Forces of one step add up over the points of a pair; of the steps the largest counts; depth is that of any point."""
     steps = [
         [
-            point("/World/can", "/World/table/collision/hull_000", 0.5, -1e-4),
-            point("/World/table/collision/hull_001", "/World/can", 0.5, 2e-5),
+            point("/World/objects/can", "/World/objects/table/collision/hull_000", 0.5, -1e-4),
+            point("/World/objects/table/collision/hull_001", "/World/objects/can", 0.5, 2e-5),
         ],
-        [point("/World/can", "/World/table/collision/hull_000", 0.7, -3e-4)],
-        [point("/World/can", "/World/floor", 0.0, 1e-3)],
+        [point("/World/objects/can", "/World/objects/table/collision/hull_000", 0.7, -3e-4)],
+        [point("/World/objects/can", "/World/floor", 0.0, 1e-3)],
     ]
     (found,) = reduce_contacts(steps, WORLD, 0.01)
     assert (found.bodies, found.depth_m, found.force_n) == ("can|table", 3e-4, pytest.approx(100.0))
 
 
 def test_bodies_that_are_only_near_do_not_touch():
-    assert reduce_contacts([[point("/World/can", "/World/floor", 0.0, 1e-3)]], WORLD, 0.01) == ()
+    assert reduce_contacts([[point("/World/objects/can", "/World/floor", 0.0, 1e-3)]], WORLD, 0.01) == ()
 
 
 def test_the_vertical_view_is_kept_by_the_horizontal_aperture():

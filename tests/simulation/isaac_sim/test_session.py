@@ -10,7 +10,7 @@ from blueprint_pipeline.simulation.isaac_sim.calls import ContactPoint, Placemen
 from blueprint_pipeline.simulation.isaac_sim.session import RecordingApi, ReplayedApi, SessionDiverged, SessionUnreadable
 from tests.simulation.isaac_sim.record_session import SESSION
 
-BINDING = StageBinding(articulation="/World/robot", objects=("/World/can",), links=("/World/robot/hand",), timestep_s=1 / 480)
+BINDING = StageBinding(articulation="/World/robot", objects=("/World/objects/can",), links=("/World/robot/hand",), timestep_s=1 / 480)
 SHOT = Shot(camera="/World/scene_camera", width=4, height=3, horizontal_aperture_mm=32.0)
 TARGETS = np.array([[0.5, -1.25]], dtype=np.float32)
 
@@ -27,7 +27,7 @@ class Answers:
         dof_positions=rows(2), dof_velocities=rows(2), dof_efforts=rows(2),
         object_transforms=rows(1, 7), object_velocities=rows(1, 6), link_transforms=rows(1, 7),
     )  # fmt: skip
-    contacts = ((ContactPoint(actors=("/World/can", "/World/floor"), normal_impulse_ns=0.25, separation_m=-0.001),),)
+    contacts = ((ContactPoint(actors=("/World/objects/can", "/World/floor"), normal_impulse_ns=0.25, separation_m=-0.001),),)
     image = np.arange(36, dtype=np.uint8).reshape(3, 4, 3)
 
     def open_stage(self, path, binding):

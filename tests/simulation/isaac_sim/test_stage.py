@@ -129,7 +129,7 @@ def test_physx_is_told_to_be_deterministic_and_to_report(stage):
         "timeStepsPerSecond": 480,
     }
     assert {name: physics.GetAttribute(f"physxScene:{name}").Get() for name in wanted} == wanted
-    for path in ("/World/block", "/World/robot/left_finger"):
+    for path in ("/World/objects/block", "/World/robot/left_finger"):
         prim = stage.GetPrimAtPath(path)
         assert "PhysxContactReportAPI" in prim.GetMetadata("apiSchemas").GetAddedOrExplicitItems()
         assert prim.GetAttribute("physxContactReport:threshold").Get() == 0.0
@@ -157,7 +157,7 @@ def test_cameras_see_with_the_twins_field_of_view(authored, stage):
 
 
 def test_objects_are_found_with_their_poses(authored, scene):
-    assert (authored.object_ids, authored.binding.objects) == (("block",), ("/World/block",))
+    assert (authored.object_ids, authored.binding.objects) == (("block",), ("/World/objects/block",))
     assert authored.object_poses[0].position_m == pytest.approx(scene.block_pose.position_m)
     assert authored.object_poses[0].quat_wxyz == pytest.approx((1, 0, 0, 0))
 

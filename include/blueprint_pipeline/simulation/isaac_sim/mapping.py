@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from blueprint_pipeline.errors import InternalError
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
+from blueprint_pipeline.scene.prim_paths import WORLD_PATH
 from blueprint_pipeline.simulation.isaac_sim.calls import ContactPoint, Float32Array, Readout
 from blueprint_pipeline.simulation.protocol import BodyContact, SimulationState
 from blueprint_pipeline.twin.errors import WrongShape
@@ -192,8 +193,8 @@ def body_name(path: str, world_paths: frozenset[str]) -> str:
     """Our name of an actor: ``{id}`` of an object, ``robot/{link}``, or ``world`` for what never moves and has no name."""
     if path in world_paths:
         return WORLD
-    parts = path.strip("/").split("/")[1:]
-    return "/".join(parts[:2]) if parts[0] == "robot" else parts[0]
+    folder, name = path.removeprefix(f"{WORLD_PATH}/").split("/")[:2]
+    return name if folder == "objects" else f"{folder}/{name}"
 
 
 def reduce_contacts(steps: Sequence[Sequence[ContactPoint]], world_paths: frozenset[str], timestep_s: float) -> tuple[BodyContact, ...]:

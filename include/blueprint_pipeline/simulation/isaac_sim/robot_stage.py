@@ -17,13 +17,14 @@ from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
 from blueprint_pipeline.robot.errors import BrokenEmbodiment
+from blueprint_pipeline.scene.prim_paths import WORLD_PATH
 from blueprint_pipeline.scene.usd import define_mesh
 from blueprint_pipeline.simulation.isaac_sim import physx
 from blueprint_pipeline.simulation.isaac_sim.quaternions import multiply, quat_between, rotate
 from blueprint_pipeline.twin.mount import PEDESTAL, mount
 
-ROBOT_PATH = "/World/robot"
-PEDESTAL_PATH = "/World/robot_pedestal"
+ROBOT_PATH = f"{WORLD_PATH}/robot"
+PEDESTAL_PATH = f"{WORLD_PATH}/robot_pedestal"
 _COLLISION_GROUP = 3
 _APERTURE_MM = 24.0
 _X_AXIS = np.array([1.0, 0.0, 0.0])

@@ -13,6 +13,7 @@ from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.embodiment import Embodiment
 from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.scene.prim_paths import FLOOR_PATH, OBJECTS_PATH, SCENE_CAMERA_PATH, WORLD_PATH
 from blueprint_pipeline.simulation.isaac_sim import physx
 from blueprint_pipeline.simulation.isaac_sim.calls import StageBinding
 from blueprint_pipeline.simulation.isaac_sim.errors import StageNotUsable
@@ -20,10 +21,7 @@ from blueprint_pipeline.simulation.isaac_sim.robot_stage import PEDESTAL_PATH, R
 from blueprint_pipeline.workspace.checksums import digest_file, list_files
 
 STAGE_PATH = "usd/scene.usda"
-WORLD_PATH = "/World"
-FLOOR_PATH = "/World/floor"
 SCENE_CAMERA = "scene"
-SCENE_CAMERA_PATH = "/World/scene_camera"
 TIMESTEP_S = 1.0 / 480.0
 """As in the twin."""
 DEFAULT_FRICTION = 0.5
@@ -105,6 +103,8 @@ def _validate(stage: Usd.Stage, base: Path) -> None:
         raise StageNotUsable(str(base), f"it has {len(scenes)} physics scenes, expected 1")
     if not UsdGeom.Camera(stage.GetPrimAtPath(SCENE_CAMERA_PATH)):
         raise StageNotUsable(str(base), f"there is no camera at {SCENE_CAMERA_PATH}")
+    if not stage.GetPrimAtPath(OBJECTS_PATH):
+        raise StageNotUsable(str(base), f"there is no prim at {OBJECTS_PATH}")
     below = Sdf.Layer.FindOrOpen(str(base))
     found = Usd.Stage.Open(below)
     if UsdGeom.GetStageUpAxis(found) != UsdGeom.Tokens.z or UsdGeom.GetStageMetersPerUnit(found) != 1.0:
@@ -112,8 +112,8 @@ def _validate(stage: Usd.Stage, base: Path) -> None:
 
 
 def _movable_objects(stage: Usd.Stage) -> list[Usd.Prim]:
-    """Rigid bodies right below the world, in the stage's order, which is the manifest's and the twin's."""
-    return [prim for prim in stage.GetPrimAtPath(WORLD_PATH).GetChildren() if prim.HasAPI(UsdPhysics.RigidBodyAPI)]
+    """Rigid bodies right below the objects, in the stage's order, which is the manifest's and the twin's."""
+    return [prim for prim in stage.GetPrimAtPath(OBJECTS_PATH).GetChildren() if prim.HasAPI(UsdPhysics.RigidBodyAPI)]
 
 
 def _set_physics(stage: Usd.Stage, objects: list[Usd.Prim]) -> None:

@@ -1,0 +1,17 @@
+"""Where a scene's things lie in its USD stage.
+
+Objects have a folder of their own, for their ids are chosen by others: none of them can take the name of a prim of ours
+(``sun``, ``PhysicsScene``, ``scene_camera``, ``robot``).
+"""
+
+WORLD_PATH = "/World"
+OBJECTS_PATH = f"{WORLD_PATH}/objects"
+FLOOR_PATH = f"{WORLD_PATH}/floor"
+BACKGROUND_PATH = f"{WORLD_PATH}/background"
+SCENE_CAMERA_PATH = f"{WORLD_PATH}/scene_camera"
+PHYSICS_SCENE_PATH = f"{WORLD_PATH}/PhysicsScene"
+
+
+def object_path(object_id: str) -> str:
+    """The prim of an object."""
+    return f"{OBJECTS_PATH}/{object_id}"
