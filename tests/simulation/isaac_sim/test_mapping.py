@@ -97,6 +97,8 @@ def test_compose_is_mujocos(quats, positions):
         ("/World/robot/hand/hand_collision", "robot/hand"),
         ("/World/robot_pedestal", "world"),
         ("/World/floor", "world"),
+        ("/World/background/collision/hull_000", "background"),
+        ("/World/objects/robot/collision/hull_000", "robot"),
     ],
 )
 def test_actors_have_the_twins_names(path, name):

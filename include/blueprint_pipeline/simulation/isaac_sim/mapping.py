@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from blueprint_pipeline.errors import InternalError
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
-from blueprint_pipeline.scene.prim_paths import WORLD_PATH
+from blueprint_pipeline.scene.prim_paths import OBJECTS_PATH, WORLD_PATH
 from blueprint_pipeline.simulation.isaac_sim.calls import ContactPoint, Float32Array, Readout
 from blueprint_pipeline.simulation.protocol import BodyContact, SimulationState
 from blueprint_pipeline.twin.errors import WrongShape
@@ -193,8 +193,10 @@ def body_name(path: str, world_paths: frozenset[str]) -> str:
     """Our name of an actor: ``{id}`` of an object, ``robot/{link}``, or ``world`` for what never moves and has no name."""
     if path in world_paths:
         return WORLD
-    folder, name = path.removeprefix(f"{WORLD_PATH}/").split("/")[:2]
-    return name if folder == "objects" else f"{folder}/{name}"
+    folder, *below = path.removeprefix(f"{WORLD_PATH}/").split("/")
+    if path.startswith(f"{OBJECTS_PATH}/"):
+        return below[0]
+    return f"{folder}/{below[0]}" if folder == "robot" else folder
 
 
 def reduce_contacts(steps: Sequence[Sequence[ContactPoint]], world_paths: frozenset[str], timestep_s: float) -> tuple[BodyContact, ...]:
