@@ -22,9 +22,9 @@ from blueprint_pipeline.licence.policy import load_policy
 from blueprint_pipeline.robot.embodiment import Embodiment
 from blueprint_pipeline.scene.manifest import ManifestObject, SceneManifest
 from blueprint_pipeline.scene.physics import Physics
+from blueprint_pipeline.scene.prim_paths import object_path
 from blueprint_pipeline.skill.affordances import Affordances
 from blueprint_pipeline.skill.registry import load_skill
-from blueprint_pipeline.scene.prim_paths import object_path
 from blueprint_pipeline.task.plan import JobPlan
 
 ADJACENT_M = 0.15
