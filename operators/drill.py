@@ -20,6 +20,7 @@ import yaml
 from blueprint_pipeline.compute.record import JobRecord
 from blueprint_pipeline.log import configure_logging
 from blueprint_pipeline.settings import Settings, environment_of_child, load_settings
+from blueprint_pipeline.stage.flow import stages_of
 from blueprint_pipeline.stage.runner import run_stage
 from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
 from operators.embedded.cut_off import CutOff, server_of, through
@@ -27,8 +28,6 @@ from operators.embedded.home import ROOT, airflow_environment, process_environme
 from operators.scene_params import sample_source
 
 DRILL_FILE = ROOT / "operators" / "embedded" / "drills" / "region_loss.py"
-STAGES = ("ingest_scene", "estimate_physics", "process_meshes", "assemble_scene", "settle_scene")
-"""What a plan is made of."""
 NAMES = ("first", "second")
 SHARDS = 8
 """Of the one batch that the pod takes."""
@@ -97,9 +96,9 @@ def main(arguments: list[str]) -> int:
 
 def prepare_scene(chosen: argparse.Namespace, settings: Settings) -> SceneFolder:
     """Bring the scene to its plan, here and with the stages themselves."""
-    for stage in STAGES:
-        source = {"source": chosen.source or sample_source()} if stage == "ingest_scene" else {}
-        run_stage(stage, {"scene_id": chosen.scene_id, **source}, settings)
+    for row in stages_of("scene"):
+        source = {"source": chosen.source or sample_source()} if "source" in row.params else {}
+        run_stage(row.name, {"scene_id": chosen.scene_id, **source}, settings)
     episodes = {"episodes": SHARDS * chosen.episodes_per_shard, "shard_size": chosen.episodes_per_shard}
     run_stage("plan_tasks", {"scene_id": chosen.scene_id, **episodes}, settings)
     return Workspace(settings.workspace).scene(chosen.scene_id)

@@ -19,9 +19,10 @@ from blueprint_pipeline.compute.local import LocalCompute
 from blueprint_pipeline.compute.profiles import load_compute
 from blueprint_pipeline.errors import BlueprintError, Interrupted, PreemptedError
 from blueprint_pipeline.settings import load_settings
+from blueprint_pipeline.stage.flow import STAGES
 from operators.retries import STAGE_RETRIES, StageRetryPolicy, as_known
 from operators.scene_params import build_params
-from operators.scene_requests import SHARDED, build_request, connected_fields, secret_variables, stage_names
+from operators.scene_requests import build_request, connected_fields, secret_variables
 from operators.scene_rows import SceneRow, load_pool_limits, load_scene_rows
 from operators.stage_task import read_connections
 
@@ -174,11 +175,11 @@ class SceneBatchOperator(BaseOperator):
         values = {name: param.resolve() for name, param in build_params(scene["conf"]).items()}
         run_stage = partial(self._run_stage, compute, values=values, run_id=scene["trigger_run_id"], attempt=attempt)
         shards: list[int] = []
-        for stage in stage_names():
-            for shard in shards if stage in SHARDED else [None]:
-                result = self._persist(partial(run_stage, stage, shard))
-                if stage == "plan_tasks":
-                    shards = list(result["shards"])
+        for row in STAGES.values():
+            for shard in shards if row.sharded else [None]:
+                result = self._persist(partial(run_stage, row.name, shard))
+                if row.gives:
+                    shards = list(result[row.gives])
 
     def _run_stage(
         self, compute: Compute, stage: str, shard: int | None, *, values: dict[str, Any], run_id: str, attempt: int

@@ -1,4 +1,4 @@
-"""The builder of the scene flow: every DAG that takes a scene to a dataset is made here, from one table of contents."""
+"""The builder of the scene flow: every DAG that takes a scene to a dataset is made here, from the rows of the stages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,17 +6,25 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.providers.slack.notifications.slack_webhook import SlackWebhookNotifier
-from airflow.sdk import DAG, Asset, PartitionedAtRuntime, TaskGroup
+from airflow.sdk import DAG, Asset, PartitionedAtRuntime, TaskGroup, chain
 from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
 from blueprint_pipeline.settings import load_settings
+from blueprint_pipeline.stage.flow import GROUPS, StageRow, stages_of
 from operators.announce import AnnounceDeliveryOperator
 from operators.approval import ApproveEpisodesOperator
 from operators.retries import STAGE_RETRIES
 from operators.run_bounds import CloseRunOperator, OpenRunOperator
 from operators.scene_params import build_params
-from operators.scene_requests import as_template, build_request, connected_fields, secret_variables
+from operators.scene_requests import (
+    ANNOUNCED_AFTER,
+    ASKED_BEFORE,
+    as_template,
+    build_request,
+    connected_fields,
+    secret_variables,
+)
 from operators.stage_operator import operator_of, stage_task
 from operators.stage_task import StageTask
 from plugins.providers.slack.failure import CONNECTION_ID, TaskFailureNotifier
@@ -26,8 +34,9 @@ DATASET = Asset(name="dataset", uri="blueprint-pipeline://dataset", group="bluep
 BUNDLE = Asset(name="bundle", uri="blueprint-pipeline://bundle", group="blueprint_pipeline")
 """A delivered bundle; the partition key is the scene."""
 
+OUTLETS = {"dataset": DATASET, "bundle": BUNDLE}
+
 LOCAL_RUNS, POD_RUNS = 4, 16
-SIMULATION_POOL, RENDER_POOL = "simulation", "render"
 SCENE_ID, LAB = as_template("scene_id"), as_template("lab")
 
 
@@ -52,7 +61,7 @@ class SceneFlow:
 
 
 def build_scene_dag(flow: SceneFlow) -> DAG:
-    """Make the DAG: open >> scene >> simulation >> episode >> dataset >> delivery >> close."""
+    """Make the DAG: open >> scene >> simulation >> episode >> dataset >> delivery >> close; the stages in each as their rows stand."""
     with DAG(
         dag_id=flow.dag_id,
         description="One scene, all the way from its meshes to a delivered, verified, signed dataset.",
@@ -69,69 +78,56 @@ def build_scene_dag(flow: SceneFlow) -> DAG:
     ) as dag:
         opened = OpenRunOperator(task_id="open_run", scene_id=SCENE_ID).as_setup()  # type: ignore[no-untyped-call]  # Airflow does not type it
         closed = CloseRunOperator(task_id="close_run", scene_id=SCENE_ID).as_teardown(setups=opened)
-        scene = _scene_group()
-        simulation, shards = _simulation_group()
-        episode = _episode_group(shards)
-        dataset = _dataset_group()
-        delivery = _delivery_group()
-        opened >> scene >> simulation >> episode >> dataset >> delivery >> closed
+        chain(opened, *_groups(), closed)
     return dag
 
 
-def _scene_group() -> TaskGroup:
-    with TaskGroup("scene", prefix_group_id=False, tooltip="From meshes with poses to a physically true scene at rest") as group:
-        ingest, physics, meshes = _stage("ingest_scene"), _stage("estimate_physics"), _stage("process_meshes")
-        ingest >> physics >> meshes >> _stage("assemble_scene") >> _stage("settle_scene")
-    return group
+def _groups() -> list[TaskGroup]:
+    """A task group for each noun of the flow, its stages one after the other."""
+    groups, plan = [], None
+    for name, tooltip in GROUPS.items():
+        with TaskGroup(name, prefix_group_id=False, tooltip=tooltip) as group:
+            tasks: list[Any] = []
+            for row in stages_of(name):
+                made = _tasks(row, plan)
+                plan = made[-1] if row.gives else plan
+                tasks += made
+            chain(*tasks)
+        groups.append(group)
+    return groups
 
 
-def _simulation_group() -> tuple[TaskGroup, StageTask]:
-    with TaskGroup(
-        "simulation", prefix_group_id=False, tooltip="Plan every episode, then simulate them in shards: states only, no pixels"
-    ) as group:
-        plan = _stage("plan_tasks", returns="shards", in_batches=True)
-        _shards("simulate_shard", plan, pool=SIMULATION_POOL)
-    return group, plan
+def _tasks(row: StageRow, plan: Any) -> list[Any]:
+    """The task of a stage, and those of people that belong to it; ``plan`` is the task that gives the shards."""
+    if row.sharded:
+        return [_shards(row, plan)]
+    if row.name in ASKED_BEFORE:
+        approved = ApproveEpisodesOperator(task_id=ASKED_BEFORE[row.name], scene_id=SCENE_ID, window_s=as_template("approval_window_s"))
+        return [approved, _stage(row, decisions=approved.output, trigger_rule="none_failed")]
+    if row.name in ANNOUNCED_AFTER:
+        return [_stage(row), AnnounceDeliveryOperator(task_id=ANNOUNCED_AFTER[row.name], scene_id=SCENE_ID, lab=LAB)]
+    return [_stage(row)]
 
 
-def _episode_group(plan: StageTask) -> TaskGroup:
-    with TaskGroup("episode", prefix_group_id=False, tooltip="Judge, ask where in doubt, draw what is kept, and prove by replay") as group:
-        imported, gated = _stage("import_episodes"), _stage("gate_episodes")
-        approved = ApproveEpisodesOperator(task_id="approve_episodes", scene_id=SCENE_ID, window_s=as_template("approval_window_s"))
-        recorded = _stage("record_approval", decisions=approved.output, trigger_rule="none_failed")
-        rendered = _shards("render_shard", plan, pool=RENDER_POOL)
-        imported >> gated >> approved >> recorded >> rendered >> _stage("gate_renders")
-    return group
-
-
-def _dataset_group() -> TaskGroup:
-    with TaskGroup(
-        "dataset", prefix_group_id=False, tooltip="Write LeRobot v3.0 and v2.1 from one encode, and let the real readers judge"
-    ) as group:
-        _stage("write_dataset") >> _stage("certify_dataset", outlets=[DATASET], partition_key=SCENE_ID)
-    return group
-
-
-def _delivery_group() -> TaskGroup:
-    with TaskGroup("delivery", prefix_group_id=False, tooltip="Price, package, sign, upload, verify, and tell the lab") as group:
-        deliver = _stage("deliver_bundle", outlets=[BUNDLE], partition_key=SCENE_ID)
-        announce = AnnounceDeliveryOperator(task_id="announce_delivery", scene_id=SCENE_ID, lab=LAB)
-        _stage("price_run") >> _stage("package_bundle") >> deliver >> _stage("notify_lab") >> announce
-    return group
-
-
-def _stage(stage: str, *, decisions: Any = None, **kwargs: Any) -> StageTask:
+def _stage(row: StageRow, *, decisions: Any = None, **kwargs: Any) -> StageTask:
     """The task of a stage; its request takes the run's parameters."""
-    request = build_request(stage, as_template)
+    request = build_request(row.name, as_template)
     request = request if decisions is None else {**request, "decisions": decisions}
-    return stage_task(stage, request, connected=connected_fields(stage, LAB), secret_variables=secret_variables(stage, LAB), **kwargs)
+    if row.gives:
+        kwargs |= {"returns": row.gives, "in_batches": True}
+    if row.outlet:
+        kwargs |= {"outlets": [OUTLETS[row.outlet]], "partition_key": SCENE_ID}
+    connected, secrets = connected_fields(row.name, LAB), secret_variables(row.name, LAB)
+    return stage_task(row.name, request, connected=connected, secret_variables=secrets, **kwargs)
 
 
-def _shards(stage: str, plan: StageTask, **kwargs: Any) -> Any:
+def _shards(row: StageRow, plan: StageTask) -> Any:
     """The mapped task of a stage: one instance a batch of the plan's shards."""
-    request = build_request(stage, as_template)
+    request = build_request(row.name, as_template)
     label = "shard {{ task.shards | join(', ') }}"
-    partial = operator_of(stage).partial(task_id=stage, stage=stage, request=request, map_index_template=label, **STAGE_RETRIES, **kwargs)
+    partial = operator_of(row.name).partial(
+        task_id=row.name, stage=row.name, request=request, map_index_template=label, pool=row.pool, **STAGE_RETRIES
+    )
     return partial.expand(shards=plan.output)
 
 

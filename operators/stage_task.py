@@ -12,6 +12,7 @@ from blueprint_pipeline.compute.events import level_of, readable
 from blueprint_pipeline.compute.job import JobSpec
 from blueprint_pipeline.compute.profiles import Profile, load_compute
 from blueprint_pipeline.settings import load_settings
+from blueprint_pipeline.stage.flow import STAGES
 from operators.retries import STAGE_RETRIES
 
 SUMMARY_KEY = "summary"
@@ -96,7 +97,7 @@ class StageTask(BaseOperator):
     def finish(self, context: Context, results: Sequence[dict[str, Any]]) -> Any:
         """Tell people and the next tasks what came out; returns the task's XCom."""
         ti = context["ti"]
-        summary = "; ".join(summarize(self.stage, result) for result in results)
+        summary = f"{self.stage}: {'; '.join(STAGES[self.stage].describe(result) for result in results)}"
         self.log.info("%s", summary)
         for result in results:
             self._tell_watchers("result", result)
@@ -135,18 +136,6 @@ def shards_per_job() -> int:
     """How many shards one job takes: a process of the worker takes one, a pod as many as the configuration says."""
     compute = load_settings().compute
     return 1 if compute.kind == "local" else load_compute(compute.config).shards_per_job
-
-
-def summarize(stage: str, result: Mapping[str, Any]) -> str:
-    """One line for people: the stage and the fields of its result, lists as counts where they are long."""
-    parts = [f"{name}={_short(value)}" for name, value in result.items()]
-    return f"{stage}: {', '.join(parts) or 'done'}"
-
-
-def _short(value: object) -> str:
-    if isinstance(value, list | tuple | dict) and len(value) > 4:  # noqa: PLR2004 -- what still fits a line
-        return f"{len(value)} items"
-    return str(value)
 
 
 def read_connections(references: Mapping[str, str] | None) -> dict[str, str]:

@@ -11,16 +11,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from operators.stage_task import summarize
+from blueprint_pipeline.stage.flow import STAGES
+from operators.scene_requests import task_ids
 
-ROWS: dict[str, tuple[str, ...]] = {
-    "scene": ("ingest_scene", "estimate_physics", "process_meshes", "assemble_scene", "settle_scene"),
-    "simulation": ("plan_tasks", "simulate_shard"),
-    "episode": ("import_episodes", "gate_episodes", "approve_episodes", "record_approval", "render_shard", "gate_renders"),
-    "dataset": ("write_dataset", "certify_dataset"),
-    "delivery": ("price_run", "package_bundle", "deliver_bundle", "notify_lab", "announce_delivery"),
-}
-"""The tasks of the flow by group, in order."""
 _MARKS = {"success": ("done", "green"), "failed": ("failed", "red"), "skipped": ("skipped", "dim"), "up_for_retry": ("retry", "yellow")}
 _LINE_WIDTH = 70
 
@@ -75,7 +68,7 @@ class RunView:
                 _hear(task, event["data"])
             elif kind == "stage_result":
                 task.result = event["data"]
-                task.says = summarize(key[0], task.result).partition(": ")[2]
+                task.says = STAGES[key[0]].describe(task.result)
 
     def _change(self, key: tuple[str, int], task: TaskView, event: Mapping[str, Any]) -> None:
         task.state = str(event["state"])
@@ -138,7 +131,7 @@ def draw(view: RunView, now: float) -> RenderableType:
     for width in (10, 18, 16, 8):
         grid.add_column(no_wrap=True, min_width=width)
     grid.add_column(no_wrap=True, overflow="ellipsis")
-    for group, names in ROWS.items():
+    for group, names in task_ids().items():
         shown = group
         for name in names:
             keys = sorted(key for key in view.tasks if key[0] == name) or [(name, -1)]
@@ -156,7 +149,7 @@ def _row(key: tuple[str, int], task: TaskView, now: float) -> list[RenderableTyp
     if task.state == "running":
         state: RenderableType = Spinner("dots", Text("running", style="cyan"))
         if task.total:
-            says = Text(f"{task.done}/{task.total} ", style="cyan") + says
+            says = Text(f"{task.done}/{task.total} {STAGES[key[0]].counts} ", style="cyan") + says
             return [Text(label(key)), ProgressBar(total=task.total, completed=task.done, width=16), seconds, says]
     else:
         word, style = _MARKS.get(task.state, ("", "dim"))

@@ -103,7 +103,7 @@ def test_wrong_usage_ends_with_2():
 
 def test_stage_list_shows_every_stage_in_order():
     """The list is the flow."""
-    from blueprint_pipeline.stage.flow import FLOW
+    from blueprint_pipeline.stage.flow import STAGES
 
     ended = bpp("stage", "list", "--json")
-    assert [stage["name"] for stage in json.loads(ended.stdout)["stages"]] == list(FLOW)
+    assert [stage["name"] for stage in json.loads(ended.stdout)["stages"]] == list(STAGES)

@@ -21,6 +21,7 @@ from blueprint_pipeline.settings import ComputeSettings
 from blueprint_pipeline.stage.runner import run_stage, stop_on_sigterm
 from blueprint_pipeline.workspace.storage import Workspace
 from tests.sample_errors import BadInput
+from tests.stage.toy_rows import TOY_ROWS
 
 TOY = Path(__file__).parents[1] / "operators" / "toy_pipeline.py"
 
@@ -28,12 +29,10 @@ TOY = Path(__file__).parents[1] / "operators" / "toy_pipeline.py"
 @pytest.fixture(autouse=True)
 def flow(monkeypatch):
     """The toy stages are stages of the flow."""
-    from blueprint_pipeline.stage.flow import FLOW
+    from blueprint_pipeline.stage.flow import STAGES
 
-    for name in ("toy_intake", "toy_work"):
-        monkeypatch.setitem(FLOW, name, "tests.stage.toy_stages")
-    for name in ("toy_plan", "toy_shard"):
-        monkeypatch.setitem(FLOW, name, "tests.operators.toy_shards")
+    for name, row in TOY_ROWS.items():
+        monkeypatch.setitem(STAGES, name, row)
 
 
 @pytest.fixture

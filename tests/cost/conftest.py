@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from blueprint_pipeline.cost.pricing import SHARDED, RunFacts
-from blueprint_pipeline.cost.stages import PRICED_ONCE
+from blueprint_pipeline.cost.pricing import RunFacts
 from blueprint_pipeline.episode.record import EpisodeRecord, EpisodeUsage
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.protocol import Capabilities, SimulatorInfo
 from blueprint_pipeline.skill.pick_place import PickPlaceTask
+from blueprint_pipeline.stage.flow import stages_before
 from blueprint_pipeline.task.outcome import Outcome
 from blueprint_pipeline.task.plan import JobPlan, ShardRef
 from blueprint_pipeline.task.spec import EpisodeSpec
@@ -100,8 +100,8 @@ def plan():
 
 @pytest.fixture
 def commits():
-    sharded = [make_commit(stage, shard_index) for stage in SHARDED for shard_index in (0, 1)]
-    return [*(make_commit(stage) for stage in PRICED_ONCE), make_commit("record_approval"), *sharded]
+    rows = stages_before("price_run")
+    return [make_commit(row.name, shard_index) for row in rows for shard_index in ((0, 1) if row.sharded else (None,))]
 
 
 @pytest.fixture

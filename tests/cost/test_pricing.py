@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blueprint_pipeline.cost.pricing import SHARDED, build_report, share_out
+from blueprint_pipeline.cost.pricing import build_report, share_out
 from blueprint_pipeline.cost.report import COLUMNS, CostReport, build_rows
 from blueprint_pipeline.price.ledger import add_totals, total_of
 from blueprint_pipeline.registry.records import Certainty
+from blueprint_pipeline.stage.flow import STAGES
 from tests.cost.conftest import make_commit, make_usage_of
 
 EACH = Decimal("0.000436232") + Decimal("0.000029235")
@@ -51,7 +52,7 @@ def test_a_missing_shard_is_unknown(run):
 
 def test_a_stage_that_left_no_commit_at_all_is_unknown(run):
     """Without any commit of rendering each shard of it is missing."""
-    report = build_report(replace(run, commits=[commit for commit in run.commits if commit.stage not in SHARDED]))
+    report = build_report(replace(run, commits=[commit for commit in run.commits if not STAGES[commit.stage].sharded]))
     assert report.total.unknown_entries == 4
 
 

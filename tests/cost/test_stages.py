@@ -7,13 +7,14 @@ import pytest
 
 from blueprint_pipeline.cost.pricing import NothingToPrice, load_run
 from blueprint_pipeline.cost.report import load_cost_report
-from blueprint_pipeline.cost.stages import PRICE_RUN, PRICED_ONCE
+from blueprint_pipeline.cost.stages import PRICE_RUN
 from blueprint_pipeline.episode.record import recording_path, usage_path
 from blueprint_pipeline.price.table import PRICES_DIR
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH, KeptEpisode, RenderGateReport
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.stage.contract import StageContext, StageRequest
-from blueprint_pipeline.stage.flow import FLOW, load_stage
+from blueprint_pipeline.stage.flow import load_stage
+from blueprint_pipeline.stage.inputs import config_digests
 from blueprint_pipeline.stage.runner import run_stage
 from blueprint_pipeline.task.plan import PLAN_PATH
 from blueprint_pipeline.workspace.commits import load_commit, write_commit
@@ -89,12 +90,14 @@ def test_a_run_that_is_not_there_is_an_error(scene, settings, tmp_path):
 
 
 def test_what_the_stage_declares():
-    """It is the flow's price_run; what it reads once are stages before it; its key knows the price tables."""
+    """It is the flow's price_run; it reads the commits of stages before it; its key knows the price tables."""
     assert load_stage("price_run") is PRICE_RUN
-    order = list(FLOW)
-    assert all(order.index(name) < order.index("price_run") for name in PRICED_ONCE)
-    tables = PRICE_RUN.external_inputs(StageRequest(scene_id="s"))
-    assert list(tables) == [f"config/prices/{path.name}" for path in sorted(PRICES_DIR.glob("*.yaml"))]
+    read = [name for name in PRICE_RUN.reads(StageRequest(scene_id="s")) if name.startswith("commits/")]
+    assert {"commits/ingest_scene.json", "commits/certify_dataset.json"} < set(read)
+    assert not {"commits/package_bundle.json", "commits/simulate_shard.json", "commits/record_approval.json"} & set(read)
+    assert list(config_digests("price_run", StageRequest(scene_id="s"))) == [
+        f"config/prices/{path.name}" for path in sorted(PRICES_DIR.glob("*.yaml"))
+    ]
 
 
 def test_the_report_is_json_with_numbers(scene, settings, tmp_path):

@@ -360,12 +360,11 @@ def test_a_registry_that_was_lost_does_not_stop_the_call(packed_scene, delivery_
         assert run_stage("notify_lab", request, delivery_settings).attempts == 1
 
 
-def test_another_key_makes_another_bundle(packed_scene, tmp_path, delivery_settings, monkeypatch):
+def test_another_key_makes_another_bundle(packed_scene, tmp_path, delivery_settings):
     """The public key is part of the stage's key, also where a mounted secret is the private half alone."""
     make_signing_key(tmp_path / "new.pem")
     public = public_key_path(tmp_path / "new.pem").rename(tmp_path / "at_the_lab.pem")
     renewed = delivery_settings.model_copy(update={"delivery": DeliverySettings(signing_key=tmp_path / "new.pem")})
-    monkeypatch.setattr(stages, "load_settings", lambda: renewed)
     run_stage("package_bundle", {"scene_id": SCENE_ID, "lab": LAB}, renewed)
     packed = packed_scene / "deliveries" / LAB / "bundle"
     assert validate_bundle(packed, public).is_whole

@@ -8,6 +8,7 @@ from airflow.sdk import DAG
 from tests.airflow_home import run_dag, xcom_of
 from tests.kube import TOY, KubeCluster, environment_of, write_compute, write_templates
 from tests.shipping.conftest import database_url  # noqa: F401 -- a fixture
+from tests.stage.toy_rows import TOY_ROWS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("kubernetes")]
 
@@ -31,9 +32,9 @@ def fields(clusters, database_url, settings, monkeypatch, tmp_path):  # noqa: F8
     """A stage that asks for a GPU; fields of its request."""
     from blueprint_pipeline.compute.profiles import load_compute
     from blueprint_pipeline.settings import RegistrySettings, load_settings
-    from blueprint_pipeline.stage.flow import FLOW
+    from blueprint_pipeline.stage.flow import STAGES
 
-    monkeypatch.setitem(FLOW, "toy_intake", "tests.stage.toy_stages")
+    monkeypatch.setitem(STAGES, "toy_intake", TOY_ROWS["toy_intake"])
     settings = settings.model_copy(update={"registry": RegistrySettings(url=database_url)})
     templates = write_templates(tmp_path / "templates", settings)
     config = write_compute(tmp_path / "compute.yaml", clusters, stages={"toy_intake": "gpu"})

@@ -12,14 +12,9 @@ from airflow.sdk import DAG
 from tests.airflow_home import run_dag, xcom_of
 from tests.kube import NAMESPACE, TOY, KubeCluster, environment_of, write_compute, write_templates
 from tests.shipping.conftest import database_url  # noqa: F401 -- a fixture
+from tests.stage.toy_rows import TOY_ROWS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("kubernetes")]
-TOYS = {
-    "toy_intake": "tests.stage.toy_stages",
-    "toy_work": "tests.stage.toy_stages",
-    "toy_plan": "tests.operators.toy_shards",
-    "toy_shard": "tests.operators.toy_shards",
-}
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +31,10 @@ def place(cluster, database_url, settings, monkeypatch, tmp_path):  # noqa: F811
     """Toy stages run as pods of that cluster; returns fields of their requests."""
     from blueprint_pipeline.compute.profiles import load_compute
     from blueprint_pipeline.settings import RegistrySettings, load_settings
-    from blueprint_pipeline.stage.flow import FLOW
+    from blueprint_pipeline.stage.flow import STAGES
 
-    for name, module in TOYS.items():
-        monkeypatch.setitem(FLOW, name, module)
+    for name, row in TOY_ROWS.items():
+        monkeypatch.setitem(STAGES, name, row)
     settings = settings.model_copy(update={"registry": RegistrySettings(url=database_url, lease_s=15)})
     stages = {"toy_work": "cpu", "toy_shard": "cpu", "toy_intake": "cpu"}
     config = write_compute(tmp_path / "compute.yaml", [cluster], stages=stages)

@@ -1,15 +1,17 @@
 """The flow's table of contents agrees with the stages and with what a run may choose."""
 
+from itertools import pairwise
+
 import jinja2
 import pytest
 from airflow.sdk.exceptions import ParamValidationError
 
 from blueprint_pipeline.errors import BlueprintError
-from blueprint_pipeline.stage.flow import FLOW, load_stage
+from blueprint_pipeline.stage.flow import STAGES, load_stage
 from blueprint_pipeline.stage.runner import parse_request
 from operators.scene_flow import SceneFlow, build_scene_dag
 from operators.scene_params import build_params
-from operators.scene_requests import SHARDED, as_template, build_request, stage_names
+from operators.scene_requests import as_template, build_request
 from tests import airflow_home  # noqa: F401 -- before Airflow
 
 
@@ -20,17 +22,16 @@ def dag():
 
 def test_every_stage_of_the_flow_is_a_task_in_order(dag):
     """No stage is forgotten, and each comes after the one before it."""
-    assert stage_names() == list(FLOW)
-    for before, after in zip(stage_names(), stage_names()[1:], strict=False):
+    for before, after in pairwise(STAGES):
         assert after in dag.get_task(before).get_flat_relative_ids(upstream=False), (before, after)
 
 
-@pytest.mark.parametrize("name", stage_names())
+@pytest.mark.parametrize("name", STAGES)
 def test_requests_rendered_from_default_parameters_are_valid(name):
     """Templates give text; the stage's model makes typed values of it and refuses nothing."""
     values = {key: param.resolve() for key, param in build_params().items()}
     rendered = {field: jinja2.Template(str(template)).render(params=values) for field, template in build_request(name, as_template).items()}
-    request = {**rendered, "shard_index": 0} if name in SHARDED else rendered
+    request = {**rendered, "shard_index": 0} if STAGES[name].sharded else rendered
     parsed = parse_request(load_stage(name), request)
     assert parsed.scene_id == values["scene_id"]
 

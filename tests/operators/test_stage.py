@@ -11,9 +11,9 @@ import pytest
 from airflow.sdk import DAG
 
 from blueprint_pipeline.compute.events import readable
+from blueprint_pipeline.stage.flow import STAGES
 from operators.retries import build_retries
 from operators.stage import StageOperator
-from operators.stage_task import summarize
 from plugins.providers.slack.failure import TaskFailureNotifier
 from tests.airflow_home import run_dag, xcom_of
 
@@ -148,7 +148,7 @@ def test_words_for_people():
     """Progress counts, facts without ids, long lists as counts."""
     assert readable({"event": "progress", "done": 2, "total": 5, "scene_id": "s"}) == "2 of 5 done"
     assert readable({"event": "stage done", "run_id": "r", "cpu_s": 1.5, "level": "info"}) == "stage done cpu_s=1.5"
-    assert summarize("x", {"kept": list(range(9)), "n": 1}) == "x: kept=9 items, n=1"
+    assert STAGES["record_approval"].describe({"approved": ["ep_1"], "rejected": []}) == "1 approved, 0 rejected by a person"
 
 
 def test_secrets_come_from_connections_and_what_is_absent_is_left_out(monkeypatch):

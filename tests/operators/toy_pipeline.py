@@ -5,12 +5,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from blueprint_pipeline.stage.flow import FLOW
+from tests.stage.toy_rows import add_toys
 
-for name in ("toy_intake", "toy_work", "toy_nothing"):
-    FLOW[name] = "tests.stage.toy_stages"
-for name in ("toy_plan", "toy_shard"):
-    FLOW[name] = "tests.operators.toy_shards"
+add_toys()
 
 from blueprint_pipeline.cli.app import main  # noqa: E402 -- the flow is extended first
 

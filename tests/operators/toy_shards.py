@@ -40,7 +40,7 @@ def shard(request: ShardRequest, context: StageContext) -> ShardResult:
 
 
 def _stage(name, request, result, run, **fields):
-    return Stage(name=name, group="toy", description="", request=request, result=result, run=run, **fields)
+    return Stage(name=name, description="", request=request, result=result, run=run, **fields)
 
 
 TOY_PLAN = _stage("toy_plan", PlanRequest, PlanResult, plan, reads=lambda _: [], writes=lambda _: ["plan.json"])

@@ -209,5 +209,4 @@ def test_nothing_selected_is_no_pass(scene_root, context):
 def test_stages_declare_what_they_read_and_write():
     assert GATES_PATH in GATE_EPISODES.writes(REQUEST)
     assert set(GATE_RENDERS.writes(REQUEST)) == {RENDER_GATES_PATH, QUALITY_GATE_REPORT_PATH}
-    assert GATE_EPISODES.external_inputs(REQUEST)
     assert RECORD_APPROVAL.unit(RecordApprovalRequest(scene_id="kitchen"))

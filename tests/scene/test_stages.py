@@ -82,4 +82,3 @@ def test_real_scene_goes_through_all_stages(source, mesh_cache, tmp_path):
 def test_stage_is_found_by_name(name):
     """As the runner looks it up."""
     assert load_stage(name).name == name
-    assert load_stage(name).group == "scene"

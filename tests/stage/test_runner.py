@@ -14,19 +14,18 @@ from blueprint_pipeline.price.table import UnknownMachine
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.registry.leases import LeaseLost
 from blueprint_pipeline.stage.attempt import NothingWritten, UndeclaredOutput
-from blueprint_pipeline.stage.flow import FLOW, UnknownStage, load_stage
+from blueprint_pipeline.stage.flow import STAGES, UnknownStage, load_stage
 from blueprint_pipeline.stage.runner import InvalidRequest, run_stage
 from blueprint_pipeline.workspace.commits import CommitUnreadable, load_commit
 from blueprint_pipeline.workspace.errors import FileChanged, InputMissing
 from blueprint_pipeline.workspace.storage import Workspace
-
-TOYS = dict.fromkeys(("toy_intake", "toy_work", "toy_nothing"), "tests.stage.toy_stages")
+from tests.stage.toy_rows import TOY_ROWS
 
 
 @pytest.fixture
 def toy(settings, tmp_path, monkeypatch):
-    for name, module in TOYS.items():
-        monkeypatch.setitem(FLOW, name, module)
+    for name, row in TOY_ROWS.items():
+        monkeypatch.setitem(STAGES, name, row)
     source = tmp_path / "source"
     source.mkdir()
     (source / "a.txt").write_text("a")
@@ -113,10 +112,10 @@ def test_failed_intake_of_a_new_scene_leaves_no_folder(toy, settings):
 
 CHILD = """
 import sys, json
-from blueprint_pipeline.stage.flow import FLOW
 from blueprint_pipeline.stage.runner import run_stage
 from blueprint_pipeline.settings import Settings
-FLOW["toy_work"] = "tests.stage.toy_stages"
+from tests.stage.toy_rows import add_toys
+add_toys()
 run_stage("toy_work", json.loads(sys.argv[1]), Settings.model_validate_json(sys.argv[2]), run_id="child")
 """
 

@@ -73,15 +73,15 @@ def nothing(_request: ToyRequest, _context: StageContext) -> ToyResult:
     return ToyResult(files=0)
 
 
-def _digests(request: ToyRequest):
+def _digests(request: ToyRequest, _settings: object):
     source = Path(request.source)
     return {f"source/{name}": digest for name, digest in digest_files(source, list_files(source)).items()}
 
 
 def _stage(name, run, **fields):
-    return Stage(name=name, group="toy", description="", request=ToyRequest, result=ToyResult, run=run, **fields)
+    return Stage(name=name, description="", request=ToyRequest, result=ToyResult, run=run, **fields)
 
 
-TOY_INTAKE = _stage("toy_intake", intake, reads=lambda _: [], writes=lambda _: ["toy"], external_inputs=_digests)
+TOY_INTAKE = _stage("toy_intake", intake, reads=lambda _: [], writes=lambda _: ["toy"], external_inputs=_digests, replaces_at_end=True)
 TOY_WORK = _stage("toy_work", work, reads=lambda _: ["toy"], writes=lambda _: ["units", "report.json"])
 TOY_NOTHING = _stage("toy_nothing", nothing, reads=lambda _: ["toy"], writes=lambda _: ["nowhere"])

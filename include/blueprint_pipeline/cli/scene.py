@@ -9,10 +9,9 @@ from rich.console import Console
 from blueprint_pipeline.cli.output import JsonOption, show, table
 from blueprint_pipeline.cli.stages import run_stages
 from blueprint_pipeline.settings import load_settings
+from blueprint_pipeline.stage.flow import stages_of
 
 app = typer.Typer(help="Check, import and show scenes.", no_args_is_help=True)
-
-SCENE_STAGES = ("estimate_physics", "process_meshes", "assemble_scene", "settle_scene")
 
 
 @app.command(epilog="Example: bpp scene check path/to/regen3d_scene")
@@ -42,7 +41,9 @@ def import_scene(
 ) -> None:
     """Take a scene in and make it physically true: copy, check, estimate physics, decompose, assemble USD and MJCF, settle."""
     chosen = scene_id or Path(source.rstrip("/")).name
-    stages: list[tuple[str, dict[str, object]]] = [("ingest_scene", {"source": source}), *((name, {}) for name in SCENE_STAGES)]
+    stages: list[tuple[str, dict[str, object]]] = [
+        (row.name, {"source": source} if "source" in row.params else {}) for row in stages_of("scene")
+    ]
     results = run_stages(chosen, stages, as_json=as_json)
     rows = [[name, ", ".join(f"{key} {value}" for key, value in result.items())] for name, result in results.items()]
     show(

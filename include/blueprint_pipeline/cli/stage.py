@@ -11,7 +11,8 @@ from rich.console import Console
 from blueprint_pipeline.cli.output import JsonOption, report_progress, show, table
 from blueprint_pipeline.errors import BlueprintError, InputError
 from blueprint_pipeline.settings import load_settings
-from blueprint_pipeline.stage.flow import FLOW, load_stage
+from blueprint_pipeline.stage.contract import StageRequest
+from blueprint_pipeline.stage.flow import STAGES, load_stage
 
 app = typer.Typer(help="Run and list the stages that a scene goes through.", no_args_is_help=True)
 
@@ -29,21 +30,23 @@ class UnreadableRequest(InputError):
 @app.command("list", epilog="Example: bpp stage list --json")
 def list_stages(*, as_json: JsonOption = False) -> None:
     """List all stages in order, with the fields of their requests."""
-    stages = [load_stage(name) for name in FLOW]
+    stages = [(row.group, load_stage(row.name)) for row in STAGES.values()]
     data = {
         "stages": [
-            {"name": s.name, "group": s.group, "description": s.description, "request": s.request.model_json_schema()} for s in stages
+            {"name": stage.name, "group": group, "description": stage.description, "request": stage.request.model_json_schema()}
+            for group, stage in stages
         ]
     }
 
     def text(console: Console) -> None:
-        rows = [
-            [s.group, s.name, ", ".join(_field(name, s.request.model_fields[name]) for name in s.request.model_fields), s.description]
-            for s in stages
-        ]
+        rows = [[group, stage.name, _fields(stage.request), stage.description] for group, stage in stages]
         console.print(table("Stages, in order", ["group", "stage", "request", "what it does"], rows))
 
     show(data, as_json=as_json, text=text)
+
+
+def _fields(request: type[StageRequest]) -> str:
+    return ", ".join(_field(name, info) for name, info in request.model_fields.items())
 
 
 def _field(name: str, field: object) -> str:

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from blueprint_pipeline.config_file import ConfigFileInvalid, load_config
 from blueprint_pipeline.frozen import FrozenModel
-from blueprint_pipeline.stage.flow import FLOW
+from blueprint_pipeline.stage.flow import STAGES
 from blueprint_pipeline.workspace.storage import Id
 
 SIMULATOR_VARIABLE = "BPP__SIMULATION__SIMULATOR"
@@ -129,7 +129,7 @@ class ComputeConfig(FrozenModel):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
-        wrong = [f"stages: '{stage}' is no stage of the flow" for stage in self.stages if stage not in FLOW]
+        wrong = [f"stages: '{stage}' is no stage of the flow" for stage in self.stages if stage not in STAGES]
         wrong += [f"stages.{stage}: no profile '{name}'" for stage, name in self.stages.items() if name not in {LOCAL, *self.profiles}]
         used = {name for name in self.stages.values() if name != LOCAL}
         wrong += [
@@ -154,8 +154,9 @@ class ComputeConfig(FrozenModel):
             if profile.needs_rt_cores and not profile.image
         ]
         acting = {
-            stage: self.profiles.get(self.stages.get(stage, LOCAL), Profile()).environment.get(SIMULATOR_VARIABLE)
-            for stage in ("simulate_shard", "render_shard")
+            row.name: self.profiles.get(self.stages.get(row.name, LOCAL), Profile()).environment.get(SIMULATOR_VARIABLE)
+            for row in STAGES.values()
+            if row.uses_simulator
         }
         if len(set(acting.values())) > 1:
             told = ", ".join(f"{stage} {value or 'none'}" for stage, value in acting.items())

@@ -12,13 +12,10 @@ from blueprint_pipeline.price.ledger import CostTotal, add_totals, ledger_entrie
 from blueprint_pipeline.price.table import PriceTable, load_price_table
 from blueprint_pipeline.quality.report import load_kept
 from blueprint_pipeline.registry.records import NANO, Certainty, LedgerEntry
-from blueprint_pipeline.stage.flow import FLOW
+from blueprint_pipeline.stage.flow import STAGES, stages_before
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
 from blueprint_pipeline.workspace.commits import Commit, load_commits
 from blueprint_pipeline.workspace.storage import SceneFolder
-
-SHARDED = ("simulate_shard", "render_shard")
-"""Stages with a commit for each shard of the plan."""
 
 STORAGE_MONTHS = 12
 """Months of storage that the forecast covers."""
@@ -67,7 +64,7 @@ def load_run(scene: SceneFolder) -> RunFacts:
     commits = [
         commit
         for commit in load_commits(scene)
-        if commit.stage in priced and (commit.stage not in SHARDED or commit.request.get("shard_index") in shards)
+        if commit.stage in priced and (not STAGES[commit.stage].sharded or commit.request.get("shard_index") in shards)
     ]
     if not commits:
         raise NothingToPrice(scene.scene_id, "commit of a stage")
@@ -145,8 +142,7 @@ def _exact(value: float) -> Decimal:
 
 
 def _stages_before_pricing() -> list[str]:
-    names = list(FLOW)
-    return names[: names.index("price_run")]
+    return [row.name for row in stages_before("price_run")]
 
 
 def _entries(run: RunFacts, commit: Commit, tables: Mapping[str, PriceTable]) -> list[LedgerEntry]:
@@ -154,11 +150,11 @@ def _entries(run: RunFacts, commit: Commit, tables: Mapping[str, PriceTable]) ->
 
 
 def _is_part(run: RunFacts, stage: str) -> bool:
-    return stage in SHARDED or any(commit.stage == stage for commit in run.commits)
+    return STAGES[stage].sharded or any(commit.stage == stage for commit in run.commits)
 
 
 def _missing_units(run: RunFacts, stage: str) -> tuple[str, ...]:
-    if stage not in SHARDED:
+    if not STAGES[stage].sharded:
         return ()
     done = {commit.request.get("shard_index") for commit in run.commits if commit.stage == stage}
     return tuple(f"{shard.shard_index:04d}" for shard in run.plan.shards if shard.shard_index not in done)

@@ -2,31 +2,12 @@
 
 from blueprint_pipeline.cost.pricing import build_report, load_run
 from blueprint_pipeline.cost.report import COST_REPORT_PATH
-from blueprint_pipeline.price.table import PRICES_DIR
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH
 from blueprint_pipeline.registry.records import Certainty, Usd
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
+from blueprint_pipeline.stage.flow import stages_before
 from blueprint_pipeline.task.plan import PLAN_PATH
-from blueprint_pipeline.workspace.checksums import FileDigest, digest_file
 from blueprint_pipeline.workspace.commits import commit_name
-
-PRICED_ONCE = (
-    "ingest_scene",
-    "estimate_physics",
-    "process_meshes",
-    "assemble_scene",
-    "settle_scene",
-    "plan_tasks",
-    "import_episodes",
-    "gate_episodes",
-    "gate_renders",
-    "write_dataset",
-    "certify_dataset",
-)
-"""Stages before this one that have a single commit. It changes whenever they run anew, and so does this stage's key.
-
-The commits of shards and approvals have names that depend on the run; what they lead to is in the others' inputs.
-"""
 
 
 class PriceRunResult(StageResult):
@@ -59,20 +40,20 @@ def _run(_request: StageRequest, context: StageContext) -> PriceRunResult:
     )
 
 
-def _price_tables(_request: StageRequest) -> dict[str, FileDigest]:
-    return {f"config/prices/{path.name}": digest_file(path) for path in sorted(PRICES_DIR.glob("*.yaml"))}
+def _priced_commits() -> list[str]:
+    """Records of the stages before this one that have a single commit. It changes whenever they run anew, and so does this stage's key.
 
+    The commits of shards and approvals have names that depend on the run; what they lead to is in the others' inputs.
+    """
+    return [commit_name(row.name, "") for row in stages_before("price_run") if row.priced == "as_one"]
 
-_PRICED_COMMITS = tuple(commit_name(stage, "") for stage in PRICED_ONCE)
 
 PRICE_RUN = Stage(
     name="price_run",
-    group="delivery",
     description="Price the run by stage and by kept episode, rejects priced in.",
     request=StageRequest,
     result=PriceRunResult,
     run=_run,
-    reads=lambda _: [PLAN_PATH, "geniesim/recordings", "geniesim/usage", RENDER_GATES_PATH, *_PRICED_COMMITS],
+    reads=lambda _: [PLAN_PATH, "geniesim/recordings", "geniesim/usage", RENDER_GATES_PATH, *_priced_commits()],
     writes=lambda _: [COST_REPORT_PATH],
-    external_inputs=_price_tables,
 )

@@ -11,7 +11,6 @@ from blueprint_pipeline.errors import GateError
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH
-from blueprint_pipeline.settings import load_settings
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
 from blueprint_pipeline.workspace.checksums import list_files
@@ -88,7 +87,6 @@ def _run_certify(_request: StageRequest, context: StageContext) -> CertifyDatase
 
 WRITE_DATASET = Stage(
     name="write_dataset",
-    group="dataset",
     description="Write the kept episodes as LeRobot v3.0 and v2.1, video remuxed, with card, statistics and provenance.",
     request=StageRequest,
     result=WriteDatasetResult,
@@ -99,12 +97,11 @@ WRITE_DATASET = Stage(
 
 CERTIFY_DATASET = Stage(
     name="certify_dataset",
-    group="dataset",
     description="Load the datasets with the real lerobot, compare every frame, and ask the public graders.",
     request=StageRequest,
     result=CertifyDatasetResult,
     run=_run_certify,
     reads=lambda _: (*_EPISODES, DATASET_PATH),
     writes=lambda _: (CERTIFICATION_PATH,),
-    external_inputs=lambda _: digest_environment(load_settings().dataset.certify_python),
+    external_inputs=lambda _request, settings: digest_environment(settings.dataset.certify_python),
 )

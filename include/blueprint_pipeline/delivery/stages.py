@@ -12,9 +12,8 @@ from blueprint_pipeline.delivery.receipt import Receipt, receipt_path
 from blueprint_pipeline.delivery.signing import load_signer, public_pem
 from blueprint_pipeline.delivery.sources import READS
 from blueprint_pipeline.public_url import PrivateUrl
-from blueprint_pipeline.quality.config_files import config_digests
 from blueprint_pipeline.registry.database import open_registry
-from blueprint_pipeline.settings import load_settings
+from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
 from blueprint_pipeline.workspace.checksums import FileDigest
@@ -147,11 +146,10 @@ def _run_notify(request: NotifyLabRequest, context: StageContext) -> NotifyLabRe
     )
 
 
-def _package_inputs(request: PackageBundleRequest) -> dict[str, FileDigest]:
-    """The profile, the policies, and who signs: each makes another bundle."""
-    key = load_settings().delivery.signing_key
-    signer = {"signing-key.pub.pem": _digest_public_key(key)} if key.is_file() else {}
-    return {**digest_profile(request.lab), **config_digests(), **signer}
+def _signer(_request: PackageBundleRequest, settings: Settings) -> dict[str, FileDigest]:
+    """Who signs: another key makes another bundle."""
+    key = settings.delivery.signing_key
+    return {"signing-key.pub.pem": _digest_public_key(key)} if key.is_file() else {}
 
 
 def _digest_public_key(signing_key: Path) -> FileDigest:
@@ -162,39 +160,34 @@ def _digest_public_key(signing_key: Path) -> FileDigest:
 
 PACKAGE_BUNDLE = Stage(
     name="package_bundle",
-    group="delivery",
     description="Pack datasets, reports, replay kit and licences for a lab, and sign every byte.",
     request=PackageBundleRequest,
     result=PackageBundleResult,
     run=_run_package,
     reads=lambda _: READS,
     writes=lambda request: [bundle_path(request.lab)],
-    external_inputs=_package_inputs,
+    external_inputs=_signer,
     unit=lambda request: request.lab,
 )
 
 DELIVER_BUNDLE = Stage(
     name="deliver_bundle",
-    group="delivery",
     description="Bring the bundle to the lab's bucket: staged, read back, promoted, receipted; twice changes nothing.",
     request=DeliverBundleRequest,
     result=DeliverBundleResult,
     run=_run_deliver,
     reads=lambda request: [PLAN_PATH, bundle_path(request.lab)],
     writes=lambda request: [receipt_path(request.lab)],
-    external_inputs=lambda request: digest_profile(request.lab),
     unit=lambda request: request.lab,
 )
 
 NOTIFY_LAB = Stage(
     name="notify_lab",
-    group="delivery",
     description="Tell the lab by a signed webhook, retried, and never twice once it has acknowledged.",
     request=NotifyLabRequest,
     result=NotifyLabResult,
     run=_run_notify,
     reads=lambda request: [receipt_path(request.lab)],
     writes=lambda request: [notification_path(request.lab)],
-    external_inputs=lambda request: digest_profile(request.lab),
     unit=lambda request: request.lab,
 )

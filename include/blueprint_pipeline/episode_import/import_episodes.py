@@ -291,7 +291,6 @@ def _write_checksums(context: StageContext, inventory: dict[str, FileDigest]) ->
 
 IMPORT_EPISODES = Stage(
     name="import_episodes",
-    group="episode",
     description="Take the recordings in: every planned episode present, whole and in its format; job, manifest and checksums.",
     request=ImportRequest,
     result=ImportResult,

@@ -2,7 +2,6 @@
 
 from pydantic import Field, Json
 
-from blueprint_pipeline.skill.affordances import affordance_digest
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 from blueprint_pipeline.task.plan import ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH, PLAN_PATH, SCENE_GRAPH_PATH, TASK_CONFIG_PATH
 from blueprint_pipeline.task.skills import SkillName
@@ -54,7 +53,6 @@ def _plan_tasks(request: PlanTasksRequest, context: StageContext) -> PlanTasksRe
 
 PLAN_TASKS = Stage(
     name="plan_tasks",
-    group="simulation",
     description="Choose where the robot stands and what it does in every episode.",
     request=PlanTasksRequest,
     result=PlanTasksResult,
@@ -70,5 +68,4 @@ PLAN_TASKS = Stage(
         "geniesim/recordings",
         "geniesim/renders",
     ],
-    external_inputs=lambda _: affordance_digest(),
 )

@@ -1,7 +1,6 @@
 """The stages that judge: what was simulated, what people decided, what was rendered."""
 
 from blueprint_pipeline.quality.approvals import batch_name, batch_path, record_approval
-from blueprint_pipeline.quality.config_files import config_digests
 from blueprint_pipeline.quality.episode_gating import gate_episodes
 from blueprint_pipeline.quality.explain import top_reasons
 from blueprint_pipeline.quality.render_gating import gate_renders
@@ -90,19 +89,16 @@ def _run_gate_renders(request: GateRequest, context: StageContext) -> GateRender
 
 GATE_EPISODES = Stage(
     name="gate_episodes",
-    group="episode",
     description="Judge every simulated episode by the tier's gates; keep, reject, or ask a person.",
     request=GateRequest,
     result=GateEpisodesResult,
     run=_run_gate_episodes,
     reads=lambda _: [PLAN_PATH, CHECKSUMS_PATH, "geniesim/recordings", MANIFEST_PATH],
     writes=lambda _: [GATES_PATH],
-    external_inputs=lambda _: config_digests(),
 )
 
 RECORD_APPROVAL = Stage(
     name="record_approval",
-    group="episode",
     description="Add what people decided on borderline episodes to the audit; without a decision an episode is rejected.",
     request=RecordApprovalRequest,
     result=RecordApprovalResult,
@@ -114,12 +110,10 @@ RECORD_APPROVAL = Stage(
 
 GATE_RENDERS = Stage(
     name="gate_renders",
-    group="episode",
     description="Judge every rendered episode: replay certificate and pictures; fix the final selection.",
     request=GateRequest,
     result=GateRendersResult,
     run=_run_gate_renders,
     reads=lambda _: [PLAN_PATH, "geniesim/recordings", GATES_PATH, APPROVALS_FOLDER, "geniesim/renders"],
     writes=lambda _: [RENDER_GATES_PATH, QUALITY_GATE_REPORT_PATH],
-    external_inputs=lambda _: config_digests(),
 )

@@ -73,7 +73,6 @@ def _complete(request: RenderShardRequest, settings: Settings) -> RenderShardReq
 
 RENDER_SHARD = Stage(
     name="render_shard",
-    group="episode",
     description="Execute the kept episodes of a shard again; draw those that replay (bit-identical, or k of n), and certify it.",
     request=RenderShardRequest,
     result=RenderShardResult,

@@ -42,7 +42,6 @@ def _simulate_shard(request: SimulateShardRequest, context: StageContext) -> Sim
 
 SIMULATE_SHARD = Stage(
     name="simulate_shard",
-    group="simulation",
     description="Attempt every episode of a shard in physics, without pictures; keep failures, labelled.",
     request=SimulateShardRequest,
     result=SimulateShardResult,

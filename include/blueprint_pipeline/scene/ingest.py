@@ -112,7 +112,7 @@ def ingest(scene_id: str, source: str, context: StageContext) -> SceneManifest:
     shutil.rmtree(folder)
     try:
         SourceFolder(source).copy_to(folder)
-        _validate_copy(folder, context.inputs)
+        _validate_copy(folder, {name: digest for name, digest in context.inputs.items() if name.startswith(f"{SOURCE_FOLDER}/")})
         findings, scene = check_folder(folder)
         validate_findings(findings)
     except BaseException:

@@ -113,19 +113,18 @@ def _settle(request: SettleSceneRequest, context: StageContext) -> SettleSceneRe
 
 INGEST_SCENE = Stage(
     name="ingest_scene",
-    group="scene",
     description="Copy a reconstruction, check it, and describe it in the world's frame.",
     request=IngestSceneRequest,
     result=IngestSceneResult,
     run=_ingest,
     reads=lambda _: [],
     writes=lambda _: [SOURCE_FOLDER, SOURCE_MANIFEST_PATH, MANIFEST_PATH, LAYOUT_PATH, INVENTORY_PATH],
-    external_inputs=lambda request: digest_source(request.source),
+    external_inputs=lambda request, _settings: digest_source(request.source),
+    replaces_at_end=True,
 )
 
 ESTIMATE_PHYSICS = Stage(
     name="estimate_physics",
-    group="scene",
     description="Estimate mass, inertia, friction and restitution of every object.",
     request=SceneRequest,
     result=EstimatePhysicsResult,
@@ -136,7 +135,6 @@ ESTIMATE_PHYSICS = Stage(
 
 PROCESS_MESHES = Stage(
     name="process_meshes",
-    group="scene",
     description="Cut meshes into convex pieces for collision, and thin them out for drawing.",
     request=SceneRequest,
     result=ProcessMeshesResult,
@@ -147,7 +145,6 @@ PROCESS_MESHES = Stage(
 
 ASSEMBLE_SCENE = Stage(
     name="assemble_scene",
-    group="scene",
     description="Assemble the USD stage and its MJCF twin from the same assets.",
     request=SceneRequest,
     result=AssembleSceneResult,
@@ -158,7 +155,6 @@ ASSEMBLE_SCENE = Stage(
 
 SETTLE_SCENE = Stage(
     name="settle_scene",
-    group="scene",
     description="Let the scene come to rest, and refuse one that does not rest where it was reconstructed.",
     request=SettleSceneRequest,
     result=SettleSceneResult,

@@ -8,7 +8,6 @@ from typing import Literal
 from blueprint_pipeline.config_file import ConfigFileInvalid, load_config
 from blueprint_pipeline.config_folder import CONFIG_FOLDER
 from blueprint_pipeline.frozen import FrozenModel
-from blueprint_pipeline.workspace.checksums import FileDigest, digest_file
 
 AFFORDANCES_PATH = CONFIG_FOLDER / "affordances.yaml"
 
@@ -61,8 +60,3 @@ def load_affordances(path: Path = AFFORDANCES_PATH) -> Affordances:
         InvalidAffordances: The file is missing, or a field is missing, unknown or of the wrong kind.
     """
     return load_config(path, Affordances, InvalidAffordances)
-
-
-def affordance_digest() -> dict[str, FileDigest]:
-    """Digest of the rules, for the key of the stage that reads them."""
-    return {"config/affordances.yaml": digest_file(AFFORDANCES_PATH)}

@@ -36,7 +36,6 @@ class Attempt:
         self._writes = list(stage.writes(request))
         unit = stage.unit(request)
         self._stage, self._unit, self._scene, self._key = stage, unit, scene, key
-        self._replaces_at_end = bool(stage.external_inputs(request)) and not stage.reads(request)
         label = f"{stage.name}.{unit}" if unit else stage.name
         self._intent = f".staging/{label}.intent"
         self._prefix, self._label = label, f"{label}.{key[:16]}"
@@ -49,14 +48,14 @@ class Attempt:
             get_logger().info("stage resumes", key=self._key)
             return
         self._scene.drop_stagings(self._prefix, but=self._label)
-        if not self._replaces_at_end:
+        if not self._stage.replaces_at_end:
             self._clear()
         self._scene.write_bytes(self._intent, self._key.encode())
 
     def promote(self) -> dict[str, FileDigest]:
         """Make all staged files visible and return the digests of everything that the unit wrote."""
         staged = list_files(self.staging)
-        if self._replaces_at_end:
+        if self._stage.replaces_at_end:
             self._clear()
         for name in staged:
             self._scene.publish_file(self.staging / name, name)
@@ -75,7 +74,7 @@ class Attempt:
                 self._scene.publish_file(self.staging / name, name)
         elif error.retryable:
             return
-        elif not self._replaces_at_end:
+        elif not self._stage.replaces_at_end:
             self._clear()
         self.finish()
         self._scene.remove_if_empty()

@@ -42,7 +42,8 @@ class StageContext:
         cache_dir: Local folder for what can be made again (mesh caches), shared by all scenes.
         settings: Settings of the process.
         progress: Call it with (done, total) on long work.
-        inputs: Digests that the key of this work was made from, by name: of the scene's files, and of what is read from outside.
+        inputs: Digests that the key of this work was made from, by name: of the scene's files, of configuration
+            (``config/tiers.yaml``), and of what is read from outside.
     """
 
     def __init__(
@@ -104,8 +105,6 @@ class Stage(Generic[Request, Result]):
 
     name: str
     """``verb_noun``, also the task id."""
-    group: str
-    """The noun: scene, simulation, episode, dataset or delivery."""
     description: str
     request: type[Request]
     result: type[Result]
@@ -115,8 +114,11 @@ class Stage(Generic[Request, Result]):
     writes: Callable[[Request], Sequence[str]]
     """Files and folders of the scene that belong to the stage: all files in them are recorded as its outputs, and what
     a former run left there is removed."""
-    external_inputs: Callable[[Request], dict[str, FileDigest]] = lambda _: {}
-    """What the stage reads from outside of the scene's folder (the source of an intake), by digest: part of the key."""
+    replaces_at_end: bool = False
+    """What a former run left stays until this one has ended well: a bad source does not take a good scene away."""
+    external_inputs: Callable[[Request, Settings], dict[str, FileDigest]] = lambda _request, _settings: {}
+    """What the stage reads from outside of the scene's folder (the source of an intake, a signing key), by digest: part of the key.
+    The configuration files that it reads stand in its row (:mod:`blueprint_pipeline.stage.flow`)."""
     complete: Callable[[Request, Settings], Request] = lambda request, _: request
     """Writes into the request what it leaves to the settings and the result depends on, so that it is part of the key."""
     unit: Callable[[Request], str] = lambda _: ""

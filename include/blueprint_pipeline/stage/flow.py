@@ -1,36 +1,231 @@
-"""The flow: every stage by name, in the order in which a scene goes through them.
+"""The flow: one row a stage, in the order in which a scene goes through them.
 
-Stages are looked up lazily, so that naming one does not import a simulator.
+The DAG, the requests of its tasks, the words of its progress, the prices of a run and the command line are made from these rows. A new
+stage is a module that holds it and a row here. A stage is looked up lazily: naming one imports neither a simulator nor a planner.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.stage.contract import Stage
 
-FLOW: dict[str, str] = {
-    "ingest_scene": "blueprint_pipeline.scene.stages",
-    "estimate_physics": "blueprint_pipeline.scene.stages",
-    "process_meshes": "blueprint_pipeline.scene.stages",
-    "assemble_scene": "blueprint_pipeline.scene.stages",
-    "settle_scene": "blueprint_pipeline.scene.stages",
-    "plan_tasks": "blueprint_pipeline.job.stages",
-    "simulate_shard": "blueprint_pipeline.rollout.stages",
-    "import_episodes": "blueprint_pipeline.episode_import.import_episodes",
-    "gate_episodes": "blueprint_pipeline.quality.stages",
-    "record_approval": "blueprint_pipeline.quality.stages",
-    "render_shard": "blueprint_pipeline.render.stages",
-    "gate_renders": "blueprint_pipeline.quality.stages",
-    "write_dataset": "blueprint_pipeline.dataset.stages",
-    "certify_dataset": "blueprint_pipeline.dataset.stages",
-    "price_run": "blueprint_pipeline.cost.stages",
-    "package_bundle": "blueprint_pipeline.delivery.stages",
-    "deliver_bundle": "blueprint_pipeline.delivery.stages",
-    "notify_lab": "blueprint_pipeline.delivery.stages",
+Group = Literal["scene", "simulation", "episode", "dataset", "delivery"]
+GROUPS: dict[Group, str] = {
+    "scene": "From meshes with poses to a physically true scene at rest",
+    "simulation": "Plan every episode, then simulate them in shards: states only, no pixels",
+    "episode": "Judge, ask where in doubt, draw what is kept, and prove by replay",
+    "dataset": "Write LeRobot v3.0 and v2.1 from one encode, and let the real readers judge",
+    "delivery": "Price, package, sign, upload, verify, and tell the lab",
 }
-"""Stage name to the module that defines it; the module holds the stage under its name in capitals."""
+"""The nouns of the flow in order, each with what its stages do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRow:
+    """What the rest of the system knows of a stage without importing it."""
+
+    name: str
+    """``verb_noun``; also the task id. The module holds the stage under this name in capitals."""
+    group: Group
+    module: str
+    """Where the stage is defined."""
+    says: str
+    """Its result in words: a format string over the result's fields; a list stands for its length."""
+    counts: str = ""
+    """What its progress counts: ``episodes``; empty for a stage that does one thing."""
+    params: Mapping[str, str] = field(default_factory=dict)
+    """Fields of its request, each with the parameter of the run that it takes."""
+    config: tuple[str, ...] = ()
+    """Files below ``include/config`` that decide what it makes, as patterns (``prices/*.yaml``) that may name a field of the request
+    (``labs/{lab}.yaml``). Their digests are part of its key."""
+    sharded: bool = False
+    """Runs once a shard of the plan; its request says which (``shard_index``)."""
+    gives: str = ""
+    """The field of its result that lists the shards which the sharded stages after it are mapped over."""
+    pool: str | None = None
+    """Airflow pool that bounds how many of its tasks run at a time."""
+    uses_simulator: bool = False
+    """A simulator acts in it: all such stages of a scene must have the same one."""
+    priced: Literal["as_one", "by_unit"] = "as_one"
+    """``as_one``: one commit, which decides what a run costs. ``by_unit``: a commit a shard or a batch, priced by unit. Stages after
+    ``price_run`` are not in its report."""
+    outlet: Literal["", "dataset", "bundle"] = ""
+    """Airflow asset that it updates."""
+    connected: Mapping[str, str] = field(default_factory=dict)
+    """Fields of its request that the lab's connection has, where it has them, each with the connection's field."""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Variables of its process that the lab's connection has, each with the connection's field."""
+
+    def describe(self, result: Mapping[str, object]) -> str:
+        """A result of the stage in words."""
+        return self.says.format_map({name: _plain(value) for name, value in result.items()})
+
+
+def _plain(value: object) -> object:
+    return len(value) if isinstance(value, list | tuple | dict) else value
+
+
+_LAB = {"lab": "lab"}
+_LIMITS = ("tiers.yaml", "third_party_policy.yaml")
+
+_ROWS = (
+    StageRow(
+        name="ingest_scene",
+        group="scene",
+        module="blueprint_pipeline.scene.stages",
+        says="{objects} objects taken in, {movable} of them can be moved; licence unknown for {unknown_licences}",
+        params={"source": "source"},
+        config=("categories.yaml",),
+    ),
+    StageRow(
+        name="estimate_physics",
+        group="scene",
+        module="blueprint_pipeline.scene.stages",
+        says="masses estimated for {objects} objects; what can be moved weighs {movable_mass_kg:.2f} kg",
+        counts="objects",
+        config=("materials.yaml", "categories.yaml"),
+    ),
+    StageRow(
+        name="process_meshes",
+        group="scene",
+        module="blueprint_pipeline.scene.stages",
+        says="{triangles} triangles to draw, {hulls} convex hulls to collide",
+        counts="meshes",
+    ),
+    StageRow(
+        name="assemble_scene",
+        group="scene",
+        module="blueprint_pipeline.scene.stages",
+        says="USD stage with {prims} prims, MJCF twin with {bodies} bodies",
+    ),
+    StageRow(
+        name="settle_scene",
+        group="scene",
+        module="blueprint_pipeline.scene.stages",
+        says="at rest: nothing moved by more than {max_drift_m:.3f} m",
+        params={"duration_s": "settle_s"},
+    ),
+    StageRow(
+        name="plan_tasks",
+        group="simulation",
+        module="blueprint_pipeline.job.stages",
+        says="{episodes} episodes in {shards} shards, with {targets} objects to handle",
+        params={name: name for name in ("robot", "skills", "episodes", "seed", "shard_size", "fps", "width", "height")},
+        config=("affordances.yaml", "third_party_policy.yaml"),
+        gives="shards",
+    ),
+    StageRow(
+        name="simulate_shard",
+        group="simulation",
+        module="blueprint_pipeline.rollout.stages",
+        says="{succeeded} of {attempted} attempts did the task",
+        counts="episodes",
+        sharded=True,
+        pool="simulation",
+        uses_simulator=True,
+        priced="by_unit",
+    ),
+    StageRow(
+        name="import_episodes",
+        group="episode",
+        module="blueprint_pipeline.episode_import.import_episodes",
+        says="{recorded} of {planned} planned episodes are here and whole",
+        counts="episodes",
+    ),
+    StageRow(
+        name="gate_episodes",
+        group="episode",
+        module="blueprint_pipeline.quality.stages",
+        says="{kept} kept, {rejected} rejected, {borderline} for a person to decide",
+        counts="episodes",
+        params={"tier": "tier"},
+        config=_LIMITS,
+    ),
+    StageRow(
+        name="record_approval",
+        group="episode",
+        module="blueprint_pipeline.quality.stages",
+        says="{approved} approved, {rejected} rejected by a person",
+        priced="by_unit",
+    ),
+    StageRow(
+        name="render_shard",
+        group="episode",
+        module="blueprint_pipeline.render.stages",
+        says="{rendered} of {selected} kept episodes replayed and drawn",
+        counts="episodes",
+        params={"depth": "depth", "segmentation": "segmentation"},
+        sharded=True,
+        pool="render",
+        uses_simulator=True,
+        priced="by_unit",
+    ),
+    StageRow(
+        name="gate_renders",
+        group="episode",
+        module="blueprint_pipeline.quality.stages",
+        says="{kept} kept, {rejected} rejected",
+        counts="episodes",
+        params={"tier": "tier"},
+        config=_LIMITS,
+    ),
+    StageRow(
+        name="write_dataset",
+        group="dataset",
+        module="blueprint_pipeline.dataset.stages",
+        says="{episodes} episodes with {frames} frames from {cameras} cameras; licence {licence}",
+        counts="episodes",
+        config=("third_party_policy.yaml",),
+    ),
+    StageRow(
+        name="certify_dataset",
+        group="dataset",
+        module="blueprint_pipeline.dataset.stages",
+        says="{passed} checks passed, {failed} failed, {not_run} did not run",
+        counts="checks",
+        outlet="dataset",
+    ),
+    StageRow(
+        name="price_run",
+        group="delivery",
+        module="blueprint_pipeline.cost.stages",
+        says="{kept} episodes kept of {attempted}; unpriced entries: {unknown_entries}",
+        config=("prices/*.yaml",),
+    ),
+    StageRow(
+        name="package_bundle",
+        group="delivery",
+        module="blueprint_pipeline.delivery.stages",
+        says="{kept} episodes in {files} files, signed",
+        params=_LAB,
+        config=("labs/{lab}.yaml", *_LIMITS),
+    ),
+    StageRow(
+        name="deliver_bundle",
+        group="delivery",
+        module="blueprint_pipeline.delivery.stages",
+        says="{files} files uploaded, read back and verified",
+        params=_LAB,
+        config=("labs/{lab}.yaml",),
+        connected={"bucket": "delivery_url"},
+        outlet="bundle",
+    ),
+    StageRow(
+        name="notify_lab",
+        group="delivery",
+        module="blueprint_pipeline.delivery.stages",
+        says="the lab was told; attempts: {attempts}",
+        params=_LAB,
+        config=("labs/{lab}.yaml",),
+        secrets={"BPP__DELIVERY__WEBHOOK_URL": "host", "BPP__DELIVERY__WEBHOOK_SECRET": "password"},
+    ),
+)
+
+STAGES: dict[str, StageRow] = {row.name: row for row in _ROWS}
+"""Every stage by name, in order."""
 
 
 class UnknownStage(InputError):
@@ -40,7 +235,18 @@ class UnknownStage(InputError):
     template = "There is no stage '{name}'. Stages, in order: {known}."
 
     name: str
-    known: Sequence[str] = tuple(FLOW)
+    known: Sequence[str] = tuple(STAGES)
+
+
+def stages_of(group: str) -> list[StageRow]:
+    """The rows of a group, in order."""
+    return [row for row in STAGES.values() if row.group == group]
+
+
+def stages_before(name: str) -> list[StageRow]:
+    """The rows of the stages that a scene goes through before this one, in order."""
+    names = list(STAGES)
+    return [STAGES[earlier] for earlier in names[: names.index(name)]]
 
 
 def load_stage(name: str) -> Stage[Any, Any]:
@@ -49,7 +255,7 @@ def load_stage(name: str) -> Stage[Any, Any]:
     Raises:
         UnknownStage: No stage has this name.
     """
-    if name not in FLOW:
+    if name not in STAGES:
         raise UnknownStage(name)
-    stage: Stage[Any, Any] = getattr(import_module(FLOW[name]), name.upper())
+    stage: Stage[Any, Any] = getattr(import_module(STAGES[name].module), name.upper())
     return stage

@@ -26,6 +26,7 @@ from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.stage.attempt import Attempt
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 from blueprint_pipeline.stage.flow import load_stage
+from blueprint_pipeline.stage.inputs import read_inputs
 from blueprint_pipeline.workspace.checksums import FileDigest
 from blueprint_pipeline.workspace.commits import (
     Commit,
@@ -34,10 +35,8 @@ from blueprint_pipeline.workspace.commits import (
     commit_name,
     load_commit,
     package_versions,
-    validate_inputs,
     write_commit,
 )
-from blueprint_pipeline.workspace.errors import InputMissing
 from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
 
 Progress = Callable[[int, int], None]
@@ -157,7 +156,7 @@ class _Work:
 
     def find_or_run(self) -> UnitOutcome:
         """The commit of this work: found, or made."""
-        inputs = _read_inputs(self.stage, self.request, self.scene)
+        inputs = read_inputs(self.stage, self.request, self.scene, self.settings)
         key = commit_key(self.stage.name, self.unit, self.request.model_dump(mode="json"), inputs)
         found = load_commit(self.scene, self.stage.name, self.unit)
         if found is not None and found.key == key and _is_whole(self.scene, found):
@@ -212,18 +211,6 @@ class _Work:
         attempt.finish()
         log.info("stage done", key=key, outputs=len(outputs), wall_s=round(commit.usage.wall_s, 3), cpu_s=round(commit.usage.cpu_s, 3))
         return commit
-
-
-def _read_inputs(stage: Stage[Any, Any], request: StageRequest, scene: SceneFolder) -> dict[str, FileDigest]:
-    names: list[str] = []
-    for prefix in stage.reads(request):
-        files = scene.files_under(prefix)
-        if not files:
-            raise InputMissing(stage.name, str(scene.root / prefix))
-        names += files
-    inputs = scene.digests(sorted(set(names)))
-    validate_inputs(scene, inputs)
-    return {**stage.external_inputs(request), **inputs}
 
 
 def _is_whole(scene: SceneFolder, commit: Commit) -> bool:

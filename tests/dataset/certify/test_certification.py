@@ -19,7 +19,7 @@ from blueprint_pipeline.dataset.certify.request import ExpectedEpisode
 from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
 from blueprint_pipeline.dataset.stages import CERTIFY_DATASET, WRITE_DATASET, DatasetRefused
 from blueprint_pipeline.origin import Origin
-from blueprint_pipeline.settings import load_settings
+from blueprint_pipeline.settings import DatasetSettings, Settings
 from blueprint_pipeline.stage.contract import StageRequest
 from blueprint_pipeline.workspace.storage import SceneFolder
 from tests.dataset.conftest import stage_context, states_table, write_manifest, write_scene
@@ -49,18 +49,16 @@ def scene(written: SceneFolder, tmp_path: Path) -> SceneFolder:
     return SceneFolder(UPath(tmp_path / "scenes" / "tabletop"), "tabletop", tmp_path / "cache")
 
 
-def test_a_new_environment_certifies_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_environment_certifies_anew(tmp_path: Path) -> None:
     """What certifies is part of the key: without it nothing ran, and `make certify-env` or an upgrade makes the stage run again."""
     python = tmp_path / "bin" / "python"
-    monkeypatch.setenv("BPP__DATASET__CERTIFY_PYTHON", str(python))
-    load_settings.cache_clear()
-    found = [CERTIFY_DATASET.external_inputs(REQUEST)]
+    settings = Settings(dataset=DatasetSettings(certify_python=python))
+    found = [CERTIFY_DATASET.external_inputs(REQUEST, settings)]
     python.parent.mkdir()
     python.touch()
     for package in ("lerobot-0.4.4", "rdq-1.0"):
         (tmp_path / "lib" / "python3.11" / "site-packages" / f"{package}.dist-info").mkdir(parents=True)
-        found.append(CERTIFY_DATASET.external_inputs(REQUEST))
-    load_settings.cache_clear()
+        found.append(CERTIFY_DATASET.external_inputs(REQUEST, settings))
     assert found[0] == {}
     assert found[1] != found[2]
     assert all(found[1:])

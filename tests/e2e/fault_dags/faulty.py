@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, task
 
-from blueprint_pipeline.stage.flow import FLOW
 from operators.retries import build_retries
 from operators.stage_operator import operator_of, stage_task
+from tests.stage.toy_rows import add_toys
 
-FLOW["toy_shard"] = "tests.operators.toy_shards"
+add_toys()
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SCENE = {"scene_id": "tabletop"}
 QUICK = build_retries(delay=timedelta(seconds=2))

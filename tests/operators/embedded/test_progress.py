@@ -37,11 +37,11 @@ def test_work_that_was_found_done_is_told_apart():
     view = RunView()
     view.take(task("ingest_scene", "running", 1.0))
     view.take(stage("stage_event", "ingest_scene", {"event": "stage already done"}))
-    view.take(stage("stage_result", "ingest_scene", {"objects": 8}))
+    view.take(stage("stage_result", "ingest_scene", {"objects": 8, "movable": 7, "unknown_licences": 0}))
     view.take(task("ingest_scene", "success", 2.0))
     assert view.found_done() == (1, 1)
     assert "found done" in screen(view)
-    assert view.changed == ["ingest_scene: success in 1.0 s. objects=8"]
+    assert view.changed == ["ingest_scene: success in 1.0 s. 8 objects taken in, 7 of them can be moved; licence unknown for 0"]
 
 
 def test_failed_tasks_in_order_with_their_message():
