@@ -15,6 +15,9 @@ from plugins.providers.slack.failure import CONNECTION_ID
 if TYPE_CHECKING:
     from blueprint_pipeline.delivery.slack_message import SlackMessage
 
+REPORTED = ("certify_dataset", "package_bundle", "price_run", "deliver_bundle", "notify_lab")
+"""Stages whose results the announcement is made of."""
+
 
 class AnnounceDeliveryOperator(BaseOperator):
     """Post what was delivered, with counts, cost and place, to Slack; the registry keeps that it was told.
@@ -38,7 +41,7 @@ class AnnounceDeliveryOperator(BaseOperator):
         from blueprint_pipeline.registry.records import WebhookAttempt
 
         ti = context["ti"]
-        results = {task: ti.xcom_pull(task_ids=task) for task in ("package_bundle", "price_run", "deliver_bundle", "notify_lab")}
+        results = {task: ti.xcom_pull(task_ids=task) for task in REPORTED}
         delivery_id, message_id = results["deliver_bundle"]["delivery_id"], f"slack_{results['deliver_bundle']['delivery_id']}"
         deliveries = open_registry(load_settings().registry).deliveries
         told = [attempt for attempt in deliveries.attempts(delivery_id) if attempt.message_id == message_id]
@@ -67,6 +70,7 @@ class AnnounceDeliveryOperator(BaseOperator):
 
 def build_announcement(scene_id: str, lab: str, results: dict[str, Any], run_url: str | None) -> "SlackMessage":
     """The message of a delivery, from its receipt and what its stages returned."""
+    from blueprint_pipeline.dataset.certify.describe import describe_certification
     from blueprint_pipeline.delivery.lab import load_lab
     from blueprint_pipeline.delivery.receipt import Receipt, receipt_path
     from blueprint_pipeline.delivery.slack_message import DeliveryFacts, build_delivery_message
@@ -74,14 +78,14 @@ def build_announcement(scene_id: str, lab: str, results: dict[str, Any], run_url
 
     scene = Workspace(load_settings().workspace).scene(scene_id)
     receipt = Receipt.model_validate_json(scene.read_bytes(receipt_path(lab)))
-    packed, status = results["package_bundle"], (results["notify_lab"] or {}).get("status_code")
+    packed, certified, status = results["package_bundle"], results["certify_dataset"], (results["notify_lab"] or {}).get("status_code")
     facts = DeliveryFacts(
         lab_name=load_lab(lab).name,
         attempted=packed["attempted"],
         kept=packed["kept"],
         usd_per_kept_episode=results["price_run"]["usd_per_kept_episode"],
         licence=packed["licence"] or "none: see the bundle",
-        certified=packed["certified"],
+        certification=describe_certification(**{name: certified[name] for name in ("certified", "passed", "failed", "not_run")}),
         webhook_acknowledged=status is not None and 200 <= status < 300,  # noqa: PLR2004 -- HTTP success
     )
     return build_delivery_message(receipt, facts, run_url=run_url)

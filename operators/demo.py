@@ -1,7 +1,7 @@
 """``make demo``: the real DAG on the sample scene, from meshes to a delivered, verified, signed dataset, on this machine.
 
 Slack and the lab are real HTTP receivers on loopback, reached through ordinary Airflow connections. What Airflow says goes to a file;
-the screen shows the tasks. Run again, every stage finds its commit and nothing changes.
+the screen shows a line a stage. Run again, every stage finds its commit and nothing changes.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TextIO
 
@@ -19,11 +20,13 @@ from rich.live import Live
 
 from blueprint_pipeline.errors import BlueprintError
 from blueprint_pipeline.settings import Settings, environment_of_child, load_settings
-from operators.embedded.closing import show_closing, show_failure
+from operators.embedded.demo_report import show_delivery, show_failure
+from operators.embedded.expected_time import Timing, add_timing, expected_time
 from operators.embedded.home import AIRFLOW_HOME, ROOT, airflow_environment, process_environment
 from operators.embedded.played import lab_secret
-from operators.embedded.progress import RunView
+from operators.embedded.progress import LineReporter, Progress
 from operators.embedded.receivers import Receiver, receive
+from operators.embedded.run_view import RunView
 
 APPROVAL_WINDOW_S = 15
 """Nobody is at the demo to be asked: a borderline episode waits this long [s], then the default (Reject) applies."""
@@ -55,21 +58,32 @@ def main(arguments: list[str]) -> int:
         return error.exit_code
     secret = lab_secret(chosen.airflow_home)
     with receive() as slack, receive(secret) as lab:
-        console.print(
-            f"[bold]Blueprint demo[/]  scene {chosen.scene_id}, {chosen.episodes} episodes, two cameras, for lab {chosen.lab}",
-            soft_wrap=True,
-        )
-        console.print(
-            f"[dim]Slack is played by {slack.url}, the lab's webhook by {lab.url}; Airflow's words go to {log_path(chosen)}[/]",
-            soft_wrap=True,
-        )
+        show_start(console, chosen)
         started = time.monotonic()
         view, status = run(chosen, settings, console, {"slack": slack, "lab": lab}, secret)
-        console.print(view)
+        if console.is_terminal:
+            console.print(Progress(view))
         if status != 0:
             show_failure(console, view, log_path(chosen), slack)
             return 1
-        return show_closing(console, view, settings, chosen.scene_id, {"Slack": slack, chosen.lab: lab}, time.monotonic() - started)
+        wall_s = time.monotonic() - started
+        found_done, stages = view.found_done()
+        add_timing(chosen.airflow_home, Timing(work=work_of(chosen), stages=stages, found_done=found_done, wall_s=wall_s))
+        show_delivery(console, view, settings, chosen.scene_id, {"Slack": slack, "Lab": lab}, wall_s)
+        return 0
+
+
+def show_start(console: Console, chosen: argparse.Namespace) -> None:
+    """What is going to run, how long that takes, and where Airflow's log is."""
+    console.print(
+        f"[bold]Demo:[/] scene {chosen.scene_id}, {chosen.episodes} episodes, for lab {chosen.lab}. Log: {log_path(chosen)}", soft_wrap=True
+    )
+    console.print(f"[bold]Expected:[/] {expected_time(chosen.airflow_home, work_of(chosen))}", soft_wrap=True)
+
+
+def work_of(chosen: argparse.Namespace) -> dict[str, str]:
+    """What a run is asked for: two runs of the same work may be compared in time."""
+    return {name: str(getattr(chosen, name)) for name in ("scene_id", "source", "episodes", "seed", "lab")}
 
 
 def prepare(settings: Settings) -> None:
@@ -81,8 +95,9 @@ def prepare(settings: Settings) -> None:
 
 
 def log_path(chosen: argparse.Namespace) -> Path:
-    """Where Airflow's words go."""
-    return Path(chosen.airflow_home) / "demo.log"
+    """Airflow's log, relative to where the person stands if it is below."""
+    path = Path(chosen.airflow_home) / "demo.log"
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def connections(receivers: dict[str, Receiver], lab: str, secret: str) -> dict[str, str]:
@@ -115,24 +130,23 @@ def run(
         try:
             watch(process, stream, view, console)
         except KeyboardInterrupt:
-            console.print("Ending: stages stop between two episodes; what is finished stays, and the next `make demo` goes on there.")
+            console.print("Stopping after the episode in work. What is finished is kept; the next `make demo` resumes there.")
             os.kill(process.pid, signal.SIGTERM)
         return view, process.wait()
 
 
 def watch(process: subprocess.Popen[bytes], stream: TextIO, view: RunView, console: Console) -> None:
     """Show events until the process has ended and all of them are shown."""
-    rest = ""
-    with Live(view, console=console, refresh_per_second=8, transient=True, auto_refresh=console.is_terminal) as live:
+    rest, lines = "", LineReporter(console)
+    shown = Live(Progress(view), console=console, refresh_per_second=8, transient=True) if console.is_terminal else nullcontext()
+    with shown:
         while True:
             ended = process.poll() is not None
-            *lines, rest = (rest + stream.read()).split("\n")
-            for line in lines:
-                view.take(json.loads(line))
+            *events, rest = (rest + stream.read()).split("\n")
+            for event in events:
+                view.take(json.loads(event))
             if not console.is_terminal:
-                for text in view.changed:
-                    live.console.print(text, markup=False)
-            view.changed.clear()
+                lines.report(view)
             if ended:
                 return
             time.sleep(0.1)

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -88,3 +88,24 @@ def _parse(raw: bytes) -> Any:
         return json.loads(raw)
     except ValueError:
         return raw.decode(errors="replace")
+
+
+def summary_of(message: Message) -> str:
+    """The line by which a person in the channel knows what a message is about."""
+    body: Any = message.body
+    return str(body.get("text") or body.get("type") or ", ".join(body)) if isinstance(body, dict) else str(body)
+
+
+def readable_message(message: Message) -> str:
+    """What a person in the channel would read."""
+    body: Any = message.body
+    if isinstance(body, dict) and "blocks" in body:
+        return "\n".join(filter(None, (_block_text(block) for block in body["blocks"]))) or str(body.get("text"))
+    if isinstance(body, dict):
+        return "\n".join(f"{name}: {value}" for name, value in body.items())
+    return str(body)
+
+
+def _block_text(block: Mapping[str, Any]) -> str:
+    parts = [block.get("text"), *block.get("fields", []), *block.get("elements", [])]
+    return "\n".join(str(part["text"]) for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))

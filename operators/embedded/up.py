@@ -19,10 +19,9 @@ from rich.panel import Panel
 from blueprint_pipeline.delivery.signing import make_signing_key
 from blueprint_pipeline.errors import BlueprintError, TransientError
 from blueprint_pipeline.settings import environment_of_child, load_settings
-from operators.embedded.closing import readable_message
 from operators.embedded.home import AIRFLOW_HOME, ROOT, airflow_environment, process_environment
 from operators.embedded.played import lab_secret, with_receivers
-from operators.embedded.receivers import Receiver, receive
+from operators.embedded.receivers import Receiver, readable_message, receive
 from operators.embedded.settings_file import import_settings, load_airflow_settings
 
 PARTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")

@@ -82,7 +82,7 @@ def test_the_page_tells_what_it_must(page):
         "of 6 attempted",
         "0.0093 to 0.0121 m",
         "at most 0.005 m",
-        "0.00051 USD",
+        "51.0 US cents per 1,000 kept episodes",
         "no known price",
         "did not run",
         "CC-BY-4.0",

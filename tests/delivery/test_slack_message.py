@@ -14,7 +14,7 @@ FACTS = DeliveryFacts(
     kept=22,
     usd_per_kept_episode=0.00123,
     licence="CC-BY-4.0",
-    certified=False,
+    certification="not certified: 1 check did not run (lerobot); 8 checks passed",
     webhook_acknowledged=True,
 )
 
@@ -32,7 +32,14 @@ def test_a_delivery_message_tells_what_where_and_at_what_cost():
     message = build_delivery_message(RECEIPT, FACTS, run_url="https://airflow.example/runs/1")
     shown = json.dumps(message.blocks)
     assert [block.type for block in parse(message)] == ["header", "section", "section", "actions", "context"]
-    for expected in ("22 of 24", "0.0012 USD", "CC-BY-4.0", RECEIPT.location, "see the certificate", "https://airflow.example/runs/1"):
+    for expected in (
+        "22 of 24",
+        "1.23 USD per 1,000 kept episodes",
+        "CC-BY-4.0",
+        RECEIPT.location,
+        "1 check did not run (lerobot)",
+        "https://airflow.example/runs/1",
+    ):
         assert expected in shown
     assert message.text.startswith("Aurora <Robotics>")
 

@@ -36,7 +36,8 @@ def context(settings, environment):
     )
     Workspace(settings.workspace).scene("s1").write_bytes(receipt_path("aurora_robotics"), receipt.model_dump_json().encode())
     results = {
-        "package_bundle": {"attempted": 24, "kept": 23, "licence": "CC-BY-4.0", "certified": False},
+        "package_bundle": {"attempted": 24, "kept": 23, "licence": "CC-BY-4.0"},
+        "certify_dataset": {"certified": False, "passed": ["structure"], "failed": [], "not_run": ["lerobot"]},
         "price_run": {"usd_per_kept_episode": 0.0021},
         "deliver_bundle": {"delivery_id": delivery.delivery_id},
         "notify_lab": {"status_code": 200},
@@ -63,7 +64,9 @@ def test_message_arrives_once(context, slack):
     (message,) = slack.messages
     told = json.dumps(message.body)
     assert message.path == "/services/T/B/X"
-    assert all(words in told for words in ("23 of 24 attempted", "CC-BY-4.0", "0.0021 USD", "in part: see the certificate"))
+    assert all(
+        words in told for words in ("23 of 24 attempted", "CC-BY-4.0", "2.10 USD per 1,000 kept episodes", "1 check did not run (lerobot)")
+    )
 
 
 def test_without_a_connection_the_task_is_skipped_in_words(context, monkeypatch):

@@ -15,7 +15,7 @@ def cost(scene_id: Annotated[str, typer.Argument(help="Scene whose run was price
     Example: bpp cost tabletop_scanned --json
     """
     from blueprint_pipeline.cost.report import COLUMNS, COST_REPORT_PATH, build_rows, load_cost_report
-    from blueprint_pipeline.price.money import format_usd
+    from blueprint_pipeline.price.money import describe_usd_per_episode
     from blueprint_pipeline.workspace.errors import InputMissing
     from blueprint_pipeline.workspace.storage import Workspace
 
@@ -27,8 +27,8 @@ def cost(scene_id: Annotated[str, typer.Argument(help="Scene whose run was price
     def text(console: Console) -> None:
         console.print(table(f"{scene_id}: {report.kept} of {report.attempted} episodes kept", list(COLUMNS), build_rows(report)))
         price = report.usd_per_kept_episode
-        words = "not known" if price is None else f"{format_usd(price)} ({report.usd_per_kept_episode_certainty})"
-        console.print(f"A kept episode cost {words}, at prices of {', '.join(report.price_tables)}.")
+        words = "not known" if price is None else f"{describe_usd_per_episode(price)} ({report.usd_per_kept_episode_certainty})"
+        console.print(f"Cost: {words}, at prices of {', '.join(report.price_tables)}.")
         for machine, description in sorted(report.machines.items()):
             console.print(f"Machine {machine}: {description}")
         for gap in report.not_included:

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from blueprint_pipeline.delivery.contact_sheet import MAX_TILES, build_contact_sheet, build_strip
 from blueprint_pipeline.delivery.report_facts import ReportFacts
 from blueprint_pipeline.delivery.report_plots import draw_cost, draw_gate_margins, draw_starts
-from blueprint_pipeline.price.money import format_usd
+from blueprint_pipeline.price.money import describe_usd_per_episode, format_usd
 
 MAX_STRIPS = 60
 """Above it the table of episodes shows no stills: the page would grow without end."""
@@ -52,6 +52,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["usd"] = format_usd
+    environment.filters["usd_per_episode"] = describe_usd_per_episode
     environment.filters["metric"] = _metric
     environment.filters["megabytes"] = lambda value: f"{value / 1e6:,.1f} MB"
     environment.filters["words"] = lambda value: str(value).replace("_", " ")

@@ -18,7 +18,7 @@ from slack_sdk.models.blocks import (
 )
 
 from blueprint_pipeline.delivery.receipt import Receipt
-from blueprint_pipeline.price.money import format_usd
+from blueprint_pipeline.price.money import describe_usd_per_episode
 
 _HEADER_CHARACTERS = 150
 _TEXT_CHARACTERS = 2900
@@ -45,8 +45,8 @@ class DeliveryFacts(BaseModel):
     usd_per_kept_episode: float | None
     """``None``: some of the cost is not known."""
     licence: str
-    certified: bool
-    """Whether every certifying loader and grader ran and passed."""
+    certification: str
+    """What is certified and what is not, in words."""
     webhook_acknowledged: bool
 
 
@@ -57,15 +57,15 @@ def build_delivery_message(receipt: Receipt, facts: DeliveryFacts, *, run_url: s
         SlackObjectFormationError: A block breaks a limit of Slack's.
     """
     text = f"{facts.lab_name} got {facts.kept} episodes of {receipt.scene_id}"
-    cost = "not known" if facts.usd_per_kept_episode is None else format_usd(facts.usd_per_kept_episode)
+    cost = "not known" if facts.usd_per_kept_episode is None else describe_usd_per_episode(facts.usd_per_kept_episode)
     fields = {
         "Scene": receipt.scene_id,
         "Job": receipt.job_id,
         "Kept": f"{facts.kept} of {facts.attempted} attempted",
-        "Cost per kept episode": cost,
+        "Cost": cost,
         "Size": f"{receipt.size_bytes / 1e6:.1f} MB in {receipt.files} files",
         "Licence": facts.licence,
-        "Certified": "yes, by all loaders and graders" if facts.certified else "in part: see the certificate",
+        "Dataset": facts.certification,
         "Lab told": "yes, acknowledged" if facts.webhook_acknowledged else "not yet",
     }
     blocks: list[Block] = [

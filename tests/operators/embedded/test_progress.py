@@ -1,79 +1,92 @@
-"""What the screen shows is built from the events alone."""
+"""A line a stage, in any window and through a pipe."""
 
 import io
+import re
 
+import pytest
 from rich.console import Console
 
-from operators.embedded.progress import RunView, draw
+from operators.embedded.progress import LineReporter, describe_time, draw
+from operators.embedded.run_view import RunView
+from operators.scene_requests import task_ids
+
+LONG = "[scene.bad] " + "a long explanation " * 20
 
 
-def task(task_id, state, at, map_index=-1, **facts):
-    return {"kind": "task", "task_id": task_id, "map_index": map_index, "state": state, "at": at, "try_number": 1, **facts}
+def task(task_id, state, at, **facts):
+    return {"kind": "task", "task_id": task_id, "map_index": -1, "state": state, "at": at, "try_number": 1, **facts}
 
 
-def stage(kind, task_id, data, map_index=-1):
-    return {"kind": kind, "task_id": task_id, "map_index": map_index, "data": data, "at": 0}
+def half_way():
+    """One stage done, one running and counting, one failed with a long message."""
+    view = RunView()
+    for event in (
+        task("ingest_scene", "running", 0.0),
+        {
+            "kind": "stage_result",
+            "task_id": "ingest_scene",
+            "map_index": -1,
+            "at": 1,
+            "data": {"objects": 8, "movable": 7, "unknown_licences": 0},
+        },
+        task("ingest_scene", "success", 2.0),
+        task("process_meshes", "running", 2.0),
+        {
+            "kind": "stage_event",
+            "task_id": "process_meshes",
+            "map_index": -1,
+            "at": 3,
+            "data": {"event": "progress", "done": 4, "total": 8},
+        },
+        task("settle_scene", "running", 2.0),
+        task("settle_scene", "failed", 3.0, error=LONG),
+    ):
+        view.take(event)
+    return view
 
 
-def screen(view, now=100.0):
-    console = Console(width=160, record=True, file=io.StringIO())
+def screen(view, width=100, now=12.0):
+    console = Console(width=width, record=True, file=io.StringIO())
     console.print(draw(view, now))
-    return console.export_text()
+    return console.export_text().splitlines()
 
 
-def test_running_shard_shows_how_far_it_is():
-    """Episodes done of all, and the time so far."""
-    view = RunView()
-    view.take(task("simulate_shard", "running", 90.0, 1))
-    view.take(stage("stage_event", "simulate_shard", {"event": "progress", "done": 5, "total": 12}, 1))
-    text = screen(view)
-    assert "simulate_shard 1" in text
-    assert "5/12" in text
-    assert "10.0 s" in text
+@pytest.mark.parametrize("width", [40, 60, 100, 200])
+def test_every_task_is_one_line_whatever_the_window(width):
+    lines = screen(half_way(), width)
+    names = [name for group in task_ids().values() for name in group]
+    assert [line.split()[0] for line in lines] == names
+    assert max(map(len, lines)) <= width
 
 
-def test_work_that_was_found_done_is_told_apart():
-    """A second run shows that nothing was repeated."""
-    view = RunView()
-    view.take(task("ingest_scene", "running", 1.0))
-    view.take(stage("stage_event", "ingest_scene", {"event": "stage already done"}))
-    view.take(stage("stage_result", "ingest_scene", {"objects": 8, "movable": 7, "unknown_licences": 0}))
-    view.take(task("ingest_scene", "success", 2.0))
-    assert view.found_done() == (1, 1)
-    assert "found done" in screen(view)
-    assert view.changed == ["ingest_scene: success in 1.0 s. 8 objects taken in, 7 of them can be moved; licence unknown for 0"]
+def test_a_line_has_state_time_and_words():
+    lines = {line.split()[0]: line for line in screen(half_way())}
+    assert re.search(r"done +2\.0 s +8 objects", lines["ingest_scene"])
+    assert re.search(r"━.* 10\.0 s +4 ", lines["process_meshes"])
+    assert "failed" in lines["settle_scene"]
+    assert lines["notify_lab"].split() == ["notify_lab"]
 
 
-def test_failed_tasks_in_order_with_their_message():
-    """The first failure is the cause."""
-    view = RunView()
-    view.take(task("plan_tasks", "failed", 2.0, error="[task.none] no task"))
-    view.take(task("gate_episodes", "failed", 1.0, error="x"))
-    assert [name for name, _ in view.failed()] == ["gate_episodes", "plan_tasks"]
-    assert "[task.none] no task" in screen(view)
-
-
-def test_task_that_never_reported_is_failed_in_the_end():
-    """Airflow's last word counts where a task could not start."""
-    view = RunView()
-    view.take({"kind": "final", "task_id": "approve_episodes", "map_index": -1, "state": "failed", "at": 1})
-    view.take({"kind": "final", "task_id": "plan_tasks", "map_index": -1, "state": "success", "at": 1})
-    assert [name for name, _ in view.failed()] == ["approve_episodes"]
-
-
-def test_phases_problems_and_the_end():
+def test_before_the_first_task_the_phase_is_shown():
     view = RunView()
     view.take({"kind": "phase", "text": "reading the DAG", "at": 1})
-    assert "reading the DAG" in screen(view)
-    view.take({"kind": "problem", "text": "no such file", "at": 1})
-    view.take({"kind": "run", "state": "success", "at": 1})
-    assert (view.problem, view.state) == ("no such file", "success")
+    assert "reading the DAG" in screen(view)[-1]
 
 
-def test_time_by_stage_adds_up_shards():
-    view = RunView()
-    for index in (0, 1):
-        view.take(task("render_shard", "running", 10.0, index))
-        view.take(task("render_shard", "success", 13.0, index))
-    assert view.stage_seconds()["render_shard"] == 6.0
-    assert view.result_of("render_shard") == {}
+def test_through_a_pipe_each_stage_is_told_once_in_a_whole_line():
+    """No control characters, nothing cut or broken."""
+    stream = io.StringIO()
+    reporter, view = LineReporter(Console(file=stream)), half_way()
+    reporter.report(view)
+    reporter.report(view)
+    lines = stream.getvalue().splitlines()
+    assert [line.split()[0] for line in lines] == ["ingest_scene", "settle_scene"]
+    assert lines[1].endswith(LONG.rstrip())
+    assert "\x1b" not in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.04, "0.0 s"), (59.94, "59.9 s"), (60.0, "1 min 0 s"), (89.7, "1 min 30 s"), (3600, "60 min 0 s")]
+)
+def test_times_are_said_as_people_say_them(seconds, words):
+    assert describe_time(seconds) == words

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import httpx
 from standardwebhooks.webhooks import Webhook
 
-from operators.embedded.receivers import receive
+from operators.embedded.receivers import Message, readable_message, receive, summary_of
 
 SECRET = "whsec_" + base64.b64encode(b"0" * 24).decode()
 
@@ -35,3 +35,14 @@ def test_signature_is_verified_and_repetitions_are_known():
         assert httpx.post(lab.url, content=body, headers=signed(body)).status_code == 200
         assert httpx.post(lab.url, content=body + " ", headers=signed(body, "msg_2")).status_code == 400
     assert [message.note.split(":")[0] for message in lab.messages] == ["signature verified", "a repetition, ignored", "signature refused"]
+
+
+def test_messages_are_readable():
+    """Blocks as text, plain JSON as lines; and the one line that says what it is about."""
+    block = {"type": "section", "text": {"type": "mrkdwn", "text": "*Kept*"}, "fields": [{"type": "mrkdwn", "text": "23"}]}
+    slack = Message("/", {}, {"text": "t", "blocks": [block]}, accepted=True)
+    assert (readable_message(slack), summary_of(slack)) == ("*Kept*\n23", "t")
+    event = Message("/", {}, {"type": "x", "data": {}}, accepted=True)
+    assert (readable_message(event), summary_of(event)) == ("type: x\ndata: {}", "x")
+    plain = Message("/", {}, "plain", accepted=True)
+    assert (readable_message(plain), summary_of(plain)) == ("plain", "plain")

@@ -1,0 +1,151 @@
+"""The end of the demo: what was kept, left out and certified, what it cost, where the bundle is, who was told, and what to try next."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from blueprint_pipeline.dataset.certify.describe import describe_certification
+from blueprint_pipeline.price.money import describe_usd, describe_usd_per_episode
+from blueprint_pipeline.settings import Settings
+from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
+from operators.embedded.progress import describe_time
+from operators.embedded.receivers import Receiver, summary_of
+from operators.embedded.run_view import RunView
+
+_LOG_TAIL = 12
+_LABEL_WIDTH = 12
+_SHOWN_EPISODES = 3
+"""Rejected episodes that are told one by one; of more, reasons are counted."""
+BPP = ".venv/bin/bpp"
+"""How a person calls the program in a checkout, whatever stands on the path."""
+
+Fact = tuple[str, str]
+"""A label, empty where the one before goes on; and a sentence or a path."""
+
+
+def show_failure(console: Console, view: RunView, log: Path, slack: Receiver) -> None:
+    """Say which stage failed and why, who was told, and where to read more."""
+    failed = view.failed()
+    facts: list[Fact] = [("Failed", f"{name}: {task.error}") for name, task in failed]
+    if not failed:
+        tail = view.problem or "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_TAIL:])
+        facts.append(("Failed", f"Airflow ended early:\n{tail}"))
+    facts += [
+        ("Told", describe_messages({"Slack": slack})),
+        ("Log", str(log)),
+        ("Next", "What was finished is kept. Correct the cause and run `make demo` again: it resumes there."),
+    ]
+    show_facts(console, facts)
+
+
+def show_delivery(  # noqa: PLR0917 -- the parts of one page
+    console: Console, view: RunView, settings: Settings, scene_id: str, receivers: Mapping[str, Receiver], wall_s: float
+) -> None:
+    """Print what the run made."""
+    scene = Workspace(settings.workspace).scene(scene_id)
+    facts: list[Fact] = [
+        *describe_episodes(scene),
+        *describe_left_out(view),
+        ("Dataset", describe_certification(**_certification(view))),
+        ("Cost", describe_cost(view.result_of("price_run"))),
+        ("Time", describe_wall_time(view, wall_s)),
+        *describe_delivery(view),
+    ]
+    facts.append(("Told", describe_messages(receivers)))
+    show_facts(console, facts)
+    console.print()
+    for command, what in next_commands(view, scene_id):
+        console.print(Text.assemble((command, "cyan"), (f"   # {what}", "dim")), soft_wrap=True)
+
+
+def show_facts(console: Console, facts: list[Fact]) -> None:
+    """A line a fact, never broken: a path stays one word for who copies it."""
+    console.print()
+    for label, text in facts:
+        console.print(Text.assemble((f"{label:<{_LABEL_WIDTH}}", "bold"), text), soft_wrap=True)
+
+
+def describe_episodes(scene: SceneFolder) -> list[Fact]:
+    """How many episodes were kept, and why the others were not."""
+    from blueprint_pipeline.quality.report import load_gate_report, load_kept, load_render_report
+
+    report, final = load_gate_report(scene), load_render_report(scene)
+    rejected = [episode for episode in (*report.episodes, *final.episodes) if episode.verdict != "kept"]
+    facts = [("Episodes", f"{len(load_kept(scene))} of {len(report.episodes)} kept (tier {report.tier}).")]
+    if len(rejected) <= _SHOWN_EPISODES:
+        told = [f"{episode.episode_id} was rejected: {'; '.join(gate.message for gate in episode.failed())}" for episode in rejected]
+    else:
+        counted = Counter(gate.gate for episode in rejected for gate in episode.failed())
+        reasons = ", ".join(f"{gate.replace('_', ' ')} ({count})" for gate, count in counted.most_common())
+        told = [f"{len(rejected)} were rejected, by these gates: {reasons}."]
+    return [*facts, *(("", sentence) for sentence in told)]
+
+
+def describe_left_out(view: RunView) -> list[Fact]:
+    """Objects that a skill does not take, each with the reason; attempts that failed, by reason."""
+    left_out: Mapping[str, Mapping[str, str]] = view.result_of("plan_tasks").get("left_out", {})
+    failures: Mapping[str, int] = view.result_of("simulate_shard").get("failures", {})
+    told = [
+        f"{skill} does not take {target}: {reason.rstrip('.')}.".replace("_", " ")
+        for skill, reasons in left_out.items()
+        for target, reason in reasons.items()
+    ]
+    told += [f"{count} of the attempts failed: {reason.replace('_', ' ')}." for reason, count in failures.items()]
+    return [("Left out" if number == 0 else "", sentence) for number, sentence in enumerate(told)]
+
+
+def describe_cost(result: Mapping[str, Any]) -> str:
+    """What a kept episode and the run cost, with the rejects priced in, and how well that is known."""
+    each, total = result["usd_per_kept_episode"], describe_usd(result["measured_usd"] + result["estimated_usd"])
+    if each is None:
+        return f"of a kept episode not known: {result['unknown_entries']} entries have no price. What is known of the run: {total}."
+    return f"{describe_usd_per_episode(each)} ({result['usd_per_kept_episode_certainty']}); the whole run: {total}."
+
+
+def describe_wall_time(view: RunView, wall_s: float) -> str:
+    """How long it took, which stage took longest, and what was found done."""
+    done, stages = view.found_done()
+    if done == stages:
+        return f"{describe_time(wall_s)}: all {stages} stages found their work done."
+    name, longest_s = max(view.stage_seconds().items(), key=lambda item: item[1])
+    found = f"; {done} of {stages} stages found their work done" if done else ""
+    return f"{describe_time(wall_s)}, of which {name} took {describe_time(longest_s)}{found}."
+
+
+def describe_delivery(view: RunView) -> list[Fact]:
+    """Names and places of what a person wants to open."""
+    packed, delivery = view.result_of("package_bundle"), view.result_of("deliver_bundle")
+    return [
+        ("Bundle", str(delivery["location"])),
+        ("Report", str(delivery["report_url"])),
+        ("", f"{delivery['size_bytes'] / 1e6:.0f} MB in {delivery['files']} files, licence {packed['licence']}, signed."),
+    ]
+
+
+def describe_messages(receivers: Mapping[str, Receiver]) -> str:
+    """Who was told what."""
+    told = [
+        f"{name}: {summary_of(message)}{f' ({message.note})' if message.note else ''}"
+        for name, receiver in receivers.items()
+        for message in receiver.messages
+    ]
+    return ". ".join(told) if told else f"nobody anew: {' and '.join(receivers)} heard of this before."
+
+
+def next_commands(view: RunView, scene_id: str) -> Iterator[tuple[str, str]]:
+    """Commands that work as printed, from the root of the checkout, and what each does."""
+    if view.result_of("certify_dataset")["not_run"]:
+        yield "make certify-env demo", "install the checks that did not run, and run them"
+    yield f"{BPP} verify {view.result_of('deliver_bundle')['location']}", "check the bundle as the lab does"
+    yield f"{BPP} episode show {scene_id}", "every episode with its verdict"
+    yield f"{BPP} cost {scene_id}", "the cost by stage, and the prices"
+    yield "make up", "Airflow's UI with this DAG"
+
+
+def _certification(view: RunView) -> dict[str, Any]:
+    result = view.result_of("certify_dataset")
+    return {name: result[name] for name in ("certified", "passed", "failed", "not_run")}

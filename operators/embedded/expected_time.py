@@ -1,0 +1,74 @@
+"""How long the demo will take: as long as the last run of the same work took on this machine, or as long as a run that was measured.
+
+Each demo that reaches its end adds its own time to ``timings.jsonl`` of its Airflow home.
+"""
+
+import os
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from blueprint_pipeline.frozen import FrozenModel
+from operators.embedded.progress import describe_time
+
+TIMINGS = "timings.jsonl"
+MEASURED_CPU_S = 315.0
+MEASURED_EPISODES = 24
+"""CPU-seconds of ``make demo`` on an empty workspace with every check of the dataset, and its number of episodes.
+
+Source: ``time make demo`` on 2026-11-28, x86-64, Python 3.11, OpenGL without a GPU: 289 s user and 26 s system. The work is taken as
+proportional to the episodes; the meshes of the scene are not, so few episodes take longer than that."""
+
+
+class Timing(FrozenModel):
+    """One run that reached its end."""
+
+    work: dict[str, str]
+    """What was asked for: scene, episodes, seed, lab."""
+    stages: int
+    found_done: int
+    """Stages whose work was found done."""
+    wall_s: float
+
+    @property
+    def repeated_nothing(self) -> bool:
+        return self.found_done == self.stages
+
+
+def load_timings(home: Path) -> list[Timing]:
+    """Runs of the past, oldest first; a line that another version wrote is left out."""
+    path = home / TIMINGS
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [timing for line in lines if (timing := _parsed(line)) is not None]
+
+
+def add_timing(home: Path, timing: Timing) -> None:
+    """Keep the time of a run that reached its end."""
+    with (home / TIMINGS).open("a", encoding="utf-8") as stream:
+        stream.write(timing.model_dump_json() + "\n")
+
+
+def expected_time(home: Path, work: dict[str, str]) -> str:
+    """What to expect of a run, with where the figure comes from."""
+    timings = load_timings(home)
+    same = [timing for timing in timings if timing.work == work]
+    repeated = [timing for timing in same if timing.repeated_nothing]
+    if repeated:
+        return f"{describe_time(repeated[-1].wall_s)}: the last run of the same work took that long and found all of it done."
+    if same:
+        return f"less than {describe_time(same[-1].wall_s)}: the same work took that long before, and what is unchanged is found done."
+    episodes = int(work["episodes"])
+    full = [timing for timing in timings if timing.found_done == 0]
+    if full:
+        last_s = full[-1].wall_s * episodes / int(full[-1].work["episodes"])
+        return f"about {describe_time(last_s)}, from the last run on this machine."
+    cores = os.cpu_count() or 1
+    wall_s = MEASURED_CPU_S / cores * episodes / MEASURED_EPISODES
+    return f"about {describe_time(round(wall_s, -1))} on {cores} idle cores, from a measured run of {MEASURED_EPISODES} episodes."
+
+
+def _parsed(line: str) -> Timing | None:
+    try:
+        return Timing.model_validate_json(line)
+    except ValidationError:
+        return None

@@ -1,0 +1,31 @@
+"""The expected time is a measured one, and says which."""
+
+from operators.embedded.expected_time import TIMINGS, Timing, add_timing, expected_time, load_timings
+
+WORK = {"scene_id": "s", "source": "None", "episodes": "24", "seed": "0", "lab": "l"}
+
+
+def test_without_a_run_it_comes_from_the_measured_one(tmp_path):
+    """More episodes take longer."""
+    assert "from a measured run of 24 episodes" in expected_time(tmp_path, WORK)
+    assert expected_time(tmp_path, WORK) != expected_time(tmp_path, {**WORK, "episodes": "48"})
+
+
+def test_other_work_is_expected_from_the_last_whole_run_here(tmp_path):
+    add_timing(tmp_path, Timing(work=WORK, stages=20, found_done=0, wall_s=240.0))
+    add_timing(tmp_path, Timing(work=WORK, stages=20, found_done=20, wall_s=9.0))
+    assert expected_time(tmp_path, {**WORK, "scene_id": "t", "episodes": "48"}) == "about 8 min 0 s, from the last run on this machine."
+
+
+def test_the_same_work_is_expected_to_be_found_done(tmp_path):
+    add_timing(tmp_path, Timing(work=WORK, stages=20, found_done=0, wall_s=240.0))
+    assert expected_time(tmp_path, WORK).startswith("less than 4 min 0 s")
+    add_timing(tmp_path, Timing(work=WORK, stages=20, found_done=20, wall_s=9.0))
+    assert expected_time(tmp_path, WORK).startswith("9.0 s: ")
+
+
+def test_a_line_of_another_version_is_left_out(tmp_path):
+    (tmp_path / TIMINGS).write_text('{"took": 3}\nnot json\n')
+    timing = Timing(work=WORK, stages=2, found_done=1, wall_s=3.0)
+    add_timing(tmp_path, timing)
+    assert load_timings(tmp_path) == [timing]
