@@ -9,7 +9,7 @@ PACKAGE = "blueprint_pipeline"
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "include" / PACKAGE
 
-GROUND = ("public_url", "errors", "origin", "frozen", "config_folder", "config_file", "settings", "log")
+GROUND = ("public_url", "errors", "rows", "origin", "frozen", "config_folder", "config_file", "simulators", "settings", "log")
 """Modules that everything may use, lowest first."""
 ROOMS = (
     "geometry",

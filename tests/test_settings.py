@@ -30,7 +30,7 @@ def test_misspelt_variable_is_refused(monkeypatch, name):
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"SIMULATOR": "gazebo"}, "'mujoco' or 'isaac_sim'"),
+        ({"SIMULATOR": "gazebo"}, "There is no simulator 'gazebo'. Known: mujoco, isaac_sim"),
         ({"TOKEN_FILE": "/t"}, "give its address"),
         ({"ADDRESS": "h:1", "CERTIFICATE": "/c"}, "all of certificate, private_key and server_ca"),
     ],

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from blueprint_pipeline.config_folder import CONFIG_FOLDER
 from blueprint_pipeline.errors import ConfigurationError
+from blueprint_pipeline.simulators import SimulatorName
 
 PREFIX = "BPP__"
 
@@ -68,14 +69,12 @@ class ComputeSettings(_Group):
     """Name of the node that the process runs on; the operator sets it."""
 
 
-SimulatorName = Literal["mujoco", "isaac_sim"]
-
-
 class SimulationSettings(_Group):
     """What acts in the scenes, and draws them. Plans are made in the MJCF twin, whatever acts."""
 
     simulator: SimulatorName = "mujoco"
-    """Part of the keys of what is simulated and drawn. ``isaac_sim`` acts in its own image, or where ``address`` serves it."""
+    """A row of ``SIMULATORS``; part of the keys of what is simulated and drawn. ``isaac_sim`` acts in its own image, or where ``address``
+    serves it."""
     address: str | None = None
     """``host:port`` of a simulator of that name served as ``blueprint.simulation.v1``; ``None``: it acts in the stage's own process.
     The server reads scenes at the paths that this process has them at: beside it in the pod, or on the same volume."""

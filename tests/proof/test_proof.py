@@ -2,6 +2,7 @@
 
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +25,14 @@ from blueprint_pipeline.simulation.isaac_sim.backend import IsaacSimSimulator
 from blueprint_pipeline.simulation.isaac_sim.session import RecordingApi, ReplayedApi
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.open_simulator import TwinDiffers
+from blueprint_pipeline.simulators import SIMULATORS
 from tests.compute.fake_driver import FakeDriver
 from tests.scene.conftest import finished, mesh_cache  # noqa: F401 -- fixtures
 from tests.simulation.isaac_sim.fake_kit import FakeKit
 from tests.simulation.isaac_sim.record_session import SESSION
 from tests.simulation.isaac_sim.stand_in import MujocoStandIn
 from tests.simulation.small_job import SCENE_ID, small_folder, write_job
+from tests.temporary_rows import with_row
 
 runner = CliRunner()
 
@@ -217,14 +220,14 @@ def test_prove_with_isaac_sim_files_preflight_and_session(planned, tmp_path, mon
     driver = FakeDriver(tmp_path, monkeypatch)
     driver.gpus("NVIDIA L4")
     driver.vulkan("NVIDIA L4")
-    monkeypatch.setattr("blueprint_pipeline.compute.preflight.SIMULATOR_DISK_BYTES", 1)
     (tmp_path / "workspace/scenes").mkdir(parents=True)
     (tmp_path / "workspace/scenes/minimal_ok").symlink_to(planned.scene.local("mjcf").parent)
     monkeypatch.setenv("BPP__WORKSPACE__URL", str(tmp_path / "workspace"))
     load_settings.cache_clear()
-    answer = runner.invoke(
-        app, ["simulator", "prove", "minimal_ok", "--simulator", "isaac_sim", "--attempts", "1", "--needed", "1", "--json"]
-    )
+    with with_row(SIMULATORS, replace(SIMULATORS["isaac_sim"], minimum_disk_bytes=1)):
+        answer = runner.invoke(
+            app, ["simulator", "prove", "minimal_ok", "--simulator", "isaac_sim", "--attempts", "1", "--needed", "1", "--json"]
+        )
     start_isaac_sim.cache_clear()
     load_settings.cache_clear()
     assert answer.exit_code == 0, answer.output

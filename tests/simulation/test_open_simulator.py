@@ -35,12 +35,15 @@ from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.open_simulator import SimulatorDiffers, open_simulator
 from blueprint_pipeline.simulation.service.client import ClientOptions, RemoteSimulator
 from blueprint_pipeline.simulation.service.server import ServerOptions, SimulatorServer
+from blueprint_pipeline.simulators import SIMULATORS
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.stage.runner import run_stage
 from blueprint_pipeline.workspace.commits import load_commit
 from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
 from tests.scene.conftest import finished, mesh_cache  # noqa: F401 -- fixtures
+from tests.simulation.isaac_sim.another_engine import ROW as ANOTHER
 from tests.simulation.isaac_sim.fake_kit import FakeKit
+from tests.temporary_rows import with_row
 
 pytestmark = pytest.mark.slow
 
@@ -208,6 +211,25 @@ def test_isaac_sim_acts_the_whole_way(bench, kit, tmp_path) -> None:
     assert "certified by the k-of-n rule, not bit by bit" in card
     assert "Simulated with isaac_sim 6.1.0" in card
     assert "bit-identical" not in card
+
+
+def test_a_new_simulator_is_its_folder_and_a_row(bench, monkeypatch) -> None:
+    """The stand-in under a name of its own goes the whole way; its licence is a row of the policy, which is data."""
+    row = ComponentRule(component="another", versions="*", licence="LicenseRef-test", commercial_ok=True, evidence="made for this test")
+    policy = load_policy()
+    policy = policy.model_copy(update={"components": (*policy.components, row)})
+    monkeypatch.setattr("blueprint_pipeline.quality.scene_assets.load_policy", lambda: policy)
+    bench.run("plan_tasks", episodes=1, shard_size=1, width=64, height=48)
+    with with_row(SIMULATORS, ANOTHER):
+        another = bench.with_simulation(simulator="another")
+        another.run("simulate_shard", shard_index=0)
+        another.judge()
+        another.run("render_shard", shard_index=0)
+        assert len(another.run("gate_renders").kept) == 1
+        another.run("write_dataset")
+    (certificate,) = another.certificates()
+    assert (certificate.rule, certificate.simulator.name) == ("k_of_n", "another")
+    assert "Simulated with another" in another.scene.read_bytes("geniesim/lerobot/v3.0/README.md").decode()
 
 
 def test_an_episode_that_fails_two_of_five_is_rejected(bench, kit) -> None:

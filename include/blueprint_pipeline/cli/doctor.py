@@ -16,6 +16,7 @@ from rich.console import Console
 from blueprint_pipeline.cli.output import JsonOption, show, table
 from blueprint_pipeline.errors import BlueprintError
 from blueprint_pipeline.settings import Settings, load_settings
+from blueprint_pipeline.simulators import SIMULATORS
 
 GIB = 1024**3
 MIN_FREE_BYTES = 5 * GIB
@@ -131,16 +132,19 @@ def look_at_optional_parts(settings: Settings) -> Iterator[Finding]:
 
 
 def look_at_gpu(_settings: Settings) -> Iterator[Finding]:
-    """What Isaac Sim needs of the machine; the first part that is unfit is named with its error."""
-    from blueprint_pipeline.compute.preflight import SIMULATOR_DISK_BYTES, run_preflight
+    """What simulators with a GPU need of the machine; the first part that is unfit is named with its error."""
+    from blueprint_pipeline.compute.preflight import run_preflight
 
-    try:
-        report = run_preflight(needs_rt_cores=True, minimum_disk_bytes=SIMULATOR_DISK_BYTES)
-    except BlueprintError as error:
-        yield Finding("Isaac Sim", "broken", error.code, error.message)
-        return
-    for found in report.findings:
-        yield Finding(f"Isaac Sim: {found.part}", "ok", found.found, "A warning: not refused." if found.state == "warning" else "")
+    for row in SIMULATORS.values():
+        if not row.needs_rt_cores:
+            continue
+        try:
+            report = run_preflight(needs_rt_cores=True, minimum_disk_bytes=row.minimum_disk_bytes)
+        except BlueprintError as error:
+            yield Finding(row.title, "broken", error.code, error.message)
+            continue
+        for found in report.findings:
+            yield Finding(f"{row.title}: {found.part}", "ok", found.found, "A warning: not refused." if found.state == "warning" else "")
 
 
 LOOKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (

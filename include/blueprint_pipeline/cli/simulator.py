@@ -1,8 +1,6 @@
 """``bpp simulator``: is a simulator fit to act, prove it with evidence, and serve one over gRPC."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from enum import StrEnum
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +12,7 @@ from rich.table import Table
 from blueprint_pipeline.cli.output import JsonOption, error_console, show, table
 from blueprint_pipeline.errors import BlueprintError
 from blueprint_pipeline.settings import load_settings
+from blueprint_pipeline.simulators import SIMULATORS
 
 if TYPE_CHECKING:
     from blueprint_pipeline.compute.preflight import PreflightReport
@@ -24,24 +23,31 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Check, prove and serve simulators.", no_args_is_help=True)
 
 
-class Backend(StrEnum):
-    """What acts."""
-
-    MUJOCO = "mujoco"
-    ISAAC_SIM = "isaac_sim"
+def _checked(name: str) -> str:
+    try:
+        return SIMULATORS.checked(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 AddressOption = Annotated[str | None, typer.Option(help="host:port of a served simulator, instead of one in this process.")]
-SimulatorOption = Annotated[Backend, typer.Option("--simulator", help="What acts; isaac_sim only in its own image.")]
-_DISK_BYTES = 2 * 1024**3
-"""What a simulation without Isaac Sim wants: a batch of episodes, and room to spare."""
+SimulatorOption = Annotated[
+    str,
+    typer.Option(
+        "--simulator",
+        callback=_checked,
+        metavar="NAME",
+        help=f"What acts, where it is installed: {', '.join(SIMULATORS)}.",
+    ),
+]
+_USUAL = "mujoco"
 _PASSED = {True: "[green]passed[/]", False: "[red]failed[/]"}
 
 
 @app.command(epilog="Example: bpp simulator check --simulator isaac_sim --preflight")
 def check(
     *,
-    simulator: SimulatorOption = Backend.MUJOCO,
+    simulator: SimulatorOption = _USUAL,
     address: AddressOption = None,
     certificate: Annotated[Path | None, typer.Option(help="Client certificate chain (PEM).")] = None,
     private_key: Annotated[Path | None, typer.Option(help="Client private key (PEM).")] = None,
@@ -54,7 +60,7 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Run the conformance suite: load, settle, cameras not black, gripper closes, object lifts, replay. Ends with 64 if one fails."""
-    if sum((simulator is not Backend.MUJOCO and session is None, address is not None, session is not None)) > 1:
+    if sum((simulator != _USUAL and session is None, address is not None, session is not None)) > 1:
         raise typer.BadParameter("Only one of --simulator, --address and --session can say what acts.")
     tls_files = _all_or_none(certificate, private_key, server_ca, "--server-ca")
     if address is None and (tls_files or token_file):
@@ -89,7 +95,7 @@ def check(
 def prove(
     scene_id: Annotated[str, typer.Argument(help="Scene in the workspace, with a plan (plan_tasks).")],
     *,
-    simulator: SimulatorOption = Backend.MUJOCO,
+    simulator: SimulatorOption = _USUAL,
     episode: Annotated[str | None, typer.Option(help="Which episode of the plan to attempt; the first by default.")] = None,
     attempts: Annotated[int | None, typer.Option(help="How often (n); as the tiers' rule says by default.", min=1)] = None,
     needed: Annotated[int | None, typer.Option(help="How many must succeed and end in the same place (k); likewise.", min=1)] = None,
@@ -97,9 +103,9 @@ def prove(
 ) -> None:
     """Prove that a simulator works on this machine, and file the evidence with the scene.
 
-    Looks at the machine (for isaac_sim), runs the conformance suite, attempts an episode of the plan n times, draws every camera, and
-    writes evidence/SIMULATOR/TIME/ below the scene: proof.json, pictures, and for isaac_sim the recorded session. Ends with 64 if the
-    proof failed; what failed is filed, too.
+    Looks at the machine (for a simulator that needs RT cores), runs the conformance suite, attempts an episode of the plan n times, draws
+    every camera, and writes evidence/SIMULATOR/TIME/ below the scene: proof.json, pictures, and the session where the simulator records
+    one. Ends with 64 if the proof failed; what failed is filed, too.
     """
     from blueprint_pipeline.episode.reader import load_plan
     from blueprint_pipeline.episode.record import KOfN
@@ -116,7 +122,7 @@ def prove(
     plan = load_plan(scene, "simulator prove")
     where = evidence_path(simulator)
     try:
-        report = _preflight(simulator) if simulator is Backend.ISAAC_SIM else None
+        report = _preflight(simulator) if SIMULATORS[simulator].needs_rt_cores else None
     except BlueprintError as error:
         file_preflight_error(scene, where, error)
         raise
@@ -145,7 +151,7 @@ def prove(
 @app.command(epilog="Example: bpp simulator serve --port 50051")
 def serve(
     *,
-    simulator: SimulatorOption = Backend.MUJOCO,
+    simulator: SimulatorOption = _USUAL,
     host: Annotated[str, typer.Option(help="Address to bind to; anything but loopback needs TLS.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one and logs it.")] = 50051,
     certificate: Annotated[Path | None, typer.Option(help="Server certificate chain (PEM).")] = None,
@@ -156,56 +162,37 @@ def serve(
     """Serve a simulator as blueprint.simulation.v1, with health and reflection, until SIGTERM."""
     from blueprint_pipeline.simulation.service.security import ServerTls, TokenCheck
     from blueprint_pipeline.simulation.service.server import ServerOptions, SimulatorServer
-    from blueprint_pipeline.stage.runner import is_stop_asked, stop_on_sigterm, wait_for_stop
+    from blueprint_pipeline.stage.runner import stop_on_sigterm
 
     files = _all_or_none(certificate, private_key, client_ca, "--client-ca")
     tls = ServerTls(certificate=files[0], private_key=files[1], client_ca=files[2]) if files else None
     options = ServerOptions(host=host, port=port, tls=tls, tokens=TokenCheck(token_keys) if token_keys else None)
-    if simulator is Backend.MUJOCO:
-        with stop_on_sigterm(), SimulatorServer(_local(simulator), options) as server:
-            error_console.print(f"serving blueprint.simulation.v1 at {server.address}; end with Ctrl-C")
-            wait_for_stop()
-        return
-    from blueprint_pipeline.simulation.isaac_sim.api import start_isaac_sim
-    from blueprint_pipeline.simulation.isaac_sim.backend import IsaacSimSimulator
-    from blueprint_pipeline.simulation.isaac_sim.main_thread import MainThreadApi
+    from blueprint_pipeline.simulation.engine import load_engine
 
-    api = MainThreadApi(start_isaac_sim())
-    with stop_on_sigterm(), SimulatorServer(IsaacSimSimulator(api), options) as server:
-        error_console.print(f"serving blueprint.simulation.v1 with Isaac Sim {api.version} at {server.address}; end with Ctrl-C")
-        api.work(is_stop_asked)
+    opened, work = load_engine(simulator).open_for_service(load_settings().render)
+    with stop_on_sigterm(), SimulatorServer(opened, options) as server:
+        title = f"{SIMULATORS[simulator].title} {opened.version}"
+        error_console.print(f"serving blueprint.simulation.v1 with {title} at {server.address}; end with Ctrl-C")
+        work()
 
 
-def _preflight(simulator: Backend) -> "PreflightReport":
-    from blueprint_pipeline.compute.preflight import SIMULATOR_DISK_BYTES, run_preflight
+def _preflight(simulator: str) -> "PreflightReport":
+    from blueprint_pipeline.compute.preflight import run_preflight
 
-    isaac = simulator is Backend.ISAAC_SIM
-    return run_preflight(needs_rt_cores=isaac, minimum_disk_bytes=SIMULATOR_DISK_BYTES if isaac else _DISK_BYTES)
-
-
-def _local(simulator: Backend) -> "Simulator":
-    if simulator is Backend.MUJOCO:
-        from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
-
-        return MujocoSimulator(load_settings().render.backend)
-    from blueprint_pipeline.simulation.isaac_sim.api import start_isaac_sim
-    from blueprint_pipeline.simulation.isaac_sim.backend import IsaacSimSimulator
-
-    return IsaacSimSimulator(start_isaac_sim())
+    row = SIMULATORS[simulator]
+    return run_preflight(needs_rt_cores=row.needs_rt_cores, minimum_disk_bytes=row.minimum_disk_bytes)
 
 
-@contextmanager
-def _recorded(simulator: Backend, session: Path) -> "Iterator[Simulator]":
-    """The simulator; Isaac Sim's session is recorded."""
-    if simulator is Backend.MUJOCO:
-        yield _local(simulator)
-        return
-    from blueprint_pipeline.simulation.isaac_sim.api import start_isaac_sim
-    from blueprint_pipeline.simulation.isaac_sim.backend import IsaacSimSimulator
-    from blueprint_pipeline.simulation.isaac_sim.session import RecordingApi
+def _local(simulator: str) -> "Simulator":
+    from blueprint_pipeline.simulation.engine import load_engine
 
-    with RecordingApi(start_isaac_sim(), session, "bpp simulator prove") as api:
-        yield IsaacSimSimulator(api)
+    return load_engine(simulator).open(load_settings().render)
+
+
+def _recorded(simulator: str, session: Path) -> "AbstractContextManager[Simulator]":
+    from blueprint_pipeline.simulation.engine import load_engine
+
+    return load_engine(simulator).record(load_settings().render, session)
 
 
 def _remote(address: str, tls_files: tuple[Path, Path, Path] | None, token_file: Path | None) -> "Simulator":

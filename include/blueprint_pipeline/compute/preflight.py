@@ -21,8 +21,6 @@ ISAAC_FOLDER = Path("/isaac-sim")
 DEFAULT_ISAAC_VERSION = "5.1"
 """Whose minimum counts where no Isaac Sim is installed."""
 GIB = 1024**3
-SIMULATOR_DISK_BYTES = 20 * GIB
-"""What Isaac Sim wants beside its image: shaders and caches (some 5 GB after the first scene), a batch of episodes, room to spare."""
 PLANNER = {"mujoco": "mujoco", "mink": "mink", "ompl": "ompl.base", "toppra": "toppra"}
 """Distribution and module of what plans: kinematics and collision, inverse kinematics, paths, timing."""
 

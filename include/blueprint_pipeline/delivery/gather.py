@@ -11,6 +11,7 @@ from blueprint_pipeline.episode.record import ReplayCertificate
 from blueprint_pipeline.licence.bundle import BundleLicence
 from blueprint_pipeline.quality.explain import Reason, explain
 from blueprint_pipeline.quality.report import EpisodeVerdict, GateResult
+from blueprint_pipeline.simulators import SIMULATORS
 from blueprint_pipeline.task.outcome import describe_tightest
 
 _MAX_GATE_ROWS = 24
@@ -26,7 +27,7 @@ def build_facts(
         scene_id=plan.scene_id,
         job_id=plan.job_id,
         robot=plan.robot.embodiment,
-        simulator=f"{_SIMULATOR_TITLES.get(first.simulator.name, first.simulator.name)} {first.simulator.version}",
+        simulator=f"{SIMULATORS[first.simulator.name].title} {first.simulator.version}",
         replays=tell_replays(sources.kept_certificates()),
         tier=sources.renders.tier,
         cameras=plan.cameras,
@@ -47,9 +48,6 @@ def build_facts(
         signing_keyid=keyid,
         code_version=code_version,
     )
-
-
-_SIMULATOR_TITLES = {"mujoco": "MuJoCo", "isaac_sim": "Isaac Sim"}
 
 
 def build_reasons(sources: BundleSources) -> list[Reason]:

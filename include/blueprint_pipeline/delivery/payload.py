@@ -20,12 +20,13 @@ from blueprint_pipeline.delivery.bag import PayloadFile
 from blueprint_pipeline.delivery.lab import LabProfile
 from blueprint_pipeline.delivery.legal import list_legal_files
 from blueprint_pipeline.delivery.replay_kit import KIT_FOLDER, OtherStage, list_kit_files
-from blueprint_pipeline.delivery.sources import STAGE_FOLDER, TWIN_FOLDER, BundleSources
+from blueprint_pipeline.delivery.sources import BundleSources
 from blueprint_pipeline.episode.certificates import count_rules
 from blueprint_pipeline.episode.record import recording_path, render_path
 from blueprint_pipeline.licence.bundle import BundleLicence
 from blueprint_pipeline.quality.explain import primary_reason
 from blueprint_pipeline.quality.report import GATES_PATH, QUALITY_GATE_REPORT_PATH, RENDER_GATES_PATH
+from blueprint_pipeline.simulators import SIMULATORS, TWIN_FOLDER
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.workspace.checksums import list_files
 
@@ -62,7 +63,8 @@ def other_stage(context: StageContext, sources: BundleSources) -> OtherStage | N
     simulator = sources.kept_attempts()[0].record.simulator
     if sources.is_bit_identical():
         return None
-    return OtherStage(simulator=simulator, folder=context.input(STAGE_FOLDER))
+    folder = SIMULATORS[simulator.name].folder
+    return OtherStage(simulator=simulator, folder=context.input(folder) if folder else None)
 
 
 def build_dataset_card(sources: BundleSources, lab: LabProfile, licence: BundleLicence, code_version: str) -> dict[str, object]:

@@ -15,6 +15,7 @@ from blueprint_pipeline.price.table import PRICES_DIR
 from blueprint_pipeline.quality.config_files import config_digests
 from blueprint_pipeline.quality.explain import verdict_counts
 from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.simulators import SIMULATORS
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_file, digest_files, list_files
 
 _PACKAGES = ("mink", "ompl", "toppra", "numpy", "scipy", "trimesh", "coacd", "av", "pyarrow")
@@ -101,7 +102,7 @@ def _dependencies(
     prices = {name: digest_file(path) for name, path in tables.items() if path.is_file()}
     found += [descriptor(f"config:{name}", digest.sha256) for name, digest in {**config_digests(), **prices, **profile}.items()]
     found.append(descriptor(f"pkg:generic/blueprint-pipeline@{code_version}"))
-    kind = "pypi" if simulator.name == "mujoco" else "generic"
+    kind = "pypi" if SIMULATORS[simulator.name].python_package else "generic"
     found.append(descriptor(f"pkg:{kind}/{simulator.name}@{quote(simulator.version, safe='')}"))
     found += [descriptor(f"pkg:pypi/{name}@{version(name)}") for name in _PACKAGES]
     if image is not None:

@@ -44,9 +44,9 @@ They were made with {simulator}, which gives no same states twice, so there is n
 the k-of-n rule: its set points were executed again several times from its stored state, the task's own predicate held in most of the
 executions, and the target ended near where it did in the recording. `episodes/*/certificate.json` has every execution.
 
-`stage/` is the USD scene that the simulator acted in, `scene/` the MJCF twin in which the motions were planned, `robot/` the robot,
-`kit.json` where it stood; `episodes/` holds states (float64: `ctrl` are the set points, one a frame, reached linearly), record and
-certificate of each episode. In the twin the same set points give a similar motion, not the same one.
+`stage/`, where it is there, is what the simulator itself loaded of the scene, `scene/` the MJCF twin in which the motions were planned,
+`robot/` the robot, `kit.json` where it stood; `episodes/` holds states (float64: `ctrl` are the set points, one a frame, reached
+linearly), record and certificate of each episode. In the twin the same set points give a similar motion, not the same one.
 """
 
 
@@ -69,8 +69,8 @@ class OtherStage:
     """What another simulator than the twin's own acted on."""
 
     simulator: SimulatorInfo
-    folder: Path
-    """The scene's USD stage."""
+    folder: Path | None
+    """What it loaded of the scene, beside the twin's."""
 
 
 def list_kit_files(mjcf: Path, robot: RobotPlacement, other: OtherStage | None = None) -> list[PayloadFile]:
@@ -88,7 +88,8 @@ def list_kit_files(mjcf: Path, robot: RobotPlacement, other: OtherStage | None =
     kit = {"mujoco": mujoco.__version__, "scene_mjcf": "scene/scene.xml", **_mounting(mjcf / "scene.xml", robot)}
     files.append(PayloadFile(f"{KIT_FOLDER}/kit.json", json.dumps(kit, indent=1).encode() + b"\n"))
     if other is not None:
-        files += [PayloadFile(f"{KIT_FOLDER}/stage/{name.as_posix()}", other.folder / name) for name in _files(other.folder)]
+        if other.folder is not None:
+            files += [PayloadFile(f"{KIT_FOLDER}/stage/{name.as_posix()}", other.folder / name) for name in _files(other.folder)]
         told = _OTHER_README.format(simulator=f"{other.simulator.name} {other.simulator.version}")
         return [*files, PayloadFile(f"{KIT_FOLDER}/README.md", told.encode())]
     files.append(PayloadFile(f"{KIT_FOLDER}/README.md", _README.format(mujoco=mujoco.__version__).encode()))

@@ -21,19 +21,23 @@ from blueprint_pipeline.quality.report import (
     load_render_report,
 )
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH, SceneManifest, load_manifest
+from blueprint_pipeline.simulators import SIMULATORS, TWIN_FOLDER
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
 from blueprint_pipeline.workspace.checksums import FileDigest
 from blueprint_pipeline.workspace.storage import SceneFolder
 
 SOURCE_MANIFEST_PATH = "input/source_manifest.json"
-TWIN_FOLDER = "mjcf"
-STAGE_FOLDER = "usd"
 
-READS = (
+
+def list_reads() -> list[str]:
+    """What ``package_bundle`` reads."""
+    loaded = {row.folder for row in SIMULATORS.values() if row.folder}
+    return [*_READS, TWIN_FOLDER, *sorted(loaded)]
+
+
+_READS = (
     SOURCE_MANIFEST_PATH,
     MANIFEST_PATH,
-    TWIN_FOLDER,
-    STAGE_FOLDER,
     PLAN_PATH,
     "geniesim/recordings",
     "geniesim/renders",
@@ -44,7 +48,6 @@ READS = (
     CERTIFICATION_PATH,
     COST_REPORT_PATH,
 )
-"""What ``package_bundle`` reads."""
 
 
 class CertificateMissing(IntegrityError):

@@ -10,7 +10,7 @@ from blueprint_pipeline.delivery.notify import notification_path, notify_lab
 from blueprint_pipeline.delivery.package import bundle_path, package_bundle
 from blueprint_pipeline.delivery.receipt import Receipt, receipt_path
 from blueprint_pipeline.delivery.signing import load_signer, public_pem
-from blueprint_pipeline.delivery.sources import READS
+from blueprint_pipeline.delivery.sources import list_reads
 from blueprint_pipeline.public_url import PrivateUrl
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.settings import Settings
@@ -164,7 +164,7 @@ PACKAGE_BUNDLE = Stage(
     request=PackageBundleRequest,
     result=PackageBundleResult,
     run=_run_package,
-    reads=lambda _: READS,
+    reads=lambda _: list_reads(),
     writes=lambda request: [bundle_path(request.lab)],
     external_inputs=_signer,
     unit=lambda request: request.lab,

@@ -22,12 +22,12 @@ from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.rollout.errors import WorkerDied
 from blueprint_pipeline.rollout.pool import Died, Finished, WorkerPool
 from blueprint_pipeline.rollout.shard import load_plan, shard_episodes
-from blueprint_pipeline.settings import SimulatorName
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
 from blueprint_pipeline.simulation.open_simulator import is_embedded, load_beside_twin, open_simulator, scene_inputs
 from blueprint_pipeline.simulation.protocol import LoadedScene
+from blueprint_pipeline.simulators import SimulatorName
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import JobPlan
 from blueprint_pipeline.twin.model import build_scene_model

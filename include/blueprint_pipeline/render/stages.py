@@ -6,10 +6,11 @@ from blueprint_pipeline.episode.record import KOfN, recording_path, render_path,
 from blueprint_pipeline.quality.replay_rule import load_replay_rule
 from blueprint_pipeline.quality.report import APPROVALS_FOLDER, GATES_PATH
 from blueprint_pipeline.render.render_shard import RenderChoice, render_shard
-from blueprint_pipeline.settings import Settings, SimulatorName
+from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
 from blueprint_pipeline.simulation.open_simulator import is_embedded, scene_inputs
+from blueprint_pipeline.simulators import SIMULATORS, SimulatorName
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 from blueprint_pipeline.task.plan import PLAN_PATH
 
@@ -61,12 +62,12 @@ def _render_shard(request: RenderShardRequest, context: StageContext) -> RenderS
 
 
 def _complete(request: RenderShardRequest, settings: Settings) -> RenderShardRequest:
-    """Name what draws, and the rule where it counts: MuJoCo's replays are not asked about it, and stay when it changes.
+    """Name what draws, and the rule where it counts: replays that are bit-identical are not asked about it, and stay when it changes.
 
     The backend is the one that works here: pictures of another one are other pictures, and are drawn anew.
     """
     simulator = request.simulator or settings.simulation.simulator
-    rule = None if simulator == "mujoco" else request.replay_rule or load_replay_rule()
+    rule = None if SIMULATORS[simulator].bit_identical else request.replay_rule or load_replay_rule()
     backend = choose_backend(request.backend or settings.render.backend) if is_embedded(simulator, settings) else None
     return request.model_copy(update={"simulator": simulator, "replay_rule": rule, "backend": backend})
 

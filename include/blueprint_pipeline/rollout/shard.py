@@ -18,8 +18,8 @@ from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.rollout.errors import WorkerDied
 from blueprint_pipeline.rollout.pool import Died, Finished, WorkerPool
 from blueprint_pipeline.rollout.shard_work import EpisodeSummary, ShardWork, summarise
-from blueprint_pipeline.settings import SimulatorName
 from blueprint_pipeline.simulation.open_simulator import is_embedded, open_simulator, scene_inputs
+from blueprint_pipeline.simulators import SimulatorName
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
 from blueprint_pipeline.task.spec import EpisodeSpec

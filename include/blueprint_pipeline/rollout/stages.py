@@ -4,8 +4,8 @@ from pydantic import Field
 
 from blueprint_pipeline.episode.record import recording_path, shard_name, usage_path
 from blueprint_pipeline.rollout.shard import count_failures, simulate_shard
-from blueprint_pipeline.settings import SimulatorName
 from blueprint_pipeline.simulation.open_simulator import scene_inputs
+from blueprint_pipeline.simulators import SimulatorName
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 from blueprint_pipeline.task.plan import PLAN_PATH
 

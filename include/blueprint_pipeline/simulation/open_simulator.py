@@ -7,12 +7,12 @@ from pathlib import Path
 
 from blueprint_pipeline.errors import BlueprintError, ConfigurationError, InputError
 from blueprint_pipeline.robot.placement import RobotPlacement
-from blueprint_pipeline.settings import Settings, SimulationSettings, SimulatorName
+from blueprint_pipeline.settings import RenderSettings, Settings, SimulationSettings
+from blueprint_pipeline.simulation.engine import load_engine
 from blueprint_pipeline.simulation.protocol import LoadedScene, Simulator
+from blueprint_pipeline.simulators import SIMULATORS, TWIN_FOLDER, SimulatorName
 from blueprint_pipeline.twin.model import SceneModel
 
-STAGE_FOLDER = "usd"
-"""Folder of the scene that Isaac Sim loads, beside the twin's."""
 _READY_S = 60.0
 """How long a served simulator may take to come up beside this process."""
 
@@ -42,13 +42,14 @@ class TwinDiffers(InputError):
 
 
 def is_embedded(name: SimulatorName, settings: Settings) -> bool:
-    """Whether MuJoCo acts in processes of ours, one a core; every other simulator acts for one caller at a time."""
-    return name == "mujoco" and settings.simulation.address is None
+    """Whether the simulator acts in processes of ours, one a core; every other acts for one caller at a time."""
+    return SIMULATORS[name].one_a_core and settings.simulation.address is None
 
 
 def scene_inputs(name: SimulatorName | None) -> list[str]:
     """Folders of a scene that are read to act in it: the twin, and what the simulator itself loads."""
-    return ["mjcf", STAGE_FOLDER] if name == "isaac_sim" else ["mjcf"]
+    folder = SIMULATORS[name].folder if name else None
+    return [TWIN_FOLDER, folder] if folder else [TWIN_FOLDER]
 
 
 def open_simulator(name: SimulatorName, settings: Settings) -> Simulator:
@@ -61,20 +62,12 @@ def open_simulator(name: SimulatorName, settings: Settings) -> Simulator:
     """
     if settings.simulation.address is not None:
         return _open_served(name, settings.simulation)
-    return _open_here(name, settings.render.backend)
+    return _open_here(name, settings.render)
 
 
 @cache
-def _open_here(name: SimulatorName, render_backend: str) -> Simulator:
-    # Imported when chosen: each needs what a machine that acts with the other may lack.
-    if name == "mujoco":
-        from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator  # noqa: PLC0415 -- see above
-
-        return MujocoSimulator(render_backend)
-    from blueprint_pipeline.simulation.isaac_sim.api import start_isaac_sim  # noqa: PLC0415 -- see above
-    from blueprint_pipeline.simulation.isaac_sim.backend import IsaacSimSimulator  # noqa: PLC0415 -- see above
-
-    return IsaacSimSimulator(start_isaac_sim())
+def _open_here(name: SimulatorName, render: RenderSettings) -> Simulator:
+    return load_engine(name).open(render)
 
 
 @cache
