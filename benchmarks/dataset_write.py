@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from blueprint_pipeline.dataset.certify.in_compat import prepare_torchvision
+from blueprint_pipeline.dataset.contract import DatasetSpec
 from blueprint_pipeline.dataset.features import VectorFeature
+from blueprint_pipeline.dataset.formats import FORMATS, STORE
 from blueprint_pipeline.dataset.frames import EpisodeFrames
 from blueprint_pipeline.dataset.images import count_pixels, empty_counts, image_statistics
-from blueprint_pipeline.dataset.lerobot_v30 import DatasetSpec
 from blueprint_pipeline.dataset.statistics import compute_statistics, constant_statistics, ramp_statistics
 from blueprint_pipeline.dataset.writer import DatasetWriter
 
@@ -48,9 +49,9 @@ def make_episodes(count: int) -> list[EpisodeFrames]:
     return found
 
 
-def write_ours(episodes: list[EpisodeFrames], root: Path, *, twin: bool) -> None:
-    """Ours: v3.0, and the v2.1 twin where wanted."""
-    writer = DatasetWriter(root, DatasetSpec(fps=FPS, robot_type="bench", vectors=VECTORS), twin=twin)
+def write_ours(episodes: list[EpisodeFrames], root: Path, *, formats: tuple[str, ...]) -> None:
+    """Ours, in some formats."""
+    writer = DatasetWriter(root, DatasetSpec(fps=FPS, robot_type="bench", vectors=VECTORS), formats=formats)
     for episode in episodes:
         writer.add(episode, {}, {})
     writer.close()
@@ -146,14 +147,14 @@ def main() -> None:
             shutil.rmtree(root / name, ignore_errors=True)
             return root / name
 
-        write_ours(episodes[:1], fresh("warm"), twin=True)
+        write_ours(episodes[:1], fresh("warm"), formats=tuple(FORMATS))
         write_peer(episodes[:1], fresh("warm"))
         found = {
             "write_v30": compare(
-                lambda: write_ours(episodes, fresh("ours"), twin=False), lambda: write_peer(episodes, fresh("peer")), args.pairs
+                lambda: write_ours(episodes, fresh("ours"), formats=(STORE,)), lambda: write_peer(episodes, fresh("peer")), args.pairs
             ),
             "write_v30_and_v21": compare(
-                lambda: write_ours(episodes, fresh("ours"), twin=True), lambda: write_peer(episodes, fresh("peer")), args.pairs
+                lambda: write_ours(episodes, fresh("ours"), formats=tuple(FORMATS)), lambda: write_peer(episodes, fresh("peer")), args.pairs
             ),
             "statistics": compare(lambda: statistics_ours(episodes), lambda: statistics_peer(episodes), args.pairs),
             "image_statistics": compare(lambda: images_ours(images), lambda: images_peer(channels_first), args.pairs),

@@ -2,10 +2,15 @@
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 
 from blueprint_pipeline.settings import RegistrySettings, Settings, WorkspaceSettings
+
+# A deadline in wall time says how busy the machine is, and nothing of the code.
+hypothesis.settings.register_profile("no_deadline", deadline=None)
+hypothesis.settings.load_profile("no_deadline")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -9,12 +9,12 @@ import pytest
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
+from architecture.rooms import FOLDER, modules
 from blueprint_pipeline.cli.app import app
 from blueprint_pipeline.rows import UnknownRow
 from blueprint_pipeline.settings import SimulationSettings, load_settings
 from blueprint_pipeline.simulation.engine import load_engine
 from blueprint_pipeline.simulators import SIMULATORS
-from tests.architecture.rooms import FOLDER, modules
 from tests.simulation.isaac_sim.another_engine import ROW
 from tests.temporary_rows import with_row
 

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from upath import UPath
 
+from blueprint_pipeline.dataset.contract import DatasetSpec
 from blueprint_pipeline.dataset.features import build_vector_features, video_key
 from blueprint_pipeline.dataset.frames import load_frames
-from blueprint_pipeline.dataset.lerobot_v30 import DatasetSpec
 from blueprint_pipeline.dataset.video import load_episode_video
 from blueprint_pipeline.dataset.writer import DatasetSummary, DatasetWriter
 from blueprint_pipeline.episode.record import STATE_COLUMNS, EpisodeRecord, ReplayCertificate, VideoRecord, recording_path, render_path

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from blueprint_pipeline.dataset.check import check_dataset
-from blueprint_pipeline.dataset.describe import NotADataset, describe_dataset
+from blueprint_pipeline.dataset.errors import NotADataset
+from blueprint_pipeline.dataset.read import check_dataset, describe_dataset
 from tests.dataset.conftest import load_json, write_video
 
 DATA = "data/chunk-000/file-000.parquet"

@@ -11,9 +11,9 @@ from upath import UPath
 
 from blueprint_pipeline.dataset.asset_licences import LicenceUnknown, build_licence
 from blueprint_pipeline.dataset.card import CardFacts
-from blueprint_pipeline.dataset.check import check_dataset
 from blueprint_pipeline.dataset.croissant_check import check_croissant
 from blueprint_pipeline.dataset.errors import EpisodeUnusable
+from blueprint_pipeline.dataset.read import check_dataset
 from blueprint_pipeline.dataset.stages import WRITE_DATASET
 from blueprint_pipeline.dataset.write import NothingKept
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH

@@ -9,11 +9,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from blueprint_pipeline.dataset.check import check_dataset
+from blueprint_pipeline.dataset.contract import DatasetSpec
 from blueprint_pipeline.dataset.errors import EpisodeUnusable
 from blueprint_pipeline.dataset.features import build_vector_features
 from blueprint_pipeline.dataset.frames import EpisodeFrames
-from blueprint_pipeline.dataset.lerobot_v30 import DatasetSpec
+from blueprint_pipeline.dataset.read import check_dataset
 from blueprint_pipeline.dataset.readback import WrittenDataDiffer, episode_statistics, read_pixels, row_groups
 from blueprint_pipeline.dataset.tables import Position
 from blueprint_pipeline.dataset.video import decode_frames
@@ -163,7 +163,7 @@ def test_memory_does_not_grow_with_the_number_of_episodes(tmp_path: Path) -> Non
     spec = DatasetSpec(fps=FPS, robot_type="franka_panda", vectors=build_vector_features(JOINTS), data_file_bytes=4_000_000)
 
     def write(name: str, episodes: int) -> int:
-        writer = DatasetWriter(tmp_path / name, spec, twin=False)
+        writer = DatasetWriter(tmp_path / name, spec, formats=())
         for seed in range(episodes):
             writer.add(frames_of(100, seed), {}, {})
         writer.close()

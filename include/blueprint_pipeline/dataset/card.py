@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import yaml
 
 from blueprint_pipeline.dataset.asset_licences import HUGGING_FACE_IDS, DatasetLicence
+from blueprint_pipeline.dataset.contract import DatasetSpec
 from blueprint_pipeline.dataset.features import build_info_features
-from blueprint_pipeline.dataset.layout import Version
-from blueprint_pipeline.dataset.lerobot_v30 import DatasetSpec
+from blueprint_pipeline.dataset.formats import FORMATS, FormatRow
 from blueprint_pipeline.dataset.writer import DatasetSummary
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
@@ -34,25 +34,25 @@ class CardFacts:
     licence: DatasetLicence
 
 
-def build_card(version: Version, facts: CardFacts, spec: DatasetSpec, summary: DatasetSummary) -> str:
-    """The whole ``README.md`` of one format version."""
-    header = yaml.safe_dump(_metadata(version, facts, summary), sort_keys=False, allow_unicode=True, width=10_000)
+def build_card(row: FormatRow, facts: CardFacts, spec: DatasetSpec, summary: DatasetSummary) -> str:
+    """The whole ``README.md`` of one format."""
+    header = yaml.safe_dump(_metadata(row, facts, summary), sort_keys=False, allow_unicode=True, width=10_000)
     parts = [
-        f"# {_title(facts, version)}\n",
-        _what(version, facts, summary),
-        _loading(version),
-        _columns(version, spec, summary),
+        f"# {_title(facts, row)}\n",
+        _what(row, facts, summary),
+        f"## Load it\n\n{row.loading}",
+        _columns(row, spec, summary),
         _origin(facts, summary),
         _licences(facts.licence),
     ]
     return f"---\n{header}---\n\n" + "\n".join(parts)
 
 
-def _title(facts: CardFacts, version: Version) -> str:
-    return f"{facts.scene_id}: simulated pick and place, {facts.job_id} (LeRobot {version})"
+def _title(facts: CardFacts, row: FormatRow) -> str:
+    return f"{facts.scene_id}: simulated pick and place, {facts.job_id} ({row.title})"
 
 
-def _metadata(version: Version, facts: CardFacts, summary: DatasetSummary) -> dict[str, object]:
+def _metadata(row: FormatRow, facts: CardFacts, summary: DatasetSummary) -> dict[str, object]:
     licences = facts.licence.ids
     single = HUGGING_FACE_IDS.get(licences[0]) if len(licences) == 1 else None
     licence: dict[str, object] = {"license": single} if single else {"license": "other", "license_name": facts.licence.expression}
@@ -60,41 +60,30 @@ def _metadata(version: Version, facts: CardFacts, summary: DatasetSummary) -> di
         licence["license_link"] = "README.md#licence"
     return {
         **licence,
-        "pretty_name": _title(facts, version),
+        "pretty_name": _title(facts, row),
         "language": ["en"],
-        "tags": ["LeRobot", "robotics", "simulation", facts.simulator.split()[0], version],
+        "tags": [*row.tags, "robotics", "simulation", facts.simulator.split()[0], row.name],
         "task_categories": ["robotics"],
         "size_categories": [next((name for limit, name in _SIZES if summary.frames < limit), "n>10M")],
         "source_datasets": ["original"],
         "annotations_creators": ["machine-generated"],
-        "configs": [{"config_name": "default", "data_files": "data/*/*.parquet"}],
+        **({"configs": [{"config_name": "default", "data_files": row.tables}]} if row.tables else {}),
     }
 
 
-def _what(version: Version, facts: CardFacts, summary: DatasetSummary) -> str:
+def _what(row: FormatRow, facts: CardFacts, summary: DatasetSummary) -> str:
     cameras = ", ".join(f"`{video.key}` ({video.width}x{video.height}, {video.codec})" for video in summary.videos)
     tasks = "\n".join(f"- {task}" for task in summary.tasks)
-    twin = "The twin in LeRobot v2.1 has the same frames." if version == "v3.0" else "The twin in LeRobot v3.0 has the same frames."
+    others = " and ".join(other.title for other in FORMATS.values() if other != row)
     return (
         f"{summary.episodes} episodes, {summary.frames} frames, {summary.duration_s:.1f} s in all, of {facts.attempted} attempted. "
         f"Cameras: {cameras or 'none'}. Every episode is a success by its predicate, and passed the gates of tier {facts.tier}. "
-        f"{facts.replays} {twin}\n\nInstructions:\n\n{tasks}\n"
+        f"{facts.replays} The same frames are written as {others}.\n\nInstructions:\n\n{tasks}\n"
     )
 
 
-def _loading(version: Version) -> str:
-    if version == "v3.0":
-        use = 'dataset = LeRobotDataset("local/dataset", root="v3.0")\nprint(dataset[0])'
-        code = f"from lerobot.datasets.lerobot_dataset import LeRobotDataset\n\n{use}"
-        return f"## Load it\n\nlerobot 0.4.0 or later:\n\n```python\n{code}\n```\n"
-    return (
-        "## Load it\n\nFor openpi, lerobot up to 0.3.3, and Isaac-GR00T (`meta/modality.json` is there). "
-        "lerobot 0.4.0 and later read the v3.0 twin.\n"
-    )
-
-
-def _columns(version: Version, spec: DatasetSpec, summary: DatasetSummary) -> str:
-    features = build_info_features(spec.vectors, summary.videos, annotation=version == "v2.1")
+def _columns(row: FormatRow, spec: DatasetSpec, summary: DatasetSummary) -> str:
+    features = build_info_features(spec.vectors, summary.videos, annotation=row.annotated)
     rows = []
     for key, feature in features.items():
         names = feature["names"]

@@ -3,11 +3,11 @@
 Source: MLCommons, "Croissant Format Specification" 1.1 (2026-01-29).
 """
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from blueprint_pipeline.dataset.card import CardFacts
 from blueprint_pipeline.dataset.features import INDEX_COLUMNS, VectorFeature
-from blueprint_pipeline.dataset.layout import Version
+from blueprint_pipeline.dataset.formats import FormatRow
 from blueprint_pipeline.dataset.writer import DatasetSummary
 from blueprint_pipeline.workspace.checksums import FileDigest
 
@@ -63,20 +63,20 @@ _ENCODINGS = {
 
 
 def build_croissant(
-    version: Version, facts: CardFacts, vectors: tuple[VectorFeature, ...], summary: DatasetSummary, files: dict[str, FileDigest]
+    row: FormatRow, facts: CardFacts, vectors: tuple[VectorFeature, ...], summary: DatasetSummary, files: dict[str, FileDigest]
 ) -> dict[str, object]:
     """The content of ``croissant.json``.
 
     There is no ``datePublished``: the dataset is published when it is delivered, and made again it is the same, byte by byte.
 
     Args:
-        version: Format version of the dataset.
+        row: Format of the dataset.
         facts: What the card says too.
         vectors: The float columns.
         summary: What was written.
         files: Every file of the dataset by its path in it.
     """
-    name = f"{facts.scene_id}-{facts.job_id}-lerobot-{version}"
+    name = "-".join([facts.scene_id, facts.job_id, *row.title.lower().split()])
     return {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -84,26 +84,26 @@ def build_croissant(
         "name": name,
         "description": (
             f"{summary.episodes} simulated pick-and-place episodes ({summary.frames} frames) of one robot in scene {facts.scene_id}, "
-            f"LeRobot {version}. {facts.replays}"
+            f"{row.title}. {facts.replays}"
         ),
         "version": "1.0.0",
         "license": facts.licence.expression,
-        "url": f"urn:blueprint_pipeline:{facts.scene_id}:{facts.job_id}:{version}",
+        "url": f"urn:blueprint_pipeline:{facts.scene_id}:{facts.job_id}:{row.name}",
         "creator": {"@type": "sc:Organization", "name": "Blueprint"},
         "citeAs": f"@misc{{{facts.job_id}, title={{{name}}}, note={{simulated with Blueprint}}}}",
         "isLiveDataset": False,
-        "keywords": ["robotics", "simulation", "LeRobot", version],
+        "keywords": ["robotics", "simulation", *row.tags, row.name],
         "rai:dataCollection": f"Simulated with {facts.simulator}, controller {facts.controller}, seed {facts.seed}.",
         "rai:dataCollectionType": "Software Collection",
         "rai:personalSensitiveInformation": "None: no person was recorded.",
         "prov:wasGeneratedBy": {"@type": "prov:Activity", "name": facts.job_id},
-        "distribution": _distribution(files),
-        "recordSet": [_record_set(vectors)],
+        "distribution": [*_file_objects(files), *([_file_set(row.tables, files)] if row.tables else [])],
+        "recordSet": [_record_set(vectors)] if row.tables else [],
     }
 
 
-def _distribution(files: dict[str, FileDigest]) -> list[dict[str, object]]:
-    objects: list[dict[str, object]] = [
+def _file_objects(files: dict[str, FileDigest]) -> list[dict[str, object]]:
+    return [
         {
             "@type": "cr:FileObject",
             "@id": path,
@@ -115,15 +115,18 @@ def _distribution(files: dict[str, FileDigest]) -> list[dict[str, object]]:
         }
         for path, digest in files.items()
     ]
-    frames: dict[str, object] = {
+
+
+def _file_set(pattern: str, files: dict[str, FileDigest]) -> dict[str, object]:
+    """The tables of frames."""
+    return {
         "@type": "cr:FileSet",
         "@id": "frames",
         "name": "frames",
-        "containedIn": [{"@id": path} for path in files if path.startswith("data/")],
+        "containedIn": [{"@id": path} for path in files if PurePosixPath(path).match(pattern)],
         "encodingFormat": _ENCODINGS[".parquet"],
-        "includes": "data/*/*.parquet",
+        "includes": pattern,
     }
-    return [*objects, frames]
 
 
 def _record_set(vectors: tuple[VectorFeature, ...]) -> dict[str, object]:

@@ -17,3 +17,14 @@ class EpisodeUnusable(InputError):
     field: str
     found: object
     expected: object
+
+
+class NotADataset(InputError):
+    """A folder is no dataset of a known format."""
+
+    code = "dataset.not_a_dataset"
+    template = "{folder} is not a dataset: {reason}. Known formats: {known}."
+
+    folder: str
+    reason: str
+    known: list[str]

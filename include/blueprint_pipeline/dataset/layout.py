@@ -1,15 +1,13 @@
-"""Where the files of a LeRobot dataset lie, and how large they may grow.
+"""Where datasets lie, what LeRobot's versions share, and how files are written.
 
-Source: lerobot 0.4.4 ``datasets/utils.py`` (v3.0); lerobot 0.3.3 ``datasets/utils.py`` (v2.1).
+Source: lerobot 0.4.4 ``datasets/utils.py``.
 """
 
 import json
 from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
-
-Version = Literal["v3.0", "v2.1"]
+from typing import Self
 
 DATASET_PATH = "geniesim/lerobot"
 """Folder of the scene that holds one folder a format version."""
@@ -22,24 +20,8 @@ VIDEO_FILE_BYTES = 200 * 1024**2
 
 INFO = "meta/info.json"
 STATS = "meta/stats.json"
-MODALITY = "meta/modality.json"
 SIDECAR = "meta/blueprint_pipeline/episodes.jsonl"
-
-DATA_V30 = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
-VIDEO_V30 = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
-EPISODES_V30 = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
-TASKS_V30 = "meta/tasks.parquet"
-
-DATA_V21 = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
-VIDEO_V21 = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
-EPISODES_V21 = "meta/episodes.jsonl"
-EPISODES_STATS_V21 = "meta/episodes_stats.jsonl"
-TASKS_V21 = "meta/tasks.jsonl"
-
-
-def chunk_and_file(number: int) -> tuple[int, int]:
-    """Chunk and file index of the ``number``-th file of a v3.0 dataset."""
-    return number // CHUNKS_SIZE, number % CHUNKS_SIZE
+"""Each episode's provenance, in every format."""
 
 
 def part_path(path: Path) -> Path:

@@ -5,29 +5,35 @@ Videos are the rendered files, byte for byte.
 Source: lerobot 0.3.3 ``datasets/utils.py``; Isaac-GR00T ``getting_started/data_preparation.md``.
 """
 
+import json
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from blueprint_pipeline.dataset.contract import DatasetFinding, DatasetSpec, DatasetTotals, WrittenEpisode
 from blueprint_pipeline.dataset.features import ACTION, ANNOTATION, STATE, VideoFeature, build_info_features
 from blueprint_pipeline.dataset.frames import EpisodeFrames
 from blueprint_pipeline.dataset.layout import (
     CHUNKS_SIZE,
-    DATA_V21,
-    EPISODES_STATS_V21,
-    EPISODES_V21,
     INFO,
-    MODALITY,
     STATS,
-    TASKS_V21,
-    VIDEO_V21,
     json_line,
     part_path,
     write_json,
     write_text,
 )
-from blueprint_pipeline.dataset.lerobot_v30 import DatasetSpec, WrittenEpisode
+from blueprint_pipeline.dataset.lerobot import LerobotReader, load_lines, video_keys
+from blueprint_pipeline.dataset.lerobot_check import Findings, LerobotFolder, ListedEpisode
 from blueprint_pipeline.dataset.tables import ParquetFile, Position, data_schema, data_table
 from blueprint_pipeline.dataset.video import EpisodeVideo
+
+_DATA = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
+_VIDEO = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
+_EPISODES = "meta/episodes.jsonl"
+_EPISODES_STATS = "meta/episodes_stats.jsonl"
+_TASKS = "meta/tasks.jsonl"
+_MODALITY = "meta/modality.json"
 
 
 class V21Writer:
@@ -42,56 +48,55 @@ class V21Writer:
         self.root = root
         self._spec = spec
         self._schema = data_schema(spec.vectors, annotation=True)
-        self._lines = {path: part_path(root / path).open("w", encoding="utf-8") for path in (EPISODES_V21, EPISODES_STATS_V21)}
+        self._lines = {path: part_path(root / path).open("w", encoding="utf-8") for path in (_EPISODES, _EPISODES_STATS)}
 
-    def add(self, frames: EpisodeFrames, position: Position, videos: dict[str, EpisodeVideo]) -> None:
+    def add(self, frames: EpisodeFrames, position: Position, videos: dict[str, EpisodeVideo]) -> tuple[WrittenEpisode, ...]:
         """Write an episode's own files."""
         place = {"episode_chunk": position.episode_index // CHUNKS_SIZE, "episode_index": position.episode_index}
-        with ParquetFile(self.root / DATA_V21.format(**place), self._schema) as file:
+        with ParquetFile(self.root / _DATA.format(**place), self._schema) as file:
             file.append(data_table(frames, position, self._spec.fps, self._schema), 0)
         for key, video in videos.items():
-            target = self.root / VIDEO_V21.format(video_key=key, **place)
+            target = self.root / _VIDEO.format(video_key=key, **place)
             part = part_path(target)
             shutil.copyfile(video.path, part)
             part.replace(target)
+        return ()
 
     def record(self, episode: WrittenEpisode) -> None:
         """Append an episode to the lists of episodes and of statistics."""
         index = episode.position.episode_index
         statistics = episode.statistics()
         statistics[ANNOTATION] = statistics["task_index"]
-        self._lines[EPISODES_V21].write(json_line({"episode_index": index, "tasks": [episode.task], "length": episode.length}))
-        self._lines[EPISODES_STATS_V21].write(json_line({"episode_index": index, "stats": statistics}))
+        self._lines[_EPISODES].write(json_line({"episode_index": index, "tasks": [episode.task], "length": episode.length}))
+        self._lines[_EPISODES_STATS].write(json_line({"episode_index": index, "stats": statistics}))
 
-    def finish(
-        self, tasks: list[str], videos: list[VideoFeature], statistics: dict[str, dict[str, list[object]]], *, frames: int, episodes: int
-    ) -> None:
+    def finish(self, totals: DatasetTotals) -> None:
         """Write what speaks of the whole dataset, ``info.json`` last."""
         for path, stream in self._lines.items():
             stream.close()
             target = self.root / path
             part_path(target).replace(target)
-        write_text(self.root / TASKS_V21, "".join(json_line({"task_index": index, "task": task}) for index, task in enumerate(tasks)))
-        write_json(self.root / STATS, statistics | {ANNOTATION: statistics["task_index"]})
-        write_json(self.root / MODALITY, self._modality(videos))
+        write_text(self.root / _TASKS, "".join(json_line({"task_index": index, "task": task}) for index, task in enumerate(totals.tasks)))
+        write_json(self.root / STATS, totals.statistics | {ANNOTATION: totals.statistics["task_index"]})
+        write_json(self.root / _MODALITY, self._modality(totals.videos))
         info = {
             "codebase_version": "v2.1",
             "robot_type": self._spec.robot_type,
-            "total_episodes": episodes,
-            "total_frames": frames,
-            "total_tasks": len(tasks),
-            "total_videos": episodes * len(videos),
-            "total_chunks": (episodes + CHUNKS_SIZE - 1) // CHUNKS_SIZE,
+            "total_episodes": totals.episodes,
+            "total_frames": totals.frames,
+            "total_tasks": len(totals.tasks),
+            "total_videos": totals.episodes * len(totals.videos),
+            "total_chunks": (totals.episodes + CHUNKS_SIZE - 1) // CHUNKS_SIZE,
             "chunks_size": CHUNKS_SIZE,
             "fps": self._spec.fps,
-            "splits": {"train": f"0:{episodes}"},
-            "data_path": DATA_V21,
-            "video_path": VIDEO_V21 if videos else None,
-            "features": build_info_features(self._spec.vectors, videos, annotation=True),
+            "splits": {"train": f"0:{totals.episodes}"},
+            "data_path": _DATA,
+            "video_path": _VIDEO if totals.videos else None,
+            "features": build_info_features(self._spec.vectors, totals.videos, annotation=True),
         }
         write_json(self.root / INFO, info)
 
-    def _modality(self, videos: list[VideoFeature]) -> dict[str, object]:
+    def _modality(self, videos: Sequence[VideoFeature]) -> dict[str, object]:
         """Which parts of the state and action vectors are the arm and the gripper (the last one)."""
         sizes = {vector.key: vector.size for vector in self._spec.vectors}
         parts = {
@@ -104,3 +109,38 @@ class V21Writer:
             "video": {video.key.rsplit(".", 1)[-1]: {"original_key": video.key} for video in videos},
             "annotation": {ANNOTATION.removeprefix("annotation."): {}},
         }
+
+
+class V21Reader(LerobotReader):
+    """Reads v2.1."""
+
+    def load_tasks(self, folder: Path) -> list[str]:
+        """Instructions in the order of their index."""
+        return [line["task"] for line in load_lines(folder / _TASKS)]
+
+    def list_episodes(self, folder: Path, info: dict[str, Any]) -> Iterator[ListedEpisode]:
+        """All episodes as the metadata list them."""
+        for line in load_lines(folder / _EPISODES):
+            place = {"episode_chunk": line["episode_index"] // info["chunks_size"], "episode_index": line["episode_index"]}
+            videos = {key: (info["video_path"].format(video_key=key, **place), 0) for key in video_keys(info)}
+            yield ListedEpisode(line["episode_index"], line["length"], tuple(line["tasks"]), info["data_path"].format(**place), videos)
+
+
+def _check_modality(found: LerobotFolder) -> Findings:
+    """GR00T's parts cover state and action; its names lead to features."""
+    info = found.info
+    modality = json.loads((found.path / _MODALITY).read_text(encoding="utf-8"))
+    for kind, column in (("state", "observation.state"), ("action", "action")):
+        parts = sorted((part["start"], part["end"]) for part in modality[kind].values())
+        size = info["features"][column]["shape"][0]
+        if [start for start, _ in parts] != [0, *(end for _, end in parts[:-1])] or parts[-1][1] != size:
+            yield DatasetFinding("dataset.modality_wrong", _MODALITY, f"{kind}: parts {parts} do not cover {column} of {size}")
+    for name, part in modality.get("video", {}).items():
+        if part["original_key"] not in info["features"]:
+            yield DatasetFinding("dataset.modality_wrong", _MODALITY, f"video {name}: there is no {part['original_key']}")
+    for name in modality.get("annotation", {}):
+        if f"annotation.{name}" not in info["features"]:
+            yield DatasetFinding("dataset.modality_wrong", _MODALITY, f"annotation {name}: there is no such column")
+
+
+READER = V21Reader("v2.1", (_TASKS, STATS, _EPISODES, _EPISODES_STATS, _MODALITY), (_check_modality,))

@@ -2,65 +2,45 @@
 
 Data and videos of one episode have the same chunk and file index, and no episode spans two files. A file's rows and
 frames are read back when it is closed; statistics come from there.
+
+Source: lerobot 0.4.4 ``datasets/utils.py``.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from blueprint_pipeline.dataset.features import INDEX_COLUMNS, VectorFeature, VideoFeature, build_info_features
+from blueprint_pipeline.dataset.contract import DatasetSpec, DatasetTotals, WrittenEpisode
+from blueprint_pipeline.dataset.features import build_info_features
 from blueprint_pipeline.dataset.frames import EpisodeFrames
-from blueprint_pipeline.dataset.images import PixelCounts, image_statistics
 from blueprint_pipeline.dataset.layout import (
     CHUNKS_SIZE,
     DATA_FILE_BYTES,
-    DATA_V30,
-    EPISODES_V30,
     INFO,
     STATS,
-    TASKS_V30,
     VIDEO_FILE_BYTES,
-    VIDEO_V30,
-    chunk_and_file,
     write_json,
 )
+from blueprint_pipeline.dataset.lerobot import LerobotReader, video_keys
+from blueprint_pipeline.dataset.lerobot_check import ListedEpisode
 from blueprint_pipeline.dataset.readback import episode_statistics, read_pixels, row_groups
-from blueprint_pipeline.dataset.statistics import Statistics
 from blueprint_pipeline.dataset.tables import ParquetFile, Position, data_schema, data_table, episodes_schema, write_tasks
 from blueprint_pipeline.dataset.video import EpisodeVideo, VideoFile
 
 _EPISODES_A_ROW_GROUP = 64
+_DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+_VIDEO = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
+_EPISODES = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+_TASKS = "meta/tasks.parquet"
 
 
-@dataclass(frozen=True, kw_only=True)
-class DatasetSpec:
-    """What all episodes of a dataset share."""
-
-    fps: int
-    robot_type: str
-    vectors: tuple[VectorFeature, ...]
-    data_file_bytes: int = DATA_FILE_BYTES
-    video_file_bytes: int = VIDEO_FILE_BYTES
-
-
-@dataclass(frozen=True)
-class WrittenEpisode:
-    """An episode that was read back from its files."""
-
-    position: Position
-    task: str
-    length: int
-    first_frame: int
-    """Its first frame in its video file."""
-    columns: dict[str, Statistics]
-    pixels: dict[str, PixelCounts]
-
-    def statistics(self) -> dict[str, dict[str, list[object]]]:
-        """The ten statistics of every feature, as LeRobot stores them."""
-        return statistics_as_lists(self.columns, self.pixels)
+def chunk_and_file(number: int) -> tuple[int, int]:
+    """Chunk and file index of the ``number``-th file."""
+    return number // CHUNKS_SIZE, number % CHUNKS_SIZE
 
 
 @dataclass(frozen=True)
@@ -69,12 +49,6 @@ class _Waiting:
     task: str
     length: int
     first_frame: int
-
-
-def statistics_as_lists(columns: dict[str, Statistics], pixels: dict[str, PixelCounts]) -> dict[str, dict[str, list[object]]]:
-    """The ten statistics by feature: vectors as lists, cameras as (3, 1, 1)."""
-    plain = {key: found.as_lists(integer=key in INDEX_COLUMNS) for key, found in columns.items()}
-    return plain | {key: image_statistics(counts) for key, counts in pixels.items()}
 
 
 class V30Writer:
@@ -97,6 +71,9 @@ class V30Writer:
         self._episodes_schema: pa.Schema | None = None
         self._episode_rows: list[dict[str, object]] = []
         self._episode_files = 0
+
+    def record(self, episode: WrittenEpisode) -> None:
+        """Nothing: it wrote down itself what it read back."""
 
     def add(self, frames: EpisodeFrames, position: Position, videos: dict[str, EpisodeVideo]) -> list[WrittenEpisode]:
         """Append an episode; give the episodes of the file that became full and was read back."""
@@ -121,10 +98,10 @@ class V30Writer:
 
     def _open_file(self, videos: dict[str, EpisodeVideo]) -> ParquetFile:
         chunk, file = chunk_and_file(len(self.data_files))
-        path = self.root / DATA_V30.format(chunk_index=chunk, file_index=file)
+        path = self.root / _DATA.format(chunk_index=chunk, file_index=file)
         self.data_files.append(path)
         self._videos = {
-            key: VideoFile(self.root / VIDEO_V30.format(video_key=key, chunk_index=chunk, file_index=file), video)
+            key: VideoFile(self.root / _VIDEO.format(video_key=key, chunk_index=chunk, file_index=file), video)
             for key, video in videos.items()
         }
         return ParquetFile(path, self._schema)
@@ -145,13 +122,13 @@ class V30Writer:
                 )
                 counted = {key: next(counts) for key, counts in pixels.items()}
                 written = WrittenEpisode(waiting.position, waiting.task, waiting.length, waiting.first_frame, columns, counted)
-                self._record(written)
+                self._list(written)
                 yield written
         for counts in pixels.values():
             next(counts, None)
         self._data, self._videos, self._waiting = None, {}, []
 
-    def _record(self, episode: WrittenEpisode) -> None:
+    def _list(self, episode: WrittenEpisode) -> None:
         chunk, file = chunk_and_file(len(self.data_files) - 1)
         row: dict[str, object] = {
             "episode_index": episode.position.episode_index,
@@ -180,7 +157,7 @@ class V30Writer:
             self._episodes = None
         if self._episodes is None:
             chunk, file = chunk_and_file(self._episode_files)
-            self._episodes = ParquetFile(self.root / EPISODES_V30.format(chunk_index=chunk, file_index=file), schema)
+            self._episodes = ParquetFile(self.root / _EPISODES.format(chunk_index=chunk, file_index=file), schema)
             self._episode_files += 1
         chunk, file = chunk_and_file(self._episode_files - 1)
         own = {"meta/episodes/chunk_index": chunk, "meta/episodes/file_index": file}
@@ -188,29 +165,56 @@ class V30Writer:
         self._episodes.append(table, table.nbytes)
         self._episode_rows = []
 
-    def finish(
-        self, tasks: list[str], videos: list[VideoFeature], statistics: dict[str, dict[str, list[object]]], *, frames: int, episodes: int
-    ) -> None:
+    def finish(self, totals: DatasetTotals) -> None:
         """Write what speaks of the whole dataset; ``info.json``, without which nobody sees a dataset, last."""
         if self._episode_rows and self._episodes_schema is not None:
             self._flush_episodes(self._episodes_schema)
         if self._episodes is not None:
             self._episodes.close()
-        write_tasks(self.root / TASKS_V30, tasks)
-        write_json(self.root / STATS, statistics)
+        write_tasks(self.root / _TASKS, list(totals.tasks))
+        write_json(self.root / STATS, totals.statistics)
         info = {
             "codebase_version": "v3.0",
             "robot_type": self._spec.robot_type,
-            "total_episodes": episodes,
-            "total_frames": frames,
-            "total_tasks": len(tasks),
+            "total_episodes": totals.episodes,
+            "total_frames": totals.frames,
+            "total_tasks": len(totals.tasks),
             "chunks_size": CHUNKS_SIZE,
             "data_files_size_in_mb": DATA_FILE_BYTES // 1024**2,
             "video_files_size_in_mb": VIDEO_FILE_BYTES // 1024**2,
             "fps": self._spec.fps,
-            "splits": {"train": f"0:{episodes}"},
-            "data_path": DATA_V30,
-            "video_path": VIDEO_V30 if videos else None,
-            "features": build_info_features(self._spec.vectors, videos, annotation=False),
+            "splits": {"train": f"0:{totals.episodes}"},
+            "data_path": _DATA,
+            "video_path": _VIDEO if totals.videos else None,
+            "features": build_info_features(self._spec.vectors, totals.videos, annotation=False),
         }
         write_json(self.root / INFO, info)
+
+
+class V30Reader(LerobotReader):
+    """Reads v3.0."""
+
+    def load_tasks(self, folder: Path) -> list[str]:
+        """Instructions in the order of their index."""
+        table = pq.read_table(folder / _TASKS)
+        name = next(name for name in table.column_names if name != "task_index")
+        return [str(value) for value in table.sort_by("task_index").column(name).to_pylist()]
+
+    def list_episodes(self, folder: Path, info: dict[str, Any]) -> Iterator[ListedEpisode]:
+        """All episodes as the metadata list them."""
+        for path in sorted((folder / "meta/episodes").glob("*/*.parquet")):
+            names = [name for name in pq.read_schema(path).names if not name.startswith("stats/")]
+            for row in pq.read_table(path, columns=names).to_pylist():
+                yield _listed(row, info)
+
+
+def _listed(row: dict[str, Any], info: dict[str, Any]) -> ListedEpisode:
+    data = info["data_path"].format(chunk_index=row["data/chunk_index"], file_index=row["data/file_index"])
+    videos = {}
+    for key in video_keys(info):
+        place = {"chunk_index": row[f"videos/{key}/chunk_index"], "file_index": row[f"videos/{key}/file_index"]}
+        videos[key] = (info["video_path"].format(video_key=key, **place), round(row[f"videos/{key}/from_timestamp"] * info["fps"]))
+    return ListedEpisode(row["episode_index"], row["length"], tuple(row["tasks"]), data, videos)
+
+
+READER = V30Reader("v3.0", (_TASKS, STATS))

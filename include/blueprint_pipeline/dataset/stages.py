@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from blueprint_pipeline.dataset.asset_licences import load_licence
 from blueprint_pipeline.dataset.certify.certification import certify_datasets
 from blueprint_pipeline.dataset.certify.environment import digest_environment
+from blueprint_pipeline.dataset.formats import FORMATS
 from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
 from blueprint_pipeline.dataset.write import write_datasets
 from blueprint_pipeline.errors import GateError
@@ -40,7 +41,7 @@ class WriteDatasetResult(StageResult):
     licence: str
     """SPDX expression."""
     size_bytes: int
-    """Of both format versions."""
+    """Of all formats."""
 
 
 class CertifyDatasetResult(StageResult):
@@ -87,7 +88,7 @@ def _run_certify(_request: StageRequest, context: StageContext) -> CertifyDatase
 
 WRITE_DATASET = Stage(
     name="write_dataset",
-    description="Write the kept episodes as LeRobot v3.0 and v2.1, video remuxed, with card, statistics and provenance.",
+    description=f"Write the kept episodes as {' and '.join(row.title for row in FORMATS.values())}, with card, statistics and provenance.",
     request=StageRequest,
     result=WriteDatasetResult,
     run=_run_write,

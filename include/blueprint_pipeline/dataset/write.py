@@ -1,4 +1,4 @@
-"""Stage ``write_dataset``: the kept episodes of a scene as LeRobot v3.0 and v2.1."""
+"""Stage ``write_dataset``: the kept episodes of a scene in every format."""
 
 import shutil
 from collections.abc import Sequence
@@ -6,12 +6,13 @@ from pathlib import Path
 
 from blueprint_pipeline.dataset.asset_licences import DatasetLicence
 from blueprint_pipeline.dataset.card import CardFacts, build_card
+from blueprint_pipeline.dataset.contract import DatasetSpec
 from blueprint_pipeline.dataset.croissant import build_croissant
 from blueprint_pipeline.dataset.errors import EpisodeUnusable
 from blueprint_pipeline.dataset.features import build_vector_features, video_key
+from blueprint_pipeline.dataset.formats import FORMATS, FormatRow
 from blueprint_pipeline.dataset.frames import load_frames
-from blueprint_pipeline.dataset.layout import DATASET_PATH, Version, write_json, write_text
-from blueprint_pipeline.dataset.lerobot_v30 import DatasetSpec
+from blueprint_pipeline.dataset.layout import DATASET_PATH, write_json, write_text
 from blueprint_pipeline.dataset.provenance import build_provenance, load_integration_state
 from blueprint_pipeline.dataset.video import EpisodeVideo, load_episode_video
 from blueprint_pipeline.dataset.writer import DatasetSummary, DatasetWriter
@@ -22,8 +23,6 @@ from blueprint_pipeline.quality.report import RENDER_GATES_PATH, load_kept, load
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
 from blueprint_pipeline.workspace.checksums import digest_file, digest_files, list_files
-
-VERSIONS: tuple[Version, ...] = ("v3.0", "v2.1")
 
 
 class NothingKept(GateError):
@@ -36,7 +35,7 @@ class NothingKept(GateError):
 
 
 def write_datasets(context: StageContext, joint_names: Sequence[str], licence: DatasetLicence) -> DatasetSummary:
-    """Write both datasets of a scene to the stage's staging folder.
+    """Write the dataset of a scene in every format to the stage's staging folder.
 
     Args:
         context: Where to read and write.
@@ -74,8 +73,8 @@ def write_datasets(context: StageContext, joint_names: Sequence[str], licence: D
         context.progress(done + 1, len(kept))
     summary = writer.close()
     facts = _card_facts(plan, first, certificates, report.tier, licence)
-    for version in VERSIONS:
-        _describe(folder / version, version, facts, spec, summary)
+    for row in FORMATS.values():
+        _describe(folder / row.name, row, facts, spec, summary)
     return summary
 
 
@@ -123,8 +122,8 @@ def _card_facts(
     )
 
 
-def _describe(root: Path, version: Version, facts: CardFacts, spec: DatasetSpec, summary: DatasetSummary) -> None:
+def _describe(root: Path, row: FormatRow, facts: CardFacts, spec: DatasetSpec, summary: DatasetSummary) -> None:
     """Card and Croissant of one dataset; Croissant last, it has the sums of all other files."""
-    write_text(root / "README.md", build_card(version, facts, spec, summary))
+    write_text(root / "README.md", build_card(row, facts, spec, summary))
     files = digest_files(root, list_files(root))
-    write_json(root / "croissant.json", build_croissant(version, facts, spec.vectors, summary, files))
+    write_json(root / "croissant.json", build_croissant(row, facts, spec.vectors, summary, files))

@@ -1,19 +1,22 @@
-"""Writes both datasets from one stream of episodes, in memory that does not grow with their number."""
+"""Writes the dataset in every format from one stream of episodes, in memory that does not grow with their number."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from blueprint_pipeline.dataset.contract import DatasetSpec, DatasetTotals, FormatWriter, WrittenEpisode, statistics_as_lists
 from blueprint_pipeline.dataset.features import VideoFeature
+from blueprint_pipeline.dataset.formats import FORMATS, STORE, FormatName
 from blueprint_pipeline.dataset.frames import EpisodeFrames, validate_sizes
 from blueprint_pipeline.dataset.images import PixelCounts
 from blueprint_pipeline.dataset.layout import SIDECAR, json_line, part_path
-from blueprint_pipeline.dataset.lerobot_v21 import V21Writer
-from blueprint_pipeline.dataset.lerobot_v30 import DatasetSpec, V30Writer, WrittenEpisode, statistics_as_lists
+from blueprint_pipeline.dataset.lerobot_v30 import V30Writer
 from blueprint_pipeline.dataset.readback import dataset_statistics
 from blueprint_pipeline.dataset.statistics import Moments
 from blueprint_pipeline.dataset.tables import Position
 from blueprint_pipeline.dataset.video import EpisodeVideo
+from blueprint_pipeline.rows import load_code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,19 +31,20 @@ class DatasetSummary:
 
 
 class DatasetWriter:
-    """The v3.0 dataset, its v2.1 twin, and the sidecar of each episode's provenance in both.
+    """The dataset in every format that is wanted, with the sidecar of each episode's provenance.
 
     Args:
-        folder: Gets ``v3.0/`` and, where wanted, ``v2.1/``; both must be new.
+        folder: Gets a folder a format, each of which must be new.
         spec: What all episodes share.
-        twin: Whether the v2.1 twin is written.
+        formats: Which; the store is always among them.
     """
 
-    def __init__(self, folder: Path, spec: DatasetSpec, *, twin: bool = True) -> None:
+    def __init__(self, folder: Path, spec: DatasetSpec, formats: Sequence[FormatName] | None = None) -> None:
+        wanted = dict.fromkeys((STORE, *(FORMATS if formats is None else formats)))
         self._spec = spec
-        self._v30 = V30Writer(folder / "v3.0", spec)
-        self._v21 = V21Writer(folder / "v2.1", spec) if twin else None
-        self._sidecar = part_path(self._v30.root / SIDECAR).open("w", encoding="utf-8")
+        self._store = V30Writer(folder / STORE, spec)
+        self._others: list[FormatWriter] = [load_code(FORMATS[name].writer)(folder / name, spec) for name in wanted if name != STORE]
+        self._sidecar = part_path(self._store.root / SIDECAR).open("w", encoding="utf-8")
         self._tasks: dict[str, int] = {}
         self._videos: dict[str, VideoFeature] = {}
         self._moments: dict[str, Moments] = {}
@@ -65,17 +69,17 @@ class DatasetWriter:
         for key, video in videos.items():
             known = self._videos.setdefault(key, video.feature)
             self._videos[key] = replace(known, gop=max(known.gop, video.feature.gop))
-        if self._v21 is not None:
-            self._v21.add(frames, position, videos)
-        for written in self._v30.add(frames, position, videos):
+        for writer in self._others:
+            writer.add(frames, position, videos)
+        for written in self._store.add(frames, position, videos):
             self._record(written)
         self._sidecar.write(json_line({"episode_index": position.episode_index, **provenance}))
         self._episodes += 1
         self._frames += frames.length
 
     def _record(self, episode: WrittenEpisode) -> None:
-        if self._v21 is not None:
-            self._v21.record(episode)
+        for writer in self._others:
+            writer.record(episode)
         for key, statistics in episode.columns.items():
             before = self._moments.get(key)
             self._moments[key] = before + statistics.moments if before else statistics.moments
@@ -84,22 +88,30 @@ class DatasetWriter:
             self._pixels[key] = seen + counts if seen else counts
 
     def close(self) -> DatasetSummary:
-        """Finish both datasets."""
-        for written in self._v30.close_file():
+        """Finish every dataset."""
+        for written in self._store.close_file():
             self._record(written)
         self._sidecar.close()
-        sidecar = self._v30.root / SIDECAR
+        sidecar = self._store.root / SIDECAR
         part_path(sidecar).replace(sidecar)
-        tasks, videos = list(self._tasks), list(self._videos.values())
-        columns = dataset_statistics(self._v30.data_files, self._spec.vectors, self._moments)
-        statistics = statistics_as_lists(columns, self._pixels)
-        totals = {"frames": self._frames, "episodes": self._episodes}
-        self._v30.finish(tasks, videos, statistics, **totals)
-        if self._v21 is not None:
-            part = part_path(self._v21.root / SIDECAR)
+        columns = dataset_statistics(self._store.data_files, self._spec.vectors, self._moments)
+        totals = DatasetTotals(
+            episodes=self._episodes,
+            frames=self._frames,
+            tasks=tuple(self._tasks),
+            videos=tuple(self._videos.values()),
+            statistics=statistics_as_lists(columns, self._pixels),
+        )
+        for writer in self._others:
+            part = part_path(writer.root / SIDECAR)
             shutil.copyfile(sidecar, part)
-            part.replace(self._v21.root / SIDECAR)
-            self._v21.finish(tasks, videos, statistics, **totals)
+            part.replace(writer.root / SIDECAR)
+        for writer in (self._store, *self._others):
+            writer.finish(totals)
         return DatasetSummary(
-            episodes=self._episodes, frames=self._frames, duration_s=self._frames / self._spec.fps, tasks=tuple(tasks), videos=tuple(videos)
+            episodes=totals.episodes,
+            frames=totals.frames,
+            duration_s=totals.frames / self._spec.fps,
+            tasks=totals.tasks,
+            videos=totals.videos,
         )

@@ -8,14 +8,13 @@ from pydantic import Field, HttpUrl
 
 from blueprint_pipeline.config_file import ConfigFileInvalid, load_config
 from blueprint_pipeline.config_folder import CONFIG_FOLDER
+from blueprint_pipeline.dataset.formats import FormatName
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_file
 from blueprint_pipeline.workspace.storage import Id
 
 LABS_FOLDER = CONFIG_FOLDER / "labs"
-
-DatasetFormat = Literal["v3.0", "v2.1"]
 
 
 class InvalidLabProfile(ConfigFileInvalid):
@@ -70,7 +69,7 @@ class LabProfile(FrozenModel):
     bucket: str = Field(min_length=1)
     """Folder or any fsspec URL (``gs://bucket/prefix``). Relative folders count from the working directory of the process."""
     tier: Literal["core", "plus", "full"]
-    formats: tuple[DatasetFormat, ...] = Field(min_length=1)
+    formats: tuple[FormatName, ...] = Field(min_length=1)
     commercial: bool
     """Whether the lab uses the data commercially: parts that forbid it block the delivery."""
     wants_failures: bool

@@ -11,11 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from upath import UPath
 
-from blueprint_pipeline.dataset.certify.certification import V21_CHECKS, V30_CHECKS, CertifierBroken
+from blueprint_pipeline.dataset.certify.certification import CertifierBroken
 from blueprint_pipeline.dataset.certify.graders import GRADERS
 from blueprint_pipeline.dataset.certify.in_expected import Refuted, answer, check_columns, require
 from blueprint_pipeline.dataset.certify.report import CertificationReport, CheckResult, is_certified
 from blueprint_pipeline.dataset.certify.request import ExpectedEpisode
+from blueprint_pipeline.dataset.formats import FORMATS
 from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
 from blueprint_pipeline.dataset.stages import CERTIFY_DATASET, WRITE_DATASET, DatasetRefused
 from blueprint_pipeline.origin import Origin
@@ -24,6 +25,7 @@ from blueprint_pipeline.stage.contract import StageRequest
 from blueprint_pipeline.workspace.storage import SceneFolder
 from tests.dataset.conftest import stage_context, states_table, write_manifest, write_scene
 
+CHECKS = tuple(check for row in FORMATS.values() for certifier in row.certifiers for check in certifier.checks)
 REQUEST = StageRequest(scene_id="tabletop")
 CERTIFY_PYTHON = Path(__file__).parents[3] / ".venv-certify/bin/python"
 needs_environment = pytest.mark.skipif(not CERTIFY_PYTHON.exists(), reason="no .venv-certify: run `make certify-env`")
@@ -72,7 +74,7 @@ def test_without_the_environment_nothing_is_certified(scene: SceneFolder, tmp_pa
     """Every check that did not run is listed as such, with the way to make it run; what needs no environment did run."""
     result = CERTIFY_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
     assert not result.certified
-    assert set(result.not_run) == {*V30_CHECKS, *V21_CHECKS, *(f"grader.{grader.package}" for grader in GRADERS), "graders.agree"}
+    assert set(result.not_run) == {*CHECKS, *(f"grader.{grader.package}" for grader in GRADERS), "graders.agree"}
     assert set(result.passed) == {"blueprint_pipeline.structure", "mlcroissant.valid"}
     report = load_report(tmp_path / "staging")
     assert report.environment == {}

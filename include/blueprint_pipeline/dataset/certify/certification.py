@@ -11,9 +11,10 @@ from blueprint_pipeline.dataset.certify.environment import CertifyEnvironment
 from blueprint_pipeline.dataset.certify.graders import GRADERS, Grader, run_grader
 from blueprint_pipeline.dataset.certify.report import CertificationReport, CheckResult, Finding, Status, is_certified, not_run
 from blueprint_pipeline.dataset.certify.request import CertifyRequest, ExpectedEpisode, load_answers
-from blueprint_pipeline.dataset.check import check_dataset
 from blueprint_pipeline.dataset.croissant_check import check_croissant
-from blueprint_pipeline.dataset.layout import DATASET_PATH, Version
+from blueprint_pipeline.dataset.formats import FORMATS, STORE, Certifier, FormatName
+from blueprint_pipeline.dataset.layout import DATASET_PATH
+from blueprint_pipeline.dataset.read import load_reader
 from blueprint_pipeline.episode.record import EpisodeRecord, recording_path, render_path
 from blueprint_pipeline.errors import IntegrityError, InternalError
 from blueprint_pipeline.origin import Origin
@@ -22,26 +23,8 @@ from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_files, list_files
 
-V30_CHECKS = (
-    "lerobot.loads",
-    "lerobot.frames_match_states",
-    "lerobot.videos_match_renders",
-    "lerobot.items_load",
-    "lerobot.windows_load",
-    "lerobot.statistics_agree",
-)
-V21_CHECKS = (
-    "twin.lerobot_refuses",
-    "twin.frames_match_states",
-    "twin.lerobot_converts",
-    "twin.datasets_reads",
-    "twin.modality_fits",
-    "twin.videos_decode",
-)
 REQUIRED_GRADERS = 3
 """So many of the public graders must have run, and found no defect."""
-_V30: Version = "v3.0"
-_V21: Version = "v2.1"
 
 
 class DatasetChanged(IntegrityError):
@@ -69,7 +52,7 @@ class CertifierBroken(InternalError):
 
 
 def certify_datasets(context: StageContext) -> CertificationReport:
-    """Look at both datasets of a scene with everything there is.
+    """Look at the dataset of a scene, in every format, with everything there is.
 
     Raises:
         CertifierBroken: A certifying program ended without an answer.
@@ -78,12 +61,7 @@ def certify_datasets(context: StageContext) -> CertificationReport:
     plan = JobPlan.model_validate_json(context.scene.read_bytes(PLAN_PATH))
     episodes = _expected_episodes(context, plan.cameras)
     root = context.input(DATASET_PATH).absolute()
-    checks = [
-        _structure_check(root / _V30, _V30),
-        _structure_check(root / _V21, _V21),
-        _croissant_check(root / _V30, _V30),
-        _croissant_check(root / _V21, _V21),
-    ]
+    checks = [look(root / name, name) for look in (_structure_check, _croissant_check) for name in FORMATS]
     with tempfile.TemporaryDirectory(prefix="blueprint-pipeline-certify-") as folder:
         environment = CertifyEnvironment(context.settings.dataset.certify_python, Path(folder))
         versions = environment.versions if environment.exists else {}
@@ -125,12 +103,12 @@ def _expected_episodes(context: StageContext, cameras: tuple[str, ...]) -> tuple
     return tuple(found)
 
 
-def _structure_check(folder: Path, version: Version) -> CheckResult:
+def _structure_check(folder: Path, name: FormatName) -> CheckResult:
     """Our own check of the files, which needs no other environment."""
-    findings = check_dataset(folder)
+    findings = load_reader(name).check(folder)
     return CheckResult(
         check="blueprint_pipeline.structure",
-        dataset=version,
+        dataset=name,
         status="failed" if findings else "passed",
         required=True,
         reason=f"{len(findings)} finding(s) in totals, rows, times, statistics and videos",
@@ -141,12 +119,12 @@ def _structure_check(folder: Path, version: Version) -> CheckResult:
     )
 
 
-def _croissant_check(folder: Path, version: Version) -> CheckResult:
+def _croissant_check(folder: Path, name: FormatName) -> CheckResult:
     """MLCommons' own validator reads ``croissant.json``."""
     problems = check_croissant(folder / "croissant.json")
     return CheckResult(
         check="mlcroissant.valid",
-        dataset=version,
+        dataset=name,
         status="failed" if problems else "passed",
         required=True,
         reason="; ".join(problems) or "valid Croissant 1.1",
@@ -156,35 +134,34 @@ def _croissant_check(folder: Path, version: Version) -> CheckResult:
     )
 
 
-def _run_lerobot(
-    environment: CertifyEnvironment, module: str, request: CertifyRequest, names: tuple[str, ...], version: Version
-) -> list[CheckResult]:
+def _run_certifier(environment: CertifyEnvironment, certifier: Certifier, request: CertifyRequest, name: FormatName) -> list[CheckResult]:
     """Run one certifying program; where there is no environment every one of its checks says so."""
     if not environment.exists:
         reason = f"there is no {environment.python.name} of a certifying environment here; `make certify-env` makes it"
-        return [not_run(name, version, required=True, reason=reason, tool="lerobot") for name in names]
+        return [not_run(check, name, required=True, reason=reason, tool="lerobot") for check in certifier.checks]
     request.work.mkdir()
-    request_path, answers_path = environment.home / f"{module}.request.json", environment.home / f"{module}.answers.json"
+    program = certifier.module.rsplit(".", 1)[-1]
+    request_path, answers_path = environment.home / f"{program}.request.json", environment.home / f"{program}.answers.json"
     request_path.write_text(request.model_dump_json(), encoding="utf-8")
-    run = environment.run_module(f"blueprint_pipeline.dataset.certify.{module}", str(request_path), str(answers_path))
+    run = environment.run_module(certifier.module, str(request_path), str(answers_path))
     if run.exit_code != 0 or not answers_path.is_file():
-        raise CertifierBroken(module, run.exit_code if run.exit_code is not None else -1, run.last_words)
+        raise CertifierBroken(program, run.exit_code if run.exit_code is not None else -1, run.last_words)
     answers = {answer.check: answer for answer in load_answers(answers_path)}
     reason = "a check before it failed"
     return [
         CheckResult(
-            check=name,
-            dataset=version,
-            status="passed" if answers[name].passed else "failed",
+            check=check,
+            dataset=name,
+            status="passed" if answers[check].passed else "failed",
             required=True,
-            reason=answers[name].reason,
+            reason=answers[check].reason,
             origin=Origin.MEASURED,
             tool="lerobot",
             tool_version=environment.versions.get("lerobot"),
         )
-        if name in answers
-        else not_run(name, version, required=True, reason=reason, tool="lerobot")
-        for name in names
+        if check in answers
+        else not_run(check, name, required=True, reason=reason, tool="lerobot")
+        for check in certifier.checks
     ]
 
 
@@ -193,18 +170,21 @@ def _look(
 ) -> list[CheckResult]:
     """Everything that needs the certifying environment, as many programs at a time as the machine has cores for."""
 
-    def lerobot(version: Version, module: str, names: tuple[str, ...]) -> Callable[[], list[CheckResult]]:
+    def certify(name: FormatName, number: int, certifier: Certifier) -> list[CheckResult]:
         request = CertifyRequest(
-            dataset=root / version,
+            dataset=root / name,
             fps=plan.fps,
             robot_type=plan.robot.embodiment,
             episodes=episodes,
-            work=environment.home / f"work-{version}",
+            work=environment.home / f"work-{name}-{number}",
         )
-        return lambda: _run_lerobot(environment, module, request, names, version)
+        return _run_certifier(environment, certifier, request, name)
 
-    tasks = [lerobot(_V30, "in_lerobot", V30_CHECKS), lerobot(_V21, "in_twin", V21_CHECKS)]
-    tasks += [partial(_grade, environment, grader, root / _V30) for grader in GRADERS]
+    rows = FORMATS.values()
+    tasks: list[Callable[[], list[CheckResult]]] = [
+        partial(certify, row.name, number, certifier) for row in rows for number, certifier in enumerate(row.certifiers)
+    ]
+    tasks += [partial(_grade, environment, grader, root / row.name, row.name) for row in rows if row.graded for grader in GRADERS]
     found: list[CheckResult] = []
     with ThreadPoolExecutor(max_workers=context.settings.compute.workers) as pool:
         for done, results in enumerate(pool.map(lambda task: _unless_stopping(context, task), tasks)):
@@ -218,12 +198,12 @@ def _unless_stopping(context: StageContext, task: Callable[[], list[CheckResult]
     return task()
 
 
-def _grade(environment: CertifyEnvironment, grader: Grader, dataset: Path) -> list[CheckResult]:
+def _grade(environment: CertifyEnvironment, grader: Grader, dataset: Path, name: FormatName) -> list[CheckResult]:
     """Let a grader look; where there is no environment it says so."""
     if environment.exists:
-        return [run_grader(grader, environment, dataset, _V30)]
+        return [run_grader(grader, environment, dataset, name)]
     reason = f"there is no {environment.python.name} of a certifying environment here; `make certify-env` makes it"
-    return [not_run(f"grader.{grader.package}", _V30, required=False, reason=reason, tool=grader.package)]
+    return [not_run(f"grader.{grader.package}", name, required=False, reason=reason, tool=grader.package)]
 
 
 def _digests(dataset: Path) -> dict[str, FileDigest]:
@@ -238,7 +218,7 @@ def _graders_check(checks: list[CheckResult]) -> CheckResult:
     status: Status = "failed" if failed else "passed" if len(ran) >= REQUIRED_GRADERS else "not_run"
     return CheckResult(
         check="graders.agree",
-        dataset=_V30,
+        dataset=STORE,
         status=status,
         required=True,
         reason=f"{len(ran)} of {len(graders)} public graders ran ({REQUIRED_GRADERS} must); defects by: {', '.join(failed) or 'none'}",

@@ -12,7 +12,7 @@ from typing import Any
 
 from blueprint_pipeline.dataset.certify.environment import CertifyEnvironment
 from blueprint_pipeline.dataset.certify.report import CheckResult, Finding, not_run
-from blueprint_pipeline.dataset.layout import Version
+from blueprint_pipeline.dataset.formats import FormatName
 from blueprint_pipeline.origin import Origin
 
 Answer = dict[str, Any]
@@ -42,15 +42,15 @@ class Grader:
     """The answer comes on standard output, not in a file."""
 
 
-def run_grader(grader: Grader, environment: CertifyEnvironment, dataset: Path, version: Version) -> CheckResult:
+def run_grader(grader: Grader, environment: CertifyEnvironment, dataset: Path, name: FormatName) -> CheckResult:
     """Let one grader look at a dataset; one that gave no answer has not run."""
     check = f"grader.{grader.package}"
     installed = environment.versions.get(grader.package)
     if installed is None:
         return not_run(
-            check, version, required=False, reason=f"{grader.package} is not installed; run `make certify-env`", tool=grader.package
+            check, name, required=False, reason=f"{grader.package} is not installed; run `make certify-env`", tool=grader.package
         )
-    answer_path = environment.home / f"{grader.package}.{version}.json"
+    answer_path = environment.home / f"{grader.package}.{name}.json"
     run = environment.run([str(environment.program(grader.program)), *grader.arguments(dataset, answer_path)])
     text = run.output if grader.answers_on_output else _read(answer_path)
     try:
@@ -58,9 +58,9 @@ def run_grader(grader: Grader, environment: CertifyEnvironment, dataset: Path, v
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         said = _anonymous(run.last_words, dataset, environment)
         reason = f"gave no readable answer ({type(error).__name__}), exit code {run.exit_code}: {said}"
-        return not_run(check, version, required=False, reason=reason, tool=grader.package).model_copy(update={"tool_version": installed})
+        return not_run(check, name, required=False, reason=reason, tool=grader.package).model_copy(update={"tool_version": installed})
     if not verdict.audited:
-        return not_run(check, version, required=False, reason=f"looked at nothing: {verdict.text}", tool=grader.package)
+        return not_run(check, name, required=False, reason=f"looked at nothing: {verdict.text}", tool=grader.package)
     findings = tuple(
         finding.model_copy(update={"message": _anonymous(finding.message, dataset, environment)})
         for finding in verdict.findings[:_MAX_FINDINGS]
@@ -68,7 +68,7 @@ def run_grader(grader: Grader, environment: CertifyEnvironment, dataset: Path, v
     defects = sum(finding.severity == "defect" for finding in verdict.findings)
     return CheckResult(
         check=check,
-        dataset=version,
+        dataset=name,
         status="failed" if defects else "passed",
         required=False,
         reason=f"{defects} defect(s), {len(verdict.findings) - defects} piece(s) of advice",

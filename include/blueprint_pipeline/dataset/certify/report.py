@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from blueprint_pipeline.dataset.layout import Version
+from blueprint_pipeline.dataset.formats import FormatName
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.workspace.storage import Id
@@ -28,7 +28,7 @@ class CheckResult(FrozenModel):
 
     check: str
     """``lerobot.frames_match_states``, ``grader.rdq``, …"""
-    dataset: Version
+    dataset: FormatName
     status: Status
     required: bool
     """Whether a dataset without it is not certified."""
@@ -62,7 +62,7 @@ class CertificationReport(FrozenModel):
         return [check.check for check in self.checks if check.status == status]
 
 
-def not_run(check: str, dataset: Version, *, required: bool, reason: str, tool: str) -> CheckResult:
+def not_run(check: str, dataset: FormatName, *, required: bool, reason: str, tool: str) -> CheckResult:
     """A check that nobody made: never passed, and never left out."""
     return CheckResult(
         check=check, dataset=dataset, status="not_run", required=required, reason=reason, origin=Origin.ABSENT, tool=tool, tool_version=None

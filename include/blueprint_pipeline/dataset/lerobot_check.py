@@ -1,10 +1,10 @@
-"""Looks at a LeRobot folder (v3.0 or v2.1) and says what is wrong with it: quickly, and without lerobot.
+"""Looks at a LeRobot folder and says what is wrong with it: quickly, and without lerobot.
 
 Every rule reads the files themselves: totals against rows, rows against each other, videos packet by packet.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from blueprint_pipeline.dataset.describe import ListedEpisode, load_episodes, load_info, load_tasks
+from blueprint_pipeline.dataset.contract import DatasetFinding
 from blueprint_pipeline.dataset.features import INDEX_COLUMNS
-from blueprint_pipeline.dataset.layout import EPISODES_STATS_V21, EPISODES_V21, INFO, MODALITY, STATS, TASKS_V21, TASKS_V30
+from blueprint_pipeline.dataset.layout import INFO, STATS
 from blueprint_pipeline.dataset.statistics import STATISTICS
 
 TIMESTAMP_TOLERANCE_S = 1e-4
@@ -25,46 +25,58 @@ _ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
-class DatasetFinding:
-    """One thing that is wrong, in which file, and what was expected."""
+class ListedEpisode:
+    """What the metadata say of one episode."""
 
-    code: str
-    path: str
-    message: str
+    index: int
+    length: int
+    tasks: tuple[str, ...]
+    data: str
+    videos: dict[str, tuple[str, int]]
+    """By camera: the file, and the first frame in it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LerobotFolder:
+    """A folder to look at, and how its version's metadata are read."""
+
+    path: Path
+    info: dict[str, Any]
+    files: tuple[str, ...]
+    """What must be there beside ``info.json``, data and videos."""
+    load_tasks: Callable[[], list[str]]
+    list_episodes: Callable[[], list[ListedEpisode]]
 
 
 Findings = Iterator[DatasetFinding]
+Rule = Callable[[LerobotFolder], Findings]
 
 
-def check_dataset(folder: Path) -> list[DatasetFinding]:
-    """Everything that is wrong with a dataset; an empty list: nothing was found.
+def check_folder(found: LerobotFolder, own: Sequence[Rule] = ()) -> list[DatasetFinding]:
+    """Everything that is wrong with a LeRobot folder.
 
-    Raises:
-        NotADataset: The folder has no readable ``meta/info.json`` of v3.0 or v2.1.
+    Args:
+        found: The folder.
+        own: Rules of its version, after those of all.
     """
-    info = load_info(folder)
-    steps: list[Callable[[Path, dict[str, Any]], Findings]] = [_check_parts, _check_statistics, _check_rows, _check_videos]
-    if info["codebase_version"] == "v2.1":
-        steps.append(_check_modality)
     findings: list[DatasetFinding] = []
-    for step in steps:
+    for rule in (_check_parts, _check_statistics, _check_rows, _check_videos, *own):
         try:
-            findings += step(folder, info)
+            findings += rule(found)
         except (OSError, KeyError, TypeError, ValueError, av.FFmpegError) as error:
-            findings.append(
-                DatasetFinding("dataset.unreadable", str(folder), f"{step.__name__.strip('_')}: {type(error).__name__}: {error}")
-            )
+            where = rule.__name__.strip("_")
+            findings.append(DatasetFinding("dataset.unreadable", str(found.path), f"{where}: {type(error).__name__}: {error}"))
             break
     return findings
 
 
-def _check_parts(folder: Path, info: dict[str, Any]) -> Findings:
+def _check_parts(found: LerobotFolder) -> Findings:
     """Files that must be there, and totals."""
-    own = {"v3.0": [TASKS_V30, STATS], "v2.1": [TASKS_V21, STATS, EPISODES_V21, EPISODES_STATS_V21, MODALITY]}
-    for name in own[info["codebase_version"]]:
+    folder, info = found.path, found.info
+    for name in found.files:
         if not (folder / name).is_file():
             yield DatasetFinding("dataset.file_missing", name, "the file is missing")
-    episodes = load_episodes(folder, info)
+    episodes = found.list_episodes()
     if [episode.index for episode in episodes] != list(range(info["total_episodes"])):
         yield DatasetFinding(
             "dataset.wrong_total", INFO, f"total_episodes is {info['total_episodes']}; the list of episodes has {len(episodes)}"
@@ -72,7 +84,7 @@ def _check_parts(folder: Path, info: dict[str, Any]) -> Findings:
     frames = sum(episode.length for episode in episodes)
     if frames != info["total_frames"]:
         yield DatasetFinding("dataset.wrong_total", INFO, f"total_frames is {info['total_frames']}; the episodes have {frames}")
-    tasks = load_tasks(folder, info["codebase_version"])
+    tasks = found.load_tasks()
     if len(tasks) != info.get("total_tasks"):
         yield DatasetFinding("dataset.wrong_total", INFO, f"total_tasks is {info.get('total_tasks')}; there are {len(tasks)}")
     for episode in episodes:
@@ -80,8 +92,9 @@ def _check_parts(folder: Path, info: dict[str, Any]) -> Findings:
             yield DatasetFinding("dataset.unknown_task", episode.data, f"episode {episode.index} has instructions {list(episode.tasks)}")
 
 
-def _check_statistics(folder: Path, info: dict[str, Any]) -> Findings:
+def _check_statistics(found: LerobotFolder) -> Findings:
     """Ten statistics for each feature, of the right shape, finite, in order."""
+    folder, info = found.path, found.info
     statistics = json.loads((folder / STATS).read_text(encoding="utf-8"))
     for key, feature in info["features"].items():
         own = statistics.get(key, {})
@@ -101,11 +114,12 @@ def _check_statistics(folder: Path, info: dict[str, Any]) -> Findings:
             yield DatasetFinding("dataset.statistics_wrong", STATS, f"{key}: the deviation of the pixels is 0")
 
 
-def _check_rows(folder: Path, info: dict[str, Any]) -> Findings:
+def _check_rows(found: LerobotFolder) -> Findings:
     """Columns, numbering and times of every episode."""
+    folder, info = found.path, found.info
     first = 0
     groups: dict[str, int] = {}
-    for episode in load_episodes(folder, info):
+    for episode in found.list_episodes():
         path = folder / episode.data
         if not path.is_file():
             yield DatasetFinding("dataset.file_missing", episode.data, f"episode {episode.index} has no data file")
@@ -159,10 +173,11 @@ def _check_column(table: pa.Table, key: str, feature: dict[str, Any], episode: L
         )
 
 
-def _check_videos(folder: Path, info: dict[str, Any]) -> Findings:
+def _check_videos(found: LerobotFolder) -> Findings:
     """Frames of every video file against the episodes in it; a keyframe where an episode begins."""
+    folder, info = found.path, found.info
     expected: dict[str, list[tuple[int, int]]] = {}
-    for episode in load_episodes(folder, info):
+    for episode in found.list_episodes():
         for path, start in episode.videos.values():
             expected.setdefault(path, []).append((start, episode.length))
     for name, parts in expected.items():
@@ -183,19 +198,3 @@ def _check_videos(folder: Path, info: dict[str, Any]) -> Findings:
         for start, _ in parts:
             if not packets[start].is_keyframe:
                 yield DatasetFinding("dataset.video_wrong", name, f"frame {start} begins an episode and is no keyframe")
-
-
-def _check_modality(folder: Path, info: dict[str, Any]) -> Findings:
-    """GR00T's parts cover state and action; its names lead to features."""
-    modality = json.loads((folder / MODALITY).read_text(encoding="utf-8"))
-    for kind, column in (("state", "observation.state"), ("action", "action")):
-        parts = sorted((part["start"], part["end"]) for part in modality[kind].values())
-        size = info["features"][column]["shape"][0]
-        if [start for start, _ in parts] != [0, *(end for _, end in parts[:-1])] or parts[-1][1] != size:
-            yield DatasetFinding("dataset.modality_wrong", MODALITY, f"{kind}: parts {parts} do not cover {column} of {size}")
-    for name, part in modality.get("video", {}).items():
-        if part["original_key"] not in info["features"]:
-            yield DatasetFinding("dataset.modality_wrong", MODALITY, f"video {name}: there is no {part['original_key']}")
-    for name in modality.get("annotation", {}):
-        if f"annotation.{name}" not in info["features"]:
-            yield DatasetFinding("dataset.modality_wrong", MODALITY, f"annotation {name}: there is no such column")

@@ -1,0 +1,124 @@
+"""What a dataset format must do: write episodes as they come, and say of a folder what is in it and what is wrong with it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from blueprint_pipeline.dataset.features import INDEX_COLUMNS, VectorFeature, VideoFeature
+from blueprint_pipeline.dataset.frames import EpisodeFrames
+from blueprint_pipeline.dataset.images import PixelCounts, image_statistics
+from blueprint_pipeline.dataset.layout import DATA_FILE_BYTES, VIDEO_FILE_BYTES
+from blueprint_pipeline.dataset.statistics import Statistics
+from blueprint_pipeline.dataset.tables import Position
+from blueprint_pipeline.dataset.video import EpisodeVideo
+
+StatisticLists = dict[str, dict[str, list[object]]]
+"""The ten statistics by feature."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec:
+    """What all episodes of a dataset share."""
+
+    fps: int
+    robot_type: str
+    vectors: tuple[VectorFeature, ...]
+    data_file_bytes: int = DATA_FILE_BYTES
+    video_file_bytes: int = VIDEO_FILE_BYTES
+
+
+@dataclass(frozen=True)
+class WrittenEpisode:
+    """An episode that was read back from its files."""
+
+    position: Position
+    task: str
+    length: int
+    first_frame: int
+    """Its first frame in the store's video file."""
+    columns: dict[str, Statistics]
+    pixels: dict[str, PixelCounts]
+
+    def statistics(self) -> StatisticLists:
+        """The ten statistics of every feature, as LeRobot stores them."""
+        return statistics_as_lists(self.columns, self.pixels)
+
+
+def statistics_as_lists(columns: dict[str, Statistics], pixels: dict[str, PixelCounts]) -> StatisticLists:
+    """The ten statistics by feature: vectors as lists, cameras as (3, 1, 1)."""
+    plain = {key: found.as_lists(integer=key in INDEX_COLUMNS) for key, found in columns.items()}
+    return plain | {key: image_statistics(counts) for key, counts in pixels.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetTotals:
+    """What is known of a dataset when its last episode is in."""
+
+    episodes: int
+    frames: int
+    tasks: tuple[str, ...]
+    """Instructions, in the order of their index."""
+    videos: tuple[VideoFeature, ...]
+    statistics: StatisticLists
+
+
+class FormatWriter(Protocol):
+    """A dataset in the making: made with its folder, which is new or empty, and a :class:`DatasetSpec`."""
+
+    root: Path
+
+    def add(self, frames: EpisodeFrames, position: Position, videos: dict[str, EpisodeVideo]) -> Sequence[WrittenEpisode]:
+        """Append an episode; the store gives those of its episodes that it has read back by now, others nothing."""
+
+    def record(self, episode: WrittenEpisode) -> None:
+        """Learn of an episode's statistics, in the order of the episodes."""
+
+    def finish(self, totals: DatasetTotals) -> None:
+        """Write what speaks of the whole dataset; last of all the file without which nobody sees a dataset."""
+
+
+@dataclass(frozen=True)
+class DatasetDescription:
+    """What a dataset says of itself."""
+
+    folder: str
+    version: str
+    """Name of its format."""
+    robot_type: str
+    fps: int
+    episodes: int
+    frames: int
+    tasks: tuple[str, ...]
+    features: dict[str, dict[str, Any]]
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class DatasetFinding:
+    """One thing that is wrong, in which file, and what was expected."""
+
+    code: str
+    path: str
+    message: str
+
+
+class FormatReader(Protocol):
+    """Reads a dataset of its format, without the libraries that train on it."""
+
+    def mismatch(self, folder: Path) -> str | None:
+        """Why a folder is not of this format; ``None``: it says that it is."""
+
+    def describe(self, folder: Path) -> DatasetDescription:
+        """What a dataset says of itself.
+
+        Raises:
+            NotADataset: Its description cannot be read.
+        """
+
+    def check(self, folder: Path) -> list[DatasetFinding]:
+        """Everything that is wrong with a dataset; an empty list: nothing was found.
+
+        Raises:
+            NotADataset: Its description cannot be read.
+        """

@@ -1,0 +1,109 @@
+"""The dataset formats: one row each. To add one: a module that writes and reads it, and a row here.
+
+A row imports nothing: labs' profiles and requests name formats where no writer is loaded. Every format is written from the same episodes,
+into a folder of its name.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from blueprint_pipeline.rows import Rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certifier:
+    """A program of the certifying environment that looks at a dataset of one format."""
+
+    module: str
+    """Run as ``python -m MODULE REQUEST ANSWERS``."""
+    checks: tuple[str, ...]
+    """All that it answers, each required."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormatRow:
+    """A format, as everything outside its module knows it."""
+
+    name: str
+    """What profiles, folders and reports call it."""
+    title: str
+    """In cards and reports for people."""
+    writer: str
+    """``module:class``: a :class:`~blueprint_pipeline.dataset.contract.FormatWriter` of a new folder and a specification."""
+    reader: str
+    """``module:attribute``: a :class:`~blueprint_pipeline.dataset.contract.FormatReader`."""
+    loading: str
+    """How it is loaded: the card's section, Markdown."""
+    tags: tuple[str, ...] = ()
+    """For the card and Croissant, beside its name."""
+    tables: str | None = None
+    """Pattern of its Parquet files with one row a frame; ``None``: it has no such files."""
+    annotated: bool = False
+    """Its rows carry GR00T's annotation column."""
+    certifiers: tuple[Certifier, ...] = ()
+    graded: bool = False
+    """The public graders read it."""
+
+
+FORMATS = Rows(
+    "dataset format",
+    FormatRow(
+        name="v3.0",
+        title="LeRobot v3.0",
+        writer="blueprint_pipeline.dataset.lerobot_v30:V30Writer",
+        reader="blueprint_pipeline.dataset.lerobot_v30:READER",
+        loading=(
+            "lerobot 0.4.0 or later:\n\n```python\nfrom lerobot.datasets.lerobot_dataset import LeRobotDataset\n\n"
+            'dataset = LeRobotDataset("local/dataset", root="v3.0")\nprint(dataset[0])\n```\n'
+        ),
+        tags=("LeRobot",),
+        tables="data/*/*.parquet",
+        certifiers=(
+            Certifier(
+                module="blueprint_pipeline.dataset.certify.in_lerobot",
+                checks=(
+                    "lerobot.loads",
+                    "lerobot.frames_match_states",
+                    "lerobot.videos_match_renders",
+                    "lerobot.items_load",
+                    "lerobot.windows_load",
+                    "lerobot.statistics_agree",
+                ),
+            ),
+        ),
+        graded=True,
+    ),
+    FormatRow(
+        name="v2.1",
+        title="LeRobot v2.1",
+        writer="blueprint_pipeline.dataset.lerobot_v21:V21Writer",
+        reader="blueprint_pipeline.dataset.lerobot_v21:READER",
+        loading=(
+            "For openpi, lerobot up to 0.3.3, and Isaac-GR00T (`meta/modality.json` is there). "
+            "lerobot 0.4.0 and later read the v3.0 twin.\n"
+        ),
+        tags=("LeRobot",),
+        tables="data/*/*.parquet",
+        annotated=True,
+        certifiers=(
+            Certifier(
+                module="blueprint_pipeline.dataset.certify.in_twin",
+                checks=(
+                    "twin.lerobot_refuses",
+                    "twin.frames_match_states",
+                    "twin.lerobot_converts",
+                    "twin.datasets_reads",
+                    "twin.modality_fits",
+                    "twin.videos_decode",
+                ),
+            ),
+        ),
+    ),
+)
+STORE = "v3.0"
+"""The format that is always written, and read back: statistics in every format come from it."""
+
+FormatName = Annotated[str, AfterValidator(FORMATS.checked)]
+"""The name of a row."""
