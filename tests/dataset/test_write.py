@@ -13,6 +13,7 @@ from blueprint_pipeline.dataset.asset_licences import LicenceUnknown, build_lice
 from blueprint_pipeline.dataset.card import CardFacts
 from blueprint_pipeline.dataset.croissant_check import check_croissant
 from blueprint_pipeline.dataset.errors import EpisodeUnusable
+from blueprint_pipeline.dataset.formats import FORMATS
 from blueprint_pipeline.dataset.read import check_dataset
 from blueprint_pipeline.dataset.stages import WRITE_DATASET
 from blueprint_pipeline.dataset.write import NothingKept
@@ -146,7 +147,7 @@ def test_one_licence_stands_by_its_hub_name() -> None:
         licence=licence,
     )
     summary = DatasetSummary(episodes=1, frames=20_000, duration_s=1.0, tasks=("t",), videos=())
-    found = _metadata("v3.0", facts, summary)
+    found = _metadata(FORMATS["v3.0"], facts, summary)
     assert found["license"] == "cc-by-4.0"
     assert found["tags"] == ["LeRobot", "robotics", "simulation", "isaac_sim", "v3.0"]
     assert found["size_categories"] == ["10K<n<100K"]

@@ -1,7 +1,12 @@
 """Labs are told once, by calls that they can trust, through receivers that fail."""
 
 import json
+import re
+import socket
+import threading
 import time
+from contextlib import suppress
+from datetime import UTC, datetime
 
 import pytest
 import stamina
@@ -70,7 +75,7 @@ class Receiver:
         self.seen.append((request.headers["webhook-id"], json.loads(body)))
         answer = next(self.answers)
         if answer == "hang":
-            time.sleep(1.0)
+            time.sleep(3.0)
             return Response(status=200)
         if isinstance(answer, tuple):
             return Response(status=answer[0], headers={"Retry-After": answer[1]})
@@ -96,13 +101,65 @@ def test_a_lab_is_told_with_a_signature_that_holds(httpserver, receipt, deliveri
 
 def test_errors_and_timeouts_are_tried_again_under_the_same_id(httpserver, receipt, deliveries, monkeypatch):
     """500, no answer in time, 429: then taken. Every call carries the same id, so the lab can drop repeats."""
-    monkeypatch.setattr(webhook, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(webhook, "TIMEOUT_S", 1.0)
     receiver = Receiver(httpserver, [500, "hang", (429, "1"), 200])
     told = notify(receipt, deliveries, receiver.url)
     assert [attempt.status_code for attempt in told.attempts] == [500, None, 429, 200]
     assert "Timeout" in told.attempts[1].error
     assert [attempt.attempt for attempt in told.attempts] == [1, 2, 3, 4]
     assert len({message_id for message_id, _ in receiver.seen}) == 1
+
+
+@pytest.mark.parametrize("part", ["head", "body"])
+def test_a_receiver_that_drips_ends_with_the_call(receipt, deliveries, monkeypatch, part):
+    """Every byte comes in time, the answer never ends: a head that drips is no answer, a body is not waited for."""
+    monkeypatch.setattr(webhook, "TIMEOUT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener, part), daemon=True)
+        thread.start()
+        started = time.monotonic()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/hook"
+        if part == "head":
+            with pytest.raises(WebhookUndelivered, match="no answer within"):
+                notify(receipt, deliveries, url)
+        else:
+            notify(receipt, deliveries, url)
+        assert time.monotonic() - started < 2 * webhook.ATTEMPTS * webhook.TIMEOUT_S + 1
+
+
+def drip(listener, part):
+    """Answer every caller with a byte every tenth of a second, for longer than a test lasts."""
+    while True:
+        try:
+            caller, _ = listener.accept()
+        except OSError:
+            return
+        threading.Thread(target=_drip_to, args=(caller, part), daemon=True).start()
+
+
+def _drip_to(caller, part):
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
+    with caller, suppress(OSError):
+        if part == "body":
+            caller.sendall(whole)
+        for byte in whole[:-4] + 100 * b"x":
+            caller.sendall(bytes([byte]))
+            time.sleep(0.1)
+
+
+def test_what_lets_the_bearer_in_is_not_written_down(httpserver, receipt, deliveries):
+    """User, password and query of the address reach the receiver, and neither the registry nor the notification."""
+    receiver = Receiver(httpserver, [204])
+    told = notify(receipt, deliveries, receiver.url.replace("//", "//lab:entry@") + "?token=hidden")
+    written = told.model_dump_json() + "".join(attempt.model_dump_json() for attempt in deliveries.attempts(receipt.delivery_id))
+    assert told.url == receiver.url
+    assert not {"hidden", "entry"} & set(re.split(r"\W+", written))
+
+
+@pytest.mark.parametrize("value", ["²", "soon", "-5", "Mon, 99 Foo 2026 00:00:00 GMT"])
+def test_a_pause_that_cannot_be_read_is_none(value):
+    """Digits of other scripts are digits to Python and no numbers."""
+    assert webhook._retry_after_s(value, datetime.now(UTC)) is None
 
 
 def test_a_lab_that_was_told_is_not_called_again(httpserver, receipt, deliveries):

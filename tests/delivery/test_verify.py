@@ -1,8 +1,10 @@
 """A bundle is whole, or the first bad file is named."""
 
+import gzip
 import json
 import shutil
 import tarfile
+import tracemalloc
 
 import bagit
 import pytest
@@ -209,6 +211,42 @@ def test_a_truncated_tar_is_refused(bundle, public_key, tmp_path):
     path.write_bytes(path.read_bytes()[:4000])
     with pytest.raises((NotABundle, BundleAltered, SignatureInvalid)):
         validate_bundle(path, public_key)
+
+
+def pack(path, *members):
+    """A compressed archive of (header, size) pairs, all zeros."""
+    zeros = (1 << 20) * b"\0"
+    with gzip.open(path, "wb", compresslevel=9) as stream:
+        for name, kind, size in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.size = kind, size
+            stream.write(member.tobuf(tarfile.USTAR_FORMAT))
+            for _ in range(size // len(zeros)):
+                stream.write(zeros)
+        stream.write(1024 * b"\0")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("member", "said"),
+    [
+        (("bag/statement.dsse.json", tarfile.REGTYPE, 200 << 20), "statement.dsse.json is larger than"),
+        (("bag/x", tarfile.XHDTYPE, 200 << 20), "a header of 209715200 bytes"),
+        (("bag/x", tarfile.GNUTYPE_LONGNAME, 200 << 20), "a header of 209715200 bytes"),
+    ],
+)
+def test_an_archive_that_unpacks_to_much_is_refused_in_little_memory(tmp_path, member, said):
+    """A file of a few hundred kilobytes takes no more than its bounds."""
+    bomb = pack(tmp_path / "bomb.tar.gz", member)
+    assert bomb.stat().st_size < 1 << 20
+    tracemalloc.start()
+    try:
+        with pytest.raises(NotABundle, match=said):
+            verify_bundle(bomb)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 150 << 20
 
 
 def test_what_is_no_bundle_is_refused(tmp_path, bundle, public_key):

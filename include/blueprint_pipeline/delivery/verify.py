@@ -25,6 +25,11 @@ from blueprint_pipeline.errors import InputError, IntegrityError
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_files
 
 _BLOCK_BYTES = 1 << 20
+_MAX_TAG_BYTES = 64 << 20
+"""What is read into memory of a bundle: the lists and the statement of a million files take half of it."""
+_MAX_HEADER_BYTES = 1 << 20
+"""A member's name and attributes in an archive."""
+_EXTENDED = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 
 
 class WrongKey(IntegrityError):
@@ -259,12 +264,25 @@ def _read_folder(path: Path) -> _Contents:
     return _Contents(digests=digest_files(path, names), tags=tags, not_files=not_files)
 
 
+class _Member(tarfile.TarInfo):
+    """A member of an archive whose extended headers, which are read into memory whole, are bounded.
+
+    Source: CPython ``tarfile``: ``_proc_member`` is the entry point that subclasses override.
+    """
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _EXTENDED and self.size > _MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {self.size} bytes")
+        found: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]  # typeshed leaves it out
+        return found
+
+
 def _read_tar(path: Path) -> _Contents:
     digests: dict[str, FileDigest] = {}
     tags: dict[str, bytes] = {}
     not_files: list[str] = []
     try:
-        with tarfile.open(path, "r|*") as archive:
+        with tarfile.open(path, "r|*", tarinfo=_Member) as archive:
             for member in archive:
                 name = _name_in_bag(member.name)
                 if member.isdir():
@@ -278,6 +296,8 @@ def _read_tar(path: Path) -> _Contents:
                     digest.update(block)
                     if name in TAGS or name == TAGMANIFEST_NAME:
                         kept += block
+                    if len(kept) > _MAX_TAG_BYTES:
+                        raise NotABundle(str(path), f"{name} is larger than {_MAX_TAG_BYTES} bytes")
                 digests[name] = FileDigest(sha256=digest.hexdigest(), size_bytes=member.size)
                 if kept:
                     tags[name] = bytes(kept)

@@ -5,6 +5,7 @@ The same delivery is the same ``webhook-id`` in every attempt and every run; tim
 Source: Standard Webhooks specification 1.0.0 (headers; secrets of 24 to 64 bytes; retries; 410 Gone means: stop calling).
 """
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Callable, Sequence
@@ -19,11 +20,13 @@ from standardwebhooks import Webhook
 
 from blueprint_pipeline.delivery.receipt import Receipt
 from blueprint_pipeline.errors import ConfigurationError, TransientError
+from blueprint_pipeline.public_url import public_url
 from blueprint_pipeline.registry.records import WebhookAttempt
 from blueprint_pipeline.workspace.canonical import canonical_json
 
 ATTEMPTS = 5
 TIMEOUT_S = 15.0
+"""For a whole call [s], from the connection to the last header of the answer; its body is not read."""
 MAX_RETRY_AFTER_S = 60.0
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -125,13 +128,12 @@ def send_message(
     signer = _signer(secret)
     attempts: list[WebhookAttempt] = []
     try:
-        with httpx.Client(timeout=TIMEOUT_S, follow_redirects=False) as client:
-            for retry in stamina.retry_context(on=_pause, attempts=ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=20.0):
-                with retry:
-                    attempt, retry_after_s = _call(client, signer, receipt, url, number=first_attempt + len(attempts))
-                    attempts.append(attempt)
-                    record(attempt)
-                    _expect_taken(attempt, retry_after_s)
+        for retry in stamina.retry_context(on=_pause, attempts=ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=20.0):
+            with retry:
+                attempt, retry_after_s = _call(signer, receipt, url, number=first_attempt + len(attempts))
+                attempts.append(attempt)
+                record(attempt)
+                _expect_taken(attempt, retry_after_s)
     except _NotTaken as error:
         facts = [item.model_dump_json() for item in attempts]
         status = error.attempt.status_code
@@ -166,7 +168,7 @@ def _signer(secret: SecretStr) -> Webhook:
     return Webhook(key)
 
 
-def _call(client: httpx.Client, signer: Webhook, receipt: Receipt, url: str, *, number: int) -> tuple[WebhookAttempt, float | None]:
+def _call(signer: Webhook, receipt: Receipt, url: str, *, number: int) -> tuple[WebhookAttempt, float | None]:
     body, message_id, at = build_message(receipt), message_id_of(receipt), datetime.now(UTC)
     headers = {
         "content-type": "application/json",
@@ -176,24 +178,36 @@ def _call(client: httpx.Client, signer: Webhook, receipt: Receipt, url: str, *, 
     }
     status, error, retry_after_s = None, None, None
     try:
-        response = client.post(url, content=body, headers=headers)
+        response = asyncio.run(_post(url, body, headers))
         status = response.status_code
         error = None if response.is_success else f"HTTP {status} {response.reason_phrase}".strip()
         retry_after_s = _retry_after_s(response.headers.get("retry-after"), at)
     except httpx.TransportError as failure:
         error = f"{type(failure).__name__}: {failure}".rstrip(": ")
+    except TimeoutError:
+        error = f"TimeoutError: no answer within {TIMEOUT_S:.0f} s"
     duration_s = (datetime.now(UTC) - at).total_seconds()
     made = WebhookAttempt(
         delivery_id=receipt.delivery_id,
         message_id=message_id,
         attempt=number,
         at=at,
-        url=url,
+        url=public_url(url),
         status_code=status,
         error=error,
         duration_s=duration_s,
     )
     return made, retry_after_s
+
+
+async def _post(url: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
+    """The answer's status and headers. One clock for the whole call: httpx's own timeouts start anew with every byte."""
+    async with (
+        asyncio.timeout(TIMEOUT_S),
+        httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False) as client,
+        client.stream("POST", url, content=body, headers=headers) as response,
+    ):
+        return response
 
 
 def _expect_taken(attempt: WebhookAttempt, retry_after_s: float | None) -> None:
@@ -219,7 +233,7 @@ def _retry_after_s(value: str | None, now: datetime) -> float | None:
     """Seconds of a ``Retry-After`` header, bounded; RFC 9110 §10.2.3 allows a number or a date."""
     if value is None:
         return None
-    if value.isdigit():
+    if value.isascii() and value.isdigit():
         return min(float(value), MAX_RETRY_AFTER_S)
     try:
         return min(max((parsedate_to_datetime(value) - now).total_seconds(), 0.0), MAX_RETRY_AFTER_S)
