@@ -57,9 +57,8 @@ def show_delivery(  # noqa: PLR0917 -- the parts of one page
     ]
     facts.append(("Told", describe_messages(receivers)))
     show_facts(console, facts)
-    console.print()
     for command, what in next_commands(view, scene_id):
-        console.print(Text.assemble((command, "cyan"), (f"   # {what}", "dim")), soft_wrap=True)
+        console.print(Text.assemble((command, "cyan"), (f"  # {what}", "dim")), soft_wrap=True)
 
 
 def show_facts(console: Console, facts: list[Fact]) -> None:
@@ -90,7 +89,7 @@ def describe_left_out(view: RunView) -> list[Fact]:
     left_out: Mapping[str, Mapping[str, str]] = view.result_of("plan_tasks").get("left_out", {})
     failures: Mapping[str, int] = view.result_of("simulate_shard").get("failures", {})
     told = [
-        f"{skill} does not take {target}: {reason.rstrip('.')}.".replace("_", " ")
+        f"{target} ({skill}): {reason.partition(';')[0].rstrip('.')}.".replace("_", " ")
         for skill, reasons in left_out.items()
         for target, reason in reasons.items()
     ]
@@ -142,7 +141,6 @@ def next_commands(view: RunView, scene_id: str) -> Iterator[tuple[str, str]]:
         yield "make certify-env demo", "install the checks that did not run, and run them"
     yield f"{BPP} verify {view.result_of('deliver_bundle')['location']}", "check the bundle as the lab does"
     yield f"{BPP} episode show {scene_id}", "every episode with its verdict"
-    yield f"{BPP} cost {scene_id}", "the cost by stage, and the prices"
     yield "make up", "Airflow's UI with this DAG"
 
 

@@ -65,7 +65,7 @@ def test_message_arrives_once(context, slack):
     told = json.dumps(message.body)
     assert message.path == "/services/T/B/X"
     assert all(
-        words in told for words in ("23 of 24 attempted", "CC-BY-4.0", "2.10 USD per 1,000 kept episodes", "1 check did not run (lerobot)")
+        words in told for words in ("23 of 24 attempted", "CC-BY-4.0", "2.10 USD per 1,000 kept episodes", "1 did not run (lerobot)")
     )
 
 

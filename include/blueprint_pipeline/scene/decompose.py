@@ -103,6 +103,7 @@ def _cut(part: trimesh.Trimesh, points: FloatArray) -> list[tuple[FloatArray, ND
         return sheets
     thin = simplify(part, _FACES)
     for threshold, most in _STEPS:
+        coacd.set_log_level("error")  # it writes its progress to stdout, where the command line writes results
         raw = coacd.run_coacd(
             coacd.Mesh(np.asarray(thin.vertices), np.asarray(thin.faces, dtype=np.int32)),
             threshold=threshold,

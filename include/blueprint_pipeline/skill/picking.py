@@ -111,4 +111,4 @@ def summarise_rejected(stage: str, object_id: str, rejected: list[CandidateRejec
     code = max(sorted(codes), key=lambda name: codes[name])
     counts = ", ".join(f"{codes[name]} x {name}" for name in sorted(codes))
     example = next(reason.reason for reason in rejected if reason.failure_code == code)
-    return PlanningFailed(stage, code, f"{len(rejected)} candidates for '{object_id}' were rejected ({counts}); for example: {example}")
+    return PlanningFailed(stage, code, f"{len(rejected)} ways to do it with '{object_id}' were rejected: {counts}; for example: {example}")

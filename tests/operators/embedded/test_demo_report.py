@@ -48,11 +48,11 @@ def test_cost_that_is_not_known_is_not_filled_in():
 
 def test_left_out_targets_and_failed_attempts_are_sentences():
     view = view_of(
-        plan_tasks={"left_out": {"pick_place": {"dinner_plate": "it is out of reach"}}},
+        plan_tasks={"left_out": {"pick_place": {"dinner_plate": "it is out of reach; for example: x"}}},
         simulate_shard={"failures": {"grasp_lost": 2}},
     )
     assert describe_left_out(view) == [
-        ("Left out", "pick place does not take dinner plate: it is out of reach."),
+        ("Left out", "dinner plate (pick place): it is out of reach."),
         ("", "2 of the attempts failed: grasp lost."),
     ]
 
