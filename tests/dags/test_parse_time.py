@@ -20,7 +20,7 @@ runpy.run_path(sys.argv[1])
 print(time.process_time())
 print(",".join(sorted(set(sys.modules) & set(sys.argv[2].split(",")))))
 """
-HEAVY = "mujoco,pxr,polars,pandera,trimesh,toppra,av,coacd,scipy,torch"
+HEAVY = "mujoco,pxr,trimesh,toppra,av,coacd,scipy,torch"
 LIMIT = 2.0
 """Reading a DAG file in a fresh process may cost this many times the CPU time of an empty DAG, Airflow's own import included in both."""
 
