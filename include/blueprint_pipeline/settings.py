@@ -59,6 +59,9 @@ class ComputeSettings(_Group):
     """How long a job waits for work that another process is at [s], before it gives up and is tried again."""
     workers: int = Field(default_factory=_cores, ge=1)
     """Processes of one stage; one a core."""
+    warm_s: float = Field(default=120.0, ge=0)
+    """How long the server that starts local stages stays without one [s] (about 350 MB, shared by all Airflow tasks of this user);
+    0: every stage is a process that imports everything anew. Linux only."""
     machine: str = "local_laptop"
     """What the process runs on, for prices: a machine profile of the price table."""
     image_digest: str | None = None
@@ -146,6 +149,13 @@ class Settings(BaseSettings):
 def environment_of_child(extra: Mapping[str, str]) -> dict[str, str]:
     """The environment for a process that this one starts: its own, and ``extra``."""
     return {**os.environ, **extra}
+
+
+def replace_environment(environment: Mapping[str, str]) -> None:
+    """Give this process another environment, and forget the settings of the one before."""
+    os.environ.clear()
+    os.environ.update(environment)
+    load_settings.cache_clear()
 
 
 class UnknownSetting(ConfigurationError):

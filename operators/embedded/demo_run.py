@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from blueprint_pipeline.compute.local import stop_local_jobs
 from operators.embedded.home import ROOT
 
 DAG_FILE = ROOT / "dags" / "scene_to_dataset.py"
@@ -108,25 +109,11 @@ def expire_approvals(events: EventFile) -> Iterator[None]:
 
 def end_with_stages(number: int, _frame: object) -> None:
     """Ask running stages to end between two units, wait for them, and leave."""
-    import psutil
-
-    children = psutil.Process().children(recursive=True)
-    for child in children:
-        _send_term(child)
-    psutil.wait_procs(children, timeout=GRACE_S)
+    stop_local_jobs(GRACE_S)
     logging.shutdown()
     sys.stdout.flush()
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
-
-
-def _send_term(process: Any) -> None:
-    import psutil
-
-    try:
-        process.terminate()
-    except psutil.NoSuchProcess:
-        logging.getLogger(__name__).debug("process %s had ended", process.pid)
 
 
 def run_dag(conf: dict[str, Any], events: EventFile, path: Path = DAG_FILE) -> str:

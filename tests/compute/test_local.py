@@ -2,16 +2,31 @@
 
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
 
-from blueprint_pipeline.compute import local
 from blueprint_pipeline.compute.errors import JobCrashed, JobRecordMissing, JobTimedOut, OutOfMemory
 from blueprint_pipeline.compute.job import JobSpec, StageFailed
 from blueprint_pipeline.compute.local import LocalCompute
 from blueprint_pipeline.compute.profiles import Profile
+from blueprint_pipeline.compute.warm_start import fork_job
 from blueprint_pipeline.errors import PreemptedError, TransientError
+
+SERVER = """
+import os, socket, sys
+from pathlib import Path
+from blueprint_pipeline.compute.fork_server import ForkServer, take_on_job
+if os.fork() != 0:
+    os._exit(0)
+descriptor, path, idle_s = sys.argv[1:]
+caller = ForkServer(socket.socket(fileno=int(descriptor)), Path(path), float(idle_s)).serve()
+if caller is not None:
+    take_on_job(caller)
+    exec(os.environ["PROGRAM"])
+"""
+"""A fork server whose job is the program in a variable of its environment."""
 
 
 @pytest.fixture
@@ -56,9 +71,25 @@ def test_killed_process_ran_out_of_memory(environment, sound_scene):
         compute.run(job("ingest_scene", environment, source=str(sound_scene)), kill)
 
 
-def program(monkeypatch, text):
-    """The job's process is this Python program instead; ``sys.argv`` is the specification, ``--record`` and the record's path."""
-    monkeypatch.setattr(local, "_command", lambda: [sys.executable, "-c", text])
+@pytest.fixture(params=["process", "fork"])
+def run_program(request, tmp_path, monkeypatch):
+    """Makes a compute whose job is a Python program instead, as a process of its own and as a fork of a server."""
+    (tmp_path / "job_program.py").write_text(SERVER)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+
+    def start_plain(_arguments, environment):
+        return subprocess.Popen(
+            [sys.executable, "-c", environment["PROGRAM"]], stderr=subprocess.PIPE, start_new_session=True, env=environment
+        )
+
+    def start_fork(arguments, environment):
+        return fork_job(arguments, environment, idle_s=30, module="job_program")
+
+    def make(text):
+        monkeypatch.setenv("PROGRAM", text)
+        return LocalCompute(start_plain if request.param == "process" else start_fork)
+
+    return make
 
 
 @pytest.mark.parametrize(
@@ -71,11 +102,10 @@ def program(monkeypatch, text):
         ("", JobRecordMissing, "no record"),
     ],
 )
-def test_a_process_without_a_typed_error_is_judged_as_a_pod_is(environment, monkeypatch, text, expected, told):
+def test_a_process_without_a_typed_error_is_judged_as_a_pod_is(environment, run_program, text, expected, told):
     """One table of exit codes for both: a defect is tried again, what only a person can mend is not."""
-    program(monkeypatch, text)
     with pytest.raises(expected, match=told) as caught:
-        LocalCompute().run(job("ingest_scene", environment), lambda _event: None)
+        run_program(text).run(job("ingest_scene", environment), lambda _event: None)
     assert caught.value.retryable is issubclass(expected, TransientError)
 
 
@@ -84,10 +114,9 @@ DEAF = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); sys.s
 
 @pytest.mark.parametrize("text", ["import signal; signal.pause()", DEAF], ids=["silent", "deaf and its log closed"])
 @pytest.mark.timeout(60)
-def test_a_process_that_hangs_is_ended_and_tried_again(environment, monkeypatch, text):
+def test_a_process_that_hangs_is_ended_and_tried_again(environment, run_program, text):
     """The bound is not the log's: a stage that says nothing, and one that does not hear SIGTERM, give their slot back."""
-    program(monkeypatch, text)
-    compute = LocalCompute()
+    compute = run_program(text)
     with pytest.raises(JobTimedOut) as caught:
         compute.run(job("ingest_scene", environment, timeout_s=1.0), lambda _event: None)
     assert caught.value.retryable
@@ -95,19 +124,18 @@ def test_a_process_that_hangs_is_ended_and_tried_again(environment, monkeypatch,
 
 
 @pytest.mark.timeout(60)
-def test_what_a_process_leaves_behind_does_not_hold_the_task(environment, monkeypatch):
+def test_what_a_process_leaves_behind_does_not_hold_the_task(environment, run_program):
     """A child that outlives its parent keeps the log open until it dies: it is killed, and the parent's end is what counts."""
     child = "import signal; signal.pause()"
-    program(monkeypatch, f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {child!r}]); sys.exit(9)")
+    compute = run_program(f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {child!r}]); sys.exit(9)")
     with pytest.raises(JobCrashed, match="status 9"):
-        LocalCompute().run(job("ingest_scene", environment), lambda _event: None)
+        compute.run(job("ingest_scene", environment), lambda _event: None)
 
 
 @pytest.mark.timeout(60)
-def test_an_interrupted_caller_leaves_no_process(environment, monkeypatch):
+def test_an_interrupted_caller_leaves_no_process(environment, run_program):
     """Airflow's own bound raises in the middle of the wait: the process ends before the error goes on."""
-    program(monkeypatch, "import signal, sys; print('here', file=sys.stderr, flush=True); signal.pause()")
-    compute = LocalCompute()
+    compute = run_program("import signal, sys; print('here', file=sys.stderr, flush=True); signal.pause()")
 
     def interrupt(_event):
         raise TimeoutError
@@ -117,10 +145,10 @@ def test_an_interrupted_caller_leaves_no_process(environment, monkeypatch):
     assert compute._process.poll() == -signal.SIGTERM
 
 
-def test_a_byte_that_is_not_utf8_ends_nothing(environment, monkeypatch):
+def test_a_byte_that_is_not_utf8_ends_nothing(environment, run_program):
     """Native libraries write what they like to stderr; the line is passed on, with the byte in hexadecimal."""
-    program(monkeypatch, r"import os; os.write(2, b'locale \xff here\n'); raise SystemExit(65)")
+    compute = run_program(r"import os; os.write(2, b'locale \xff here\n'); raise SystemExit(65)")
     events = []
     with pytest.raises(StageFailed, match=r"locale \\xff here"):
-        LocalCompute().run(job("ingest_scene", environment), events.append)
+        compute.run(job("ingest_scene", environment), events.append)
     assert [event["event"] for event in events] == [r"locale \xff here"]

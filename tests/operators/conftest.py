@@ -1,13 +1,12 @@
-"""Operators run in real DAG runs, and their stages as real processes of the command line."""
+"""Operators run in real DAG runs, and their stages as real jobs of the fork server."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests import airflow_home  # noqa: F401 -- before Airflow
 
-TOY = Path(__file__).with_name("toy_pipeline.py")
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -29,11 +28,14 @@ def environment(settings, monkeypatch):
 
 @pytest.fixture
 def toy_flow(environment, monkeypatch, tmp_path):
-    """The command line knows the toy stages; returns fields of a request for them."""
+    """The fork server knows the toy stages; returns fields of a request for them."""
     from blueprint_pipeline.compute import local
+    from blueprint_pipeline.compute.warm_start import fork_job
 
-    real = local._command
-    monkeypatch.setattr(local, "_command", lambda: [sys.executable, str(TOY), *real()[3:]])
+    def start_toy(arguments, variables):
+        return fork_job(arguments, {**variables, "PYTHONPATH": str(ROOT)}, idle_s=30, module="tests.operators.toy_server")
+
+    monkeypatch.setattr(local, "start_warm", start_toy)
     source = tmp_path / "source"
     source.mkdir()
     (source / "a.txt").write_text("a")

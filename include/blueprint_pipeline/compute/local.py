@@ -3,10 +3,9 @@
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -15,18 +14,45 @@ from blueprint_pipeline.compute.errors import JobCrashed, JobRecordMissing, JobT
 from blueprint_pipeline.compute.events import parse_event
 from blueprint_pipeline.compute.exit_codes import KILLED, Ending, ending_of, exit_code_of
 from blueprint_pipeline.compute.job import JobSpec, OnEvent, StageFailed
+from blueprint_pipeline.compute.job_process import JobProcess, start_process
 from blueprint_pipeline.compute.record import JobRecord
+from blueprint_pipeline.compute.warm_start import fork_job
 from blueprint_pipeline.errors import BlueprintError, Interrupted
-from blueprint_pipeline.settings import environment_of_child
+from blueprint_pipeline.settings import environment_of_child, load_settings
 
 _HERE = "the worker"
 
 
-class LocalCompute:
-    """One subprocess a job, in a process group of its own; its log events are passed on as they come."""
+Start = Callable[[Sequence[str], Mapping[str, str]], JobProcess]
+"""Starts a process with arguments of ``bpp`` and an environment."""
 
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
+
+def start_warm(arguments: Sequence[str], environment: Mapping[str, str]) -> JobProcess:
+    """A fork of the server where there can be one, else a process of its own."""
+    return fork_job(arguments, environment, idle_s=load_settings().compute.warm_s) or start_process(arguments, environment)
+
+
+_running: set["LocalCompute"] = set()
+"""What has a job now, in this process."""
+
+
+def stop_local_jobs(wait_s: float) -> None:
+    """Ask every local job of this process to end between two units, and wait for that, at most ``wait_s`` [s] each."""
+    for compute in tuple(_running):
+        compute.stop()
+        compute.wait(wait_s)
+
+
+class LocalCompute:
+    """One process a job, in a process group of its own; its log events are passed on as they come.
+
+    Args:
+        start: How a process is started; :func:`start_warm` if not given.
+    """
+
+    def __init__(self, start: Start | None = None) -> None:
+        self._start = start or start_warm
+        self._process: JobProcess | None = None
         self._grace_s = 0.0
 
     def run(self, spec: JobSpec, on_event: OnEvent) -> list[dict[str, Any]]:
@@ -46,21 +72,15 @@ class LocalCompute:
         with tempfile.TemporaryDirectory(prefix="blueprint-pipeline-job-") as folder:
             given, record = Path(folder) / "spec.json", Path(folder) / "record.json"
             given.write_text(spec.model_dump_json())
-            secrets = {name: value.get_secret_value() for name, value in spec.secrets.items()}
-            process = subprocess.Popen(  # noqa: S603 -- our own program; the request goes through a file
-                [*_command(), str(given), "--record", str(record)],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-                encoding="utf-8",
-                errors="backslashreplace",  # native libraries write what they like
-                start_new_session=True,
-                env=environment_of_child({"BPP__LOG__FORMAT": "json", **spec.profile.environment, **secrets}),
-            )
+            process = self._start(["job", "run", str(given), "--record", str(record)], _environment(spec))
             self._process, self._grace_s = process, spec.profile.grace_s
-            with _bounded(process, spec.profile.timeout_s, self._grace_s) as overdue:
-                tail = _pass_on(process.stderr, on_event)
-                status = process.wait()
+            _running.add(self)
+            try:
+                with _bounded(process, spec.profile.timeout_s, self._grace_s) as overdue:
+                    tail = _pass_on(process.stderr, on_event)
+                    status = process.wait()
+            finally:
+                _running.discard(self)
             if overdue.is_set() and status != 0:
                 raise JobTimedOut(spec.name, _HERE, spec.profile.timeout_s)
             return _outcome(spec, status, record, tail)
@@ -70,9 +90,15 @@ class LocalCompute:
         if self._process is not None and self._process.poll() is None:
             _start(_end, self._process, self._grace_s)
 
+    def wait(self, timeout_s: float) -> None:
+        """Wait until the job's process has ended, or ``timeout_s`` [s] are over."""
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout_s)
+
 
 @contextmanager
-def _bounded(process: subprocess.Popen[str], timeout_s: float, grace_s: float) -> Iterator[threading.Event]:
+def _bounded(process: JobProcess, timeout_s: float, grace_s: float) -> Iterator[threading.Event]:
     """End a process after ``timeout_s`` [s], or when the caller is interrupted; yields the event that it took too long.
 
     When it is over, what it leaves of its group is killed: a child that holds the log open would be waited for without end.
@@ -99,7 +125,7 @@ def _bounded(process: subprocess.Popen[str], timeout_s: float, grace_s: float) -
             _end(process, grace_s)
 
 
-def _end(process: subprocess.Popen[str], grace_s: float) -> None:
+def _end(process: JobProcess, grace_s: float) -> None:
     """SIGTERM to the process, and SIGKILL to its group if it is still there after ``grace_s`` [s]."""
     process.terminate()
     try:
@@ -108,7 +134,7 @@ def _end(process: subprocess.Popen[str], grace_s: float) -> None:
         _kill_group(process)
 
 
-def _kill_group(process: subprocess.Popen[str]) -> None:
+def _kill_group(process: JobProcess) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
@@ -117,14 +143,18 @@ def _start(work: Callable[..., None], *given: Any) -> None:
     threading.Thread(target=work, args=given, daemon=True).start()
 
 
-def _command() -> list[str]:
-    return [sys.executable, "-m", "blueprint_pipeline", "job", "run"]
+def _environment(spec: JobSpec) -> dict[str, str]:
+    """The job's own variables over those of this process; numerical libraries use one thread, for stages count their processes."""
+    secrets = {name: value.get_secret_value() for name, value in spec.secrets.items()}
+    given = environment_of_child({"BPP__LOG__FORMAT": "json", **spec.profile.environment, **secrets})
+    return {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **given}
 
 
-def _pass_on(stream: IO[str] | None, on_event: OnEvent) -> list[str]:
+def _pass_on(stream: IO[bytes] | None, on_event: OnEvent) -> list[str]:
     """Read log lines to the end; return the last plain-text lines (a crash's words are not JSON)."""
     plain: list[str] = []
-    for line in stream or ():
+    for data in stream or ():
+        line = data.decode(errors="backslashreplace")
         event = parse_event(line)
         if event is not None:
             on_event(event)
