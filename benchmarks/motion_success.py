@@ -20,12 +20,12 @@ from blueprint_pipeline.geometry.transforms import quat_of, turn_about_z
 from blueprint_pipeline.motion.errors import PlanningFailed
 from blueprint_pipeline.motion.scene import MotionScene, build_motion_scene
 from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.skill.pick_place import plan_pick, plan_place
 from blueprint_pipeline.skill.predicate import ObservedMotion, check_pick_place
 from blueprint_pipeline.task.spec import PickPlaceTask
-from blueprint_pipeline.twin.binding import start_qpos
 from blueprint_pipeline.twin.footprint import find_supports, measure_footprint
 
 FPS = 30
@@ -78,9 +78,9 @@ class Bench:
         self.base = np.array([x, y])
         self.model = self.simulator.model
         self.scene: MotionScene = build_motion_scene(
-            self.model, self.embodiment, fps=FPS, cache_dir=Path(tempfile.gettempdir()) / "blueprint-pipeline-motion-benchmark"
+            self.model, self.embodiment, "arm", fps=FPS, cache_dir=Path(tempfile.gettempdir()) / "blueprint-pipeline-motion-benchmark"
         )
-        self.start = start_qpos(self.embodiment, np.array(self.embodiment.arm.default_qpos_rad), 0.08)
+        self.start = home_qpos(self.embodiment)
         state = self.simulator.reset({}, self.start)
         self.rest = {name: state.object_poses[index] for index, name in enumerate(self.objects)}
         awake = copy.copy(self.model)
@@ -130,7 +130,7 @@ class Bench:
             ObservedMotion(
                 target_poses=np.stack([state.object_poses[index] for state in states]),
                 target_speed_m_s=np.array([np.linalg.norm(state.qvel[start : start + 3]) for state in states]),
-                gripper_width_m=np.array([state.gripper_width_m for state in states]),
+                gripper_width_m=np.array([state.gripper_width_m[0] for state in states]),
                 contacts=((), *lifted.contacts, *placed.contacts),
             ),
         )

@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import Param
 
 from blueprint_pipeline.errors import ConfigurationError
+from blueprint_pipeline.robot.names import DEFAULT_ROBOT, robot_names
 from blueprint_pipeline.task.skills import SKILLS
 from blueprint_pipeline.workspace.canonical import MAX_INTEGER
 
@@ -46,7 +47,7 @@ def build_params(overrides: dict[str, Any] | None = None) -> dict[str, Param]:
 
 _DEFAULTS: dict[str, Any] = {
     "scene_id": SAMPLE_SCENE_ID,
-    "robot": "franka_panda",
+    "robot": DEFAULT_ROBOT,
     "skills": ["pick_place"],
     "episodes": 24,
     "seed": 0,
@@ -82,7 +83,7 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
         "section": "Scene",
         "description": "How long the settled scene must stay at rest [s].",
     },
-    "robot": {"type": "string", "enum": ["franka_panda"], "section": "Episodes", "description": "Embodiment."},
+    "robot": {"type": "string", "enum": list(robot_names()), "section": "Episodes", "description": "Embodiment."},
     "skills": {
         "type": "array",
         "items": {"type": "string", "enum": list(SKILLS)},

@@ -51,7 +51,7 @@ def make_commit(stage="settle_scene", shard_index=None, minute=0, machine="local
 
 def make_spec(index):
     return EpisodeSpec(
-        episode_index=index, episode_id=f"ep_{index}", seed=index, task=TASK, object_poses={"can": ORIGIN}, robot_qpos=(0.0,) * 7
+        episode_index=index, episode_id=f"ep_{index}", seed=index, arm="arm", task=TASK, object_poses={"can": ORIGIN}, robot_qpos=(0.0,) * 7
     )
 
 

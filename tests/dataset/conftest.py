@@ -20,6 +20,8 @@ from blueprint_pipeline.episode.record import STATE_COLUMNS, EpisodeRecord, Repl
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH, EpisodeVerdict, GateResult, KeptEpisode, RenderGateReport
+from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.robot.layout import layout_of
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.scene.manifest import (
     MANIFEST_PATH,
@@ -51,7 +53,7 @@ from blueprint_pipeline.workspace.storage import SceneFolder
 FPS = 30
 WIDTH, HEIGHT = 128, 96
 CAMERAS = ("scene", "wrist")
-JOINTS = tuple(f"joint{i}" for i in range(1, 8))
+ARMS = layout_of(load_embodiment("franka_panda"))
 OBJECTS = ("bowl", "lemon")
 INSTRUCTIONS = ("put the lemon into the bowl", "put the lemon to the left of the bowl")
 SIMULATOR = SimulatorInfo(name="mujoco", version="4.0.0", timestep_s=1 / 480, substeps=16)
@@ -104,6 +106,9 @@ def states_table(frames: int, seed: int) -> pa.Table:
         "robot_qpos": joints,
         "robot_qvel": speeds,
         "robot_torque": np.zeros((rows, 7)),
+        "robot_command": setpoints,
+        "gripper_width_m": width[:, None],
+        "gripper_command_m": np.append(width[1:], width[-1])[:, None],
         "ee_pose": np.hstack([0.4 + 0.1 * np.sin(phase * [1, 2, 3]), np.tile([0.0, 1, 0, 0], (rows, 1))]),
         "object_poses": objects,
     }
@@ -112,8 +117,6 @@ def states_table(frames: int, seed: int) -> pa.Table:
         "frame_index": pa.array(np.arange(rows)),
         "time_s": pa.array(np.arange(rows) / FPS),
         "phase": pa.array(["approach"] * rows),
-        "gripper_width_m": pa.array(width),
-        "gripper_command_m": pa.array(np.append(width[1:], width[-1])),
         "integration_state": pa.array([rng.normal(size=50).tolist(), *[None] * frames], STATE_COLUMNS["integration_state"]),
         "contact_bodies": pa.array([[]] * rows, STATE_COLUMNS["contact_bodies"]),
         "contact_depth_m": pa.array([[]] * rows, STATE_COLUMNS["contact_depth_m"]),
@@ -162,6 +165,7 @@ def episode_spec(index: int) -> EpisodeSpec:
         episode_index=index,
         episode_id=f"ep_{index:04d}",
         seed=1000 + index,
+        arm="arm",
         task=task,
         object_poses=dict.fromkeys(OBJECTS, pose),
         robot_qpos=(0.0,) * 9,
@@ -302,7 +306,7 @@ def stage_context(scene: SceneFolder, staging: Path, certify_python: Path = Path
 def build_dataset(scene: SceneFolder, folder: Path, *, episodes: int = 6, **limits: int) -> DatasetSummary:
     """Both datasets of the fixture's first episodes."""
     root = Path(scene.root.path)
-    writer = DatasetWriter(folder, DatasetSpec(fps=FPS, robot_type="franka_panda", vectors=build_vector_features(JOINTS), **limits))
+    writer = DatasetWriter(folder, DatasetSpec(fps=FPS, robot_type="franka_panda", vectors=build_vector_features(ARMS), **limits))
     for index in range(episodes):
         recording = root / recording_path(index // 4, f"ep_{index:04d}")
         render = root / render_path(index // 4, f"ep_{index:04d}")
@@ -311,7 +315,7 @@ def build_dataset(scene: SceneFolder, folder: Path, *, episodes: int = 6, **limi
             video_key(camera): load_episode_video(render / f"{camera}.mp4", video_key(camera), frames=record.frames, fps=FPS)
             for camera in CAMERAS
         }
-        writer.add(load_frames(recording / "states.parquet", record), videos, {"episode_id": record.episode_id})
+        writer.add(load_frames(recording / "states.parquet", record, ARMS), videos, {"episode_id": record.episode_id})
     return writer.close()
 
 

@@ -1,5 +1,6 @@
 """The vectors of a dataset come from the right columns and rows, or not at all."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from blueprint_pipeline.dataset.errors import EpisodeUnusable
 from blueprint_pipeline.dataset.features import build_vector_features
 from blueprint_pipeline.dataset.frames import load_frames, validate_sizes
-from tests.dataset.conftest import JOINTS, episode_record, states_table
+from tests.dataset.conftest import ARMS, episode_record, states_table
 
 
 @pytest.fixture
@@ -21,34 +22,34 @@ def states(tmp_path: Path) -> Path:
 
 def test_vectors_come_from_their_columns(states: Path) -> None:
     """State, action and poses of frame t are those of row t; the last row, after the last frame, is left out."""
-    frames = load_frames(states, episode_record(0, 10, states))
+    frames = load_frames(states, episode_record(0, 10, states), ARMS)
     rows = pq.read_table(states).to_pylist()
     assert frames.length == 10
     for t in (0, 4, 9):
         np.testing.assert_array_equal(
-            frames.vectors["observation.state"][t], np.float32([*rows[t]["robot_qpos"], rows[t]["gripper_width_m"]])
+            frames.vectors["observation.state"][t], np.float32([*rows[t]["robot_qpos"], *rows[t]["gripper_width_m"]])
         )
-        np.testing.assert_array_equal(frames.vectors["action"][t], np.float32([*rows[t]["ctrl"][:7], rows[t]["gripper_command_m"]]))
+        np.testing.assert_array_equal(frames.vectors["action"][t], np.float32([*rows[t]["robot_command"], *rows[t]["gripper_command_m"]]))
         np.testing.assert_array_equal(frames.vectors["observation.velocity"][t], np.float32(rows[t]["robot_qvel"]))
         np.testing.assert_array_equal(frames.vectors["observation.ee_pose"][t], np.float32(rows[t]["ee_pose"]))
         np.testing.assert_array_equal(frames.vectors["observation.object_pose"][t], np.float32(rows[t]["object_poses"][7:14]))
-    validate_sizes(frames, build_vector_features(JOINTS))
+    validate_sizes(frames, build_vector_features(ARMS))
 
 
 def test_a_missing_row_is_refused(states: Path) -> None:
     """A record that speaks of more frames than there are states is refused."""
     with pytest.raises(EpisodeUnusable, match="number of rows is 11"):
-        load_frames(states, episode_record(0, 11, states))
+        load_frames(states, episode_record(0, 11, states), ARMS)
 
 
 def test_a_value_that_is_not_finite_is_refused(states: Path) -> None:
     """NaN never gets into a dataset."""
     table = states_table(10, 3)
     column = table.column("gripper_width_m").to_pylist()
-    column[4] = float("nan")
+    column[4] = [float("nan")]
     pq.write_table(table.set_column(table.column_names.index("gripper_width_m"), "gripper_width_m", pa.array(column)), states)
     with pytest.raises(EpisodeUnusable, match="gripper_width_m is not finite"):
-        load_frames(states, episode_record(0, 10, states))
+        load_frames(states, episode_record(0, 10, states), ARMS)
 
 
 def test_rows_of_different_lengths_are_refused(states: Path) -> None:
@@ -58,14 +59,14 @@ def test_rows_of_different_lengths_are_refused(states: Path) -> None:
     column[2], column[3] = [*column[2], 0.0], column[3][:-1]
     pq.write_table(table.set_column(table.column_names.index("robot_qvel"), "robot_qvel", pa.array(column)), states)
     with pytest.raises(EpisodeUnusable, match="lists of one length"):
-        load_frames(states, episode_record(0, 10, states))
+        load_frames(states, episode_record(0, 10, states), ARMS)
 
 
 def test_an_unknown_target_is_refused(states: Path) -> None:
     """The target must be one of the recorded objects."""
     record = episode_record(0, 10, states).model_copy(update={"object_ids": ("bowl", "can")})
     with pytest.raises(EpisodeUnusable, match="lemon"):
-        load_frames(states, record)
+        load_frames(states, record, ARMS)
 
 
 def test_frames_that_do_not_count_are_refused(states: Path) -> None:
@@ -73,11 +74,13 @@ def test_frames_that_do_not_count_are_refused(states: Path) -> None:
     table = states_table(10, 3)
     pq.write_table(table.set_column(0, "frame_index", pa.array([*range(10), 12])), states)
     with pytest.raises(EpisodeUnusable, match="frame_index"):
-        load_frames(states, episode_record(0, 10, states))
+        load_frames(states, episode_record(0, 10, states), ARMS)
 
 
 def test_a_robot_with_more_joints_is_refused(states: Path) -> None:
     """All episodes of a dataset have the same columns."""
-    frames = load_frames(states, episode_record(0, 10, states))
+    frames = load_frames(states, episode_record(0, 10, states), ARMS)
+    arm = ARMS[0].arm
+    longer = arm.model_copy(update={"joints": (*arm.joints, arm.joints[0].model_copy(update={"name": "joint8"}))})
     with pytest.raises(EpisodeUnusable, match=r"observation\.state"):
-        validate_sizes(frames, build_vector_features([*JOINTS, "joint8"]))
+        validate_sizes(frames, build_vector_features([replace(ARMS[0], arm=longer)]))

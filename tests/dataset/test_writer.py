@@ -20,7 +20,7 @@ from blueprint_pipeline.dataset.video import decode_frames
 from blueprint_pipeline.dataset.writer import DatasetWriter
 from blueprint_pipeline.workspace.checksums import digest_files, list_files
 from blueprint_pipeline.workspace.storage import SceneFolder
-from tests.dataset.conftest import FPS, INSTRUCTIONS, JOINTS, build_dataset, load_json
+from tests.dataset.conftest import ARMS, FPS, INSTRUCTIONS, build_dataset, load_json
 
 LENGTHS = [40, 43, 46, 49, 52, 55]
 
@@ -121,7 +121,7 @@ def test_wrong_rows_are_found_when_read_back(dataset: Path) -> None:
     rows = list(row_groups(pq.ParquetFile(dataset / "v3.0/data/chunk-000/file-000.parquet")))
     assert [table.num_rows for table in rows] == LENGTHS
     with pytest.raises(WrittenDataDiffer, match="episode_index"):
-        episode_statistics(rows[1], position=Position(5, LENGTHS[0], 1), length=LENGTHS[1], fps=FPS, vectors=build_vector_features(JOINTS))
+        episode_statistics(rows[1], position=Position(5, LENGTHS[0], 1), length=LENGTHS[1], fps=FPS, vectors=build_vector_features(ARMS))
 
 
 @pytest.mark.parametrize("lengths", [LENGTHS[:-1], [*LENGTHS, 3]])
@@ -133,13 +133,13 @@ def test_lost_or_surplus_frames_are_found_when_read_back(dataset: Path, lengths:
 
 def frames_of(length: int, seed: int) -> EpisodeFrames:
     rng = np.random.default_rng(seed)
-    vectors = {feature.key: rng.normal(size=(length, feature.size)).astype(np.float32) for feature in build_vector_features(JOINTS)}
+    vectors = {feature.key: rng.normal(size=(length, feature.size)).astype(np.float32) for feature in build_vector_features(ARMS)}
     return EpisodeFrames(f"ep_{seed}", INSTRUCTIONS[seed % 2], vectors)
 
 
 def test_a_dataset_without_cameras(tmp_path: Path) -> None:
     """State-only datasets have no video path."""
-    writer = DatasetWriter(tmp_path, DatasetSpec(fps=FPS, robot_type="franka_panda", vectors=build_vector_features(JOINTS)))
+    writer = DatasetWriter(tmp_path, DatasetSpec(fps=FPS, robot_type="franka_panda", vectors=build_vector_features(ARMS)))
     for seed in range(3):
         writer.add(frames_of(30, seed), {}, {})
     assert writer.close().frames == 90
@@ -150,7 +150,7 @@ def test_a_dataset_without_cameras(tmp_path: Path) -> None:
 
 def test_an_episode_with_other_columns_is_refused(tmp_path: Path) -> None:
     """A missing vector is named before anything is written of the episode."""
-    writer = DatasetWriter(tmp_path, DatasetSpec(fps=FPS, robot_type="franka_panda", vectors=build_vector_features(JOINTS)))
+    writer = DatasetWriter(tmp_path, DatasetSpec(fps=FPS, robot_type="franka_panda", vectors=build_vector_features(ARMS)))
     frames = frames_of(30, 0)
     del frames.vectors["action"]
     with pytest.raises(EpisodeUnusable, match="action is absent"):
@@ -160,7 +160,7 @@ def test_an_episode_with_other_columns_is_refused(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_episodes(tmp_path: Path) -> None:
     """3,000 episodes in small files take hardly more memory than 300."""
-    spec = DatasetSpec(fps=FPS, robot_type="franka_panda", vectors=build_vector_features(JOINTS), data_file_bytes=4_000_000)
+    spec = DatasetSpec(fps=FPS, robot_type="franka_panda", vectors=build_vector_features(ARMS), data_file_bytes=4_000_000)
 
     def write(name: str, episodes: int) -> int:
         writer = DatasetWriter(tmp_path / name, spec, formats=())

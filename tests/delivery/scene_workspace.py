@@ -36,13 +36,13 @@ from blueprint_pipeline.quality.report import (
 )
 from blueprint_pipeline.quality.scene_report import build_quality_gate_report
 from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.skill.pick_place import PickPlaceTask
 from blueprint_pipeline.task.outcome import Outcome, Phase, at_most
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan, ShardRef
 from blueprint_pipeline.task.spec import EpisodeSpec
-from blueprint_pipeline.twin.binding import start_qpos
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_file
 from blueprint_pipeline.workspace.commits import Commit, Usage
 from tests.delivery.report_case import write_video
@@ -210,9 +210,10 @@ def _write_plan(scene):
             episode_index=index,
             episode_id=f"ep_{index:04d}",
             seed=100 + index,
+            arm="arm",
             task=task,
             object_poses={"can": can, "box": box},
-            robot_qpos=start_qpos(panda, np.array(panda.arm.default_qpos_rad), panda.arm.gripper.stroke_m),
+            robot_qpos=home_qpos(panda),
         )
         for index in range(ATTEMPTS)
     )
@@ -248,7 +249,14 @@ def _record(scene, spec):
         contacts = [*track.contacts, ()]
         targets = [*setpoints, setpoints[-1]]
         rows = [
-            Row(state=row, setpoint=target, gripper_command_m=0.08, phase="approach", contacts=touched)
+            Row(
+                state=row,
+                setpoint=target,
+                robot_command=target[:7],
+                gripper_command_m=np.array([0.08]),
+                phase="approach",
+                contacts=touched,
+            )
             for row, target, touched in zip(states, targets, contacts, strict=True)
         ]
         write_states(folder / "states.parquet", build_states_table(rows, start))

@@ -80,7 +80,7 @@ def test_widths_that_do_not_fit_together_are_found(episode):
     assert "object_poses has 7 numbers a row, expected 14" in "; ".join(findings(episode.table()))
     episode.columns["object_poses"] = np.tile([0, 0, 0, 1.0, 0, 0, 0] * 2, (251, 1)).tolist()
     episode.columns["robot_torque"] = [[1.0]] * 251
-    assert "joint columns differ in width" in "; ".join(findings(episode.table()))
+    assert "joint columns differ in size" in "; ".join(findings(episode.table()))
     episode.columns["qpos"] = [[]] * 251
     assert "qpos is empty" in "; ".join(findings(episode.table()))
 

@@ -51,14 +51,14 @@ def grasp_cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def table_scene(table_model: mujoco.MjModel, grasp_cache_dir: Path) -> MotionScene:
-    return build_motion_scene(table_model, load_embodiment("franka_panda"), fps=FPS, cache_dir=grasp_cache_dir)
+    return build_motion_scene(table_model, load_embodiment("franka_panda"), "arm", fps=FPS, cache_dir=grasp_cache_dir)
 
 
 @pytest.fixture
 def start_qpos(table_model: mujoco.MjModel) -> np.ndarray:
     """Everything where it was built, the arm at its default, fingers open."""
     data = mujoco.MjData(table_model)
-    for joint, value in zip(load_embodiment("panda").arm.joints, load_embodiment("panda").arm.default_qpos_rad, strict=True):
+    for joint, value in zip(load_embodiment("panda").arms[0].joints, load_embodiment("panda").arms[0].default_qpos_rad, strict=True):
         data.joint(f"robot/{joint.name}").qpos[0] = value
     data.joint("robot/finger_joint1").qpos[0] = data.joint("robot/finger_joint2").qpos[0] = 0.04
     return data.qpos.copy()

@@ -10,6 +10,7 @@ from blueprint_pipeline.geometry.transforms import invert, pose_from_quat
 from blueprint_pipeline.motion.collision import Allowance, CollisionChecker, relative_pose
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.twin.binding import bind_robot
 
 DOWN = pose_from_quat(np.zeros(3), np.array([0.0, 1.0, 0.0, 0.0]))
 
@@ -117,7 +118,7 @@ def test_a_model_whose_bodies_sleep_is_checked_awake(table_model: mujoco.MjModel
     """A simulator may let resting bodies sleep, which hides their contacts; the checker's copy never does."""
     sleepy = copy.copy(table_model)
     sleepy.opt.enableflags |= mujoco.mjtEnableBit.mjENBL_SLEEP.value
-    checker = CollisionChecker(sleepy, load_embodiment("panda").arm)
+    checker = CollisionChecker(sleepy, bind_robot(sleepy, load_embodiment("panda")).arms[0])
     assert not checker.model.opt.enableflags & mujoco.mjtEnableBit.mjENBL_SLEEP.value
     assert sleepy.opt.enableflags & mujoco.mjtEnableBit.mjENBL_SLEEP.value, "the simulator's own model is left as it was"
 

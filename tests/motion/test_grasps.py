@@ -13,7 +13,7 @@ from blueprint_pipeline.motion.grasps import sample_grasps
 from blueprint_pipeline.motion.surface import Surface
 from blueprint_pipeline.robot.embodiment import load_embodiment
 
-GRIPPER = load_embodiment("franka_panda").arm.gripper
+GRIPPER = load_embodiment("franka_panda").arms[0].gripper
 
 
 def surface_of(mesh: trimesh.Trimesh) -> Surface:
@@ -96,4 +96,4 @@ def test_another_shape_or_gripper_is_another_key() -> None:
     """A cached grasp is never used for something else."""
     small, large = (surface_of(trimesh.creation.box((0.03, 0.03, height))) for height in (0.1, 0.11))
     assert grasp_key(small, GRIPPER) != grasp_key(large, GRIPPER)
-    assert grasp_key(small, GRIPPER) != grasp_key(small, GRIPPER.model_copy(update={"stroke_m": 0.05}))
+    assert grasp_key(small, GRIPPER) != grasp_key(small, GRIPPER.model_copy(update={"openings_m": (0.0, 0.05)}))

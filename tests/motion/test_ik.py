@@ -9,8 +9,8 @@ from blueprint_pipeline.motion.ik import ArmKinematics
 from blueprint_pipeline.robot.embodiment import load_embodiment
 
 PANDA = load_embodiment("franka_panda")
-KINEMATICS = ArmKinematics(PANDA, PANDA.arm)
-HOME = np.array(PANDA.arm.default_qpos_rad)
+KINEMATICS = ArmKinematics(PANDA, PANDA.arms[0])
+HOME = np.array(PANDA.arms[0].default_qpos_rad)
 
 
 def down_pose(x: float, y: float, z: float, turn: float) -> np.ndarray:

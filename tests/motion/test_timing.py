@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from blueprint_pipeline.motion.timing import Pace, densify, time_path
 from blueprint_pipeline.robot.embodiment import load_embodiment
 
-ARM = load_embodiment("franka_panda").arm
+ARM = load_embodiment("franka_panda").arms[0]
 FPS = 30
 VELOCITY = np.array([joint.max_velocity_rad_s for joint in ARM.joints])
 ACCELERATION = np.array([joint.max_acceleration_rad_s2 for joint in ARM.joints])

@@ -20,6 +20,8 @@ from blueprint_pipeline.task.spec import EpisodeSpec
 FPS = 30
 PLACEMENT = RobotPlacement(embodiment="franka_panda", base_pose=Pose(position_m=(0, -0.5, 0.75), quat_wxyz=(1, 0, 0, 0)))
 LIMITS = RobotLimits(
+    arms=("arm",),
+    joints=tuple(f"joint{number}" for number in range(1, 8)),
     lower_rad=np.array([-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973]),
     upper_rad=np.array([2.8973, 1.7628, 2.8973, -0.0698, 2.8973, 3.7525, 2.8973]),
     velocity_rad_s=np.array([2.175] * 4 + [2.61] * 3),
@@ -79,6 +81,7 @@ def build_spec(index: int) -> EpisodeSpec:
         episode_index=index,
         episode_id=f"ep_{index:06d}",
         seed=index,
+        arm="arm",
         task=task,
         object_poses=poses,
         robot_qpos=(*_HOME.tolist(), 0.04, 0.04),
@@ -147,8 +150,9 @@ def build_episode(index: int = 0, *, shard_index: int = 0) -> Episode:
         "robot_qpos": joints.tolist(),
         "robot_qvel": velocity.tolist(),
         "robot_torque": np.full((rows, 7), 5.0).tolist(),
-        "gripper_width_m": width.tolist(),
-        "gripper_command_m": command.tolist(),
+        "robot_command": ctrl[:, :7].tolist(),
+        "gripper_width_m": width[:, None].tolist(),
+        "gripper_command_m": command[:, None].tolist(),
         "ee_pose": np.concatenate([ee, np.tile([0.0, 1.0, 0.0, 0.0], (rows, 1))], axis=1).tolist(),
         "object_poses": objects.reshape(rows, -1).tolist(),
         "integration_state": [[0.0] * 40] + [None] * frames,
@@ -161,7 +165,7 @@ def build_episode(index: int = 0, *, shard_index: int = 0) -> Episode:
 
 def _judged(episode: Episode) -> Episode:
     """The episode with the account that the skill gives of it."""
-    checks = SKILL.check(episode.spec.task, observed_motion(parse_arrays(episode.table()), 0, FPS))
+    checks = SKILL.check(episode.spec.task, observed_motion(parse_arrays(episode.table()), target=0, arm=0, fps=FPS))
     outcome = Outcome(success=True, failure_stage=None, failure_code=None, failure_reason=None, predicate=checks)
     return replace(episode, record=episode.record.model_copy(update={"outcome": outcome}))
 

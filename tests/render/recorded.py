@@ -9,14 +9,14 @@ from blueprint_pipeline.episode.record import EpisodeRecord
 from blueprint_pipeline.episode.states import Row, build_states_table, write_states
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.conformance_scene import BLOCK, write_conformance_scene
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
-from blueprint_pipeline.simulation.protocol import LoadedScene
+from blueprint_pipeline.simulation.protocol import BodyContact, LoadedScene, SimulationState
 from blueprint_pipeline.skill.pick_place import PickPlaceTask
 from blueprint_pipeline.task.outcome import Outcome, Phase
 from blueprint_pipeline.task.spec import EpisodeSpec
-from blueprint_pipeline.twin.binding import start_qpos
 from blueprint_pipeline.workspace.checksums import digest_file
 
 FPS = 30
@@ -38,6 +38,10 @@ class Recorded:
         return simulator, simulator.load(self.scene, self.placement, FPS)
 
 
+def _row(state: SimulationState, setpoint: np.ndarray, contacts: tuple[BodyContact, ...]) -> Row:
+    return Row(state=state, setpoint=setpoint, robot_command=setpoint[:7], gripper_command_m=setpoint[7:], phase="lift", contacts=contacts)
+
+
 def record_lift(folder: Path) -> Recorded:
     """Close on the block and raise the arm; write ``states.parquet`` and the record."""
     panda = load_embodiment("franka_panda")
@@ -48,6 +52,7 @@ def record_lift(folder: Path) -> Recorded:
         episode_index=0,
         episode_id="lift",
         seed=0,
+        arm="arm",
         task=PickPlaceTask(
             instruction="lift the block",
             target_object=BLOCK,
@@ -56,7 +61,7 @@ def record_lift(folder: Path) -> Recorded:
             upright=True,
         ),
         object_poses={BLOCK: scene.block_pose},
-        robot_qpos=start_qpos(panda, np.array(panda.arm.default_qpos_rad), panda.arm.gripper.stroke_m),
+        robot_qpos=home_qpos(panda),
     )
     state = simulator.reset(spec.object_poses, spec.robot_qpos)
     integration_state = simulator.save_state()
@@ -66,9 +71,9 @@ def record_lift(folder: Path) -> Recorded:
     rows = []
     track = simulator.track(setpoints)
     for setpoint, after, contacts in zip(setpoints, track.states, track.contacts, strict=True):
-        rows.append(Row(state=state, setpoint=setpoint, gripper_command_m=float(setpoint[-1]), phase="lift", contacts=contacts))
+        rows.append(_row(state, setpoint, contacts))
         state = after
-    rows.append(Row(state=state, setpoint=setpoints[-1], gripper_command_m=0.0, phase="lift", contacts=()))
+    rows.append(_row(state, setpoints[-1], ()))
     path = folder / "states.parquet"
     write_states(path, build_states_table(rows, integration_state))
     record = EpisodeRecord(

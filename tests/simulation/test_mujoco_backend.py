@@ -7,10 +7,10 @@ import pytest
 
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.errors import NotLoaded, SimulationDiverged, UnknownName
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
-from blueprint_pipeline.twin.binding import start_qpos
 from blueprint_pipeline.twin.errors import ModelNotBuilt, RateNotWhole, WrongShape
 from tests.simulation.small_scene import SCENE_XML, write_scene
 
@@ -20,7 +20,7 @@ FPS = 30
 
 def home() -> tuple[float, ...]:
     panda = load_embodiment("franka_panda")
-    return start_qpos(panda, np.array(panda.arm.default_qpos_rad), 0.08)
+    return home_qpos(panda)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_reset_puts_robot_and_objects_where_they_start(simulator: MujocoSimulato
     state = simulator.reset({"can": pose}, home())
     assert state.object_poses[0].tolist() == [0.1, -0.2, 0.8, 0.0, 0.0, 0.0, 1.0]
     assert state.robot_qpos.tolist() == list(home()[:7])
-    assert (state.gripper_width_m, state.gripper_command_m) == pytest.approx((0.08, 0.08))
+    assert [*state.gripper_width_m, *state.gripper_command_m] == pytest.approx([0.08, 0.08])
     assert not state.qvel.any()
 
 

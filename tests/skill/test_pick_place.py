@@ -52,7 +52,7 @@ def query_for(scene: MotionScene, qpos: np.ndarray, task: PickPlaceTask) -> Gras
 def begin(model: mujoco.MjModel, qpos: np.ndarray) -> mujoco.MjData:
     data = mujoco.MjData(model)
     data.qpos[:] = qpos
-    data.ctrl[:7] = load_embodiment("panda").arm.default_qpos_rad
+    data.ctrl[:7] = load_embodiment("panda").arms[0].default_qpos_rad
     data.ctrl[7] = 0.08
     mujoco.mj_forward(model, data)
     return data
@@ -190,9 +190,9 @@ def test_a_lost_object_is_noticed(table_scene: MotionScene, table_model: mujoco.
 
 def _digest(cache_dir: Path) -> str:
     model = build_table_spec().compile()
-    scene = build_motion_scene(model, load_embodiment("franka_panda"), fps=FPS, cache_dir=cache_dir)
+    scene = build_motion_scene(model, load_embodiment("franka_panda"), "arm", fps=FPS, cache_dir=cache_dir)
     data = begin(model, model.qpos0)
-    data.qpos[-9:] = [*load_embodiment("panda").arm.default_qpos_rad, 0.04, 0.04]
+    data.qpos[-9:] = [*load_embodiment("panda").arms[0].default_qpos_rad, 0.04, 0.04]
     task = task_for("can", CAN_GOAL)
     pick = plan_pick(query_for(scene, data.qpos.copy(), task), seed=11)
     plans: list[MotionPlan] = [pick]

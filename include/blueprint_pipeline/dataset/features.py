@@ -3,8 +3,10 @@
 World frame: z up, metres; quaternions w, x, y, z.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from blueprint_pipeline.robot.layout import ArmLayout
 
 STATE = "observation.state"
 ACTION = "action"
@@ -24,6 +26,8 @@ class VectorFeature:
 
     key: str
     names: tuple[str, ...]
+    parts: Mapping[str, slice] = field(default_factory=dict)
+    """Where each arm and each gripper lies in it, by GR00T's name of the part."""
 
     @property
     def size(self) -> int:
@@ -66,20 +70,43 @@ def video_key(camera: str) -> str:
     return f"observation.images.{camera}"
 
 
-def build_vector_features(joint_names: Sequence[str]) -> tuple[VectorFeature, ...]:
-    """The vectors of a one-armed robot with a gripper.
+def build_vector_features(arms: Sequence[ArmLayout]) -> tuple[VectorFeature, ...]:
+    """The vectors of a robot; :func:`blueprint_pipeline.dataset.frames.load_frames` fills them in the same order.
 
     Args:
-        joint_names: Arm joints in the embodiment's order.
+        arms: The layout of every arm, in the embodiment's order.
     """
-    positions = (*(f"{name}.pos_rad" for name in joint_names), "gripper.width_m")
+    positions = [
+        f"{name}.{unit}"
+        for arm in arms
+        for name, unit in [*((name, f"pos_{unit}") for name, unit in _joints(arm)), (arm.gripper_name, "width_m")]
+    ]
+    parts = _parts(arms)
     return (
-        VectorFeature(STATE, positions),
-        VectorFeature(ACTION, positions),
-        VectorFeature(VELOCITY, tuple(f"{name}.vel_rad_s" for name in joint_names)),
-        VectorFeature(EE_POSE, POSE_NAMES),
+        VectorFeature(STATE, tuple(positions), parts),
+        VectorFeature(ACTION, tuple(positions), parts),
+        VectorFeature(VELOCITY, tuple(f"{name}.vel_{unit}_s" for arm in arms for name, unit in _joints(arm))),
+        VectorFeature(EE_POSE, tuple(f"{arm.prefix}{name}" for arm in arms for name in POSE_NAMES)),
         VectorFeature(OBJECT_POSE, POSE_NAMES),
     )
+
+
+def _joints(arm: ArmLayout) -> list[tuple[str, str]]:
+    """Name and unit of each joint."""
+    return [(name, joint.unit) for name, joint in zip(arm.joint_names, arm.arm.joints, strict=True)]
+
+
+def _parts(arms: Sequence[ArmLayout]) -> dict[str, slice]:
+    """Where arms and grippers lie in a vector that holds each arm's joints, followed by its gripper."""
+    parts: dict[str, slice] = {}
+    start = 0
+    for arm in arms:
+        alone = len(arms) == 1
+        end = start + len(arm.joint_names)
+        parts["single_arm" if alone else f"{arm.arm.name}_arm"] = slice(start, end)
+        parts["gripper" if alone else f"{arm.arm.name}_gripper"] = slice(end, end + 1)
+        start = end + 1
+    return parts
 
 
 def build_info_features(

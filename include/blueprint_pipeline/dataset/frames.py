@@ -1,5 +1,6 @@
 """The tabular part of one episode, as a dataset holds it: float32 vectors, one row a frame."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,20 @@ from blueprint_pipeline.dataset.errors import EpisodeUnusable
 from blueprint_pipeline.dataset.features import ACTION, EE_POSE, OBJECT_POSE, STATE, VELOCITY, VectorFeature
 from blueprint_pipeline.episode.record import EpisodeRecord
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.robot.layout import ArmLayout
 
 Float32 = npt.NDArray[np.float32]
 
-_COLUMNS = ("frame_index", "robot_qpos", "robot_qvel", "ctrl", "gripper_width_m", "gripper_command_m", "ee_pose", "object_poses")
+_COLUMNS = (
+    "frame_index",
+    "robot_qpos",
+    "robot_qvel",
+    "robot_command",
+    "gripper_width_m",
+    "gripper_command_m",
+    "ee_pose",
+    "object_poses",
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +43,7 @@ class EpisodeFrames:
         return len(next(iter(self.vectors.values())))
 
 
-def load_frames(path: Path, record: EpisodeRecord) -> EpisodeFrames:
+def load_frames(path: Path, record: EpisodeRecord, arms: Sequence[ArmLayout]) -> EpisodeFrames:
     """Read an episode's states and give its vectors.
 
     Row t holds the state at the start of frame t and, as action, the setpoint that the actuators reach at its end.
@@ -41,9 +52,10 @@ def load_frames(path: Path, record: EpisodeRecord) -> EpisodeFrames:
     Args:
         path: ``states.parquet`` of the recording.
         record: The episode's record.
+        arms: The layout of every arm of its robot.
 
     Raises:
-        EpisodeUnusable: The states do not fit the record, or hold a value that is not finite.
+        EpisodeUnusable: The states do not fit the record or the robot, or hold a value that is not finite.
     """
     table = pq.read_table(path, columns=list(_COLUMNS))
     if record.frames < 1 or table.num_rows != record.frames + 1:
@@ -54,7 +66,6 @@ def load_frames(path: Path, record: EpisodeRecord) -> EpisodeFrames:
     if not np.array_equal(index, np.arange(table.num_rows)):
         raise EpisodeUnusable(record.episode_id, str(path), "frame_index", "not 0, 1, 2, …", "0, 1, 2, …")
     rows = {name: _matrix(table, name, record, path)[: record.frames] for name in _COLUMNS[1:]}
-    arm = rows["robot_qpos"].shape[1]
     target = record.spec.task.target_object
     if target not in record.object_ids:
         raise EpisodeUnusable(
@@ -62,13 +73,19 @@ def load_frames(path: Path, record: EpisodeRecord) -> EpisodeFrames:
         )
     first = 7 * record.object_ids.index(target)
     vectors = {
-        STATE: np.hstack([rows["robot_qpos"], rows["gripper_width_m"]]),
-        ACTION: np.hstack([rows["ctrl"][:, :arm], rows["gripper_command_m"]]),
+        STATE: _by_arm(rows["robot_qpos"], rows["gripper_width_m"], arms),
+        ACTION: _by_arm(rows["robot_command"], rows["gripper_command_m"], arms),
         VELOCITY: rows["robot_qvel"],
         EE_POSE: rows["ee_pose"],
         OBJECT_POSE: rows["object_poses"][:, first : first + 7],
     }
     return EpisodeFrames(record.episode_id, record.spec.task.instruction, {key: value.astype(np.float32) for key, value in vectors.items()})
+
+
+def _by_arm(joints: FloatArray, grippers: FloatArray, arms: Sequence[ArmLayout]) -> FloatArray:
+    """Columns of each arm's joints followed by its gripper; columns that no arm claims come last, for :func:`validate_sizes` to find."""
+    parts = [part for index, arm in enumerate(arms) for part in (joints[:, arm.joints], grippers[:, index : index + 1])]
+    return np.hstack([*parts, joints[:, arms[-1].joints.stop :], grippers[:, len(arms) :]])
 
 
 def validate_sizes(frames: EpisodeFrames, features: tuple[VectorFeature, ...]) -> None:
@@ -90,7 +107,7 @@ def validate_sizes(frames: EpisodeFrames, features: tuple[VectorFeature, ...]) -
 
 
 def _matrix(table: pa.Table, name: str, record: EpisodeRecord, path: Path) -> FloatArray:
-    """A column as (rows, size); a scalar column as (rows, 1)."""
+    """A column of lists as (rows, size)."""
     column = table.column(name).combine_chunks()
     is_list = pa.types.is_list(column.type)
     flat = column.flatten() if is_list else column

@@ -97,11 +97,11 @@ class V21Writer:
         write_json(self.root / INFO, info)
 
     def _modality(self, videos: Sequence[VideoFeature]) -> dict[str, object]:
-        """Which parts of the state and action vectors are the arm and the gripper (the last one)."""
-        sizes = {vector.key: vector.size for vector in self._spec.vectors}
+        """Which parts of the state and action vectors are which arm and which gripper."""
         parts = {
-            key: {"single_arm": {"start": 0, "end": sizes[key] - 1}, "gripper": {"start": sizes[key] - 1, "end": sizes[key]}}
-            for key in (STATE, ACTION)
+            vector.key: {name: {"start": part.start, "end": part.stop} for name, part in vector.parts.items()}
+            for vector in self._spec.vectors
+            if vector.parts
         }
         return {
             "state": parts[STATE],

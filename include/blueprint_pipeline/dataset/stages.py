@@ -11,6 +11,7 @@ from blueprint_pipeline.dataset.write import write_datasets
 from blueprint_pipeline.errors import GateError
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH
 from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.robot.layout import layout_of
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
@@ -58,7 +59,7 @@ def _run_write(_request: StageRequest, context: StageContext) -> WriteDatasetRes
     plan = JobPlan.model_validate_json(context.scene.read_bytes(PLAN_PATH))
     robot = load_embodiment(plan.robot.embodiment)
     licence = load_licence(context.scene, robot)
-    summary = write_datasets(context, [joint.name for joint in robot.arm.joints], licence)
+    summary = write_datasets(context, layout_of(robot), licence)
     folder = context.staging / DATASET_PATH
     return WriteDatasetResult(
         episodes=summary.episodes,

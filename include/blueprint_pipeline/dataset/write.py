@@ -20,6 +20,7 @@ from blueprint_pipeline.episode.certificates import tell_replays
 from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, recording_path, render_path
 from blueprint_pipeline.errors import GateError
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH, load_kept, load_render_report
+from blueprint_pipeline.robot.layout import ArmLayout
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
 from blueprint_pipeline.workspace.checksums import digest_file, digest_files, list_files
@@ -34,12 +35,12 @@ class NothingKept(GateError):
     path: str
 
 
-def write_datasets(context: StageContext, joint_names: Sequence[str], licence: DatasetLicence) -> DatasetSummary:
+def write_datasets(context: StageContext, arms: Sequence[ArmLayout], licence: DatasetLicence) -> DatasetSummary:
     """Write the dataset of a scene in every format to the stage's staging folder.
 
     Args:
         context: Where to read and write.
-        joint_names: Arm joints of the robot, in the embodiment's order.
+        arms: The layout of every arm of the robot.
         licence: Of everything that is seen.
 
     Raises:
@@ -53,7 +54,7 @@ def write_datasets(context: StageContext, joint_names: Sequence[str], licence: D
     plan = JobPlan.model_validate_json(context.scene.read_bytes(PLAN_PATH))
     report = load_render_report(context.scene)
     verdicts = {episode.episode_id: episode for episode in report.episodes}
-    spec = DatasetSpec(fps=plan.fps, robot_type=plan.robot.embodiment, vectors=build_vector_features(joint_names))
+    spec = DatasetSpec(fps=plan.fps, robot_type=plan.robot.embodiment, vectors=build_vector_features(arms))
     folder = context.staging / DATASET_PATH
     if folder.exists():
         shutil.rmtree(folder)
@@ -65,7 +66,7 @@ def write_datasets(context: StageContext, joint_names: Sequence[str], licence: D
         states = context.input(f"{recording_path(shard_index, episode_id)}/states.parquet")
         record, certificate = _load_records(context, shard_index, episode_id, states)
         certificates.append(certificate)
-        frames = load_frames(states, record)
+        frames = load_frames(states, record, arms)
         videos = _load_videos(context.input(render_path(shard_index, episode_id)), certificate, plan)
         writer.add(
             frames, videos, build_provenance(record, certificate, load_integration_state(states, episode_id), verdicts.get(episode_id))

@@ -1,5 +1,6 @@
 """A recording's table as typed arrays, and whether it is in the format of :mod:`blueprint_pipeline.episode.record`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from blueprint_pipeline.episode.errors import RecordingUnreadable
 from blueprint_pipeline.episode.record import STATE_COLUMNS
 from blueprint_pipeline.geometry.arrays import FloatArray
 
-_FIXED_LISTS = ("qpos", "qvel", "ctrl", "actuator_force", "robot_qpos", "robot_qvel", "robot_torque", "ee_pose", "object_poses")
-_SCALARS = ("time_s", "gripper_width_m", "gripper_command_m")
+_JOINTS = ("robot_qpos", "robot_qvel", "robot_torque", "robot_command")
+_GRIPPERS = ("gripper_width_m", "gripper_command_m")
+_POSES = ("ee_pose", "object_poses")
+_FIXED_LISTS = ("qpos", "qvel", "ctrl", "actuator_force", *_JOINTS, *_GRIPPERS, *_POSES)
 _CONTACTS = ("contact_bodies", "contact_depth_m", "contact_force_n")
 _POSE_SIZE = 7
 _QUAT_NORM_TOLERANCE = 1e-6
@@ -48,10 +51,13 @@ class EpisodeArrays:
     robot_qpos: FloatArray
     robot_qvel: FloatArray
     robot_torque: FloatArray
+    robot_command: FloatArray
+    """Shape (T + 1, n_joints), as the three above."""
     gripper_width_m: FloatArray
     gripper_command_m: FloatArray
+    """Shape (T + 1, n_arms), as the one above."""
     ee_pose: FloatArray
-    """Shape (T + 1, 7)."""
+    """Shape (T + 1, n_arms, 7)."""
     object_poses: FloatArray
     """Shape (T + 1, n_objects, 7)."""
     contacts: Contacts
@@ -77,11 +83,12 @@ def check_table(table: pa.Table, *, frames: int, n_objects: int) -> list[str]:
         return [*findings, "no rows"]
     for name in _FIXED_LISTS:
         findings += _check_fixed_list(table, name)
-    findings += [f"{name} has a value that is not finite" for name in _SCALARS if not np.isfinite(table[name].to_numpy()).all()]
+    findings += [] if np.isfinite(table["time_s"].to_numpy()).all() else ["time_s has a value that is not finite"]
     findings += _check_contacts(table)
     findings += _check_integration_state(table)
     if not findings:
-        findings += _check_poses(table, n_objects)
+        findings += _check_sizes(table)
+        findings += _check_poses(table, {"ee_pose": _size(table, "gripper_width_m"), "object_poses": n_objects})
     return findings
 
 
@@ -144,9 +151,17 @@ def _check_integration_state(table: pa.Table) -> list[str]:
     return [] if column.null_count == len(column) - 1 else ["integration_state stands in rows other than 0"]
 
 
-def _check_poses(table: pa.Table, n_objects: int) -> list[str]:
+def _check_sizes(table: pa.Table) -> list[str]:
     findings = []
-    for name, count in (("ee_pose", 1), ("object_poses", n_objects)):
+    for what, names in (("joint", _JOINTS), ("gripper", _GRIPPERS)):
+        sizes = {name: _size(table, name) for name in names}
+        findings += [f"{what} columns differ in size: {sizes}"] if len(set(sizes.values())) != 1 else []
+    return findings
+
+
+def _check_poses(table: pa.Table, counts: Mapping[str, int]) -> list[str]:
+    findings = []
+    for name, count in counts.items():
         poses = _matrix(table, name)
         if poses.shape[1] != _POSE_SIZE * count:
             findings.append(f"{name} has {poses.shape[1]} numbers a row, expected {_POSE_SIZE * count}")
@@ -154,10 +169,11 @@ def _check_poses(table: pa.Table, n_objects: int) -> list[str]:
         norms = np.linalg.norm(poses.reshape(-1, _POSE_SIZE)[:, 3:], axis=1)
         if norms.size and np.abs(norms - 1).max() > _QUAT_NORM_TOLERANCE:
             findings.append(f"{name} has a quaternion of norm {norms[np.abs(norms - 1).argmax()]:.6f}, expected 1")
-    widths = {name: _matrix(table, name).shape[1] for name in ("robot_qpos", "robot_qvel", "robot_torque")}
-    if len(set(widths.values())) != 1:
-        findings.append(f"joint columns differ in width: {widths}")
     return findings
+
+
+def _size(table: pa.Table, name: str) -> int:
+    return int(_matrix(table, name).shape[1])
 
 
 def _matrix(table: pa.Table, name: str) -> FloatArray:
@@ -174,14 +190,15 @@ def parse_arrays(table: pa.Table) -> EpisodeArrays:
         depth_m=np.asarray(table["contact_depth_m"].combine_chunks().flatten().to_numpy(zero_copy_only=False), dtype=np.float64),
         force_n=np.asarray(table["contact_force_n"].combine_chunks().flatten().to_numpy(zero_copy_only=False), dtype=np.float64),
     )
-    lists = {name: _matrix(table, name) for name in _FIXED_LISTS if name != "object_poses"}
+    lists = {name: _matrix(table, name) for name in _FIXED_LISTS if name not in _POSES}
+    poses = {name: _matrix(table, name).reshape(table.num_rows, -1, _POSE_SIZE) for name in _POSES}
     return EpisodeArrays(
         frame_index=table["frame_index"].to_numpy(),
+        time_s=table["time_s"].to_numpy(),
         phase=tuple(table["phase"].to_pylist()),
-        object_poses=_matrix(table, "object_poses").reshape(table.num_rows, -1, _POSE_SIZE),
         contacts=contacts,
-        **{name: table[name].to_numpy() for name in _SCALARS},
         **lists,
+        **poses,
     )
 
 

@@ -40,8 +40,9 @@ STATE_COLUMNS: dict[str, pa.DataType] = {
     "robot_qpos": pa.list_(pa.float64()),
     "robot_qvel": pa.list_(pa.float64()),
     "robot_torque": pa.list_(pa.float64()),
-    "gripper_width_m": pa.float64(),
-    "gripper_command_m": pa.float64(),
+    "robot_command": pa.list_(pa.float64()),
+    "gripper_width_m": pa.list_(pa.float64()),
+    "gripper_command_m": pa.list_(pa.float64()),
     "ee_pose": pa.list_(pa.float64()),
     "object_poses": pa.list_(pa.float64()),
     "integration_state": pa.list_(pa.float64()),
@@ -51,8 +52,9 @@ STATE_COLUMNS: dict[str, pa.DataType] = {
 }
 """Columns of ``states.parquet``. Lists have one length in all rows but ``contact_*`` and ``integration_state``.
 
-``robot_qpos robot_qvel robot_torque`` (n_arm,): the arm joints alone, in the embodiment's order [rad, rad/s, N m].
-``gripper_command_m`` is the commanded opening. ``ee_pose`` (7,): tool centre point in the world, xyz [m] + quat wxyz.
+``robot_qpos robot_qvel robot_torque`` (n_joints,): the joints of all arms, in the embodiment's order [rad, rad/s, N m];
+``robot_command`` (n_joints,) the positions and ``gripper_command_m`` (n_arms,) the openings that ``ctrl`` asks for.
+``gripper_width_m`` (n_arms,): measured openings. ``ee_pose`` (7 * n_arms,): tool centre points in the world, xyz [m] + quat wxyz each.
 ``object_poses`` (7 * n_objects,): movable objects in the order of ``EpisodeRecord.object_ids``, xyz + quat wxyz each.
 ``integration_state``: the simulator's ``save_state`` (MuJoCo's ``mjSTATE_INTEGRATION``), in row 0 only, null after it.
 ``contact_*``: one entry a pair

@@ -33,7 +33,10 @@ class Row:
     state: SimulationState
     setpoint: FloatArray
     """(nu,): what the actuators reach at the end of the frame."""
-    gripper_command_m: float
+    robot_command: FloatArray
+    """(n_joints,): the joint positions that ``setpoint`` asks for."""
+    gripper_command_m: FloatArray
+    """(n_arms,): the openings that it asks for."""
     phase: str
     contacts: tuple[BodyContact, ...]
 
@@ -52,9 +55,10 @@ def build_states_table(rows: Sequence[Row], integration_state: FloatArray) -> pa
         "robot_qpos": _lists([state.robot_qpos for state in states]),
         "robot_qvel": _lists([state.robot_qvel for state in states]),
         "robot_torque": _lists([state.robot_torque for state in states]),
-        "gripper_width_m": pa.array([state.gripper_width_m for state in states], pa.float64()),
-        "gripper_command_m": pa.array([row.gripper_command_m for row in rows], pa.float64()),
-        "ee_pose": _lists([state.ee_pose for state in states]),
+        "robot_command": _lists([row.robot_command for row in rows]),
+        "gripper_width_m": _lists([state.gripper_width_m for state in states]),
+        "gripper_command_m": _lists([row.gripper_command_m for row in rows]),
+        "ee_pose": _lists([state.ee_pose.ravel() for state in states]),
         "object_poses": _lists([state.object_poses.ravel() for state in states]),
         "integration_state": pa.array([integration_state.tolist(), *[None] * (len(rows) - 1)], pa.list_(pa.float64())),
         "contact_bodies": pa.array([[contact.bodies for contact in row.contacts] for row in rows], pa.list_(pa.string())),
@@ -117,11 +121,11 @@ class RecordedPoses:
     """Where everything was, row by row."""
 
     robot_qpos: FloatArray
-    """(T + 1, n_arm)."""
+    """(T + 1, n_joints)."""
     robot_qvel: FloatArray
-    """(T + 1, n_arm)."""
+    """(T + 1, n_joints)."""
     gripper_width_m: FloatArray
-    """(T + 1,)."""
+    """(T + 1, n_arms)."""
     object_poses: FloatArray
     """(T + 1, n_objects, 7): xyz and quat wxyz."""
 
@@ -138,7 +142,7 @@ def load_poses(path: Path) -> RecordedPoses:
         return RecordedPoses(
             robot_qpos=_matrix(table["robot_qpos"]),
             robot_qvel=_matrix(table["robot_qvel"]),
-            gripper_width_m=table["gripper_width_m"].to_numpy(),
+            gripper_width_m=_matrix(table["gripper_width_m"]),
             object_poses=poses.reshape(len(poses), -1, 7),
         )
     except (pa.ArrowException, KeyError, ValueError) as error:

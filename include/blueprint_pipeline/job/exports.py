@@ -16,7 +16,6 @@ import numpy as np
 import blueprint_pipeline
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
-from blueprint_pipeline.job.placement import reach_band_m
 from blueprint_pipeline.job.planning import PlannedJob
 from blueprint_pipeline.licence.policy import load_policy
 from blueprint_pipeline.robot.embodiment import Embodiment
@@ -154,7 +153,8 @@ def build_task_config(manifest: SceneManifest, job: PlannedJob, embodiment: Embo
         for priority, ((task_type, target, support), count) in enumerate(ranked, start=1)
     ]
     x, y, z = plan.robot.base_pose.position_m
-    _, farthest = reach_band_m(embodiment)
+    farthest = max(arm.working_radius.farthest_m for arm in embodiment.arms)
+    height = max(arm.reach_m for arm in embodiment.arms)
     return {
         "scene_id": manifest.scene_id,
         "environment_type": manifest.scene.environment_type,
@@ -163,7 +163,7 @@ def build_task_config(manifest: SceneManifest, job: PlannedJob, embodiment: Embo
             "type": plan.robot.embodiment,
             "base_position": [x, y, z],
             "base_orientation": list(plan.robot.base_pose.quat_wxyz),
-            "workspace_bounds": [[x - farthest, y - farthest, z], [x + farthest, y + farthest, z + embodiment.arm.reach_m]],
+            "workspace_bounds": [[x - farthest, y - farthest, z], [x + farthest, y + farthest, z + height]],
         },
         "metadata": {
             "job_id": plan.job_id,

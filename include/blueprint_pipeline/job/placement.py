@@ -13,17 +13,14 @@ import numpy as np
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.robot.arm import Arm
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
+from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.skill.support_surface import BoolArray, SupportSurface
-from blueprint_pipeline.twin.binding import start_qpos
 from blueprint_pipeline.twin.model import build_scene_model
 from blueprint_pipeline.twin.mount import PEDESTAL
 
-NEAREST_REACH = 0.36
-FARTHEST_REACH = 0.86
-"""Shares of the arm's reach between which it works well from above at the height of its base."""
-_BEST_REACH = 0.6
 GAP_M = 0.06
 """Between the pedestal and the edge of the support."""
 _ALONG_M = 0.05
@@ -74,11 +71,6 @@ class Candidate:
         return Pose(position_m=(x, y, z), quat_wxyz=(float(np.cos(half)), 0.0, 0.0, float(np.sin(half))))
 
 
-def reach_band_m(embodiment: Embodiment) -> tuple[float, float]:
-    """Horizontal distances from the base's axis between which the robot works well."""
-    return NEAREST_REACH * embodiment.arm.reach_m, FARTHEST_REACH * embodiment.arm.reach_m
-
-
 def place_robot(
     mjcf_path: Path,
     twin: mujoco.MjModel,
@@ -87,6 +79,7 @@ def place_robot(
     points_m: Sequence[FloatArray],
     *,
     embodiment: Embodiment,
+    arm: Arm,
 ) -> RobotPlacement:
     """Choose the best place around a support at which the robot, at home, touches nothing.
 
@@ -97,13 +90,14 @@ def place_robot(
         surface: What the robot shall work on.
         points_m: Where the objects stand that it shall reach, (2,) each.
         embodiment: Which robot.
+        arm: Which of its arms shall reach them.
 
     Raises:
         NoRoomForRobot: No place is free, or none reaches any object.
     """
     data = mujoco.MjData(twin)
     mujoco.mj_forward(twin, data)
-    found = [candidate for candidate in _candidates(surface, points_m, embodiment, _camera_m(twin, data)) if candidate.reachable]
+    found = [candidate for candidate in _candidates(surface, points_m, embodiment, arm, _camera_m(twin, data)) if candidate.reachable]
     ranked = sorted(found, key=lambda item: (-item.reachable, item.penalty, item.yaw_rad, *item.position_m))
     walled = 0
     for candidate in ranked:
@@ -117,14 +111,13 @@ def place_robot(
 
 
 def _candidates(
-    surface: SupportSurface, points_m: Sequence[FloatArray], embodiment: Embodiment, camera_m: FloatArray | None
+    surface: SupportSurface, points_m: Sequence[FloatArray], embodiment: Embodiment, arm: Arm, camera_m: FloatArray | None
 ) -> Iterator[Candidate]:
     """Places along the four sides of the surface's rectangle, heading inwards."""
     cells = surface.cells_m()[surface.level]
     lower, upper = cells.min(axis=0), cells.max(axis=0)
     half = embodiment.pedestal_half_size_m or 0.0
-    nearest, farthest = reach_band_m(embodiment)
-    best = _BEST_REACH * embodiment.arm.reach_m
+    radius = arm.working_radius
     points = np.array(points_m)
     for axis, sign in ((0, -1), (0, 1), (1, -1), (1, 1)):
         edge = lower[axis] if sign < 0 else upper[axis]
@@ -136,13 +129,13 @@ def _candidates(
                 base[axis] = edge + sign * (half + GAP_M + away)
                 base[1 - axis] = along
                 distance = np.linalg.norm(points - base, axis=1)
-                within = (distance >= nearest) & (distance <= farthest)
+                within = (distance >= radius.nearest_m) & (distance <= radius.farthest_m)
                 yield Candidate(
                     position_m=np.array([*base, surface.height_m]),
                     yaw_rad=float(np.arctan2(heading[1], heading[0])),
                     edge_m=half + GAP_M + away,
                     reachable=int(within.sum()),
-                    penalty=round(float(np.abs(distance - best).mean()) + _blocks_view(base, surface, camera_m), 6),
+                    penalty=round(float(np.abs(distance - radius.best_m).mean()) + _blocks_view(base, surface, camera_m), 6),
                 )
 
 
@@ -188,7 +181,7 @@ def _is_free(mjcf_path: Path, placement: RobotPlacement, poses: Mapping[str, Pos
     model, data = scene.model, mujoco.MjData(scene.model)
     for name, address in zip(scene.object_ids, scene.object_qpos, strict=True):
         data.qpos[address : address + 7] = (*poses[name].position_m, *poses[name].quat_wxyz)
-    scene.robot.place(data, start_qpos(embodiment, np.array(embodiment.arm.default_qpos_rad), embodiment.arm.gripper.stroke_m))
+    scene.robot.place(data, home_qpos(embodiment))
     mujoco.mj_forward(model, data)
     own = np.array([_is_robot(model, geom) for geom in range(model.ngeom)])
     touching = data.contact.geom[data.contact.dist <= 0.0]

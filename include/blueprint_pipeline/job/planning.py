@@ -12,12 +12,12 @@ import numpy as np
 
 from blueprint_pipeline.job.site import LeftOut, NothingToDo, Site, choose_site
 from blueprint_pipeline.job.task_scene import TaskScene
+from blueprint_pipeline.robot.layout import home_joints, open_widths, start_qpos
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.task.plan import JobPlan, ShardRef
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.task.task import Task
-from blueprint_pipeline.twin.binding import start_qpos
 from blueprint_pipeline.workspace.canonical import key_of
 
 ARM_JITTER_RAD = 0.03
@@ -97,7 +97,7 @@ def _job_id(scene: TaskScene, site: Site, options: JobOptions) -> str:
 
 
 def _cameras(site: Site) -> tuple[str, ...]:
-    return ("scene", "wrist") if site.place.embodiment.wrist_camera is not None else ("scene",)
+    return ("scene", *(camera.name for camera in site.place.embodiment.wrist_cameras))
 
 
 def _plan_episode(scene: TaskScene, site: Site, options: JobOptions, index: int) -> EpisodeSpec:
@@ -108,14 +108,16 @@ def _plan_episode(scene: TaskScene, site: Site, options: JobOptions, index: int)
     skill = load_skill(options.skills[choice])
     task = _propose(scene, site, skill, site.start_state(scene.twin, poses), turn=turn, rng=rng)
     embodiment = site.place.embodiment
-    arm = np.array(embodiment.arm.default_qpos_rad) + rng.uniform(-ARM_JITTER_RAD, ARM_JITTER_RAD, len(embodiment.arm.joints))
+    home = home_joints(embodiment)
+    joints = home + rng.uniform(-ARM_JITTER_RAD, ARM_JITTER_RAD, len(home))
     return EpisodeSpec(
         episode_index=index,
         episode_id=f"{skill.name}_ep{index:06d}",
         seed=int(np.random.SeedSequence([options.seed, index]).generate_state(1)[0]),
+        arm=site.place.planner.arm.name,
         task=task,
         object_poses=poses,
-        robot_qpos=start_qpos(embodiment, arm, embodiment.arm.gripper.stroke_m),
+        robot_qpos=start_qpos(embodiment, joints, open_widths(embodiment)),
     )
 
 

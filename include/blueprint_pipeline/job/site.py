@@ -13,19 +13,19 @@ import numpy as np
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
-from blueprint_pipeline.job.placement import place_robot, reach_band_m
+from blueprint_pipeline.job.placement import place_robot
 from blueprint_pipeline.job.start_states import StartStates
 from blueprint_pipeline.job.task_scene import TaskScene
 from blueprint_pipeline.motion.errors import PlanningFailed
 from blueprint_pipeline.motion.scene import build_motion_scene
 from blueprint_pipeline.robot.embodiment import Embodiment, load_embodiment
+from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Workplace
 from blueprint_pipeline.skill.goals import Reach
 from blueprint_pipeline.skill.instruction import build_surface_frame
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.skill.support_surface import SupportSurface, scan_surface
-from blueprint_pipeline.twin.binding import start_qpos
 from blueprint_pipeline.twin.footprint import Footprint, measure_footprint
 from blueprint_pipeline.twin.model import SceneModel, build_scene_model, planning_copy
 
@@ -147,18 +147,19 @@ def _build_site(
 ) -> Site:
     """Put the robot where it reaches most of ``wanted``, and prepare to plan its motions there."""
     centers = [item.center_m for item in wanted]
-    placement = place_robot(scene.mjcf_path, scene.twin, scene.poses, surface, centers, embodiment=embodiment)
+    arm = embodiment.arms[0]  # the one place that chooses: every episode names the arm that acts in it
+    placement = place_robot(scene.mjcf_path, scene.twin, scene.poses, surface, centers, embodiment=embodiment, arm=arm)
     compiled = build_scene_model(scene.mjcf_path, placement, fps)
-    nearest, farthest = reach_band_m(embodiment)
+    radius = arm.working_radius
     pose = placement.base_pose
     yaw_rad = 2.0 * float(np.arctan2(pose.quat_wxyz[3], pose.quat_wxyz[0]))
     base_m = np.array(pose.position_m[:2])
     place = Workplace(
         surface=surface,
         frame=build_surface_frame(scene.surface_noun(surface.support), base_m, yaw_rad, surface.cells_m()[surface.level]),
-        reach=Reach(base_m=base_m, yaw_rad=yaw_rad, nearest_m=nearest, farthest_m=farthest),
+        reach=Reach(base_m=base_m, yaw_rad=yaw_rad, nearest_m=radius.nearest_m, farthest_m=radius.farthest_m),
         embodiment=embodiment,
-        planner=build_motion_scene(planning_copy(compiled.model), embodiment, fps=fps, cache_dir=scene.cache_dir),
+        planner=build_motion_scene(planning_copy(compiled.model), embodiment, arm.name, fps=fps, cache_dir=scene.cache_dir),
         objects={name: scene.facts(name) for name in names},
     )
     return Site(place=place, starts=starts, placement=placement, compiled=compiled, names=names, targets={}, left_out={})
@@ -198,9 +199,9 @@ def _footprints(twin: mujoco.MjModel, qpos: FloatArray, names: Sequence[str]) ->
 
 def _whole_qpos(site: Site, poses: Mapping[str, Pose]) -> FloatArray:
     """Configuration of the model with the robot at home in it, (nq,)."""
-    compiled, arm = site.compiled, site.place.embodiment.arm
+    compiled = site.compiled
     data = mujoco.MjData(compiled.model)
-    compiled.robot.place(data, start_qpos(site.place.embodiment, np.array(arm.default_qpos_rad), arm.gripper.stroke_m))
+    compiled.robot.place(data, home_qpos(site.place.embodiment))
     for name, address in zip(compiled.object_ids, compiled.object_qpos, strict=True):
         data.qpos[address : address + 7] = (*poses[name].position_m, *poses[name].quat_wxyz)
     qpos: FloatArray = data.qpos.copy()

@@ -2,6 +2,7 @@
 
 from pydantic import Field, Json
 
+from blueprint_pipeline.robot.names import DEFAULT_ROBOT
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 from blueprint_pipeline.task.plan import ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH, PLAN_PATH, SCENE_GRAPH_PATH, TASK_CONFIG_PATH
 from blueprint_pipeline.task.skills import SkillName
@@ -13,7 +14,7 @@ SETTLED_PATH = "layout/settled.json"
 class PlanTasksRequest(StageRequest):
     """Which robot does how much."""
 
-    robot: str = "franka_panda"
+    robot: str = DEFAULT_ROBOT
     skills: tuple[SkillName, ...] | Json[tuple[SkillName, ...]] = Field(default=("pick_place",), min_length=1)
     """Episodes take them in turn. As a list, or as its JSON text."""
     episodes: int = Field(default=24, ge=1, le=100_000)

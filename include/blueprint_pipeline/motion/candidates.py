@@ -23,7 +23,7 @@ def rank_grasps(scene: MotionScene, object_id: str, pose_world_object: FloatArra
         return np.empty(0, dtype=np.int64)
     poses = pose_world_object @ grasps.pose_object_tcp
     approach = poses[:, :3, 2]
-    radial = poses[:, :2, 3] - scene.pose_world_base[:2, 3]
+    radial = poses[:, :2, 3] - scene.root_m[:2]
     radial /= np.linalg.norm(radial, axis=1, keepdims=True) + 1e-9
     outward = np.einsum("ij,ij->i", approach[:, :2], radial)
     score = grasps.quality - _DOWN_WEIGHT * (1 + approach[:, 2]) + _OUTWARD_WEIGHT * outward
@@ -58,8 +58,6 @@ def ik_seeds(scene: MotionScene, point_m: FloatArray, *, near: FloatArray | None
 
 
 def aim(scene: MotionScene, point_m: FloatArray) -> FloatArray:
-    """The default configuration with the first joint turned towards a point of the world."""
+    """The default configuration, turned as a whole towards a point of the world where the arm's first joint can do so."""
     local = invert(scene.pose_world_base) @ np.append(point_m, 1.0)
-    aimed = np.array(scene.arm.default_qpos_rad)
-    aimed[0] = np.clip(np.arctan2(local[1], local[0]), scene.kinematics.lower[0], scene.kinematics.upper[0])
-    return aimed
+    return scene.kinematics.turn_towards(np.array(scene.arm.default_qpos_rad), local[:2])

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.transforms import build_pose, invert, pose_from_quat, quat_of
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Arm
+from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX
+from blueprint_pipeline.twin.binding import ArmBinding
 
 _ROBOT, _WORLD, _HELD = 1, 2, 4
 CLEARANCE_M = 0.003
@@ -42,19 +43,18 @@ class Allowance:
 class CollisionChecker:
     """Checks configurations of one arm among the objects of a scene. Holds state: which objects stand where, what is in hand."""
 
-    def __init__(self, model: mujoco.MjModel, arm: Arm) -> None:
+    def __init__(self, model: mujoco.MjModel, binding: ArmBinding) -> None:
         self.model = copy.copy(model)
         self.model.opt.enableflags &= ~mujoco.mjtEnableBit.mjENBL_SLEEP.value  # sleeping bodies report no contacts
         self.data = mujoco.MjData(self.model)
-        self.arm = arm
-        joints = [self.model.joint(ROBOT_PREFIX + joint.name).id for joint in arm.joints]
-        self._arm_qpos = np.array([self.model.jnt_qposadr[joint] for joint in joints])
-        fingers = [self.model.joint(ROBOT_PREFIX + name).id for name in arm.gripper.joints]
-        self._finger_qpos = np.array([self.model.jnt_qposadr[joint] for joint in fingers])
-        self._finger_per_width = np.array(arm.gripper.joint_per_width)
-        self._tcp = self.model.site(ROBOT_PREFIX + arm.tcp_site).id
-        self.finger_bodies = frozenset(self.model.body(ROBOT_PREFIX + name).id for name in arm.gripper.finger_bodies)
-        self._hand_bodies = frozenset(self.model.body(ROBOT_PREFIX + name).id for name in arm.gripper.hand_bodies)
+        self._gripper = binding.arm.gripper
+        self._arm_qpos = binding.qpos
+        self._finger_qpos = binding.finger_qpos
+        self._width_m = np.nan
+        self._fingers: FloatArray = np.zeros(len(binding.finger_qpos))
+        self._tcp = binding.tool_site
+        self.finger_bodies = frozenset(self.model.body(ROBOT_PREFIX + name).id for name in self._gripper.finger_bodies)
+        self._hand_bodies = frozenset(self.model.body(ROBOT_PREFIX + name).id for name in self._gripper.hand_bodies)
         self._collides = (model.geom_contype != 0) | (model.geom_conaffinity != 0)
         names = [self.model.body(body).name for body in range(self.model.nbody)]
         self._robot_bodies = frozenset(body for body, name in enumerate(names) if name.startswith(ROBOT_PREFIX))
@@ -115,7 +115,9 @@ class CollisionChecker:
         """
         model, data = self.model, self.data
         data.qpos[self._arm_qpos] = qpos_arm
-        data.qpos[self._finger_qpos] = width_m * self._finger_per_width
+        if width_m != self._width_m:  # asked far more often than it changes
+            self._width_m, self._fingers = width_m, self._gripper.joints_at(width_m)
+        data.qpos[self._finger_qpos] = self._fingers
         mujoco.mj_kinematics(model, data)
         self._carry()
         mujoco.mj_collision(model, data)

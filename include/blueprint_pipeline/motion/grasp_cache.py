@@ -9,13 +9,13 @@ import numpy as np
 
 from blueprint_pipeline.motion.grasp_set import ALGORITHM_VERSION, GraspSet
 from blueprint_pipeline.motion.surface import Surface
-from blueprint_pipeline.robot.embodiment import Gripper
+from blueprint_pipeline.robot.gripper import Gripper
 
 
 def load_grasps(surface: Surface, gripper: Gripper, cache_dir: Path) -> GraspSet:
     """Grasps of an object, from the cache or computed and kept there.
 
-    The key is over the triangles, the gripper's record and the algorithm's version; the seed comes from the key, so the
+    The key is over the triangles, the gripper's geometry and the algorithm's version; the seed comes from the key, so the
     cache never changes a result. Processes may share the folder: files appear whole.
     """
     key = grasp_key(surface, gripper)
@@ -35,7 +35,7 @@ def grasp_key(surface: Surface, gripper: Gripper) -> str:
     digest = hashlib.sha256()
     digest.update(np.ascontiguousarray(surface.vertices, dtype="<f8").tobytes())
     digest.update(np.ascontiguousarray(surface.faces, dtype="<i8").tobytes())
-    digest.update(gripper.model_dump_json().encode())
+    digest.update(gripper.model_dump_json(include={"openings_m", "pad", "palm"}).encode())
     digest.update(str(ALGORITHM_VERSION).encode())
     return digest.hexdigest()
 

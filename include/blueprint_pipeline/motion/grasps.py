@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.motion.grasp_set import GraspSet
 from blueprint_pipeline.motion.surface import Surface
-from blueprint_pipeline.robot.embodiment import FingerPad, Gripper
+from blueprint_pipeline.robot.gripper import FingerPad, Gripper
 
 SAMPLES = 5000
 FRICTION = 0.4
@@ -29,9 +29,6 @@ _DEPTHS_M = (0.0, 0.006)
 _OPENING_MARGIN_M = 0.006
 _FINGER_GAP_M = 0.004
 _PATCH_TOLERANCE_M = 0.003
-_HALF_PALM_X_M = 0.032
-_HALF_PALM_Y_M = 0.103
-_PALM_DEPTH_M = 0.06
 _BODY_POINTS = 300
 _THINNEST_M = 0.0015
 _NEARLY_UPRIGHT = 0.9
@@ -67,7 +64,7 @@ def sample_grasps(shape: Surface, gripper: Gripper, rng: np.random.Generator) ->
     patch = _patch_support(surface, pairs, gripper.pad)
     kept = _spread_pairs(pairs, patch)
     pairs, patch = pairs.take(kept), patch[kept]
-    poses, index = _approaches(pairs)
+    poses, index = _approaches(pairs, gripper)
     body_points = trimesh.sample.sample_surface(surface, _BODY_POINTS, seed=int(rng.integers(2**31)))[0]
     clear = _hand_is_clear(poses, pairs.width[index], np.asarray(body_points), gripper)
     poses, index = poses[clear], index[clear]
@@ -151,8 +148,12 @@ def _plane_axes(line: FloatArray) -> tuple[FloatArray, FloatArray]:
     return first, np.cross(line, first)
 
 
-def _approaches(pairs: _Pairs) -> tuple[FloatArray, NDArray[np.int64]]:
-    """Every pair from all around its line, at two depths: poses (m, 4, 4) and the pair of each (m,)."""
+def _approaches(pairs: _Pairs, gripper: Gripper) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Every pair from all around its line, at two depths: poses (m, 4, 4) of the tool centre point and the pair of each (m,).
+
+    The middle of the pads, not the tool centre point, comes to the line: a linkage moves the pads along the approach as it closes.
+    """
+    advance = gripper.advance_at(pairs.width)[:, None]
     first, second = _plane_axes(pairs.line)
     poses, index = [], []
     everything = np.arange(len(pairs.width))
@@ -163,7 +164,7 @@ def _approaches(pairs: _Pairs) -> tuple[FloatArray, NDArray[np.int64]]:
             pose[:, :3, 0] = np.cross(pairs.line, approach)
             pose[:, :3, 1] = pairs.line
             pose[:, :3, 2] = approach
-            pose[:, :3, 3] = pairs.center - depth * approach
+            pose[:, :3, 3] = pairs.center - (depth + advance) * approach
             poses.append(pose)
             index.append(everything)
     return np.concatenate(poses), np.concatenate(index)
@@ -171,7 +172,8 @@ def _approaches(pairs: _Pairs) -> tuple[FloatArray, NDArray[np.int64]]:
 
 def _hand_is_clear(poses: FloatArray, width: FloatArray, points: FloatArray, gripper: Gripper) -> NDArray[np.bool_]:
     """Whether the open hand holds no point of the object inside a finger or the palm. Shape (m,)."""
-    pad = gripper.pad
+    pad, palm = gripper.pad, gripper.palm
+    tip = (gripper.advance_at(width) + pad.tip_below_pad_m).astype(np.float32)
     clear = np.ones(len(poses), dtype=bool)
     rotations, origins, cloud = poses[:, :3, :3].astype(np.float32), poses[:, :3, 3].astype(np.float32), points.astype(np.float32)
     for start in range(0, len(poses), _CHUNK):
@@ -179,9 +181,9 @@ def _hand_is_clear(poses: FloatArray, width: FloatArray, points: FloatArray, gri
         local = (cloud[None] - origins[part, None]) @ rotations[part]
         x, y, z = np.abs(local[..., 0]), np.abs(local[..., 1]), local[..., 2]
         inner = (width[part, None] / 2 + _FINGER_GAP_M).astype(np.float32)
-        finger = (x < pad.width_m / 2 + 0.002) & (y > inner) & (y < inner + pad.finger_thickness_m) & (z < pad.tip_below_tcp_m)
-        palm = (x < _HALF_PALM_X_M) & (y < _HALF_PALM_Y_M) & (z < -pad.clear_above_tcp_m)
-        clear[part] = ~((finger | palm) & (z > -pad.clear_above_tcp_m - _PALM_DEPTH_M)).any(axis=1)
+        finger = (x < pad.width_m / 2 + 0.002) & (y > inner) & (y < inner + pad.finger_thickness_m) & (z < tip[part, None])
+        hand = (x < palm.half_x_m) & (y < palm.half_y_m) & (z < -palm.clear_above_tcp_m)
+        clear[part] = ~((finger | hand) & (z > -palm.clear_above_tcp_m - palm.depth_m)).any(axis=1)
     return clear
 
 

@@ -11,8 +11,9 @@ import mujoco
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.geometry.transforms import invert, pose_from_quat
-from blueprint_pipeline.robot.embodiment import Arm, Embodiment
+from blueprint_pipeline.geometry.transforms import build_pose, pose_from_quat
+from blueprint_pipeline.robot.arm import Arm
+from blueprint_pipeline.robot.embodiment import Embodiment
 
 POSITION_TOLERANCE_M = 5e-4
 ORIENTATION_TOLERANCE_RAD = 5e-3
@@ -20,6 +21,8 @@ MAX_ITERATIONS = 40
 _STALLED = 0.98
 _STALL_ITERATIONS = 6
 _LIMIT_MARGIN_RAD = 0.02
+_UPRIGHT = 0.999
+"""Cosine to the base's z axis from which the first joint turns the arm as a whole."""
 _SOLVER = "daqp"
 
 
@@ -48,6 +51,14 @@ class ArmKinematics:
         self._site = self._model.site(arm.tcp_site).id
         self.lower = np.array([joint.lower_rad for joint in arm.joints])
         self.upper = np.array([joint.upper_rad for joint in arm.joints])
+        data = mujoco.MjData(self._model)
+        mujoco.mj_kinematics(self._model, data)
+        first = self._model.joint(arm.joints[0].name).id
+        self.root_m: FloatArray = data.xanchor[first].copy()
+        """Where the first joint stands in the base frame, (3,)."""
+        self.pose_base_body: FloatArray = build_pose(data.body(str(embodiment.base_body)).xpos, data.body(str(embodiment.base_body)).xmat)
+        """The base body in the base frame, which is that of the robot's model (4, 4)."""
+        self._turns: float = float(data.xaxis[first, 2]) if self._model.jnt_type[first] == mujoco.mjtJoint.mjJNT_HINGE else 0.0
 
     def forward(self, qpos: FloatArray) -> FloatArray:
         """Pose of the tool centre point in the base frame (4, 4)."""
@@ -55,6 +66,21 @@ class ArmKinematics:
         pose = self._configuration.get_transform_frame_to_world(self._task.frame_name, "site")
         matrix: FloatArray = pose.as_matrix()
         return matrix
+
+    def turn_towards(self, qpos: FloatArray, point_m: FloatArray) -> FloatArray:
+        """A configuration (n,) turned about the first joint until its tool points towards a place of the base frame (2,).
+
+        It stays as it is where the first joint's axis is not upright. The turn is the shortest that keeps the joint's limits.
+        """
+        if abs(self._turns) < _UPRIGHT:
+            return qpos
+        tool, place = self.forward(qpos)[:2, 3] - self.root_m[:2], point_m - self.root_m[:2]
+        angle = np.sign(self._turns) * (np.arctan2(place[1], place[0]) - np.arctan2(tool[1], tool[0]))
+        turns = qpos[0] + (angle + np.pi) % (2 * np.pi) - np.pi + 2 * np.pi * np.array([0.0, -1.0, 1.0])
+        within = turns[(turns >= self.lower[0]) & (turns <= self.upper[0])]
+        turned = qpos.copy()
+        turned[0] = within[0] if len(within) else np.clip(turns[0], self.lower[0], self.upper[0])
+        return turned
 
     def solve(self, pose_base_tcp: FloatArray, seeds: Sequence[FloatArray], *, max_iterations: int = MAX_ITERATIONS) -> FloatArray | None:
         """Joint positions (n,) for a pose, or ``None``.
@@ -94,9 +120,3 @@ def base_pose_of(model: mujoco.MjModel, body: str) -> FloatArray:
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
     return pose_from_quat(data.body(body).xpos, data.body(body).xquat)
-
-
-def to_base(pose_world_base: FloatArray, pose_world_tcp: FloatArray) -> FloatArray:
-    """A pose of the world, seen from the base."""
-    pose_base_tcp: FloatArray = invert(pose_world_base) @ pose_world_tcp
-    return pose_base_tcp

@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import mujoco
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Arm
 from blueprint_pipeline.task.outcome import Phase
+from blueprint_pipeline.twin.binding import ArmBinding
 
 WidthPlan = Callable[[int], FloatArray]
 """From a number of frames to the opening in each of them (T,)."""
@@ -22,24 +21,22 @@ class MotionPlan:
     phases: tuple[Phase, ...]
 
 
-def last_arm_setpoint(model: mujoco.MjModel, arm: Arm, plan: MotionPlan) -> FloatArray:
-    """Where a plan leaves the arm, (n,)."""
-    columns = [model.actuator(ROBOT_PREFIX + joint.actuator).id for joint in arm.joints]
-    setpoint: FloatArray = plan.setpoints[-1, columns]
-    return setpoint
-
-
 class SetpointBuilder:
-    """Puts phases one after another: arm motions, and openings of the gripper that it ramps within its speed."""
+    """Puts phases one after another: motions of one arm, and openings of its gripper that it ramps within its speed.
 
-    def __init__(self, model: mujoco.MjModel, arm: Arm, *, fps: int, arm_start: FloatArray, width_m: float) -> None:
-        self._nu = model.nu
-        self._arm_columns = [model.actuator(ROBOT_PREFIX + joint.actuator).id for joint in arm.joints]
-        self._gripper_column = model.actuator(ROBOT_PREFIX + arm.gripper.actuator).id
-        self._gripper = arm.gripper
+    Args:
+        arm: The arm that moves.
+        fps: Setpoints a second.
+        start: Controls (nu,) to begin with; everything but this arm and its gripper keeps them.
+    """
+
+    def __init__(self, arm: ArmBinding, *, fps: int, start: FloatArray) -> None:
+        self._binding = arm
+        self._gripper = arm.arm.gripper
         self._fps = fps
-        self._arm = arm_start
-        self._width = width_m
+        self._rest = start
+        self._arm: FloatArray = start[arm.actuators]
+        self._width = arm.command_m(start)
         self._rows: list[FloatArray] = []
         self._phases: list[Phase] = []
 
@@ -81,9 +78,9 @@ class SetpointBuilder:
     def _add(self, name: str, arm: FloatArray, widths_m: FloatArray) -> None:
         if len(arm) == 0:
             return
-        rows = np.zeros((len(arm), self._nu))
-        rows[:, self._arm_columns] = arm
-        rows[:, self._gripper_column] = [self._gripper.ctrl_of(float(width)) for width in widths_m]
+        rows = np.tile(self._rest, (len(arm), 1))
+        rows[:, self._binding.actuators] = arm
+        rows[:, self._binding.gripper_actuator] = self._gripper.ctrl_at(widths_m)
         start = self._phases[-1].end_frame if self._phases else 0
         self._rows.append(rows)
         self._phases.append(Phase(name=name, start_frame=start, end_frame=start + len(arm)))

@@ -4,16 +4,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import mujoco
-import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.geometry.transforms import invert
+from blueprint_pipeline.geometry.transforms import apply, invert
 from blueprint_pipeline.motion.collision import CollisionChecker
 from blueprint_pipeline.motion.grasp_cache import load_grasps
 from blueprint_pipeline.motion.grasp_set import GraspSet
 from blueprint_pipeline.motion.ik import ArmKinematics, base_pose_of
 from blueprint_pipeline.motion.surface import object_surface
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Arm, Embodiment
+from blueprint_pipeline.robot.arm import Arm
+from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
+from blueprint_pipeline.twin.binding import ArmBinding, RobotBinding, bind_robot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,12 +22,15 @@ class MotionScene:
     """Made once for a model; used for any number of plans, one at a time. Plans do not depend on earlier plans."""
 
     model: mujoco.MjModel
-    arm: Arm
+    robot: RobotBinding
+    acting: ArmBinding
+    """The arm that moves; the others stand still."""
     fps: int
     cache_dir: Path
     checker: CollisionChecker
     kinematics: ArmKinematics
     pose_world_base: FloatArray
+    """The robot's model in the world (4, 4)."""
     _grasps: dict[str, GraspSet] = field(default_factory=dict)
 
     def grasps_of(self, object_id: str) -> GraspSet:
@@ -39,37 +43,58 @@ class MotionScene:
         """How many grasps the object has, over all directions; 0: this gripper cannot hold it."""
         return len(self.grasps_of(object_id))
 
+    @property
+    def arm(self) -> Arm:
+        """The record of the arm that moves."""
+        return self.acting.arm
+
+    @property
+    def root_m(self) -> FloatArray:
+        """Where the arm begins, in the world (3,)."""
+        root_m: FloatArray = apply(self.pose_world_base, self.kinematics.root_m[None])[0]
+        return root_m
+
     def arm_qpos(self, qpos: FloatArray) -> FloatArray:
         """The arm's joints (n,) out of a whole state (nq,)."""
-        return np.array([qpos[self.model.joint(ROBOT_PREFIX + joint.name).qposadr[0]] for joint in self.arm.joints])
+        joints: FloatArray = qpos[self.acting.qpos]
+        return joints
 
     def gripper_width(self, qpos: FloatArray) -> float:
-        """Opening of the gripper in a whole state."""
-        gripper = self.arm.gripper
-        travel = [qpos[self.model.joint(ROBOT_PREFIX + name).qposadr[0]] for name in gripper.joints]
-        return float(np.sum(travel) / np.sum(gripper.joint_per_width))
+        """Opening of the arm's gripper in a whole state."""
+        return self.acting.width_m(qpos)
+
+    def holding(self, qpos: FloatArray) -> FloatArray:
+        """Controls (nu,) that hold the whole robot where a state has it: where a plan begins."""
+        return self.robot.ctrl_holding(qpos, self.model.nu)
 
     def solve_ik(self, pose_world_tcp: FloatArray, seeds: list[FloatArray]) -> FloatArray | None:
         """Joint positions (n,) that bring the tool centre point to a pose of the world, or ``None``."""
         return self.kinematics.solve(invert(self.pose_world_base) @ pose_world_tcp, seeds)
 
 
-def build_motion_scene(model: mujoco.MjModel, embodiment: Embodiment, *, fps: int, cache_dir: Path) -> MotionScene:
+def build_motion_scene(model: mujoco.MjModel, embodiment: Embodiment, arm: str, *, fps: int, cache_dir: Path) -> MotionScene:
     """Prepare a model (scene with the robot mounted) for planning.
 
     Args:
         model: Compiled scene; it is copied, never changed.
-        embodiment: The robot that is mounted in it; its first arm acts.
+        embodiment: The robot that is mounted in it.
+        arm: Name of the arm that acts.
         fps: Rate of setpoints [Hz].
         cache_dir: Folder where grasps are kept between processes.
+
+    Raises:
+        UnknownArm: The robot has no arm of that name.
     """
-    arm = embodiment.arm
+    robot = bind_robot(model, embodiment)
+    acting = robot.arms[embodiment.arm_index(arm)]
+    kinematics = ArmKinematics(embodiment, acting.arm)
     return MotionScene(
         model=model,
-        arm=arm,
+        robot=robot,
+        acting=acting,
         fps=fps,
         cache_dir=cache_dir,
-        checker=CollisionChecker(model, arm),
-        kinematics=ArmKinematics(embodiment, arm),
-        pose_world_base=base_pose_of(model, f"{ROBOT_PREFIX}{embodiment.base_body}"),
+        checker=CollisionChecker(model, acting),
+        kinematics=kinematics,
+        pose_world_base=base_pose_of(model, f"{ROBOT_PREFIX}{embodiment.base_body}") @ invert(kinematics.pose_base_body),
     )

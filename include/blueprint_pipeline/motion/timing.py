@@ -14,7 +14,7 @@ from types import ModuleType
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.robot.embodiment import Arm
+from blueprint_pipeline.robot.arm import Arm
 
 DENSIFY_RAD = 0.15
 """Largest joint step between the points that the spline goes through: a spline over sparse points leaves the checked path."""

@@ -240,7 +240,8 @@ def judge(attempts: Sequence[AttemptRecord], rule: KOfN) -> tuple[int, float | N
 
 def _attempt(simulator: Simulator, twin: SceneModel, spec: EpisodeSpec, plan: JobPlan, cache_dir: Path) -> AttemptRecord:
     started = time.monotonic()
-    planner = build_motion_scene(planning_copy(twin.model), load_embodiment(plan.robot.embodiment), fps=plan.fps, cache_dir=cache_dir)
+    embodiment = load_embodiment(plan.robot.embodiment)
+    planner = build_motion_scene(planning_copy(twin.model), embodiment, spec.arm, fps=plan.fps, cache_dir=cache_dir)
     attempt, outcome = SkillController(simulator=simulator, twin=twin, planner=planner).attempt(spec)
     end = attempt.last.object_poses[twin.object_ids.index(spec.task.target_object), :3] if attempt.rows else None
     return AttemptRecord(

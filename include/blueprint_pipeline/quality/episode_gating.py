@@ -90,7 +90,8 @@ def skill_of(case: EpisodeCase, robot: RobotLimits) -> dict[str, float | None]:
         return {}
     joints = JointRange(lower_rad=robot.lower_rad, upper_rad=robot.upper_rad)
     travel_phases = load_skill(case.spec.task.task_type).travel_phases
-    return measure_skill(case.arrays, case.record.phases, joints, travel_phases=travel_phases, fps=case.fps)
+    arm = robot.arms.index(case.spec.arm)
+    return measure_skill(case.arrays, case.record.phases, joints, travel_phases=travel_phases, arm=arm, fps=case.fps)
 
 
 def set_metrics(kept: Sequence[EpisodeCase]) -> dict[str, float | None]:
@@ -98,7 +99,7 @@ def set_metrics(kept: Sequence[EpisodeCase]) -> dict[str, float | None]:
     paths, starts = [], []
     for case in kept:
         if case.arrays is not None:
-            paths.append(resample_path(case.arrays.ee_pose[:, :3]))
+            paths.append(resample_path(case.arrays.ee_pose[:, case.robot.arms.index(case.spec.arm), :3]))
             starts.append(case.spec.object_poses[case.spec.task.target_object].position_m[:2])
     return measure_set(paths, np.asarray(starts, dtype=np.float64).reshape(-1, 2))
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from blueprint_pipeline.quality.gates.case import RobotLimits
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, load_embodiment
+from blueprint_pipeline.robot.layout import layout_of
 
 
 def load_robot_limits(embodiment: str) -> RobotLimits:
@@ -16,6 +17,8 @@ def load_robot_limits(embodiment: str) -> RobotLimits:
     robot = load_embodiment(embodiment)
     joints = [joint for arm in robot.arms for joint in arm.joints]
     return RobotLimits(
+        arms=tuple(arm.name for arm in robot.arms),
+        joints=tuple(name for arm in layout_of(robot) for name in arm.joint_names),
         lower_rad=np.array([joint.lower_rad for joint in joints]),
         upper_rad=np.array([joint.upper_rad for joint in joints]),
         velocity_rad_s=np.array([joint.max_velocity_rad_s for joint in joints]),

@@ -16,6 +16,7 @@ from blueprint_pipeline.errors import BlueprintError
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.render.errors import NotReplayed
 from blueprint_pipeline.render.replay import ReplayVerdict, load_recorded_motion, refuse_replay
+from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.rollout.controller import observe_motion
 from blueprint_pipeline.simulation.errors import SimulationDiverged
 from blueprint_pipeline.simulation.protocol import LoadedScene, SimulationState, Simulator, Track
@@ -84,7 +85,8 @@ def _execute(simulator: Simulator, record: EpisodeRecord, motion: Motion, end_m:
 
 def _judge(record: EpisodeRecord, states: list[SimulationState], track: Track, end_m: FloatArray) -> Execution:
     target = record.object_ids.index(record.spec.task.target_object)
-    motion = observe_motion(states, [*track.contacts, ()], target, record.fps)
+    arm = load_embodiment(record.robot.embodiment).arm_index(record.spec.arm)
+    motion = observe_motion(states, [*track.contacts, ()], target=target, arm=arm, fps=record.fps)
     checks = load_skill(record.spec.task.task_type).check(record.spec.task, motion)
     missed = [check for check in checks if not check.held]
     x, y, z = states[-1].object_poses[target, :3].tolist()

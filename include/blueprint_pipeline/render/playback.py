@@ -20,8 +20,8 @@ from blueprint_pipeline.render.replay import ReplayVerdict, replay_episode
 from blueprint_pipeline.render.target_visibility import TargetSight
 from blueprint_pipeline.render.video import VideoWriter
 from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.robot.layout import start_qpos
 from blueprint_pipeline.simulation.protocol import LoadedScene, Simulator
-from blueprint_pipeline.twin.binding import start_qpos
 from blueprint_pipeline.twin.model import SceneModel
 
 _PLACED_M = 0.001
@@ -126,7 +126,7 @@ class _Painter:
         objects, joints = self.poses.object_poses[frame], self.poses.robot_qpos[frame]
         found = self.stage.simulator.reset(
             {name: _pose(row.tolist()) for name, row in zip(self.record.object_ids, objects, strict=True)},
-            start_qpos(self._embodiment, joints, float(self.poses.gripper_width_m[frame])),
+            start_qpos(self._embodiment, joints, self.poses.gripper_width_m[frame]),
         )
         off_m = float(np.abs(found.object_poses[:, :3] - objects[:, :3]).max(initial=0.0))
         off_rad = float(np.abs(found.robot_qpos - joints).max())
@@ -141,7 +141,7 @@ class _Painter:
         sample = frame % VISIBILITY_STRIDE == 0
         if sample:
             self._sampled += 1
-            self._sight.stand(self.poses.robot_qpos[frame], float(self.poses.gripper_width_m[frame]), self.poses.object_poses[frame])
+            self._sight.stand(self.poses.robot_qpos[frame], self.poses.gripper_width_m[frame], self.poses.object_poses[frame])
         for name, writer in self._writers.items():
             writer.write(self.stage.simulator.render(name, self.options.width, self.options.height), moving=moving)
             if sample:

@@ -46,7 +46,7 @@ class TargetSight:
         bodies = bodies_of(model, self.target)
         self._geoms = np.flatnonzero(np.isin(model.geom_bodyid, bodies) & (model.geom_group != _COLLISION_GROUP))
 
-    def stand(self, robot_qpos: FloatArray, gripper_width_m: float, object_poses: FloatArray) -> None:
+    def stand(self, robot_qpos: FloatArray, gripper_width_m: FloatArray, object_poses: FloatArray) -> None:
         """Bring the twin to an observed state; arguments as of ``SceneModel.qpos_of``."""
         model, data = self.twin.model, self._data
         data.qpos[:] = self.twin.qpos_of(robot_qpos, gripper_width_m, object_poses)

@@ -1,7 +1,7 @@
 """Robots as data: one record and one folder a robot, one or more arms, each with its gripper.
 
 A record (``<name>/embodiment.yaml``) names joints, actuators, bodies and sites as they stand in the robot's own MJCF,
-without the prefix that mounting adds. SI units; ``_rad`` fields hold metres where a joint slides.
+without the prefix that mounting adds. SI units.
 """
 
 from collections.abc import Sequence
@@ -9,18 +9,19 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import yaml
 from pydantic import Field, model_validator
 
 from blueprint_pipeline.errors import ConfigurationError
 from blueprint_pipeline.frozen import FrozenModel
+from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.geometry.pose import Vector3
+from blueprint_pipeline.robot.arm import Arm
+from blueprint_pipeline.robot.names import RECORD, RECORDS
 
 ROBOT_PREFIX = "robot/"
 """Stands before every name of the robot once it is mounted in a scene."""
-
-_RECORDS = Path(__file__).parent
-_RECORD = "embodiment.yaml"
-Vector3 = tuple[float, float, float]
 
 
 class UnsupportedRobot(ConfigurationError):
@@ -44,88 +45,15 @@ class UnknownRobot(ConfigurationError):
     available: Sequence[str]
 
 
-class Joint(FrozenModel):
-    """One joint of an arm, its actuator and the maker's limits."""
+class UnknownArm(ConfigurationError):
+    """The robot has no arm of that name."""
 
-    name: str
-    actuator: str
-    lower_rad: float
-    upper_rad: float
-    max_velocity_rad_s: float = Field(gt=0)
-    max_acceleration_rad_s2: float = Field(gt=0)
-    max_jerk_rad_s3: float = Field(gt=0)
-    max_torque_nm: float = Field(gt=0)
+    code = "robot.unknown_arm"
+    template = "{robot} has no arm '{arm}'. Its arms: {available}."
 
-
-class FingerPad(FrozenModel):
-    """The flat part of a finger that holds things, in the hand's frame (approach along +z, closing along y)."""
-
-    width_m: float = Field(gt=0)
-    """Along x."""
-    height_m: float = Field(gt=0)
-    """Along z; the tool centre point lies in the middle."""
-    tip_below_tcp_m: float = Field(gt=0)
-    """How far the finger reaches beyond the tool centre point."""
-    finger_thickness_m: float = Field(gt=0)
-    """Of a finger along y at its tip: what must fit beside the object."""
-    clear_above_tcp_m: float = Field(gt=0)
-    """From the tool centre point back to the palm: an object reaching higher between the fingers hits the hand."""
-
-
-class Gripper(FrozenModel):
-    """A gripper with two parallel fingers. Its command is the opening: ``ctrl = ctrl_closed + ctrl_per_m * width_m``."""
-
-    kind: Literal["parallel"]
-    joints: tuple[str, ...]
-    actuator: str
-    stroke_m: float = Field(gt=0)
-    """Largest opening."""
-    joint_per_width: tuple[float, ...]
-    """Position of each joint per metre of opening."""
-    ctrl_closed: float
-    ctrl_per_m: float
-    stiffness_n_per_m: float = Field(gt=0)
-    """Force per metre between commanded and actual opening."""
-    continuous_force_n: float = Field(gt=0)
-    max_force_n: float = Field(gt=0)
-    max_speed_m_s: float = Field(gt=0)
-    """Of the opening (both fingers together)."""
-    finger_bodies: tuple[str, ...]
-    """Bodies that may touch what is grasped."""
-    hand_bodies: tuple[str, ...]
-    """All bodies of the end effector, fingers and palm."""
-    pad: FingerPad
-
-    def ctrl_of(self, width_m: float) -> float:
-        """Actuator command for an opening."""
-        return self.ctrl_closed + self.ctrl_per_m * width_m
-
-    def width_of(self, ctrl: float) -> float:
-        """Opening that an actuator command asks for."""
-        return (ctrl - self.ctrl_closed) / self.ctrl_per_m
-
-
-class Arm(FrozenModel):
-    """A serial arm with a gripper at its end."""
-
-    name: str
-    joints: tuple[Joint, ...]
-    default_qpos_rad: tuple[float, ...]
-    tcp_site: str
-    """Tool centre point: +z is the approach direction, the fingers close along y."""
-    gripper: Gripper
-    reach_m: float = Field(gt=0)
-    """From the base's axis to the tool centre point's farthest place."""
-    max_payload_kg: float = Field(gt=0)
-
-    @model_validator(mode="after")
-    def _default_lies_within_limits(self) -> "Arm":
-        if len(self.default_qpos_rad) != len(self.joints):
-            raise ValueError(f"default_qpos_rad has {len(self.default_qpos_rad)} values for {len(self.joints)} joints")
-        for joint, value in zip(self.joints, self.default_qpos_rad, strict=True):
-            if not joint.lower_rad <= value <= joint.upper_rad:
-                raise ValueError(f"default position {value} of {joint.name} is outside [{joint.lower_rad}, {joint.upper_rad}]")
-        return self
+    robot: str
+    arm: str
+    available: Sequence[str]
 
 
 class WristCamera(FrozenModel):
@@ -137,6 +65,12 @@ class WristCamera(FrozenModel):
     xyaxes: tuple[float, float, float, float, float, float]
     """The image's right and up, in the body's frame (MuJoCo's ``xyaxes``)."""
     fovy_deg: float = Field(gt=0, lt=180)
+
+    @property
+    def rotation(self) -> FloatArray:
+        """The camera in the body's frame (3, 3): x to the right, y up, looking along -z."""
+        right, up = np.array(self.xyaxes[:3]), np.array(self.xyaxes[3:])
+        return np.column_stack([right, up, np.cross(right, up)])
 
 
 class Licence(FrozenModel):
@@ -177,7 +111,7 @@ class Embodiment(FrozenModel):
     pedestal_half_size_m: float | None
     """Half the side of the box that carries the base, ``None`` where the robot stands by itself."""
     arms: tuple[Arm, ...]
-    wrist_camera: WristCamera | None
+    wrist_cameras: tuple[WristCamera, ...]
     sources: tuple[str, ...]
     """Where the numbers come from."""
 
@@ -185,17 +119,34 @@ class Embodiment(FrozenModel):
     def _supported_robots_are_complete(self) -> "Embodiment":
         if self.support.status == "supported" and not (self.arms and self.mjcf and self.base_body and self.licence):
             raise ValueError("a supported robot needs arms, a model, a base body and a licence")
+        names = [arm.name for arm in self.arms]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two arms have one name: {', '.join(names)}")
         return self
 
-    @property
-    def arm(self) -> Arm:
-        """The first arm: the one that acts where one arm is enough."""
-        return self.arms[0]
+    def arm(self, name: str) -> Arm:
+        """One of its arms, by name.
+
+        Raises:
+            UnknownArm: It has no arm of that name.
+        """
+        return self.arms[self.arm_index(name)]
+
+    def arm_index(self, name: str) -> int:
+        """Where an arm stands in vectors with one entry an arm.
+
+        Raises:
+            UnknownArm: It has no arm of that name.
+        """
+        names = [arm.name for arm in self.arms]
+        if name not in names:
+            raise UnknownArm(self.name, name, names)
+        return names.index(name)
 
     @property
     def mjcf_path(self) -> Path:
         """The model's file."""
-        return _RECORDS / self.name / str(self.mjcf)
+        return RECORDS / self.name / str(self.mjcf)
 
 
 def list_embodiments() -> tuple[Embodiment, ...]:
@@ -222,5 +173,5 @@ def load_embodiment(name: str) -> Embodiment:
 
 @cache
 def _records() -> dict[str, Embodiment]:
-    found = [Embodiment.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))) for path in sorted(_RECORDS.glob(f"*/{_RECORD}"))]
+    found = [Embodiment.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))) for path in sorted(RECORDS.glob(f"*/{RECORD}"))]
     return {embodiment.name: embodiment for embodiment in found}

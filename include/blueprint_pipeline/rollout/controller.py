@@ -6,7 +6,7 @@ stage and the reason.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -48,8 +48,7 @@ class Attempt:
         if not self.rows:
             return []
         final = self.rows[-1]
-        end = Row(state=self.last, setpoint=final.setpoint, gripper_command_m=final.gripper_command_m, phase=final.phase, contacts=())
-        return [*self.rows, end]
+        return [*self.rows, replace(final, state=self.last, contacts=())]
 
 
 @dataclass(kw_only=True)
@@ -114,8 +113,15 @@ class SkillController:
         started = time.process_time()
         track = self.simulator.track(setpoints)
         for setpoint, name, state, contacts in zip(setpoints, names, track.states, track.contacts, strict=True):
-            command = self.twin.robot.gripper_command_m(setpoint)
-            attempt.rows.append(Row(state=attempt.last, setpoint=setpoint, gripper_command_m=command, phase=name, contacts=contacts))
+            row = Row(
+                state=attempt.last,
+                setpoint=setpoint,
+                robot_command=self.twin.robot.joint_commands(setpoint),
+                gripper_command_m=self.twin.robot.gripper_commands_m(setpoint),
+                phase=name,
+                contacts=contacts,
+            )
+            attempt.rows.append(row)
             attempt.last = state
         attempt.cpu_simulate_s += time.process_time() - started
 
@@ -128,8 +134,9 @@ class SkillController:
         motion = observe_motion(
             [row.state for row in rows],
             [row.contacts for row in rows],
-            self.twin.object_ids.index(spec.task.target_object),
-            self.twin.fps,
+            target=self.twin.object_ids.index(spec.task.target_object),
+            arm=self.planner.acting.layout.index,
+            fps=self.twin.fps,
         )
         checks = skill.check(spec.task, motion)
         missed = [check for check in checks if not check.held]
@@ -144,18 +151,21 @@ class SkillController:
         )
 
 
-def observe_motion(states: Sequence[SimulationState], contacts: Sequence[tuple[BodyContact, ...]], target: int, fps: int) -> ObservedMotion:
+def observe_motion(
+    states: Sequence[SimulationState], contacts: Sequence[tuple[BodyContact, ...]], *, target: int, arm: int, fps: int
+) -> ObservedMotion:
     """What the success predicate judges.
 
     Args:
         states: T + 1 states.
         contacts: T + 1 entries: what touched during the frame after each state; the last is empty.
         target: Index of the target among the objects.
+        arm: Index of the arm that acts.
         fps: Frames a second.
     """
     return ObservedMotion(
         target_poses=np.stack([state.object_poses[target] for state in states]),
-        gripper_width_m=np.array([state.gripper_width_m for state in states]),
+        gripper_width_m=np.array([state.gripper_width_m[arm] for state in states]),
         contacts=tuple(contacts),
         fps=fps,
     )

@@ -3,6 +3,7 @@
 Imported where episodes are attempted only: planners take seconds to import.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +34,8 @@ class Worker:
     twin: SceneModel
     simulator: Simulator
     loaded: LoadedScene
-    controller: SkillController
+    controllers: Mapping[str, SkillController]
+    """By the name of the arm that acts."""
 
 
 _worker: list[Worker] = []
@@ -66,14 +68,17 @@ def build_worker(work: ShardWork, simulator: Simulator | None = None) -> Worker:
         loaded = embedded.use(twin)
     else:
         loaded = load_beside_twin(simulator, work.mjcf_path.parent.parent, work.robot, twin)
-    planner = build_motion_scene(planning_copy(twin.model), load_embodiment(work.robot.embodiment), fps=work.fps, cache_dir=work.cache_dir)
-    controller = SkillController(simulator=simulator, twin=twin, planner=planner)
-    return Worker(work=work, twin=twin, simulator=simulator, loaded=loaded, controller=controller)
+    embodiment, model = load_embodiment(work.robot.embodiment), planning_copy(twin.model)
+    planners = {
+        arm.name: build_motion_scene(model, embodiment, arm.name, fps=work.fps, cache_dir=work.cache_dir) for arm in embodiment.arms
+    }
+    controllers = {name: SkillController(simulator=simulator, twin=twin, planner=planner) for name, planner in planners.items()}
+    return Worker(work=work, twin=twin, simulator=simulator, loaded=loaded, controllers=controllers)
 
 
 def write_attempt(worker: Worker, spec: EpisodeSpec) -> EpisodeSummary:
     """Attempt one episode, and write its folder below the shard's output: states first, ``episode.json`` last."""
-    attempt, outcome = worker.controller.attempt(spec)
+    attempt, outcome = worker.controllers[spec.arm].attempt(spec)
     folder = worker.work.output / spec.episode_id
     folder.mkdir(parents=True, exist_ok=True)
     states = _write_states(folder / STATES_NAME, attempt)

@@ -14,9 +14,10 @@ from pydantic import BaseModel, ConfigDict
 from blueprint_pipeline.errors import BlueprintError
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.robot.embodiment import Embodiment, load_embodiment
+from blueprint_pipeline.robot.layout import ArmLayout, home_joints, home_qpos, layout_of
+from blueprint_pipeline.robot.names import DEFAULT_ROBOT
 from blueprint_pipeline.simulation.conformance_scene import BLOCK, BLOCK_MASS_KG, ConformanceScene, write_conformance_scene
 from blueprint_pipeline.simulation.protocol import LoadedScene, SimulationState, Simulator, Track
-from blueprint_pipeline.twin.binding import start_qpos
 
 FPS = 30
 GRAVITY_M_S2 = 9.81
@@ -53,23 +54,25 @@ class _Bench:
     loaded: LoadedScene
     embodiment: Embodiment
 
-    def reset(self, width_m: float | None = None) -> SimulationState:
+    @property
+    def arm(self) -> ArmLayout:
+        """The arm around whose tool the scene is built."""
+        return layout_of(self.embodiment)[self.embodiment.arm_index(self.scene.arm)]
+
+    def reset(self) -> SimulationState:
         """Robot in its default pose around the block, fingers open."""
-        arm = self.embodiment.arm
-        opening = arm.gripper.stroke_m if width_m is None else width_m
-        qpos = start_qpos(self.embodiment, np.array(arm.default_qpos_rad), opening)
-        return self.simulator.reset({BLOCK: self.scene.block_pose}, qpos)
+        return self.simulator.reset({BLOCK: self.scene.block_pose}, home_qpos(self.embodiment))
 
     def hold(self, duration_s: float) -> Track:
         return self.simulator.track(np.tile(self.simulator.observe().ctrl, (round(duration_s * FPS), 1)))
 
     def close_and_lift(self) -> Track:
         """Close the fingers within half a second, wait, and lift with the second joint."""
-        start = self.simulator.observe().ctrl
+        start, arm = self.simulator.observe().ctrl, self.arm.arm
         close = np.tile(start, (FPS, 1))
-        gripper = self.loaded.actuators.index(f"robot/{self.embodiment.arm.gripper.actuator}")
-        shoulder = self.loaded.actuators.index(f"robot/{self.embodiment.arm.joints[1].actuator}")
-        closed = self.embodiment.arm.gripper.ctrl_of(0.0)
+        gripper = self.loaded.actuators.index(f"robot/{arm.gripper.actuator}")
+        shoulder = self.loaded.actuators.index(f"robot/{arm.joints[1].actuator}")
+        closed = arm.gripper.ctrl_at(arm.gripper.openings_m[0])
         close[:, gripper] = np.interp(np.arange(FPS), [0, FPS // 2], [start[gripper], closed])
         lift = np.tile(close[-1], (FPS, 1))
         lift[:, shoulder] += np.linspace(0.0, _LIFT_RAD, FPS)
@@ -79,7 +82,7 @@ class _Bench:
 Check = Callable[[_Bench], CheckResult]
 
 
-def check_simulator(simulator: Simulator, robot: str = "franka_panda", names: Collection[str] | None = None) -> list[CheckResult]:
+def check_simulator(simulator: Simulator, robot: str = DEFAULT_ROBOT, names: Collection[str] | None = None) -> list[CheckResult]:
     """Run the suite; a check that raises has failed, and the others still run.
 
     Args:
@@ -112,13 +115,11 @@ def _unmeasured(name: str, error: BlueprintError) -> CheckResult:
 
 
 def _load(bench: _Bench) -> CheckResult:
-    """The block is addressable, both cameras are there, and there is an actuator for every joint and the gripper."""
-    arm = bench.embodiment.arm
-    camera = bench.embodiment.wrist_camera
-    wanted_cameras = {"scene"} | ({f"robot/{camera.name}"} if camera else set())
+    """The block is addressable, all cameras are there, and there is an actuator for every joint and every gripper."""
+    wanted_cameras = ["scene", *(f"robot/{camera.name}" for camera in bench.embodiment.wrist_cameras)]
     missing = [name for name in wanted_cameras if name not in bench.loaded.cameras]
     missing += [name for name in (BLOCK,) if name not in bench.loaded.object_ids]
-    wanted = [joint.actuator for joint in arm.joints] + [arm.gripper.actuator]
+    wanted = [name for arm in bench.embodiment.arms for name in (*(joint.actuator for joint in arm.joints), arm.gripper.actuator)]
     missing += [name for name in wanted if f"robot/{name}" not in bench.loaded.actuators]
     told = f"missing: {', '.join(missing)}" if missing else "objects, cameras and actuators are addressable"
     return CheckResult(name="load", passed=not missing, value=float(len(missing)), limit=0.0, unit="names", message=told)
@@ -139,10 +140,10 @@ def _clock(bench: _Bench) -> CheckResult:
 
 
 def _holds_pose(bench: _Bench) -> CheckResult:
-    """The arm carries itself."""
+    """The arms carry themselves."""
     bench.reset()
-    sag = bench.hold(SETTLE_S).states[-1].robot_qpos - np.array(bench.embodiment.arm.default_qpos_rad)
-    return _at_most("holds_pose", float(np.abs(sag).max()), _TRACKING_RAD, "rad", "deviation of the arm from a constant setpoint")
+    sag = bench.hold(SETTLE_S).states[-1].robot_qpos - home_joints(bench.embodiment)
+    return _at_most("holds_pose", float(np.abs(sag).max()), _TRACKING_RAD, "rad", "deviation of a joint from a constant setpoint")
 
 
 def _contacts(bench: _Bench) -> CheckResult:
@@ -159,9 +160,8 @@ def _gripper_closes(bench: _Bench) -> CheckResult:
     """With nothing between them, the fingers meet."""
     bench.reset()
     away = bench.scene.block_pose.model_copy(update={"position_m": (1.5, 1.5, 0.05)})
-    arm = bench.embodiment.arm
-    bench.simulator.reset({BLOCK: away}, start_qpos(bench.embodiment, np.array(arm.default_qpos_rad), arm.gripper.stroke_m))
-    width = bench.close_and_lift().states[-1].gripper_width_m
+    bench.simulator.reset({BLOCK: away}, home_qpos(bench.embodiment))
+    width = float(bench.close_and_lift().states[-1].gripper_width_m[bench.arm.index])
     return _at_most("gripper_closes", width, _CLOSED_M, "m", "opening after closing on nothing")
 
 

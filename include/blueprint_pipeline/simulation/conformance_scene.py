@@ -12,8 +12,11 @@ import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose, Vector3
+from blueprint_pipeline.robot.arm import Arm
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
+from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.twin.binding import bind_robot
 from blueprint_pipeline.twin.mount import mount
 
 BLOCK = "block"
@@ -56,12 +59,15 @@ class ConformanceScene:
     """The scene's folder, with ``mjcf/scene.xml`` and ``usd/scene.usda`` in it."""
     placement: RobotPlacement
     block_pose: Pose
+    arm: str
+    """Name of the arm whose fingers stand around the block."""
 
 
 def write_conformance_scene(folder: Path, embodiment: Embodiment, timestep_s: float = 1 / 480) -> ConformanceScene:
-    """Write the scene for a robot whose default pose points its gripper down."""
+    """Write the scene for a robot whose first arm points its gripper down in its default pose."""
+    arm = embodiment.arms[0]
     base = Pose(position_m=(0.0, 0.0, float(embodiment.base_height_m or 0.0)), quat_wxyz=(1.0, 0.0, 0.0, 0.0))
-    tool = _default_tool_m(embodiment, base)
+    tool = _default_tool_m(embodiment, arm, base)
     x, y, z = (round(float(value), 5) for value in tool)
     plinth_top = z - _HALF_M
     text = _XML.format(
@@ -85,6 +91,7 @@ def write_conformance_scene(folder: Path, embodiment: Embodiment, timestep_s: fl
         folder=folder,
         placement=RobotPlacement(embodiment=embodiment.name, base_pose=base),
         block_pose=Pose(position_m=(x, y, z), quat_wxyz=(1.0, 0.0, 0.0, 0.0)),
+        arm=arm.name,
     )
 
 
@@ -105,13 +112,12 @@ def _write_stage(path: Path, block: Vector3) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _default_tool_m(embodiment: Embodiment, base: Pose) -> FloatArray:
+def _default_tool_m(embodiment: Embodiment, arm: Arm, base: Pose) -> FloatArray:
     spec = mujoco.MjSpec()
     mount(spec, embodiment, base)
     model = spec.compile()
     data = mujoco.MjData(model)
-    for joint, value in zip(embodiment.arm.joints, embodiment.arm.default_qpos_rad, strict=True):
-        data.joint(ROBOT_PREFIX + joint.name).qpos[0] = value
+    bind_robot(model, embodiment).place(data, home_qpos(embodiment))
     mujoco.mj_kinematics(model, data)
-    position: FloatArray = np.array(data.site(ROBOT_PREFIX + embodiment.arm.tcp_site).xpos)
+    position: FloatArray = np.array(data.site(ROBOT_PREFIX + arm.tcp_site).xpos)
     return position

@@ -56,8 +56,9 @@ class SimulationState:
     """One instant.
 
     ``qpos`` (nq,), ``qvel`` (nv,), ``ctrl`` (nu,) and ``actuator_force`` (nu,) are the backend's own vectors;
-    ``robot_*`` (n_arm,) are the arm's joints in the embodiment's order [rad, rad/s, N m]; ``ee_pose`` (7,) is the tool
-    centre point in the world; ``object_poses`` (n_objects, 7): xyz [m] and quat wxyz.
+    ``robot_*`` (n_joints,) are all arms' joints [rad, rad/s, N m], ``gripper_*`` (n_arms,) the measured and the commanded opening of
+    every gripper, ``ee_pose`` (n_arms, 7) the tool centre points in the world, all in the embodiment's order
+    (:mod:`blueprint_pipeline.robot.layout`). ``object_poses`` (n_objects, 7). Poses are xyz [m] and quat wxyz.
     """
 
     time_s: float
@@ -68,8 +69,8 @@ class SimulationState:
     robot_qpos: FloatArray
     robot_qvel: FloatArray
     robot_torque: FloatArray
-    gripper_width_m: float
-    gripper_command_m: float
+    gripper_width_m: FloatArray
+    gripper_command_m: FloatArray
     ee_pose: FloatArray
     object_poses: FloatArray
 

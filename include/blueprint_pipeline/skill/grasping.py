@@ -22,8 +22,6 @@ RELEASE_HEIGHT_M = 0.002
 MAX_GRASPS = 60
 MAX_UNREACHABLE = 10
 """Grasps, spread over the object, that cannot be taken to the goal: after so many the goal itself is at fault."""
-SQUEEZE_M = 0.008
-"""How much narrower than the object the fingers are commanded; with the servo's stiffness, it is the force."""
 YAWS_RAD = tuple(np.deg2rad((0, 45, -45, 90, -90, 135, -135, 180)))
 """Turns of the object at the goal about the vertical, in the order in which they are tried."""
 _OPEN_GAP_M = 0.03
@@ -134,7 +132,7 @@ def _check_grasp(query: GraspQuery, pose_object_tcp: FloatArray, width_m: float,
         lift=lift,
         width_m=width_m,
         open_m=open_m,
-        close_m=max(0.0, width_m - SQUEEZE_M),
+        close_m=max(0.0, width_m - scene.arm.gripper.squeeze_m),
         quality=quality,
         yaw_rad=_reachable_yaw(query, pose_world_object, pose_object_tcp, lift[-1], width_m),
     )

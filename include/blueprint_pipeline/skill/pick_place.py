@@ -14,7 +14,7 @@ from blueprint_pipeline.geometry.pose import Vector3
 from blueprint_pipeline.geometry.transforms import invert
 from blueprint_pipeline.motion.collision import relative_pose
 from blueprint_pipeline.motion.errors import CandidateRejected, PlanningFailed
-from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder, last_arm_setpoint
+from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import constant, find_path, solve_line, time_checked
 from blueprint_pipeline.motion.timing import Pace
@@ -80,7 +80,7 @@ class PickPlace(Skill[PickPlaceTask]):
 
     def find_unsuitable(self, place: Workplace, target: str) -> str | None:
         """An object that is closed by its pieces, cannot be gripped, or is too heavy."""
-        facts, arm = place.objects[target], place.embodiment.arm
+        facts, arm = place.objects[target], place.planner.arm
         if facts.closed is not None:
             return facts.closed
         if place.planner.count_grasps(target) == 0:
@@ -166,10 +166,10 @@ def _query(scene: MotionScene, qpos: FloatArray, task: PickPlaceTask) -> GraspQu
 def _complete_place(query: GraspQuery, pick: PickPlan, pose_tcp_object: FloatArray, yaw_rad: float, seed: int) -> MotionPlan:
     """Transport, lower, release, retract and go home, for one orientation at the goal."""
     scene, checker = query.scene, query.scene.checker
-    start = last_arm_setpoint(scene.model, scene.arm, pick)
+    start: FloatArray = pick.setpoints[-1, scene.acting.actuators]
     pose_world_goal = goal_pose(query, pick.pose_world_object, yaw_rad)
     pose_world_tcp = pose_world_goal @ invert(pose_tcp_object)
-    builder = SetpointBuilder(scene.model, scene.arm, fps=scene.fps, arm_start=start, width_m=pick.close_m)
+    builder = SetpointBuilder(scene.acting, fps=scene.fps, start=pick.setpoints[-1])
     query.reset()
     checker.hold(query.target, pose_tcp_object)
     up = solve_place(query, pose_world_tcp, start, pick.width_m)

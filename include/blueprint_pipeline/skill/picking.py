@@ -77,10 +77,10 @@ def plan_pick(query: GraspQuery, *, seed: int) -> PickPlan:
 def _complete_pick(query: GraspQuery, grasp: ReachableGrasp, seed: int) -> PickPlan:
     """Search the path to a grasp and time all of it."""
     scene, checker = query.scene, query.scene.checker
-    start, width = scene.arm_qpos(query.qpos), scene.gripper_width(query.qpos)
+    start = scene.arm_qpos(query.qpos)
     query.reset()
     pose_world_object = checker.pose_of(query.target)
-    builder = SetpointBuilder(scene.model, scene.arm, fps=scene.fps, arm_start=start, width_m=width)
+    builder = SetpointBuilder(scene.acting, fps=scene.fps, start=scene.holding(query.qpos))
     path = find_path(scene, start, grasp.approach[0], grasp.open_m, seed)
     builder.move("approach", *time_checked(scene, path, FREE_PACE, builder.early(grasp.open_m)))
     query.allow_target()

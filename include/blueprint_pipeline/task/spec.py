@@ -31,8 +31,10 @@ class EpisodeSpec(FrozenModel):
     episode_index: int = Field(ge=0)
     episode_id: Id
     seed: int = Field(ge=0)
+    arm: str
+    """Name of the arm that acts; the others keep their start pose."""
     task: Annotated[SerializeAsAny[Task], BeforeValidator(parse_task)]
     object_poses: dict[str, Pose]
     """Start pose of every movable object in the world (after variation of the settled scene)."""
     robot_qpos: tuple[float, ...]
-    """Start configuration of the robot's joints, in the embodiment's order [rad, m]."""
+    """Start configuration: of each arm its joints, then its finger joints, in the embodiment's order [rad, m]."""

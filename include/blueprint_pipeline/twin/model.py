@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mujoco
-import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.robot.embodiment import load_embodiment
@@ -37,17 +36,18 @@ class SceneModel:
     """Address in ``qvel`` of each object's free joint."""
     robot: RobotBinding
 
-    def qpos_of(self, robot_qpos: FloatArray, gripper_width_m: float, object_poses: FloatArray) -> FloatArray:
+    def qpos_of(self, robot_qpos: FloatArray, gripper_width_m: FloatArray, object_poses: FloatArray) -> FloatArray:
         """The configuration (nq,) for what was observed, in whatever engine.
 
         Args:
-            robot_qpos: The arm's joints, (n_arm,).
-            gripper_width_m: Opening between the fingers.
+            robot_qpos: All arms' joints, (n_joints,).
+            gripper_width_m: Opening of every gripper, (n_arms,).
             object_poses: Movable objects in the order of ``object_ids``: xyz and quat wxyz, (n_objects, 7).
         """
         qpos: FloatArray = self.model.qpos0.copy()
-        qpos[self.robot.qpos] = robot_qpos
-        qpos[self.robot.finger_qpos] = np.array(self.robot.gripper.joint_per_width) * gripper_width_m
+        for arm, width_m in zip(self.robot.arms, gripper_width_m, strict=True):
+            qpos[arm.qpos] = robot_qpos[arm.layout.joints]
+            qpos[arm.finger_qpos] = arm.arm.gripper.joints_at(float(width_m))
         for address, pose in zip(self.object_qpos, object_poses, strict=True):
             qpos[address : address + 7] = pose
         return qpos

@@ -1,10 +1,10 @@
-"""Put a robot into a scene: its model under a prefix, a pedestal under its base, a camera on its wrist."""
+"""Put a robot into a scene: its model under a prefix, a pedestal under its base, a camera on each wrist."""
 
 import mujoco
 import numpy as np
 
 from blueprint_pipeline.geometry.pose import Pose
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
+from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment, WristCamera
 from blueprint_pipeline.robot.errors import BrokenEmbodiment
 
 PEDESTAL = f"{ROBOT_PREFIX}pedestal"
@@ -16,7 +16,7 @@ def mount(scene_spec: mujoco.MjSpec, embodiment: Embodiment, base_pose: Pose) ->
     """Attach the robot to the world of ``scene_spec``, in place.
 
     All its names get the prefix ``robot/``. A box ``robot/pedestal`` fills the gap between the floor (z = 0) and the
-    base. The camera ``robot/<wrist_camera.name>`` looks past the fingers at the workspace. Solver options of the
+    base. Each camera ``robot/<name>`` of ``wrist_cameras`` looks past the fingers at the workspace. Solver options of the
     scene stay as they are (``MjSpec.attach`` keeps the parent's).
 
     Raises:
@@ -24,7 +24,8 @@ def mount(scene_spec: mujoco.MjSpec, embodiment: Embodiment, base_pose: Pose) ->
     """
     robot_spec = mujoco.MjSpec.from_file(str(embodiment.mjcf_path))
     validate_record(robot_spec, embodiment)
-    _add_camera(robot_spec, embodiment)
+    for camera in embodiment.wrist_cameras:
+        _add_camera(robot_spec, camera)
     # The option block of the robot's file is for looking at the robot alone; the scene's own decides, silently.
     robot_spec.option.integrator = scene_spec.option.integrator
     robot_spec.option.cone = scene_spec.option.cone
@@ -50,22 +51,16 @@ def validate_record(robot_spec: mujoco.MjSpec, embodiment: Embodiment) -> None:
     for arm in embodiment.arms:
         wanted += [("joint", joint.name) for joint in arm.joints] + [("joint", name) for name in arm.gripper.joints]
         wanted += [("actuator", joint.actuator) for joint in arm.joints] + [("actuator", arm.gripper.actuator)]
-        wanted += [("body", name) for name in arm.gripper.hand_bodies] + [("site", arm.tcp_site)]
-    if embodiment.wrist_camera is not None:
-        wanted.append(("body", embodiment.wrist_camera.body))
+        wanted += [("body", name) for name in (arm.gripper.hand_body, *arm.gripper.hand_bodies)] + [("site", arm.tcp_site)]
+    wanted += [("body", camera.body) for camera in embodiment.wrist_cameras]
     for kind, name in wanted:
         if name not in names[kind]:
             raise BrokenEmbodiment(embodiment.name, kind, name, names[kind])
 
 
-def _add_camera(robot_spec: mujoco.MjSpec, embodiment: Embodiment) -> None:
-    camera = embodiment.wrist_camera
-    if camera is None:
-        return
-    right, up = np.array(camera.xyaxes[:3]), np.array(camera.xyaxes[3:])
-    rotation = np.column_stack([right, up, np.cross(right, up)])
+def _add_camera(robot_spec: mujoco.MjSpec, camera: WristCamera) -> None:
     quat_wxyz = np.zeros(4)
-    mujoco.mju_mat2Quat(quat_wxyz, rotation.flatten())
+    mujoco.mju_mat2Quat(quat_wxyz, camera.rotation.flatten())
     robot_spec.body(camera.body).add_camera(name=camera.name, pos=camera.position_m, quat=quat_wxyz, fovy=camera.fovy_deg)
 
 

@@ -124,7 +124,7 @@ def expected_episode(tmp_path: Path) -> tuple[ExpectedEpisode, dict[str, np.ndar
     rows = pq.read_table(tmp_path / "states.parquet").slice(0, 12).to_pydict()
     columns = {
         "observation.state": np.column_stack([rows["robot_qpos"], rows["gripper_width_m"]]),
-        "action": np.column_stack([np.array(rows["ctrl"])[:, :7], rows["gripper_command_m"]]),
+        "action": np.column_stack([rows["robot_command"], rows["gripper_command_m"]]),
         "observation.velocity": np.array(rows["robot_qvel"]),
         "observation.ee_pose": np.array(rows["ee_pose"]),
         "observation.object_pose": np.array(rows["object_poses"])[:, 7:],
@@ -133,7 +133,13 @@ def expected_episode(tmp_path: Path) -> tuple[ExpectedEpisode, dict[str, np.ndar
     number = np.arange(12)
     found |= {"frame_index": number, "index": number + 100, "episode_index": np.full(12, 2), "timestamp": (number / 30).astype(np.float32)}
     episode = ExpectedEpisode(
-        episode_id="ep_0005", states=tmp_path / "states.parquet", frames=12, instruction="put it", target_index=1, videos={}
+        episode_id="ep_0005",
+        states=tmp_path / "states.parquet",
+        frames=12,
+        instruction="put it",
+        target_index=1,
+        arm_joints=(7,),
+        videos={},
     )
     return episode, found
 

@@ -31,13 +31,13 @@ def touch(episode, pair, rows, *, force_n=5.0, depth_m=0.0005):
 
 
 def six_joints(episode):
-    for name in ("robot_qpos", "robot_qvel", "robot_torque"):
+    for name in ("robot_qpos", "robot_qvel", "robot_torque", "robot_command"):
         episode.columns[name] = [row[:6] for row in episode.columns[name]]
     return episode.case()
 
 
 def stand_still(episode):
-    for name in ("ctrl", "robot_qpos"):
+    for name in ("robot_command", "robot_qpos"):
         episode.columns[name] = [episode.columns[name][0]] * 251
     return episode.case()
 
@@ -151,9 +151,15 @@ BENT = {
         lambda e: bend(e, "robot_qvel", slice(None), np.rad2deg),
         six_joints,
     ],
-    "action_state_lead": [lambda e: bend(e, "ctrl", slice(None), lambda c: np.concatenate([np.tile(c[:1], (3, 1)), c[:-3]])), stand_still],
-    "action_state_lag": [lambda e: bend(e, "ctrl", slice(None), lambda c: np.concatenate([c[6:], np.tile(c[-1:], (6, 1))])), stand_still],
-    "action_state_consistency": [lambda e: bend(e, "ctrl", (slice(None), slice(0, 7)), lambda c: c + 0.3), stand_still],
+    "action_state_lead": [
+        lambda e: bend(e, "robot_command", slice(None), lambda c: np.concatenate([np.tile(c[:1], (3, 1)), c[:-3]])),
+        stand_still,
+    ],
+    "action_state_lag": [
+        lambda e: bend(e, "robot_command", slice(None), lambda c: np.concatenate([c[6:], np.tile(c[-1:], (6, 1))])),
+        stand_still,
+    ],
+    "action_state_consistency": [lambda e: bend(e, "robot_command", slice(None), lambda c: c + 0.3), stand_still],
     "licences": [
         lambda e: replace(e.case(), licence_blockers=None),
         lambda e: replace(

@@ -10,6 +10,7 @@ import pytest
 
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.conformance import CHECKS, check_simulator
 from blueprint_pipeline.simulation.conformance_scene import BLOCK, write_conformance_scene
@@ -17,14 +18,13 @@ from blueprint_pipeline.simulation.errors import NotLoaded, SimulationDiverged, 
 from blueprint_pipeline.simulation.isaac_sim.backend import IsaacSimSimulator
 from blueprint_pipeline.simulation.isaac_sim.session import ReplayedApi
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
-from blueprint_pipeline.twin.binding import start_qpos
 from blueprint_pipeline.twin.errors import RateNotWhole, WrongShape
 from tests.scene.conftest import finished, mesh_cache  # noqa: F401 -- fixtures
 from tests.simulation.isaac_sim.record_session import SESSION, record
 from tests.simulation.isaac_sim.stand_in import MujocoStandIn
 
 PANDA = load_embodiment("franka_panda")
-START = start_qpos(PANDA, np.array(PANDA.arm.default_qpos_rad), PANDA.arm.gripper.stroke_m)
+START = home_qpos(PANDA)
 
 
 @pytest.fixture
@@ -75,8 +75,8 @@ def test_a_reset_puts_everything_where_it_starts(simulator):
     state = simulator.reset({BLOCK: pose}, START)
     assert state.object_poses[0] == pytest.approx((*pose.position_m, *pose.quat_wxyz), abs=1e-6)
     assert (state.time_s, np.abs(state.qvel).max()) == (0.0, 0.0)
-    assert state.robot_qpos == pytest.approx(PANDA.arm.default_qpos_rad, abs=1e-6)
-    assert (state.gripper_width_m, state.gripper_command_m) == (pytest.approx(0.08), pytest.approx(0.08))
+    assert state.robot_qpos == pytest.approx(PANDA.arms[0].default_qpos_rad, abs=1e-6)
+    assert [*state.gripper_width_m, *state.gripper_command_m] == pytest.approx([0.08, 0.08])
     back = simulator.reset({}, START)
     assert back.object_poses[0, 0] != pytest.approx(1.0), "an object that is not named stands where the stage has it"
 

@@ -24,13 +24,13 @@ from blueprint_pipeline.simulation.isaac_sim.mapping import (
 from blueprint_pipeline.twin.errors import WrongShape
 
 PANDA = load_embodiment("franka_panda")
-OURS = [*(joint.name for joint in PANDA.arm.joints), *PANDA.arm.gripper.joints]
+OURS = [*(joint.name for joint in PANDA.arms[0].joints), *PANDA.arms[0].gripper.joints]
 WORLD = frozenset({"/World/floor", "/World/robot_pedestal"})
 numbers = st.floats(-10, 10, allow_nan=False, width=32)
 
 
 def robot(order=None):
-    return map_robot(PANDA, order or OURS[::-1], np.array([0, 0, 0.1, 1, 0, 0, 0.0]))
+    return map_robot(PANDA, order or OURS[::-1], np.array([[0, 0, 0.1, 1, 0, 0, 0.0]]))
 
 
 @given(arrays(np.float64, (4, 3), elements=numbers), arrays(np.float64, (4, 4), elements=numbers))

@@ -59,9 +59,9 @@ class PointSimulator:
             robot_qpos=vector,
             robot_qvel=vector,
             robot_torque=vector,
-            gripper_width_m=0.04,
-            gripper_command_m=0.08,
-            ee_pose=np.arange(7.0),
+            gripper_width_m=np.array([0.04]),
+            gripper_command_m=np.array([0.08]),
+            ee_pose=np.arange(7.0)[None],
             object_poses=np.arange(7.0)[None] / 3,
         )
 

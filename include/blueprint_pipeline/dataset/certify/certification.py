@@ -19,6 +19,7 @@ from blueprint_pipeline.episode.record import EpisodeRecord, recording_path, ren
 from blueprint_pipeline.errors import IntegrityError, InternalError
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.quality.report import load_kept
+from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_files, list_files
@@ -97,6 +98,7 @@ def _expected_episodes(context: StageContext, cameras: tuple[str, ...]) -> tuple
                 frames=record.frames,
                 instruction=record.spec.task.instruction,
                 target_index=record.object_ids.index(record.spec.task.target_object),
+                arm_joints=tuple(len(arm.joints) for arm in load_embodiment(record.robot.embodiment).arms),
                 videos={camera: path.absolute() for camera, path in videos.items()},
             )
         )

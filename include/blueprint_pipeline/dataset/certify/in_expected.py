@@ -4,6 +4,7 @@ Runs in the certifying environment.
 """
 
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ TIMESTAMP_TOLERANCE_S = 1e-4
 """What lerobot's loader allows."""
 
 
-_COLUMNS = ("robot_qpos", "robot_qvel", "ctrl", "gripper_width_m", "gripper_command_m", "ee_pose", "object_poses")
+_COLUMNS = ("robot_qpos", "robot_qvel", "robot_command", "gripper_width_m", "gripper_command_m", "ee_pose", "object_poses")
 
 
 class Refuted(Exception):
@@ -41,16 +42,24 @@ def require(holds: bool, what: str) -> None:
 def expected_columns(episode: ExpectedEpisode) -> dict[str, npt.NDArray[Any]]:
     """Every column but the video ones, (frames, size) or (frames,), in the types of the dataset."""
     rows = pq.read_table(episode.states, columns=list(_COLUMNS)).slice(0, episode.frames).to_pydict()
-    joints = np.array(rows["robot_qpos"])
     target = slice(7 * episode.target_index, 7 * episode.target_index + 7)
     columns = {
-        "observation.state": np.column_stack([joints, rows["gripper_width_m"]]),
-        "action": np.column_stack([np.array(rows["ctrl"])[:, : joints.shape[1]], rows["gripper_command_m"]]),
+        "observation.state": _by_arm(rows["robot_qpos"], rows["gripper_width_m"], episode.arm_joints),
+        "action": _by_arm(rows["robot_command"], rows["gripper_command_m"], episode.arm_joints),
         "observation.velocity": np.array(rows["robot_qvel"]),
         "observation.ee_pose": np.array(rows["ee_pose"]),
         "observation.object_pose": np.array(rows["object_poses"])[:, target],
     }
     return {name: values.astype(np.float32) for name, values in columns.items()}
+
+
+def _by_arm(joints: list[list[float]], grippers: list[list[float]], arm_joints: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Each arm's joints followed by its gripper, (frames, n_joints + n_arms)."""
+    rows = []
+    for row, widths in zip(joints, grippers, strict=True):
+        left = iter(row)
+        rows.append([value for count, width in zip(arm_joints, widths, strict=True) for value in (*islice(left, count), width)])
+    return np.array(rows)
 
 
 def check_columns(found: dict[str, npt.NDArray[Any]], episode: ExpectedEpisode, *, index: int, first: int, fps: int) -> None:

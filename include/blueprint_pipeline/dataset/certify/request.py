@@ -16,6 +16,8 @@ class ExpectedEpisode(FrozenModel):
     instruction: str
     target_index: int
     """Of the target in ``object_poses``."""
+    arm_joints: tuple[int, ...]
+    """How many joints each arm of the robot has, in the embodiment's order."""
     videos: dict[str, Path]
     """The rendered mp4 by camera."""
 

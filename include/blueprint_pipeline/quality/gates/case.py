@@ -19,8 +19,12 @@ _TO_LIMIT = 1e-12
 
 @dataclass(frozen=True, kw_only=True)
 class RobotLimits:
-    """What the robot's arm can do, joints in the embodiment's order, and which of its bodies may touch the target."""
+    """What the robot's arms can do, joints in the embodiment's order, and which of its bodies may touch the target."""
 
+    arms: tuple[str, ...]
+    """Names of the arms."""
+    joints: tuple[str, ...]
+    """Names of all arms' joints, as in the dataset's columns."""
     lower_rad: FloatArray
     upper_rad: FloatArray
     velocity_rad_s: FloatArray

@@ -26,7 +26,8 @@ def measure_task_recheck(case: EpisodeCase, arrays: EpisodeArrays, rule: GateRul
     task = case.spec.task
     if task.target_object not in case.record.object_ids:
         return not_measured(f"the target {task.target_object} is not recorded")
-    found = load_skill(task.task_type).check(task, observed_motion(arrays, case.record.object_ids.index(task.target_object), case.fps))
+    target, arm = case.record.object_ids.index(task.target_object), case.robot.arms.index(case.spec.arm)
+    found = load_skill(task.task_type).check(task, observed_motion(arrays, target=target, arm=arm, fps=case.fps))
     told = {check.name: check for check in case.record.outcome.predicate}
     tolerance = rule.parameters["tolerance"]
     contradicted = [
@@ -40,7 +41,7 @@ def measure_task_recheck(case: EpisodeCase, arrays: EpisodeArrays, rule: GateRul
     return Measurement(float(len(messages)), "; ".join(messages))
 
 
-def observed_motion(arrays: EpisodeArrays, target: int, fps: int) -> ObservedMotion:
+def observed_motion(arrays: EpisodeArrays, *, target: int, arm: int, fps: int) -> ObservedMotion:
     """What the success predicate judges, from recorded states."""
     frames: list[list[BodyContact]] = [[] for _ in range(arrays.frames + 1)]
     contacts = arrays.contacts
@@ -48,7 +49,7 @@ def observed_motion(arrays: EpisodeArrays, target: int, fps: int) -> ObservedMot
         frames[row].append(BodyContact(bodies=bodies, depth_m=float(depth_m), force_n=float(force_n)))
     return ObservedMotion(
         target_poses=np.asarray(arrays.object_poses[:, target]),
-        gripper_width_m=arrays.gripper_width_m,
+        gripper_width_m=arrays.gripper_width_m[:, arm],
         contacts=[tuple(frame) for frame in frames],
         fps=fps,
     )

@@ -13,43 +13,51 @@ from blueprint_pipeline.task.outcome import Phase
 
 @dataclass(frozen=True, kw_only=True)
 class JointRange:
-    """Ends of the arm's joints, shape (n_arm,) each [rad]."""
+    """Ends of all arms' joints, shape (n_joints,) each [rad]."""
 
     lower_rad: FloatArray
     upper_rad: FloatArray
 
 
 def measure_skill(
-    arrays: EpisodeArrays, phases: Sequence[Phase], joints: JointRange, *, travel_phases: Sequence[str], fps: int
+    arrays: EpisodeArrays, phases: Sequence[Phase], joints: JointRange, *, travel_phases: Sequence[str], arm: int, fps: int
 ) -> dict[str, float | None]:
     """Scores of how well an episode was moved; ``None`` where one cannot be measured. They drop no episode.
 
     The efficiency of the tool's path is measured in each of ``travel_phases``, in the first of that name.
 
     Units stand in the names; names without one are shares from 0 to 1, but ``sparc`` and ``ldlj``, which have no unit.
+
+    Args:
+        arrays: The recording.
+        phases: Of the motion.
+        joints: Ends of all arms' joints.
+        travel_phases: Names of those in which the tool travels.
+        arm: Index of the arm that acted: its tool and its gripper are looked at.
+        fps: Frames a second.
     """
-    speed_m_s = smoothness.speed(arrays.ee_pose[:, :3], fps=fps) if arrays.frames else np.zeros(0)
-    n_arm = arrays.robot_qpos.shape[1]
-    setpoint, reached = arrays.ctrl[:-1, :n_arm], arrays.robot_qpos[1:]
+    tool_m = arrays.ee_pose[:, arm, :3]
+    speed_m_s = smoothness.speed(tool_m, fps=fps) if arrays.frames else np.zeros(0)
+    setpoint, reached = arrays.robot_command[:-1], arrays.robot_qpos[1:]
     found: dict[str, float | None] = {
         "duration_s": arrays.frames / fps,
         "sparc": smoothness.sparc(speed_m_s, fps=fps),
         "ldlj": smoothness.ldlj(speed_m_s, fps=fps),
         "idle_ratio": activity.idle_ratio(arrays.robot_qvel, fps=fps),
-        "gripper_chatter_hz": activity.gripper_chatter_hz(arrays.gripper_command_m, fps=fps),
+        "gripper_chatter_hz": activity.gripper_chatter_hz(arrays.gripper_command_m[:, arm], fps=fps),
         "action_state_lag_s": tracking.action_state_lag_s(setpoint, reached, fps=fps),
         "action_state_consistency": tracking.action_state_consistency(setpoint, reached, fps=fps),
-        "tool_path_m": float(np.linalg.norm(np.diff(arrays.ee_pose[:, :3], axis=0), axis=1).sum()),
+        "tool_path_m": float(np.linalg.norm(np.diff(tool_m, axis=0), axis=1).sum()),
         "joint_limit_saturation": (
             activity.joint_limit_saturation(arrays.robot_qpos, joints.lower_rad, joints.upper_rad, fps=fps)
-            if n_arm == len(joints.lower_rad)
+            if arrays.robot_qpos.shape[1] == len(joints.lower_rad)
             else None
         ),
     }
     spans = {phase.name: (phase.start_frame, phase.end_frame) for phase in reversed(phases)}
     for name in travel_phases:
         start, end = spans.get(name, (0, 0))
-        found[f"path_efficiency_{name}"] = activity.path_efficiency(arrays.ee_pose[start : end + 1, :3]) if end > start else None
+        found[f"path_efficiency_{name}"] = activity.path_efficiency(tool_m[start : end + 1]) if end > start else None
     return found
 
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray, ImageArray
 from blueprint_pipeline.geometry.pose import Pose
-from blueprint_pipeline.robot.embodiment import Embodiment, load_embodiment
+from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.errors import NotLoaded, SimulationDiverged, UnknownName
 from blueprint_pipeline.simulation.isaac_sim.calls import IsaacApi, Placement, Readout, Shot
@@ -83,7 +84,7 @@ class IsaacSimSimulator:
             RateNotWhole: A frame is not a whole number of physics steps.
             RobotNotMapped: Isaac Sim found other joints than the robot's.
         """
-        from blueprint_pipeline.simulation.isaac_sim.robot_stage import tool_in_hand  # noqa: PLC0415 -- Kit brings pxr when it runs
+        from blueprint_pipeline.simulation.isaac_sim.robot_stage import tools_in_hands  # noqa: PLC0415 -- Kit brings pxr when it runs
         from blueprint_pipeline.simulation.isaac_sim.stage import TIMESTEP_S, author_stage  # noqa: PLC0415 -- as above
 
         self.close()
@@ -95,7 +96,7 @@ class IsaacSimSimulator:
         stage = author_stage(scene, robot, embodiment, Path(folder.name))
         joints = self._api.open_stage(stage.path, stage.binding)
         self._scene = _Scene(
-            robot=map_robot(embodiment, joints, tool_in_hand(embodiment)),
+            robot=map_robot(embodiment, joints, tools_in_hands(embodiment)),
             fps=fps,
             substeps=round(steps),
             timestep_s=TIMESTEP_S,
@@ -106,7 +107,7 @@ class IsaacSimSimulator:
             world_paths=stage.world_paths,
             folder=folder,
         )
-        self.reset({}, _default_qpos(embodiment))
+        self.reset({}, home_qpos(embodiment))
         return LoadedScene(
             info=self.info(),
             model_sha256=stage.sha256,
@@ -218,11 +219,3 @@ class IsaacSimSimulator:
         if self._scene is None:
             raise NotLoaded(call)
         return self._scene
-
-
-def _default_qpos(embodiment: Embodiment) -> tuple[float, ...]:
-    """Every arm in its default pose with open fingers, in the order of ``robot_qpos``."""
-    values: list[float] = []
-    for arm in embodiment.arms:
-        values += [*arm.default_qpos_rad, *(share * arm.gripper.stroke_m for share in arm.gripper.joint_per_width)]
-    return tuple(values)

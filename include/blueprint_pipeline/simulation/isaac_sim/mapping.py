@@ -1,7 +1,8 @@
 """Between Isaac Sim's orders, frames and names and ours.
 
-Ours: ``qpos`` is the robot's joints (every arm's, each followed by its gripper's), then 7 numbers an object (xyz, quat wxyz); ``qvel``
-the same joints, then 6 numbers an object (linear, angular, in the world); ``ctrl`` one number an actuator, in the MJCF's order.
+Ours: ``qpos`` is the robot's joints (every arm's, each followed by its gripper's), then 7 numbers an object (xyz, quat wxyz);
+``qvel`` the same joints, then 6 numbers an object (linear, angular, in the world); ``ctrl`` one number an actuator: every arm's
+joints, each arm followed by its gripper.
 """
 
 from collections import defaultdict
@@ -10,10 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from blueprint_pipeline.errors import InternalError
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
+from blueprint_pipeline.robot.layout import ArmLayout, layout_of
 from blueprint_pipeline.scene.prim_paths import OBJECTS_PATH, WORLD_PATH
 from blueprint_pipeline.simulation.isaac_sim.calls import ContactPoint, Float32Array, Readout
 from blueprint_pipeline.simulation.protocol import BodyContact, SimulationState
@@ -52,36 +55,22 @@ def transforms_from_poses(poses: FloatArray) -> Float32Array:
 
 def compose(pose: FloatArray, offset: FloatArray) -> FloatArray:
     """A pose (7,) followed by another in its frame."""
-    w, x, y, z = pose[3:]
-    axis = np.array([x, y, z])
-    across = 2.0 * np.cross(axis, offset[:3])
-    position = pose[:3] + offset[:3] + w * across + np.cross(axis, across)
-    a, b = offset[3], offset[4:]
-    quat = np.concatenate([[w * a - axis @ b], w * b + a * axis + np.cross(axis, b)])
-    return np.concatenate([position, quat])
+    turn = Rotation.from_quat(pose[3:], scalar_first=True)
+    whole = turn * Rotation.from_quat(offset[3:], scalar_first=True)
+    return np.concatenate([pose[:3] + turn.apply(offset[:3]), whole.as_quat(scalar_first=True)])
 
 
 @dataclass(frozen=True, kw_only=True)
 class RobotMap:
     """Where the robot's joints and actuators lie in both orders."""
 
-    embodiment: Embodiment
+    arms: tuple[ArmLayout, ...]
     order: NDArray[np.int64]
     """(D,): Isaac Sim's index of each of our joints."""
     actuators: tuple[str, ...]
     """With the robot's prefix, in the order of ``ctrl``."""
-    tool_in_hand: FloatArray
-    """(7,): the tool centre point in the frame of the link that is read."""
-
-    @property
-    def arm_joints(self) -> int:
-        """Joints of the acting arm, which come first."""
-        return len(self.embodiment.arm.joints)
-
-    @property
-    def fingers(self) -> slice:
-        """The acting gripper's joints among ours."""
-        return slice(self.arm_joints, self.arm_joints + len(self.embodiment.arm.gripper.joints))
+    tools_in_hands: FloatArray
+    """(n_arms, 7): each tool centre point in the frame of the link that is read for it."""
 
     def to_isaac(self, values: FloatArray) -> Float32Array:
         """Values of our joints (..., D) in Isaac Sim's order."""
@@ -96,64 +85,57 @@ class RobotMap:
     def targets(self, ctrl: FloatArray) -> FloatArray:
         """What our joints' drives hold for controls (..., nu): (..., D)."""
         parts: list[FloatArray] = []
-        column = 0
-        for arm in self.embodiment.arms:
-            parts.append(ctrl[..., column : column + len(arm.joints)])
-            column += len(arm.joints)
-            width = (ctrl[..., column] - arm.gripper.ctrl_closed) / arm.gripper.ctrl_per_m
-            parts.append(width[..., None] * np.array(arm.gripper.joint_per_width))
-            column += 1
+        for part in self.arms:
+            first, gripper = part.joints.start + part.index, part.joints.stop + part.index
+            width_m = part.arm.gripper.width_from_ctrl(ctrl[..., gripper])
+            parts += [ctrl[..., first:gripper], part.arm.gripper.joints_at(width_m)]
         return np.concatenate(parts, axis=-1)
 
     def ctrl_holding(self, joints: FloatArray) -> FloatArray:
         """Controls (nu,) that hold joint positions (D,)."""
         parts: list[FloatArray] = []
-        start = 0
-        for arm in self.embodiment.arms:
-            parts.append(joints[start : start + len(arm.joints)])
-            start += len(arm.joints)
-            share = np.array(arm.gripper.joint_per_width)
-            fingers = joints[start : start + len(share)]
-            parts.append(np.array([arm.gripper.ctrl_of(float(fingers @ share / (share @ share)))]))
-            start += len(share)
+        for part in self.arms:
+            width_m = part.arm.gripper.width_from_joints(joints[part.start_fingers])
+            parts += [joints[part.start_joints], np.atleast_1d(part.arm.gripper.ctrl_at(width_m))]
         return np.concatenate(parts)
 
     def state(self, readout: Readout, ctrl: FloatArray, time_s: float) -> SimulationState:
         """A readout as a state of the protocol."""
-        gripper = self.embodiment.arm.gripper
         positions, velocities = self.from_isaac(readout.dof_positions), self.from_isaac(readout.dof_velocities)
         efforts = self.from_isaac(readout.dof_efforts)
         objects = poses_from_transforms(readout.object_transforms)
-        share = np.array(gripper.joint_per_width)
+        hands = poses_from_transforms(readout.link_transforms)
+        widths_m = [part.arm.gripper.width_from_joints(positions[part.start_fingers]) for part in self.arms]
+        commands_m = [part.arm.gripper.width_from_ctrl(ctrl[part.joints.stop + part.index]) for part in self.arms]
         return SimulationState(
             time_s=time_s,
             qpos=np.concatenate([positions, objects.ravel()]),
             qvel=np.concatenate([velocities, np.asarray(readout.object_velocities, dtype=np.float64).ravel()]),
             ctrl=ctrl.copy(),
             actuator_force=self._actuator_forces(efforts),
-            robot_qpos=positions[: self.arm_joints],
-            robot_qvel=velocities[: self.arm_joints],
-            robot_torque=efforts[: self.arm_joints],
-            gripper_width_m=float(positions[self.fingers] @ share / (share @ share)),
-            gripper_command_m=gripper.width_of(float(ctrl[self.arm_joints])),
-            ee_pose=compose(poses_from_transforms(readout.link_transforms)[0], self.tool_in_hand),
+            robot_qpos=self._arm_joints(positions),
+            robot_qvel=self._arm_joints(velocities),
+            robot_torque=self._arm_joints(efforts),
+            gripper_width_m=np.array(widths_m, dtype=np.float64),
+            gripper_command_m=np.array(commands_m, dtype=np.float64),
+            ee_pose=np.stack([compose(hand, tool) for hand, tool in zip(hands, self.tools_in_hands, strict=True)]),
             object_poses=objects,
         )
 
+    def _arm_joints(self, values: FloatArray) -> FloatArray:
+        """Of our joints (D,) those of the arms, without fingers (n_joints,)."""
+        return np.concatenate([values[part.start_joints] for part in self.arms])
+
     def _actuator_forces(self, efforts: FloatArray) -> FloatArray:
-        """Force of each actuator (nu,): a gripper's is the mean over its fingers, each of which is driven by itself."""
+        """Force of each actuator (nu,): a gripper's is the mean over its measuring fingers, each of which is driven by itself."""
         parts: list[FloatArray] = []
-        start = 0
-        for arm in self.embodiment.arms:
-            parts.append(efforts[start : start + len(arm.joints)])
-            start += len(arm.joints)
-            count = len(arm.gripper.joints)
-            parts.append(np.array([efforts[start : start + count].mean()]))
-            start += count
+        for part in self.arms:
+            measuring = [joint.measures for joint in part.arm.gripper.fingers]
+            parts += [efforts[part.start_joints], np.atleast_1d(efforts[part.start_fingers][measuring].mean())]
         return np.concatenate(parts)
 
 
-def map_robot(embodiment: Embodiment, isaac_joints: Sequence[str], tool_in_hand: FloatArray) -> RobotMap:
+def map_robot(embodiment: Embodiment, isaac_joints: Sequence[str], tools_in_hands: FloatArray) -> RobotMap:
     """Find our joints among Isaac Sim's.
 
     Raises:
@@ -164,10 +146,10 @@ def map_robot(embodiment: Embodiment, isaac_joints: Sequence[str], tool_in_hand:
         raise RobotNotMapped(list(isaac_joints), joints)
     actuators = [name for arm in embodiment.arms for name in (*(joint.actuator for joint in arm.joints), arm.gripper.actuator)]
     return RobotMap(
-        embodiment=embodiment,
+        arms=layout_of(embodiment),
         order=np.array([list(isaac_joints).index(name) for name in joints], dtype=np.int64),
         actuators=tuple(ROBOT_PREFIX + name for name in actuators),
-        tool_in_hand=tool_in_hand,
+        tools_in_hands=tools_in_hands,
     )
 
 

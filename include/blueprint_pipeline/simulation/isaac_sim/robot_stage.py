@@ -3,24 +3,29 @@
 Links lie side by side below ``/World/robot``, each where the robot's default pose has it, for rigid bodies may not be nested. Frames: each
 link's is its MJCF body's. Angles in USD are degrees, and so are the stiffness and damping of an angular drive (per degree).
 
-Source: UsdPhysics schema (joints, drives, articulations); MuJoCo documentation, "Actuation model" (affine bias: kp, kv).
+Source: UsdPhysics schema (joints, drives, articulations).
 """
 
 import math
-from dataclasses import dataclass
 
 import mujoco
 import numpy as np
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics, UsdShade, Vt
+from scipy.spatial.transform import Rotation
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
+from blueprint_pipeline.geometry.rotations import quat_from_rotation
+from blueprint_pipeline.robot.arm import Arm
+from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment, WristCamera
 from blueprint_pipeline.robot.errors import BrokenEmbodiment
+from blueprint_pipeline.robot.gripper import FingerJoint, Gripper
+from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.scene.prim_paths import WORLD_PATH
 from blueprint_pipeline.scene.usd import define_mesh
 from blueprint_pipeline.simulation.isaac_sim import physx
-from blueprint_pipeline.simulation.isaac_sim.quaternions import multiply, quat_between, rotate
+from blueprint_pipeline.simulation.isaac_sim.drives import JointDrive, drives_of
+from blueprint_pipeline.twin.binding import bind_robot
 from blueprint_pipeline.twin.mount import PEDESTAL, mount
 
 ROBOT_PATH = f"{WORLD_PATH}/robot"
@@ -30,68 +35,27 @@ _APERTURE_MM = 24.0
 _X_AXIS = np.array([1.0, 0.0, 0.0])
 
 
-@dataclass(frozen=True, kw_only=True)
-class JointDrive:
-    """How one joint is driven, SI: F = stiffness (target - q) - damping dq, at most ``max_force``."""
-
-    stiffness: float
-    """[N m/rad, N/m]."""
-    damping: float
-    """[N m s/rad, N s/m]."""
-    max_force: float
-    """[N m, N]."""
-
-
 def compile_robot(embodiment: Embodiment, base_pose: Pose) -> tuple[mujoco.MjModel, mujoco.MjData]:
     """The robot alone, mounted as in the twin, in its default pose with open fingers."""
     spec = mujoco.MjSpec()
     mount(spec, embodiment, base_pose)
     model = spec.compile()
     data = mujoco.MjData(model)
-    for arm in embodiment.arms:
-        for joint, value in zip(arm.joints, arm.default_qpos_rad, strict=True):
-            data.joint(ROBOT_PREFIX + joint.name).qpos[0] = value
-        for name, share in zip(arm.gripper.joints, arm.gripper.joint_per_width, strict=True):
-            data.joint(ROBOT_PREFIX + name).qpos[0] = share * arm.gripper.stroke_m
+    bind_robot(model, embodiment).place(data, home_qpos(embodiment))
     mujoco.mj_kinematics(model, data)
     return model, data
 
 
-def drives_of(model: mujoco.MjModel, embodiment: Embodiment) -> dict[str, JointDrive]:
-    """The drive of every joint that an actuator moves, by the joint's name without prefix.
-
-    A gripper whose one actuator pulls a tendon of two fingers (length q1 + q2, command = opening) becomes one drive a finger: with both at
-    half the opening, kp (w - 2 q) = 2 kp (w / 2 - q). The fingers are then not coupled, as they are in the twin.
-
-    Raises:
-        BrokenEmbodiment: An actuator is no position servo.
-    """
-    drives: dict[str, JointDrive] = {}
-    for arm in embodiment.arms:
-        for joint in arm.joints:
-            drives[joint.name] = _drive(model, embodiment, joint.actuator, joint.name, fingers=1)
-        for name in arm.gripper.joints:
-            drives[name] = _drive(model, embodiment, arm.gripper.actuator, name, fingers=len(arm.gripper.joints))
-    return drives
+def tools_in_hands(embodiment: Embodiment) -> FloatArray:
+    """Each tool centre point in the frame of its hand, (n_arms, 7): xyz and quat wxyz."""
+    model = mujoco.MjSpec.from_file(str(embodiment.mjcf_path)).compile()
+    return np.stack([_tool_in_hand(model, embodiment, arm) for arm in embodiment.arms])
 
 
-def _drive(model: mujoco.MjModel, embodiment: Embodiment, actuator: str, joint: str, *, fingers: int) -> JointDrive:
-    row = model.actuator(ROBOT_PREFIX + actuator)
-    gain, bias = float(row.gainprm[0]), row.biasprm
-    if not math.isclose(gain, -float(bias[1])) or gain <= 0.0:
-        raise BrokenEmbodiment(embodiment.name, "position servo", actuator, [])
-    passive = float(model.joint(ROBOT_PREFIX + joint).damping[0])
-    return JointDrive(stiffness=gain * fingers, damping=-float(bias[2]) * fingers + passive, max_force=float(row.forcerange[1]))
-
-
-def tool_in_hand(embodiment: Embodiment) -> FloatArray:
-    """The tool centre point in the frame of the hand, (7,): xyz and quat wxyz."""
-    spec = mujoco.MjSpec.from_file(str(embodiment.mjcf_path))
-    model = spec.compile()
-    site = model.site(embodiment.arm.tcp_site)
-    hand = model.body(embodiment.arm.gripper.hand_bodies[0]).id
-    if int(site.bodyid[0]) != hand:
-        raise BrokenEmbodiment(embodiment.name, "site of the hand", embodiment.arm.tcp_site, [])
+def _tool_in_hand(model: mujoco.MjModel, embodiment: Embodiment, arm: Arm) -> FloatArray:
+    site = model.site(arm.tcp_site)
+    if int(site.bodyid[0]) != model.body(arm.gripper.hand_body).id:
+        raise BrokenEmbodiment(embodiment.name, "site of the hand", arm.tcp_site, [])
     return np.concatenate([site.pos, site.quat])
 
 
@@ -100,7 +64,7 @@ def author_robot(stage: Usd.Stage, embodiment: Embodiment, base_pose: Pose) -> N
     model, data = compile_robot(embodiment, base_pose)
     drives = drives_of(model, embodiment)
     max_velocity = {joint.name: joint.max_velocity_rad_s for arm in embodiment.arms for joint in arm.joints}
-    max_velocity |= {name: arm.gripper.max_speed_m_s for arm in embodiment.arms for name in arm.gripper.joints}
+    max_velocity |= {joint.name: _finger_speed(arm.gripper, joint) for arm in embodiment.arms for joint in arm.gripper.fingers}
     root = UsdGeom.Xform.Define(stage, ROBOT_PATH).GetPrim()
     UsdPhysics.ArticulationRootAPI.Apply(root)
     physx.set_articulation(root)
@@ -109,7 +73,14 @@ def author_robot(stage: Usd.Stage, embodiment: Embodiment, base_pose: Pose) -> N
     for body in range(1, model.nbody):
         _joint(stage, data, body, drives, max_velocity)
     _pedestal(stage, model)
-    _camera(stage, embodiment)
+    for camera in embodiment.wrist_cameras:
+        _camera(stage, camera)
+
+
+def _finger_speed(gripper: Gripper, joint: FingerJoint) -> float:
+    """How fast a finger joint moves at most while the gripper opens or closes [rad/s, m/s]."""
+    travel = np.abs(np.diff(joint.positions) / np.diff(gripper.openings_m)).max()
+    return float(travel) * gripper.max_speed_m_s
 
 
 def link_path(body_name: str) -> str:
@@ -191,7 +162,7 @@ def _joint(stage: Usd.Stage, data: mujoco.MjData, body: int, drives: dict[str, J
     number = int(model.body_jntadr[body])
     row = None if number < 0 else model.joint(number)
     name = f"{model.body(body).name.removeprefix(ROBOT_PREFIX)}_fixed" if row is None else row.name.removeprefix(ROBOT_PREFIX)
-    turn = np.array([1.0, 0.0, 0.0, 0.0]) if row is None else quat_between(_X_AXIS, row.axis)
+    turn = Rotation.identity() if row is None else Rotation.align_vectors(row.axis, _X_AXIS)[0]
     anchor = np.zeros(3) if row is None else row.pos
     joint = _define_joint(stage, f"{ROBOT_PATH}/joints/{name}", row)
     if parent:
@@ -199,10 +170,11 @@ def _joint(stage: Usd.Stage, data: mujoco.MjData, body: int, drives: dict[str, J
     joint.CreateBody1Rel().SetTargets([Sdf.Path(link_path(model.body(body).name))])
     # The base's joint holds it to the world where it stands: MuJoCo has the base's pose in the frame that it was mounted in.
     position, quat = (model.body_pos[body], model.body_quat[body]) if parent else (data.xpos[body], data.xquat[body])
-    joint.CreateLocalPos0Attr(Gf.Vec3f(*(position + rotate(quat, anchor)).tolist()))
-    joint.CreateLocalRot0Attr(Gf.Quatf(*multiply(quat, turn).tolist()))
+    link = Rotation.from_quat(quat, scalar_first=True)
+    joint.CreateLocalPos0Attr(Gf.Vec3f(*(position + link.apply(anchor)).tolist()))
+    joint.CreateLocalRot0Attr(Gf.Quatf(*(link * turn).as_quat(scalar_first=True).tolist()))
     joint.CreateLocalPos1Attr(Gf.Vec3f(*anchor.tolist()))
-    joint.CreateLocalRot1Attr(Gf.Quatf(*turn.tolist()))
+    joint.CreateLocalRot1Attr(Gf.Quatf(*turn.as_quat(scalar_first=True).tolist()))
     if row is not None:
         local = row.name.removeprefix(ROBOT_PREFIX)
         _drive_joint(joint.GetPrim(), row, drives.get(local), float(data.joint(row.name).qpos[0]), max_velocity[local])
@@ -252,19 +224,13 @@ def _pedestal(stage: Usd.Stage, model: mujoco.MjModel) -> None:
     bind_friction(stage, cube.GetPrim(), float(model.geom_friction[geom, 0]))
 
 
-def _camera(stage: Usd.Stage, embodiment: Embodiment) -> None:
-    found = embodiment.wrist_camera
-    if found is None:
-        return
+def _camera(stage: Usd.Stage, found: WristCamera) -> None:
     camera = UsdGeom.Camera.Define(stage, f"{link_path(found.body)}/{found.name}")
     camera.CreateVerticalApertureAttr(_APERTURE_MM)
     camera.CreateHorizontalApertureAttr(_APERTURE_MM)
     camera.CreateFocalLengthAttr(_APERTURE_MM / 2 / math.tan(math.radians(found.fovy_deg) / 2))
     camera.CreateClippingRangeAttr(Gf.Vec2f(0.01, 100.0))
-    right, up = np.array(found.xyaxes[:3]), np.array(found.xyaxes[3:])
-    quat_wxyz = np.zeros(4)
-    mujoco.mju_mat2Quat(quat_wxyz, np.column_stack([right, up, np.cross(right, up)]).flatten())
-    set_pose(camera, np.array(found.position_m), quat_wxyz)
+    set_pose(camera, np.array(found.position_m), quat_from_rotation(found.rotation))
 
 
 def set_pose(xform: UsdGeom.Xformable, position_m: FloatArray, quat_wxyz: FloatArray) -> None:

@@ -86,7 +86,7 @@ def author_stage(scene: Path, robot: RobotPlacement, embodiment: Embodiment, fol
         binding=StageBinding(
             articulation=ROBOT_PATH,
             objects=tuple(str(prim.GetPath()) for prim in objects),
-            links=(link_path(embodiment.arm.gripper.hand_bodies[0]),),
+            links=tuple(link_path(arm.gripper.hand_body) for arm in embodiment.arms),
             timestep_s=TIMESTEP_S,
         ),
         object_ids=tuple(prim.GetName() for prim in objects),
@@ -131,9 +131,7 @@ def _set_physics(stage: Usd.Stage, objects: list[Usd.Prim]) -> None:
 
 def _cameras(stage: Usd.Stage, embodiment: Embodiment) -> dict[str, str]:
     cameras = {SCENE_CAMERA: SCENE_CAMERA_PATH}
-    wrist = embodiment.wrist_camera
-    if wrist is not None:
-        cameras[f"robot/{wrist.name}"] = f"{link_path(wrist.body)}/{wrist.name}"
+    cameras |= {f"robot/{wrist.name}": f"{link_path(wrist.body)}/{wrist.name}" for wrist in embodiment.wrist_cameras}
     return {name: path for name, path in cameras.items() if stage.GetPrimAtPath(path)}
 
 

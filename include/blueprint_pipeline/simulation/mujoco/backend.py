@@ -169,14 +169,14 @@ class MujocoSimulator:
             robot_qpos=data.qpos[scene.robot.qpos].copy(),
             robot_qvel=data.qvel[scene.robot.dofs].copy(),
             robot_torque=data.qfrc_actuator[scene.robot.dofs].copy(),
-            gripper_width_m=scene.robot.gripper_width_m(data),
-            gripper_command_m=scene.robot.gripper_command_m(data.ctrl),
-            ee_pose=scene.robot.tool_pose(data),
+            gripper_width_m=scene.robot.widths_m(data.qpos),
+            gripper_command_m=scene.robot.gripper_commands_m(data.ctrl),
+            ee_pose=scene.robot.tool_poses(data),
             object_poses=poses,
         )
 
     def robot_speed_rad_s(self) -> float:
-        """Largest speed of any joint of the arm now."""
+        """Largest speed of any joint of any arm now."""
         scene, data = self._loaded("robot_speed_rad_s")
         return float(np.abs(data.qvel[scene.robot.dofs]).max())
 

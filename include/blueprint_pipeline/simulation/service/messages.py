@@ -9,24 +9,23 @@ from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.simulation.protocol import BodyContact, Capabilities, LoadedScene, SimulationState, SimulatorInfo
 from blueprint_pipeline.simulation.service.v1 import simulation_pb2 as pb
 
-_VECTORS = ("qpos", "qvel", "ctrl", "actuator_force", "robot_qpos", "robot_qvel", "robot_torque", "ee_pose")
-_SCALARS = ("time_s", "gripper_width_m", "gripper_command_m")
+_VECTORS = ("qpos", "qvel", "ctrl", "actuator_force", "robot_qpos", "robot_qvel", "robot_torque", "gripper_width_m", "gripper_command_m")
+_POSES = ("ee_pose", "object_poses")
 POSE_LENGTH = 7
 
 
 def pack_state(state: SimulationState) -> pb.State:
     """A state as a message; float64 stays float64."""
     vectors = {name: getattr(state, name) for name in _VECTORS}
-    scalars = {name: getattr(state, name) for name in _SCALARS}
-    return pb.State(**vectors, **scalars, object_poses=state.object_poses.ravel())
+    poses = {name: getattr(state, name).ravel() for name in _POSES}
+    return pb.State(time_s=state.time_s, **vectors, **poses)
 
 
 def unpack_state(message: pb.State) -> SimulationState:
     """A message as a state."""
     vectors: dict[str, Any] = {name: np.array(getattr(message, name), dtype=np.float64) for name in _VECTORS}
-    scalars: dict[str, Any] = {name: getattr(message, name) for name in _SCALARS}
-    poses = np.array(message.object_poses, dtype=np.float64).reshape(-1, POSE_LENGTH)
-    return SimulationState(**vectors, **scalars, object_poses=poses)
+    poses: dict[str, Any] = {name: np.array(getattr(message, name), dtype=np.float64).reshape(-1, POSE_LENGTH) for name in _POSES}
+    return SimulationState(time_s=message.time_s, **vectors, **poses)
 
 
 def pack_pose(pose: Pose) -> pb.Pose:

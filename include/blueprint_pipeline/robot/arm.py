@@ -1,0 +1,65 @@
+"""An arm as data: its joints with the maker's limits, where it works well, and the gripper at its end.
+
+``_rad`` fields hold metres where a joint slides.
+"""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from blueprint_pipeline.frozen import FrozenModel
+from blueprint_pipeline.robot.gripper import Gripper
+
+
+class Joint(FrozenModel):
+    """One joint of an arm, its actuator (a position servo: its command is the joint's position) and the maker's limits."""
+
+    name: str
+    actuator: str
+    unit: Literal["rad", "m"] = "rad"
+    """Of its position: it turns or it slides."""
+    lower_rad: float
+    upper_rad: float
+    max_velocity_rad_s: float = Field(gt=0)
+    max_acceleration_rad_s2: float = Field(gt=0)
+    max_jerk_rad_s3: float = Field(gt=0)
+    max_torque_nm: float = Field(gt=0)
+
+
+class WorkingRadius(FrozenModel):
+    """Horizontal distances from the base's axis at which the arm works well from above, at the height of its base."""
+
+    nearest_m: float = Field(gt=0)
+    best_m: float = Field(gt=0)
+    farthest_m: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _they_rise(self) -> "WorkingRadius":
+        if not self.nearest_m <= self.best_m <= self.farthest_m:
+            raise ValueError(f"nearest_m, best_m and farthest_m must rise, found {self.nearest_m}, {self.best_m}, {self.farthest_m}")
+        return self
+
+
+class Arm(FrozenModel):
+    """A serial arm with a gripper at its end."""
+
+    name: str
+    """Stands before its joints' names in the columns of a robot with several arms."""
+    joints: tuple[Joint, ...]
+    default_qpos_rad: tuple[float, ...]
+    tcp_site: str
+    """Tool centre point: +z is the approach direction, the fingers close along y."""
+    gripper: Gripper
+    reach_m: float = Field(gt=0)
+    """From the base's axis to the tool centre point's farthest place."""
+    working_radius: WorkingRadius
+    max_payload_kg: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _default_lies_within_limits(self) -> "Arm":
+        if len(self.default_qpos_rad) != len(self.joints):
+            raise ValueError(f"default_qpos_rad has {len(self.default_qpos_rad)} values for {len(self.joints)} joints")
+        for joint, value in zip(self.joints, self.default_qpos_rad, strict=True):
+            if not joint.lower_rad <= value <= joint.upper_rad:
+                raise ValueError(f"default position {value} of {joint.name} is outside [{joint.lower_rad}, {joint.upper_rad}]")
+        return self

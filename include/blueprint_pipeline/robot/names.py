@@ -1,0 +1,14 @@
+"""Which robots there are, without reading more of their records than that: Airflow asks whenever it reads its DAG files."""
+
+from pathlib import Path
+
+RECORDS = Path(__file__).parent
+"""Below it each robot has a folder of its name, with its record in it."""
+RECORD = "embodiment.yaml"
+DEFAULT_ROBOT = "franka_panda"
+"""Acts where nobody chooses."""
+
+
+def robot_names() -> tuple[str, ...]:
+    """Names of all robots on record, sorted."""
+    return tuple(sorted(path.parent.name for path in RECORDS.glob(f"*/{RECORD}")))
