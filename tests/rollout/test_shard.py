@@ -102,7 +102,7 @@ def test_finished_episodes_are_not_made_again(job, monkeypatch) -> None:
     """A second run starts no worker."""
     folder, _ = job
     before = {path: path.stat().st_mtime_ns for path in (folder / "workspace").rglob("*.parquet")}
-    monkeypatch.setattr("blueprint_pipeline.rollout.pool.ProcessPoolExecutor", None)
+    monkeypatch.setattr("blueprint_pipeline.stage.pool.ProcessPoolExecutor", None)
     summaries = simulate_shard(0, small_context(folder))
     assert [summary.success for summary in summaries] == [True] * EPISODES
     assert {path: path.stat().st_mtime_ns for path in (folder / "workspace").rglob("*.parquet")} == before

@@ -10,7 +10,7 @@ from pathlib import Path
 from socket import socket
 
 _THREADS = Path("/proc/self/task")
-_IMPORTED_LATE = ("blueprint_pipeline.compute.run_job", "blueprint_pipeline.rollout.pool")
+_IMPORTED_LATE = ("blueprint_pipeline.compute.run_job", "blueprint_pipeline.stage.pool")
 """What jobs import within functions."""
 
 

@@ -19,8 +19,6 @@ from blueprint_pipeline.quality.report import load_rendered_selection
 from blueprint_pipeline.render.errors import NoDepthOrLabels
 from blueprint_pipeline.render.render import LABELS_NAME, RenderOptions, render_episode
 from blueprint_pipeline.robot.placement import RobotPlacement
-from blueprint_pipeline.rollout.errors import WorkerDied
-from blueprint_pipeline.rollout.pool import Died, Finished, WorkerPool
 from blueprint_pipeline.rollout.shard import load_plan, shard_episodes
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
@@ -29,6 +27,7 @@ from blueprint_pipeline.simulation.open_simulator import is_embedded, load_besid
 from blueprint_pipeline.simulation.protocol import LoadedScene
 from blueprint_pipeline.simulators import SimulatorName
 from blueprint_pipeline.stage.contract import StageContext
+from blueprint_pipeline.stage.pool import Died, Finished, WorkerDied, WorkerPool
 from blueprint_pipeline.task.plan import JobPlan
 from blueprint_pipeline.twin.model import build_scene_model
 from blueprint_pipeline.workspace.storage import SceneFolder

@@ -15,12 +15,11 @@ from pydantic import ValidationError
 
 from blueprint_pipeline.episode.record import EPISODE_NAME, STATES_NAME, EpisodeRecord, recording_path, usage_path
 from blueprint_pipeline.errors import InputError
-from blueprint_pipeline.rollout.errors import WorkerDied
-from blueprint_pipeline.rollout.pool import Died, Finished, WorkerPool
 from blueprint_pipeline.rollout.shard_work import EpisodeSummary, ShardWork, summarise
 from blueprint_pipeline.simulation.open_simulator import is_embedded, open_simulator, scene_inputs
 from blueprint_pipeline.simulators import SimulatorName
 from blueprint_pipeline.stage.contract import StageContext
+from blueprint_pipeline.stage.pool import Died, Finished, WorkerDied, WorkerPool
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.twin.model import build_scene_model

@@ -6,9 +6,18 @@ from blueprint_pipeline.scene.canonical_files import write_json
 from blueprint_pipeline.scene.ingest import validate_source
 from blueprint_pipeline.scene.manifest import Background, ManifestObject, load_manifest
 from blueprint_pipeline.scene.physics import Physics, estimate_object, physics_path
-from blueprint_pipeline.scene.process_meshes import MeshCache, MeshJob, MeshReport, process_mesh, share_triangles
+from blueprint_pipeline.scene.process_meshes import (
+    MeshCache,
+    MeshJob,
+    MeshReport,
+    find_mesh,
+    prepare_mesh_worker,
+    process_unit,
+    share_triangles,
+)
 from blueprint_pipeline.scene.surfaces import Surface, parse_glb
 from blueprint_pipeline.stage.contract import StageContext
+from blueprint_pipeline.stage.pool import Died, WorkerDied, WorkerPool
 from blueprint_pipeline.workspace.storage import SceneFolder
 
 
@@ -46,32 +55,49 @@ def estimate_scene(context: StageContext) -> dict[str, Physics]:
 
 
 def process_scene(context: StageContext) -> dict[str, MeshReport]:
-    """Write visual and collision meshes of every object and of the background.
+    """Write visual and collision meshes of every object and of the background; what is not in the cache is made on all cores.
 
     Returns:
         What was made of each, by object id (and ``background``).
 
     Raises:
         SourceChanged: ``regen3d/`` is not what was taken in.
+        WorkerDied: A process died; the meshes of the others are in the cache.
+        PreemptedError: SIGTERM came; likewise.
     """
     validate_source(context.scene)
-    manifest = load_manifest(context.scene)
-    jobs = []
-    for item in manifest.objects:
-        surfaces = load_surfaces(context.scene, item)
-        jobs.append(MeshJob(item.id, context.scene.read_bytes(item.asset.relative_path), surfaces, surfaces))
-    if manifest.background is not None:
-        surfaces = load_background(context.scene, manifest.background)
-        bearing = [surfaces[index] for index in manifest.background.bearing_surfaces]
-        jobs.append(MeshJob("background", context.scene.read_bytes(manifest.background.relative_path), surfaces, bearing))
+    jobs = _mesh_jobs(context.scene)
     most = share_triangles({job.name: job.triangles for job in jobs})
     cache = MeshCache(context.cache_dir / "meshes")
-    written = {}
-    for done, job in enumerate(jobs):
-        context.stop_if_asked()
-        files = process_mesh(job, cache, most)
-        for file, data in files.items():
+    made = {job.name: files for job in jobs if (files := find_mesh(job, cache, most)) is not None}
+    todo = sorted((job for job in jobs if job.name not in made), key=lambda job: -job.triangles)  # the longest first
+    context.progress(len(made), len(jobs))
+    pool: WorkerPool[MeshJob, dict[str, bytes]] = WorkerPool(
+        context.settings.compute.workers, prepare_mesh_worker, (cache, most), process_unit, context.stop_if_asked
+    )
+    died: list[Died[MeshJob]] = []
+    for ended in pool.run(todo):
+        if isinstance(ended, Died):
+            died.append(ended)
+            continue
+        made[ended.unit.name] = ended.answer
+        context.progress(len(made), len(jobs))
+    if died:
+        raise WorkerDied([item.unit.name for item in died], [item.reason for item in died], len(made))
+    for job in jobs:
+        for file, data in made[job.name].items():
             context.output(f"assets/{job.name}/{file}").write_bytes(data)
-        written[job.name] = MeshReport.model_validate_json(files["meshes.json"])
-        context.progress(done + 1, len(jobs))
-    return written
+    return {job.name: MeshReport.model_validate_json(made[job.name]["meshes.json"]) for job in jobs}
+
+
+def _mesh_jobs(scene: SceneFolder) -> list[MeshJob]:
+    manifest = load_manifest(scene)
+    jobs = []
+    for item in manifest.objects:
+        surfaces = load_surfaces(scene, item)
+        jobs.append(MeshJob(item.id, scene.read_bytes(item.asset.relative_path), surfaces, surfaces))
+    if manifest.background is not None:
+        surfaces = load_background(scene, manifest.background)
+        bearing = [surfaces[index] for index in manifest.background.bearing_surfaces]
+        jobs.append(MeshJob("background", scene.read_bytes(manifest.background.relative_path), surfaces, bearing))
+    return jobs

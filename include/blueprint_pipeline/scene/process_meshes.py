@@ -124,6 +124,31 @@ class MeshJob:
         return sum(len(surface.faces) for surface in self.drawn)
 
 
+@dataclass(frozen=True)
+class _Keys:
+    """Where the parts of a job's result are kept."""
+
+    visual: str
+    collision: str | None
+    """``None``: nothing of it collides."""
+
+
+def _keys(job: MeshJob, max_triangles: int) -> _Keys:
+    placed = hashlib.sha256(b"".join(surface.vertices.tobytes() for surface in (*job.drawn, *job.bearing))).hexdigest()
+    identity = {"mesh": hashlib.sha256(job.source).hexdigest(), "placed": placed}
+    visual = {**identity, "name": job.name, "triangles": min(max_triangles, job.triangles), "method": _VISUAL_VERSION}
+    collision = {**identity, "bearing": len(job.bearing), "method": PARAMETERS}
+    return _Keys(key_of(visual), key_of(collision) if job.bearing else None)
+
+
+def find_mesh(job: MeshJob, cache: "MeshCache", max_triangles: int) -> dict[str, bytes] | None:
+    """What :func:`process_mesh` returns, if all of it is in the cache."""
+    keys = _keys(job, max_triangles)
+    visual = cache.find(keys.visual)
+    collision = {} if keys.collision is None else cache.find(keys.collision)
+    return None if visual is None or collision is None else _join(job, visual, collision)
+
+
 def process_mesh(job: MeshJob, cache: "MeshCache", max_triangles: int) -> dict[str, bytes]:
     """Files of an object (or the background) by name below ``assets/{name}/``: found in the cache, or made and kept there.
 
@@ -132,14 +157,19 @@ def process_mesh(job: MeshJob, cache: "MeshCache", max_triangles: int) -> dict[s
         cache: Where slow work is kept.
         max_triangles: Most triangles to draw.
     """
-    placed = hashlib.sha256(b"".join(surface.vertices.tobytes() for surface in (*job.drawn, *job.bearing))).hexdigest()
-    identity = {"mesh": hashlib.sha256(job.source).hexdigest(), "placed": placed}
-    key = key_of({**identity, "name": job.name, "triangles": min(max_triangles, job.triangles), "method": _VISUAL_VERSION})
-    visual = cache.find_or_make(key, lambda: build_visual(job.name, job.drawn, max_triangles))
-    collision: dict[str, bytes] = {}
-    if job.bearing:
-        key = key_of({**identity, "bearing": len(job.bearing), "method": PARAMETERS})
-        collision = cache.find_or_make(key, lambda: build_collision(job.bearing))
+    keys = _keys(job, max_triangles)
+    visual = cache.find(keys.visual)
+    if visual is None:
+        visual = cache.put(keys.visual, build_visual(job.name, job.drawn, max_triangles))
+    if keys.collision is None:
+        return _join(job, visual, {})
+    collision = cache.find(keys.collision)
+    if collision is None:
+        collision = cache.put(keys.collision, build_collision(job.bearing))
+    return _join(job, visual, collision)
+
+
+def _join(job: MeshJob, visual: dict[str, bytes], collision: dict[str, bytes]) -> dict[str, bytes]:
     report = MeshReport(
         object_id=job.name,
         visual=VisualReport.model_validate_json(visual[_REPORT]),
@@ -147,6 +177,21 @@ def process_mesh(job: MeshJob, cache: "MeshCache", max_triangles: int) -> dict[s
     )
     files = {file: data for part in (visual, collision) for file, data in part.items() if file != _REPORT}
     return {**files, "meshes.json": json_bytes(report)}
+
+
+_worker: list[tuple["MeshCache", int]] = []
+"""The cache and the most triangles of a worker process; empty in every other process."""
+
+
+def prepare_mesh_worker(cache: "MeshCache", max_triangles: int) -> None:
+    """Set a worker process up."""
+    _worker[:] = [(cache, max_triangles)]
+
+
+def process_unit(job: MeshJob) -> dict[str, bytes]:
+    """:func:`process_mesh` in a worker process."""
+    cache, max_triangles = _worker[0]
+    return process_mesh(job, cache, max_triangles)
 
 
 def _visual(surfaces: list[Surface], max_triangles: int) -> list[Surface]:

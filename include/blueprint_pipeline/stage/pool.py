@@ -16,10 +16,24 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for_sentinel
 from typing import Any, Generic, TypeVar
 
-from blueprint_pipeline.errors import PreemptedError
+from blueprint_pipeline.errors import PreemptedError, TransientError
 
 Unit = TypeVar("Unit")
 Answer = TypeVar("Answer")
+
+
+class WorkerDied(TransientError):
+    """A worker process ended without an answer (out of memory, or a crash in native code)."""
+
+    code = "stage.worker_died"
+    template = (
+        "Worker processes died while working on {units} ({reasons:; }). The other {finished} units are finished and kept: run "
+        "the stage again to redo these. If the same ones die again, check the machine's memory, or lower BPP__COMPUTE__WORKERS."
+    )
+
+    units: Sequence[str]
+    reasons: Sequence[str]
+    finished: int
 
 
 @dataclass(frozen=True)

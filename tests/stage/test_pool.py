@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from blueprint_pipeline.errors import Interrupted, PreemptedError
-from blueprint_pipeline.rollout.errors import WorkerDied
-from blueprint_pipeline.rollout.pool import Died, Finished, WorkerPool
+from blueprint_pipeline.stage.pool import Died, Finished, WorkerDied, WorkerPool
 
 
 def prepare(_folder: Path) -> None:
