@@ -23,8 +23,8 @@ from blueprint_pipeline.settings import Settings, environment_of_child, load_set
 from blueprint_pipeline.stage.flow import stages_of
 from blueprint_pipeline.stage.runner import run_stage
 from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
-from operators.embedded.cut_off import CutOff, server_of, through
-from operators.embedded.home import ROOT, airflow_environment, process_environment
+from operators.embedded.airflow_home import ROOT, airflow_environment, process_environment
+from operators.embedded.severable_proxy import SeverableProxy, server_of, write_proxied_kubeconfig
 from operators.scene_params import sample_source
 
 DRILL_FILE = ROOT / "operators" / "embedded" / "drills" / "region_loss.py"
@@ -85,7 +85,7 @@ def main(arguments: list[str]) -> int:
     chosen, settings = parse_arguments(arguments), load_settings()
     configure_logging(settings.log)
     scene = prepare_scene(chosen, settings)
-    with tempfile.TemporaryDirectory(prefix="blueprint-pipeline-drill-") as folder, CutOff(*server_of(chosen.first)) as way:
+    with tempfile.TemporaryDirectory(prefix="blueprint-pipeline-drill-") as folder, SeverableProxy(*server_of(chosen.first)) as way:
         outcome = run(chosen, settings, scene, Path(folder), way)
     report = json.dumps({**asdict(outcome), "promises_kept": outcome.is_kept}, indent=1) + "\n"
     sys.stdout.write(report)
@@ -104,7 +104,7 @@ def prepare_scene(chosen: argparse.Namespace, settings: Settings) -> SceneFolder
     return Workspace(settings.workspace).scene(chosen.scene_id)
 
 
-def run(chosen: argparse.Namespace, settings: Settings, scene: SceneFolder, folder: Path, way: CutOff) -> Outcome:
+def run(chosen: argparse.Namespace, settings: Settings, scene: SceneFolder, folder: Path, way: SeverableProxy) -> Outcome:
     """Run the DAG, lose the region in the middle, and look at what came out."""
     conf, events, log = folder / "conf.json", folder / "events.jsonl", folder / "airflow.log"
     conf.write_text(json.dumps({"scene_id": chosen.scene_id}))
@@ -166,9 +166,12 @@ def kill_pods(chosen: argparse.Namespace) -> None:
         core.delete_namespaced_pod(pod.metadata.name, chosen.namespace, grace_period_seconds=0)
 
 
-def compute_environment(chosen: argparse.Namespace, settings: Settings, folder: Path, way: CutOff) -> dict[str, str]:
+def compute_environment(chosen: argparse.Namespace, settings: Settings, folder: Path, way: SeverableProxy) -> dict[str, str]:
     """Two clusters, the first through the way that will be cut."""
-    kubeconfigs = {"first": through(chosen.first, folder / "first.kubeconfig", way.port), "second": chosen.second.absolute()}
+    kubeconfigs = {
+        "first": write_proxied_kubeconfig(chosen.first, folder / "first.kubeconfig", way.port),
+        "second": chosen.second.absolute(),
+    }
     clusters = [
         {"name": name, "region": name, "connection": f"drill_{name}", "namespace": chosen.namespace, "machines": {"drill": chosen.machine}}
         for name in NAMES

@@ -14,8 +14,8 @@ from blueprint_pipeline.settings import load_settings
 from blueprint_pipeline.stage.flow import GROUPS, StageRow, stages_of
 from operators.announce import AnnounceDeliveryOperator
 from operators.approval import ApproveEpisodesOperator
+from operators.open_close_run import CloseRunOperator, OpenRunOperator
 from operators.retries import STAGE_RETRIES
-from operators.run_bounds import CloseRunOperator, OpenRunOperator
 from operators.scene_params import build_params
 from operators.scene_requests import (
     ANNOUNCED_AFTER,

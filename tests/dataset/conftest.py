@@ -263,7 +263,7 @@ def write_manifest(scene: SceneFolder, **licences: str) -> None:
             description=name,
             asset=AssetRef(
                 path=f"assets/{name}/visual.glb", asset_id=name, source="a package", relative_path="", object_from_mesh=square,
-                license=licence, license_statement=None, license_origin=Origin.AUTHORED, author=f"maker of {name}", changes=None,
+                licence=licence, licence_statement=None, licence_origin=Origin.AUTHORED, author=f"maker of {name}", changes=None,
             ),
             transform=Transform(position=Xyz(x=0, y=0, z=0), rotation_quaternion=Wxyz(w=1, x=0, y=0, z=0)),
             dimensions_est=Size(width=0.1, depth=0.1, height=0.1),
@@ -279,8 +279,8 @@ def write_manifest(scene: SceneFolder, **licences: str) -> None:
         scene=SceneSection(environment_type="test", room=Room(bounds=Size(width=3, depth=3, height=2.5), origin=(-1.5, -1.5, 0))),
         objects=objects,
         background=Background(
-            path="assets/background.glb", relative_path="", source_linear=square, bearing_surfaces=(), license="CC0-1.0",
-            license_statement="CC0 1.0", license_origin=Origin.AUTHORED,
+            path="assets/background.glb", relative_path="", source_linear=square, bearing_surfaces=(), licence="CC0-1.0",
+            licence_statement="CC0 1.0", licence_origin=Origin.AUTHORED,
         ),
         camera=Camera(pose=Pose(position_m=(1, 0, 1), quat_wxyz=(1, 0, 0, 0)), fovy_rad=0.8, width=320, height=240),
         metadata=Metadata(

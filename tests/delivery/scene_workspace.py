@@ -121,8 +121,8 @@ def write_licences(scene, *, can="MIT", box="CC-BY-4.0", background="CC0-1.0"):
     """The scene manifest with other licences."""
     data = json.loads((scene / "assets/scene_manifest.json").read_text())
     for item in data["objects"]:
-        item["asset"]["license"] = {"can": can, "box": box}.get(item["id"], "CC0-1.0")
-    data["background"]["license"] = background
+        item["asset"]["licence"] = {"can": can, "box": box}.get(item["id"], "CC0-1.0")
+    data["background"]["licence"] = background
     _write(scene, "assets/scene_manifest.json", json.dumps(data))
 
 
@@ -152,9 +152,9 @@ def _write_source(scene):
                 "source": "a package",
                 "relative_path": f"regen3d/objects/{name}/mesh.glb",
                 "object_from_mesh": identity,
-                "license": licence,
-                "license_statement": licence,
-                "license_origin": "authored",
+                "licence": licence,
+                "licence_statement": licence,
+                "licence_origin": "authored",
                 "author": f"maker of the {name}",
                 "changes": None,
             },
@@ -176,9 +176,9 @@ def _write_source(scene):
             "relative_path": "regen3d/background/mesh.glb",
             "source_linear": identity,
             "bearing_surfaces": [],
-            "license": "CC0-1.0",
-            "license_statement": "CC0 1.0",
-            "license_origin": "authored",
+            "licence": "CC0-1.0",
+            "licence_statement": "CC0 1.0",
+            "licence_origin": "authored",
         },
         "camera": {"pose": pose, "fovy_rad": 1.0, "width": 64, "height": 48},
         "metadata": {

@@ -19,7 +19,7 @@ from blueprint_pipeline.settings import RegistrySettings, Settings, WorkspaceSet
 from blueprint_pipeline.workspace.storage import Workspace
 from operators.drill import STAGES
 from operators.embedded import up
-from operators.embedded.home import airflow_environment, process_environment
+from operators.embedded.airflow_home import airflow_environment, process_environment
 from operators.scene_params import sample_source
 from tests.api_proxy import ApiProxy
 from tests.kube import NAMESPACE, ROOT, TOY, KubeCluster, clean_environment, environment_of, write_compute, write_templates

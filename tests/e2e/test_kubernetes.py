@@ -16,8 +16,8 @@ from blueprint_pipeline.settings import DatasetSettings, DeliverySettings, Regis
 from blueprint_pipeline.workspace.commits import load_commits
 from blueprint_pipeline.workspace.storage import Workspace
 from operators.demo import LAB, connections
-from operators.embedded.home import airflow_environment, process_environment
-from operators.embedded.played import lab_secret
+from operators.embedded.airflow_home import airflow_environment, process_environment
+from operators.embedded.demo_connections import lab_secret
 from operators.embedded.receivers import receive
 from tests.kube import ROOT, KubeCluster, clean_environment, environment_of, write_compute, write_templates
 from tests.shipping.conftest import database_url  # noqa: F401 -- a fixture

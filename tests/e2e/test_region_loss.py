@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from blueprint_pipeline.settings import RegistrySettings, Settings, WorkspaceSettings
-from operators.embedded.home import process_environment
+from operators.embedded.airflow_home import process_environment
 from tests.kube import ROOT, KubeCluster, clean_environment, write_templates
 from tests.shipping.conftest import database_url  # noqa: F401 -- a fixture
 

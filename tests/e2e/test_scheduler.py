@@ -13,7 +13,7 @@ from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.settings import RegistrySettings, Settings, WorkspaceSettings
 from blueprint_pipeline.workspace.storage import Workspace
 from operators.embedded import up
-from operators.embedded.home import airflow_environment, process_environment
+from operators.embedded.airflow_home import airflow_environment, process_environment
 from operators.embedded.receivers import receive
 from tests.airflow_home import ROOT
 from tests.operators.gate_case import write_gates

@@ -84,7 +84,7 @@ def test_asset_index_knows_what_may_be_sold(scene) -> None:
     index = build_asset_index(scene.manifest, physics, scene.affordances)
     assert [asset["commercial_ok"] for asset in index["assets"]] == [True, True, True]
     assert {asset["asset_id"]: asset["mass"] for asset in index["assets"]} == {"table": None, "can": 0.2, "box": 0.2}
-    objects = [item.model_copy(update={"asset": item.asset.model_copy(update={"license": "unknown"})}) for item in scene.manifest.objects]
+    objects = [item.model_copy(update={"asset": item.asset.model_copy(update={"licence": "unknown"})}) for item in scene.manifest.objects]
     unknown = build_asset_index(scene.manifest.model_copy(update={"objects": tuple(objects)}), physics, scene.affordances)
     assert [asset["commercial_ok"] for asset in unknown["assets"]] == [False, False, False]
 

@@ -38,7 +38,7 @@ def test_every_object_of_the_samples_has_a_licence_that_the_policy_knows(scene):
     assert names <= set(found)
     for name in names:
         assert found[name].origin is Origin.AUTHORED
-        assert load_policy().licence(found[name].license) is not None
+        assert load_policy().licence(found[name].licence) is not None
 
 
 @pytest.mark.parametrize("text", [None, "", "No table here.", "| object | source |\n|---|---|\n| can | x |", "| object |"])

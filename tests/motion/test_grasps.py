@@ -10,14 +10,14 @@ from blueprint_pipeline.motion import grasps
 from blueprint_pipeline.motion.grasp_cache import grasp_key, load_grasps
 from blueprint_pipeline.motion.grasp_set import GraspSet
 from blueprint_pipeline.motion.grasps import sample_grasps
-from blueprint_pipeline.motion.surface import Surface
+from blueprint_pipeline.motion.surface import CollisionSurface
 from blueprint_pipeline.robot.embodiment import load_embodiment
 
 GRIPPER = load_embodiment("franka_panda").arms[0].gripper
 
 
-def surface_of(mesh: trimesh.Trimesh) -> Surface:
-    return Surface(np.array(mesh.vertices), np.array(mesh.faces))
+def surface_of(mesh: trimesh.Trimesh) -> CollisionSurface:
+    return CollisionSurface(np.array(mesh.vertices), np.array(mesh.faces))
 
 
 def grasps_of(mesh: trimesh.Trimesh) -> GraspSet:

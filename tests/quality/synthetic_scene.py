@@ -29,11 +29,11 @@ def write_episode(root: Path, episode: Episode) -> EpisodeRecord:
     return record
 
 
-def build_manifest(names: tuple[str, ...] = ("can", "bowl", "table"), *, license: str = "MIT") -> SceneManifest:  # noqa: A002 -- the manifest's word
+def build_manifest(names: tuple[str, ...] = ("can", "bowl", "table"), *, licence: str = "MIT") -> SceneManifest:
     """A scene manifest whose assets all have one licence."""
     zero = {"x": 0.0, "y": 0.0, "z": 0.0}
     box = {"width": 0.1, "depth": 0.1, "height": 0.1}
-    stated = {"license": license, "license_statement": license, "license_origin": "authored", "author": None, "changes": None}
+    stated = {"licence": licence, "licence_statement": licence, "licence_origin": "authored", "author": None, "changes": None}
     objects = [
         {
             "id": name,

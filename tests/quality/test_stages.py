@@ -30,10 +30,10 @@ def graze(episode, depth_m):
     return episode
 
 
-def write_job(root, episodes, *, license="MIT"):  # noqa: A002 -- the manifest's word
+def write_job(root, episodes, *, licence="MIT"):
     synthetic_scene.write_plan(root, synthetic.build_plan([episode.spec for episode in episodes]))
     records = [synthetic_scene.write_episode(root, episode) for episode in episodes]
-    synthetic_scene.write_manifest(root, synthetic_scene.build_manifest(license=license))
+    synthetic_scene.write_manifest(root, synthetic_scene.build_manifest(licence=licence))
     return records
 
 
@@ -132,7 +132,7 @@ def test_a_run_that_keeps_nothing_fails_and_says_why(scene_root, context):
 
 
 def test_an_unknown_licence_drops_every_episode(scene_root, context):
-    write_job(scene_root, [synthetic.build_episode(0)], license="unknown")
+    write_job(scene_root, [synthetic.build_episode(0)], licence="unknown")
     with pytest.raises(NothingKept, match="licences: 3 blockers"):
         GATE_EPISODES.run(REQUEST, context)
 

@@ -24,7 +24,7 @@ def scene(settings):
     synthetic_scene.write_plan(root, synthetic.build_plan([episode.spec for episode in episodes]))
     for episode in episodes:
         synthetic_scene.write_episode(root, episode)
-    synthetic_scene.write_manifest(root, synthetic_scene.build_manifest(license="CC0-1.0"))
+    synthetic_scene.write_manifest(root, synthetic_scene.build_manifest(licence="CC0-1.0"))
     return scene
 
 

@@ -10,7 +10,7 @@ import pytest
 from blueprint_pipeline.episode.record import EpisodeRecord, KOfN, recording_path
 from blueprint_pipeline.quality.replay_rule import load_replay_rule
 from blueprint_pipeline.render.k_of_n_replay import execute_episode
-from blueprint_pipeline.render.playback import Stage, play_episode
+from blueprint_pipeline.render.playback import PlaybackScene, play_episode
 from blueprint_pipeline.render.render import RenderOptions, render_episode
 from blueprint_pipeline.rollout.shard import simulate_shard
 from blueprint_pipeline.simulation.errors import SimulationDiverged
@@ -140,7 +140,7 @@ def pixels(path: Path):
 def play(job, simulator, folder: Path):
     scene, plan, record, states = job
     twin = build_scene_model(scene / "mjcf/scene.xml", plan.robot, plan.fps)
-    stage = Stage(simulator=simulator, loaded=simulator.load(scene, plan.robot, plan.fps), twin=twin)
+    stage = PlaybackScene(simulator=simulator, loaded=simulator.load(scene, plan.robot, plan.fps), twin=twin)
     return play_episode(stage, record, states, folder=folder, options=OPTIONS, rule=RULE)
 
 

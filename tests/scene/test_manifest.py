@@ -54,8 +54,8 @@ def test_kitchen_is_in_the_world_frame(tmp_path):
     slide = next(joint for joint in counter.articulation.joints if joint.name == "drawer_left_slide")
     assert slide.limits == pytest.approx((0, 0.36))
     assert slide.axis == pytest.approx((0, -1, 0)), "towards the room: -y in the world"
-    assert manifest.object("kettle").asset.license == "Apache-2.0"
-    assert manifest.background.license == "CC0-1.0"
+    assert manifest.object("kettle").asset.licence == "Apache-2.0"
+    assert manifest.background.licence == "CC0-1.0"
 
 
 def test_formats_hold_the_fields_that_users_read(tmp_path):

@@ -23,7 +23,7 @@ MIN_FREE_BYTES = 5 * GIB
 
 
 @dataclass(frozen=True)
-class Finding:
+class DoctorFinding:
     """What one look at the machine found."""
 
     part: str
@@ -43,7 +43,7 @@ def doctor(
     Ends with 0 if a run can start, with 69 if something needed is broken. Example: bpp doctor --json
     """
     settings = load_settings()
-    looks = (*LOOKS, look_at_gpu) if gpu else LOOKS
+    looks = (*LOOKS, check_gpu) if gpu else LOOKS
     findings = [finding for look in looks for finding in look(settings)]
 
     def text(console: Console) -> None:
@@ -56,15 +56,17 @@ def doctor(
         raise typer.Exit(69)
 
 
-def look_at_python(_settings: Settings) -> Iterator[Finding]:
+def check_python(_settings: Settings) -> Iterator[DoctorFinding]:
     """The interpreter, and the packages that simulate and deliver."""
     supported = (3, 11) <= sys.version_info[:2] < (3, 13)
-    yield Finding("python", "ok" if supported else "broken", platform.python_version(), "" if supported else "Install Python 3.11 or 3.12.")
+    yield DoctorFinding(
+        "python", "ok" if supported else "broken", platform.python_version(), "" if supported else "Install Python 3.11 or 3.12."
+    )
     for package in ("mujoco", "mink", "ompl", "toppra", "usd-core", "av", "pyarrow"):
-        yield Finding(package, "ok", importlib.metadata.version(package))
+        yield DoctorFinding(package, "ok", importlib.metadata.version(package))
     for package in ("apache-airflow", "mujoco-warp"):
         found = next((dist.version for dist in importlib.metadata.distributions(name=package)), None)
-        yield Finding(package, "ok" if found else "absent", found or "not installed", "" if found else _WITHOUT[package])
+        yield DoctorFinding(package, "ok" if found else "absent", found or "not installed", "" if found else _WITHOUT[package])
 
 
 _WITHOUT = {
@@ -73,7 +75,7 @@ _WITHOUT = {
 }
 
 
-def look_at_disk(settings: Settings) -> Iterator[Finding]:
+def check_disk(settings: Settings) -> Iterator[DoctorFinding]:
     """The workspace can be written, and there is room."""
     from blueprint_pipeline.workspace.storage import Workspace
 
@@ -83,15 +85,15 @@ def look_at_disk(settings: Settings) -> Iterator[Finding]:
         workspace.root.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"x")
         probe.unlink()
-        yield Finding("workspace", "ok", str(workspace.root))
+        yield DoctorFinding("workspace", "ok", str(workspace.root))
     except OSError as error:
-        yield Finding("workspace", "broken", f"{workspace.root}: {error}", "Set BPP__WORKSPACE__URL to a place that can be written.")
+        yield DoctorFinding("workspace", "broken", f"{workspace.root}: {error}", "Set BPP__WORKSPACE__URL to a place that can be written.")
     free = shutil.disk_usage(".").free
     enough = free >= MIN_FREE_BYTES
-    yield Finding("disk", "ok" if enough else "broken", f"{free / GIB:.1f} GiB free", "" if enough else "Free at least 5 GiB.")
+    yield DoctorFinding("disk", "ok" if enough else "broken", f"{free / GIB:.1f} GiB free", "" if enough else "Free at least 5 GiB.")
 
 
-def look_at_registry(settings: Settings) -> Iterator[Finding]:
+def check_registry(settings: Settings) -> Iterator[DoctorFinding]:
     """The database answers, and its tables are of this version."""
     from sqlalchemy.engine import make_url
 
@@ -100,26 +102,26 @@ def look_at_registry(settings: Settings) -> Iterator[Finding]:
     url = make_url(settings.registry.url).render_as_string(hide_password=True)
     try:
         open_registry(settings.registry)
-        yield Finding("registry", "ok", url)
+        yield DoctorFinding("registry", "ok", url)
     except BlueprintError as error:
-        yield Finding("registry", "broken", url, str(error))
+        yield DoctorFinding("registry", "broken", url, str(error))
 
 
-def look_at_renderer(settings: Settings) -> Iterator[Finding]:
+def check_renderer(settings: Settings) -> Iterator[DoctorFinding]:
     """A renderer draws a frame that is not black."""
     from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
 
     try:
-        yield Finding("renderer", "ok", choose_backend(settings.render.backend))
+        yield DoctorFinding("renderer", "ok", choose_backend(settings.render.backend))
     except BlueprintError as error:
-        yield Finding("renderer", "broken", settings.render.backend, str(error))
+        yield DoctorFinding("renderer", "broken", settings.render.backend, str(error))
 
 
-def look_at_optional_parts(settings: Settings) -> Iterator[Finding]:
+def check_optional_parts(settings: Settings) -> Iterator[DoctorFinding]:
     """What a run can do without, and says so."""
     python = settings.dataset.certify_python
     there = os.access(python, os.X_OK)
-    yield Finding(
+    yield DoctorFinding(
         "certify environment",
         "ok" if there else "absent",
         str(python),
@@ -128,7 +130,7 @@ def look_at_optional_parts(settings: Settings) -> Iterator[Finding]:
     key = settings.delivery.signing_key
     there = key.is_file()
     advice = "" if there else "`bpp deliver --make-key`, or mount your own."
-    yield Finding("signing key", "ok" if there else "absent", str(key), advice)
+    yield DoctorFinding("signing key", "ok" if there else "absent", str(key), advice)
 
 
 def look_at_gpu(_settings: Settings) -> Iterator[Finding]:
@@ -147,10 +149,10 @@ def look_at_gpu(_settings: Settings) -> Iterator[Finding]:
             yield Finding(f"{row.title}: {found.part}", "ok", found.found, "A warning: not refused." if found.state == "warning" else "")
 
 
-LOOKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
-    look_at_python,
-    look_at_disk,
-    look_at_registry,
-    look_at_renderer,
-    look_at_optional_parts,
+LOOKS: tuple[Callable[[Settings], Iterator[DoctorFinding]], ...] = (
+    check_python,
+    check_disk,
+    check_registry,
+    check_renderer,
+    check_optional_parts,
 )

@@ -14,7 +14,7 @@ from blueprint_pipeline.settings import load_settings
 
 if TYPE_CHECKING:
     from blueprint_pipeline.episode.record import EpisodeRecord
-    from blueprint_pipeline.render.playback import Stage
+    from blueprint_pipeline.render.playback import PlaybackScene
 
 app = typer.Typer(help="Show, replay and render recorded episodes.", no_args_is_help=True)
 
@@ -147,7 +147,7 @@ def render(
 
 @dataclass(frozen=True)
 class _Recording:
-    stage: "Stage"
+    stage: "PlaybackScene"
     record: "EpisodeRecord"
     states: Path
     cameras: tuple[str, ...]
@@ -161,7 +161,7 @@ def _open_recording(scene_id: str, episode_id: str) -> _Recording:
     simulator = open_simulator(settings.simulation.simulator, settings)  # first: Isaac Sim wants to be up before others are imported
     from blueprint_pipeline.episode.reader import load_plan, load_record
     from blueprint_pipeline.episode.record import recording_path
-    from blueprint_pipeline.render.playback import Stage
+    from blueprint_pipeline.render.playback import PlaybackScene
     from blueprint_pipeline.twin.model import build_scene_model
     from blueprint_pipeline.workspace.storage import Workspace
 
@@ -175,7 +175,7 @@ def _open_recording(scene_id: str, episode_id: str) -> _Recording:
     folders = [scene.local(name) for name in scene_inputs(settings.simulation.simulator)]
     twin = build_scene_model(folders[0] / "scene.xml", plan.robot, plan.fps)
     loaded = load_beside_twin(simulator, folders[0].parent, plan.robot, twin)
-    return _Recording(Stage(simulator=simulator, loaded=loaded, twin=twin), record, folder / "states.parquet", plan.cameras)
+    return _Recording(PlaybackScene(simulator=simulator, loaded=loaded, twin=twin), record, folder / "states.parquet", plan.cameras)
 
 
 def _load_verdicts(scene_id: str) -> dict[str, dict[str, Any]]:

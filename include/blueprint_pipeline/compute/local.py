@@ -170,10 +170,10 @@ def _outcome(spec: JobSpec, status: int, path: Path, tail: list[str]) -> list[di
         return record.results()
     if record is not None and record.error is not None:
         raise StageFailed(record.error, spec.stage)
-    raise _error_without_words(spec, status, path, tail)
+    raise _untyped_failure(spec, status, path, tail)
 
 
-def _error_without_words(spec: JobSpec, status: int, path: Path, tail: list[str]) -> BlueprintError:
+def _untyped_failure(spec: JobSpec, status: int, path: Path, tail: list[str]) -> BlueprintError:
     """The error of a process that left no error of its own, by the same table as a pod's."""
     code = exit_code_of(status)
     ending = ending_of(code, for_memory=code == KILLED)

@@ -76,7 +76,7 @@ class DriverTooOld(MissingPartError):
     source: str
 
 
-class Finding(BaseModel):
+class PreflightFinding(BaseModel):
     """One part of the machine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -96,7 +96,7 @@ class PreflightReport(BaseModel):
     isaac_version: str | None
     """Whose driver minimum was asked for; ``None`` where none is needed."""
     gpus: tuple[Gpu, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[PreflightFinding, ...]
     table_version: str
     """Of ``config/gpus.yaml``."""
 
@@ -149,45 +149,47 @@ def installed_isaac_version(folder: Path = ISAAC_FOLDER) -> str | None:
     return path.read_text(encoding="utf-8").strip() if path.is_file() else None
 
 
-def _gpus_if_any(environment: Mapping[str, str]) -> tuple[tuple[Gpu, ...], list[Finding]]:
+def _gpus_if_any(environment: Mapping[str, str]) -> tuple[tuple[Gpu, ...], list[PreflightFinding]]:
     try:
         gpus = find_gpus(environment)
     except NoGpu as error:
-        return (), [Finding(part="gpu", state="not_needed", found=str(error.facts["reason"]))]
-    return gpus, [Finding(part="gpu", state="not_needed", found=", ".join(gpu.name for gpu in gpus))]
+        return (), [PreflightFinding(part="gpu", state="not_needed", found=str(error.facts["reason"]))]
+    return gpus, [PreflightFinding(part="gpu", state="not_needed", found=", ".join(gpu.name for gpu in gpus))]
 
 
-def _fit_gpus(environment: Mapping[str, str], table: GpuTable, version: str) -> tuple[tuple[Gpu, ...], list[Finding]]:
+def _fit_gpus(environment: Mapping[str, str], table: GpuTable, version: str) -> tuple[tuple[Gpu, ...], list[PreflightFinding]]:
     gpus = find_gpus(environment)
-    findings = [Finding(part="gpu", state="ok", found=f"{gpu.name}, {gpu.memory_mib} MiB, {gpu.uuid}") for gpu in gpus]
+    findings = [PreflightFinding(part="gpu", state="ok", found=f"{gpu.name}, {gpu.memory_mib} MiB, {gpu.uuid}") for gpu in gpus]
     for gpu in gpus:
         warning = check_rt_cores(gpu, table)
-        told = Finding(part="rt_cores", state="ok", found=f"{gpu.name} has them")
-        findings.append(told if warning is None else Finding(part="rt_cores", state="warning", found=warning))
+        told = PreflightFinding(part="rt_cores", state="ok", found=f"{gpu.name} has them")
+        findings.append(told if warning is None else PreflightFinding(part="rt_cores", state="warning", found=warning))
     wanted = table.isaac_version(version)
     driver = gpus[0].driver_version
     if parse_driver_version(driver) < parse_driver_version(wanted.minimum_driver):
         raise DriverTooOld(driver, wanted.minimum_driver, version, wanted.source)
-    findings.append(Finding(part="driver", state="ok", found=f"{driver}, Isaac Sim {wanted.version} wants {wanted.minimum_driver}"))
-    findings.append(Finding(part="vulkan", state="ok", found=find_vulkan_device(environment)))
+    findings.append(
+        PreflightFinding(part="driver", state="ok", found=f"{driver}, Isaac Sim {wanted.version} wants {wanted.minimum_driver}")
+    )
+    findings.append(PreflightFinding(part="vulkan", state="ok", found=find_vulkan_device(environment)))
     return gpus, findings
 
 
-def _disk(folder: Path, minimum_bytes: int) -> Finding:
+def _disk(folder: Path, minimum_bytes: int) -> PreflightFinding:
     free = shutil.disk_usage(folder).free
     if free < minimum_bytes:
         raise DiskTooSmall(str(folder.resolve()), free, minimum_bytes)
-    return Finding(part="disk", state="ok", found=f"{free / GIB:.1f} GiB free of {minimum_bytes / GIB:.1f} GiB wanted")
+    return PreflightFinding(part="disk", state="ok", found=f"{free / GIB:.1f} GiB free of {minimum_bytes / GIB:.1f} GiB wanted")
 
 
-def _image() -> Finding:
+def _image() -> PreflightFinding:
     digest = load_settings().compute.image_digest
     if digest is None:
-        return Finding(part="image", state="warning", found="no digest (BPP__COMPUTE__IMAGE_DIGEST): commits will name no image")
-    return Finding(part="image", state="ok", found=digest)
+        return PreflightFinding(part="image", state="warning", found="no digest (BPP__COMPUTE__IMAGE_DIGEST): commits will name no image")
+    return PreflightFinding(part="image", state="ok", found=digest)
 
 
-def _planner() -> list[Finding]:
+def _planner() -> list[PreflightFinding]:
     findings = []
     for distribution, module in PLANNER.items():
         try:
@@ -195,5 +197,5 @@ def _planner() -> list[Finding]:
             version = metadata.version(distribution)
         except (ImportError, OSError, AttributeError) as error:
             raise PlannerMissing(module, str(error)) from error
-        findings.append(Finding(part="planner", state="ok", found=f"{distribution} {version}"))
+        findings.append(PreflightFinding(part="planner", state="ok", found=f"{distribution} {version}"))
     return findings

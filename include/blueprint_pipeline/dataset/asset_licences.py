@@ -97,9 +97,9 @@ def load_licence(scene: SceneFolder, robot: Embodiment) -> DatasetLicence:
     assets: list[tuple[str, str | None, str]] = []
     for item in manifest.objects:
         changes = f"changes: {item.asset.changes}" if item.asset.changes else None
-        assets.append((item.id, item.asset.license, "; ".join(part for part in (item.asset.author, item.asset.source, changes) if part)))
+        assets.append((item.id, item.asset.licence, "; ".join(part for part in (item.asset.author, item.asset.source, changes) if part)))
     if manifest.background is not None:
-        assets.append(("background", manifest.background.license, manifest.background.license_statement or ""))
+        assets.append(("background", manifest.background.licence, manifest.background.licence_statement or ""))
     if robot.licence is not None:
         assets.append((robot.name, robot.licence.spdx, robot.licence.source))
     return build_licence(assets)

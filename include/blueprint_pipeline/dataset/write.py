@@ -16,7 +16,7 @@ from blueprint_pipeline.dataset.layout import DATASET_PATH, write_json, write_te
 from blueprint_pipeline.dataset.provenance import build_provenance, load_integration_state
 from blueprint_pipeline.dataset.video import EpisodeVideo, load_episode_video
 from blueprint_pipeline.dataset.writer import DatasetSummary, DatasetWriter
-from blueprint_pipeline.episode.certificates import tell_replays
+from blueprint_pipeline.episode.certificates import describe_replays
 from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, recording_path, render_path
 from blueprint_pipeline.errors import GateError
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH, load_kept, load_render_report
@@ -116,7 +116,7 @@ def _card_facts(
         seed=plan.seed,
         tier=tier,
         simulator=f"{record.simulator.name} {record.simulator.version}",
-        replays=tell_replays(certificates),
+        replays=describe_replays(certificates),
         controller=record.controller,
         attempted=len(plan.episodes),
         licence=licence,

@@ -6,7 +6,7 @@ from statistics import median
 from blueprint_pipeline.delivery.lab import LabProfile
 from blueprint_pipeline.delivery.report_facts import CertificateRow, CostFacts, CostRow, GateDot, KeptRow, MetricRow, ReportFacts, StartDot
 from blueprint_pipeline.delivery.sources import Attempted, BundleSources
-from blueprint_pipeline.episode.certificates import tell_replays
+from blueprint_pipeline.episode.certificates import describe_replays
 from blueprint_pipeline.episode.record import ReplayCertificate
 from blueprint_pipeline.licence.bundle import BundleLicence
 from blueprint_pipeline.quality.explain import Reason, explain
@@ -73,11 +73,11 @@ def _kept_row(attempt: Attempted) -> KeptRow:
         seed=record.spec.seed,
         tightest=describe_tightest(record.outcome.predicate),
         replay=certificate.rule,
-        replay_evidence=_tell_evidence(certificate),
+        replay_evidence=_describe_evidence(certificate),
     )
 
 
-def _tell_evidence(certificate: ReplayCertificate) -> str:
+def _describe_evidence(certificate: ReplayCertificate) -> str:
     evidence = certificate.k_of_n
     if evidence is None or evidence.spread_m is None:
         return ""
@@ -166,7 +166,7 @@ def _certificate_rows(sources: BundleSources) -> list[CertificateRow]:
         CertificateRow(
             name="replay",
             status="passed" if every else "failed",
-            detail=tell_replays(certificates),
+            detail=describe_replays(certificates),
         )
     ]
     for check in sources.certification.checks:

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from blueprint_pipeline.delivery.lab import LabProfile
 from blueprint_pipeline.delivery.sources import BundleSources
 from blueprint_pipeline.delivery.statement import Provenance, descriptor
-from blueprint_pipeline.episode.certificates import count_rules, tell_replays
+from blueprint_pipeline.episode.certificates import count_rules, describe_replays
 from blueprint_pipeline.licence.bundle import BundleLicence
 from blueprint_pipeline.price.table import PRICES_DIR
 from blueprint_pipeline.quality.config_files import config_digests
@@ -68,7 +68,7 @@ def build_provenance(
             "model_sha256": sources.kept_attempts()[0].record.model_sha256,
             "simulator": sources.kept_attempts()[0].record.simulator.model_dump(mode="json"),
             "replay_certificates": _counts(count_rules(sources.kept_certificates())),
-            "replays": tell_replays(sources.kept_certificates()),
+            "replays": describe_replays(sources.kept_certificates()),
         },
         certification={
             "certified": sources.certification.certified,

@@ -147,7 +147,7 @@ def build_assets(manifest: SceneManifest) -> list[AssetOrigin]:
     assets = [
         AssetOrigin(
             asset_id=item.id,
-            licence=_stated(item.asset.license),
+            licence=_stated(item.asset.licence),
             author=item.asset.author,
             source=item.asset.source,
             changes=item.asset.changes,
@@ -155,9 +155,9 @@ def build_assets(manifest: SceneManifest) -> list[AssetOrigin]:
         for item in manifest.objects
     ]
     if manifest.background is not None:
-        licence = _stated(manifest.background.license)
+        licence = _stated(manifest.background.licence)
         assets.append(
-            AssetOrigin(asset_id="background", licence=licence, author=None, source=manifest.background.license_statement, changes=None)
+            AssetOrigin(asset_id="background", licence=licence, author=None, source=manifest.background.licence_statement, changes=None)
         )
     return assets
 

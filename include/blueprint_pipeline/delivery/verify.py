@@ -86,7 +86,7 @@ class NotABundle(InputError):
     reason: str
 
 
-class Finding(BaseModel):
+class BundleFinding(BaseModel):
     """One file that is not as it was signed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -112,7 +112,7 @@ class VerifyReport(BaseModel):
     signed_keyids: tuple[str, ...]
     files: int
     size_bytes: int
-    findings: tuple[Finding, ...]
+    findings: tuple[BundleFinding, ...]
 
     @property
     def is_whole(self) -> bool:
@@ -216,7 +216,7 @@ def _judge_signature(key: SSlibKey, signed_keyids: tuple[str, ...], *, holds: bo
     return "invalid", "the signature does not fit the statement: one of them was changed after signing"
 
 
-def _compare(contents: _Contents, statement: ParsedStatement) -> list[Finding]:
+def _compare(contents: _Contents, statement: ParsedStatement) -> list[BundleFinding]:
     expected = statement.digests()
     tags = {name: digest_bytes(contents.tags[name]) for name in TAGS if name in contents.tags}
     expected[STATEMENT_NAME] = tags[STATEMENT_NAME]
@@ -231,18 +231,18 @@ def _compare(contents: _Contents, statement: ParsedStatement) -> list[Finding]:
         if expected.get(name) != found.get(name)
     ]
     findings += [
-        Finding(kind="not_a_file", name=name, message=f"{name} is a link or a device, not a plain file", expected=None, found=None)
+        BundleFinding(kind="not_a_file", name=name, message=f"{name} is a link or a device, not a plain file", expected=None, found=None)
         for name in contents.not_files
     ]
     return sorted(findings, key=lambda finding: finding.name)
 
 
-def _finding(name: str, expected: FileDigest | None, found: FileDigest | None, names_by_sha256: dict[str, str]) -> Finding:
+def _finding(name: str, expected: FileDigest | None, found: FileDigest | None, names_by_sha256: dict[str, str]) -> BundleFinding:
     kind: Literal["changed", "truncated", "swapped", "missing", "extra"]
     if expected is None or found is None:
         kind = "extra" if expected is None else "missing"
         message = f"{name} was not signed: it was added later" if expected is None else f"{name} is missing"
-        return Finding(kind=kind, name=name, message=message, expected=expected, found=found)
+        return BundleFinding(kind=kind, name=name, message=message, expected=expected, found=found)
     known_as = names_by_sha256.get(found.sha256)
     tail = f"sha256 {found.sha256} ({found.size_bytes} bytes), signed was {expected.sha256} ({expected.size_bytes} bytes)"
     if known_as is not None:
@@ -251,7 +251,7 @@ def _finding(name: str, expected: FileDigest | None, found: FileDigest | None, n
         kind, message = "truncated", f"{name} is cut short: {tail}"
     else:
         kind, message = "changed", f"{name} was changed: {tail}"
-    return Finding(kind=kind, name=name, message=message, expected=expected, found=found)
+    return BundleFinding(kind=kind, name=name, message=message, expected=expected, found=found)
 
 
 def _read_folder(path: Path) -> _Contents:

@@ -13,7 +13,7 @@ def count_rules(certificates: Sequence[ReplayCertificate]) -> dict[str, int]:
     return {rule: counts[rule] for rule in get_args(ReplayRule) if counts[rule]}
 
 
-def tell_replays(certificates: Sequence[ReplayCertificate]) -> str:
+def describe_replays(certificates: Sequence[ReplayCertificate]) -> str:
     """A sentence or two on how the episodes came out when they were executed again."""
     told = []
     counts = count_rules(certificates)

@@ -25,9 +25,9 @@ from blueprint_pipeline.episode_import.manifest import (
     EpisodeValidation,
     GenerationParams,
     Idempotency,
+    ImportedJob,
     ImportManifest,
     JobMetrics,
-    JobRecord,
     JobStatus,
     Loss,
     LossKind,
@@ -109,7 +109,7 @@ def import_episodes(_request: ImportRequest, context: StageContext) -> ImportRes
         context.stop_if_asked()
         found.append(_find(scene, plan, shard_index, spec))
         context.progress(done, len(planned))
-    losses = [item.loss for item in found if item.loss] + _strangers(scene, planned)
+    losses = [item.loss for item in found if item.loss] + _unplanned_folders(scene, planned)
     job = _build_job(scene, plan, found, losses)
     inventory = _inventory(scene)
     manifest = _build_manifest(plan, found, losses, job, inventory)
@@ -166,7 +166,7 @@ def _check_states_file(path: Path, record: EpisodeRecord) -> tuple[LossKind, str
     return ("invalid_schema", "; ".join(findings)) if findings else None
 
 
-def _strangers(scene: SceneFolder, planned: list[tuple[int, EpisodeSpec]]) -> list[Loss]:
+def _unplanned_folders(scene: SceneFolder, planned: list[tuple[int, EpisodeSpec]]) -> list[Loss]:
     """Recordings that no plan asked for: they must not slip into a dataset."""
     expected = {recording_path(shard_index, spec.episode_id) for shard_index, spec in planned}
     folders = {name.rsplit("/", 1)[0] for name in scene.files_under(recording_path(0).rsplit("/", 1)[0])}
@@ -176,14 +176,14 @@ def _strangers(scene: SceneFolder, planned: list[tuple[int, EpisodeSpec]]) -> li
     ]
 
 
-def _build_job(scene: SceneFolder, plan: JobPlan, found: list[_Found], losses: list[Loss]) -> JobRecord:
+def _build_job(scene: SceneFolder, plan: JobPlan, found: list[_Found], losses: list[Loss]) -> ImportedJob:
     records = [item.record for item in found if item.record and not item.loss]
     passed = sum(record.outcome.success for record in records)
     status: JobStatus = "failed" if losses else "completed"
     reason = f"{len(losses)} episodes lost" if losses else None
     tasks = {(spec.task.target_object, spec.task.support_object) for spec in plan.episodes}
     hashes = {path.removeprefix(f"{_ROOT}/"): digest.sha256 for path, digest in scene.digests(_JOB_FILES).items()}
-    return JobRecord(
+    return ImportedJob(
         job_id=plan.job_id,
         scene_id=plan.scene_id,
         status=status,
@@ -225,7 +225,7 @@ def _inventory(scene: SceneFolder) -> dict[str, FileDigest]:
 
 
 def _build_manifest(
-    plan: JobPlan, found: list[_Found], losses: list[Loss], job: JobRecord, inventory: dict[str, FileDigest]
+    plan: JobPlan, found: list[_Found], losses: list[Loss], job: ImportedJob, inventory: dict[str, FileDigest]
 ) -> ImportManifest:
     records = [item.record for item in found if item.record and not item.loss]
     failed = tuple(item.spec.episode_id for item in found if item.loss)

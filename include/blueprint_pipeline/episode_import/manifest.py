@@ -80,7 +80,7 @@ class Artifacts(FrozenModel):
     lerobot_prefix: str
 
 
-class JobRecord(FrozenModel):
+class ImportedJob(FrozenModel):
     """``job.json``."""
 
     job_id: str

@@ -107,7 +107,7 @@ def build_asset_index(manifest: SceneManifest, physics: Mapping[str, Physics], a
     assets = []
     for item in manifest.objects:
         known = physics[item.id]
-        rule = policy.licence(item.asset.license)
+        rule = policy.licence(item.asset.licence)
         assets.append(
             {
                 "asset_id": item.id,
@@ -121,12 +121,12 @@ def build_asset_index(manifest: SceneManifest, physics: Mapping[str, Physics], a
                 "embedding": [],
                 "embedding_status": "missing",
                 "commercial_ok": rule is not None and rule.commercial_ok,
-                "license": item.asset.license,
+                "license": item.asset.licence,
                 "source": item.asset.source,
                 "bp_metadata": {
                     "mass_origin": known.mass.origin.value,
                     "friction_origin": known.friction.origin.value,
-                    "license_origin": item.asset.license_origin.value,
+                    "licence_origin": item.asset.licence_origin.value,
                     "affordances": list(affordances.of(item.category, item.id, item.description).affordances),
                 },
             }

@@ -34,7 +34,7 @@ class Attribution(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    license: str
+    licence: str
     """SPDX id, or ``unknown``."""
     statement: str | None
     """The words of the table."""
@@ -44,7 +44,7 @@ class Attribution(BaseModel):
     origin: Origin
 
 
-UNSTATED = Attribution(license=UNKNOWN, statement=None, source=None, author=None, changes=None, origin=Origin.ABSENT)
+UNSTATED = Attribution(licence=UNKNOWN, statement=None, source=None, author=None, changes=None, origin=Origin.ABSENT)
 
 
 def parse_attribution(text: str | None) -> dict[str, Attribution]:
@@ -61,7 +61,7 @@ def parse_attribution(text: str | None) -> dict[str, Attribution]:
         statement = _column(cells, "licence", "license")
         if row and row[0] and statement is not None:
             found[row[0]] = Attribution(
-                license=spdx_id(statement),
+                licence=spdx_id(statement),
                 statement=statement,
                 source=_column(cells, "source"),
                 author=_column(cells, "original", "author"),

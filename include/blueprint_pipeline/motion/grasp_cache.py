@@ -12,7 +12,7 @@ from blueprint_pipeline.motion.surface import Surface
 from blueprint_pipeline.robot.gripper import Gripper
 
 
-def load_grasps(surface: Surface, gripper: Gripper, cache_dir: Path) -> GraspSet:
+def load_grasps(surface: CollisionSurface, gripper: Gripper, cache_dir: Path) -> GraspSet:
     """Grasps of an object, from the cache or computed and kept there.
 
     The key is over the triangles, the gripper's geometry and the algorithm's version; the seed comes from the key, so the
@@ -30,7 +30,7 @@ def load_grasps(surface: Surface, gripper: Gripper, cache_dir: Path) -> GraspSet
     return grasps
 
 
-def grasp_key(surface: Surface, gripper: Gripper) -> str:
+def grasp_key(surface: CollisionSurface, gripper: Gripper) -> str:
     """Hex SHA-256 of all that the grasps depend on."""
     digest = hashlib.sha256()
     digest.update(np.ascontiguousarray(surface.vertices, dtype="<f8").tobytes())

@@ -48,7 +48,7 @@ class _Pairs:
         return _Pairs(self.center[keep], self.line[keep], self.width[keep], self.alignment[keep])
 
 
-def sample_grasps(shape: Surface, gripper: Gripper, rng: np.random.Generator) -> GraspSet:
+def sample_grasps(shape: CollisionSurface, gripper: Gripper, rng: np.random.Generator) -> GraspSet:
     """Find grasps all over an object.
 
     Args:

@@ -13,14 +13,14 @@ _SEGMENTS = 48
 
 
 @dataclass(frozen=True)
-class Surface:
+class CollisionSurface:
     """Triangles: ``vertices`` (n, 3) [m], ``faces`` (m, 3)."""
 
     vertices: FloatArray
     faces: NDArray[np.int64]
 
 
-def object_surface(model: mujoco.MjModel, object_id: str) -> Surface:
+def object_surface(model: mujoco.MjModel, object_id: str) -> CollisionSurface:
     """The visual mesh of an object, or its collision geometry where it has no visual one.
 
     Args:
@@ -44,7 +44,7 @@ def object_surface(model: mujoco.MjModel, object_id: str) -> Surface:
         pose_object_geom = inverse_root @ build_pose(data.geom_xpos[geom], data.geom_xmat[geom])
         faces.append(triangles + sum(len(part) for part in vertices))
         vertices.append(apply(pose_object_geom, points))
-    return Surface(np.concatenate(vertices), np.concatenate(faces))
+    return CollisionSurface(np.concatenate(vertices), np.concatenate(faces))
 
 
 def _collides(model: mujoco.MjModel, geom: int) -> bool:

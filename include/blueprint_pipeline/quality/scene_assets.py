@@ -9,8 +9,8 @@ from blueprint_pipeline.workspace.storage import SceneFolder
 
 def asset_licences(manifest: SceneManifest) -> list[tuple[str, str | None]]:
     """``(object id, licence)`` of every object of a scene and of its background."""
-    found: list[tuple[str, str | None]] = [(item.id, item.asset.license) for item in manifest.objects]
-    return found + ([("background", manifest.background.license)] if manifest.background else [])
+    found: list[tuple[str, str | None]] = [(item.id, item.asset.licence) for item in manifest.objects]
+    return found + ([("background", manifest.background.licence)] if manifest.background else [])
 
 
 def load_licence_blockers(scene: SceneFolder, record: EpisodeRecord, *, commercial: bool) -> tuple[LicenceBlocker, ...] | None:

@@ -29,7 +29,7 @@ _PLACED_RAD = 0.001
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
+class PlaybackScene:
     """What acts, and the twin beside it."""
 
     simulator: Simulator
@@ -38,7 +38,7 @@ class Stage:
 
 
 def play_episode(
-    stage: Stage, record: EpisodeRecord, states: Path, *, folder: Path, options: RenderOptions, rule: KOfN
+    stage: PlaybackScene, record: EpisodeRecord, states: Path, *, folder: Path, options: RenderOptions, rule: KOfN
 ) -> ReplayCertificate:
     """Execute an episode again, draw it if it replays by the rule that its simulator allows, and certify both.
 
@@ -65,7 +65,7 @@ def play_episode(
 
 
 def _draw_while_replaying(
-    stage: Stage, record: EpisodeRecord, states: Path, folder: Path, options: RenderOptions
+    stage: PlaybackScene, record: EpisodeRecord, states: Path, folder: Path, options: RenderOptions
 ) -> tuple[ReplayVerdict, dict[str, VideoRecord]]:
     painter: list[_Painter] = []
 
@@ -83,7 +83,7 @@ def _draw_while_replaying(
     return verdict, painter[0].finish() if verdict.replayed else {}
 
 
-def _draw_states(stage: Stage, record: EpisodeRecord, states: Path, folder: Path, options: RenderOptions) -> dict[str, VideoRecord]:
+def _draw_states(stage: PlaybackScene, record: EpisodeRecord, states: Path, folder: Path, options: RenderOptions) -> dict[str, VideoRecord]:
     painter = _Painter(stage, record, load_poses(states), folder, options)
     whole = False
     try:
@@ -101,7 +101,7 @@ def _draw_states(stage: Stage, record: EpisodeRecord, states: Path, folder: Path
 class _Painter:
     """Draws the frames of one episode into ``folder``."""
 
-    stage: Stage
+    stage: PlaybackScene
     record: EpisodeRecord
     poses: RecordedPoses
     folder: Path

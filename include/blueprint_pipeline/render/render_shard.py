@@ -126,11 +126,11 @@ def _draw(
     for name in scene_inputs(choice.simulator):
         context.input(name)
     simulator = open_simulator(choice.simulator, context.settings)  # before others are imported, which Isaac Sim brings itself
-    from blueprint_pipeline.render.playback import Stage, play_episode  # noqa: PLC0415 -- as above
+    from blueprint_pipeline.render.playback import PlaybackScene, play_episode  # noqa: PLC0415 -- as above
 
     twin = build_scene_model(work.mjcf_path, work.robot, work.fps)
     loaded = load_beside_twin(simulator, work.mjcf_path.parent.parent, work.robot, twin)
-    stage = Stage(simulator=simulator, loaded=loaded, twin=twin)
+    stage = PlaybackScene(simulator=simulator, loaded=loaded, twin=twin)
     for episode_id in todo:
         context.stop_if_asked()
         record, states = _load(work, episode_id)

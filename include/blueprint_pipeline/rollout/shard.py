@@ -69,7 +69,7 @@ def simulate_shard(shard_index: int, context: StageContext, simulator: Simulator
     """
     plan = load_plan(context.scene)
     specs = shard_episodes(plan, shard_index)
-    crew = _gather_crew(_shard_work(plan, shard_index, context), context, simulator or context.settings.simulation.simulator)
+    crew = _open_runner(_shard_work(plan, shard_index, context), context, simulator or context.settings.simulation.simulator)
     summaries = {spec.episode_id: _published(context.scene, plan, shard_index, spec, crew.model_sha256) for spec in specs}
     todo = [spec for spec in specs if summaries[spec.episode_id] is None]
     context.progress(len(specs) - len(todo), len(specs))
@@ -95,7 +95,7 @@ class _Crew:
     run: Callable[[Sequence[EpisodeSpec]], Iterator[Finished[EpisodeSpec, EpisodeSummary] | Died[EpisodeSpec]]]
 
 
-def _gather_crew(work: ShardWork, context: StageContext, simulator: SimulatorName) -> _Crew:
+def _open_runner(work: ShardWork, context: StageContext, simulator: SimulatorName) -> _Crew:
     if is_embedded(simulator, context.settings):
         model_sha256 = build_scene_model(work.mjcf_path, work.robot, work.fps).sha256
         pool: WorkerPool[EpisodeSpec, EpisodeSummary] = WorkerPool(

@@ -4,13 +4,13 @@ import tempfile
 from pathlib import Path
 
 from blueprint_pipeline.scene.errors import SceneError
-from blueprint_pipeline.scene.findings import Finding, finding_of
+from blueprint_pipeline.scene.findings import SceneFinding, finding_of
 from blueprint_pipeline.scene.physical_checks import check_bounds, check_overlaps, check_scale, check_supports
 from blueprint_pipeline.scene.source import SourceScene, read_source
 from blueprint_pipeline.scene.source_folder import SourceFolder
 
 
-def check_scene(source: str) -> list[Finding]:
+def check_scene(source: str) -> list[SceneFinding]:
     """Everything that is wrong with a scene at a local path or fsspec URL; writes nothing there.
 
     Returns:
@@ -25,7 +25,7 @@ def check_scene(source: str) -> list[Finding]:
     return findings
 
 
-def check_folder(folder: Path) -> tuple[list[Finding], SourceScene | None]:
+def check_folder(folder: Path) -> tuple[list[SceneFinding], SourceScene | None]:
     """Check a local copy of a scene.
 
     Returns:

@@ -7,7 +7,7 @@ from blueprint_pipeline.scene.errors import SceneError
 
 
 @dataclass(frozen=True)
-class Finding:
+class SceneFinding:
     """One finding of a check.
 
     Attributes:
@@ -32,12 +32,12 @@ class Finding:
         return {"code": self.code, "where": self.where, "message": self.message, "blocking": self.blocking}
 
 
-def finding_of(error: SceneError) -> Finding:
+def finding_of(error: SceneError) -> SceneFinding:
     """The blocking finding that an error stands for."""
-    return Finding(error.code, error.where, error.message, error)
+    return SceneFinding(error.code, error.where, error.message, error)
 
 
-def validate_findings(findings: Sequence[Finding]) -> None:
+def validate_findings(findings: Sequence[SceneFinding]) -> None:
     """Raise the first blocking finding; its message names the others briefly.
 
     Raises:

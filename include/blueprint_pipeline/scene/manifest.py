@@ -106,10 +106,10 @@ class AssetRef(FrozenModel):
     """The mesh that was taken in, relative to the scene's folder."""
     object_from_mesh: tuple[Vector3, Vector3, Vector3]
     """Linear map of that mesh's vertices to the object's frame [m]."""
-    license: str
+    licence: str
     """SPDX id, or ``unknown``."""
-    license_statement: str | None
-    license_origin: Origin
+    licence_statement: str | None
+    licence_origin: Origin
     author: str | None
     changes: str | None
 
@@ -219,9 +219,9 @@ class Background(FrozenModel):
     """Linear map of its vertices to the world [m]."""
     bearing_surfaces: tuple[int, ...]
     """Surfaces of it, in the file's order, that movable objects stand on: these collide, the others are drawn only."""
-    license: str
-    license_statement: str | None
-    license_origin: Origin
+    licence: str
+    licence_statement: str | None
+    licence_origin: Origin
 
 
 class Assets(FrozenModel):

@@ -9,7 +9,7 @@ import numpy as np
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.scene.build_manifest import category_of
 from blueprint_pipeline.scene.errors import SceneError
-from blueprint_pipeline.scene.findings import Finding, finding_of
+from blueprint_pipeline.scene.findings import SceneFinding, finding_of
 from blueprint_pipeline.scene.manifest import choose_sim_role
 from blueprint_pipeline.scene.materials import load_categories
 from blueprint_pipeline.scene.solids import Solid, overlap_depth, vertical_gap
@@ -122,7 +122,7 @@ class Supports:
     bearing_background: tuple[int, ...]
 
 
-def check_bounds(scene: SourceScene) -> list[Finding]:
+def check_bounds(scene: SourceScene) -> list[SceneFinding]:
     """Compare every ``bounds.json`` with the posed mesh, in scene units."""
     findings = []
     for item in scene.objects.values():
@@ -138,7 +138,7 @@ def check_bounds(scene: SourceScene) -> list[Finding]:
     return findings
 
 
-def check_scale(scene: SourceScene) -> list[Finding]:
+def check_scale(scene: SourceScene) -> list[SceneFinding]:
     """Compare the longest extent of every object with what things of its kind measure."""
     sizes = {name: _longest(item) for name, item in scene.objects.items()}
     wrong = []
@@ -154,7 +154,7 @@ def check_scale(scene: SourceScene) -> list[Finding]:
     return [finding_of(ImplausibleScale(wrong, unit, hint))]
 
 
-def check_overlaps(scene: SourceScene) -> list[Finding]:
+def check_overlaps(scene: SourceScene) -> list[SceneFinding]:
     """Find things that are in each other's place by more than :data:`MAX_OVERLAP_M`; among furniture it is a remark only."""
     solids, background = _solids(scene)
     findings = []
@@ -171,12 +171,12 @@ def check_overlaps(scene: SourceScene) -> list[Finding]:
     return findings
 
 
-def check_supports(scene: SourceScene) -> list[Finding]:
+def check_supports(scene: SourceScene) -> list[SceneFinding]:
     """Find movable objects that nothing holds; furniture may hang on a wall, so there it is a remark."""
     findings = []
     for name, (gap, below) in find_supports(scene).unsupported.items():
         error = ObjectUnsupported(name, gap, below, MAX_GAP_M)
-        findings.append(finding_of(error) if is_movable(scene.objects[name]) else Finding(error.code, name, error.message))
+        findings.append(finding_of(error) if is_movable(scene.objects[name]) else SceneFinding(error.code, name, error.message))
     return findings
 
 
@@ -212,10 +212,10 @@ def is_movable(item: SourceObject) -> bool:
     return role == "manipulable_object"
 
 
-def _overlap(first: str, second: str, depth: float, *, blocking: bool) -> Finding:
+def _overlap(first: str, second: str, depth: float, *, blocking: bool) -> SceneFinding:
     bounded = min(depth, 0.5)
     error = ObjectsInterpenetrate(first, second, bounded, MAX_OVERLAP_M, is_lower_bound=depth > bounded)
-    return finding_of(error) if blocking else Finding(error.code, first, error.message)
+    return finding_of(error) if blocking else SceneFinding(error.code, first, error.message)
 
 
 def _solids(scene: SourceScene) -> tuple[dict[str, Solid], list[Solid]]:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from blueprint_pipeline.geometry.rotations import RigidPose
 from blueprint_pipeline.scene.errors import SceneError
-from blueprint_pipeline.scene.findings import Finding, finding_of
+from blueprint_pipeline.scene.findings import SceneFinding, finding_of
 from blueprint_pipeline.scene.frames import SceneFrame
 from blueprint_pipeline.scene.pose_checks import as_array, object_placement, validate_camera, validate_pose, validate_pose_finite
 from blueprint_pipeline.scene.regen3d import (
@@ -147,7 +147,7 @@ class SourceScene:
     attribution: str | None
 
 
-def read_source(root: Path) -> tuple[list[Finding], SourceScene | None]:
+def read_source(root: Path) -> tuple[list[SceneFinding], SourceScene | None]:
     """Read every file of a scene.
 
     Returns:
@@ -163,7 +163,7 @@ class _Reader:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.findings: list[Finding] = []
+        self.findings: list[SceneFinding] = []
 
     def read(self) -> SourceScene | None:
         info = self._attempt(self._info)
@@ -199,7 +199,7 @@ class _Reader:
             return None
 
     def _remark(self, code: str, where: str, message: str) -> None:
-        self.findings.append(Finding(code, where, message))
+        self.findings.append(SceneFinding(code, where, message))
 
     def _bytes(self, file: str) -> bytes:
         path = self.root / file

@@ -79,7 +79,7 @@ def _ingest(request: IngestSceneRequest, context: StageContext) -> IngestSceneRe
     return IngestSceneResult(
         objects=len(manifest.objects),
         movable=sum(item.is_movable for item in manifest.objects),
-        unknown_licences=sum(item.asset.license == "unknown" for item in manifest.objects),
+        unknown_licences=sum(item.asset.licence == "unknown" for item in manifest.objects),
     )
 
 

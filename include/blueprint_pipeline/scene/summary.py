@@ -34,7 +34,7 @@ def load_summary(scene: SceneFolder) -> list[ObjectSummary]:
                 object_id=item.id,
                 category=item.category,
                 sim_role=item.sim_role,
-                licence=item.asset.license,
+                licence=item.asset.licence,
                 mass_kg=None if physics is None else physics.mass.mass_kg,
                 mass_origin=None if physics is None else physics.mass.origin,
                 mass_method=None if physics is None else physics.mass.method,

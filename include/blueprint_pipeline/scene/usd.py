@@ -101,7 +101,7 @@ def _place(stage: Usd.Stage, item: ManifestObject) -> None:
     xform = UsdGeom.Xform.Define(stage, object_path(item.id))
     prim = xform.GetPrim()
     _set_pose(xform, item.pose)
-    for name, value in (("category", item.category), ("sim_role", item.sim_role), ("license", item.asset.license)):
+    for name, value in (("category", item.category), ("sim_role", item.sim_role), ("licence", item.asset.licence)):
         prim.CreateAttribute(f"blueprint_pipeline:{name}", Sdf.ValueTypeNames.String, custom=True).Set(value)
 
 

@@ -29,7 +29,7 @@ class UndeclaredOutput(InternalError):
     names: list[str]
 
 
-class Attempt:
+class StageAttempt:
     """Files of one attempt at a unit of work: its intent record, its staging folder, what it makes visible."""
 
     def __init__(self, stage: Stage[Any, Any], request: StageRequest, scene: SceneFolder, key: str) -> None:

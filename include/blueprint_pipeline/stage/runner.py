@@ -23,7 +23,7 @@ from blueprint_pipeline.public_url import public_fields, public_url
 from blueprint_pipeline.registry.database import Registry, open_registry
 from blueprint_pipeline.registry.leases import HeldLease
 from blueprint_pipeline.settings import Settings
-from blueprint_pipeline.stage.attempt import Attempt
+from blueprint_pipeline.stage.attempt import StageAttempt
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 from blueprint_pipeline.stage.flow import load_stage
 from blueprint_pipeline.stage.inputs import read_inputs
@@ -167,7 +167,7 @@ class _Work:
     def _run(self, key: str, inputs: dict[str, FileDigest]) -> Commit:
         log = get_logger()
         log.info("stage started", key=key)
-        attempt = Attempt(self.stage, self.request, self.scene, key)
+        attempt = StageAttempt(self.stage, self.request, self.scene, key)
         attempt.begin()
         context = StageContext(
             self.scene,

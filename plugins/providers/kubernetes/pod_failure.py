@@ -22,7 +22,7 @@ def error_of(facts: PodFacts, spec: JobSpec, cluster: str) -> BlueprintError:
     """The error of a pod that failed: what its process said, else what its node and its exit code say."""
     for_memory = facts.container_reason == "OOMKilled"
     ending = None if facts.exit_code is None else ending_of(facts.exit_code, for_memory=for_memory)
-    said = _parse_words(facts.last_words)
+    said = _parse_error(facts.last_words)
     if facts.reason == "DeadlineExceeded":
         error: BlueprintError = JobTimedOut(facts.name, cluster, spec.profile.timeout_s)
     elif ending is Ending.OUT_OF_MEMORY:
@@ -34,7 +34,7 @@ def error_of(facts: PodFacts, spec: JobSpec, cluster: str) -> BlueprintError:
     elif facts.disrupted or (facts.reason in _TAKEN_AWAY and _OWN_FAULT not in facts.message):
         error = PodPreempted(facts.name, cluster, facts.disrupted or facts.reason)
     elif ending is Ending.PERMANENT:
-        error = StageFailed(_without_words(facts, cluster), spec.stage)
+        error = StageFailed(_untyped_failure(facts, cluster), spec.stage)
     else:
         last_words = facts.last_words.strip()[-_LAST_WORDS:] or facts.message
         error = JobCrashed(facts.name, cluster, facts.exit_code, _reason(facts), last_words)
@@ -45,12 +45,12 @@ def _reason(facts: PodFacts) -> str:
     return facts.container_reason or facts.reason or "no reason"
 
 
-def _without_words(facts: PodFacts, cluster: str) -> dict[str, object]:
+def _untyped_failure(facts: PodFacts, cluster: str) -> dict[str, object]:
     message = f"Pod {facts.name} on {cluster} ended with status {facts.exit_code} ({_reason(facts)}); the log says why."
     return {"code": "stage.failed", "message": message, "retryable": False, "exit_code": facts.exit_code}
 
 
-def _parse_words(text: str) -> dict[str, object] | None:
+def _parse_error(text: str) -> dict[str, object] | None:
     try:
         said = json.loads(text)
     except ValueError:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import DAG, task
 
 from operators.approval import ApproveEpisodesOperator
-from operators.run_bounds import CloseRunOperator, OpenRunOperator
+from operators.open_close_run import CloseRunOperator, OpenRunOperator
 from operators.scene_flow import deadline_alert
 from operators.scene_params import build_params
 from operators.stage import StageOperator

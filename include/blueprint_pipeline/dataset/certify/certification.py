@@ -9,7 +9,7 @@ from pathlib import Path
 
 from blueprint_pipeline.dataset.certify.environment import CertifyEnvironment
 from blueprint_pipeline.dataset.certify.graders import GRADERS, Grader, run_grader
-from blueprint_pipeline.dataset.certify.report import CertificationReport, CheckResult, Finding, Status, is_certified, not_run
+from blueprint_pipeline.dataset.certify.report import CertificationReport, CheckResult, GraderFinding, Status, is_certified, not_run
 from blueprint_pipeline.dataset.certify.request import CertifyRequest, ExpectedEpisode, load_answers
 from blueprint_pipeline.dataset.croissant_check import check_croissant
 from blueprint_pipeline.dataset.formats import FORMATS, STORE, Certifier, FormatName
@@ -117,7 +117,7 @@ def _structure_check(folder: Path, name: FormatName) -> CheckResult:
         origin=Origin.MEASURED,
         tool="blueprint_pipeline",
         tool_version=None,
-        findings=tuple(Finding(severity="defect", code=found.code, message=f"{found.path}: {found.message}") for found in findings),
+        findings=tuple(GraderFinding(severity="defect", code=found.code, message=f"{found.path}: {found.message}") for found in findings),
     )
 
 

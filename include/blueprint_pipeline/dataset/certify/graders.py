@@ -24,7 +24,7 @@ class Verdict:
     """A grader's answer in our words."""
 
     text: str
-    findings: tuple[Finding, ...]
+    findings: tuple[GraderFinding, ...]
     audited: bool = True
     """False where the grader itself says that it looked at nothing."""
 
@@ -91,7 +91,7 @@ def _anonymous(text: str, dataset: Path, environment: CertifyEnvironment) -> str
 
 def _parse_rdq(answer: Answer) -> Verdict:
     findings = tuple(
-        Finding(
+        GraderFinding(
             severity="defect" if item["severity"] == "critical" else "advice",
             code=str(item["check"]),
             message=str(item.get("message") or item.get("title") or item["check"]),
@@ -105,7 +105,7 @@ def _parse_rdq(answer: Answer) -> Verdict:
 
 def _parse_robovet(answer: Answer) -> Verdict:
     findings = tuple(
-        Finding(severity="defect" if item["severity"] == "FAIL" else "advice", code=item["check_id"], message=item["summary"])
+        GraderFinding(severity="defect" if item["severity"] == "FAIL" else "advice", code=item["check_id"], message=item["summary"])
         for item in answer["results"]
         if item["severity"] != "PASS"
     )
@@ -116,7 +116,7 @@ def _parse_robovet(answer: Answer) -> Verdict:
 
 def _parse_doctor(answer: Answer) -> Verdict:
     findings = tuple(
-        Finding(severity="defect" if message["severity"] == "FAIL" else "advice", code=check["name"], message=message["message"])
+        GraderFinding(severity="defect" if message["severity"] == "FAIL" else "advice", code=check["name"], message=message["message"])
         for check in answer["checks"]
         for message in check["messages"]
         if message["severity"] in {"WARN", "FAIL"}
@@ -132,7 +132,7 @@ _ADDUCT_DEFECTS = ("integrity.", "label.missing_or_empty", "vision.camera_dropou
 
 def _parse_adduct(answer: Answer) -> Verdict:
     findings = tuple(
-        Finding(
+        GraderFinding(
             severity="defect" if item["severity"] == "HIGH" and item["id"].startswith(_ADDUCT_DEFECTS) else "advice",
             code=item["id"],
             message=f"{item['severity']}: {item['title']}",
@@ -147,19 +147,19 @@ def _parse_adduct(answer: Answer) -> Verdict:
 def _parse_deepen(answer: Answer) -> Verdict:
     overall = answer["overall"]
     defects = [
-        Finding(severity="defect", code=code, message=f"{item['name']}: {item['defective']} of {item['gradable']} episodes")
+        GraderFinding(severity="defect", code=code, message=f"{item['name']}: {item['defective']} of {item['gradable']} episodes")
         for code, item in answer["defect_classes"].items()
         if item["defective"]
     ]
     advice = [
-        Finding(severity="advice", code=item["check_id"], message=item["summary"])
+        GraderFinding(severity="advice", code=item["check_id"], message=item["summary"])
         for item in answer["dataset_level_checks"]
         if item["severity"] in {"warn", "fail"}
     ]
     for code, item in answer["training_value"].items():
         worse = {name: count for name, count in item["counts"].items() if name in {"warn", "fail"}}
         if worse:
-            advice.append(Finding(severity="advice", code=code, message=f"{item['name']}: {worse}"))
+            advice.append(GraderFinding(severity="advice", code=code, message=f"{item['name']}: {worse}"))
     graded = any(item["gradable"] for item in answer["defect_classes"].values())
     return Verdict(f"grade {overall['grade']}, score {overall['score']}/100", (*defects, *advice), audited=graded and not answer["partial"])
 
@@ -167,8 +167,8 @@ def _parse_deepen(answer: Answer) -> Verdict:
 def _parse_kalanos(answer: Answer) -> Verdict:
     counts = answer["eligibility_counts"]
     findings = [
-        Finding(severity="defect", code="blocked", message=f"{counts['blocked']} episode(s) blocked"),
-        *(Finding(severity="advice", code=str(code), message=message) for code, message in sorted(_kalanos_findings(answer))),
+        GraderFinding(severity="defect", code="blocked", message=f"{counts['blocked']} episode(s) blocked"),
+        *(GraderFinding(severity="advice", code=str(code), message=message) for code, message in sorted(_kalanos_findings(answer))),
     ]
     text = f"readiness {answer['readiness']['score']:.0f}/100: " + ", ".join(
         f"{counts[name]} {name.removesuffix('_count')}" for name in ("pass_count", "review", "blocked", "unknown")
@@ -192,7 +192,7 @@ def _kalanos_findings(answer: Answer) -> set[tuple[str, str]]:
 def _parse_rda(answer: Answer) -> Verdict:
     counts = answer["summary"]["verdict_counts"]
     findings = [
-        Finding(
+        GraderFinding(
             severity="defect",
             code="EXCLUDE",
             message=f"episode {episode['episode_index']}: {', '.join(map(str, episode['exclude_reasons']))}",
@@ -201,7 +201,7 @@ def _parse_rda(answer: Answer) -> Verdict:
         if episode["verdict"] == "EXCLUDE"
     ]
     findings += [
-        Finding(severity="advice", code="REVIEW", message=f"episode {episode['episode_index']}")
+        GraderFinding(severity="advice", code="REVIEW", message=f"episode {episode['episode_index']}")
         for episode in answer["episodes"]
         if episode["verdict"] == "REVIEW"
     ]

@@ -11,7 +11,7 @@ Status = Literal["passed", "failed", "not_run"]
 Severity = Literal["defect", "advice"]
 
 
-class Finding(FrozenModel):
+class GraderFinding(FrozenModel):
     """One thing that a check says.
 
     A ``defect`` is something wrong with the data; ``advice`` speaks of how well one may learn from them, or of what is
@@ -40,7 +40,7 @@ class CheckResult(FrozenModel):
     tool_version: str | None
     verdict: str | None = None
     """In the tool's own words."""
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[GraderFinding, ...] = ()
 
 
 class CertificationReport(FrozenModel):

@@ -30,10 +30,10 @@ def measure_certificate(case: RenderCase, _rule: GateRule) -> Measurement:
         ("rule", certificate.rule, "bit_identical" if record.capabilities.deterministic else "k_of_n"),
     ]
     found += [f"{name}: certified {certified}, recorded {recorded}" for name, certified, recorded in pairs if certified != recorded]
-    return Measurement(float(len(found)), "; ".join(found) or f"replayed: {tell_rule(certificate)}")
+    return Measurement(float(len(found)), "; ".join(found) or f"replayed: {describe_rule(certificate)}")
 
 
-def tell_rule(certificate: ReplayCertificate) -> str:
+def describe_rule(certificate: ReplayCertificate) -> str:
     """Which kind of certificate it is, with the evidence."""
     evidence = certificate.k_of_n
     if certificate.rule == "bit_identical" or evidence is None:
@@ -52,7 +52,7 @@ def measure_agreement(case: RenderCase, rule: GateRule) -> Measurement:
     evidence, wanted = certificate.k_of_n, int(rule.parameters["executions"])
     if evidence is None or len(evidence.executions) < wanted:
         return not_measured(f"{len(evidence.executions) if evidence else 0} executions, {wanted} are wanted")
-    return Measurement(evidence.held / len(evidence.executions), tell_rule(certificate))
+    return Measurement(evidence.held / len(evidence.executions), describe_rule(certificate))
 
 
 def measure_spread(case: RenderCase, _rule: GateRule) -> Measurement:
@@ -63,7 +63,7 @@ def measure_spread(case: RenderCase, _rule: GateRule) -> Measurement:
     if certificate.rule == "bit_identical":
         return Measurement(0.0, "bit-identical") if certificate.replayed else not_measured("the episode did not replay")
     spread_m = certificate.k_of_n.spread_m if certificate.k_of_n else None
-    return not_measured("no execution did the task") if spread_m is None else Measurement(spread_m, tell_rule(certificate))
+    return not_measured("no execution did the task") if spread_m is None else Measurement(spread_m, describe_rule(certificate))
 
 
 def measure_videos(case: RenderCase, _rule: GateRule) -> Measurement:

@@ -6,7 +6,7 @@ from airflow.sdk import DAG
 
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.registry.records import SceneSource
-from operators.run_bounds import CloseRunOperator, OpenRunOperator
+from operators.open_close_run import CloseRunOperator, OpenRunOperator
 from operators.stage import StageOperator
 from tests.airflow_home import run_dag, xcom_of
 

@@ -2,7 +2,7 @@
 
 import stat
 
-from operators.embedded.played import lab_secret, with_receivers
+from operators.embedded.demo_connections import lab_secret, with_receivers
 from operators.embedded.receivers import receive
 from operators.embedded.settings_file import AirflowSettings, ConnectionRow, load_airflow_settings
 from tests.airflow_home import ROOT

@@ -12,7 +12,7 @@ import yaml
 _CHUNK = 65536
 
 
-class CutOff:
+class SeverableProxy:
     """Forwards TCP from a port of loopback to ``host:port``, until it is cut."""
 
     def __init__(self, host: str, port: int) -> None:
@@ -81,7 +81,7 @@ def server_of(kubeconfig: Path) -> tuple[str, int]:
     return str(url.hostname), url.port or 443
 
 
-def through(kubeconfig: Path, target: Path, port: int) -> Path:
+def write_proxied_kubeconfig(kubeconfig: Path, target: Path, port: int) -> Path:
     """Write a copy of a kubeconfig that goes through a port of loopback; the certificate is still the server's own."""
     document = yaml.safe_load(kubeconfig.read_text())
     cluster = _current_cluster(document)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from blueprint_pipeline.settings import RegistrySettings, Settings, WorkspaceSettings
-from operators.embedded.home import ROOT, airflow_environment, process_environment
+from operators.embedded.airflow_home import ROOT, airflow_environment, process_environment
 
 
 def test_relative_settings_become_absolute(monkeypatch, tmp_path):
