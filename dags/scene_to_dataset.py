@@ -13,7 +13,7 @@
 a killed one resumes at the last finished episode.
 **Errors**: a permanent one fails the task at once with the whole message; a transient one is tried again after a pause;
 a preempted one at once.
-Slack (`slack_default`) is told of every failed task and when a run misses its deadline.
+Slack (`slack_default`) is notified of every failed task and when a run misses its deadline.
 
 This file is read by Airflow's DAG processor; the tasks are in `operators/scene_flow.py`.
 """

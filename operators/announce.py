@@ -1,4 +1,4 @@
-"""Tell the team's Slack channel that a dataset was delivered: once a delivery, however often the run is repeated."""
+"""Announce a delivered dataset in the team's Slack channel: once a delivery, however often the run is repeated."""
 
 import time
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ REPORTED = ("certify_dataset", "package_bundle", "price_run", "deliver_bundle", 
 
 
 class AnnounceDeliveryOperator(BaseOperator):
-    """Post what was delivered, with counts, cost and place, to Slack; the registry keeps that it was told.
+    """Post what was delivered, with counts, cost and place, to Slack; the registry records that it was announced.
 
     Raises:
         AirflowSkipException: There is no Slack connection, or this delivery was announced before.
@@ -46,13 +46,13 @@ class AnnounceDeliveryOperator(BaseOperator):
         deliveries = open_registry(load_settings().registry).deliveries
         told = [attempt for attempt in deliveries.attempts(delivery_id) if attempt.message_id == message_id]
         if any(attempt.acknowledged for attempt in told):
-            raise AirflowSkipException(f"Delivery {delivery_id} was announced before: nothing is said twice.")
+            raise AirflowSkipException(f"Delivery {delivery_id} was announced before: it is not announced again.")
         message = build_announcement(self.scene_id, self.lab, results, getattr(ti, "log_url", None))
         began = time.monotonic()
         try:
             answer = SlackWebhookHook(slack_webhook_conn_id=self.connection_id).send(text=message.text, blocks=message.blocks)
         except AirflowNotFoundException as error:
-            raise AirflowSkipException(f"There is no connection '{self.connection_id}': nobody was told. {message.text}") from error
+            raise AirflowSkipException(f"There is no connection '{self.connection_id}': no message was sent. {message.text}") from error
         deliveries.record_attempt(
             WebhookAttempt(
                 delivery_id=delivery_id,
@@ -65,7 +65,7 @@ class AnnounceDeliveryOperator(BaseOperator):
                 duration_s=time.monotonic() - began,
             )
         )
-        self.log.info("Slack was told: %s", message.text)
+        self.log.info("Slack message sent: %s", message.text)
 
 
 def build_announcement(scene_id: str, lab: str, results: dict[str, Any], run_url: str | None) -> "SlackMessage":

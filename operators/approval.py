@@ -70,7 +70,9 @@ class ApproveEpisodesOperator(HITLOperator):
         waiting = report.with_verdict("borderline")
         if not waiting:
             kept, rejected = len(report.with_verdict("kept")), len(report.with_verdict("rejected"))
-            raise AirflowSkipException(f"No episode of {self.scene_id} is borderline ({kept} kept, {rejected} rejected): nobody is asked.")
+            raise AirflowSkipException(
+                f"No episode of {self.scene_id} is borderline ({kept} kept, {rejected} rejected): no approval is needed."
+            )
         window_s = float(self.window_s)
         self.body = build_question(report, waiting)
         approval = _approvals().request(
@@ -84,7 +86,7 @@ class ApproveEpisodesOperator(HITLOperator):
         )
         if approval.status != "pending":
             self.log.info(
-                "These %d episodes were decided before (%s by %s): nobody is asked again.", len(waiting), approval.status, approval.actor
+                "These %d episodes were decided before (%s by %s): no one is asked again.", len(waiting), approval.status, approval.actor
             )
             return build_decisions(approval)
         self.response_timeout = timedelta(seconds=window_s)

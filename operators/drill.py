@@ -50,7 +50,7 @@ class Outcome:
     published: int
     """At the end."""
     done_again: int
-    """Episodes that were published before the loss and written again after it; 0: no more than those in flight was begun anew."""
+    """Episodes that were published before the loss and written again after it; 0: no more than those in flight was started again."""
     pods: int
     """That worked at the job: one on each cluster."""
     lost_to_end_s: float
@@ -134,7 +134,7 @@ def judge(scene: SceneFolder, told: list[dict[str, Any]], *, before: dict[str, f
     plan: Any = scene.read_json("geniesim/plan.json")
     records = [JobRecord.model_validate_json(scene.read_bytes(name)) for name in scene.files_under("jobs/*.json")]
     return Outcome(
-        state=next((str(event["state"]) for event in told if event["kind"] == "run"), "ended without a word"),
+        state=next((str(event["state"]) for event in told if event["kind"] == "run"), "ended without a message"),
         tries=max((int(event.get("try_number", 0)) for event in told if event["kind"] == "task"), default=0),
         shards_before=shards,
         episodes_before=len(before),

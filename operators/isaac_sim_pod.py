@@ -29,7 +29,7 @@ from plugins.providers.kubernetes.pods import ClusterPods
 class IsaacSimPodOperator(StageTask, KubernetesPodOperator):
     """Run a stage in a pod, deferred: no worker waits. Arguments and errors are those of :class:`StageTask`.
 
-    The pod's name is the job's key, so a cluster never has two of it, and a task that starts anew (a retry, a restarted
+    The pod's name is the job's key, so a cluster never has two of it, and a task that starts again (a retry, a restarted
     scheduler, triggerer or worker) takes the living one. Which image, machine and cluster: ``blueprint_pipeline.compute.profiles``.
     """
 

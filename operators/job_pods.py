@@ -1,4 +1,4 @@
-"""Where the pod of a job is: found wherever it may be, made where there is room, gone before it is made anew."""
+"""Where the pod of a job is: found wherever it may be, made where there is room, gone before it is made again."""
 
 import logging
 from collections.abc import Mapping

@@ -35,7 +35,7 @@ class PlanNightOperator(BaseOperator):
 
     A big night is batches, for a run is dear: its 22 tasks and more are a fresh worker process each, which costs 0.3 to 0.5
     CPU-s before its work begins; a batch costs that once for all its scenes. A batch runs its stages in the worker, though, so
-    where stages shall run as pods (``compute.kind`` is ``kubernetes``) every night is runs, bounded by ``running_limit`` alike.
+    where stages should run as pods (``compute.kind`` is ``kubernetes``) every night is runs, bounded by ``running_limit`` alike.
 
     Args:
         running_limit: No more scenes than this may run at once, those of former nights included; Airflow maps over no more than

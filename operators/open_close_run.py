@@ -40,7 +40,7 @@ class OpenRunOperator(BaseOperator):
 class CloseRunOperator(BaseOperator):
     """Free what the run still holds, and tell the registry how it ended.
 
-    Finished units and resumable staging stay: the next run goes on there.
+    Finished units and resumable staging stay: the next run continues from there.
     """
 
     template_fields: Sequence[str] = ("scene_id",)

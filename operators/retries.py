@@ -60,7 +60,7 @@ class StageRetryPolicy(RetryPolicy):
 def _count_failure(context: "Context | None", try_number: int, max_tries: int) -> int:
     """Count one more real failure; where the task's state cannot be reached, every try counts as one.
 
-    Airflow keeps a task's state when it is cleared, and raises its ``max_tries``: a cleared task begins to count anew.
+    Airflow keeps a task's state when it is cleared, and raises its ``max_tries``: a cleared task begins to count again.
     """
     store = None if context is None else context.get("task_state_store")
     if store is None:
@@ -122,7 +122,7 @@ def as_known(error: BlueprintError) -> BlueprintError:
 
 
 def raise_for_airflow(error: BlueprintError) -> NoReturn:
-    """Raise what Airflow understands for an error of ours.
+    """Raise what Airflow understands for a BlueprintError.
 
     Raises:
         AirflowFailException: The error is permanent; the whole message goes along.

@@ -51,7 +51,7 @@ class SceneFlow:
     """Cron expression; ``None``: started by hand, by ``nightly_scenes`` or through the API."""
     tags: tuple[str, ...] = ()
     deadline: timedelta = timedelta(hours=4)
-    """From queued to done; later, Slack is told."""
+    """From queued to done; later, Slack is notified."""
     max_active_runs: int | None = None
     """``None``: as many as the place of work bears, 16 where stages are pods and 4 where they are processes of a worker."""
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -132,7 +132,7 @@ def _shards(row: StageRow, plan: StageTask) -> Any:
 
 
 def deadline_alert(interval: timedelta) -> DeadlineAlert:
-    """Slack is told when a run is not done this long after it was queued."""
+    """Slack is notified when a run is not done this long after it was queued."""
     text = ":hourglass: {{ dag_run.dag_id }} run {{ dag_run.dag_run_id }} is not done: its deadline was {{ deadline.deadline_time }}."
     return DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,

@@ -139,7 +139,7 @@ def shards_per_job() -> int:
 
 
 def read_connections(references: Mapping[str, str] | None) -> dict[str, str]:
-    """The values of ``connection_id.field`` by name; what is not there is left out.
+    """The values of ``connection_id.field`` by name; what is missing is left out.
 
     Raises:
         SecretRefused, SecretUnreadable, SecretsUnavailable: Whether it is there is not known; see ``plugins.providers.google``.
@@ -149,7 +149,7 @@ def read_connections(references: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def _connection_field(reference: str) -> str | None:
-    """The value of ``connection_id.field``; ``None`` where the connection or the field is not there."""
+    """The value of ``connection_id.field``; ``None`` where the connection or the field is missing."""
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     connection_id, _, name = reference.rpartition(".")

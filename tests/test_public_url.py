@@ -61,7 +61,7 @@ def test_scene_is_taken_in_from_a_signed_url_that_nobody_reads_later(settings, s
 
 
 def test_errors_do_not_show_it(settings):
-    """A source that is not there, a field too many."""
+    """A source that is missing, a field too many."""
     url = f"memory://{USER}@{uuid.uuid4()}/none"
     with pytest.raises(SourceNotFound) as absent:
         run_stage("ingest_scene", {"scene_id": "s1", "source": url}, settings)

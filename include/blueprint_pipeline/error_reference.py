@@ -20,7 +20,7 @@ What the exit code of a job (`bpp job run`, in a pod or as a process) means:
 | 0 | done | takes the results from the job's record |
 | 64 to 74, 76 to 78 | permanent | fails the task: a person is needed |
 | 75 | retry | tries again after a pause, which counts |
-| 137, 143 | preempted | goes on at once, which does not count; 137 for its memory (a pod: `OOMKilled`; a worker's process: always) counts |
+| 137, 143 | preempted | continues at once, which does not count; 137 for lack of memory (pod: `OOMKilled`; process: always) counts |
 | all others | defect | tries again after a pause, which counts |
 """
 

@@ -3,7 +3,7 @@
 ::
 
     BlueprintError
-    ├── InputError            the given data is wrong; mend it and run again      exit 65
+    ├── InputError            the given data is wrong; correct it and run again   exit 65
     ├── ConfigurationError    a setting, credential or option is wrong           exit 78
     ├── IntegrityError        bytes are not the bytes that were recorded         exit 66
     ├── GateError             everything ran, and the result is not good enough  exit 64
@@ -161,7 +161,7 @@ class IntegrityError(BlueprintError):
 
 
 class GateError(BlueprintError):
-    """Everything ran, and the result is not good enough to go on with."""
+    """Everything ran, and the result is not good enough to continue with."""
 
     code = "gate.failed"
     exit_code = 64

@@ -118,7 +118,7 @@ class DeliverySettings(_Group):
     signing_key: Path = Path(".bpp/keys/signing.pem")
     """Ed25519 private key, PEM (PKCS 8). The demo makes one; production mounts its own."""
     webhook_url: str | None = None
-    """Where the lab of this process is told of a delivery; ``None``: the address in its profile."""
+    """Where the lab of this process is notified of a delivery; ``None``: the address in its profile."""
     webhook_secret: SecretStr | None = None
     """Signs the call (``whsec_...``). The operator hands over the password of the Airflow connection that the lab's profile
     names, in the environment of the stage; no request and no file holds it."""

@@ -1,4 +1,4 @@
-"""Who is played on this machine: Slack and the labs' webhooks, by receivers, where ``airflow_settings.yaml`` names nobody else."""
+"""The demo's connections: receivers on this machine stand in for Slack and the labs where ``airflow_settings.yaml`` names no host."""
 
 import base64
 import secrets
@@ -8,11 +8,11 @@ from operators.embedded.receivers import Receiver
 from operators.embedded.settings_file import AirflowSettings, ConnectionRow
 
 NOBODY = "http://127.0.0.1:9/"
-"""The discard port, where nothing listens: the host of a connection that is to be played."""
+"""The discard port, where nothing listens: the host of a connection that has no real receiver."""
 
 
 def lab_secret(home: Path) -> str:
-    """The secret that a played lab shares with us; made once, so that it is the same in the next run."""
+    """The secret that the demo's lab shares with us; made once, so that it is the same in the next run."""
     path = home / "lab_webhook_secret"
     if not path.exists():
         home.mkdir(parents=True, exist_ok=True)
@@ -22,7 +22,7 @@ def lab_secret(home: Path) -> str:
 
 
 def with_receivers(settings: AirflowSettings, slack: Receiver, lab: Receiver) -> AirflowSettings:
-    """The settings with every connection that names nobody pointed at a receiver; all others as they are."""
+    """The settings with every connection without a real host pointed at a receiver; all others as they are."""
     return settings.model_copy(update={"connections": tuple(_played(row, slack, lab) for row in settings.connections)})
 
 

@@ -1,7 +1,7 @@
 """The demo's Airflow process: runs the DAG to its end without a server, and tells what happens as JSON lines.
 
 ``python -m operators.embedded.demo_run CONF.json EVENTS.jsonl [DAG_FILE]``. A process of its own, so that
-all that Airflow says goes to a file.
+all of Airflow's output goes to a file.
 """
 
 import json
@@ -83,7 +83,7 @@ def prepare_database() -> None:
 
 @contextmanager
 def expire_approvals(events: EventFile) -> Iterator[None]:
-    """Let windows of questions to people end, as a scheduler does: ``dag.test`` has none, and waits for ever.
+    """Let windows of questions to people end, as a scheduler does: ``dag.test`` has none, and waits forever.
 
     Source: ``SchedulerJobRunner.check_awaiting_input_timeouts`` of Airflow 3.3, called here unchanged.
     """

@@ -33,7 +33,7 @@ class AirflowNotHealthy(TransientError):
     """Airflow did not come up."""
 
     code = "airflow.not_healthy"
-    template = "Airflow did not come up: {found}. Its last words are in {log}; another process may have the port."
+    template = "Airflow did not come up: {found}. Its log is {log}; another process may have the port."
 
     log: Path
     found: str
@@ -135,7 +135,7 @@ def api_environment(port: int) -> dict[str, str]:
 
 
 def serve(console: Console, environment: Mapping[str, str], url: str, log: Path, played: Mapping[str, Receiver]) -> int:
-    """Start Airflow, say where it is, show what the played receivers get, and end it with Ctrl-C.
+    """Start Airflow, say where it is, show what the receivers get, and end it with Ctrl-C.
 
     Raises:
         AirflowNotHealthy: It did not come up.
@@ -146,8 +146,8 @@ def serve(console: Console, environment: Mapping[str, str], url: str, log: Path,
     try:
         with console.status("Starting Airflow (scheduler, API, DAG processor, triggerer) ..."):
             wait_until_healthy(process, url, log)
-        console.print(f"Airflow is up: [bold]{url}[/]  (DAG scene_to_dataset; its words go to {log}; Ctrl-C ends it)", soft_wrap=True)
-        console.print("[dim]Slack and the labs are played by receivers of this process: what they get appears here.[/]", soft_wrap=True)
+        console.print(f"Airflow is up: [bold]{url}[/]  (DAG scene_to_dataset; log: {log}; Ctrl-C ends it)", soft_wrap=True)
+        console.print("[dim]Messages to Slack and to the labs appear here.[/]", soft_wrap=True)
         return watch(process, console, played)
     except KeyboardInterrupt:
         console.print("Ending Airflow ...")

@@ -80,7 +80,7 @@ class FakeDriver:
         self.program("vulkaninfo", f"assert sys.argv[1:] == ['--summary']\nprint({VULKANINFO.format(device=device)!r})")
 
     def icd(self, library):
-        """An ICD file that names a library, as the loader is told of it."""
+        """An ICD file that names a library, as the loader is notified of it."""
         path = self.folder / "nvidia_icd.json"
         path.write_text(json.dumps({"file_format_version": "1.0.1", "ICD": {"library_path": str(library), "api_version": "1.4.312"}}))
         self.monkeypatch.setenv("VK_DRIVER_FILES", str(path))

@@ -13,7 +13,7 @@ import pytest
 
 from blueprint_pipeline.compute.job import JobSpec
 from blueprint_pipeline.compute.record import JobRecord, load_record, record_name
-from blueprint_pipeline.compute.run_job import run_job, shorten_error, write_last_words
+from blueprint_pipeline.compute.run_job import run_job, shorten_error, write_termination_message
 from blueprint_pipeline.errors import PreemptedError, TransientError
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.registry.leases import LeaseHeld
@@ -179,10 +179,10 @@ def test_last_words_fit_what_kubernetes_keeps(tmp_path):
     """At most 4096 bytes of whole JSON, the code always in it; nothing is written outside of a pod."""
     path = tmp_path / "termination-log"
     error = BadInput("ä\U0001f600" * 4000, at=["x" * 50] * 500)
-    write_last_words(error, path)
+    write_termination_message(error, path)
     assert not path.exists()
     path.touch()
-    write_last_words(error, path)
+    write_termination_message(error, path)
     assert path.stat().st_size <= 4096
     assert json.loads(path.read_text())["code"] == "sample.bad_input"
     assert json.loads(path.read_text())["message"].startswith("ä\U0001f600ä")

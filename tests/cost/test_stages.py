@@ -54,7 +54,7 @@ def test_the_stage_prices_the_run(scene, settings):
 
 
 def test_pricing_twice_does_the_work_once(scene, settings):
-    """The key does not depend on the stage's own commit, so a second run finds the first; a stage done anew changes it."""
+    """The key does not depend on the stage's own commit, so a second run finds the first; a stage done again changes it."""
     run_stage("price_run", {"scene_id": "kitchen"}, settings)
     first = load_commit(scene, "price_run")
     run_stage("price_run", {"scene_id": "kitchen"}, settings)

@@ -59,7 +59,7 @@ def test_another_rate_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_video_is_refused(tmp_path: Path) -> None:
-    """A video that is not there is named."""
+    """A video that is missing is named."""
     with pytest.raises(VideoMismatch, match=r"gone\.mp4: file is missing"):
         load_episode_video(tmp_path / "gone.mp4", "observation.images.scene", frames=5, fps=FPS)
 

@@ -149,7 +149,7 @@ def test_swapped_files_are_told_as_such(bundle, public_key):
 
 
 def forge(bundle, key):
-    """Change a file and sign everything anew with ``key``, as an attacker would."""
+    """Change a file and sign everything again with ``key``, as an attacker would."""
     signer = load_signer(key)
     statement = json.loads(parse_envelope((bundle / STATEMENT_NAME).read_bytes()).payload)
     target = bundle / "data/index.html"

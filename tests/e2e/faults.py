@@ -25,11 +25,11 @@ PATIENCE_S = 300.0
 
 @dataclass(frozen=True)
 class Fault:
-    """What is done to the running job, and how the lab is mended afterwards."""
+    """What is done to the running job, and how the lab is corrected afterwards."""
 
     name: str
     strike: Callable[[FaultLab, random.Random], None]
-    mend: Callable[[FaultLab], None] = lambda _: None
+    correct: Callable[[FaultLab], None] = lambda _: None
     before_start: bool = False
     """Strikes before the run is triggered."""
 
@@ -126,7 +126,7 @@ def both(one, two):
 
 
 def break_image(lab, _):
-    """The release names an image that is not there, and is corrected once the pod was seen to fail."""
+    """The release names an image that is missing, and is corrected once the pod was seen to fail."""
     images = lab.templates / "images.yaml"
     images.write_text(f"stable: {IMAGE.partition('@')[0]}:missing\n")
 
@@ -242,7 +242,7 @@ def suffer(lab, number, seed, calm):
         repeated=watcher.repeated,
         seconds=seconds,
     )
-    fault.mend(lab)
+    fault.correct(lab)
     lab.configure()
     return row
 

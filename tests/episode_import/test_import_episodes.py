@@ -1,4 +1,4 @@
-"""Recordings are taken in whole, or every loss is named."""
+"""Recordings are ingested whole, or every loss is named."""
 
 import json
 

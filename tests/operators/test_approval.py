@@ -37,7 +37,7 @@ def test_nobody_is_asked_where_nothing_is_borderline(environment, settings, capf
     write_gates(settings, "s1", 0)
     _, tasks = run_dag(dag_of("approve_none"))
     assert tasks["approve_episodes", -1].state == "skipped"
-    assert "No episode of s1 is borderline (2 kept, 1 rejected): nobody is asked." in capfd.readouterr().out
+    assert "No episode of s1 is borderline (2 kept, 1 rejected): no approval is needed." in capfd.readouterr().out
 
 
 def test_silence_is_a_rejection_and_is_kept(environment, settings, tmp_path):

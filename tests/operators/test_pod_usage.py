@@ -87,7 +87,7 @@ def test_what_does_not_fit_is_marked():
 
 
 def test_booked_twice_is_booked_once(settings):
-    """A task that starts anew books the same entries."""
+    """A task that starts again books the same entries."""
     registry = open_registry(settings.registry)
     entries = job_entries(usage_of(told(), record()), load_price_table(START.date()))
     assert [registry.ledger.record(entries), registry.ledger.record(entries)] == [2, 0]

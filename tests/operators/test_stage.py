@@ -152,7 +152,7 @@ def test_words_for_people():
 
 
 def test_secrets_come_from_connections_and_what_is_absent_is_left_out(monkeypatch):
-    """Host, password and keys of extra; a connection that is not there gives nothing."""
+    """Host, password and keys of extra; a connection that is missing gives nothing."""
     from operators.stage_task import read_connections
     from tests.airflow_home import prepare_database
 

@@ -19,7 +19,7 @@ def context(exception, **facts):
 
 def test_message_names_scene_stage_code_and_link():
     """Everything that on-call asks first is in the one message."""
-    message = build_message(context(RuntimeError("[scene.nan_pose] can: pose holds NaN. Mend the scene.")))
+    message = build_message(context(RuntimeError("[scene.nan_pose] can: pose holds NaN. Correct the scene.")))
     told = json.dumps(message.blocks)
     for words in (
         "kitchen",

@@ -54,7 +54,7 @@ SAID = json.dumps(BadInput("no good", at=3).as_dict())
 @pytest.mark.parametrize(
     ("fields", "code", "kind"),
     [
-        ({"exit_code": 143, "last_words": "{}"}, "compute.pod_preempted", PreemptedError),
+        ({"exit_code": 143, "last_output": "{}"}, "compute.pod_preempted", PreemptedError),
         ({"exit_code": 137, "container_reason": "Error"}, "compute.pod_preempted", PreemptedError),
         ({"exit_code": 137, "container_reason": "OOMKilled"}, "compute.out_of_memory", TransientError),
         (
@@ -70,9 +70,9 @@ SAID = json.dumps(BadInput("no good", at=3).as_dict())
         ),
         ({"disrupted": "PreemptionByScheduler"}, "compute.pod_preempted", PreemptedError),
         ({"reason": "DeadlineExceeded", "exit_code": 143}, "compute.timed_out", TransientError),
-        ({"exit_code": 1, "last_words": "Traceback (most recent call last)"}, "compute.job_crashed", TransientError),
+        ({"exit_code": 1, "last_output": "Traceback (most recent call last)"}, "compute.job_crashed", TransientError),
         ({"exit_code": 128, "container_reason": "StartError"}, "compute.job_crashed", TransientError),
-        ({"exit_code": 65, "last_words": SAID}, "sample.bad_input", None),
+        ({"exit_code": 65, "last_output": SAID}, "sample.bad_input", None),
         ({"exit_code": 65}, "stage.failed", None),
     ],
 )
@@ -88,9 +88,9 @@ def test_a_failure_is_an_error_of_our_tree(fields, code, kind):
 
 
 def test_the_stages_own_words_come_through():
-    error = failed(exit_code=65, last_words=SAID)
+    error = failed(exit_code=65, last_output=SAID)
     assert (str(error), error.facts["at"], error.exit_code) == ("[sample.bad_input] no good", 3, 65)
 
 
 def test_a_crash_tells_its_last_words():
-    assert "ZeroDivisionError: by nought" in str(failed(exit_code=1, last_words="Traceback\nZeroDivisionError: by nought\n"))
+    assert "ZeroDivisionError: by nought" in str(failed(exit_code=1, last_output="Traceback\nZeroDivisionError: by nought\n"))

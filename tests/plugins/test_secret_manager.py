@@ -94,7 +94,7 @@ def test_connections_and_variables_are_read(server, gcloud):
 
 
 def test_rotated_secret_counts_at_the_next_read(server, gcloud):
-    """Nothing is kept between two reads, and no process starts anew."""
+    """Nothing is kept between two reads, and no process starts again."""
     for password in (secrets.token_hex(8), secrets.token_hex(8)):
         gcloud("airflow-connections-lab_aurora_robotics", lab(password))
         gcloud("airflow-variables-night_budget_usd", password)
@@ -120,7 +120,7 @@ def test_absent_slack_is_told_in_the_log(server, capfd):
     ti = SimpleNamespace(task_id="t", map_index=-1, try_number=1, dag_id="d", run_id="r", log_url=None)
     TaskFailureNotifier().notify({"ti": ti, "params": {}, "exception": RuntimeError("[a.b] c")})
     told = capfd.readouterr()
-    assert "There is no connection 'slack_default': nobody was told" in told.out + told.err
+    assert "There is no connection 'slack_default': no message was sent" in told.out + told.err
 
 
 def test_name_that_no_secret_can_have_is_absent(server):

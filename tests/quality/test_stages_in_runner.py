@@ -1,4 +1,4 @@
-"""The stages under the real runner: done work is found, approvals are only ever added, a changed report asks anew."""
+"""The stages under the real runner: done work is found, approvals are only ever added, a changed report asks again."""
 
 from pathlib import Path
 

@@ -39,7 +39,7 @@ def test_a_commit_comes_back_as_it_was(registry, commit):
 
 
 def test_recording_twice_changes_nothing(registry, commit):
-    """The same key is one row; work done anew later replaces what it says, an older record does not."""
+    """The same key is one row; work done again later replaces what it says, an older record does not."""
     registry.commits.record(commit)
     assert registry.commits.record(commit) is False
     later = commit.model_copy(update={"finished_at": NOON + timedelta(hours=1)})

@@ -62,7 +62,7 @@ def test_a_delivery_goes_forward_only(registry, clock):
 
 
 def test_a_failed_delivery_begins_again(registry, clock):
-    """After a failure nothing goes on until the delivery is started anew."""
+    """After a failure nothing goes on until the delivery is started again."""
     delivery_id = start(registry).delivery_id
     assert registry.deliveries.advance(delivery_id, "failed", error="sha256 differs").error == "sha256 differs"
     with pytest.raises(DeliveryStateConflict):
@@ -87,7 +87,7 @@ def test_webhook_attempts_are_kept_once(registry):
 
 
 def test_unknown_deliveries_are_errors(registry):
-    """Neither a state nor an attempt is kept for a delivery that is not there."""
+    """Neither a state nor an attempt is kept for a delivery that is missing."""
     with pytest.raises(RecordMissing):
         registry.deliveries.advance("dlv_000000000000", "verified")
     with pytest.raises(RecordMissing):

@@ -69,7 +69,7 @@ def test_a_late_renewal_counts_if_nobody_took_over(registry, clock):
 
 
 def test_a_released_lease_is_free_and_its_token_still_grows(registry):
-    """Tokens never repeat, so an old holder is known for ever."""
+    """Tokens never repeat, so an old holder is known forever."""
     first = registry.leases.acquire("s/stage", "run-1", 60)
     assert registry.leases.release(first) is True
     assert registry.leases.find("s/stage") is None

@@ -93,7 +93,7 @@ def test_failures_wait_longer_each_time(registry, clock):
 
 
 def test_lost_runs_are_due_at_once(registry, clock):
-    """A run whose machine is gone does not block its scene for ever."""
+    """A run whose machine is gone does not block its scene forever."""
     registry.scenes.sync([source("a"), source("b")], clock())
     registry.scenes.mark_started("a", "run-1")
     clock.advance(hours=5)

@@ -106,7 +106,7 @@ def test_a_naive_time_is_refused(registry, clock):
 
 
 def test_a_failed_block_writes_nothing(registry, clock):
-    """What was written in a block that raises is not there afterwards."""
+    """What was written in a block that raises is missing afterwards."""
     from blueprint_pipeline.registry.tables import BaselineRow
 
     row = BaselineRow(name="x", revision=1, schema_version="1.0", recorded_at=clock(), source="s", metrics={})

@@ -23,7 +23,7 @@ Z_TO_Y_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
 
 def make_context(root: Path, scene_id: str, cache_dir: Path, source: Path | None = None) -> StageContext:
-    """A context whose staging folder is the scene's folder itself: what a stage writes is there at once; ``source`` is to be taken in."""
+    """A context whose staging folder is the scene's folder itself: what a stage writes is there at once; ``source`` is to be ingested."""
     root.mkdir(parents=True, exist_ok=True)
     return StageContext(
         SceneFolder(UPath(str(root)), scene_id, cache_dir),

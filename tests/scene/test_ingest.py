@@ -1,4 +1,4 @@
-"""What was taken in stays what it was: later stages notice any other byte."""
+"""What was ingested stays what it was: later stages notice any other byte."""
 
 import pytest
 
@@ -39,7 +39,7 @@ def test_changed_source_is_refused_by_name(ingested, stage, how):
 
 
 def test_digest_of_a_source_changes_with_it(small):
-    """It is part of the key: a changed source is taken in again."""
+    """It is part of the key: a changed source is ingested again."""
     before = digest_source(str(small))
     assert before == digest_source(str(small))
     (small / "objects/can/label.json").write_text('{"category": "can", "description": "another"}')

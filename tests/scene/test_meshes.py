@@ -201,7 +201,7 @@ def job():
 
 
 def test_cache_gives_the_same_bytes_and_mends_itself(job, tmp_path):
-    """Found again by content; a damaged entry is made anew."""
+    """Found again by content; a damaged entry is made again."""
     cache = MeshCache(tmp_path)
     files = process_mesh(job, cache, 500)
     assert set(files) == {"visual.glb", "collision/hull_000.obj", "meshes.json"}

@@ -215,7 +215,7 @@ def test_last_row_must_be_affine(small):
 
 
 def test_scaled_pose_is_sound(small):
-    """A mesh in other units with the scale that mends it is no error."""
+    """A mesh in other units with the scale that corrects it is no error."""
     matrix, _ = get_pose(small, "can")
     set_pose(small, "can", matrix, np.array([1.02, 0.98, 1.0]))
     assert codes(small) == []

@@ -38,7 +38,7 @@ def test_another_format_is_refused(data):
 
 
 def test_every_damaged_byte_is_refused_or_read():
-    """Bytes changed at random places give an error of ours, or surfaces; nothing else comes out."""
+    """Bytes changed at random places give a BlueprintError, or surfaces; nothing else comes out."""
     whole = (SCENES / "minimal_ok/objects/ramekin/mesh.glb").read_bytes()
     rng = np.random.default_rng(0)
     for _ in range(300):

@@ -55,7 +55,7 @@ def find_testcluster():
     named = os.environ.get("BPP_TESTCLUSTER")
     path = Path(named) if named else ROOT.parent / "shared" / "kube" / "testcluster"
     if not path.is_file():
-        pytest.skip(f"no Kubernetes control plane: {path} is not there (BPP_TESTCLUSTER names the program)")
+        pytest.skip(f"no Kubernetes control plane: {path} is missing (BPP_TESTCLUSTER names the program)")
     if os.geteuid() != 0:
         pytest.skip("no Kubernetes control plane: it makes mounts and namespaces, and so needs root")
     return path
@@ -127,7 +127,7 @@ def database_url():
     subprocess.run(initdb, check=True, capture_output=True, cwd="/")
     control = [*as_user, bins / "pg_ctl", "-D", folder / "data"]
     start = [*control, "-w", "-o", f"-p {port} -h 127.0.0.1 -k {folder} -F", "-l", folder / "log", "start"]
-    # The server inherits what pg_ctl was given: an open pipe would keep this waiting for ever.
+    # The server inherits what pg_ctl was given: an open pipe would keep this waiting forever.
     subprocess.run(start, check=True, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     yield f"postgresql+psycopg2://postgres@127.0.0.1:{port}/postgres"
     subprocess.run([*control, "-m", "immediate", "stop"], check=False, capture_output=True, cwd="/")

@@ -45,7 +45,7 @@ def test_every_dag_loads(run):
 
 
 def test_it_runs_as_its_user_and_holds_no_tool_that_installs(run):
-    """Who runs is 50000 of group 0; pip and compilers are not there; the DAGs cannot be changed from within."""
+    """Who runs is 50000 of group 0; pip and compilers are missing; the DAGs cannot be changed from within."""
     done = run("id -u; id -g; command -v pip gcc || true; touch /opt/airflow/dags/x 2>&1 || true; ls /etc/pip.conf 2>&1 || true")
     assert done.stdout.split()[:2] == ["50000", "0"]
     assert "Read-only file system" in done.stdout

@@ -75,7 +75,7 @@ def test_a_stage_runs_from_a_request_to_its_commit(run, sound_scene):
 
 
 def test_the_image_runs_as_its_user_and_holds_no_tool_that_installs(run):
-    """Who runs is 10001; pip, compilers and Airflow are not there; the root file system takes no file."""
+    """Who runs is 10001; pip, compilers and Airflow are missing; the root file system takes no file."""
     done = run("-c", "id -u; command -v pip gcc airflow; touch /opt/x || true", entrypoint="bash")
     assert done.stdout.split() == [str(JOB_USER)]
     assert "Read-only file system" in done.stderr

@@ -1,4 +1,4 @@
-"""The image of Isaac Sim, built on a stand-in for NVIDIA's: every step of ours runs; Isaac Sim itself is not there, and was not run."""
+"""The image of Isaac Sim, built on a stand-in for NVIDIA's: every step of ours runs; Isaac Sim itself is missing, and was not run."""
 
 import json
 

@@ -272,7 +272,7 @@ def test_a_served_mujoco_makes_the_same_episodes(bench, tmp_path) -> None:
 
 
 def test_another_simulator_is_another_result(bench, kit, monkeypatch) -> None:
-    """What MuJoCo made is not taken for what Isaac Sim shall make, and what Isaac Sim made is not replayed by MuJoCo."""
+    """What MuJoCo made is not taken for what Isaac Sim should make, and what Isaac Sim made is not replayed by MuJoCo."""
     monkeypatch.setenv("BPP__WORKSPACE__URL", bench.settings.workspace.url)
     monkeypatch.setenv("BPP__WORKSPACE__CACHE_DIR", str(bench.settings.workspace.cache_dir))
     bench.run("simulate_shard", shard_index=0)
@@ -300,7 +300,7 @@ def test_another_simulator_is_another_result(bench, kit, monkeypatch) -> None:
 def test_a_simulator_other_than_the_settings_name_is_refused(bench) -> None:
     with SimulatorServer(MujocoSimulator(), ServerOptions()) as server:
         other = bench.with_simulation(simulator="isaac_sim", address=server.address)
-        with pytest.raises(SimulatorDiffers, match=f"At {server.address} mujoco is served, and isaac_sim shall act"):
+        with pytest.raises(SimulatorDiffers, match=f"At {server.address} mujoco is served, and isaac_sim should act"):
             other.run("simulate_shard", shard_index=0)
 
 
@@ -315,7 +315,7 @@ def test_depth_is_not_asked_of_who_draws_colour_alone(bench, kit) -> None:
 
 
 def test_sigterm_stops_isaac_sim_between_episodes(bench, kit, tmp_path) -> None:
-    """What is finished is published; the run after it makes the rest, and starts nothing anew."""
+    """What is finished is published; the run after it makes the rest, and starts nothing again."""
     bench.run("plan_tasks", episodes=2, shard_size=2, width=64, height=48)
     isaac = bench.with_simulation(simulator="isaac_sim")
     asked = []

@@ -47,7 +47,7 @@ def test_depth_is_the_distance_along_the_axis(drawn) -> None:
 
 
 def test_unknown_camera_names_those_that_exist() -> None:
-    """A camera that is not there is refused, with the list."""
+    """A camera that is missing is refused, with the list."""
     model = mujoco.MjModel.from_xml_string(SCENE_XML)
     with pytest.raises(UnknownName, match="scene"):
         camera_id(model, "overhead")

@@ -250,7 +250,7 @@ def test_registry_knows_finished_work_once(toy, settings):
 
 @pytest.mark.parametrize("found", [b"{", b'{"schema_version": "0.9"}'])
 def test_a_record_that_cannot_be_read_is_named(toy, found):
-    """A damaged record, or one of another version, ends with its path and with what to do; done so, the stage runs anew."""
+    """A damaged record, or one of another version, ends with its path and with what to do; done so, the stage runs again."""
     toy("toy_intake")
     toy.scene.write_bytes("commits/toy_intake.json", found)
     with pytest.raises(CommitUnreadable, match=r"commits/toy_intake\.json .*Remove it"):

@@ -11,7 +11,7 @@ from tests.sample_errors import BadInput, NotGoodEnough, Unavailable
 
 
 class ToyRequest(StageRequest):
-    """What a toy shall do."""
+    """What a toy should do."""
 
     source: str
     units: int = 3

@@ -38,7 +38,7 @@ app.command("doctor")(doctor.doctor)
 
 
 @app.callback(invoke_without_command=True)
-def root(*, version: bool = typer.Option(default=False, help="Print the version and leave.")) -> None:
+def root(*, version: bool = typer.Option(default=False, help="Print the version and exit.")) -> None:
     """Read the settings and send logs to stderr before any command runs."""
     if version:
         typer.echo(__version__)
@@ -47,7 +47,7 @@ def root(*, version: bool = typer.Option(default=False, help="Print the version 
 
 
 def main() -> None:
-    """Run the command line; every error of ours ends in one clear message and its own exit code."""
+    """Run the command line; every failure ends in one clear message and its own exit code."""
     as_json = "--json" in sys.argv
     try:
         app()

@@ -24,7 +24,7 @@ def check(folder: FolderArgument, *, as_json: JsonOption = False) -> None:
     rows = [[finding.code, finding.path, finding.message] for finding in findings]
 
     def text(console: Console) -> None:
-        console.print(table(f"Findings in {folder}", ["code", "file", "what"], rows) if rows else f"{folder}: sound, nothing to mend.")
+        console.print(table(f"Findings in {folder}", ["code", "file", "what"], rows) if rows else f"{folder}: no problems found.")
 
     show({"folder": str(folder), "findings": [asdict(finding) for finding in findings]}, as_json=as_json, text=text)
     if findings:

@@ -42,7 +42,7 @@ def deliver(
 def verify(
     bundle: Annotated[Path, typer.Argument(help="Folder (or .tar) of a bundle.")],
     *,
-    key: Annotated[Path | None, typer.Option(help="Public key of the sender (PEM), got by another way than the bundle.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Public key of the sender (PEM), obtained separately from the bundle.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check a bundle without a network: signature, every byte, nothing missing, nothing added. Ends with 66 and the file's name if not.
@@ -54,7 +54,7 @@ def verify(
     report = validate_bundle(bundle, key)
 
     def text(console: Console) -> None:
-        console.print(f"[green]whole[/]: {report.files} files, {report.size_bytes / 1e6:.1f} MB, signed by {report.trusted_keyid[:16]}")
+        console.print(f"[green]intact[/]: {report.files} files, {report.size_bytes / 1e6:.1f} MB, signed by {report.trusted_keyid[:16]}")
         if report.trust == "enclosed_key":
             console.print("The key came with the bundle, so this does not prove who sent it: give the sender's key with --key.")
 

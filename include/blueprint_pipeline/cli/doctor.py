@@ -24,7 +24,7 @@ MIN_FREE_BYTES = 5 * GIB
 
 @dataclass(frozen=True)
 class DoctorFinding:
-    """What one look at the machine found."""
+    """What one check of the machine found."""
 
     part: str
     state: Literal["ok", "absent", "broken"]
@@ -38,7 +38,7 @@ def doctor(
     gpu: Annotated[bool, typer.Option("--gpu", help="Also ask for what Isaac Sim needs: GPU, driver, RT cores, Vulkan, disk.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Look at the machine, the settings, the workspace, the registry, the renderer and the optional parts.
+    """Check the machine, the settings, the workspace, the registry, the renderer and the optional parts.
 
     Ends with 0 if a run can start, with 69 if something needed is broken. Example: bpp doctor --json
     """

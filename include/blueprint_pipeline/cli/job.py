@@ -1,4 +1,4 @@
-"""``bpp job``: work off a job specification, in a pod or as a process of a worker."""
+"""``bpp job``: run a job specification, in a pod or as a process of a worker."""
 
 import sys
 from pathlib import Path
@@ -40,12 +40,12 @@ def run(
     record: Annotated[Path | None, typer.Option(help="File to keep the job's record in; the scene's folder if not given.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Work off a job. Each request is committed on its own, and work that is already done is found and not repeated."""
+    """Run a job. Each request is committed on its own, and work that is already done is found and not repeated."""
     from blueprint_pipeline.stage.runner import stop_on_sigterm
 
     with stop_on_sigterm():
         from blueprint_pipeline.compute.record import JobRecord, write_record
-        from blueprint_pipeline.compute.run_job import run_job, write_last_words
+        from blueprint_pipeline.compute.run_job import run_job, write_termination_message
         from blueprint_pipeline.workspace.storage import Workspace
 
         settings = load_settings()
@@ -64,7 +64,7 @@ def run(
         except JobSpecInvalid:
             raise
         except BlueprintError as error:
-            write_last_words(error)
+            write_termination_message(error)
             if as_json or error_console.is_terminal:
                 raise
             raise typer.Exit(error.exit_code) from error  # who reads the log has it in the event "job ended"

@@ -38,7 +38,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
 
 
 def show_error(error: BlueprintError, *, as_json: bool) -> None:
-    """Tell of a failure: for people on stderr, for programs also on stdout."""
+    """Report a failure: for people on stderr, for programs also on stdout."""
     if as_json:
         sys.stdout.write(json.dumps({"error": error.as_dict()}, indent=1) + "\n")
         return

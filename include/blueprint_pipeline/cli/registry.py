@@ -11,7 +11,7 @@ from blueprint_pipeline.settings import load_settings
 if TYPE_CHECKING:
     from blueprint_pipeline.registry.migrate import SchemaState
 
-app = typer.Typer(help="Look at the registry's database, and migrate it.", no_args_is_help=True)
+app = typer.Typer(help="Show and migrate the registry's database.", no_args_is_help=True)
 
 
 @app.command(epilog="Example: bpp registry status --json")

@@ -1,4 +1,4 @@
-"""``bpp scene``: look at a reconstructed scene, and take it in."""
+"""``bpp scene``: check a reconstructed scene, and ingest it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,14 +18,14 @@ app = typer.Typer(help="Check, import and show scenes.", no_args_is_help=True)
 def check(
     source: Annotated[str, typer.Argument(help="Folder or URL of a scene in the regen3d/ layout.")], *, as_json: JsonOption = False
 ) -> None:
-    """Look at a scene and tell everything that is wrong with it; writes nothing. Ends with 65 if it cannot be taken in."""
+    """Check a scene and report everything that is wrong with it; writes nothing. Ends with 65 if it cannot be ingested."""
     from blueprint_pipeline.scene.checks import check_scene
 
     findings = check_scene(source)
     rows = [[finding.code, finding.where, finding.message] for finding in findings]
 
     def text(console: Console) -> None:
-        console.print(table(f"Findings in {source}", ["code", "where", "what"], rows) if rows else f"{source}: sound, nothing to mend.")
+        console.print(table(f"Findings in {source}", ["code", "where", "what"], rows) if rows else f"{source}: no problems found.")
 
     show({"source": source, "findings": [finding.as_dict() for finding in findings]}, as_json=as_json, text=text)
     if any(finding.blocking for finding in findings):
@@ -39,7 +39,7 @@ def import_scene(
     scene_id: Annotated[str, typer.Option(help="Id in the workspace; the name of the source's folder by default.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Take a scene in and make it physically true: copy, check, estimate physics, decompose, assemble USD and MJCF, settle."""
+    """Ingest a scene and make it physically true: copy, check, estimate physics, decompose, assemble USD and MJCF, settle."""
     chosen = scene_id or Path(source.rstrip("/")).name
     stages: list[tuple[str, dict[str, object]]] = [
         (row.name, {"source": source} if "source" in row.params else {}) for row in stages_of("scene")

@@ -55,7 +55,8 @@ def check(
     token_file: Annotated[Path | None, typer.Option(help="File with the bearer token; read at each call.")] = None,
     session: Annotated[Path | None, typer.Option(help="A recorded session of isaac_sim, to play back instead of starting it.")] = None,
     preflight: Annotated[
-        bool, typer.Option("--preflight", help="First look at GPU, driver, RT cores, Vulkan, disk, image and planner; 69 if one is unfit.")
+        bool,
+        typer.Option("--preflight", help="First check GPU, driver, Vulkan, disk, image and planner; exits with 69 if one fails."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -6,17 +6,17 @@ from blueprint_pipeline.errors import ConfigurationError, InternalError, Preempt
 
 
 class NoClusters(ConfigurationError):
-    """Stages shall run as pods, and no cluster is configured."""
+    """Stages must run as pods, and no cluster is configured."""
 
     code = "compute.no_clusters"
-    template = "Stage {stage} shall run in a pod, and {path} lists no cluster. Add one under `clusters`."
+    template = "Stage {stage} must run in a pod, and {path} lists no cluster. Add one under `clusters`."
 
     stage: str
     path: str
 
 
 class SecretsInPod(ConfigurationError):
-    """A stage that needs a connection's secrets shall run as a pod."""
+    """A stage that needs a connection's secrets must run as a pod."""
 
     code = "compute.secrets_in_pod"
     template = (
@@ -32,7 +32,7 @@ class PodPreempted(PreemptedError):
     """A pod was asked to end, or evicted from its node; finished units are kept."""
 
     code = "compute.pod_preempted"
-    template = "Pod {pod} on {cluster} was taken away ({reason}). Finished units are kept; the next pod goes on."
+    template = "Pod {pod} on {cluster} was taken away ({reason}). Finished units are kept; the next pod continues."
 
     pod: str
     cluster: str
@@ -43,7 +43,7 @@ class PodLost(PreemptedError):
     """A pod is gone without a word: its node ended, or somebody deleted it."""
 
     code = "compute.pod_lost"
-    template = "Pod {pod} on {cluster} is gone ({reason}). Finished units are kept; the next pod goes on."
+    template = "Pod {pod} on {cluster} is gone ({reason}). Finished units are kept; the next pod continues."
 
     pod: str
     cluster: str
@@ -120,14 +120,14 @@ class JobCrashed(TransientError):
     code = "compute.job_crashed"
     template = (
         "Job {job} on {place} ended with status {exit_status} ({reason}) and without a typed error. Its last output: "
-        "{last_words}. It is tried again; if that does not help, this is a defect: report it with the log."
+        "{last_output}. It is tried again; if that does not help, this is a defect: report it with the log."
     )
 
     job: str
     place: str
     exit_status: int | None
     reason: str
-    last_words: str
+    last_output: str
 
 
 class JobNameTaken(InternalError):
@@ -146,7 +146,7 @@ class JobNameTaken(InternalError):
 
 
 class JobRecordMissing(InternalError):
-    """A job ended well, and its record is not there."""
+    """A job ended well, and its record is missing."""
 
     code = "compute.record_missing"
     template = "Job {job} on {place} ended well and left no record at {path}. Check that pods and workers have the same workspace URL."

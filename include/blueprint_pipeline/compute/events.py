@@ -10,7 +10,7 @@ _IDS = {"event", "level", "timestamp", "run_id", "scene_id", "stage", "attempt",
 
 
 def parse_event(line: str) -> dict[str, Any] | None:
-    """The event in a line of a log; ``None`` for text that is not ours (a crash's words)."""
+    """The event in a line of a log; ``None`` for text that is not ours (a crash's output)."""
     try:
         event = json.loads(line)
     except ValueError:

@@ -6,7 +6,7 @@ exit code          ending        what follows
 0                  done          the job record has the results
 64 to 74, 76 to 78 permanent     the same input fails again: a person is needed
 75                 retry         the same job may succeed later
-137, 143           preempted     the machine was taken away: finished units are kept, go on at once
+137, 143           preempted     the machine was taken away: finished units are kept, continue at once
 137 for its memory out of memory tried again: the same job may find more of it
 all others         defect        a crash without a typed error: tried again, for it may be the machine's
 =================  ============= ===========================================================

@@ -184,11 +184,11 @@ def _untyped_failure(spec: JobSpec, status: int, path: Path, tail: list[str]) ->
     if ending is Ending.OUT_OF_MEMORY:
         return OutOfMemory(spec.name, _HERE)
     if ending is Ending.PERMANENT:
-        message = f"Job {spec.name} on {_HERE} ended with status {code}; its last output: {_last_words(tail)}"
+        message = f"Job {spec.name} on {_HERE} ended with status {code}; its last output: {_last_output(tail)}"
         return StageFailed({"code": "stage.failed", "message": message, "retryable": False, "exit_code": code}, spec.stage)
     reason = signal.Signals(-status).name if status < 0 else "no signal"
-    return JobCrashed(spec.name, _HERE, code, reason, _last_words(tail))
+    return JobCrashed(spec.name, _HERE, code, reason, _last_output(tail))
 
 
-def _last_words(tail: list[str]) -> str:
+def _last_output(tail: list[str]) -> str:
     return tail[-1] if tail else "none"

@@ -109,7 +109,7 @@ class PreflightReport(BaseModel):
 def run_preflight(
     *, needs_rt_cores: bool, minimum_disk_bytes: int, isaac_version: str | None = None, folder: Path = Path()
 ) -> PreflightReport:
-    """Look at GPU, driver, RT cores, Vulkan, disk, image and planner, in that order; the first that is unfit raises.
+    """Check GPU, driver, RT cores, Vulkan, disk, image and planner, in that order; the first that fails raises.
 
     Args:
         needs_rt_cores: Whether Isaac Sim will draw here. Without it a GPU is reported where there is one, and asked nothing.

@@ -146,7 +146,7 @@ class ComputeConfig(FrozenModel):
         return self
 
     def _isaac_sim_is_usable(self, used: set[str]) -> list[str]:
-        """What would be found out an hour later: an image without Isaac Sim, or episodes that another simulator shall replay."""
+        """What would be found out an hour later: an image without Isaac Sim, or episodes that another simulator must replay."""
         profiles = {name: self.profiles[name] for name in sorted(used & self.profiles.keys())}
         wrong = [
             f"profiles.{name}: needs_rt_cores is for Isaac Sim, and no `image` is named (target isaac); the release's has no Isaac Sim"
@@ -183,6 +183,6 @@ def load_compute(path: Path) -> ComputeConfig:
     """Read the file, once a process.
 
     Raises:
-        ComputeConfigInvalid: It is not there, is not YAML, or a name or value in it is wrong.
+        ComputeConfigInvalid: It is missing, is not YAML, or a name or value in it is wrong.
     """
     return load_config(path, ComputeConfig, ComputeConfigInvalid)

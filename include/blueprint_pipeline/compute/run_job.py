@@ -21,7 +21,7 @@ from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.stage.runner import Progress, UnitOutcome, run_unit, stop_if_asked
 
 TERMINATION_LOG = Path("/dev/termination-log")
-"""Where Kubernetes reads a container's last words from."""
+"""Where Kubernetes reads a container's termination message from."""
 _TERMINATION_BYTES = 4096
 """Kubernetes cuts a longer message off."""
 _LEASE_WAIT_MAX_S = 5.0
@@ -115,8 +115,8 @@ def _run_when_free(spec: JobSpec, index: int, settings: Settings, progress: Prog
     return caller(LeaseHeld, attempt)
 
 
-def write_last_words(error: BlueprintError, path: Path = TERMINATION_LOG) -> None:
-    """Tell Kubernetes why the container ends, as the error's JSON, cut to what it keeps; nothing outside of a pod."""
+def write_termination_message(error: BlueprintError, path: Path = TERMINATION_LOG) -> None:
+    """Report to Kubernetes why the container ends, as the error's JSON, cut to what it keeps; nothing outside of a pod."""
     if path.exists():
         path.write_text(shorten_error(error.as_dict(), _TERMINATION_BYTES))
 

@@ -61,7 +61,7 @@ def row_groups(file: pq.ParquetFile) -> Iterator[pa.Table]:
 def episode_statistics(
     table: pa.Table, *, position: Position, length: int, fps: int, vectors: Sequence[VectorFeature]
 ) -> dict[str, Statistics]:
-    """Check that the rows that were read back are the episode they shall be, and give its statistics by column.
+    """Check that the rows that were read back are the episode they should be, and give its statistics by column.
 
     Raises:
         WrittenDataDiffer: The rows are not those of the episode.

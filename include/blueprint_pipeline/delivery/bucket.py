@@ -29,7 +29,7 @@ class BucketUnreachable(TransientError):
 
 
 class BucketRefused(ConfigurationError):
-    """The lab's bucket says no, and would say no again."""
+    """The lab's bucket refuses the call, and would refuse it again."""
 
     code = "delivery.bucket_refused"
     template = "{location} cannot be used: {reason}. Check the bucket's URL (the lab's profile or connection) and our rights in it."

@@ -37,11 +37,11 @@ class UploadDamaged(TransientError):
 
 
 class DeliveryConflict(IntegrityError):
-    """Something else lies where the bundle shall go."""
+    """Something else lies where the bundle is to go."""
 
     code = "delivery.conflict"
     template = (
-        "{location}/{name} is there already and is not this delivery's ({found}, expected sha256 {expected_sha256}). "
+        "{location}/{name} already exists and is not this delivery's ({found}, expected sha256 {expected_sha256}). "
         "Nothing was overwritten. Move the old delivery away, or deliver to another place."
     )
 

@@ -1,4 +1,4 @@
-"""From what the stages wrote to what the report page tells."""
+"""From what the stages wrote to what the report page shows."""
 
 from collections.abc import Iterable
 from statistics import median

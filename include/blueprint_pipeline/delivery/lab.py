@@ -52,7 +52,7 @@ class LabThresholds(FrozenModel):
 
 
 class LabWebhook(FrozenModel):
-    """Where the lab is told of a delivery."""
+    """Where the lab is notified of a delivery."""
 
     url: HttpUrl
     secret_connection: Id

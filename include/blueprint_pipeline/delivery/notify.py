@@ -25,7 +25,7 @@ class WebhookSecretMissing(ConfigurationError):
 
 
 class Notification(BaseModel):
-    """``deliveries/{lab}/notification.json``: that the lab was told."""
+    """``deliveries/{lab}/notification.json``: that the lab was notified."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""What the report page tells, as plain data: gathered by the package stage, drawn by the page."""
+"""What the report page shows, as plain data: gathered by the package stage, drawn by the page."""
 
 from typing import Literal
 
@@ -45,7 +45,7 @@ class MetricRow(FrozenModel):
 
 
 class StartDot(FrozenModel):
-    """Where a target stood at the start and shall stand at the end, seen from above [m]."""
+    """Where a target stood at the start and should stand at the end, seen from above [m]."""
 
     target: str
     start_m: tuple[float, float]

@@ -22,7 +22,7 @@ def build_report(facts: ReportFacts, videos: Mapping[str, list[Path]]) -> bytes:
     """Draw the page; the same facts and videos give the same bytes.
 
     Args:
-        facts: All that the page tells.
+        facts: All that the page shows.
         videos: By camera, the video of each kept episode in the order of ``facts.kept``.
     """
     strips = [build_strip(path) for path in next(iter(videos.values()))] if len(facts.kept) <= MAX_STRIPS else []

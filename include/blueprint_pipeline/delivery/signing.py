@@ -1,7 +1,7 @@
 """Ed25519 keys, and statements signed in DSSE envelopes.
 
 Trust: the public key that lies in a bundle lets anyone see that the bundle is whole. It proves nothing about who sent
-it: whoever alters a bundle can sign it anew with a key of their own and put that key in. Only a key that the lab got
+it: whoever alters a bundle can sign it again with a key of their own and put that key in. Only a key that the lab got
 by another way (``bpp verify --key``, or the key id pinned in its profile) proves the sender.
 
 Source: DSSE v1 (secure-systems-lab/dsse), Ed25519 (RFC 8032; signatures are deterministic).
@@ -38,7 +38,7 @@ class SigningKeyExists(ConfigurationError):
     """A key would be overwritten."""
 
     code = "delivery.signing_key_exists"
-    template = "{path} is there already and is never overwritten: labs may have pinned it. Choose another path."
+    template = "{path} already exists and is never overwritten: labs may have pinned it. Choose another path."
 
     path: Path
 
@@ -67,7 +67,7 @@ def make_signing_key(path: Path) -> str:
         The key's id: sha256 over the canonical public key.
 
     Raises:
-        SigningKeyExists: ``path`` is there already; keys are never overwritten.
+        SigningKeyExists: ``path`` already exists; keys are never overwritten.
     """
     signer = CryptoSigner.generate_ed25519()
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -51,7 +51,7 @@ class DeliveryFacts(BaseModel):
 
 
 def build_delivery_message(receipt: Receipt, facts: DeliveryFacts, *, run_url: str | None = None) -> SlackMessage:
-    """Tell that a lab got a dataset.
+    """Announce that a lab got a dataset.
 
     Raises:
         SlackObjectFormationError: A block breaks a limit of Slack's.
@@ -96,7 +96,7 @@ def build_failure_message(
     run_url: str | None,
     runbook_url: str | None = None,
 ) -> SlackMessage:
-    """Tell what failed, with which code, where to look and what to do.
+    """Report what failed, with which code, where to look and what to do.
 
     Args:
         stage: Name of the stage.
@@ -115,7 +115,7 @@ def build_failure_message(
     todo = (
         "It may pass later: finished work is kept; run it again."
         if retryable
-        else "A retry cannot help: mend what the message names, then run it again."
+        else "A retry cannot help: correct what the message names, then run it again."
     )
     blocks: list[Block] = [
         HeaderBlock(text=_cut(text, _HEADER_CHARACTERS)),

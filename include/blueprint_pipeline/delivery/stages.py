@@ -66,7 +66,7 @@ class DeliverBundleResult(StageResult):
 
 
 class NotifyLabRequest(StageRequest):
-    """Whom to tell, and where. The secret comes from the settings of the process, never from a request."""
+    """Whom to notify, and where. The secret comes from the settings of the process, never from a request."""
 
     lab: Id
     webhook_url: PrivateUrl | None = None
@@ -74,7 +74,7 @@ class NotifyLabRequest(StageRequest):
 
 
 class NotifyLabResult(StageResult):
-    """How the lab was told."""
+    """How the lab was notified."""
 
     lab: Id
     delivery_id: Id

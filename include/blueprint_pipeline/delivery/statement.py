@@ -25,7 +25,7 @@ BUILDER_ID = "urn:blueprint_pipeline:builder:package-bundle:v1"
 
 
 class Provenance(BaseModel):
-    """What the predicate tells, as plain data."""
+    """What the predicate holds, as plain data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -129,4 +129,4 @@ def parse_statement(payload: bytes) -> ParsedStatement:
     try:
         return ParsedStatement.model_validate_json(payload)
     except ValidationError as error:
-        raise ValueError(f"the signed payload is not a statement of ours: {error.errors()[0]['msg']}") from error
+        raise ValueError(f"the signed payload is not one of our statements: {error.errors()[0]['msg']}") from error

@@ -77,7 +77,7 @@ class BundleAltered(IntegrityError):
 
 
 class NotABundle(InputError):
-    """What shall be verified is no delivered bundle."""
+    """What is to be verified is not a delivered bundle."""
 
     code = "delivery.not_a_bundle"
     template = "{path} is not a delivered bundle: {reason}. Give the folder (or a .tar of it) that holds bagit.txt and statement.dsse.json."
@@ -137,11 +137,11 @@ class _Contents(BaseModel):
 
 
 def verify_bundle(path: Path, public_key: Path | SSlibKey | None = None) -> VerifyReport:
-    """Check a bundle and tell what was found; needs no network and writes nothing.
+    """Check a bundle and report what was found; needs no network and writes nothing.
 
     Args:
         path: Folder of the bundle, or a ``.tar`` of it.
-        public_key: The sender's public key (or a PEM file of it), got by another way than the bundle. ``None``: the enclosed one is
+        public_key: The sender's public key (or a PEM file of it), obtained separately from the bundle. ``None``: the enclosed one is
             used, which proves that the bundle is whole and not who sent it (see :mod:`blueprint_pipeline.delivery.signing`).
 
     Raises:

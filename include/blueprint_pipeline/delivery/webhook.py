@@ -1,4 +1,4 @@
-"""Tell a lab by Standard Webhooks: signed, retried, and named so that the lab can drop what it has seen.
+"""Notify a lab through Standard Webhooks: signed, retried, and named so that the lab can drop what it has seen.
 
 The same delivery is the same ``webhook-id`` in every attempt and every run; timestamp and signature are fresh.
 
@@ -55,7 +55,7 @@ class WebhookUndelivered(TransientError):
 
 
 class WebhookRefused(ConfigurationError):
-    """The lab's receiver said no, and would say no again."""
+    """The lab's receiver refused the call, and would refuse it again."""
 
     code = "delivery.webhook_refused"
     template = "{url} answered {status}. Ask the lab whether the address and the secret are still right."
@@ -66,7 +66,7 @@ class WebhookRefused(ConfigurationError):
 
 
 class WebhookUrlInvalid(ConfigurationError):
-    """The address would send a call in the clear."""
+    """The address would send a call unencrypted."""
 
     code = "delivery.webhook_url_invalid"
     template = "The webhook address {url} is not https (http is taken on localhost alone). Correct the lab's profile."

@@ -21,7 +21,7 @@ JobStatus = Literal["completed", "failed"]
 
 
 class Loss(FrozenModel):
-    """One planned episode that is not there as recorded."""
+    """One planned episode that is missing as recorded."""
 
     episode_id: str
     shard_index: int

@@ -87,8 +87,8 @@ def place_robot(
         mjcf_path: The twin's file.
         twin: The twin without a robot.
         poses: Settled pose of every movable object.
-        surface: What the robot shall work on.
-        points_m: Where the objects stand that it shall reach, (2,) each.
+        surface: What the robot should work on.
+        points_m: Where the objects stand that it should reach, (2,) each.
         embodiment: Which robot.
         arm: Which of its arms shall reach them.
 

@@ -1,4 +1,4 @@
-"""From a settled scene to a job: what the robot shall do in every episode.
+"""From a settled scene to a job: what the robot should do in every episode.
 
 The same request on the same scene gives the same plan, to the byte. Every episode draws from its own generator, seeded by
 the job's seed and the episode's index, so it is the same however many episodes the job has: a longer job begins with the

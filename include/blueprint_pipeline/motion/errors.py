@@ -21,7 +21,7 @@ class PlanningFailed(InputError):
 
 
 class CandidateRejected(Exception):
-    """One candidate (a grasp, an orientation at the goal) does not work. Never leaves this package: the search goes on with the next."""
+    """One candidate (a grasp, an orientation at the goal) does not work. Never leaves this package: the search continues with the next."""
 
     def __init__(self, failure_code: str, reason: str) -> None:
         super().__init__(reason)

@@ -41,7 +41,7 @@ def plan_path(
         seed: Any number >= 0; the same gives the same path.
     """
     if not all(_is_inside(qpos, bounds) and is_free(qpos) for qpos in (start, goal)):
-        return None  # OMPL would wait for another goal, for ever
+        return None  # OMPL would wait for another goal, forever
     if segment_is_free(start, goal, is_free):
         return np.stack([start, goal])
     ou.RNG.setSeed(1 + seed % _SEEDS)

@@ -166,7 +166,7 @@ def parse_price_table(text: str, path: str) -> PriceTable:
 
     Raises:
         PriceTableInvalid: A field is wrong, ranges overlap, a spot price is not below the on-demand price, or a
-            machine names a price that is not there.
+            machine names a price that is missing.
     """
     return parse_config(text, path, PriceTable, PriceTableInvalid)
 

@@ -43,7 +43,7 @@ def file_proof(
 ) -> ProofRecord:
     """Prove a simulator on a scene, and file everything below ``where``; ``proof.json`` comes last.
 
-    A simulator that cannot be opened leaves no proof: its error goes on to the caller.
+    A simulator that cannot be opened leaves no proof: its error is passed to the caller.
     """
     local = scene.local("mjcf").parent
     scene.local("usd")

@@ -149,7 +149,7 @@ def prove_simulator(
         keep: Files each picture.
 
     Returns:
-        What was found. An error of ours in the episode's part is in ``error``: a proof that failed is evidence, too.
+        What was found. A BlueprintError in the episode's part is in ``error``: a proof that failed is evidence, too.
     """
     started, clock = datetime.now(UTC), time.monotonic()
     checks = tuple(check_simulator(simulator, plan.robot.embodiment))

@@ -1,4 +1,4 @@
-"""What the gates said of every episode, and which episodes go on: the files that later stages read.
+"""What the gates said of every episode, and which episodes continue: the files that later stages read.
 
 - ``geniesim/quality/gates.json``: a :class:`GateReport` after ``gate_episodes``.
 - ``geniesim/quality/approvals/{batch}.json``: an :class:`ApprovalLog` each; what people decided on borderline episodes.

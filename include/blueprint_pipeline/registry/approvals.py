@@ -31,7 +31,9 @@ class ApprovalDecided(InputError):
     """Somebody (or the clock) has decided already."""
 
     code = "registry.approval_decided"
-    template = "Approval {request_id} is already {status} (by {actor}), so it cannot become {decision}. A decision is final: ask anew."
+    template = (
+        "Approval {request_id} is already {status} (by {actor}), so it cannot become {decision}. A decision is final; make a new request."
+    )
 
     request_id: str
     status: str

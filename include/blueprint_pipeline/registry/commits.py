@@ -14,7 +14,7 @@ class CommitRepository:
         self._database = database
 
     def record(self, commit: Commit) -> bool:
-        """Keep a commit. The same key again changes nothing, unless the work was done anew later: then the later one stands.
+        """Keep a commit. The same key again changes nothing, unless the work was done again later: then the later one stands.
 
         Returns:
             Whether the key is new.

@@ -60,7 +60,7 @@ class LeaseRepository:
         another pod takes its own lease over, and the token fences the earlier try off.
 
         Args:
-            name: What shall be run alone, e.g. ``scene_a/simulate_shard.0003``.
+            name: What must run alone, e.g. ``scene_a/simulate_shard.0003``.
             holder: Who takes it: the id of a run, unique among all that may want it at once.
             ttl_s: Time until it expires unless renewed [s], > 0.
 

@@ -31,7 +31,7 @@ class RegistryDamaged(InternalError):
     """A migration left rows that refer to nothing."""
 
     code = "registry.damaged"
-    template = "After the migration of {url}, rows in {tables} refer to rows that are not there; nothing was changed. Restore a backup."
+    template = "After the migration of {url}, rows in {tables} refer to rows that are missing; nothing was changed. Restore a backup."
 
     url: str
     tables: Sequence[str]
@@ -64,7 +64,7 @@ class SchemaState:
 
 
 def load_schema_state(database: Database) -> SchemaState:
-    """Look at a database and change nothing; a SQLite file that is not there is not made.
+    """Look at a database and change nothing; a SQLite file that is missing is not made.
 
     Raises:
         RegistryTooNew: The database has a revision that this version does not know.

@@ -173,7 +173,7 @@ class WebhookAttempt(_Record):
 
 
 class SceneSource(_Record):
-    """A scene that shall be processed, as configured."""
+    """A scene to be processed, as configured."""
 
     scene_id: Id
     source_url: str

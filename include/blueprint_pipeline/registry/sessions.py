@@ -172,7 +172,7 @@ def build_engine(url: str) -> Engine:
 def _server_timeouts(url: URL) -> dict[str, str]:
     """Bounds for a server that does not answer, whose connection is not refused either; the URL's own go before.
 
-    Without them a renewal of a lease waits for as long as the kernel does, a quarter of an hour or for ever.
+    Without them a renewal of a lease waits for as long as the kernel does, a quarter of an hour or forever.
 
     Source: PostgreSQL documentation, libpq, "Parameter Key Words"; 1 s = 1000 ms for ``tcp_user_timeout``.
     """

@@ -77,7 +77,7 @@ class StageCommitRow(Base):
 
 
 class LeaseRow(Base):
-    """One row a name for ever, so that tokens only grow; ``holder`` is empty when released."""
+    """One row a name forever, so that tokens only grow; ``holder`` is empty when released."""
 
     __tablename__ = "lease"
 
@@ -131,7 +131,7 @@ class ApprovalAuditRow(Base):
 
 
 class LedgerRow(Base):
-    """One cost of one commit; work that is done anew (lost files) has the same key, and costs again at another time."""
+    """One cost of one commit; work that is done again (lost files) has the same key, and costs again at another time."""
 
     __tablename__ = "ledger_entry"
     __table_args__ = (Index("ix_ledger_entry_scene", "scene_id"), Index("ix_ledger_entry_time", "occurred_at"))

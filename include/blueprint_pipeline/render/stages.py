@@ -64,7 +64,7 @@ def _render_shard(request: RenderShardRequest, context: StageContext) -> RenderS
 def _complete(request: RenderShardRequest, settings: Settings) -> RenderShardRequest:
     """Name what draws, and the rule where it counts: replays that are bit-identical are not asked about it, and stay when it changes.
 
-    The backend is the one that works here: pictures of another one are other pictures, and are drawn anew.
+    The backend is the one that works here: pictures of another one are other pictures, and are drawn again.
     """
     simulator = request.simulator or settings.simulation.simulator
     rule = None if SIMULATORS[simulator].bit_identical else request.replay_rule or load_replay_rule()

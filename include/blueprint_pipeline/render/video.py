@@ -28,7 +28,7 @@ _LUMA_VALUES = np.arange(256, dtype=np.float64)
 
 
 class _Writer:
-    """A file with one stream of frames, equal to the byte whenever it is written anew."""
+    """A file with one stream of frames, equal to the byte whenever it is written again."""
 
     def __init__(self, path: Path, codec: str, fps: int, options: dict[str, str], *, container: str) -> None:
         self.path = path

@@ -4,7 +4,7 @@ from blueprint_pipeline.errors import InputError
 
 
 class NothingPlanned(InputError):
-    """A simulator shall be proved on a scene that has no plan."""
+    """A simulator is to be proved on a scene that has no plan."""
 
     code = "simulation.nothing_planned"
     template = "Scene {scene_id} has no {plan}, so there is no episode to attempt. Run plan_tasks on it first."

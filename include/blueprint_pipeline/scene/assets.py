@@ -1,4 +1,4 @@
-"""The stages between taking in and assembling: physics of every object, meshes for every object."""
+"""The stages between ingestion and assembly: physics of every object, meshes for every object."""
 
 import numpy as np
 
@@ -22,14 +22,14 @@ from blueprint_pipeline.workspace.storage import SceneFolder
 
 
 def load_surfaces(scene: SceneFolder, item: ManifestObject) -> list[Surface]:
-    """Surfaces of an object as they were taken in, in its own frame [m]."""
+    """Surfaces of an object as they were ingested, in its own frame [m]."""
     linear = np.asarray(item.object_from_mesh)
     file = item.asset.relative_path
     return [surface.moved(linear) for surface in parse_glb(scene.read_bytes(file), item.id, file)]
 
 
 def load_background(scene: SceneFolder, background: Background) -> list[Surface]:
-    """Surfaces of the background as they were taken in, in the world [m]."""
+    """Surfaces of the background as they were ingested, in the world [m]."""
     linear = np.asarray(background.source_linear)
     return [
         surface.moved(linear) for surface in parse_glb(scene.read_bytes(background.relative_path), "background", background.relative_path)
@@ -40,7 +40,7 @@ def estimate_scene(context: StageContext) -> dict[str, Physics]:
     """Write ``physics.json`` of every object.
 
     Raises:
-        SourceChanged: ``regen3d/`` is not what was taken in.
+        SourceChanged: ``regen3d/`` is not what was ingested.
         PhysicsImplausible: A movable object's mass is not that of a thing of its kind.
     """
     validate_source(context.scene)

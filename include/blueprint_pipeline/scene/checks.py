@@ -1,4 +1,4 @@
-"""All checks of a source scene, in the order in which a person would mend it: files, poses, bounds, scale, then what is where."""
+"""All checks of a source scene, in the order in which a person would correct it: files, poses, bounds, scale, then what is where."""
 
 import tempfile
 from pathlib import Path

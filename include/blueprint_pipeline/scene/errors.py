@@ -7,7 +7,7 @@ from blueprint_pipeline.errors import InputError
 
 
 class SceneError(InputError):
-    """A reconstructed scene cannot be taken in as it is.
+    """A reconstructed scene cannot be ingested as it is.
 
     The first fact of every class names the object or the file that is wrong.
     """

@@ -24,7 +24,7 @@ class SceneFinding:
 
     @property
     def blocking(self) -> bool:
-        """Whether the scene cannot be taken in because of it."""
+        """Whether the scene cannot be ingested because of it."""
         return self.error is not None
 
     def as_dict(self) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Take a reconstructed scene in: copied byte by byte, checked, described in the world's frame."""
+"""Ingest a reconstructed scene: copied byte by byte, checked, described in the world's frame."""
 
 import shutil
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ def _describe_digest(digest: FileDigest | None) -> str:
 
 
 class SourceStillChanging(TransientError):
-    """A file of the source changed while it was taken in."""
+    """A file of the source changed while it was ingested."""
 
     code = "scene.source_still_changing"
     template = (
@@ -56,7 +56,7 @@ class SourceStillChanging(TransientError):
 
 
 class SourceChanged(IntegrityError):
-    """A file of ``regen3d/`` is not the one that was taken in."""
+    """A file of ``regen3d/`` is not the one that was ingested."""
 
     code = "scene.source_changed"
     template = "{file} {expected} and {found}. Restore it, or ingest the scene again."
@@ -78,7 +78,7 @@ class SourceChanged(IntegrityError):
 
 
 class SourceManifest(BaseModel):
-    """``input/source_manifest.json``: every file that was taken in, by sha256."""
+    """``input/source_manifest.json``: every file that was ingested, by sha256."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -91,7 +91,7 @@ class SourceManifest(BaseModel):
 
 
 def digest_source(source: str) -> dict[str, FileDigest]:
-    """sha256 of every file of a source, by its name there: what makes taking it in again unnecessary.
+    """sha256 of every file of a source, by its name there: what makes ingesting it again unnecessary.
 
     Raises:
         SourceNotFound: There is no folder, or it is empty.
@@ -124,7 +124,7 @@ def ingest(scene_id: str, source: str, context: StageContext) -> SceneManifest:
 
 
 def _validate_copy(folder: Path, hashed: Mapping[str, FileDigest]) -> None:
-    """A source may still be uploading: what is taken in must be what the key was made from."""
+    """A source may still be uploading: what is ingested must be what the key was made from."""
     copied = {f"{SOURCE_FOLDER}/{name}": digest for name, digest in digest_files(folder, list_files(folder)).items()}
     for name in sorted({*hashed, *copied}):
         if copied.get(name) != hashed.get(name):
@@ -157,7 +157,7 @@ def _public_name(source: str) -> str:
 
 
 def validate_source(scene: SceneFolder) -> SourceManifest:
-    """Check that ``regen3d/`` still holds the very files that were taken in.
+    """Check that ``regen3d/`` still holds the very files that were ingested.
 
     Raises:
         SourceChanged: A file is missing, other, or was added; it is named.

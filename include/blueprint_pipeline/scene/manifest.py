@@ -103,7 +103,7 @@ class AssetRef(FrozenModel):
     source: str | None
     """Package or collection it came from."""
     relative_path: str
-    """The mesh that was taken in, relative to the scene's folder."""
+    """The mesh that was ingested, relative to the scene's folder."""
     object_from_mesh: tuple[Vector3, Vector3, Vector3]
     """Linear map of that mesh's vertices to the object's frame [m]."""
     licence: str
@@ -161,7 +161,7 @@ class Articulation(FrozenModel):
     detection: str
     base_part: str
     parts: dict[str, str]
-    """Part to its mesh, relative to the scene's folder, in the frame of the mesh that was taken in."""
+    """Part to its mesh, relative to the scene's folder, in the frame of the mesh that was ingested."""
     joints: tuple[Joint, ...]
 
 

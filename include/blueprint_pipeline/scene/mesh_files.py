@@ -1,6 +1,6 @@
 """Mesh files with one byte form: binary glTF with its textures, and Wavefront OBJ. No time, no name of a program or machine.
 
-Vertices are written in the frame and unit they are in (object frame, z up, metres), as in the scenes that are taken in.
+Vertices are written in the frame and unit they are in (object frame, z up, metres), as in the scenes that are ingested.
 
 Source: Khronos glTF 2.0 specification, §3 and §5 (accessors, buffers, materials).
 """

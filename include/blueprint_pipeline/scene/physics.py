@@ -68,7 +68,7 @@ class Restitution(FrozenModel):
 
 
 class Geometry(FrozenModel):
-    """Measured on the mesh that was taken in."""
+    """Measured on the mesh that was ingested."""
 
     volume_m3: float
     """Signed volume within the mesh; well defined where ``open_length`` is near 0."""

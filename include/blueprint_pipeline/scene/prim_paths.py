@@ -1,6 +1,6 @@
 """Where a scene's things lie in its USD stage.
 
-Objects have a folder of their own, for their ids are chosen by others: none of them can take the name of a prim of ours
+Objects have a folder of their own, for their ids are chosen by others: none of them can take the name of one of our prims
 (``sun``, ``PhysicsScene``, ``scene_camera``, ``robot``).
 """
 

@@ -81,7 +81,7 @@ def share_triangles(counts: Mapping[str, int]) -> int:
 
 
 def build_visual(name: str, surfaces: list[Surface], max_triangles: int) -> dict[str, bytes]:
-    """``visual.glb`` of an object and its report, from surfaces in the frame that they shall have [m]."""
+    """``visual.glb`` of an object and its report, from surfaces in the frame that they must have [m]."""
     visual = _visual(surfaces, max_triangles)
     report = VisualReport(
         triangles_before=sum(len(surface.faces) for surface in surfaces),
@@ -108,8 +108,8 @@ class MeshJob:
 
     Attributes:
         name: Object id, or ``background``.
-        source: Bytes of the mesh that was taken in.
-        drawn: Its surfaces, in the frame that they shall have [m].
+        source: Bytes of the mesh that was ingested.
+        drawn: Its surfaces, in the frame that they must have [m].
         bearing: What of it collides.
     """
 
@@ -212,7 +212,7 @@ class MeshCache:
         self._folder = folder
 
     def find(self, key: str) -> dict[str, bytes] | None:
-        """Files of an entry; ``None`` if it is not there or not whole."""
+        """Files of an entry; ``None`` if it is missing or damaged."""
         entry = self._folder / key
         index = entry / "index.json"
         if not index.is_file():
@@ -231,7 +231,7 @@ class MeshCache:
         return files
 
     def find_or_make(self, key: str, make: Callable[[], dict[str, bytes]]) -> dict[str, bytes]:
-        """Files of an entry; made and kept if it is not there or not whole."""
+        """Files of an entry; made and kept if it is missing or damaged."""
         found = self.find(key)
         return self.put(key, make()) if found is None else found
 

@@ -32,7 +32,7 @@ class SceneNotStable(GateError):
 
     code = "scene.not_stable"
     template = (
-        "The scene is not stable: object {object_id} {failures:; }. Mend its pose or its mesh: it does not rest where the scene says."
+        "The scene is not stable: object {object_id} {failures:; }. Correct its pose or its mesh: it does not rest where the scene says."
     )
 
     object_id: str

@@ -104,17 +104,17 @@ class MeshMissing(SceneError):
     """An object has no mesh."""
 
     code = "scene.mesh_missing"
-    template = "Object {object_id} has no mesh: {file} is not there. Add the file, or remove the object's folder."
+    template = "Object {object_id} has no mesh: {file} is missing. Add the file, or remove the object's folder."
 
     object_id: str
     file: str
 
 
 class FileMissing(SceneError):
-    """A file of the layout is not there."""
+    """A file of the layout is missing."""
 
     code = "scene.file_missing"
-    template = "{file} is not there. Every scene needs it: export the reconstruction again, or add the file."
+    template = "{file} is missing. Every scene needs it: export the reconstruction again, or add the file."
 
     file: str
 
@@ -177,7 +177,7 @@ class _Reader:
         background = self._attempt(lambda: self._background(frame)) if frame is not None else []
         for name, consequence in _OPTIONAL_FILES.items():
             if not (self.root / name).is_file():
-                self._remark("scene.file_absent", name, f"{name} is not there; {consequence}.")
+                self._remark("scene.file_absent", name, f"{name} is missing; {consequence}.")
         if info is None or frame is None or intrinsics is None or extrinsics is None or any(finding.blocking for finding in self.findings):
             return None
         attribution = self.root / "ATTRIBUTION.md"
@@ -274,7 +274,7 @@ class _Reader:
     def _background(self, frame: SceneFrame) -> list[Surface]:
         file = "background/mesh.glb"
         if not (self.root / file).is_file():
-            self._remark("scene.file_absent", file, f"{file} is not there; the scene has no background.")
+            self._remark("scene.file_absent", file, f"{file} is missing; the scene has no background.")
             return []
         linear = frame.rotation_world_scene * frame.meters_per_unit
         return [surface.moved(linear) for surface in parse_glb(self._bytes(file), "background", file)]

@@ -1,4 +1,4 @@
-"""The stages of a scene: taken in, given physics and meshes, assembled, at rest."""
+"""The stages of a scene: ingested, given physics and meshes, assembled, at rest."""
 
 from typing import Annotated
 
@@ -26,7 +26,7 @@ class IngestSceneRequest(StageRequest):
 
 
 class IngestSceneResult(StageResult):
-    """What was taken in."""
+    """What was ingested."""
 
     objects: int
     movable: int

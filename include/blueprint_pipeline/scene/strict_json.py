@@ -16,7 +16,7 @@ class JsonInvalid(SceneError):
     """A file is not strict JSON."""
 
     code = "scene.json_invalid"
-    template = "{file} is not strict JSON (RFC 8259): {problem}. Write the file anew."
+    template = "{file} is not strict JSON (RFC 8259): {problem}. Write the file again."
 
     file: str
     problem: str

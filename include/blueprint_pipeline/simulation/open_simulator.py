@@ -22,7 +22,7 @@ class SimulatorDiffers(ConfigurationError):
 
     code = "simulation.simulator_differs"
     template = (
-        "At {address} {found} is served, and {expected} shall act. Set BPP__SIMULATION__SIMULATOR={found}, or "
+        "At {address} {found} is served, but the settings name {expected}. Set BPP__SIMULATION__SIMULATOR={found}, or "
         "BPP__SIMULATION__ADDRESS to where the other one is served."
     )
 

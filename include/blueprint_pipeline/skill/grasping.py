@@ -40,7 +40,7 @@ class GraspQuery:
     support: str
     """What the target is set down on."""
     goal_position_m: Vector3
-    """Where the target's origin shall come to rest."""
+    """Where the target's origin should come to rest."""
 
     def reset(self) -> None:
         """Bring the checker back to the state: nothing in hand, nothing allowed."""
@@ -62,7 +62,7 @@ class GraspQuery:
         checker.allow(Allowance(target, checker.touching(target), _SUPPORT_TOUCH_M))
 
     def allow_support(self) -> None:
-        """The target in hand may touch what it shall stand on."""
+        """The target in hand may touch what it should stand on."""
         checker = self.scene.checker
         support = checker.bodies_of(self.support)
         checker.allow(Allowance(checker.bodies_of(self.target), support, _SUPPORT_TOUCH_M))

@@ -77,7 +77,7 @@ def noun_phrases(objects: Sequence[NamedObject]) -> dict[str, str]:
 
 
 def build_instruction(target: NamedObject, goal_m: FloatArray, others: Sequence[NamedObject], surface: SurfaceFrame, *, verb: str) -> str:
-    """Say where the target shall go, by the nearest object that can be named, or else by the part of the surface.
+    """Say where the target should go, by the nearest object that can be named, or else by the part of the surface.
 
     Args:
         target: What is moved.

@@ -54,7 +54,7 @@ class PickPlaceTask(Task):
 
     task_type: Literal["pick_place"] = "pick_place"
     goal_position_m: Vector3
-    """Where the target's settled origin shall come to rest, in the world."""
+    """Where the target's settled origin should come to rest, in the world."""
     goal_radius_m: float = Field(default=0.03, gt=0)
     """Horizontal tolerance of the goal."""
     upright: bool

@@ -53,7 +53,7 @@ def plan_pick(query: GraspQuery, *, seed: int) -> PickPlan:
     Tries grasps in order of promise. A grasp counts only if the goal can be reached with it as well.
 
     Args:
-        query: What to take and where it shall go, from which state.
+        query: What to take and where it should go, from which state.
         seed: Decides the path search: the same seed gives the same setpoints, bit by bit.
 
     Raises:

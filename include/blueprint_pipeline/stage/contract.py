@@ -1,7 +1,7 @@
 """What a stage is: a plain function, a typed request in, a typed result out, files through the workspace.
 
 A stage knows nothing of Airflow, and nothing of where it runs. It reads from ``context.scene`` (or
-``context.input(name)``), writes below ``context.staging`` under the names that the files shall have in the scene's
+``context.input(name)``), writes below ``context.staging`` under the names that the files will have in the scene's
 folder, and returns. The runner (``blueprint_pipeline.stage.runner``) verifies, promotes and commits.
 """
 

@@ -1,4 +1,4 @@
-"""What a robot shall do in a scene, whatever its skill, and all that one episode starts from.
+"""What a robot should do in a scene, whatever its skill, and all that one episode starts from.
 
 World frame: z up, metres, right-handed; quaternions w, x, y, z.
 """

@@ -7,7 +7,7 @@ from blueprint_pipeline.workspace.storage import Id
 
 
 class Task(FrozenModel, ABC):
-    """What a robot shall do with one object. Each skill has a model of its own, with a ``task_type`` that names the skill."""
+    """What a robot should do with one object. Each skill has a model of its own, with a ``task_type`` that names the skill."""
 
     task_type: str
     instruction: str
@@ -19,4 +19,4 @@ class Task(FrozenModel, ABC):
     @property
     @abstractmethod
     def goal_xy_m(self) -> tuple[float, float]:
-        """Where the target shall end, in the world: a point, or the middle of a region."""
+        """Where the target should end, in the world: a point, or the middle of a region."""

@@ -8,7 +8,7 @@ class ModelNotBuilt(InputError):
 
     code = "simulation.model_not_built"
     template = (
-        "{path} with the robot mounted does not compile: {reason}. Assemble the scene again (assemble_scene), or mend the robot's MJCF."
+        "{path} with the robot mounted does not compile: {reason}. Assemble the scene again (assemble_scene), or correct the robot's MJCF."
     )
 
     path: str

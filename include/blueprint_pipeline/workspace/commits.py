@@ -45,7 +45,7 @@ class CommitUnreadable(IntegrityError):
     """A commit record is damaged, or another version of this package wrote it."""
 
     code = "workspace.commit_unreadable"
-    template = "The commit record {path} cannot be read: {reason}. Remove it: that stage then counts as not done, and is done anew."
+    template = "The commit record {path} cannot be read: {reason}. Remove it: that stage then counts as not done, and is done again."
 
     path: str
     reason: str

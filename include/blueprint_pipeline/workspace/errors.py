@@ -26,7 +26,7 @@ class InputMissing(IntegrityError):
     """A stage was started before what it reads was there."""
 
     code = "workspace.input_missing"
-    template = "Stage {stage} reads {path}, and nothing is there. Run the stages before it first."
+    template = "Stage {stage} reads {path}, which does not exist. Run the stages before it first."
 
     stage: str
     path: str

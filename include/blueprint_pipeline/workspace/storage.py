@@ -29,7 +29,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
 class StorageRefused(ConfigurationError):
-    """The workspace's object store says no, and would say no again."""
+    """The workspace's object store refuses the call, and would refuse it again."""
 
     code = "workspace.storage_refused"
     template = (
@@ -242,7 +242,7 @@ class SceneFolder:
         return bool(self._call(name, lambda: path.path in path.fs.find(path.path)))
 
     def _call(self, name: str, work: Callable[[], Result]) -> Result:
-        """A local disk is used as it is: another try would not mend it."""
+        """A local disk is used as it is: another try would not help."""
         return work() if self.is_local else self._calls(str(self.root / name), work)
 
 

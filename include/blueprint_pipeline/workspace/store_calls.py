@@ -1,4 +1,4 @@
-"""Calls to a file system or an object store: tried again while that can help, then told in an error of ours."""
+"""Calls to a file system or an object store: retried while that can help, then reported as a BlueprintError."""
 
 from collections.abc import Callable
 from typing import TypeVar

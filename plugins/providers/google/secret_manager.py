@@ -2,7 +2,7 @@
 
 Airflow asks its backends in turn and goes on to the next one whatever a backend raises. With the provider's own backend a secret
 that may not be read, or a Secret Manager that does not answer, therefore ends as "the conn_id isn't defined", and who can do
-without a connection does without it. Here only a secret that is not there leads on to the next backend. Everything else is raised
+without a connection does without it. Here only a secret that is missing leads on to the next backend. Everything else is raised
 as the one kind of error that Airflow lets through, with words for on-call:
 
 ===============================================  =======================  =======
@@ -84,7 +84,7 @@ class SecretsUnavailable(TransientError, AirflowSecretsBackendAccessDenied):
 
 
 class SecretManagerBackend(CloudSecretManagerBackend):
-    """Reads connections and variables from Secret Manager, each time anew.
+    """Reads connections and variables from Secret Manager, every time: nothing is cached.
 
     Args:
         endpoint: URL of a regional or private endpoint; Google's global one if not given.

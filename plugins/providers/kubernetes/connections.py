@@ -46,7 +46,7 @@ def build_hook(cluster: Cluster) -> "KubernetesHook | GKEKubernetesHook":
 
 
 def build_async_hook(connection: str, gke: GkeCluster | None, endpoint: Endpoint | None) -> "AsyncKubernetesHook | GKEKubernetesAsyncHook":
-    """The hook of a trigger. A new one reads the connection anew, and with it a token that was exchanged."""
+    """The hook of a trigger. A new one reads the connection again, and with it a token that was exchanged."""
     if gke is None or endpoint is None:
         return AsyncKubernetesHook(conn_id=connection)
     from airflow.providers.google.cloud.hooks.kubernetes_engine import GKEKubernetesAsyncHook

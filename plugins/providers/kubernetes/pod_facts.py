@@ -52,7 +52,7 @@ class PodFacts(BaseModel):
     finished_at: datetime | None = None
     exit_code: int | None = None
     container_reason: str = ""
-    last_words: str = ""
+    last_output: str = ""
     """The termination message."""
     scheduled_at: datetime | None = None
     node: str | None = None
@@ -89,7 +89,7 @@ def facts_of(pod: Any) -> PodFacts:
         finished_at=ended.finished_at if ended else None,
         exit_code=ended.exit_code if ended else None,
         container_reason=(ended.reason or "") if ended else "",
-        last_words=(ended.message or "") if ended else "",
+        last_output=(ended.message or "") if ended else "",
         scheduled_at=scheduled.last_transition_time if scheduled is not None and scheduled.status == "True" else None,
         node=spec.node_name,
     )

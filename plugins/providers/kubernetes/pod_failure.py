@@ -14,15 +14,15 @@ _TAKEN_AWAY = frozenset(
 """Reasons of a pod's status. Source: kubelet (node shutdown, eviction, admission), scheduler (preemption), node controller."""
 _OWN_FAULT = "exceeds"
 """In the message of an eviction for what the pod itself took (ephemeral storage, memory)."""
-_LAST_WORDS = 500
-"""Characters of a crash's words that go into the error."""
+_LAST_OUTPUT = 500
+"""Characters of a crash's output that go into the error."""
 
 
 def error_of(facts: PodFacts, spec: JobSpec, cluster: str) -> BlueprintError:
     """The error of a pod that failed: what its process said, else what its node and its exit code say."""
     for_memory = facts.container_reason == "OOMKilled"
     ending = None if facts.exit_code is None else ending_of(facts.exit_code, for_memory=for_memory)
-    said = _parse_error(facts.last_words)
+    said = _parse_error(facts.last_output)
     if facts.reason == "DeadlineExceeded":
         error: BlueprintError = JobTimedOut(facts.name, cluster, spec.profile.timeout_s)
     elif ending is Ending.OUT_OF_MEMORY:
@@ -36,8 +36,8 @@ def error_of(facts: PodFacts, spec: JobSpec, cluster: str) -> BlueprintError:
     elif ending is Ending.PERMANENT:
         error = StageFailed(_untyped_failure(facts, cluster), spec.stage)
     else:
-        last_words = facts.last_words.strip()[-_LAST_WORDS:] or facts.message
-        error = JobCrashed(facts.name, cluster, facts.exit_code, _reason(facts), last_words)
+        last_output = facts.last_output.strip()[-_LAST_OUTPUT:] or facts.message
+        error = JobCrashed(facts.name, cluster, facts.exit_code, _reason(facts), last_output)
     return error
 
 

@@ -61,7 +61,7 @@ def build_pod(spec: JobSpec, cluster: Cluster, templates: Path, labels: Mapping[
     """The whole pod as the API takes it.
 
     Raises:
-        ComputeConfigInvalid: The template is not there, or has no container ``base``.
+        ComputeConfigInvalid: The template is missing, or has no container ``base``.
     """
     profile = spec.profile
     pod = copy.deepcopy(_BARE) if profile.template is None else _load(templates / profile.template)

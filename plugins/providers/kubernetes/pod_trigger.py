@@ -68,7 +68,7 @@ class JobEvent(BaseModel):
 class JobPodTrigger(BaseTrigger):
     """Look at a pod every few seconds until there is something to tell.
 
-    Airflow starts it anew where a triggerer ends; the log is then read again from its start, for a line twice is better than none.
+    Airflow starts it again where a triggerer ends; the log is then read again from its start, for a line twice is better than none.
     """
 
     def __init__(self, watch: dict[str, Any]) -> None:
@@ -192,7 +192,7 @@ class JobPodTrigger(BaseTrigger):
 
         Raises:
             _Missing: There is no such thing.
-            _Trouble: The API did not answer, or not in a way that can be used; the next call reads the credentials anew.
+            _Trouble: The API did not answer, or not in a way that can be used; the next call reads the credentials again.
         """
         if self._hook is None:
             self._hook = build_async_hook(self.watch.connection, self.watch.gke, self.watch.endpoint)

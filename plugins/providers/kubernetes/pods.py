@@ -22,7 +22,7 @@ CALL_S = (5.0, 20.0)
 PATIENCE_S = 30.0
 """How long a call is repeated [s]."""
 PASSING = frozenset({401, 408, 410, 429, 500, 502, 503, 504})
-"""Statuses after which the same call may succeed; 401: with credentials that are read anew."""
+"""Statuses after which the same call may succeed; 401: with credentials that are read again."""
 NOT_FOUND, CONFLICT = 404, 409
 
 Answer = TypeVar("Answer")
@@ -34,7 +34,7 @@ class ApiUnreachable(Exception):
 
 
 class PodGone(Exception):
-    """A pod is not there."""
+    """A pod is missing."""
 
 
 class PodNotGone(Exception):
@@ -78,9 +78,9 @@ class ClusterPods:
             found = self.read(name)
             if found is not None:
                 self.validate(found, key)
-                log.info("pod %s is there already on %s (%s): adopted", name, self.cluster.name, found.phase)
+                log.info("pod %s already exists on %s (%s): adopted", name, self.cluster.name, found.phase)
                 return found
-        raise ApiUnreachable(f"{name} is taken and is not there, in turns")
+        raise ApiUnreachable(f"{name} is taken and is missing, in turns")
 
     def validate(self, found: PodFacts, key: str) -> None:
         """Check that a pod is this job's.

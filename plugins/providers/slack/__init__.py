@@ -1,1 +1,1 @@
-"""Slack: who is told of what."""
+"""Slack: who is notified of what."""

@@ -1,4 +1,4 @@
-"""Tell a Slack channel that a task failed: which scene, which stage, why, where to look, what to do."""
+"""Report a failed task in a Slack channel: which scene, which stage, why, where to look, what to do."""
 
 import re
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ class TaskFailureNotifier(BaseNotifier):
         try:
             SlackWebhookHook(slack_webhook_conn_id=self.connection_id).send(text=message.text, blocks=message.blocks)
         except AirflowNotFoundException:
-            self.log.warning("There is no connection '%s': nobody was told. %s", self.connection_id, message.text)
+            self.log.warning("There is no connection '%s': no message was sent. %s", self.connection_id, message.text)
 
 
 def build_message(context: Any) -> "SlackMessage":

@@ -160,7 +160,7 @@ def test_one_wrong_value_is_refuted(tmp_path: Path, column: str) -> None:
 
 
 def test_a_missing_column_is_refuted(tmp_path: Path) -> None:
-    """A column that is not there is named."""
+    """A column that is missing is named."""
     episode, found = expected_episode(tmp_path)
     del found["action"]
     with pytest.raises(Refuted, match="column action is missing"):

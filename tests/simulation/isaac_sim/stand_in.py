@@ -1,7 +1,7 @@
 """MuJoCo in Isaac Sim's place, at the thin layer: it opens the very stage that Isaac Sim would, and answers in Isaac Sim's conventions.
 
 It reads the stage by the UsdPhysics schemas alone (bodies, masses, joints, limits, drives, colliders, materials, cameras), so what it
-cannot find there is not there. It proves our stage, our calls and what we make of the answers. It proves nothing of Isaac Sim or PhysX.
+cannot find there is missing. It proves our stage, our calls and what we make of the answers. It proves nothing of Isaac Sim or PhysX.
 """
 
 import math

@@ -184,7 +184,7 @@ def test_calls_before_a_stage_is_open_are_refused(kit):
 
 
 def test_nothing_needs_usd_before_isaac_sim_runs():
-    """Kit brings ``pxr``, and it is not there before: not for serve, check or prove."""
+    """Kit brings ``pxr``, and it is missing before: not for serve, check or prove."""
     modules = [
         "proof.proof",
         "proof.evidence",

@@ -58,7 +58,7 @@ def test_the_suite_passes_on_the_recorded_session():
 
 
 def test_the_stand_in_still_answers_as_recorded(tmp_path):
-    """The session is no relic: recorded anew, it gives the same figures."""
+    """The session is no relic: recorded again, it gives the same figures."""
     again = {result.name: result.value for result in record(tmp_path / "again.jsonl.gz")}
     recorded = {result.name: result.value for result in check_simulator(IsaacSimSimulator(ReplayedApi(SESSION)))}
     for name, value in recorded.items():

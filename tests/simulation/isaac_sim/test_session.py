@@ -94,7 +94,7 @@ def test_the_header_says_what_answered(session):
 
 
 def test_the_same_session_is_the_same_file(session, tmp_path):
-    """So that a recording made anew shows in a diff only if something changed."""
+    """So that a recording made again shows in a diff only if something changed."""
     path = tmp_path / "again.jsonl.gz"
     with RecordingApi(Answers(), path, "every call once") as api:
         use(api, tmp_path)

@@ -234,7 +234,7 @@ def test_new_files_that_do_not_fit_together(server, server_files, known, key, lo
     assert log.next("new certificates cannot be used")["code"] == InvalidTlsFiles.code
     (server_files / "key.pem").write_bytes(whole)
     assert client_of(server, known, sign_token(key, "k1", "worker")).name == "point"
-    log.next("certificates read anew")
+    log.next("certificates read again")
 
 
 def test_files_that_cannot_be_used_stop_the_start(simulator, server_files, known):

@@ -41,13 +41,13 @@ class Run:
     errors: str
 
     @property
-    def last_words(self) -> str:
+    def last_output(self) -> str:
         """The end of what it said, on one line."""
         return " ".join((self.errors or self.output)[-_LAST_CHARACTERS:].split())
 
 
 def digest_environment(python: Path) -> dict[str, FileDigest]:
-    """What certifies, as an input of a stage: another set of packages judges anew. Empty where there is no environment."""
+    """What certifies, as an input of a stage: another set of packages judges again. Empty where there is no environment."""
     if not python.is_file():
         return {}
     packages = sorted(path.name for path in python.absolute().parents[1].glob("lib/python*/site-packages/*.dist-info"))

@@ -56,7 +56,7 @@ def run_grader(grader: Grader, environment: CertifyEnvironment, dataset: Path, n
     try:
         verdict = grader.parse(json.loads(text))
     except (json.JSONDecodeError, KeyError, TypeError) as error:
-        said = _anonymous(run.last_words, dataset, environment)
+        said = _anonymous(run.last_output, dataset, environment)
         reason = f"gave no readable answer ({type(error).__name__}), exit code {run.exit_code}: {said}"
         return not_run(check, name, required=False, reason=reason, tool=grader.package).model_copy(update={"tool_version": installed})
     if not verdict.audited:

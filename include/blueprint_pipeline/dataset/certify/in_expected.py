@@ -1,4 +1,4 @@
-"""What a dataset must hold, taken from the recordings anew: nothing here is shared with the writer.
+"""What a dataset must hold, taken directly from the recordings: nothing here is shared with the writer.
 
 Runs in the certifying environment.
 """

@@ -70,7 +70,7 @@ class RenderCase:
 
 @dataclass(frozen=True, kw_only=True)
 class VideoFile:
-    """One video file as its container tells it, read anew from the bytes on disk."""
+    """One video file as its container tells it, read from the bytes on disk."""
 
     digest: FileDigest
     frames: int | None

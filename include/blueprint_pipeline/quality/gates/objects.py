@@ -47,7 +47,7 @@ class Touches:
     target: str
     """The object that the task is about."""
     support: str
-    """The object that the target shall stand on."""
+    """The object that the target should stand on."""
     fingers: frozenset[str]
     """Bodies of the robot that may touch the target."""
     touch_phases: frozenset[str]
@@ -58,7 +58,7 @@ class Touches:
     def explains(self, pair: frozenset[str], phase: str) -> bool:
         """Whether a pair of bodies has a reason to touch in a phase.
 
-        Explained are: a finger and the target where the skill handles it; the target and the surface it shall stand on;
+        Explained are: a finger and the target where the skill handles it; the target and the surface it should stand on;
         the fingers with each other (a closed gripper); and whatever touched at the very start, before the robot could
         have caused it. All else is not: the hand or an arm link on anything, a finger on anything but the target or out of
         its phase, the target or a bystander against something new.

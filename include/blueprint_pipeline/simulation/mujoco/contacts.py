@@ -45,7 +45,7 @@ class ContactSampler:
         self._steps.append((contact.geom.copy(), contact.dist.copy(), force))
 
     def forget(self) -> None:
-        """Start anew: the state was set, not stepped to."""
+        """Start over: the state was set, not stepped to."""
         self._steps.clear()
         self._last.clear()
 

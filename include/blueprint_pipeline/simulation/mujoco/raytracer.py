@@ -87,7 +87,7 @@ class RayTracer:
         return None
 
     def draw_over(self, data: mujoco.MjData, backdrop: Backdrop) -> ImageArray:
-        """The whole view of the backdrop's camera, traced anew."""
+        """The whole view of the backdrop's camera, traced again."""
         self.look(data, backdrop.camera_id)
         return self.draw()
 

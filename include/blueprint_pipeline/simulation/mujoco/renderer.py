@@ -89,7 +89,7 @@ class Renderer:
         """Draw what never moves, for :meth:`draw_over`.
 
         Returns:
-            ``None`` where the camera moves, or something drawn is transparent (what shines through must be drawn anew).
+            ``None`` where the camera moves, or something drawn is transparent (what shines through must be drawn again).
         """
         model = self._model
         drawn = [geom for geom in range(model.ngeom) if model.geom_group[geom] != _COLLISION_GROUP]

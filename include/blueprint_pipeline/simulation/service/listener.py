@@ -158,7 +158,7 @@ class TlsListener:
         if stamps != self._stamps:
             try:
                 self._context, self._stamps = self._tls.context(), stamps
-                get_logger().info("certificates read anew", certificate=str(self._tls.certificate))
+                get_logger().info("certificates read again", certificate=str(self._tls.certificate))
             except InvalidTlsFiles as error:
                 get_logger().error("new certificates cannot be used", **error.as_dict())
         return self._context

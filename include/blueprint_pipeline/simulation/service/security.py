@@ -26,7 +26,7 @@ HEALTH = "/grpc.health.v1.Health/"
 
 
 class TokenFileUnreadable(ConfigurationError):
-    """The file that shall hold a client's bearer token holds none."""
+    """The file that should hold a client's bearer token holds none."""
 
     code = "simulation.token_file_unreadable"
     template = "No bearer token can be read from {path}: {problem}. Write the token, and nothing else, to it."
@@ -52,7 +52,7 @@ class InvalidTlsFiles(ConfigurationError):
 
 @dataclass(frozen=True, kw_only=True)
 class ServerTls:
-    """PEM files of a server; they are read anew when one of them changes."""
+    """PEM files of a server; they are read again when one of them changes."""
 
     certificate: Path
     private_key: Path
@@ -76,7 +76,7 @@ class ServerTls:
         return context
 
     def stamps(self) -> tuple[int | None, ...]:
-        """When each file was last changed; ``None`` where it is not there."""
+        """When each file was last changed; ``None`` where it is missing."""
         return tuple(path.stat().st_mtime_ns if path.exists() else None for path in (self.certificate, self.private_key, self.client_ca))
 
 
@@ -154,7 +154,7 @@ def _refusal(handler: Any, error: InvalidToken, method: str) -> Any:
 
 
 def read_token(path: Path) -> str:
-    """The bearer token in a file that its issuer writes anew; a client reads it at each call.
+    """The bearer token in a file that its issuer replaces; a client reads it at each call.
 
     Raises:
         TokenFileUnreadable: There is no such file, or nothing in it.
