@@ -97,7 +97,7 @@ class ApproveEpisodesOperator(HITLOperator):
         answer = dict(super().execute_complete(context, event))
         report = _load_report(self.scene_id)
         waiting = [episode.episode_id for episode in report.with_verdict("borderline")]
-        actor, reason = name_of(answer, timed_out=event.get("timedout") is True)
+        actor, reason = describe_decision(answer, timed_out=event.get("timedout") is True)
         keep = chosen_episodes(waiting, answer)
         request_id = _approval_id(report.job_id, waiting)
         approval = _approvals().decide(request_id, approve=bool(keep), actor=actor, reason=reason, episodes=keep or None)
@@ -160,7 +160,7 @@ def chosen_episodes(waiting: list[str], answer: dict[str, Any]) -> list[str]:
     return [episode_id for episode_id in waiting if approved == (episode_id in named or not named)]
 
 
-def name_of(answer: dict[str, Any], *, timed_out: bool) -> tuple[str, str]:
+def describe_decision(answer: dict[str, Any], *, timed_out: bool) -> tuple[str, str]:
     """Who decided, and why, for the audit."""
     if timed_out:
         return "expiry", "no answer within the window: the default applies"

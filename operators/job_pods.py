@@ -97,11 +97,11 @@ class JobPods:
             except ApiUnreachable as error:
                 if remembered and self.state.uid:
                     return Placed(cluster, self.state.uid)
-                self._leave(cluster, f"unreachable: {error}")
+                self._abandon(cluster, f"unreachable: {error}")
                 continue
             if found is not None:
                 pods.validate(found, self.spec.key)
-                return self._remember(cluster, found)
+                return self._record_place(cluster, found)
         return None
 
     def create(self) -> Placed:
@@ -118,13 +118,13 @@ class JobPods:
                 continue
             pod = build_pod(self.spec, cluster, self._templates, self._labels)
             try:
-                return self._remember(cluster, ClusterPods(cluster).create_or_adopt(pod, self.spec.key))
+                return self._record_place(cluster, ClusterPods(cluster).create_or_adopt(pod, self.spec.key))
             except ApiUnreachable as error:
-                self._leave(cluster, f"unreachable: {error}")
+                self._abandon(cluster, f"unreachable: {error}")
             except ApiException as error:
                 if error.status != _FORBIDDEN or _QUOTA not in str(error.body):
                     raise
-                self._leave(cluster, f"quota: {error.body}")
+                self._abandon(cluster, f"quota: {error.body}")
         left = self.state.left
         last = next(reversed(left.values()), "no cluster was tried")
         if all(reason.startswith("unreachable") for reason in left.values()):
@@ -135,7 +135,7 @@ class JobPods:
         """Give a cluster up for this try; its pod is gone first where its API answers, else leases keep the next from working beside it."""
         if facts is not None and not reason.startswith("unreachable"):
             self.remove(cluster, facts)
-        self._leave(cluster, reason)
+        self._abandon(cluster, reason)
 
     def remove(self, cluster: Cluster, facts: PodFacts) -> None:
         """Delete the pod, wait until it is gone, and free the leases of a process that is known to have ended."""
@@ -163,12 +163,12 @@ class JobPods:
             if found is not None and found.key == self.spec.key:
                 self.remove(other, found)
 
-    def _remember(self, cluster: Cluster, facts: PodFacts) -> Placed:
+    def _record_place(self, cluster: Cluster, facts: PodFacts) -> Placed:
         self.state.cluster, self.state.uid, self.state.image = cluster.name, facts.uid, self.spec.profile.image
         self.state.save()
         return Placed(cluster, facts.uid)
 
-    def _leave(self, cluster: Cluster, reason: str) -> None:
+    def _abandon(self, cluster: Cluster, reason: str) -> None:
         log.warning("job %s leaves %s: %s", self.spec.name, cluster.name, reason)
         self._breaker.trip(cluster.name, reason)
         self.state.left[cluster.name] = reason

@@ -177,7 +177,7 @@ class SceneBatchOperator(BaseOperator):
         shards: list[int] = []
         for row in STAGES.values():
             for shard in shards if row.sharded else [None]:
-                result = self._persist(partial(run_stage, row.name, shard))
+                result = self._retry(partial(run_stage, row.name, shard))
                 if row.gives:
                     shards = list(result[row.gives])
 
@@ -197,7 +197,7 @@ class SceneBatchOperator(BaseOperator):
         (result,) = compute.run(job, lambda event: self.log.debug("%s", event))
         return result
 
-    def _persist(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _retry(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Do a part of a scene, and again after a failure that may pass, as often as a task of the DAG would be."""
         failures = 0
         while True:

@@ -48,7 +48,8 @@ def build_usage(spec: JobSpec, cluster: Cluster, told: JobEvent, *, pod: PodFact
     expected = cluster.machines[spec.profile.name]
     machine = cluster.machine_of(node.instance_type, spot=node.spot) or expected
     seen_s = None if pod.finished_at is None or pod.started_at is None else (pod.finished_at - pod.started_at).total_seconds()
-    pod_s = seen_s if seen_s is not None else record.wall_s if record is not None else 0.0
+    recorded_s = 0.0 if record is None else record.wall_s
+    pod_s = recorded_s if seen_s is None else seen_s
     waited_s = (pod.started_at - pod.scheduled_at).total_seconds() if pod.started_at and pod.scheduled_at else 0.0
     committed_s = committed_seconds(record)
     return JobUsage(

@@ -100,7 +100,7 @@ class StageTask(BaseOperator):
         summary = f"{self.stage}: {'; '.join(STAGES[self.stage].describe(result) for result in results)}"
         self.log.info("%s", summary)
         for result in results:
-            self._tell_watchers("result", result)
+            self._notify_watchers("result", result)
         ti.xcom_push(key=SUMMARY_KEY, value=summary)
         self._mark_partition(context)
         if self.shards is not None:
@@ -109,14 +109,14 @@ class StageTask(BaseOperator):
             return results[0]
         ti.xcom_push(key=RESULT_KEY, value=results[0])
         found = results[0][self.returns]
-        return cut(found, shards_per_job()) if self.in_batches else found
+        return split_evenly(found, shards_per_job()) if self.in_batches else found
 
     def show_event(self, event: dict[str, Any]) -> None:
         """Write one log event of the stage as a readable line of the task's log."""
         self.log.log(level_of(event), "%s", readable(event))
-        self._tell_watchers("event", event)
+        self._notify_watchers("event", event)
 
-    def _tell_watchers(self, kind: str, data: dict[str, Any]) -> None:
+    def _notify_watchers(self, kind: str, data: dict[str, Any]) -> None:
         for watcher in StageTask.watchers:
             watcher(kind, data)
 
@@ -127,7 +127,7 @@ class StageTask(BaseOperator):
                     context["outlet_events"][outlet].add_partitions(self.partition_key)
 
 
-def cut(found: Sequence[Any], size: int) -> list[list[Any]]:
+def split_evenly(found: Sequence[Any], size: int) -> list[list[Any]]:
     """Consecutive batches of at most ``size``."""
     return [list(found[start : start + size]) for start in range(0, len(found), size)]
 

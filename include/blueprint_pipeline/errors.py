@@ -41,7 +41,7 @@ from typing import Any, dataclass_transform
 from blueprint_pipeline.public_url import public_text
 
 
-class _Words(Formatter):
+class _MessageFormatter(Formatter):
     """Fills a template with the attributes of an error."""
 
     def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> object:  # noqa: ARG002 -- as the base has it
@@ -97,7 +97,7 @@ class BlueprintError(Exception):
 
     def describe(self) -> str:
         """The message: the template, filled with the facts."""
-        return _Words().vformat(self.template, (), {"error": self})
+        return _MessageFormatter().vformat(self.template, (), {"error": self})
 
     def as_dict(self) -> dict[str, object]:
         """The error as JSON-compatible data: code, message, retryable, exit_code, facts."""

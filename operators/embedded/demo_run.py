@@ -42,7 +42,7 @@ def build_listener(events: EventFile) -> object:
     """An Airflow listener that writes every change of a task's state."""
     from airflow.listeners import hookimpl
 
-    def tell(state: str, task_instance: Any, error: object = None) -> None:
+    def emit(state: str, task_instance: Any, error: object = None) -> None:
         events.task = {"task_id": task_instance.task_id, "map_index": task_instance.map_index}
         facts = {"error": str(error)} if error else {}
         events.write("task", **events.task, state=state, try_number=task_instance.try_number, **facts)
@@ -51,22 +51,22 @@ def build_listener(events: EventFile) -> object:
         @hookimpl
         def on_task_instance_running(self, previous_state: Any, task_instance: Any) -> None:
             del previous_state
-            tell("running", task_instance)
+            emit("running", task_instance)
 
         @hookimpl
         def on_task_instance_success(self, previous_state: Any, task_instance: Any) -> None:
             del previous_state
-            tell("success", task_instance)
+            emit("success", task_instance)
 
         @hookimpl
         def on_task_instance_skipped(self, previous_state: Any, task_instance: Any) -> None:
             del previous_state
-            tell("skipped", task_instance)
+            emit("skipped", task_instance)
 
         @hookimpl
         def on_task_instance_failed(self, previous_state: Any, task_instance: Any, error: object) -> None:
             del previous_state
-            tell("failed", task_instance, error)
+            emit("failed", task_instance, error)
 
     return Listener()
 

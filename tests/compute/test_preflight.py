@@ -187,7 +187,7 @@ def test_an_icd_file_that_is_no_json_is_told(no_vulkaninfo, tmp_path):
 
 
 def test_a_full_disk_is_refused(driver):
-    with pytest.raises(DiskTooSmall, match="GiB are wanted"):
+    with pytest.raises(DiskTooSmall, match="GiB are needed"):
         preflight(minimum_disk_bytes=1_000_000 * GIB)
 
 

@@ -29,7 +29,7 @@ def test_broken_scene_ends_the_demo_with_its_own_error(home, capfd):
     assert status == 1
     assert "ingest_scene failed" in shown
     assert "[scene." in shown
-    assert "Slack was told" in shown
+    assert "Slack message" in shown
     assert "ingest_scene failed on broken" in shown
     assert str(home / "airflow" / "demo.log") in shown
     assert not (home / "workspace" / "scenes" / "broken" / "commits").exists()

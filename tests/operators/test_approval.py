@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from blueprint_pipeline.quality.report import load_gate_report
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.workspace.storage import Workspace
-from operators.approval import APPROVE, REJECT, ApproveEpisodesOperator, build_question, chosen_episodes, name_of
+from operators.approval import APPROVE, REJECT, ApproveEpisodesOperator, build_question, chosen_episodes, describe_decision
 from operators.embedded.demo_run import EventFile, expire_approvals
 from tests.airflow_home import run_dag, xcom_of
 from tests.operators.gate_case import write_gates
@@ -77,7 +77,7 @@ def test_rerun_finds_the_decision_and_does_not_ask_again(environment, settings, 
         ("ep_11", True, "ines", "looks fine"),
     ]
     assert xcom_of(second, "approve_episodes") == decisions
-    assert "nobody is asked again" in capfd.readouterr().out
+    assert "no one is asked again" in capfd.readouterr().out
 
 
 def test_decisions_are_what_record_approval_takes(environment, settings):
@@ -117,6 +117,6 @@ def test_question_shows_what_was_found(environment, settings):
 def test_who_decided():
     """A name, an id where there is no name, and the clock where nobody answered."""
     answer = {"responded_by_user": {"id": "7", "name": "Ines"}, "params_input": {"review_note": "fine"}}
-    assert name_of(answer, timed_out=False) == ("Ines", "fine")
-    assert name_of({"responded_by_user": {"id": "7"}}, timed_out=False) == ("7", "")
-    assert name_of({}, timed_out=True)[0] == "expiry"
+    assert describe_decision(answer, timed_out=False) == ("Ines", "fine")
+    assert describe_decision({"responded_by_user": {"id": "7"}}, timed_out=False) == ("7", "")
+    assert describe_decision({}, timed_out=True)[0] == "expiry"

@@ -263,8 +263,8 @@ def test_a_served_mujoco_makes_the_same_episodes(bench, tmp_path) -> None:
             assert served.scene.read_bytes(name) == embedded.scene.read_bytes(name), name
         served.judge()
         run_both(served, "render_shard")
-        acting._leave(open_simulator("mujoco", served.settings))
-        atexit.unregister(acting._leave)
+        acting._close_quietly(open_simulator("mujoco", served.settings))
+        atexit.unregister(acting._close_quietly)
         RemoteSimulator(ClientOptions(address=server.address)).load(served.scene.local("mjcf").parent, served.records()[0].robot, 30)
     assert {item.rule for item in served.certificates()} == {"bit_identical"}
     assert all(item.replayed and item.renderer.startswith("mujoco ") for item in served.certificates())

@@ -58,15 +58,19 @@ def doctor(
 
 def check_python(_settings: Settings) -> Iterator[DoctorFinding]:
     """The interpreter, and the packages that simulate and deliver."""
-    supported = (3, 11) <= sys.version_info[:2] < (3, 13)
-    yield DoctorFinding(
-        "python", "ok" if supported else "broken", platform.python_version(), "" if supported else "Install Python 3.11 or 3.12."
-    )
+    found = platform.python_version()
+    if (3, 11) <= sys.version_info[:2] < (3, 13):
+        yield DoctorFinding("python", "ok", found)
+    else:
+        yield DoctorFinding("python", "broken", found, "Install Python 3.11 or 3.12.")
     for package in ("mujoco", "mink", "ompl", "toppra", "usd-core", "av", "pyarrow"):
         yield DoctorFinding(package, "ok", importlib.metadata.version(package))
     for package in ("apache-airflow", "mujoco-warp"):
-        found = next((dist.version for dist in importlib.metadata.distributions(name=package)), None)
-        yield DoctorFinding(package, "ok" if found else "absent", found or "not installed", "" if found else _WITHOUT[package])
+        version = next((dist.version for dist in importlib.metadata.distributions(name=package)), None)
+        if version is None:
+            yield DoctorFinding(package, "absent", "not installed", _WITHOUT[package])
+        else:
+            yield DoctorFinding(package, "ok", version)
 
 
 _WITHOUT = {

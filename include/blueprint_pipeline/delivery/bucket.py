@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -72,7 +73,7 @@ class Bucket:
     def move(self, names: Iterable[tuple[str, str]]) -> None:
         """Give objects (name, new name), in order; within a bucket no byte travels through this process."""
         for name, new_name in names:
-            self._call(name, lambda name=name, new_name=new_name: self._move_file(name, new_name))  # type: ignore[misc]  # lambda defaults
+            self._call(name, partial(self._move_file, name, new_name))
 
     def read_bytes(self, name: str) -> bytes | None:
         """Bytes of an object, or ``None`` if there is none."""

@@ -80,7 +80,7 @@ def deliver_bundle(
     size_bytes = sum(digest.size_bytes for digest in digests.values())
     deliveries.start(lab=lab, scene_id=scene_id, job_id=job_id, bundle_sha256=statement_sha256, size_bytes=size_bytes, url=location)
     try:
-        _bring(bundle, digests, bucket, place, delivery_id)
+        _transfer(bundle, digests, bucket, place, delivery_id)
         found = _found_receipt(bucket, place, statement_sha256)
     except DeliveryConflict as error:
         if (state := deliveries.find(delivery_id)) is not None and state.status in {"staged", "verified"}:
@@ -107,10 +107,10 @@ def deliver_bundle(
     return receipt
 
 
-def _bring(bundle: Path, digests: dict[str, FileDigest], bucket: Bucket, place: str, delivery_id: str) -> None:
+def _transfer(bundle: Path, digests: dict[str, FileDigest], bucket: Bucket, place: str, delivery_id: str) -> None:
     """Upload and promote whatever is not in its place yet."""
     staging = f".staging/{delivery_id}"
-    arrived = _arrived(digests, bucket, f"{place}/bundle")
+    arrived = _names_in_place(digests, bucket, f"{place}/bundle")
     missing = [name for name in digests if name not in arrived]
     if missing:
         get_logger().info("uploading bundle", location=f"{bucket.url}/{place}", files=len(missing), already_there=len(arrived))
@@ -123,7 +123,7 @@ def _bring(bundle: Path, digests: dict[str, FileDigest], bucket: Bucket, place: 
     bucket.remove_folder(staging)
 
 
-def _arrived(digests: dict[str, FileDigest], bucket: Bucket, folder: str) -> set[str]:
+def _names_in_place(digests: dict[str, FileDigest], bucket: Bucket, folder: str) -> set[str]:
     """Names that lie in their place already, with the right bytes.
 
     Raises:

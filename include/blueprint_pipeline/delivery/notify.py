@@ -62,7 +62,7 @@ def notify_lab(
     if secret is None:
         raise WebhookSecretMissing(profile.id, profile.webhook.secret_connection)
     address, message_id = url or str(profile.webhook.url), message_id_of(receipt)
-    _remember(receipt, deliveries)
+    _record_notification(receipt, deliveries)
     earlier = [attempt for attempt in deliveries.attempts(receipt.delivery_id) if attempt.message_id == message_id]
     if not deliveries.is_acknowledged(message_id):
         first = max((attempt.attempt for attempt in earlier), default=0) + 1
@@ -72,7 +72,7 @@ def notify_lab(
     return Notification(delivery_id=receipt.delivery_id, message_id=message_id, url=attempts[-1].url, attempts=tuple(attempts))
 
 
-def _remember(receipt: Receipt, deliveries: DeliveryRepository) -> None:
+def _record_notification(receipt: Receipt, deliveries: DeliveryRepository) -> None:
     """Enter a delivery into a registry that does not know it (a new database beside an old workspace)."""
     if deliveries.find(receipt.delivery_id) is not None:
         return

@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from blueprint_pipeline.delivery.report_facts import CostFacts, GateDot, StartDot
 
 KEPT, REJECTED, ESTIMATED, LIMIT, INK, GRID = "#0b5cad", "#c2410c", "#9cc3e6", "#b42318", "#1f2933", "#e4e7eb"
+_KEPT_DOTS: dict[str, Any] = {"marker": "o", "color": KEPT, "alpha": 0.55, "linewidths": 0, "label": "kept"}
+_REJECTED_DOTS: dict[str, Any] = {"marker": "x", "color": REJECTED, "alpha": 0.9, "linewidths": 1.2, "label": "rejected"}
 _CATEGORIES = ("#0b5cad", "#c2410c", "#2f855a", "#7c3aed", "#b7791f", "#0e7490", "#be185d", "#4a5568")
 _MAX_SHARE = 1.6
 _SHOWN = 0.0005
@@ -38,14 +40,12 @@ def draw_gate_margins(dots: Sequence[GateDot]) -> bytes:
     """Draw how far every episode was from every limit: one row a gate, one mark an episode."""
     gates = list(dict.fromkeys(dot.gate for dot in dots))[::-1]
     with _axes(7.2, 0.9 + 0.27 * len(gates)) as (axes, finish):
-        for kept, marker, colour, label in ((True, "o", KEPT, "kept"), (False, "x", REJECTED, "rejected")):
+        for kept, style in ((True, _KEPT_DOTS), (False, _REJECTED_DOTS)):
             shown = [dot for dot in dots if dot.kept is kept]
             if shown:
                 x = [min(dot.share_of_limit, _MAX_SHARE) for dot in shown]
                 y = [gates.index(dot.gate) for dot in shown]
-                axes.scatter(
-                    x, y, marker=marker, s=22, color=colour, alpha=0.55 if kept else 0.9, linewidths=1.2 if not kept else 0, label=label
-                )
+                axes.scatter(x, y, s=22, **style)
         axes.axvline(1.0, color=LIMIT, linewidth=1.4)
         axes.text(1.0, len(gates) - 0.35, " limit", color=LIMIT, va="bottom", ha="center")
         axes.set_yticks(range(len(gates)), [gate.replace("_", " ") for gate in gates])

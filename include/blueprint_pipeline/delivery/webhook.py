@@ -81,7 +81,7 @@ class WebhookSecretInvalid(ConfigurationError):
     template = "The webhook secret is not whsec_ and the base64 of 24 to 64 bytes. Ask the lab for its endpoint's secret."
 
 
-class _NotTaken(Exception):
+class _NotAccepted(Exception):
     def __init__(self, attempt: WebhookAttempt, retry_after_s: float | None) -> None:
         super().__init__(attempt.error)
         self.attempt = attempt
@@ -212,12 +212,12 @@ async def _post(url: str, body: bytes, headers: dict[str, str]) -> httpx.Respons
 
 def _expect_taken(attempt: WebhookAttempt, retry_after_s: float | None) -> None:
     if not attempt.acknowledged:
-        raise _NotTaken(attempt, retry_after_s)
+        raise _NotAccepted(attempt, retry_after_s)
 
 
 def _pause(error: Exception) -> bool | float:
     """Whether to try again, and after how many seconds where the receiver asked for it."""
-    if not isinstance(error, _NotTaken):
+    if not isinstance(error, _NotAccepted):
         return False
     status = error.attempt.status_code
     if status is not None and not _may_change(status):

@@ -50,8 +50,8 @@ class EpisodesLost(GateError):
 
     code = "episode.episodes_lost"
     template = (
-        "{lost} of {planned} planned episodes of scene {scene_id} are lost: {shown}. geniesim/import_manifest.json lists all of "
-        "them. Remove the damaged folders and run their shards again."
+        "{lost} episodes of scene {scene_id} are missing, damaged or unplanned ({planned} were planned): {shown}. "
+        "geniesim/import_manifest.json lists all of them. Remove the damaged folders and run their shards again."
     )
 
     scene_id: str

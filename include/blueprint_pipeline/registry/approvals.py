@@ -105,8 +105,8 @@ class ApprovalRepository:
             _expire(session, now, request_id)
             row = _load(session, request_id)
             approved = sorted(set(row.episodes if episodes is None else episodes)) if approve else []
-            if strangers := sorted(set(approved) - set(row.episodes)):
-                raise EpisodesNotAsked(request_id, strangers)
+            if unknown := sorted(set(approved) - set(row.episodes)):
+                raise EpisodesNotAsked(request_id, unknown)
             event = ApprovalEvent(request_id=request_id, at=now, action="approved" if approve else "rejected", actor=actor, reason=reason)
             if _close(session, event, approved):
                 return _record(_load(session, request_id))

@@ -157,10 +157,10 @@ def _free_points(mesh: trimesh.Trimesh) -> tuple[FloatArray, float]:
     points = np.vstack([np.asarray(on_surface) + offset, np.asarray(on_surface) - offset])
     distance = trimesh.proximity.closest_point(thin, points)[1]
     points = points[distance >= _CLEAR_SHARE * clearance]
-    return points[_sight(thin, points) >= _MIN_SIGHT], clearance
+    return points[_line_of_sight(thin, points) >= _MIN_SIGHT], clearance
 
 
-def _sight(mesh: trimesh.Trimesh, points: FloatArray) -> FloatArray:
+def _line_of_sight(mesh: trimesh.Trimesh, points: FloatArray) -> FloatArray:
     """Share of directions in which each point sees past the mesh, shape (N,)."""
     step = np.arange(_DIRECTIONS) + 0.5
     height, turn = 1 - 2 * step / _DIRECTIONS, np.pi * (1 + 5**0.5) * step

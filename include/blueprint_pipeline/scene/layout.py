@@ -39,6 +39,11 @@ def build_layout(manifest: SceneManifest, scene: SourceScene) -> dict[str, objec
     }
 
 
+def _articulation_hint(item: ManifestObject) -> str | None:
+    joints = () if item.articulation is None else item.articulation.joints
+    return joints[0].type if joints else None
+
+
 def build_inventory(manifest: SceneManifest, scene: SourceScene) -> dict[str, object]:
     """Content of ``seg/inventory.json``."""
     low = np.asarray(manifest.scene.room.origin)
@@ -55,11 +60,7 @@ def build_inventory(manifest: SceneManifest, scene: SourceScene) -> dict[str, ob
                 "category": item.category,
                 "short_description": item.description,
                 "sim_role": item.sim_role,
-                "articulation_hint": None
-                if item.articulation is None
-                else item.articulation.joints[0].type
-                if item.articulation.joints
-                else None,
+                "articulation_hint": _articulation_hint(item),
                 "approx_location": _location(scene.objects[item.id], low, high),
                 "bounds": _bounds(scene.objects[item.id]),
                 "is_floor_contact": item.is_floor_contact,

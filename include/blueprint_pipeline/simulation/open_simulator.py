@@ -84,11 +84,11 @@ def _open_served(name: SimulatorName, settings: SimulationSettings) -> Simulator
     remote.wait_until_ready(_READY_S)
     if remote.name != name:
         raise SimulatorDiffers(address, remote.name, name)
-    atexit.register(_leave, remote)
+    atexit.register(_close_quietly, remote)
     return remote
 
 
-def _leave(remote: Simulator) -> None:
+def _close_quietly(remote: Simulator) -> None:
     """Let the next caller have the simulator at once; a server that is gone already needs no goodbye."""
     with suppress(BlueprintError):
         remote.close()

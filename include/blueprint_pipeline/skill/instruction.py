@@ -104,11 +104,18 @@ def _relation(step_m: FloatArray) -> str:
     return "behind" if forward > 0 else "in front of"
 
 
+def _third(share: float, low: str, high: str) -> str:
+    """Which outer third of an extent a share lies in, -0.5 to 0.5; empty in the middle."""
+    if share > _THIRD:
+        return high
+    return low if share < -_THIRD else ""
+
+
 def _region(surface: SurfaceFrame, goal_m: FloatArray) -> str:
     lower, upper = surface.extent_m
     share = (surface.to_robot(goal_m) - lower) / np.maximum(upper - lower, 1e-6) - 0.5
-    depth = "back" if share[0] > _THIRD else "front" if share[0] < -_THIRD else ""
-    side = "left" if share[1] > _THIRD else "right" if share[1] < -_THIRD else ""
+    depth = _third(float(share[0]), "front", "back")
+    side = _third(float(share[1]), "right", "left")
     if depth and side:
         return f"{depth} {side} corner"
     if depth or side:

@@ -149,8 +149,10 @@ class SceneFolder:
         folder = target / name
         for left in set(list_files(folder) if folder.is_dir() else []) - {found[len(name) + 1 :] for found in remote}:
             (folder / left).unlink(missing_ok=True)  # of a former run
-        if not remote:
-            folder.unlink(missing_ok=True) if folder.is_file() else shutil.rmtree(folder, ignore_errors=True)
+        if not remote and folder.is_file():
+            folder.unlink()
+        elif not remote:
+            shutil.rmtree(folder, ignore_errors=True)
         return folder
 
     def publish_file(self, source: Path, name: str) -> None:

@@ -71,6 +71,7 @@ def facts_of(pod: Any) -> PodFacts:
     statuses = [found for found in status.container_statuses or [] if found.name == CONTAINER]
     state = statuses[0].state if statuses else None
     waiting, running, ended = (getattr(state, name, None) for name in ("waiting", "running", "terminated"))
+    begun = running or ended
     return PodFacts(
         name=metadata.name,
         uid=metadata.uid,
@@ -85,7 +86,7 @@ def facts_of(pod: Any) -> PodFacts:
         waiting_reason=(waiting.reason or "") if waiting else "",
         waiting_message=(waiting.message or "") if waiting else "",
         image=next((container.image for container in spec.containers if container.name == CONTAINER), "") or "",
-        started_at=running.started_at if running else ended.started_at if ended else None,
+        started_at=None if begun is None else begun.started_at,
         finished_at=ended.finished_at if ended else None,
         exit_code=ended.exit_code if ended else None,
         container_reason=(ended.reason or "") if ended else "",

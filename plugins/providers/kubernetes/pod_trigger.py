@@ -1,7 +1,6 @@
 """Watch one pod by name and tell one thing: how it ended, or why it cannot go on. Its log is passed on meanwhile."""
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -89,9 +88,9 @@ class JobPodTrigger(BaseTrigger):
         pause_s, began = self.watch.poll_s, time.monotonic()
         while True:
             try:
-                event = await self._look()
+                event = await self._poll()
                 self._answered_at, pause_s = time.monotonic(), self.watch.poll_s
-            except _Trouble as trouble:
+            except _ApiTrouble as trouble:
                 event = self._count_trouble(trouble)
                 pause_s = min(2 * pause_s, _MAX_PAUSE_S, max(1.0, self.watch.unreachable_s / 3))
             if event is not None:
@@ -106,15 +105,15 @@ class JobPodTrigger(BaseTrigger):
         await self._call("delete_namespaced_pod", name=self.watch.pod, namespace=self.watch.namespace, body=body)
         self.log.warning("pod %s was asked to end", self.watch.pod)
 
-    async def _look(self) -> JobEvent | None:
+    async def _poll(self) -> JobEvent | None:
         watch = self.watch
         try:
             found = facts_of(await self._call("read_namespaced_pod", name=watch.pod, namespace=watch.namespace))
         except _Missing:
-            return self._tell("lost", "the API has it no more")
+            return self._event("lost", "the API has it no more")
         if found.uid != watch.uid:
-            return self._tell("lost", "another pod has its name")
-        self._say_changes(found)
+            return self._event("lost", "another pod has its name")
+        self._log_changes(found)
         self._pod = found
         await self._find_node(found)
         verdict = judge(found, now_utc(), unschedulable_s=watch.unschedulable_s, timeout_s=watch.timeout_s, gone_s=watch.gone_s)
@@ -123,18 +122,18 @@ class JobPodTrigger(BaseTrigger):
         if verdict in {"waiting", "running"}:
             return None
         if verdict == "terminating":
-            return self._tell("lost", "its node does not answer")
-        return self._tell(verdict, found.unschedulable or found.waiting_message or found.waiting_reason or found.reason)
+            return self._event("lost", "its node does not answer")
+        return self._event(verdict, found.unschedulable or found.waiting_message or found.waiting_reason or found.reason)
 
-    def _tell(self, kind: str, reason: str) -> JobEvent:
+    def _event(self, kind: str, reason: str) -> JobEvent:
         return JobEvent(kind=kind, cluster=self.watch.cluster, uid=self.watch.uid, reason=reason, pod=self._pod, node=self._node)
 
-    def _count_trouble(self, trouble: "_Trouble") -> JobEvent | None:
+    def _count_trouble(self, trouble: "_ApiTrouble") -> JobEvent | None:
         silent_s = time.monotonic() - self._answered_at
         self.log.warning("%s does not answer since %.0f s: %s", self.watch.cluster, silent_s, trouble)
-        return self._tell("unreachable", str(trouble)) if silent_s > self.watch.unreachable_s else None
+        return self._event("unreachable", str(trouble)) if silent_s > self.watch.unreachable_s else None
 
-    def _say_changes(self, found: PodFacts) -> None:
+    def _log_changes(self, found: PodFacts) -> None:
         before = self._pod
         if before is None or (before.phase, before.node) != (found.phase, found.node):
             self.log.info("pod %s on %s: %s%s", found.name, self.watch.cluster, found.phase, f", node {found.node}" if found.node else "")
@@ -158,7 +157,7 @@ class JobPodTrigger(BaseTrigger):
             try:
                 while await self._read_log():
                     pass
-            except (_Trouble, _Missing) as trouble:
+            except (_ApiTrouble, _Missing) as trouble:
                 if attempt + 1 < tries:
                     await asyncio.sleep(1.0)
                 elif whole:
@@ -184,7 +183,10 @@ class JobPodTrigger(BaseTrigger):
         fresh, self._cursor = read_on(self._cursor, lines)
         for line in fresh:
             event = parse_event(line)
-            self.log.log(level_of(event) if event else logging.INFO, "%s", readable(event) if event else line)
+            if event:
+                self.log.log(level_of(event), "%s", readable(event))
+            else:
+                self.log.info("%s", line)
         return len(raw) >= _LOG_BYTES and bool(fresh)
 
     async def _call(self, method: str, **arguments: Any) -> Any:
@@ -192,7 +194,7 @@ class JobPodTrigger(BaseTrigger):
 
         Raises:
             _Missing: There is no such thing.
-            _Trouble: The API did not answer, or not in a way that can be used; the next call reads the credentials again.
+            _ApiTrouble: The API did not answer, or not in a way that can be used; the next call reads the credentials again.
         """
         if self._hook is None:
             self._hook = build_async_hook(self.watch.connection, self.watch.gke, self.watch.endpoint)
@@ -207,16 +209,16 @@ class JobPodTrigger(BaseTrigger):
                 raise _Missing from error
             if error.status in PASSING:
                 self._hook = None
-                raise _Trouble(f"{error.status} {error.reason}") from error
+                raise _ApiTrouble(f"{error.status} {error.reason}") from error
             raise
         except (aiohttp.ClientError, OSError, TimeoutError, ConfigException) as error:
             self._hook = None
-            raise _Trouble(f"{type(error).__name__}: {error}") from error
+            raise _ApiTrouble(f"{type(error).__name__}: {error}") from error
 
 
 class _Missing(Exception):
     """The API has no such thing."""
 
 
-class _Trouble(Exception):
+class _ApiTrouble(Exception):
     """The API gave no usable answer."""

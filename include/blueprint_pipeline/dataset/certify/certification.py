@@ -67,7 +67,7 @@ def certify_datasets(context: StageContext) -> CertificationReport:
         environment = CertifyEnvironment(context.settings.dataset.certify_python, Path(folder))
         versions = environment.versions if environment.exists else {}
         before = _digests(root)
-        checks += _look(context, environment, plan, episodes, root)
+        checks += _grade_all(context, environment, plan, episodes, root)
         after = _digests(root)
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     if changed:
@@ -167,7 +167,7 @@ def _run_certifier(environment: CertifyEnvironment, certifier: Certifier, reques
     ]
 
 
-def _look(
+def _grade_all(
     context: StageContext, environment: CertifyEnvironment, plan: JobPlan, episodes: tuple[ExpectedEpisode, ...], root: Path
 ) -> list[CheckResult]:
     """Everything that needs the certifying environment, as many programs at a time as the machine has cores for."""
@@ -217,7 +217,9 @@ def _graders_check(checks: list[CheckResult]) -> CheckResult:
     graders = [check for check in checks if check.check.startswith("grader.")]
     failed = [check.tool for check in graders if check.status == "failed"]
     ran = [check.tool for check in graders if check.status != "not_run"]
-    status: Status = "failed" if failed else "passed" if len(ran) >= REQUIRED_GRADERS else "not_run"
+    status: Status = "passed" if len(ran) >= REQUIRED_GRADERS else "not_run"
+    if failed:
+        status = "failed"
     return CheckResult(
         check="graders.agree",
         dataset=STORE,
