@@ -41,7 +41,7 @@ def _run(_request: StageRequest, context: StageContext) -> PriceRunResult:
 
 
 def _priced_commits() -> list[str]:
-    """Records of the stages before this one that have a single commit. It changes whenever they run anew, and so does this stage's key.
+    """Records of the stages before this one that have a single commit. It changes whenever they run again, and so does this stage's key.
 
     The commits of shards and approvals have names that depend on the run; what they lead to is in the others' inputs.
     """

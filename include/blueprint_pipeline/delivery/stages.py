@@ -183,7 +183,7 @@ DELIVER_BUNDLE = Stage(
 
 NOTIFY_LAB = Stage(
     name="notify_lab",
-    description="Tell the lab by a signed webhook, retried, and never twice once it has acknowledged.",
+    description="Notify the lab by a signed webhook, retried, and never twice once it has acknowledged.",
     request=NotifyLabRequest,
     result=NotifyLabResult,
     run=_run_notify,

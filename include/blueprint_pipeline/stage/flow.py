@@ -18,7 +18,7 @@ GROUPS: dict[Group, str] = {
     "simulation": "Plan every episode, then simulate them in shards: states only, no pixels",
     "episode": "Judge, ask where in doubt, draw what is kept, and prove by replay",
     "dataset": "Write LeRobot v3.0 and v2.1 from one encode, and let the real readers judge",
-    "delivery": "Price, package, sign, upload, verify, and tell the lab",
+    "delivery": "Price, package, sign, upload, verify, and notify the lab",
 }
 """The nouns of the flow in order, each with what its stages do."""
 

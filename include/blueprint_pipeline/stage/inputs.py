@@ -33,7 +33,7 @@ def read_inputs(stage: Stage[Any, Any], request: StageRequest, scene: SceneFolde
 def config_digests(stage: str, request: StageRequest) -> dict[str, FileDigest]:
     """Digests of the configuration files that a stage's row names, as ``config/<name>``.
 
-    A file that is not there has no digest: the stage that reads it says so in its own words.
+    A file that is missing has no digest: the stage that reads it says so in its own words.
     """
     patterns = [pattern.format_map(request.model_dump(mode="json")) for pattern in STAGES[stage].config]
     files = sorted({path for pattern in patterns for path in CONFIG_FOLDER.glob(pattern)})
