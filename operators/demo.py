@@ -1,6 +1,6 @@
 """``make demo``: the real DAG on the sample scene, from meshes to a delivered, verified, signed dataset, on this machine.
 
-Slack and the lab are real HTTP receivers on loopback, reached through ordinary Airflow connections. What Airflow says goes to a file;
+Slack and the lab are real HTTP receivers on loopback, reached through ordinary Airflow connections. Airflow's log goes to a file;
 the screen shows a line a stage. Run again, every stage finds its commit and nothing changes.
 """
 
@@ -20,10 +20,10 @@ from rich.live import Live
 
 from blueprint_pipeline.errors import BlueprintError
 from blueprint_pipeline.settings import Settings, environment_of_child, load_settings
+from operators.embedded.airflow_home import AIRFLOW_HOME, ROOT, airflow_environment, process_environment
+from operators.embedded.demo_connections import lab_secret
 from operators.embedded.demo_report import show_delivery, show_failure
 from operators.embedded.expected_time import Timing, add_timing, expected_time
-from operators.embedded.home import AIRFLOW_HOME, ROOT, airflow_environment, process_environment
-from operators.embedded.played import lab_secret
 from operators.embedded.progress import LineReporter, Progress
 from operators.embedded.receivers import Receiver, receive
 from operators.embedded.run_view import RunView

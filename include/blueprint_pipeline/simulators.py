@@ -29,7 +29,7 @@ class SimulatorRow:
     folder: str | None = None
     """Folder of a scene that it loads, beside the twin's; ``None``: the twin is all that it needs."""
     one_a_core: bool = False
-    """It acts in processes of ours, one a core; otherwise for one caller at a time."""
+    """It acts in our own processes, one a core; otherwise for one caller at a time."""
     bit_identical: bool = False
     """Its replays are held to every bit; otherwise k of n executions must agree."""
     python_package: bool = False

@@ -132,7 +132,7 @@ def describe_messages(receivers: Mapping[str, Receiver]) -> str:
         for name, receiver in receivers.items()
         for message in receiver.messages
     ]
-    return ". ".join(told) if told else f"nobody anew: {' and '.join(receivers)} heard of this before."
+    return ". ".join(told) if told else f"nothing new: {' and '.join(receivers)} heard of this before."
 
 
 def next_commands(view: RunView, scene_id: str) -> Iterator[tuple[str, str]]:

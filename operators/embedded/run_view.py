@@ -84,7 +84,7 @@ class RunView:
             elif kind == "task":
                 _change(task, event)
             elif kind == "stage_event":
-                _hear(task, event["data"])
+                _receive_event(task, event["data"])
             elif kind == "stage_result":
                 task.result = event["data"]
 
@@ -172,7 +172,7 @@ def _change(task: TaskView, event: Mapping[str, Any]) -> None:
         task.error = str(event.get("error") or "")
 
 
-def _hear(task: TaskView, event: Mapping[str, Any]) -> None:
+def _receive_event(task: TaskView, event: Mapping[str, Any]) -> None:
     name = str(event.get("event", ""))
     if name == "progress":
         task.done, task.total = int(event["done"]), int(event["total"])

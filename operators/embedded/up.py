@@ -19,8 +19,8 @@ from rich.panel import Panel
 from blueprint_pipeline.delivery.signing import make_signing_key
 from blueprint_pipeline.errors import BlueprintError, TransientError
 from blueprint_pipeline.settings import environment_of_child, load_settings
-from operators.embedded.home import AIRFLOW_HOME, ROOT, airflow_environment, process_environment
-from operators.embedded.played import lab_secret, with_receivers
+from operators.embedded.airflow_home import AIRFLOW_HOME, ROOT, airflow_environment, process_environment
+from operators.embedded.demo_connections import lab_secret, with_receivers
 from operators.embedded.receivers import Receiver, readable_message, receive
 from operators.embedded.settings_file import import_settings, load_airflow_settings
 

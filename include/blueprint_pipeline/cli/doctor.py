@@ -137,8 +137,8 @@ def check_optional_parts(settings: Settings) -> Iterator[DoctorFinding]:
     yield DoctorFinding("signing key", "ok" if there else "absent", str(key), advice)
 
 
-def look_at_gpu(_settings: Settings) -> Iterator[Finding]:
-    """What simulators with a GPU need of the machine; the first part that is unfit is named with its error."""
+def check_gpu(_settings: Settings) -> Iterator[DoctorFinding]:
+    """What simulators with a GPU need of the machine; the first part that fails is named with its error."""
     from blueprint_pipeline.compute.preflight import run_preflight
 
     for row in SIMULATORS.values():
@@ -147,10 +147,11 @@ def look_at_gpu(_settings: Settings) -> Iterator[Finding]:
         try:
             report = run_preflight(needs_rt_cores=True, minimum_disk_bytes=row.minimum_disk_bytes)
         except BlueprintError as error:
-            yield Finding(row.title, "broken", error.code, error.message)
+            yield DoctorFinding(row.title, "broken", error.code, error.message)
             continue
         for found in report.findings:
-            yield Finding(f"{row.title}: {found.part}", "ok", found.found, "A warning: not refused." if found.state == "warning" else "")
+            advice = "A warning: not refused." if found.state == "warning" else ""
+            yield DoctorFinding(f"{row.title}: {found.part}", "ok", found.found, advice)
 
 
 LOOKS: tuple[Callable[[Settings], Iterator[DoctorFinding]], ...] = (

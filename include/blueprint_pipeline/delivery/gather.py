@@ -28,7 +28,7 @@ def build_facts(
         job_id=plan.job_id,
         robot=plan.robot.embodiment,
         simulator=f"{SIMULATORS[first.simulator.name].title} {first.simulator.version}",
-        replays=tell_replays(sources.kept_certificates()),
+        replays=describe_replays(sources.kept_certificates()),
         tier=sources.renders.tier,
         cameras=plan.cameras,
         resolution=f"{plan.width} x {plan.height}",

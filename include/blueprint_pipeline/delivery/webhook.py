@@ -133,8 +133,8 @@ def send_message(
                 attempt, retry_after_s = _call(signer, receipt, url, number=first_attempt + len(attempts))
                 attempts.append(attempt)
                 record(attempt)
-                _expect_taken(attempt, retry_after_s)
-    except _NotTaken as error:
+                _validate_accepted(attempt, retry_after_s)
+    except _NotAccepted as error:
         facts = [item.model_dump_json() for item in attempts]
         status = error.attempt.status_code
         if status is not None and not _may_change(status):
@@ -201,7 +201,7 @@ def _call(signer: Webhook, receipt: Receipt, url: str, *, number: int) -> tuple[
 
 
 async def _post(url: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
-    """The answer's status and headers. One clock for the whole call: httpx's own timeouts start anew with every byte."""
+    """The answer's status and headers. One clock for the whole call: httpx's own timeouts start again with every byte."""
     async with (
         asyncio.timeout(TIMEOUT_S),
         httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False) as client,
@@ -210,7 +210,7 @@ async def _post(url: str, body: bytes, headers: dict[str, str]) -> httpx.Respons
         return response
 
 
-def _expect_taken(attempt: WebhookAttempt, retry_after_s: float | None) -> None:
+def _validate_accepted(attempt: WebhookAttempt, retry_after_s: float | None) -> None:
     if not attempt.acknowledged:
         raise _NotAccepted(attempt, retry_after_s)
 

@@ -42,7 +42,7 @@ class TwinDiffers(InputError):
 
 
 def is_embedded(name: SimulatorName, settings: Settings) -> bool:
-    """Whether the simulator acts in processes of ours, one a core; every other acts for one caller at a time."""
+    """Whether the simulator acts in our own processes, one a core; every other acts for one caller at a time."""
     return SIMULATORS[name].one_a_core and settings.simulation.address is None
 
 

@@ -147,7 +147,7 @@ def _run_certifier(environment: CertifyEnvironment, certifier: Certifier, reques
     request_path.write_text(request.model_dump_json(), encoding="utf-8")
     run = environment.run_module(certifier.module, str(request_path), str(answers_path))
     if run.exit_code != 0 or not answers_path.is_file():
-        raise CertifierBroken(program, run.exit_code if run.exit_code is not None else -1, run.last_words)
+        raise CertifierBroken(program, run.exit_code if run.exit_code is not None else -1, run.last_output)
     answers = {answer.check: answer for answer in load_answers(answers_path)}
     reason = "a check before it failed"
     return [

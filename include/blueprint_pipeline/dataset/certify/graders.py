@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from blueprint_pipeline.dataset.certify.environment import CertifyEnvironment
-from blueprint_pipeline.dataset.certify.report import CheckResult, Finding, not_run
+from blueprint_pipeline.dataset.certify.report import CheckResult, GraderFinding, not_run
 from blueprint_pipeline.dataset.formats import FormatName
 from blueprint_pipeline.origin import Origin
 
