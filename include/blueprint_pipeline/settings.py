@@ -61,7 +61,7 @@ class ComputeSettings(_Group):
     """Processes of one stage; one a core."""
     warm_s: float = Field(default=120.0, ge=0)
     """How long the server that starts local stages stays without one [s] (about 350 MB, shared by all Airflow tasks of this user);
-    0: every stage is a process that imports everything anew. Linux only."""
+    0: every stage is a process that imports everything again. Linux only."""
     machine: str = "local_laptop"
     """What the process runs on, for prices: a machine profile of the price table."""
     image_digest: str | None = None

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from blueprint_pipeline.compute.local import stop_local_jobs
-from operators.embedded.home import ROOT
+from operators.embedded.airflow_home import ROOT
 
 DAG_FILE = ROOT / "dags" / "scene_to_dataset.py"
 GRACE_S = 20.0

@@ -103,7 +103,7 @@ def run_program(request, tmp_path, monkeypatch):
     ],
 )
 def test_a_process_without_a_typed_error_is_judged_as_a_pod_is(environment, run_program, text, expected, told):
-    """One table of exit codes for both: a defect is tried again, what only a person can mend is not."""
+    """One table of exit codes for both: a defect is tried again, what only a person can correct is not."""
     with pytest.raises(expected, match=told) as caught:
         run_program(text).run(job("ingest_scene", environment), lambda _event: None)
     assert caught.value.retryable is issubclass(expected, TransientError)

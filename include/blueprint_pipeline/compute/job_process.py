@@ -32,7 +32,7 @@ class JobProcess(Protocol):
         """Wait for the end, in any thread.
 
         Raises:
-            subprocess.TimeoutExpired: It is not there after ``timeout`` [s].
+            subprocess.TimeoutExpired: It is missing after ``timeout`` [s].
         """
 
     def terminate(self) -> None:
@@ -40,7 +40,7 @@ class JobProcess(Protocol):
 
 
 def start_process(arguments: Sequence[str], environment: Mapping[str, str]) -> JobProcess:
-    """A process that imports everything anew."""
+    """A process that imports everything again."""
     return subprocess.Popen(  # noqa: S603 -- our own program; the request goes through a file
         [sys.executable, "-m", "blueprint_pipeline", *arguments],
         stdout=subprocess.DEVNULL,

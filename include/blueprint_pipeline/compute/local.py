@@ -151,7 +151,7 @@ def _environment(spec: JobSpec) -> dict[str, str]:
 
 
 def _pass_on(stream: IO[bytes] | None, on_event: OnEvent) -> list[str]:
-    """Read log lines to the end; return the last plain-text lines (a crash's words are not JSON)."""
+    """Read log lines to the end; return the last plain-text lines (a crash's output is not JSON)."""
     plain: list[str] = []
     for data in stream or ():
         line = data.decode(errors="backslashreplace")

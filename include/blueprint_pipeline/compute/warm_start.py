@@ -56,7 +56,7 @@ def fork_job(arguments: Sequence[str], environment: Mapping[str, str], *, idle_s
         path = _private_folder() / f"{_server_key(for_server, module)[:_KEY_LENGTH]}.socket"
         return _ask(path, start) or _ask_new(path, start, _Server(for_server, idle_s, module))
     except (EOFError, OSError, subprocess.SubprocessError) as error:
-        get_logger().warning("no fork server, so the job imports everything anew", reason=str(error))
+        get_logger().warning("no fork server, so the job imports everything again", reason=str(error))
         return None
 
 

@@ -90,7 +90,7 @@ def place_robot(
         surface: What the robot should work on.
         points_m: Where the objects stand that it should reach, (2,) each.
         embodiment: Which robot.
-        arm: Which of its arms shall reach them.
+        arm: Which of its arms should reach them.
 
     Raises:
         NoRoomForRobot: No place is free, or none reaches any object.

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from blueprint_pipeline.motion.grasp_set import ALGORITHM_VERSION, GraspSet
-from blueprint_pipeline.motion.surface import Surface
+from blueprint_pipeline.motion.surface import CollisionSurface
 from blueprint_pipeline.robot.gripper import Gripper
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.motion.grasp_set import GraspSet
-from blueprint_pipeline.motion.surface import Surface
+from blueprint_pipeline.motion.surface import CollisionSurface
 from blueprint_pipeline.robot.gripper import FingerPad, Gripper
 
 SAMPLES = 5000
