@@ -61,7 +61,7 @@ def process_scene(context: StageContext) -> dict[str, MeshReport]:
         What was made of each, by object id (and ``background``).
 
     Raises:
-        SourceChanged: ``regen3d/`` is not what was taken in.
+        SourceChanged: ``regen3d/`` is not what was ingested.
         WorkerDied: A process died; the meshes of the others are in the cache.
         PreemptedError: SIGTERM came; likewise.
     """
