@@ -160,7 +160,7 @@ def _build_site(
         reach=Reach(base_m=base_m, yaw_rad=yaw_rad, nearest_m=radius.nearest_m, farthest_m=radius.farthest_m),
         embodiment=embodiment,
         planner=build_motion_scene(planning_copy(compiled.model), embodiment, arm.name, fps=fps, cache_dir=scene.cache_dir),
-        objects={name: scene.facts(name) for name in names},
+        objects={name: scene.facts(name, starts.supports) for name in names},
     )
     return Site(place=place, starts=starts, placement=placement, compiled=compiled, names=names, targets={}, left_out={})
 

@@ -35,8 +35,8 @@ class TaskScene:
             return "surface"
         return name_object(object_id, known[object_id].category, known[object_id].description)[0]
 
-    def facts(self, object_id: str) -> ObjectFacts:
-        """What is known of a movable object."""
+    def facts(self, object_id: str, supports: Mapping[str, str]) -> ObjectFacts:
+        """What is known of a movable object; ``supports`` says what each stands on."""
         item = self.manifest.object(object_id)
         noun, colour = name_object(item.id, item.category, item.description)
         return ObjectFacts(
@@ -44,6 +44,7 @@ class TaskScene:
             colour=colour,
             upright=self.affordances.of(item.category, item.id, item.description).upright,
             mass_kg=float(self.twin.body_subtreemass[self.twin.body(object_id).id]),
+            bears=tuple(sorted(upper for upper, lower in supports.items() if lower == object_id)),
             closed=self._closed(object_id),
         )
 

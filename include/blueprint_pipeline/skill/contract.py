@@ -48,6 +48,8 @@ class ObjectFacts:
     upright: bool
     """Whether it must end as upright as it began."""
     mass_kg: float
+    bears: tuple[str, ...]
+    """What stands on it."""
     closed: str | None
     """What its collision pieces close that is open in truth, in words; ``None`` where they are true to it."""
 

@@ -47,6 +47,17 @@ class SurfaceFrame:
         turned: FloatArray = (point_m - self.origin_m) @ np.array([[cosine, -sine], [sine, cosine]])
         return turned
 
+    def to_world(self, point_m: FloatArray) -> FloatArray:
+        """Points (..., 2) of the robot's axes in the world."""
+        cosine, sine = np.cos(self.yaw_rad), np.sin(self.yaw_rad)
+        placed: FloatArray = point_m @ np.array([[cosine, sine], [-sine, cosine]]) + self.origin_m
+        return placed
+
+
+def build_region_instruction(target: NamedObject, words: str, surface: SurfaceFrame, *, verb: str) -> str:
+    """Say to which part of the surface the target shall go, e.g. ``push the red can to the left side of the table``."""
+    return f"{verb} the {_coloured(target)} to the {words} of the {surface.noun}"
+
 
 def build_surface_frame(noun: str, base_m: FloatArray, yaw_rad: float, cells_m: FloatArray) -> SurfaceFrame:
     """The surface in the axes of a robot at ``base_m`` (2,); ``cells_m`` (n, 2) are the level spots of the surface."""

@@ -79,8 +79,10 @@ class PickPlace(Skill[PickPlaceTask]):
     task = PickPlaceTask
 
     def find_unsuitable(self, place: Workplace, target: str) -> str | None:
-        """An object that is closed by its pieces, cannot be gripped, or is too heavy."""
+        """An object that bears another, is closed by its pieces, cannot be gripped, or is too heavy."""
         facts, arm = place.objects[target], place.planner.arm
+        if facts.bears:
+            return f"{', '.join(facts.bears)} would fall off it"
         if facts.closed is not None:
             return facts.closed
         if place.planner.count_grasps(target) == 0:

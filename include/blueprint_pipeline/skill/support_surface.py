@@ -41,6 +41,13 @@ class SupportSurface:
         cells: FloatArray = self.corner_m + grid * CELL_M
         return cells
 
+    def at(self, raster: BoolArray, points_m: FloatArray) -> BoolArray:
+        """What a raster (nx, ny) of this surface says at points (n, 2) of the world; false beside it."""
+        cells = np.round((points_m - self.corner_m) / CELL_M).astype(int)
+        beside = ((cells < 0) | (cells >= raster.shape)).any(axis=1)
+        found: BoolArray = raster[tuple(np.clip(cells, 0, np.array(raster.shape) - 1).T)] & ~beside
+        return found
+
     def clearance_m(self, obstacles: Iterable[Footprint]) -> FloatArray:
         """Distance of each cell from the nearest edge, fixed thing or obstacle, (nx, ny); 0 where not free."""
         free = self.level.copy()

@@ -14,6 +14,7 @@ from blueprint_pipeline.task.task import Task
 
 SKILLS: dict[str, str] = {
     "pick_place": "blueprint_pipeline.skill.pick_place",
+    "push": "blueprint_pipeline.skill.push",
 }
 """Name of a skill, which is also the type of its tasks, to the module that holds it as ``SKILL``."""
 

@@ -52,6 +52,11 @@ class Footprint:
         center: FloatArray = self.origin_m[:2] + middle
         return center
 
+    @property
+    def middle_m(self) -> FloatArray:
+        """(3,): the same at the height of the lowest point."""
+        return np.array([*self.center_m, self.bottom_m])
+
 
 def bodies_of(model: mujoco.MjModel, object_id: str) -> NDArray[np.int64]:
     """Ids of the object's body and all bodies that hang on it."""
@@ -60,17 +65,22 @@ def bodies_of(model: mujoco.MjModel, object_id: str) -> NDArray[np.int64]:
     return bodies
 
 
-def measure_footprint(model: mujoco.MjModel, data: mujoco.MjData, object_id: str) -> Footprint:
-    """Outline and height of an object in its present pose (``data`` must have its kinematics)."""
-    from scipy.spatial import ConvexHull  # noqa: PLC0415 -- most who read models need no hulls, and it loads slowly
-
-    points = np.concatenate(
+def collision_points(model: mujoco.MjModel, data: mujoco.MjData, object_id: str) -> FloatArray:
+    """Corners (n, 3) in the world of an object's collision geometry (``data`` must have its kinematics)."""
+    return np.concatenate(
         [
             _corners(model, data, geom)
             for geom in np.flatnonzero(np.isin(model.geom_bodyid, bodies_of(model, object_id))).tolist()
             if _collides(model, geom)
         ]
     )
+
+
+def measure_footprint(model: mujoco.MjModel, data: mujoco.MjData, object_id: str) -> Footprint:
+    """Outline and height of an object in its present pose (``data`` must have its kinematics)."""
+    from scipy.spatial import ConvexHull  # noqa: PLC0415 -- most who read models need no hulls, and it loads slowly
+
+    points = collision_points(model, data, object_id)
     origin = data.body(object_id).xpos.copy()
     outline = points[:, :2] - origin[:2]
     return Footprint(

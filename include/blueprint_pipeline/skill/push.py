@@ -1,0 +1,285 @@
+"""Push an object along its support into a part of it that the sentence names.
+
+Strokes are straight: down behind the object, forward, back and up. After each the object is looked at, and the next is planned
+from there, until it lies deep enough in the region; then the arm goes home.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.geometry.pose import Vector3
+from blueprint_pipeline.geometry.rotations import rotation_from_quat
+from blueprint_pipeline.motion.errors import CandidateRejected, PlanningFailed
+from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder, last_arm_setpoint
+from blueprint_pipeline.motion.scene import MotionScene
+from blueprint_pipeline.motion.segments import constant, describe_contact, find_path, time_checked
+from blueprint_pipeline.motion.timing import Pace
+from blueprint_pipeline.skill.conditions import ObservedMotion, check_at_rest, check_untouched, is_touched, tilt_rad
+from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, named_objects
+from blueprint_pipeline.skill.instruction import build_region_instruction
+from blueprint_pipeline.skill.picking import FREE_PACE, LINE_PACE, MAX_PATH_SEARCHES, SEED_STEP, STOP_S, summarise_rejected
+from blueprint_pipeline.skill.push_contact import LEANS_RAD, Contact, Pushed, Sides, observe_pushed
+from blueprint_pipeline.skill.region import THIRDS, Region, build_region
+from blueprint_pipeline.skill.stroke import Stroke, carry, leave_behind, solve_stroke
+from blueprint_pipeline.skill.support_surface import BoolArray
+from blueprint_pipeline.task.outcome import PredicateCheck, at_least, at_most
+from blueprint_pipeline.task.task import Task
+from blueprint_pipeline.twin.footprint import Footprint
+
+VERBS = ("push", "slide")
+PUSH_PACE = Pace(velocity=0.12, acceleration=0.06)
+MAX_STROKES = 4
+NEAREST_M, FARTHEST_M = 0.04, 0.36
+"""Lengths of the way into the region, between which an object is worth pushing and can be."""
+DEEP_M = 0.02
+"""How deep the centre must lie in the region for the strokes to end."""
+ENOUGH_M = 0.003
+"""How deep it must lie where no further stroke can be planned."""
+AIM_DEEPER_M = 0.015
+"""How much deeper a stroke aims than that."""
+CLEAR_M = 0.02
+"""Room that the object keeps from edges, fixed things and others on its way."""
+RISE_M = 0.01
+TILT_RAD = 0.15
+MOVED_M = 0.03
+GRIP_CHANGE_M = 0.01
+_STEP_M = 0.01
+_SLOPE_COST, _LENGTH_COST, _LEAN_COST = 1.0, 1.5, 0.05
+_STAGE = "plan_stroke"
+
+
+class PushTask(Task):
+    """Slide one object along its support until its middle lies in a region."""
+
+    task_type: Literal["push"] = "push"
+    region_m: tuple[tuple[float, float], ...] = Field(min_length=3)
+    """Corners of the convex region in the world, counter-clockwise seen from above."""
+    center_object_m: Vector3
+    """The middle of the object's outline, in the object's own frame, as it stands: what must lie in the region."""
+
+    @property
+    def region(self) -> Region:
+        """The region."""
+        return Region(np.array(self.region_m))
+
+    @property
+    def goal_xy_m(self) -> tuple[float, float]:
+        """The middle of the region."""
+        x, y = self.region.middle_m.tolist()
+        return x, y
+
+
+class Push(Skill[PushTask]):
+    """Slides an object into the part of its support that the sentence names."""
+
+    name = "push"
+    version = "push-1"
+    difficulty = 0.4
+    phases = ("approach", "descend", "push", "leave", "home")
+    travel_phases = ("approach", "descend", "push", "leave", "home")
+    touch_phases = frozenset({"push", "leave"})
+    task = PushTask
+
+    def find_unsuitable(self, place: Workplace, target: str) -> str | None:
+        """An object that bears another, may roll, or is too heavy to be pushed."""
+        facts, arm = place.objects[target], place.embodiment.arm
+        if facts.bears:
+            return f"{', '.join(facts.bears)} would fall off it"
+        if not facts.upright:
+            return "it may roll"
+        if facts.mass_kg > arm.max_payload_kg:
+            return f"it weighs {facts.mass_kg:.1f} kg, and the arm carries {arm.max_payload_kg:g} kg"
+        return None
+
+    def propose(self, place: Workplace, start: StartState, target: str, rng: np.random.Generator) -> PushTask:
+        """A region that a stroke of the arm leads into, with a free way to it, and how to say so."""
+        footprint, pose, support = start.footprints[target], start.poses[target], place.surface.support
+        clear = place.surface.clearance_m(start.others(target)) >= CLEAR_M
+        pushed = observe_pushed(place.planner, _qpos_of(place.planner, start), target, support)
+        sides = Sides(place.planner, pushed)
+        reason = "no part of the surface is near enough, with a free way to it"
+        for words in rng.permutation(sorted(THIRDS)):
+            region = build_region(place.frame, str(words))
+            if region.depth_m(footprint.center_m) > -NEAREST_M / 2:
+                continue
+            free = [way for way in _ways(sides, footprint.center_m, region) if _is_clear(place, clear, footprint, way)]
+            rejected: list[CandidateRejected] = []
+            if next(_strokes(place.planner, pushed, free, rejected), None) is None:
+                reason = summarise_rejected(_STAGE, target, rejected).reason if rejected else reason
+                continue
+            verb = VERBS[rng.integers(len(VERBS))]
+            middle = rotation_from_quat(np.array(pose.quat_wxyz)).T @ (footprint.middle_m - np.array(pose.position_m))
+            return PushTask(
+                instruction=build_region_instruction(named_objects(place, start)[target], str(words), place.frame, verb=verb),
+                target_object=target,
+                support_object=support,
+                region_m=tuple((round(float(x), 4), round(float(y), 4)) for x, y in region.corners_m),
+                center_object_m=(round(float(middle[0]), 5), round(float(middle[1]), 5), round(float(middle[2]), 5)),
+            )
+        raise NotOffered(reason)
+
+    def plan(self, scene: MotionScene, qpos: FloatArray, task: PushTask, *, seed: int) -> Steps:
+        """Stroke by stroke from what is observed, then home."""
+        start, width_m = scene.arm_qpos(qpos), scene.gripper_width(qpos)
+        scene.checker.place_objects(qpos)
+        scene.checker.allow()
+        if not scene.checker.is_free(start, width_m):
+            raise PlanningFailed(_STAGE, "start_in_collision", f"where the robot starts, {describe_contact(scene)}")
+        for number in range(MAX_STROKES):
+            depth_m = task.region.depth_m(_center_m(scene, qpos, task))
+            if depth_m >= DEEP_M:
+                break
+            try:
+                step = _plan_stroke(scene, qpos, task, start, width_m, seed=seed + SEED_STEP * number)
+            except PlanningFailed:
+                if depth_m < ENOUGH_M:
+                    raise
+                break
+            qpos = yield step
+            start, width_m = last_arm_setpoint(scene.model, scene.arm, step), scene.gripper_width(qpos)
+        missing_m = -task.region.depth_m(_center_m(scene, qpos, task))
+        if missing_m > 0:
+            reason = f"after {MAX_STROKES} strokes '{task.target_object}' is {missing_m * 100:.0f} cm outside of its region"
+            raise PlanningFailed(_STAGE, "too_many_strokes", reason)
+        yield _plan_home(scene, qpos, start, width_m, seed=seed)
+
+    def check(self, task: PushTask, motion: ObservedMotion) -> tuple[PredicateCheck, ...]:
+        """Moved, into the region; upright, on the support and out of the grip all the way; at rest and untouched."""
+        poses = motion.target_poses
+        middle = poses[-1, :3] + rotation_from_quat(poses[-1, 3:]) @ np.array(task.center_object_m)
+        rise = poses[:, 2] - poses[0, 2]
+        tilts = [tilt_rad(poses[0, 3:], quat) for quat in poses[:, 3:]]
+        return (
+            at_least("in_region", task.region.depth_m(middle[:2]), 0.0, "m"),
+            at_least("moved", float(np.linalg.norm(poses[-1, :2] - poses[0, :2])), MOVED_M, "m"),
+            at_most("upright", max(tilts), TILT_RAD, "rad"),
+            at_most("on_support", float(np.abs(rise).max()), RISE_M, "m"),
+            at_most("not_gripped", _largest_closing_m(task, motion), GRIP_CHANGE_M, "m"),
+            check_at_rest(motion),
+            check_untouched(motion, task.target_object),
+        )
+
+
+SKILL = Push()
+
+
+def _largest_closing_m(task: PushTask, motion: ObservedMotion) -> float:
+    """How much the fingers closed, at most, from one touch of the object to the next frames of the same touch."""
+    closing, opened = 0.0, None
+    for width_m, frame in zip(motion.gripper_width_m, motion.contacts, strict=True):
+        if not is_touched(frame, task.target_object):
+            opened = None
+            continue
+        opened = float(width_m) if opened is None else opened
+        closing = max(closing, opened - float(width_m))
+    return closing
+
+
+def _qpos_of(scene: MotionScene, start: StartState) -> FloatArray:
+    """The planner's model with the objects where they start, (nq,)."""
+    qpos: FloatArray = scene.model.qpos0.copy()
+    for name, pose in start.poses.items():
+        address = int(scene.model.jnt_qposadr[scene.model.body(name).jntadr[0]])
+        qpos[address : address + 7] = (*pose.position_m, *pose.quat_wxyz)
+    return qpos
+
+
+def _center_m(scene: MotionScene, qpos: FloatArray, task: PushTask) -> FloatArray:
+    """The middle of the object in a whole state, (2,)."""
+    address = int(scene.model.jnt_qposadr[scene.model.body(task.target_object).jntadr[0]])
+    middle: FloatArray = qpos[address : address + 3] + rotation_from_quat(qpos[address + 3 : address + 7]) @ np.array(task.center_object_m)
+    return middle[:2]
+
+
+Way = tuple[Contact, float]
+"""A contact, and the length of the stroke."""
+
+
+def _ways(sides: Sides, center_m: FloatArray, region: Region) -> list[Way]:
+    """Strokes that lead into the region, best first: square to the side that is touched, short, and leaning little."""
+    found: list[tuple[float, int, Way]] = []
+    for index, direction in enumerate(sides.directions):
+        crossing = region.crossing_m(center_m, direction, DEEP_M)
+        if crossing is None or crossing[0] > FARTHEST_M:
+            continue
+        length_m = min(crossing[0] + AIM_DEEPER_M, (crossing[0] + crossing[1]) / 2)
+        for contact in sides.contacts(index):
+            cost = _SLOPE_COST * contact.slope + _LENGTH_COST * length_m + _LEAN_COST * abs(contact.lean_rad - LEANS_RAD[0])
+            found.append((cost, len(found), (contact, length_m)))
+    return [way for _, _, way in sorted(found, key=lambda item: item[:2])]
+
+
+def _is_clear(place: Workplace, clear: BoolArray, footprint: Footprint, way: Way) -> bool:
+    """Whether the object's outline finds room all the way, and the robot reaches its end."""
+    contact, length_m = way
+    outline = footprint.polygon_m + footprint.origin_m[:2]
+    corners = np.concatenate([outline, (outline + np.roll(outline, -1, axis=0)) / 2])
+    ahead = np.append(np.arange(_STEP_M, length_m, _STEP_M), length_m)
+    points = (corners + ahead[:, None, None] * contact.direction).reshape(-1, 2)
+    end = footprint.center_m + length_m * contact.direction
+    return bool(place.surface.at(clear, points).all() and place.reach.reaches(end[None])[0])
+
+
+def _strokes(scene: MotionScene, pushed: Pushed, ways: list[Way], rejected: list[CandidateRejected]) -> Iterator[Stroke]:
+    """The strokes that the arm can do, best first; why others cannot be done is added to ``rejected``."""
+    for contact, length_m in ways:
+        try:
+            yield solve_stroke(scene, pushed, contact, length_m)
+        except CandidateRejected as reason:
+            rejected.append(reason)
+
+
+def _no_stroke(target: str, rejected: list[CandidateRejected]) -> PlanningFailed:
+    if rejected:
+        return summarise_rejected(_STAGE, target, rejected)
+    return PlanningFailed(_STAGE, "no_stroke", f"no straight push leads '{target}' into its region")
+
+
+def _plan_stroke(scene: MotionScene, qpos: FloatArray, task: PushTask, start: FloatArray, width_m: float, *, seed: int) -> MotionPlan:
+    """One stroke, from where the arm stands until the hand is above the object again."""
+    pushed = observe_pushed(scene, qpos, task.target_object, task.support_object)
+    ways = _ways(Sides(scene, pushed), _center_m(scene, qpos, task), task.region)
+    rejected: list[CandidateRejected] = []
+    for stroke in islice(_strokes(scene, pushed, ways, rejected), MAX_PATH_SEARCHES):
+        builder = SetpointBuilder(scene.model, scene.arm, fps=scene.fps, arm_start=start, width_m=width_m)
+        try:
+            return _complete_stroke(scene, pushed, stroke, builder, max(width_m, stroke.width_m), seed=seed)
+        except CandidateRejected as reason:
+            rejected.append(reason)
+    raise _no_stroke(task.target_object, rejected)
+
+
+def _complete_stroke(
+    scene: MotionScene, pushed: Pushed, stroke: Stroke, builder: SetpointBuilder, widest_m: float, *, seed: int
+) -> MotionPlan:
+    """Search the path to a stroke and time all of it."""
+    scene.checker.place_objects(pushed.qpos)
+    scene.checker.allow()
+    path = find_path(scene, builder.arm_end, stroke.descend[0], widest_m, seed)
+    builder.move("approach", *time_checked(scene, path, FREE_PACE, builder.early(stroke.width_m)))
+    builder.move("descend", *time_checked(scene, stroke.descend, LINE_PACE, constant(stroke.width_m)), hold_s=STOP_S)
+    moved = carry(scene, pushed, stroke)
+    builder.move("push", *time_checked(scene, stroke.push, PUSH_PACE, constant(stroke.width_m)), hold_s=STOP_S)
+    leave_behind(scene, pushed, moved)
+    builder.move("leave", *time_checked(scene, stroke.leave, LINE_PACE, constant(stroke.width_m)))
+    setpoints, phases = builder.build()
+    return MotionPlan(setpoints=setpoints, phases=phases)
+
+
+def _plan_home(scene: MotionScene, qpos: FloatArray, start: FloatArray, width_m: float, *, seed: int) -> MotionPlan:
+    """From above the object to the arm's default configuration, with open fingers."""
+    scene.checker.place_objects(qpos)
+    scene.checker.allow()
+    builder = SetpointBuilder(scene.model, scene.arm, fps=scene.fps, arm_start=start, width_m=width_m)
+    try:
+        path = find_path(scene, start, np.array(scene.arm.default_qpos_rad), width_m, seed + 1)
+        builder.move("home", *time_checked(scene, path, FREE_PACE, builder.late(scene.arm.gripper.stroke_m)), hold_s=STOP_S)
+    except CandidateRejected as reason:
+        raise PlanningFailed("plan_home", reason.failure_code, reason.reason) from reason
+    setpoints, phases = builder.build()
+    return MotionPlan(setpoints=setpoints, phases=phases)
