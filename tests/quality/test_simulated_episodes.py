@@ -16,17 +16,21 @@ from tests.simulation.small_job import small_context, small_folder, write_job
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def cases(tmp_path_factory):
-    """Two simulated episodes of the small scene."""
-    folder = tmp_path_factory.mktemp("job")
-    plan = write_job(folder, 2)
+def simulate(folder, episodes, skill, seed=0):
+    """Simulated episodes of the small scene."""
+    plan = write_job(folder, episodes, skills=(skill,), seed=seed)
     simulate_shard(0, small_context(folder))
     robot = load_robot_limits(plan.robot.embodiment)
     return [
         load_episode_case(small_folder(folder), plan, shard_index, spec, robot=robot, licence_blockers=())
         for shard_index, spec in planned_episodes(plan)
     ]
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory):
+    """Two picked and placed objects."""
+    return simulate(tmp_path_factory.mktemp("job"), 2, "pick_place")
 
 
 def changed(case, **arrays):
@@ -105,8 +109,10 @@ DAMAGES = {
 }
 
 
-def test_simulated_episodes_are_kept_at_the_strictest_tier(cases):
-    for case in cases:
+@pytest.mark.parametrize(("skill", "seed"), [("pick_place", 0), ("pick_place", 1), ("pick_place", 2), ("push", 0), ("push", 1)])
+def test_simulated_episodes_are_kept_at_the_strictest_tier(tmp_path, skill, seed):
+    """Every skill, for several seeds: no gate has anything against an episode."""
+    for case in simulate(tmp_path, 4, skill, seed):
         verdict = judge_case(case, load_tiers(), "full")
         assert verdict.failed() == []
         assert verdict.verdict == "kept"

@@ -141,7 +141,7 @@ def find_contacts(scene: MotionScene, pushed: Pushed, direction: FloatArray) -> 
 
 @dataclass(frozen=True)
 class _Levels:
-    """From the centre back, against a direction (2,), to the object's side: ``sides_m`` (k, n), at heights (k,) and points across the fingers."""
+    """From the centre back, against a direction (2,), to the object's side: (k, n) at k heights and n points across the fingers."""
 
     direction: FloatArray
     heights_m: FloatArray

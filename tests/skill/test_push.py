@@ -1,0 +1,134 @@
+"""Pushing: tasks that lead into a region, strokes that the physics confirms, and conditions that can fail."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from blueprint_pipeline.job.planning import plan_job
+from blueprint_pipeline.job.site import NothingToDo
+from blueprint_pipeline.motion.errors import PlanningFailed
+from blueprint_pipeline.motion.scene import MotionScene
+from blueprint_pipeline.simulation.protocol import BodyContact
+from blueprint_pipeline.skill.conditions import ObservedMotion
+from blueprint_pipeline.skill.push import MOVED_M, SKILL, PushTask
+from blueprint_pipeline.skill.push_contact import observe_pushed
+from tests.motion.conftest import TABLE_M
+from tests.simulation.small_job import small_options, task_scene
+
+LEFT = ((0.2, 0.1), (0.8, 0.1), (0.8, 0.5), (0.2, 0.5))
+TASK = PushTask(
+    instruction="push the can to the left side of the table",
+    target_object="can",
+    support_object="table",
+    region_m=LEFT,
+    center_object_m=(0.0, 0.0, -0.05),
+)
+FRAMES = 60
+
+
+def motion(**changes: object) -> ObservedMotion:
+    """A can that slides 0.2 m to the left before closed fingers, with some of it changed."""
+    poses = np.tile([0.45, 0.0, TABLE_M + 0.05, 1.0, 0.0, 0.0, 0.0], (FRAMES + 1, 1))
+    poses[10:31, 1] = np.linspace(0.0, 0.2, 21)
+    poses[31:, 1] = 0.2
+    touch = (BodyContact(bodies="can|robot/left_finger", depth_m=0.0, force_n=1.0),)
+    facts: dict[str, object] = {
+        "target_poses": poses,
+        "gripper_width_m": np.full(FRAMES + 1, 0.03),
+        "contacts": tuple(touch if 10 <= frame <= 30 else () for frame in range(FRAMES + 1)),
+        "fps": 30,
+    }
+    return ObservedMotion(**{**facts, **changes})
+
+
+def failed(observed: ObservedMotion) -> set[str]:
+    return {check.name for check in SKILL.check(TASK, observed) if not check.held}
+
+
+def test_a_clean_push_holds_everywhere():
+    """Every condition, each with its margin."""
+    checks = SKILL.check(TASK, motion())
+    assert [check.name for check in checks] == ["in_region", "moved", "upright", "on_support", "not_gripped", "at_rest", "untouched"]
+    assert all(check.held and check.margin >= 0 for check in checks)
+    assert checks[0].value == pytest.approx(0.1)
+
+
+def test_an_object_short_of_the_region_fails():
+    """Its middle a centimetre outside."""
+    poses = motion().target_poses.copy()
+    poses[:, 1] = np.minimum(poses[:, 1], 0.09)
+    assert failed(motion(target_poses=poses)) == {"in_region"}
+
+
+def test_an_object_that_lies_there_was_not_pushed():
+    """It began where it ends."""
+    poses = motion().target_poses.copy()
+    poses[:, 1] = 0.2
+    poses[0, 1] -= MOVED_M / 2
+    assert failed(motion(target_poses=poses)) == {"moved"}
+
+
+def test_lifting_tipping_and_gripping_are_no_push():
+    """In the middle of the way; at the end all is well."""
+    lifted, tipped, width = motion().target_poses.copy(), motion().target_poses.copy(), np.full(FRAMES + 1, 0.08)
+    lifted[20, 2] += 0.02
+    tipped[20, 3:] = (np.cos(0.1), np.sin(0.1), 0.0, 0.0)
+    width[15:] = 0.06
+    assert failed(motion(target_poses=lifted)) == {"on_support"}
+    assert failed(motion(target_poses=tipped)) == {"upright"}
+    assert failed(motion(gripper_width_m=width)) == {"not_gripped"}
+
+
+def test_fingers_may_close_where_they_touch_nothing():
+    """Between two strokes."""
+    width = np.full(FRAMES + 1, 0.08)
+    width[40:] = 0.0
+    assert failed(motion(gripper_width_m=width)) == set()
+
+
+def test_tasks_lead_from_outside_into_the_region_that_the_sentence_names(tmp_path_factory):
+    """Both objects, all starts outside, words of a part of the table."""
+    plan = plan_job(task_scene(tmp_path_factory.mktemp("scene")), small_options(8, skills=("push",))).plan
+    for episode in plan.episodes:
+        task, start = episode.task, episode.object_poses[episode.task.target_object].position_m
+        assert episode.episode_id == f"push_ep{episode.episode_index:06d}"
+        assert task.region.depth_m(np.array(start[:2])) < 0
+        assert task.instruction.split(" the ")[0] in {"push", "slide"}
+        assert task.instruction.rsplit(" of the ", 1)[0].rsplit("to the ", 1)[1] in {"left side", "right side", "front", "back", "middle"}
+    assert {episode.task.target_object for episode in plan.episodes} == {"can", "box"}
+
+
+def test_skills_take_turns(tmp_path_factory):
+    """And an episode is the same whether the job has more of them or not."""
+    scene = task_scene(tmp_path_factory.mktemp("scene"))
+    plan = plan_job(scene, small_options(4, skills=("push", "pick_place"))).plan
+    assert [episode.task.task_type for episode in plan.episodes] == ["push", "pick_place", "push", "pick_place"]
+    assert plan_job(scene, small_options(2, skills=("push", "pick_place"))).plan.episodes == plan.episodes[:2]
+
+
+def test_what_may_roll_is_not_pushed(tmp_path_factory):
+    """A can that may lie is left out, by its rule; so nothing is left to push where all may."""
+    scene = task_scene(tmp_path_factory.mktemp("scene"))
+    may_roll = scene.affordances.model_copy(
+        update={"rules": (), "default": scene.affordances.default.model_copy(update={"upright": False})}
+    )
+    with pytest.raises(NothingToDo, match=r"push.*it may roll"):
+        plan_job(replace(scene, affordances=may_roll), small_options(1, skills=("push",)))
+
+
+def test_a_tall_object_is_pushed_low(table_scene: MotionScene, start_qpos: np.ndarray):
+    """The box of 12 cm by 4 x 8 cm tips before it slides if it is pushed above a height that its base and its friction give."""
+    pushed = observe_pushed(table_scene, start_qpos, "box", "table")
+    narrow, wide = pushed.highest_push_m(np.array([1.0, 0.0])), pushed.highest_push_m(np.array([0.0, 1.0]))
+    assert pushed.friction == pytest.approx(1.0)  # the table's: of two the larger one counts
+    assert narrow == pytest.approx(0.7 * 0.02, abs=1e-6)
+    assert wide == pytest.approx(0.7 * 0.04, abs=1e-6)
+
+
+def test_a_region_out_of_reach_has_no_stroke(table_scene: MotionScene, start_qpos: np.ndarray):
+    """A metre away: the failure names the step and the cause."""
+    far = TASK.model_copy(update={"region_m": ((2.0, 0.0), (2.5, 0.0), (2.5, 0.5), (2.0, 0.5))})
+    with pytest.raises(PlanningFailed) as caught:
+        next(SKILL.plan(table_scene, start_qpos, far, seed=1))
+    assert (caught.value.stage, caught.value.failure_code) == ("plan_stroke", "no_stroke")
