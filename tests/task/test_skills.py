@@ -20,6 +20,7 @@ SPEC = EpisodeSpec(
     ),
     object_poses={"can": Pose(position_m=(0.0, 0.0, 0.76), quat_wxyz=(1.0, 0.0, 0.0, 0.0))},
     robot_qpos=(0.0,),
+    arm="arm",
 )
 
 

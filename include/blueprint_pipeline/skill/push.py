@@ -15,7 +15,7 @@ from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Vector3
 from blueprint_pipeline.geometry.rotations import rotation_from_quat
 from blueprint_pipeline.motion.errors import CandidateRejected, PlanningFailed
-from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder, last_arm_setpoint
+from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import constant, describe_contact, find_path, time_checked
 from blueprint_pipeline.motion.timing import Pace
@@ -87,7 +87,7 @@ class Push(Skill[PushTask]):
 
     def find_unsuitable(self, place: Workplace, target: str) -> str | None:
         """An object that bears another, may roll, or is too heavy to be pushed."""
-        facts, arm = place.objects[target], place.embodiment.arm
+        facts, arm = place.objects[target], place.planner.arm
         if facts.bears:
             return f"{', '.join(facts.bears)} would fall off it"
         if not facts.upright:
@@ -125,28 +125,28 @@ class Push(Skill[PushTask]):
 
     def plan(self, scene: MotionScene, qpos: FloatArray, task: PushTask, *, seed: int) -> Steps:
         """Stroke by stroke from what is observed, then home."""
-        start, width_m = scene.arm_qpos(qpos), scene.gripper_width(qpos)
+        controls = scene.holding(qpos)
         scene.checker.place_objects(qpos)
         scene.checker.allow()
-        if not scene.checker.is_free(start, width_m):
+        if not scene.checker.is_free(scene.arm_qpos(qpos), scene.gripper_width(qpos)):
             raise PlanningFailed(_STAGE, "start_in_collision", f"where the robot starts, {describe_contact(scene)}")
         for number in range(MAX_STROKES):
             depth_m = task.region.depth_m(_center_m(scene, qpos, task))
             if depth_m >= DEEP_M:
                 break
             try:
-                step = _plan_stroke(scene, qpos, task, start, width_m, seed=seed + SEED_STEP * number)
+                step = _plan_stroke(scene, qpos, task, controls, seed=seed + SEED_STEP * number)
             except PlanningFailed:
                 if depth_m < ENOUGH_M:
                     raise
                 break
             qpos = yield step
-            start, width_m = last_arm_setpoint(scene.model, scene.arm, step), scene.gripper_width(qpos)
+            controls = step.setpoints[-1]
         missing_m = -task.region.depth_m(_center_m(scene, qpos, task))
         if missing_m > 0:
             reason = f"after {MAX_STROKES} strokes '{task.target_object}' is {missing_m * 100:.0f} cm outside of its region"
             raise PlanningFailed(_STAGE, "too_many_strokes", reason)
-        yield _plan_home(scene, qpos, start, width_m, seed=seed)
+        yield _plan_home(scene, qpos, controls, seed=seed)
 
     def check(self, task: PushTask, motion: ObservedMotion) -> tuple[PredicateCheck, ...]:
         """Moved, into the region; upright, on the support and out of the grip all the way; at rest and untouched."""
@@ -240,26 +240,25 @@ def _no_stroke(target: str, rejected: list[CandidateRejected]) -> PlanningFailed
     return PlanningFailed(_STAGE, "no_stroke", f"no straight push leads '{target}' into its region")
 
 
-def _plan_stroke(scene: MotionScene, qpos: FloatArray, task: PushTask, start: FloatArray, width_m: float, *, seed: int) -> MotionPlan:
+def _plan_stroke(scene: MotionScene, qpos: FloatArray, task: PushTask, controls: FloatArray, *, seed: int) -> MotionPlan:
     """One stroke, from where the arm stands until the hand is above the object again."""
     pushed = observe_pushed(scene, qpos, task.target_object, task.support_object)
     ways = _ways(Sides(scene, pushed), _center_m(scene, qpos, task), task.region)
     rejected: list[CandidateRejected] = []
     for stroke in islice(_strokes(scene, pushed, ways, rejected), MAX_PATH_SEARCHES):
-        builder = SetpointBuilder(scene.model, scene.arm, fps=scene.fps, arm_start=start, width_m=width_m)
+        builder = SetpointBuilder(scene.acting, fps=scene.fps, start=controls)
         try:
-            return _complete_stroke(scene, pushed, stroke, builder, max(width_m, stroke.width_m), seed=seed)
+            return _complete_stroke(scene, pushed, stroke, builder, seed=seed)
         except CandidateRejected as reason:
             rejected.append(reason)
     raise _no_stroke(task.target_object, rejected)
 
 
-def _complete_stroke(
-    scene: MotionScene, pushed: Pushed, stroke: Stroke, builder: SetpointBuilder, widest_m: float, *, seed: int
-) -> MotionPlan:
+def _complete_stroke(scene: MotionScene, pushed: Pushed, stroke: Stroke, builder: SetpointBuilder, *, seed: int) -> MotionPlan:
     """Search the path to a stroke and time all of it."""
     scene.checker.place_objects(pushed.qpos)
     scene.checker.allow()
+    widest_m = max(scene.gripper_width(pushed.qpos), stroke.width_m)
     path = find_path(scene, builder.arm_end, stroke.descend[0], widest_m, seed)
     builder.move("approach", *time_checked(scene, path, FREE_PACE, builder.early(stroke.width_m)))
     builder.move("descend", *time_checked(scene, stroke.descend, LINE_PACE, constant(stroke.width_m)), hold_s=STOP_S)
@@ -271,13 +270,13 @@ def _complete_stroke(
     return MotionPlan(setpoints=setpoints, phases=phases)
 
 
-def _plan_home(scene: MotionScene, qpos: FloatArray, start: FloatArray, width_m: float, *, seed: int) -> MotionPlan:
+def _plan_home(scene: MotionScene, qpos: FloatArray, controls: FloatArray, *, seed: int) -> MotionPlan:
     """From above the object to the arm's default configuration, with open fingers."""
     scene.checker.place_objects(qpos)
     scene.checker.allow()
-    builder = SetpointBuilder(scene.model, scene.arm, fps=scene.fps, arm_start=start, width_m=width_m)
+    builder = SetpointBuilder(scene.acting, fps=scene.fps, start=controls)
     try:
-        path = find_path(scene, start, np.array(scene.arm.default_qpos_rad), width_m, seed + 1)
+        path = find_path(scene, builder.arm_end, np.array(scene.arm.default_qpos_rad), scene.gripper_width(qpos), seed + 1)
         builder.move("home", *time_checked(scene, path, FREE_PACE, builder.late(scene.arm.gripper.stroke_m)), hold_s=STOP_S)
     except CandidateRejected as reason:
         raise PlanningFailed("plan_home", reason.failure_code, reason.reason) from reason

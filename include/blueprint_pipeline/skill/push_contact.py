@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.motion.scene import MotionScene
-from blueprint_pipeline.robot.embodiment import FingerPad
+from blueprint_pipeline.robot.gripper import FingerPad
 from blueprint_pipeline.twin.footprint import bodies_of, collision_points
 
 LEANS_RAD = tuple(np.deg2rad((40.0, 25.0, 55.0, 10.0)))
@@ -129,7 +129,7 @@ def find_contacts(scene: MotionScene, pushed: Pushed, direction: FloatArray) -> 
     extent_m = float(np.ptp((pushed.points_m[:, :2] - pushed.center_m) @ across))
     heights = np.arange(GROUND_GAP_M, min(pushed.height_m, _HIGHEST_RAY_M), _RAY_STEP_M)
     found = []
-    for width_m in (min(_SPREAD_SHARE * extent_m, gripper.stroke_m), 0.0):
+    for width_m in (float(np.clip(_SPREAD_SHARE * extent_m, gripper.openings_m[0], gripper.stroke_m)), gripper.openings_m[0]):
         aside = np.array([0.0, 0.5, 1.0]) * gripper.pad.finger_thickness_m + width_m / 2
         fingers = np.concatenate([-aside[::-1], aside])
         sides = _sides_m(scene.model, pushed, direction, heights, fingers)

@@ -14,7 +14,7 @@ from blueprint_pipeline.motion.collision import Allowance, relative_pose
 from blueprint_pipeline.motion.errors import CandidateRejected
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import require_free, solve_line
-from blueprint_pipeline.robot.embodiment import FingerPad
+from blueprint_pipeline.robot.gripper import Gripper
 from blueprint_pipeline.skill.push_contact import BEFORE_M, Contact, Pushed
 
 BACK_M = 0.03
@@ -43,7 +43,7 @@ class Stroke:
     """How far the object is pushed."""
 
 
-def tool_pose(pushed: Pushed, contact: Contact, pad: FingerPad) -> FloatArray:
+def tool_pose(pushed: Pushed, contact: Contact, gripper: Gripper) -> FloatArray:
     """The tool centre point in the world (4, 4) as the fingers touch the object.
 
     The hand's approach points down and forward, leaning by ``lean_rad``; the fingers lie side by side across the way. The
@@ -54,8 +54,8 @@ def tool_pose(pushed: Pushed, contact: Contact, pad: FingerPad) -> FloatArray:
     approach = sine * forward - cosine * up
     closing = np.cross(up, forward)
     rotation = np.column_stack([np.cross(closing, approach), closing, approach])
-    edge_forward = pad.width_m / 2 * cosine + pad.tip_below_tcp_m * sine
-    edge_below = pad.tip_below_tcp_m * cosine - pad.width_m / 2 * sine
+    half_m, tip_m = gripper.pad.width_m / 2, float(gripper.advance_at(contact.width_m)) + gripper.pad.tip_below_pad_m
+    edge_forward, edge_below = half_m * cosine + tip_m * sine, tip_m * cosine - half_m * sine
     position = np.array([*(pushed.center_m - (contact.behind_m + edge_forward) * contact.direction), 0.0])
     position[2] = pushed.bottom_m + contact.edge_m + edge_below
     return build_pose(position, rotation)
@@ -67,7 +67,7 @@ def solve_stroke(scene: MotionScene, pushed: Pushed, contact: Contact, length_m:
     Raises:
         CandidateRejected: The last reason of the two ways to hold the hand.
     """
-    touching = tool_pose(pushed, contact, scene.arm.gripper.pad)
+    touching = tool_pose(pushed, contact, scene.arm.gripper)
     rejected = CandidateRejected("no_ik", "the stroke is out of the arm's reach")
     for pose_world_tcp in hand_turns(scene, touching):
         try:
