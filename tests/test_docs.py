@@ -14,6 +14,7 @@ import yaml
 
 from blueprint_pipeline.cli.app import app
 from blueprint_pipeline.settings import Settings
+from operators.scene_requests import task_ids
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted(ROOT.glob("docs/*.md")), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md"))]
@@ -152,3 +153,10 @@ def test_the_citation_has_the_version_of_the_package():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert (citation["version"], citation["license"]) == (project["version"], project["license"])
+
+
+def test_the_page_for_data_engineers_lists_every_stage_in_its_group():
+    """As the rows of the stages have them."""
+    page = (ROOT / "docs" / "data-engineers.md").read_text()
+    listed = {group: re.findall(r"`(\w+)`", cells) for group, cells in re.findall(r"^\| (\w+) \| (`\w+_\w+`.*) \|$", page, re.MULTILINE)}
+    assert listed == {group: list(names) for group, names in task_ids().items()}
