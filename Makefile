@@ -36,6 +36,10 @@ test: install opengl ## All tests, with coverage
 check: lint ## Lint, types, secrets, data files, unit tests: under two minutes
 	@$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) --dist loadgroup -m "not slow and not e2e" $(TEST_ARGS)
 
+.PHONY: bench
+bench: install opengl ## Every benchmark against its peer; BENCH_ARGS="--size small" for a try
+	@$(BIN)/python -m benchmarks.run_all $(BENCH_ARGS)
+
 .PHONY: lint
 lint: install ## Lint, types, secrets, and every file parsed and imported
 	@$(BIN)/ruff check .
