@@ -26,6 +26,7 @@ from blueprint_pipeline.dataset.frames import EpisodeFrames
 from blueprint_pipeline.dataset.images import count_pixels, empty_counts, image_statistics
 from blueprint_pipeline.dataset.statistics import compute_statistics, constant_statistics, ramp_statistics
 from blueprint_pipeline.dataset.writer import DatasetWriter
+from blueprint_pipeline.simulation.render_profiles import FAST
 
 FPS, FRAMES, JOINTS = 30, 300, 14
 NAMES = tuple(f"joint_{joint}" for joint in range(JOINTS))
@@ -51,7 +52,7 @@ def make_episodes(count: int) -> list[EpisodeFrames]:
 
 def write_ours(episodes: list[EpisodeFrames], root: Path, *, formats: tuple[str, ...]) -> None:
     """Ours, in some formats."""
-    writer = DatasetWriter(root, DatasetSpec(fps=FPS, robot_type="bench", vectors=VECTORS), formats=formats)
+    writer = DatasetWriter(root, DatasetSpec(fps=FPS, robot_type="bench", vectors=VECTORS, render_profile=FAST), formats=formats)
     for episode in episodes:
         writer.add(episode, {}, {})
     writer.close()

@@ -9,6 +9,7 @@ from airflow.sdk import Param
 
 from blueprint_pipeline.errors import ConfigurationError
 from blueprint_pipeline.robot.names import DEFAULT_ROBOT, robot_names
+from blueprint_pipeline.simulation.render_profiles import FAST, RENDER_PROFILES
 from blueprint_pipeline.task.skills import SKILLS
 from blueprint_pipeline.workspace.canonical import MAX_INTEGER
 
@@ -55,6 +56,7 @@ _DEFAULTS: dict[str, Any] = {
     "fps": 30,
     "width": 320,
     "height": 240,
+    "render_profile": FAST.name,
     "depth": False,
     "segmentation": False,
     "tier": "core",
@@ -117,6 +119,12 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
         "multipleOf": 2,
         "section": "Cameras",
         "description": "Height of a frame [px].",
+    },
+    "render_profile": {
+        "type": "string",
+        "enum": list(RENDER_PROFILES),
+        "section": "Cameras",
+        "description": "How good the pictures are.",
     },
     "depth": {"type": "boolean", "section": "Cameras", "description": "Also draw depth."},
     "segmentation": {"type": "boolean", "section": "Cameras", "description": "Also draw segmentation."},

@@ -42,6 +42,7 @@ from blueprint_pipeline.scene.manifest import (
 )
 from blueprint_pipeline.settings import DatasetSettings, Settings
 from blueprint_pipeline.simulation.protocol import Capabilities, SimulatorInfo
+from blueprint_pipeline.simulation.render_profiles import FAST
 from blueprint_pipeline.skill.pick_place import PickPlaceTask
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.outcome import Outcome, Phase, at_most
@@ -192,7 +193,7 @@ def write_episode(scene: SceneFolder, index: int, frames: int) -> None:
     certificate = ReplayCertificate(
         episode_id=record.episode_id, states_sha256=record.states.sha256, model_sha256=record.model_sha256, frames=frames,
         rule="bit_identical", replayed=True, first_difference_frame=None, max_abs_qpos_difference=0.0, simulator=SIMULATOR,
-        renderer="egl", videos=videos,
+        render_profile=FAST, renderer="egl", videos=videos,
     )  # fmt: skip
     (render / "certificate.json").write_text(certificate.model_dump_json())
 
@@ -303,10 +304,16 @@ def stage_context(scene: SceneFolder, staging: Path, certify_python: Path = Path
     )
 
 
+def dataset_spec(**limits: int) -> DatasetSpec:
+    """What the fixture's episodes share."""
+    vectors = build_vector_features(ARMS)
+    return DatasetSpec(fps=FPS, robot_type="franka_panda", vectors=vectors, render_profile=FAST, **limits)
+
+
 def build_dataset(scene: SceneFolder, folder: Path, *, episodes: int = 6, **limits: int) -> DatasetSummary:
     """Both datasets of the fixture's first episodes."""
     root = Path(scene.root.path)
-    writer = DatasetWriter(folder, DatasetSpec(fps=FPS, robot_type="franka_panda", vectors=build_vector_features(ARMS), **limits))
+    writer = DatasetWriter(folder, dataset_spec(**limits))
     for index in range(episodes):
         recording = root / recording_path(index // 4, f"ep_{index:04d}")
         render = root / render_path(index // 4, f"ep_{index:04d}")

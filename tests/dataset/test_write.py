@@ -12,12 +12,13 @@ from upath import UPath
 from blueprint_pipeline.dataset.asset_licences import LicenceUnknown, build_licence
 from blueprint_pipeline.dataset.card import CardFacts
 from blueprint_pipeline.dataset.croissant_check import check_croissant
-from blueprint_pipeline.dataset.errors import EpisodeUnusable
+from blueprint_pipeline.dataset.errors import EpisodeUnusable, ProfilesMixed
 from blueprint_pipeline.dataset.formats import FORMATS
 from blueprint_pipeline.dataset.read import check_dataset
 from blueprint_pipeline.dataset.stages import WRITE_DATASET
 from blueprint_pipeline.dataset.write import NothingKept
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH
+from blueprint_pipeline.simulation.render_profiles import FAST, RENDER_PROFILES
 from blueprint_pipeline.stage.contract import StageRequest
 from blueprint_pipeline.workspace.checksums import digest_files, list_files
 from blueprint_pipeline.workspace.storage import SceneFolder
@@ -112,6 +113,27 @@ def test_an_episode_that_did_not_replay_is_refused(scene: SceneFolder, tmp_path:
         WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
 
 
+def test_pictures_of_two_profiles_are_never_mixed(scene: SceneFolder, tmp_path: Path) -> None:
+    """One episode that was drawn otherwise stops the dataset, and is named with both profiles."""
+    other = RENDER_PROFILES["realistic"].model_dump(mode="json")
+    _edit(scene, "geniesim/renders/shard_0000/ep_0003/certificate.json", lambda certificate: certificate.update(render_profile=other))
+    with pytest.raises(ProfilesMixed, match="ep_0003 was drawn with the render profile realistic, the episodes before it with fast"):
+        WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
+
+
+def test_the_profile_and_its_settings_stand_in_every_format(scene: SceneFolder, tmp_path: Path) -> None:
+    """In info.json, on the card, in Croissant and in each episode's certificate in the sidecar."""
+    WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
+    expected = FAST.model_dump(mode="json")
+    for name in FORMATS:
+        root = tmp_path / "staging/geniesim/lerobot" / name
+        assert load_json(root / "meta/info.json")["render_profile"] == expected
+        assert "render profile `fast`: 1 sample(s) a pixel, no shadows, no reflections" in (root / "README.md").read_text()
+        assert "`fast`" in load_json(root / "croissant.json")["rai:dataCollection"]
+        lines = (root / "meta/blueprint_pipeline/episodes.jsonl").read_text().splitlines()
+        assert [json.loads(line)["certificate"]["render_profile"] for line in lines] == [expected] * 6
+
+
 @pytest.mark.parametrize("name", ["geniesim/recordings/shard_0000/ep_0001/states.parquet", "geniesim/renders/shard_0000/ep_0001/wrist.mp4"])
 def test_changed_bytes_are_refused(scene: SceneFolder, tmp_path: Path, name: str) -> None:
     """States and videos must be the ones that the certificate speaks of."""
@@ -141,6 +163,7 @@ def test_one_licence_stands_by_its_hub_name() -> None:
         seed=0,
         tier="core",
         simulator="isaac_sim 6.1.0",
+        pictures="",
         replays="r",
         controller="c",
         attempted=1,

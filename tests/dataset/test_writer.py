@@ -9,7 +9,6 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from blueprint_pipeline.dataset.contract import DatasetSpec
 from blueprint_pipeline.dataset.errors import EpisodeUnusable
 from blueprint_pipeline.dataset.features import build_vector_features
 from blueprint_pipeline.dataset.frames import EpisodeFrames
@@ -20,7 +19,7 @@ from blueprint_pipeline.dataset.video import decode_frames
 from blueprint_pipeline.dataset.writer import DatasetWriter
 from blueprint_pipeline.workspace.checksums import digest_files, list_files
 from blueprint_pipeline.workspace.storage import SceneFolder
-from tests.dataset.conftest import ARMS, FPS, INSTRUCTIONS, build_dataset, load_json
+from tests.dataset.conftest import ARMS, FPS, INSTRUCTIONS, build_dataset, dataset_spec, load_json
 
 LENGTHS = [40, 43, 46, 49, 52, 55]
 
@@ -139,7 +138,7 @@ def frames_of(length: int, seed: int) -> EpisodeFrames:
 
 def test_a_dataset_without_cameras(tmp_path: Path) -> None:
     """State-only datasets have no video path."""
-    writer = DatasetWriter(tmp_path, DatasetSpec(fps=FPS, robot_type="franka_panda", vectors=build_vector_features(ARMS)))
+    writer = DatasetWriter(tmp_path, dataset_spec())
     for seed in range(3):
         writer.add(frames_of(30, seed), {}, {})
     assert writer.close().frames == 90
@@ -150,7 +149,7 @@ def test_a_dataset_without_cameras(tmp_path: Path) -> None:
 
 def test_an_episode_with_other_columns_is_refused(tmp_path: Path) -> None:
     """A missing vector is named before anything is written of the episode."""
-    writer = DatasetWriter(tmp_path, DatasetSpec(fps=FPS, robot_type="franka_panda", vectors=build_vector_features(ARMS)))
+    writer = DatasetWriter(tmp_path, dataset_spec())
     frames = frames_of(30, 0)
     del frames.vectors["action"]
     with pytest.raises(EpisodeUnusable, match="action is absent"):
@@ -160,7 +159,7 @@ def test_an_episode_with_other_columns_is_refused(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_episodes(tmp_path: Path) -> None:
     """3,000 episodes in small files take hardly more memory than 300."""
-    spec = DatasetSpec(fps=FPS, robot_type="franka_panda", vectors=build_vector_features(ARMS), data_file_bytes=4_000_000)
+    spec = dataset_spec(data_file_bytes=4_000_000)
 
     def write(name: str, episodes: int) -> int:
         writer = DatasetWriter(tmp_path / name, spec, formats=())

@@ -39,6 +39,7 @@ from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
+from blueprint_pipeline.simulation.render_profiles import FAST
 from blueprint_pipeline.skill.pick_place import PickPlaceTask
 from blueprint_pipeline.task.outcome import Outcome, Phase, at_most
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan, ShardRef
@@ -317,6 +318,7 @@ def _render(scene, record):
         first_difference_frame=None,
         max_abs_qpos_difference=0.0,
         simulator=record.simulator,
+        render_profile=FAST,
         renderer="none",
         videos=videos,
     )

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -9,7 +10,11 @@ import sys
 from pathlib import Path
 
 import bagit
+import mujoco
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 from pydantic import SecretStr
 from pytest_httpserver import HTTPServer
 from standardwebhooks import Webhook
@@ -17,6 +22,7 @@ from werkzeug import Response
 
 from blueprint_pipeline.delivery import stages
 from blueprint_pipeline.delivery.replay_kit import KitDiffers
+from blueprint_pipeline.delivery.replay_script import load_scene
 from blueprint_pipeline.delivery.requirements import LabRequirementUnmet
 from blueprint_pipeline.delivery.signing import SigningKeyMissing, make_signing_key, parse_envelope, public_key_path
 from blueprint_pipeline.delivery.verify import validate_bundle
@@ -24,6 +30,9 @@ from blueprint_pipeline.licence.bundle import LicenceRefused
 from blueprint_pipeline.licence.policy import ComponentRule, load_policy
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.settings import DeliverySettings, RegistrySettings, Settings, WorkspaceSettings
+from blueprint_pipeline.simulation.mujoco.renderer import Renderer, camera_id
+from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
+from blueprint_pipeline.simulation.render_profiles import RENDER_PROFILES
 from blueprint_pipeline.stage.runner import run_stage
 from blueprint_pipeline.workspace.checksums import list_files
 from tests.delivery.scene_workspace import KEPT, SCENE_ID, write_certification, write_k_of_n, write_licences, write_workspace
@@ -90,6 +99,32 @@ def test_the_bundle_verifies_and_is_a_bag(packed_once, public_key):
     assert validate_bundle(packed_once, public_key).trust == "given_key"
     assert bagit.Bag(str(packed_once)).validate()
     assert "Bagging-Date" not in (packed_once / "bag-info.txt").read_text()
+
+
+@pytest.mark.parametrize("profile", RENDER_PROFILES.values(), ids=RENDER_PROFILES)
+def test_a_lab_draws_the_same_pictures(packed_once, tmp_path, profile):
+    """The kit's own script, its settings from ``kit.json``: pixel by pixel what our renderer draws."""
+    shutil.copytree(packed_once / "data/replay", tmp_path / "kit")
+    kit = json.loads((tmp_path / "kit/kit.json").read_text())
+    assert kit["render_profile"] == RENDER_PROFILES["fast"].model_dump(mode="json")
+    (tmp_path / "kit/kit.json").write_text(json.dumps(kit | {"render_profile": profile.model_dump(mode="json")}))
+    backend = choose_backend("auto")
+    command = [sys.executable, tmp_path / "kit/draw.py", "ep_0000", "scene", "3"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "MUJOCO_GL": backend, "LP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    theirs = np.array(Image.open(tmp_path / "ep_0000_scene_3.png"))
+    model = load_scene(tmp_path / "kit").compile()
+    width, height = kit["frame_px"]
+    with Renderer(model, width, height, backend, profile) as renderer:
+        data = mujoco.MjData(model)
+        data.qpos[:] = pq.read_table(tmp_path / "kit/episodes/ep_0000/states.parquet").column("qpos")[3].as_py()
+        mujoco.mj_forward(model, data)
+        renderer.look(data, camera_id(model, "scene"))
+        ours = renderer.draw().copy()
+    different = np.abs(theirs.astype(int) - ours)
+    assert different.max() == 0, f"{(different.max(axis=2) > 0).sum()} pixels differ, by {different.max()} levels at most"
 
 
 def test_the_bundle_holds_what_a_lab_expects(packed_once):

@@ -10,6 +10,7 @@ from upath import UPath
 from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, VideoRecord, recording_path, render_path
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH, SceneManifest
 from blueprint_pipeline.settings import Settings
+from blueprint_pipeline.simulation.render_profiles import FAST
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH, PLAN_PATH, SCENE_GRAPH_PATH, TASK_CONFIG_PATH, JobPlan
 from blueprint_pipeline.workspace.checksums import digest_file
@@ -137,6 +138,7 @@ def write_render(root: Path, record: EpisodeRecord, **edits: object) -> ReplayCe
         first_difference_frame=None,
         max_abs_qpos_difference=0.0,
         simulator=SIMULATOR,
+        render_profile=FAST,
         renderer="egl",
         videos=videos,
     ).model_copy(update=edits)

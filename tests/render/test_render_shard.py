@@ -10,6 +10,7 @@ from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, 
 from blueprint_pipeline.quality.replay_rule import load_replay_rule
 from blueprint_pipeline.render.render_shard import RenderChoice, RenderSummary, render_shard
 from blueprint_pipeline.rollout.shard import simulate_shard
+from blueprint_pipeline.simulation.render_profiles import RENDER_PROFILES
 from blueprint_pipeline.task.plan import JobPlan
 from tests.simulation.small_job import small_context, small_folder, write_job
 
@@ -38,7 +39,7 @@ def select(monkeypatch):
     return choose
 
 
-def render(folder: Path, **asked: bool) -> dict[str, RenderSummary]:
+def render(folder: Path, **asked: object) -> dict[str, RenderSummary]:
     context = small_context(folder)
     summaries = render_shard(0, context, RenderChoice(simulator="mujoco", replay_rule=load_replay_rule(), **asked))
     context.publish(f"{render_path(0)}/shard.json")
@@ -116,3 +117,18 @@ def test_record_is_that_of_the_certificate(job, select) -> None:
     record = EpisodeRecord.model_validate_json(small_folder(folder).read_bytes(f"{recording_path(0, episode_id)}/episode.json"))
     found = certificate(folder, episode_id)
     assert (found.states_sha256, found.model_sha256) == (record.states.sha256 if record.states else None, record.model_sha256)
+
+
+def test_another_profile_draws_anew_and_stands_in_the_certificate(job, select) -> None:
+    """What was drawn with one profile is not taken for the other's."""
+    folder, plan = job
+    episode_id = plan.episodes[0].episode_id
+    select(episode_id)
+    drawn = []
+    for name in ("fast", "realistic", "realistic"):
+        render(folder, profile=RENDER_PROFILES[name])
+        found = certificate(folder, episode_id)
+        assert found.render_profile == RENDER_PROFILES[name]
+        drawn.append(found.videos["scene"].digest)
+    assert drawn[0] != drawn[1] == drawn[2]
+    render(folder)

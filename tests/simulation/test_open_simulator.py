@@ -24,7 +24,7 @@ from blueprint_pipeline.errors import PreemptedError
 from blueprint_pipeline.licence.policy import ComponentRule, load_policy
 from blueprint_pipeline.quality.errors import NothingKept
 from blueprint_pipeline.quality.report import load_render_report
-from blueprint_pipeline.render.errors import NoDepthOrLabels
+from blueprint_pipeline.render.errors import NoDepthOrLabels, ProfileNotDrawn
 from blueprint_pipeline.render.replay import replay_episode
 from blueprint_pipeline.rollout.shard import simulate_shard
 from blueprint_pipeline.settings import ComputeSettings, RegistrySettings, Settings, SimulationSettings, WorkspaceSettings, load_settings
@@ -311,6 +311,8 @@ def test_depth_is_not_asked_of_who_draws_colour_alone(bench, kit) -> None:
     bench.judge()
     with pytest.raises(NoDepthOrLabels, match="isaac_sim draws colour alone"):
         bench.with_simulation(simulator="isaac_sim").run("render_shard", shard_index=0, depth=True)
+    with pytest.raises(ProfileNotDrawn, match="isaac_sim draws in one way, its own, and the render profile 'realistic' is asked for"):
+        bench.with_simulation(simulator="isaac_sim").run("render_shard", shard_index=0, render_profile="realistic")
     assert kit.started == []
 
 

@@ -28,6 +28,8 @@ class CardFacts:
     """Name and version."""
     replays: str
     """How the episodes came out when they were executed again."""
+    pictures: str
+    """How good they are, with every setting."""
     controller: str
     attempted: int
     """Episodes that were planned, whatever became of them."""
@@ -101,6 +103,7 @@ def _origin(facts: CardFacts, summary: DatasetSummary) -> str:
         "## Where it comes from\n\n"
         f"Simulated with {facts.simulator}, controller {facts.controller}, scene `{facts.scene_id}`, job `{facts.job_id}`, "
         f"seed {facts.seed}; {summary.episodes} of {facts.attempted} attempted episodes were kept. "
+        f"{facts.pictures} "
         "`meta/blueprint_pipeline/episodes.jsonl` has for each episode: seed, start poses, integration state in float64, phases, success "
         "predicate with margins, gates, replay certificate. No person was recorded; there are no personal data.\n"
     )

@@ -12,6 +12,7 @@ from blueprint_pipeline.dataset.layout import DATA_FILE_BYTES, VIDEO_FILE_BYTES
 from blueprint_pipeline.dataset.statistics import Statistics
 from blueprint_pipeline.dataset.tables import Position
 from blueprint_pipeline.dataset.video import EpisodeVideo
+from blueprint_pipeline.simulation.render_profiles import RenderProfile
 
 StatisticLists = dict[str, dict[str, list[object]]]
 """The ten statistics by feature."""
@@ -24,6 +25,8 @@ class DatasetSpec:
     fps: int
     robot_type: str
     vectors: tuple[VectorFeature, ...]
+    render_profile: RenderProfile | None
+    """How good the pictures of every episode are; ``None``: the simulator drew in the one way that it has."""
     data_file_bytes: int = DATA_FILE_BYTES
     video_file_bytes: int = VIDEO_FILE_BYTES
 
@@ -61,6 +64,11 @@ class DatasetTotals:
     """Instructions, in the order of their index."""
     videos: tuple[VideoFeature, ...]
     statistics: StatisticLists
+
+
+def render_info(spec: DatasetSpec) -> dict[str, object]:
+    """What ``info.json`` says beside LeRobot's own keys: the render profile with all of its settings."""
+    return {"render_profile": spec.render_profile.model_dump(mode="json") if spec.render_profile else None}
 
 
 class FormatWriter(Protocol):

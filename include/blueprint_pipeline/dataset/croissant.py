@@ -93,7 +93,7 @@ def build_croissant(
         "citeAs": f"@misc{{{facts.job_id}, title={{{name}}}, note={{simulated with Blueprint}}}}",
         "isLiveDataset": False,
         "keywords": ["robotics", "simulation", *row.tags, row.name],
-        "rai:dataCollection": f"Simulated with {facts.simulator}, controller {facts.controller}, seed {facts.seed}.",
+        "rai:dataCollection": f"Simulated with {facts.simulator}, controller {facts.controller}, seed {facts.seed}. {facts.pictures}",
         "rai:dataCollectionType": "Software Collection",
         "rai:personalSensitiveInformation": "None: no person was recorded.",
         "prov:wasGeneratedBy": {"@type": "prov:Activity", "name": facts.job_id},

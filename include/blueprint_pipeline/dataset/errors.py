@@ -19,6 +19,20 @@ class EpisodeUnusable(InputError):
     expected: object
 
 
+class ProfilesMixed(InputError):
+    """Episodes of one dataset were drawn with different render profiles."""
+
+    code = "dataset.profiles_mixed"
+    template = (
+        "Episode {episode_id} was drawn with the render profile {found}, the episodes before it with {expected}: pictures of two kinds do "
+        "not belong in one dataset. Render the shards again with one profile."
+    )
+
+    episode_id: str
+    found: str | None
+    expected: str | None
+
+
 class NotADataset(InputError):
     """A folder is no dataset of a known format."""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from blueprint_pipeline.dataset.contract import DatasetFinding, DatasetSpec, DatasetTotals, WrittenEpisode
+from blueprint_pipeline.dataset.contract import DatasetFinding, DatasetSpec, DatasetTotals, WrittenEpisode, render_info
 from blueprint_pipeline.dataset.features import ACTION, ANNOTATION, STATE, VideoFeature, build_info_features
 from blueprint_pipeline.dataset.frames import EpisodeFrames
 from blueprint_pipeline.dataset.layout import (
@@ -93,6 +93,7 @@ class V21Writer:
             "data_path": _DATA,
             "video_path": _VIDEO if totals.videos else None,
             "features": build_info_features(self._spec.vectors, totals.videos, annotation=True),
+            **render_info(self._spec),
         }
         write_json(self.root / INFO, info)
 

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from blueprint_pipeline.dataset.contract import DatasetSpec, DatasetTotals, WrittenEpisode
+from blueprint_pipeline.dataset.contract import DatasetSpec, DatasetTotals, WrittenEpisode, render_info
 from blueprint_pipeline.dataset.features import build_info_features
 from blueprint_pipeline.dataset.frames import EpisodeFrames
 from blueprint_pipeline.dataset.layout import (
@@ -187,6 +187,7 @@ class V30Writer:
             "data_path": _DATA,
             "video_path": _VIDEO if totals.videos else None,
             "features": build_info_features(self._spec.vectors, totals.videos, annotation=False),
+            **render_info(self._spec),
         }
         write_json(self.root / INFO, info)
 

@@ -1,6 +1,7 @@
 """Where an episode of a dataset comes from: its line in ``meta/blueprint_pipeline/episodes.jsonl``.
 
-``info.json`` stays as LeRobot defines it; what only we know stands here: enough to find, explain and replay an episode.
+``info.json`` stays as LeRobot defines it, but for the render profile; what only we know stands here: enough to find, explain and replay
+an episode.
 """
 
 from pathlib import Path

@@ -8,7 +8,7 @@ from blueprint_pipeline.dataset.asset_licences import DatasetLicence
 from blueprint_pipeline.dataset.card import CardFacts, build_card
 from blueprint_pipeline.dataset.contract import DatasetSpec
 from blueprint_pipeline.dataset.croissant import build_croissant
-from blueprint_pipeline.dataset.errors import EpisodeUnusable
+from blueprint_pipeline.dataset.errors import EpisodeUnusable, ProfilesMixed
 from blueprint_pipeline.dataset.features import build_vector_features, video_key
 from blueprint_pipeline.dataset.formats import FORMATS, FormatRow
 from blueprint_pipeline.dataset.frames import load_frames
@@ -16,11 +16,12 @@ from blueprint_pipeline.dataset.layout import DATASET_PATH, write_json, write_te
 from blueprint_pipeline.dataset.provenance import build_provenance, load_integration_state
 from blueprint_pipeline.dataset.video import EpisodeVideo, load_episode_video
 from blueprint_pipeline.dataset.writer import DatasetSummary, DatasetWriter
-from blueprint_pipeline.episode.certificates import describe_replays
+from blueprint_pipeline.episode.certificates import describe_render_profile, describe_replays
 from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, recording_path, render_path
 from blueprint_pipeline.errors import GateError
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH, load_kept, load_render_report
 from blueprint_pipeline.robot.layout import ArmLayout
+from blueprint_pipeline.simulation.render_profiles import RenderProfile
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
 from blueprint_pipeline.workspace.checksums import digest_file, digest_files, list_files
@@ -45,6 +46,7 @@ def write_datasets(context: StageContext, arms: Sequence[ArmLayout], licence: Da
 
     Raises:
         NothingKept: No episode passed.
+        ProfilesMixed: The episodes were drawn with different render profiles.
         EpisodeUnusable: A kept episode does not fit its record, or does not replay.
         VideoMismatch: A video cannot be joined to others.
     """
@@ -54,7 +56,8 @@ def write_datasets(context: StageContext, arms: Sequence[ArmLayout], licence: Da
     plan = JobPlan.model_validate_json(context.scene.read_bytes(PLAN_PATH))
     report = load_render_report(context.scene)
     verdicts = {episode.episode_id: episode for episode in report.episodes}
-    spec = DatasetSpec(fps=plan.fps, robot_type=plan.robot.embodiment, vectors=build_vector_features(arms))
+    profile = _load_certificate(context, *kept[0]).render_profile
+    spec = DatasetSpec(fps=plan.fps, robot_type=plan.robot.embodiment, vectors=build_vector_features(arms), render_profile=profile)
     folder = context.staging / DATASET_PATH
     if folder.exists():
         shutil.rmtree(folder)
@@ -65,6 +68,7 @@ def write_datasets(context: StageContext, arms: Sequence[ArmLayout], licence: Da
         context.stop_if_asked()
         states = context.input(f"{recording_path(shard_index, episode_id)}/states.parquet")
         record, certificate = _load_records(context, shard_index, episode_id, states)
+        _validate_profile(certificate, profile)
         certificates.append(certificate)
         frames = load_frames(states, record, arms)
         videos = _load_videos(context.input(render_path(shard_index, episode_id)), certificate, plan)
@@ -83,11 +87,20 @@ def _load_record(context: StageContext, shard_index: int, episode_id: str) -> Ep
     return EpisodeRecord.model_validate_json(context.scene.read_bytes(f"{recording_path(shard_index, episode_id)}/episode.json"))
 
 
+def _load_certificate(context: StageContext, shard_index: int, episode_id: str) -> ReplayCertificate:
+    return ReplayCertificate.model_validate_json(context.scene.read_bytes(f"{render_path(shard_index, episode_id)}/certificate.json"))
+
+
+def _validate_profile(certificate: ReplayCertificate, expected: RenderProfile | None) -> None:
+    """Refuse an episode whose pictures are of another kind."""
+    if certificate.render_profile != expected:
+        found = certificate.render_profile
+        raise ProfilesMixed(certificate.episode_id, found.name if found else None, expected.name if expected else None)
+
+
 def _load_records(context: StageContext, shard_index: int, episode_id: str, states: Path) -> tuple[EpisodeRecord, ReplayCertificate]:
     record = _load_record(context, shard_index, episode_id)
-    certificate = ReplayCertificate.model_validate_json(
-        context.scene.read_bytes(f"{render_path(shard_index, episode_id)}/certificate.json")
-    )
+    certificate = _load_certificate(context, shard_index, episode_id)
     if not certificate.replayed:
         raise EpisodeUnusable(episode_id, "certificate.json", "replayed", False, True)
     digest = digest_file(states)
@@ -117,6 +130,7 @@ def _card_facts(
         tier=tier,
         simulator=f"{record.simulator.name} {record.simulator.version}",
         replays=describe_replays(certificates),
+        pictures=describe_render_profile(certificates[0].render_profile),
         controller=record.controller,
         attempted=len(plan.episodes),
         licence=licence,

@@ -19,7 +19,7 @@ from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
 from blueprint_pipeline.delivery.bag import PayloadFile
 from blueprint_pipeline.delivery.lab import LabProfile
 from blueprint_pipeline.delivery.legal import list_legal_files
-from blueprint_pipeline.delivery.replay_kit import KIT_FOLDER, OtherStage, list_kit_files
+from blueprint_pipeline.delivery.replay_kit import KIT_FOLDER, OtherStage, Pictures, list_kit_files
 from blueprint_pipeline.delivery.sources import BundleSources
 from blueprint_pipeline.episode.certificates import count_rules
 from blueprint_pipeline.episode.record import recording_path, render_path
@@ -45,7 +45,9 @@ def list_payload(
     """All files but the report page."""
     files = [file for version in lab.formats for file in _folder(context.input(f"{DATASET_PATH}/{version}"), f"dataset/{version}")]
     files += [PayloadFile(f"reports/{name}", context.input(path)) for name, path in _REPORTS.items()]
-    files += list_kit_files(context.input(TWIN_FOLDER), sources.plan.robot, other_stage(context, sources))
+    plan, profile = sources.plan, sources.kept_certificates()[0].render_profile
+    pictures = Pictures(width=plan.width, height=plan.height, profile=profile)
+    files += list_kit_files(context.input(TWIN_FOLDER), plan.robot, pictures, other_stage(context, sources))
     for attempt in sources.kept_attempts():
         episode_id, target = attempt.record.episode_id, f"{KIT_FOLDER}/episodes/{attempt.record.episode_id}"
         recording, render = recording_path(attempt.shard_index, episode_id), render_path(attempt.shard_index, episode_id)
@@ -69,7 +71,7 @@ def other_stage(context: StageContext, sources: BundleSources) -> OtherStage | N
 
 def build_dataset_card(sources: BundleSources, lab: LabProfile, licence: BundleLicence, code_version: str) -> dict[str, object]:
     """``dataset_card.json``; ``generated_at`` is ``null``, the date stands in the receipt."""
-    plan, cost = sources.plan, sources.cost
+    plan, cost, profile = sources.plan, sources.cost, sources.kept_certificates()[0].render_profile
     return {
         "schema_version": "1.0",
         "scene_id": plan.scene_id,
@@ -82,6 +84,7 @@ def build_dataset_card(sources: BundleSources, lab: LabProfile, licence: BundleL
             "statement": "statement.dsse.json",
             "robot": plan.robot.embodiment,
             "simulator": sources.kept_attempts()[0].record.simulator.model_dump(mode="json"),
+            "render_profile": None if profile is None else profile.model_dump(mode="json"),
         },
         "quality": {
             "tier": sources.renders.tier,

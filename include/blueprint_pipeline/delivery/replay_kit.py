@@ -14,24 +14,28 @@ from typing import Any
 
 import mujoco
 
-from blueprint_pipeline.delivery import replay_script
+from blueprint_pipeline.delivery import draw_script, replay_script
 from blueprint_pipeline.delivery.bag import PayloadFile
 from blueprint_pipeline.episode.record import EpisodeRecord
 from blueprint_pipeline.errors import IntegrityError
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, load_embodiment
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.protocol import SimulatorInfo
+from blueprint_pipeline.simulation.render_profiles import RenderProfile
 from blueprint_pipeline.twin.model import build_spec, model_sha256
 
 KIT_FOLDER = "replay"
 _README = """# Replay
 
-    pip install mujoco=={mujoco} numpy pyarrow
+    pip install mujoco=={mujoco} numpy pyarrow pillow
     python replay.py
+    python draw.py EPISODE CAMERA FRAME
 
-executes every kept episode again from its stored state and set points, and compares each position and velocity with the
-recording, bit by bit. `scene/` is the simulated scene, `robot/` the robot, `kit.json` how the two were put together;
-`episodes/` holds states (float64), record and certificate of each episode.
+The first script executes every kept episode again from its stored state and set points, and compares each position and velocity with
+the recording, bit by bit. The second draws a frame as it was drawn for the dataset, with the render profile in `kit.json`.
+
+`scene/` is the simulated scene, `robot/` the robot, `kit.json` how the two were put together; `episodes/` holds states (float64), record
+and certificate of each episode.
 
 Bit-identity was proven where the episodes were made (x86-64, the mujoco wheel above). On another kind of processor the
 last bits of a sum may differ; the script then tells by how much.
@@ -73,19 +77,36 @@ class OtherStage:
     """What it loaded of the scene, beside the twin's."""
 
 
-def list_kit_files(mjcf: Path, robot: RobotPlacement, other: OtherStage | None = None) -> list[PayloadFile]:
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """How the pictures of every episode were drawn."""
+
+    width: int
+    height: int
+    profile: RenderProfile | None
+    """``None``: as the simulator does by itself."""
+
+
+def list_kit_files(mjcf: Path, robot: RobotPlacement, pictures: Pictures, other: OtherStage | None = None) -> list[PayloadFile]:
     """Scene and robot, and the script where it compares bits; without the episodes.
 
     Args:
         mjcf: Folder of the scene's twin, with ``scene.xml``.
         robot: Which robot stood where.
+        pictures: How the pictures were drawn.
         other: What acted, where it was not MuJoCo in the twin.
     """
     embodiment = load_embodiment(robot.embodiment)
     robot_folder = embodiment.mjcf_path.parent
     files = [PayloadFile(f"{KIT_FOLDER}/scene/{name.as_posix()}", mjcf / name) for name in _files(mjcf)]
     files += [PayloadFile(f"{KIT_FOLDER}/robot/{name.as_posix()}", robot_folder / name) for name in _files(robot_folder)]
-    kit = {"mujoco": mujoco.__version__, "scene_mjcf": "scene/scene.xml", **_mounting(mjcf / "scene.xml", robot)}
+    kit = {
+        "mujoco": mujoco.__version__,
+        "scene_mjcf": "scene/scene.xml",
+        **_mounting(mjcf / "scene.xml", robot),
+        "frame_px": [pictures.width, pictures.height],
+        "render_profile": pictures.profile.model_dump(mode="json") if pictures.profile else None,
+    }
     files.append(PayloadFile(f"{KIT_FOLDER}/kit.json", json.dumps(kit, indent=1).encode() + b"\n"))
     if other is not None:
         if other.folder is not None:
@@ -94,6 +115,7 @@ def list_kit_files(mjcf: Path, robot: RobotPlacement, other: OtherStage | None =
         return [*files, PayloadFile(f"{KIT_FOLDER}/README.md", told.encode())]
     files.append(PayloadFile(f"{KIT_FOLDER}/README.md", _README.format(mujoco=mujoco.__version__).encode()))
     files.append(PayloadFile(f"{KIT_FOLDER}/replay.py", Path(replay_script.__file__)))
+    files.append(PayloadFile(f"{KIT_FOLDER}/draw.py", Path(draw_script.__file__)))
     return files
 
 

@@ -5,12 +5,30 @@ from collections.abc import Sequence
 from typing import get_args
 
 from blueprint_pipeline.episode.record import ReplayCertificate, ReplayRule
+from blueprint_pipeline.simulation.render_profiles import RenderProfile
 
 
 def count_rules(certificates: Sequence[ReplayCertificate]) -> dict[str, int]:
     """How many episodes replayed, by the rule of their certificate; rules of which there is none are left out."""
     counts = Counter(certificate.rule for certificate in certificates if certificate.replayed)
     return {rule: counts[rule] for rule in get_args(ReplayRule) if counts[rule]}
+
+
+def describe_render_profile(profile: RenderProfile | None) -> str:
+    """A sentence on how good the pictures are, with every setting, so that others can draw the same."""
+    if profile is None:
+        return "The simulator drew the pictures as it does by itself."
+    light = [f"headlight {profile.headlight[0]} ambient and {profile.headlight[1]} diffuse"] if profile.headlight else []
+    if profile.lamps:
+        lamps = profile.lamps
+        light.append(f"lamps {lamps.distance_m} m away with cones of {lamps.cutoff_deg} degrees, {lamps.diffuse} diffuse")
+    settings = [
+        f"{profile.samples} sample(s) a pixel",
+        f"shadows from a map of {profile.shadow_map_px} px" if profile.shadow_map_px else "no shadows",
+        "reflections" if profile.reflections else "no reflections",
+        *(light or ["the scene's own lights"]),
+    ]
+    return f"Pictures were drawn with the render profile `{profile.name}`: {', '.join(settings)}."
 
 
 def describe_replays(certificates: Sequence[ReplayCertificate]) -> str:

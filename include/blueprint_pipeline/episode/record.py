@@ -24,6 +24,7 @@ from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.protocol import Capabilities, SimulatorInfo
+from blueprint_pipeline.simulation.render_profiles import RenderProfile
 from blueprint_pipeline.task.outcome import Outcome, Phase
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.checksums import FileDigest
@@ -191,6 +192,8 @@ class ReplayCertificate(FrozenModel):
     """From the recording, over all rows of all executions."""
     simulator: SimulatorInfo
     renderer: str
+    render_profile: RenderProfile | None
+    """How good the pictures are; ``None``: the simulator drew in the one way that it has."""
     videos: dict[str, VideoRecord]
     """By camera name; empty where ``replayed`` is false: nothing is drawn of an episode that does not replay."""
     depth: dict[str, FileDigest] = {}

@@ -15,6 +15,19 @@ class NoDepthOrLabels(InputError):
     simulator: str
 
 
+class ProfileNotDrawn(InputError):
+    """A render profile is asked of a simulator that has one way to draw, its own."""
+
+    code = "episode.profile_not_drawn"
+    template = (
+        "{simulator} draws in one way, its own, and the render profile '{profile}' is asked for. Leave it out, or simulate and render with "
+        "the embedded mujoco."
+    )
+
+    simulator: str
+    profile: str
+
+
 class NotReplayed(IntegrityError):
     """An episode, executed again, did not give the recorded states: nothing is drawn of it."""
 

@@ -61,7 +61,7 @@ def play_episode(
                 videos = _draw_states(stage, record, states, folder, options)
             except NotReplayed as error:
                 verdict = replace(verdict, replayed=False, refusal=error)
-    return certify(record, stage.loaded, verdict, renderer=f"{stage.simulator.name} {stage.simulator.version}", videos=videos)
+    return certify(record, stage.loaded, verdict, renderer=f"{stage.simulator.name} {stage.simulator.version}", profile=None, videos=videos)
 
 
 def _draw_while_replaying(

@@ -25,6 +25,7 @@ from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator, show
 from blueprint_pipeline.simulation.mujoco.drawing import Backdrop, FrameRenderer
 from blueprint_pipeline.simulation.mujoco.renderer import camera_id
 from blueprint_pipeline.simulation.protocol import LoadedScene
+from blueprint_pipeline.simulation.render_profiles import FAST, RenderProfile
 from blueprint_pipeline.twin.footprint import bodies_of
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_file
 
@@ -46,6 +47,8 @@ class RenderOptions:
     height: int
     depth: bool = False
     segmentation: bool = False
+    profile: RenderProfile = FAST
+    """How good the pictures are."""
 
 
 @dataclass
@@ -175,7 +178,9 @@ def render_episode(
             painter.abandon()
     videos, depth, segmentation = painter.finish() if verdict.replayed else ({}, {}, {})
     renderer = f"mujoco-{simulator.render_backend()}"
-    return certify(record, loaded, verdict, renderer=renderer, videos=videos, depth=depth, segmentation=segmentation)
+    return certify(
+        record, loaded, verdict, renderer=renderer, profile=options.profile, videos=videos, depth=depth, segmentation=segmentation
+    )
 
 
 def certify(
@@ -184,11 +189,12 @@ def certify(
     verdict: ReplayVerdict,
     *,
     renderer: str,
+    profile: RenderProfile | None,
     videos: dict[str, VideoRecord],
     depth: dict[str, FileDigest] | None = None,
     segmentation: dict[str, FileDigest] | None = None,
 ) -> ReplayCertificate:
-    """The certificate of an episode that was executed again."""
+    """The certificate of an episode that was executed again; ``profile`` is ``None`` where the simulator has one way to draw."""
     return ReplayCertificate(
         episode_id=record.episode_id,
         states_sha256=record.states.sha256 if record.states else "",
@@ -202,6 +208,7 @@ def certify(
         max_abs_qpos_difference=verdict.max_abs_qpos_difference,
         simulator=loaded.info,
         renderer=renderer,
+        render_profile=profile,
         videos=videos,
         depth=depth or {},
         segmentation=segmentation or {},

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from blueprint_pipeline.episode.record import EPISODE_NAME, STATES_NAME, EpisodeRecord, KOfN, ReplayCertificate, recording_path, render_path
 from blueprint_pipeline.quality.report import load_rendered_selection
-from blueprint_pipeline.render.errors import NoDepthOrLabels
+from blueprint_pipeline.render.errors import NoDepthOrLabels, ProfileNotDrawn
 from blueprint_pipeline.render.render import LABELS_NAME, RenderOptions, render_episode
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.rollout.shard import load_plan, shard_episodes
@@ -25,6 +25,7 @@ from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
 from blueprint_pipeline.simulation.open_simulator import is_embedded, load_beside_twin, open_simulator, scene_inputs
 from blueprint_pipeline.simulation.protocol import LoadedScene
+from blueprint_pipeline.simulation.render_profiles import FAST, RenderProfile
 from blueprint_pipeline.simulators import SimulatorName
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.stage.pool import Died, Finished, WorkerDied, WorkerPool
@@ -72,6 +73,8 @@ class RenderChoice:
     """What draws where MuJoCo does; ``None``: what the settings say."""
     depth: bool = False
     segmentation: bool = False
+    profile: RenderProfile = FAST
+    """How good the pictures are, where MuJoCo draws."""
 
 
 def render_shard(shard_index: int, context: StageContext, choice: RenderChoice) -> list[RenderSummary]:
@@ -79,6 +82,7 @@ def render_shard(shard_index: int, context: StageContext, choice: RenderChoice) 
 
     Raises:
         NoDepthOrLabels: They are asked of a simulator that draws colour alone.
+        ProfileNotDrawn: The simulator draws in one way, its own.
         TwinDiffers: The simulator addresses the scene otherwise than the twin.
         RendererMissing: Nothing on this machine can draw.
         WorkerDied: A process died; all other episodes are finished and published. Run again to redo those.
@@ -87,12 +91,17 @@ def render_shard(shard_index: int, context: StageContext, choice: RenderChoice) 
     plan = load_plan(context.scene)
     known = {spec.episode_id for spec in shard_episodes(plan, shard_index)}
     selected = [name for index, name in load_rendered_selection(context.scene) if index == shard_index and name in known]
-    if (choice.depth or choice.segmentation) and not is_embedded(choice.simulator, context.settings):
-        raise NoDepthOrLabels(choice.simulator)
+    _validate(choice, context)
     options = RenderOptions(
-        cameras=plan.cameras, width=plan.width, height=plan.height, depth=choice.depth, segmentation=choice.segmentation
+        cameras=plan.cameras,
+        width=plan.width,
+        height=plan.height,
+        depth=choice.depth,
+        segmentation=choice.segmentation,
+        profile=choice.profile,
     )
-    summaries = {name: _published(context.scene, shard_index, name) for name in selected}
+    profile = choice.profile if is_embedded(choice.simulator, context.settings) else None
+    summaries = {name: _published(context.scene, shard_index, name, profile) for name in selected}
     todo = [name for name in selected if summaries[name] is None]
     context.progress(len(selected) - len(todo), len(selected))
     died: list[Died[str]] = []
@@ -111,6 +120,15 @@ def render_shard(shard_index: int, context: StageContext, choice: RenderChoice) 
     text = json.dumps({"schema_version": "1.0", "shard_index": shard_index, "episodes": listed}, indent=1)
     context.output(f"{render_path(shard_index)}/{SHARD_NAME}").write_text(text + "\n", encoding="utf-8")
     return finished
+
+
+def _validate(choice: RenderChoice, context: StageContext) -> None:
+    if is_embedded(choice.simulator, context.settings):
+        return
+    if choice.depth or choice.segmentation:
+        raise NoDepthOrLabels(choice.simulator)
+    if choice.profile != FAST:
+        raise ProfileNotDrawn(choice.simulator, choice.profile.name)
 
 
 def _draw(
@@ -150,14 +168,16 @@ def _work(plan: JobPlan, shard_index: int, context: StageContext, options: Rende
     )
 
 
-def _published(scene: SceneFolder, shard_index: int, episode_id: str) -> RenderSummary | None:
-    """What an earlier run of the same work certified, if its certificate is there and every file is as certified."""
+def _published(scene: SceneFolder, shard_index: int, episode_id: str, profile: RenderProfile | None) -> RenderSummary | None:
+    """What an earlier run certified, if it drew with the same profile, its certificate is there and every file is as certified."""
     folder = render_path(shard_index, episode_id)
     if not scene.exists(f"{folder}/{CERTIFICATE_NAME}"):
         return None
     try:
         certificate = ReplayCertificate.model_validate_json(scene.read_bytes(f"{folder}/{CERTIFICATE_NAME}"))
     except ValidationError:
+        return None
+    if certificate.render_profile != profile:
         return None
     files = {f"{camera}.mp4": video.digest for camera, video in certificate.videos.items()}
     files |= {f"{camera}.depth.mkv": digest for camera, digest in certificate.depth.items()}
@@ -186,7 +206,7 @@ _worker: list[_Worker] = []
 
 def prepare_worker(work: RenderWork, backend: RenderBackend) -> None:
     """Compile the model, once in each process."""
-    simulator = MujocoSimulator(probed=backend)
+    simulator = MujocoSimulator(probed=backend, profile=work.options.profile)
     loaded = simulator.use(build_scene_model(work.mjcf_path, work.robot, work.fps))
     _worker[:] = [_Worker(work=work, simulator=simulator, loaded=loaded)]
 

@@ -10,6 +10,7 @@ from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
 from blueprint_pipeline.simulation.open_simulator import is_embedded, scene_inputs
+from blueprint_pipeline.simulation.render_profiles import FAST, RENDER_PROFILES, RenderProfileName
 from blueprint_pipeline.simulators import SIMULATORS, SimulatorName
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 from blueprint_pipeline.task.plan import PLAN_PATH
@@ -23,6 +24,8 @@ class RenderShardRequest(StageRequest):
     """Also ``{camera}.depth.mkv``: 16 bit, millimetres."""
     segmentation: bool = False
     """Also ``{camera}.segmentation.mkv``: 8 bit, one value an object."""
+    render_profile: RenderProfileName = FAST.name
+    """How good the pictures are, where MuJoCo draws."""
     simulator: SimulatorName | None = None
     """What executes and draws: what made the episodes; ``None``: what the settings say."""
     replay_rule: KOfN | None = None
@@ -49,6 +52,7 @@ def _render_shard(request: RenderShardRequest, context: StageContext) -> RenderS
         depth=request.depth,
         segmentation=request.segmentation,
         backend=request.backend,
+        profile=RENDER_PROFILES[request.render_profile],
     )
     summaries = render_shard(request.shard_index, context, choice)
     drawn = [summary for summary in summaries if summary.replayed]

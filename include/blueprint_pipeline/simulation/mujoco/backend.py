@@ -16,10 +16,11 @@ from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.errors import NotLoaded, SimulationDiverged, UnknownName
 from blueprint_pipeline.simulation.mujoco.contacts import ContactSampler
-from blueprint_pipeline.simulation.mujoco.drawing import FrameRenderer, RenderBackend
+from blueprint_pipeline.simulation.mujoco.drawing import FrameRenderer, RenderBackend, apply_lights
 from blueprint_pipeline.simulation.mujoco.renderer import camera_id
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend, make_renderer
 from blueprint_pipeline.simulation.protocol import BodyContact, Capabilities, LoadedScene, SimulationState, SimulatorInfo, Track
+from blueprint_pipeline.simulation.render_profiles import FAST, RenderProfile
 from blueprint_pipeline.twin.divergence import find_divergence
 from blueprint_pipeline.twin.errors import WrongShape
 from blueprint_pipeline.twin.model import SceneModel, build_scene_model
@@ -34,13 +35,15 @@ class MujocoSimulator:
     Args:
         render_backend: What draws; ``auto`` takes the first that works, when a frame is first asked for.
         probed: A backend that is known to work here, so that it need not be tried again.
+        profile: How good pictures are.
     """
 
     name = "mujoco"
     version = mujoco.__version__
 
-    def __init__(self, render_backend: str = "auto", *, probed: RenderBackend | None = None) -> None:
+    def __init__(self, render_backend: str = "auto", *, probed: RenderBackend | None = None, profile: RenderProfile = FAST) -> None:
         self._wanted_backend = render_backend
+        self._profile = profile
         self._probed = probed
         self._scene: SceneModel | None = None
         self._data: mujoco.MjData | None = None
@@ -63,6 +66,7 @@ class MujocoSimulator:
     def use(self, model: SceneModel) -> LoadedScene:
         """Act on a model that is compiled already."""
         self.close()
+        apply_lights(model.model, self._profile)
         self._scene = model
         self._data = mujoco.MjData(model.model)
         self._view = mujoco.MjData(model.model)
@@ -222,7 +226,7 @@ class MujocoSimulator:
             self._renderer[1].close()
             self._renderer = None
         if self._renderer is None:
-            self._renderer = ((width, height), make_renderer(scene.model, width, height, self.render_backend()))
+            self._renderer = ((width, height), make_renderer(scene.model, width, height, self.render_backend(), self._profile))
         return self._renderer[1]
 
     def close(self) -> None:

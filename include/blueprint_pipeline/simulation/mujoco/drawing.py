@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blueprint_pipeline.geometry.arrays import ImageArray
+from blueprint_pipeline.simulation.render_profiles import RenderProfile
 
 GlBackend = Literal["egl", "osmesa", "cgl"]
 RenderBackend = Literal["egl", "osmesa", "cgl", "warp"]
@@ -54,3 +55,18 @@ class FrameRenderer(Protocol):
     def close(self) -> None:
         """Free what it holds."""
         ...
+
+
+def apply_lights(model: mujoco.MjModel, profile: RenderProfile) -> None:
+    """Set a model's lights as a profile says, before data are made of it: MuJoCo looks once at lights that stand still."""
+    if profile.headlight is not None:
+        model.vis.headlight.ambient[:], model.vis.headlight.diffuse[:] = profile.headlight
+    if profile.lamps is None:
+        return
+    for light in range(model.nlight):
+        towards = model.light_dir[light] / np.linalg.norm(model.light_dir[light])
+        model.light_type[light] = mujoco.mjtLightType.mjLIGHT_SPOT.value
+        model.light_pos[light] = model.stat.center - profile.lamps.distance_m * towards
+        model.light_cutoff[light] = profile.lamps.cutoff_deg
+        model.light_exponent[light] = 0.0
+        model.light_diffuse[light] = profile.lamps.diffuse

@@ -1,7 +1,7 @@
 """Draws with OpenGL what a model's cameras see: colour, depth and which body a pixel belongs to.
 
-Shadows and multisampling are off: on a CPU they cost ten times the frame (measured), and shape and texture are what
-a policy sees.
+A :class:`~blueprint_pipeline.simulation.render_profiles.RenderProfile` says how good the pictures are: shadows and several samples a
+pixel cost most of a frame's time on a CPU.
 """
 
 from typing import Self
@@ -10,29 +10,48 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from blueprint_pipeline.errors import MissingPartError
 from blueprint_pipeline.geometry.arrays import ImageArray
 from blueprint_pipeline.simulation.errors import UnknownName
 from blueprint_pipeline.simulation.mujoco.context import make_context
-from blueprint_pipeline.simulation.mujoco.drawing import Backdrop, GlBackend
+from blueprint_pipeline.simulation.mujoco.drawing import Backdrop, GlBackend, apply_lights
+from blueprint_pipeline.simulation.render_profiles import FAST, RenderProfile
 
 _EXTRA_GEOMS = 64
-_OFF = (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_HAZE)
 _COLLISION_GROUP = 3
+
+
+class SamplesMissing(MissingPartError):
+    """OpenGL takes fewer samples a pixel than the profile says."""
+
+    code = "simulation.samples_missing"
+    template = (
+        "The render profile '{profile}' takes {wanted} samples a pixel, and {backend} offers {found} here. Draw with another backend "
+        "(BPP__RENDER__BACKEND), or choose another profile."
+    )
+
+    backend: str
+    profile: str
+    wanted: int
+    found: int
 
 
 class Renderer:
     """Draws frames of one size.
 
     Args:
-        model: Compiled model; only its quality settings for drawing are changed.
+        model: Compiled model; only its lights and its quality settings for drawing are changed.
         width: Pixels.
         height: Pixels.
         backend: Which OpenGL to use; see :func:`blueprint_pipeline.simulation.mujoco.renderers.choose_backend`.
+        profile: How good the pictures are.
+
+    Raises:
+        SamplesMissing: OpenGL takes fewer samples a pixel here.
     """
 
-    def __init__(self, model: mujoco.MjModel, width: int, height: int, backend: GlBackend) -> None:
-        model.vis.quality.offsamples = 0
-        model.vis.quality.shadowsize = 0
+    def __init__(self, model: mujoco.MjModel, width: int, height: int, backend: GlBackend, profile: RenderProfile = FAST) -> None:
+        _apply_profile(model, profile)
         model.vis.global_.offwidth = width
         model.vis.global_.offheight = height
         self._model = model
@@ -41,9 +60,16 @@ class Renderer:
         self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50.value)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
         self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZERONEAR.value
+        if self._context.offSamples < model.vis.quality.offsamples:
+            found = max(1, self._context.offSamples)
+            self._context.free()
+            self._gl.free()
+            raise SamplesMissing(backend, profile.name, profile.samples, found)
+        self._profile = profile
         self._scene = mujoco.MjvScene(model, model.ngeom + model.nlight + _EXTRA_GEOMS)
-        for flag in _OFF:
-            self._scene.flags[flag] = 0
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = profile.shadow_map_px > 0
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = profile.reflections
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_HAZE] = 0
         self._option = mujoco.MjvOption()
         self._option.geomgroup[_COLLISION_GROUP] = 0
         self._option.sitegroup[:] = 0
@@ -66,8 +92,9 @@ class Renderer:
 
     def _look(self, data: mujoco.MjData, camera_id: int, categories: int) -> None:
         self._camera.fixedcamid = camera_id
-        # A geom in the hidden group costs nothing; on a CPU, vertices out of sight cost as much as those in sight.
-        self._model.geom_group[:] = np.where(self._in_sight(data, camera_id), self._groups, _COLLISION_GROUP)
+        # A geom in the hidden group costs nothing; on a CPU, vertices out of sight cost as much as those in sight. But they cast shadows.
+        if not self._profile.mixes:
+            self._model.geom_group[:] = np.where(self._in_sight(data, camera_id), self._groups, _COLLISION_GROUP)
         mujoco.mjv_updateScene(self._model, data, self._option, None, self._camera, categories, self._scene)
         self._model.geom_group[:] = self._groups
 
@@ -89,12 +116,12 @@ class Renderer:
         """Draw what never moves, for :meth:`draw_over`.
 
         Returns:
-            ``None`` where the camera moves, or something drawn is transparent (what shines through must be drawn again).
+            ``None`` where the camera moves, or something drawn is transparent, or what moves casts shadows: then all must be drawn again.
         """
         model = self._model
         drawn = [geom for geom in range(model.ngeom) if model.geom_group[geom] != _COLLISION_GROUP]
         opaque = all(self._alpha(geom) >= 1.0 for geom in drawn)
-        if model.body_weldid[model.cam_bodyid[camera_id]] != 0 or not opaque:
+        if self._profile.mixes or model.body_weldid[model.cam_bodyid[camera_id]] != 0 or not opaque:
             return None
         self._look(data, camera_id, mujoco.mjtCatBit.mjCAT_STATIC.value)
         self._render(self._image, self._depth)
@@ -159,6 +186,13 @@ class Renderer:
         self._gl.make_current()
         self._context.free()
         self._gl.free()
+
+
+def _apply_profile(model: mujoco.MjModel, profile: RenderProfile) -> None:
+    """Set a model's lights and its quality of drawing as a profile says; nothing that moves depends on them."""
+    apply_lights(model, profile)
+    model.vis.quality.offsamples = profile.samples if profile.samples > 1 else 0
+    model.vis.quality.shadowsize = profile.shadow_map_px
 
 
 def camera_id(model: mujoco.MjModel, name: str) -> int:

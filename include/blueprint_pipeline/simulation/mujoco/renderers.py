@@ -12,6 +12,7 @@ from blueprint_pipeline.errors import MissingPartError
 from blueprint_pipeline.log import get_logger
 from blueprint_pipeline.settings import environment_of_child
 from blueprint_pipeline.simulation.mujoco.drawing import FrameRenderer, RenderBackend
+from blueprint_pipeline.simulation.render_profiles import FAST, RenderProfile
 
 _PROBE_TIMEOUT_S = {"warp": 300.0}
 """Where it is not a minute: the ray tracer compiles its kernels first."""
@@ -34,16 +35,16 @@ class RendererMissing(MissingPartError):
     """Why each renderer does not work, by name."""
 
 
-def make_renderer(model: mujoco.MjModel, width: int, height: int, backend: RenderBackend) -> FrameRenderer:
-    """The renderer of a backend that works here (see :func:`choose_backend`)."""
+def make_renderer(model: mujoco.MjModel, width: int, height: int, backend: RenderBackend, profile: RenderProfile = FAST) -> FrameRenderer:
+    """The renderer of a backend that works here (see :func:`choose_backend`), drawing as a profile says."""
     # Imported when chosen: each needs what a machine that draws with the other may lack.
     if backend == "warp":
         from blueprint_pipeline.simulation.mujoco.raytracer import RayTracer  # noqa: PLC0415 -- see above
 
-        return RayTracer(model, width, height)
+        return RayTracer(model, width, height, profile)
     from blueprint_pipeline.simulation.mujoco.renderer import Renderer  # noqa: PLC0415 -- see above
 
-    return Renderer(model, width, height, backend)
+    return Renderer(model, width, height, backend, profile)
 
 
 @cache
