@@ -10,6 +10,7 @@ from blueprint_pipeline.simulation.mujoco import renderers
 from blueprint_pipeline.simulation.mujoco.raytracer import RayTracer, shrink
 from blueprint_pipeline.simulation.mujoco.renderer import camera_id
 from blueprint_pipeline.simulation.mujoco.renderers import RendererMissing, choose_backend
+from blueprint_pipeline.simulation.render_profiles import RENDER_PROFILES
 from tests.simulation.small_scene import SCENE_XML
 
 WIDTH, HEIGHT = 160, 120
@@ -147,3 +148,20 @@ def test_traced_bodies_and_distances_are_those_of_mujocos_own_rays(scene) -> Non
             assert bodies[row, column] == (-1 if distance < 0 else model.geom_bodyid[geom[0]])
             assert depth[row, column] == (np.inf if distance < 0 else pytest.approx(distance, rel=1e-3))
     assert met >= {0, model.body("table").id, model.body("can").id}
+
+
+@needs_warp
+@pytest.mark.slow
+def test_rays_draw_the_realistic_profile() -> None:
+    """With shadows and smooth edges, the same to the pixel when traced again."""
+    drawn = []
+    for name in ("fast", "realistic", "realistic"):
+        model = mujoco.MjModel.from_xml_string(SCENE_XML)
+        with RayTracer(model, WIDTH, HEIGHT, RENDER_PROFILES[name]) as tracer:
+            data = mujoco.MjData(model)
+            mujoco.mj_forward(model, data)
+            tracer.look(data, camera_id(model, "scene"))
+            drawn.append(tracer.draw())
+    colours = [len(np.unique(image.reshape(-1, 3), axis=0)) for image in drawn]
+    assert colours[1] > colours[0]
+    assert np.array_equal(drawn[1], drawn[2])

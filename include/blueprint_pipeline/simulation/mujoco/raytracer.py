@@ -7,7 +7,6 @@ instead of at every vertex, what is half transparent is drawn opaque, and textur
 The first frame of a kind of scene compiles kernels (some ten seconds of a core) into Warp's cache, ``~/.cache/warp``.
 """
 
-import math
 from importlib import import_module
 from typing import Any, Self
 
@@ -42,8 +41,7 @@ class RayTracer:
         apply_lights(model, profile)
         self._mujoco_model = model
         self._profile = profile
-        self._side = math.ceil(math.sqrt(profile.samples))
-        self._size = (width * self._side, height * self._side)
+        self._size = (width, height)
         self._contexts: dict[int, Any] = {}
         self._seen: tuple[int, NDArray[np.float64]] | None = None
         with self._warp.ScopedDevice("cpu"):
@@ -75,16 +73,16 @@ class RayTracer:
         # One 32-bit number a pixel: alpha, red, green, blue, from the highest byte down.
         packed = self._traced().rgb_data.numpy().reshape(self._shape)
         channels = [(packed >> shift) & 0xFF for shift in (16, 8, 0)]
-        return average(np.stack(channels, axis=-1).astype(np.uint8), self._side)
+        return np.stack(channels, axis=-1).astype(np.uint8)
 
     def draw_depth(self) -> NDArray[np.float32]:
         """Distance along the viewing axis [m] of the view last taken: (height, width), infinite where nothing is."""
-        depth = self._traced().depth_data.numpy().reshape(self._shape)[self._middle]
+        depth = self._traced().depth_data.numpy().reshape(self._shape)
         return np.where(depth == _MISS_DEPTH, np.inf, depth).astype(np.float32)
 
     def draw_bodies(self) -> NDArray[np.int32]:
         """Body id of every pixel of the view last taken: (height, width), -1 where nothing is."""
-        hit = self._traced().seg_data.numpy().reshape(*self._shape, 2)[self._middle]
+        hit = self._traced().seg_data.numpy().reshape(*self._shape, 2)
         is_geom = hit[..., 1] == mujoco.mjtObj.mjOBJ_GEOM.value
         return np.where(is_geom, self._mujoco_model.geom_bodyid[hit[..., 0]], -1).astype(np.int32)
 
@@ -106,11 +104,6 @@ class RayTracer:
     def _shape(self) -> tuple[int, int]:
         return self._size[1], self._size[0]
 
-    @property
-    def _middle(self) -> tuple[slice, slice]:
-        """One ray of each pixel: what stands at a place has no average."""
-        return (slice(self._side // 2, None, self._side),) * 2
-
     def _traced(self) -> Any:
         if self._seen is None:
             raise RuntimeError("look() comes before draw()")
@@ -125,6 +118,7 @@ class RayTracer:
                 render_depth=True,
                 render_seg=True,
                 use_shadows=self._profile.shadow_map_px > 0,
+                samples_per_pixel=self._profile.samples,
                 use_fast_math=False,
                 enabled_geom_groups=_GROUPS,
                 cam_active=[camera_id],
@@ -150,16 +144,6 @@ class RayTracer:
             context.textures_registry[texture] = self._warp.Texture2D(rgba, filter_mode=self._warp.TextureFilterMode.LINEAR)
         if context.textures_registry:
             context.textures = self._warp.array(context.textures_registry, dtype=self._warp.Texture2D)
-
-
-def average(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Mean of each square of ``side`` times ``side`` pixels, which the picture has a whole number of."""
-    if side == 1:
-        return image
-    height, width, channels = image.shape
-    blocks = image.reshape(height // side, side, width // side, side, channels)
-    means: NDArray[np.uint8] = np.rint(blocks.mean(axis=(1, 3))).astype(np.uint8)
-    return means
 
 
 def shrink(image: NDArray[np.uint8], square: int) -> NDArray[np.float32]:
