@@ -35,7 +35,7 @@ ASSETS = [
 COMPONENTS = [
     ComponentUse(component="mujoco", version="4.0.0", role="simulator"),
     ComponentUse(component="mink", version="1.3.0", role="planner"),
-    ComponentUse(component="franka_panda_model", version="1.0", role="robot"),
+    ComponentUse(component="franka_panda_model", version="1.0", role="robot", licence="Apache-2.0"),
 ]
 
 

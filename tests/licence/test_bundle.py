@@ -17,7 +17,7 @@ from blueprint_pipeline.licence.bundle import (
 from blueprint_pipeline.licence.policy import load_policy
 
 MUJOCO = ComponentUse(component="mujoco", version="4.0.0", role="simulator")
-PANDA = ComponentUse(component="franka_panda_model", version="1", role="robot")
+PANDA = ComponentUse(component="franka_panda_model", version="1", role="robot", licence="Apache-2.0", source="franka_ros")
 
 
 def assets(*licences):

@@ -100,6 +100,5 @@ def load_licence(scene: SceneFolder, robot: Embodiment) -> DatasetLicence:
         assets.append((item.id, item.asset.licence, "; ".join(part for part in (item.asset.author, item.asset.source, changes) if part)))
     if manifest.background is not None:
         assets.append(("background", manifest.background.licence, manifest.background.licence_statement or ""))
-    if robot.licence is not None:
-        assets.append((robot.name, robot.licence.spdx, robot.licence.source))
+    assets += [(robot.name, licence.spdx, licence.source) for licence in robot.licences]
     return build_licence(assets)

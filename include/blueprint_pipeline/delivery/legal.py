@@ -16,6 +16,7 @@ from blueprint_pipeline.licence.bundle import (
     render_attribution,
 )
 from blueprint_pipeline.licence.policy import load_policy
+from blueprint_pipeline.robot.embodiment import load_embodiment
 
 _TEXTS = Path(__file__).parent / "licence_texts"
 _PLANNERS = ("mink", "ompl", "toppra")
@@ -26,7 +27,11 @@ def compute_bundle_licence(sources: BundleSources) -> BundleLicence:
     simulator = sources.kept_attempts()[0].record.simulator
     uses = [ComponentUse(component=simulator.name, version=simulator.version, role="simulator")]
     uses += [ComponentUse(component=name, version=version(name), role="planner") for name in _PLANNERS]
-    uses.append(ComponentUse(component=f"{sources.plan.robot.embodiment}_model", version="1", role="robot"))
+    robot = load_embodiment(sources.plan.robot.embodiment)
+    uses += [
+        ComponentUse(component=f"{robot.name}_model", version="1", role="robot", licence=licence.spdx, source=licence.source)
+        for licence in robot.licences
+    ]
     return compute_licence(load_policy(), sources.assets, uses)
 
 

@@ -41,6 +41,10 @@ class ComponentUse(FrozenModel):
     """Name in the policy."""
     version: str
     role: Literal["simulator", "robot", "planner", "model"]
+    licence: str | None = None
+    """As its own record states it; ``None``: the policy says it of the component."""
+    source: str | None = None
+    """Where it comes from, as its own record states it."""
 
 
 class AttributedPart(FrozenModel):
@@ -82,8 +86,8 @@ def compute_licence(policy: ThirdPartyPolicy, assets: Sequence[AssetOrigin], com
     parts += [_component_part(policy, component) for component in sorted(components, key=lambda item: (item.role, item.component))]
     blockers = check_licences(
         policy,
-        [(asset.asset_id, asset.licence) for asset in assets],
-        [(component.component, component.version) for component in components],
+        [(asset.asset_id, asset.licence) for asset in assets] + [(use.component, use.licence) for use in components if use.licence],
+        [(use.component, use.version) for use in components if not use.licence],
     )
     rules = [rule for part in parts if part.in_bundle and part.licence and (rule := policy.licence(part.licence))]
     blockers += _share_alike_conflicts(rules)
@@ -187,6 +191,19 @@ def _asset_part(policy: ThirdPartyPolicy, asset: AssetOrigin) -> AttributedPart:
 
 
 def _component_part(policy: ThirdPartyPolicy, use: ComponentUse) -> AttributedPart:
+    if use.licence:
+        stated = policy.licence(use.licence)
+        return AttributedPart(
+            name=f"{use.component} {use.version}",
+            role=use.role,
+            in_bundle=use.role == "robot",
+            licence=stated.id if stated else None,
+            licence_url=stated.url if stated else None,
+            commercial_ok=bool(stated and stated.commercial_ok),
+            author=None,
+            source=use.source,
+            changes=None,
+        )
     rule = policy.component(use.component, use.version)
     licence = policy.licence(rule.licence) if rule else None
     return AttributedPart(

@@ -44,6 +44,9 @@ class ArmKinematics:
                 spec.delete(joint)
         for geom in list(spec.geoms):
             spec.delete(geom)
+        for body in spec.bodies[1:]:
+            if not body.explicitinertial:  # it came from the geoms; kinematics ask for none, but the compiler does
+                body.mass, body.inertia, body.explicitinertial = 1.0, [1.0, 1.0, 1.0], True
         self._model = spec.compile()
         self._configuration = mink.Configuration(self._model)
         self._task = mink.FrameTask(arm.tcp_site, "site", position_cost=1.0, orientation_cost=0.3, lm_damping=1e-3)

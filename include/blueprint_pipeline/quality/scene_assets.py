@@ -25,6 +25,6 @@ def load_licence_blockers(scene: SceneFolder, record: EpisodeRecord, *, commerci
     if not assets:
         return None
     robot = load_embodiment(record.robot.embodiment)
-    assets.append((f"robot {robot.name}", robot.licence.spdx if robot.licence else None))
+    assets += [(f"robot {robot.name}", licence.spdx) for licence in robot.licences]
     blockers = check_licences(load_policy(), assets, [(record.simulator.name, record.simulator.version)])
     return tuple(blocker for blocker in blockers if commercial or blocker.problem == "unknown")

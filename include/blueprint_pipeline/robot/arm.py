@@ -22,7 +22,6 @@ class Joint(FrozenModel):
     upper_rad: float
     max_velocity_rad_s: float = Field(gt=0)
     max_acceleration_rad_s2: float = Field(gt=0)
-    max_jerk_rad_s3: float = Field(gt=0)
     max_torque_nm: float = Field(gt=0)
 
 

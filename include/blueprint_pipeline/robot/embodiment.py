@@ -74,9 +74,10 @@ class WristCamera(FrozenModel):
 
 
 class Licence(FrozenModel):
-    """Under which terms the model is shipped."""
+    """Under which terms the model, or a part of it, is shipped."""
 
     spdx: str
+    """One licence by its SPDX id."""
     source: str
     attribution_file: str
 
@@ -102,7 +103,8 @@ class Embodiment(FrozenModel):
     title: str
     aliases: tuple[str, ...] = ()
     support: Support
-    licence: Licence | None
+    licences: tuple[Licence, ...]
+    """All of them hold at once."""
     mjcf: str | None
     """File of the model, in the robot's folder."""
     base_body: str | None
@@ -117,7 +119,7 @@ class Embodiment(FrozenModel):
 
     @model_validator(mode="after")
     def _supported_robots_are_complete(self) -> "Embodiment":
-        if self.support.status == "supported" and not (self.arms and self.mjcf and self.base_body and self.licence):
+        if self.support.status == "supported" and not (self.arms and self.mjcf and self.base_body and self.licences):
             raise ValueError("a supported robot needs arms, a model, a base body and a licence")
         names = [arm.name for arm in self.arms]
         if len(set(names)) != len(names):

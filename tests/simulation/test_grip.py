@@ -1,0 +1,66 @@
+"""Every gripper on record presses with a sane force, and what it holds survives being shaken."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from blueprint_pipeline.robot.embodiment import list_embodiments, load_embodiment
+from blueprint_pipeline.robot.layout import home_qpos
+from blueprint_pipeline.robot.names import robot_names
+from blueprint_pipeline.simulation.conformance import check_simulator
+from blueprint_pipeline.simulation.conformance_scene import BLOCK, write_conformance_scene
+from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
+from blueprint_pipeline.simulation.protocol import BodyContact, SimulationState
+
+FPS = 30
+BLOCK_M = 0.04
+SHAKE_RAD = 0.12
+SHAKE_HZ = 2.0
+LEAST_N = 30.0
+"""Of each side: three times what a pad of friction 0.9 needs to carry 2 kg at 1 g."""
+
+
+def squeezed_n(contacts: tuple[BodyContact, ...], finger_bodies: tuple[str, ...]) -> float:
+    """Force of the fingers on the block, a side."""
+    pairs = {"|".join(sorted((BLOCK, f"robot/{body}"))) for body in finger_bodies}
+    return sum(contact.force_n for contact in contacts if contact.bodies in pairs) / 2
+
+
+def block_in_hand_m(state: SimulationState) -> float:
+    """Distance from the tool centre point to the block's middle."""
+    return float(np.linalg.norm(state.object_poses[0, :3] - state.ee_pose[0, :3]))
+
+
+@pytest.mark.parametrize("name", robot_names())
+def test_a_held_block_survives_shaking(name: str, tmp_path: Path) -> None:
+    """Closed by the planner's squeeze, lifted, and shaken twice a second: it stays where it is held."""
+    robot = load_embodiment(name)
+    scene = write_conformance_scene(tmp_path, robot)
+    simulator = MujocoSimulator()
+    loaded = simulator.load(scene.folder, scene.placement, FPS)
+    start = simulator.reset({BLOCK: scene.block_pose}, home_qpos(robot)).ctrl
+    arm = robot.arm(scene.arm)
+    gripper, lift, wrist = (
+        loaded.actuators.index(f"robot/{actuator}") for actuator in (arm.gripper.actuator, arm.joints[1].actuator, arm.joints[-2].actuator)
+    )
+    rows = np.tile(start, (5 * FPS, 1))
+    widths_m = np.interp(np.arange(5 * FPS), [0, FPS], [arm.gripper.stroke_m, BLOCK_M - arm.gripper.squeeze_m])
+    rows[:, gripper] = arm.gripper.ctrl_at(widths_m)
+    rows[:, lift] += np.interp(np.arange(5 * FPS), [FPS + 10, 2 * FPS + 10], [0.0, -0.2])
+    shaking = np.arange(2 * FPS) / FPS
+    rows[3 * FPS :, wrist] += SHAKE_RAD * np.sin(2 * np.pi * SHAKE_HZ * shaking)
+    track = simulator.track(rows)
+    force_n = squeezed_n(track.contacts[FPS + 8], arm.gripper.finger_bodies)
+    assert LEAST_N < force_n <= arm.gripper.continuous_force_n * 1.05
+    before, after = track.states[3 * FPS - 1], track.states[-1]
+    assert before.object_poses[0, 2] > scene.block_pose.position_m[2] + 0.03, "it was lifted"
+    assert after.gripper_width_m[0] == pytest.approx(BLOCK_M, abs=0.004), "the opening is that of the block"
+    assert block_in_hand_m(after) == pytest.approx(block_in_hand_m(before), abs=0.002)
+
+
+@pytest.mark.parametrize("embodiment", list_embodiments(), ids=lambda embodiment: embodiment.name)
+def test_every_robot_passes_the_conformance_suite(embodiment) -> None:
+    """A new robot's model loads, settles, closes, lifts, replays bit by bit and is drawn."""
+    results = check_simulator(MujocoSimulator(), embodiment.name)
+    assert [result.message for result in results if not result.passed] == []
