@@ -1,4 +1,4 @@
-"""Every benchmark starts and ends well at its smallest size."""
+"""The benchmarks start and end well at their smallest size; the kill drill takes minutes at any size and is left to ``make bench``."""
 
 from pathlib import Path
 
@@ -25,8 +25,3 @@ def test_benchmarks_on_a_scene_run(capfd):
     told = capfd.readouterr().out
     assert "times what MuJoCo's steps alone take" in told
     assert "pictures per CPU s" in told
-
-
-@pytest.mark.slow
-def test_the_kill_drill_finds_the_same_bytes():
-    assert run_all.main(["--size", "small", "kill_drill"]) == 0
