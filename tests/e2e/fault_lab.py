@@ -16,8 +16,8 @@ from blueprint_pipeline.compute.job import JobSpec
 from blueprint_pipeline.compute.local import LocalCompute
 from blueprint_pipeline.compute.profiles import Profile
 from blueprint_pipeline.settings import RegistrySettings, Settings, WorkspaceSettings
+from blueprint_pipeline.stage.flow import stages_of
 from blueprint_pipeline.workspace.storage import Workspace
-from operators.drill import STAGES
 from operators.embedded import up
 from operators.embedded.airflow_home import airflow_environment, process_environment
 from operators.scene_params import sample_source
@@ -95,7 +95,7 @@ class FaultLab:
         """Bring the scene to its plan."""
         fields = {"ingest_scene": {"source": sample_source()}, "plan_tasks": {"episodes": episodes, "shard_size": shard_size}}
         profile = Profile(environment=process_environment(self.settings))
-        for stage in (*STAGES, "plan_tasks"):
+        for stage in (*(row.name for row in stages_of("scene")), "plan_tasks"):
             request = {"scene_id": SCENE, **fields.get(stage, {})}
             LocalCompute().run(JobSpec(stage=stage, requests=(request,), run_id="prepare", profile=profile), lambda _: None)
 
