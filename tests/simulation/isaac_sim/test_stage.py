@@ -214,3 +214,20 @@ def test_the_tool_is_where_the_mjcf_has_it():
 def test_usd_quaternions_are_real_first():
     """What the whole module relies on."""
     assert Gf.Quatd(0.5, 0.1, 0.2, 0.3).GetReal() == 0.5
+
+
+def test_an_arm_of_cylinders_and_a_linkage_are_authored(tmp_path):
+    """The UR10e's colliders are cylinders; its gripper's one motor becomes a drive a finger joint, also of those a linkage moves along."""
+    robot = load_embodiment("ur10e_2f85")
+    scene = write_conformance_scene(tmp_path, robot)
+    (tmp_path / "out").mkdir()
+    authored = author_stage(scene.folder, scene.placement, robot, tmp_path / "out")
+    found = Usd.Stage.Open(str(authored.path))
+    forearm = UsdGeom.Cylinder(found.GetPrimAtPath(link_path("forearm_link") + "/forearm_link_collision_1"))
+    assert (forearm.GetRadiusAttr().Get(), forearm.GetHeightAttr().Get()) == pytest.approx((0.046, 0.52))
+    assert authored.binding.links == (link_path("gripper_base"),)
+    drives = drives_of(compile_robot(robot, scene.placement.base_pose)[0], robot)
+    driver, follower = drives["left_driver_joint"], drives["left_follower_joint"]
+    assert driver.stiffness == pytest.approx(0.5 * 100.0), "half of the motor's torque reaches each driver"
+    assert driver.max_force == pytest.approx(0.5 * 7.5)
+    assert follower.stiffness == driver.stiffness

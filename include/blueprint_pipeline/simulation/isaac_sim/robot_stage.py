@@ -109,6 +109,8 @@ def _geom(stage: Usd.Stage, link: str, model: mujoco.MjModel, geom: int) -> None
     collides = bool(model.geom_contype[geom] or model.geom_conaffinity[geom])
     if model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_MESH:
         shape: UsdGeom.Gprim = _mesh(stage, path, model, int(model.geom_dataid[geom]))
+    elif model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_CYLINDER:
+        shape = _cylinder(stage, path, model.geom_size[geom])
     else:
         shape = _box(stage, path, model.geom_size[geom])
     _add_pose(shape, model.geom_pos[geom], model.geom_quat[geom])
@@ -140,6 +142,17 @@ def _box(stage: Usd.Stage, path: str, half_size_m: FloatArray) -> UsdGeom.Cube:
     cube.CreateExtentAttr([Gf.Vec3f(-1, -1, -1), Gf.Vec3f(1, 1, 1)])
     cube.AddScaleOp(UsdGeom.XformOp.PrecisionDouble).Set(Gf.Vec3d(*half_size_m.tolist()))
     return cube
+
+
+def _cylinder(stage: Usd.Stage, path: str, size_m: FloatArray) -> UsdGeom.Cylinder:
+    """Along z, as MuJoCo's: radius and half its height."""
+    radius, half = float(size_m[0]), float(size_m[1])
+    cylinder = UsdGeom.Cylinder.Define(stage, path)
+    cylinder.CreateAxisAttr(UsdGeom.Tokens.z)
+    cylinder.CreateRadiusAttr(radius)
+    cylinder.CreateHeightAttr(2 * half)
+    cylinder.CreateExtentAttr([Gf.Vec3f(-radius, -radius, -half), Gf.Vec3f(radius, radius, half)])
+    return cylinder
 
 
 def bind_friction(stage: Usd.Stage, prim: Usd.Prim, friction: float) -> None:
