@@ -31,7 +31,7 @@ def test_pictures_of_another_backend_are_not_found(settings, draws):
         draws(name)
         request = completed(settings)
         assert request.backend == name
-        keys[name] = commit_key("render_shard", "shard_0000", request.model_dump(mode="json"), {})
+        keys[name] = commit_key("render_shard", "shard_0000", request.model_dump(mode="json"), {}, "0.1.0+0")
     assert len(set(keys.values())) == 3
 
 

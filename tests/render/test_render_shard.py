@@ -69,6 +69,40 @@ def test_only_what_is_selected_is_drawn(job, select) -> None:
     assert {path: path.stat().st_mtime_ns for path in (folder / "workspace").rglob("*.mp4")} == before
 
 
+def drawn(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in (folder / "workspace").rglob("*.mp4")}
+
+
+def test_another_selection_draws_only_what_was_never_drawn(job, select) -> None:
+    """A late approval adds one; a stricter tier leaves the others' pictures where they are; the list is of those selected."""
+    folder, plan = job
+    names = [spec.episode_id for spec in plan.episodes]
+    select(names[0])
+    render(folder)
+    before = drawn(folder)
+    select(names[0], names[1])
+    assert set(render(folder)) == {names[0], names[1]}
+    later = drawn(folder)
+    assert before.items() <= later.items()
+    assert len(later.keys() - before.keys()) == (0 if names[1] in str(before) else len(plan.cameras))
+    select(names[1])
+    assert set(render(folder)) == {names[1]}
+    select(*names[:2])
+    render(folder)
+    assert drawn(folder) == later
+
+
+def test_other_pictures_of_the_same_episode_are_drawn(job, select) -> None:
+    """With depth asked for, what was drawn without it does not count."""
+    folder, plan = job
+    select(plan.episodes[0].episode_id)
+    render(folder)
+    before = drawn(folder)
+    render(folder, depth=True)
+    changed = {path for path, at in drawn(folder).items() if before.get(path) != at}
+    assert {path.parent.name for path in changed} == {plan.episodes[0].episode_id}
+
+
 def test_damaged_video_is_drawn_again(job, select) -> None:
     """To the bytes that the certificate tells."""
     folder, plan = job
@@ -95,7 +129,9 @@ def test_episode_with_changed_states_is_refused_and_never_drawn(job, select) -> 
     root.write_bytes(name, original)
     assert (summaries[tampered].replayed, summaries[sound].replayed) == (False, True)
     assert "workspace.file_changed" in (certificate(folder, tampered).refused or "")
-    assert root.files_under(render_path(0, tampered)) == [f"{render_path(0, tampered)}/certificate.json"]
+    assert root.files_under(render_path(0, tampered)) == [
+        f"{render_path(0, tampered)}/{name}" for name in ("certificate.json", "commit.json")
+    ]
     listed = json.loads(root.read_bytes(f"{render_path(0)}/shard.json"))
     assert {item["episode_id"]: item["replayed"] for item in listed["episodes"]} == {tampered: False, sound: True}
 

@@ -70,14 +70,36 @@ def test_job_is_planned_and_its_shards_simulated(tmp_path) -> None:
     assert run_stage("plan_tasks", REQUEST, settings) == planned
 
 
-def test_new_plan_takes_away_what_the_old_one_recorded(tmp_path) -> None:
+def test_what_a_smaller_plan_has_no_shard_for_is_taken_away(tmp_path) -> None:
     """Recordings of episodes that are no longer planned must not slip into a dataset."""
     settings = prepare(tmp_path, settled_poses())
     run_stage("plan_tasks", REQUEST, settings)
     run_stage("simulate_shard", {"scene_id": SCENE_ID, "shard_index": 1}, settings)
     assert small_folder(tmp_path).files_under("geniesim/recordings")
     run_stage("plan_tasks", {**REQUEST, "seed": 1, "episodes": 1}, settings)
-    assert not small_folder(tmp_path).files_under("geniesim/recordings")
+    run_stage("simulate_shard", {"scene_id": SCENE_ID, "shard_index": 0}, settings)
+    assert not [name for name in small_folder(tmp_path).files_under("geniesim") if "shard_0001" in name]
+    assert small_folder(tmp_path).files_under("geniesim/recordings")
+
+
+def written(folder) -> dict[str, int]:
+    """When each published file of the episodes was written."""
+    root = small_folder(folder)
+    return {name: root.local(name).stat().st_mtime_ns for name in root.files_under("geniesim/recordings")}
+
+
+def test_a_grown_plan_keeps_what_is_recorded(tmp_path) -> None:
+    """One episode, then two in the same shard, then another shard: each is simulated once."""
+    settings = prepare(tmp_path, settled_poses())
+    found: dict[str, int] = {}
+    for episodes, shards in ((1, 1), (2, 1), (3, 2)):
+        run_stage("plan_tasks", {**REQUEST, "shard_size": 2, "episodes": episodes}, settings)
+        for shard_index in range(shards):
+            request = {"scene_id": SCENE_ID, "shard_index": shard_index}
+            assert run_stage("simulate_shard", request, settings).attempted == min(2, episodes - 2 * shard_index)
+        before, found = found, written(tmp_path)
+        assert len({name.rpartition("/")[0] for name in found}) == episodes
+        assert before.items() <= found.items()
 
 
 def test_settled_poses_of_other_objects_are_refused(tmp_path) -> None:

@@ -15,8 +15,9 @@ from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.registry.leases import LeaseLost
 from blueprint_pipeline.stage.attempt import NothingWritten, UndeclaredOutput
 from blueprint_pipeline.stage.flow import STAGES, UnknownStage, load_stage
+from blueprint_pipeline.stage.inputs import read_inputs
 from blueprint_pipeline.stage.runner import InvalidRequest, run_stage
-from blueprint_pipeline.workspace.commits import CommitUnreadable, load_commit
+from blueprint_pipeline.workspace.commits import CommitUnreadable, load_commit, load_commits
 from blueprint_pipeline.workspace.errors import FileChanged, InputMissing
 from blueprint_pipeline.workspace.storage import Workspace
 from tests.stage.toy_rows import TOY_ROWS
@@ -266,6 +267,31 @@ def test_a_commit_says_what_machine_it_was_made_on(toy, settings):
     commit = load_commit(toy.scene, "toy_intake")
     with open_registry(settings.registry) as registry:
         assert {entry.machine for entry in registry.ledger.entries(scene_id="s1")} == {commit.machine} == {settings.compute.machine}
+
+
+def test_siblings_may_be_done_anew_at_once(settings):
+    """Shards that run again beside each other do not read each other's records, which come and go meanwhile."""
+    toy_row = TOY_ROWS["toy_shard"]
+    scene = Workspace(settings.workspace).scene("s1")
+    scene.write_bytes("plan.json", b"{}")
+    STAGES["toy_shard"] = toy_row
+    try:
+        stage = load_stage("toy_shard")
+        request = stage.request(scene_id="s1", shard_index=3)
+        scene.write_bytes("commits/toy_shard.shard_0005.json", b"{")
+        assert list(read_inputs(stage, request, scene, settings)) == ["plan.json"]
+        scene.write_bytes("commits/toy_shard.shard_0003.json", b"{")
+        assert list(read_inputs(stage, request, scene, settings)) == ["plan.json"]
+    finally:
+        del STAGES["toy_shard"]
+
+
+def test_a_record_that_goes_away_while_all_are_read_is_passed_over(toy, monkeypatch):
+    """It was listed, and its unit is being done anew."""
+    toy("toy_intake")
+    listed = [*toy.scene.files_under("commits"), "commits/toy_work.json"]
+    monkeypatch.setattr(type(toy.scene), "files_under", lambda _scene, _name: listed)
+    assert [commit.stage for commit in load_commits(toy.scene)] == ["toy_intake"]
 
 
 def test_unknown_stage_lists_all(settings):

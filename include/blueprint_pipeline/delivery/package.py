@@ -21,7 +21,6 @@ from blueprint_pipeline.errors import ConfigurationError
 from blueprint_pipeline.licence.bundle import BundleLicence, validate_licence
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.workspace.checksums import FileDigest
-from blueprint_pipeline.workspace.commits import code_version
 
 
 class KeyNotPinned(ConfigurationError):
@@ -83,17 +82,18 @@ def package_bundle(context: StageContext, lab: LabProfile, profile: dict[str, Fi
         shutil.rmtree(bag)
     bag.mkdir(parents=True)
     context.progress(0, 3)
-    payload = write_payload(bag, list_payload(context, sources, lab, licence, code_version()))
+    payload = write_payload(bag, list_payload(context, sources, lab, licence, context.code_version))
     if sources.is_bit_identical():
         validate_kit(bag / "data" / KIT_FOLDER, [attempt.record for attempt in sources.kept_attempts()])
     context.stop_if_asked()
     context.progress(1, 3)
     dataset_bytes = sum(digest.size_bytes for name, digest in payload.items() if name.startswith("data/dataset/"))
-    facts = build_facts(sources, lab, licence, dataset_size_bytes=dataset_bytes, keyid=keyid, code_version=code_version())
+    facts = build_facts(sources, lab, licence, dataset_size_bytes=dataset_bytes, keyid=keyid, code_version=context.code_version)
     payload |= write_payload(bag, [PayloadFile("index.html", build_report(facts, _videos(context, sources)))])
     context.progress(2, 3)
-    tags = write_signed_tags(bag, payload, _bag_info(sources, lab), public_pem(signer.public_key))
-    provenance = build_provenance(sources, lab, licence, profile, code_version=code_version(), image=context.settings.compute.image_digest)
+    tags = write_signed_tags(bag, payload, _bag_info(sources, lab, context.code_version), public_pem(signer.public_key))
+    image = context.settings.compute.image_digest
+    provenance = build_provenance(sources, lab, licence, profile, code_version=context.code_version, image=image)
     statement = write_statement(bag, sign_payload(build_statement({**payload, **tags}, provenance), signer), tags)
     context.progress(3, 3)
     return PackedBundle(
@@ -116,11 +116,11 @@ def _videos(context: StageContext, sources: BundleSources) -> dict[str, list[Pat
     }
 
 
-def _bag_info(sources: BundleSources, lab: LabProfile) -> dict[str, str]:
+def _bag_info(sources: BundleSources, lab: LabProfile, code_version: str) -> dict[str, str]:
     return {
         "Source-Organization": "Blueprint",
         "External-Description": f"Robot dataset of scene {sources.plan.scene_id} for {lab.name}",
         "External-Identifier": sources.plan.job_id,
         "Bag-Group-Identifier": sources.plan.scene_id,
-        "Bag-Software-Agent": f"blueprint-pipeline {code_version()}",
+        "Bag-Software-Agent": f"blueprint-pipeline {code_version}",
     }

@@ -59,14 +59,11 @@ PLAN_TASKS = Stage(
     result=PlanTasksResult,
     run=_plan_tasks,
     reads=lambda _: ["assets/scene_manifest.json", "assets/*/physics.json", "assets/*/meshes.json", SETTLED_PATH, "mjcf"],
-    # A new plan takes away what was recorded and drawn for the old one.
     writes=lambda _: [
         PLAN_PATH,
         SCENE_GRAPH_PATH,
         ASSET_INDEX_PATH,
         TASK_CONFIG_PATH,
         EXPORT_MANIFEST_PATH,
-        "geniesim/recordings",
-        "geniesim/renders",
     ],
 )

@@ -3,21 +3,23 @@
 MuJoCo replays bit by bit, on all cores. Any other simulator works off the episodes one after the other, in this process, by the rule
 that its capabilities allow (:mod:`blueprint_pipeline.render.playback`).
 
-An episode's folder is published whole, ``certificate.json`` last. ``shard.json`` says what the shard drew and refused,
-also where that is nothing.
+An episode's folder is published whole, its commit last; whatever run comes next finds it by that. ``shard.json`` says what the shard drew
+and refused of the episodes that are selected now, also where that is nothing. Readers go by the selection, not by the folders.
 """
 
 import json
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from blueprint_pipeline.episode.record import EPISODE_NAME, STATES_NAME, EpisodeRecord, KOfN, ReplayCertificate, recording_path, render_path
+from blueprint_pipeline.quality.replay_rule import load_replay_rule
 from blueprint_pipeline.quality.report import load_rendered_selection
 from blueprint_pipeline.render.errors import NoDepthOrLabels, ProfileNotDrawn
-from blueprint_pipeline.render.render import LABELS_NAME, RenderOptions, render_episode
+from blueprint_pipeline.render.render import RenderOptions, render_episode
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.rollout.shard import load_plan, shard_episodes
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
@@ -31,6 +33,9 @@ from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.stage.pool import Died, Finished, WorkerDied, WorkerPool
 from blueprint_pipeline.task.plan import JobPlan
 from blueprint_pipeline.twin.model import build_scene_model
+from blueprint_pipeline.workspace.canonical import key_of
+from blueprint_pipeline.workspace.commits import package_versions
+from blueprint_pipeline.workspace.folder_commits import folders_under, is_folder_done, write_folder_commit
 from blueprint_pipeline.workspace.storage import SceneFolder
 
 CERTIFICATE_NAME = "certificate.json"
@@ -67,8 +72,8 @@ class RenderChoice:
     """What draws a shard, and what."""
 
     simulator: SimulatorName
-    replay_rule: KOfN
-    """For a simulator that promises no bit-identical replay."""
+    replay_rule: KOfN | None
+    """For a simulator that promises no bit-identical replay; ``None`` for MuJoCo, whose replays are not asked about it."""
     backend: RenderBackend | None = None
     """What draws where MuJoCo does; ``None``: what the settings say."""
     depth: bool = False
@@ -77,8 +82,11 @@ class RenderChoice:
     """How good the pictures are, where MuJoCo draws."""
 
 
+RenderChoiceFields = TypeAdapter(RenderChoice)
+
+
 def render_shard(shard_index: int, context: StageContext, choice: RenderChoice) -> list[RenderSummary]:
-    """Draw every selected episode of a shard that is not published yet.
+    """Draw every selected episode of a shard that no earlier run drew from the same recording with the same.
 
     Raises:
         NoDepthOrLabels: They are asked of a simulator that draws colour alone.
@@ -89,33 +97,28 @@ def render_shard(shard_index: int, context: StageContext, choice: RenderChoice) 
         PreemptedError: SIGTERM came; what was published stays.
     """
     plan = load_plan(context.scene)
-    known = {spec.episode_id for spec in shard_episodes(plan, shard_index)}
-    selected = [name for index, name in load_rendered_selection(context.scene) if index == shard_index and name in known]
+    planned = [spec.episode_id for spec in shard_episodes(plan, shard_index)]
+    chosen = {name for index, name in load_rendered_selection(context.scene) if index == shard_index}
+    selected = [name for name in planned if name in chosen]
     _validate(choice, context)
-    options = RenderOptions(
-        cameras=plan.cameras,
-        width=plan.width,
-        height=plan.height,
-        depth=choice.depth,
-        segmentation=choice.segmentation,
-        profile=choice.profile,
-    )
-    profile = choice.profile if is_embedded(choice.simulator, context.settings) else None
-    summaries = {name: _published(context.scene, shard_index, name, profile) for name in selected}
+    keys = _render_keys(plan, shard_index, planned, context, choice)
+    summaries = {name: _load_done(context.scene, shard_index, name, keys[name]) for name in planned}
+    _remove_others(context.scene, shard_index, {name for name, summary in summaries.items() if summary is not None})
     todo = [name for name in selected if summaries[name] is None]
     context.progress(len(selected) - len(todo), len(selected))
     died: list[Died[str]] = []
     if todo:
-        for ended in _draw(_work(plan, shard_index, context, options), context, choice, todo):
+        for ended in _draw(_work(plan, shard_index, context, choice), context, choice, todo):
             if isinstance(ended, Died):
                 died.append(ended)
                 continue
+            write_folder_commit(context.staging / render_path(shard_index, ended.unit), keys[ended.unit])
             context.publish(render_path(shard_index, ended.unit))
             summaries[ended.unit] = ended.answer
-            context.progress(sum(summary is not None for summary in summaries.values()), len(selected))
+            context.progress(sum(summaries[name] is not None for name in selected), len(selected))
     if died:
         raise WorkerDied([item.unit for item in died], [item.reason for item in died], len(selected) - len(died))
-    finished = [summary for summary in summaries.values() if summary is not None]
+    finished = [summary for name in selected if (summary := summaries[name]) is not None]
     listed = [summary.model_dump() for summary in finished]
     text = json.dumps({"schema_version": "1.0", "shard_index": shard_index, "episodes": listed}, indent=1)
     context.output(f"{render_path(shard_index)}/{SHARD_NAME}").write_text(text + "\n", encoding="utf-8")
@@ -153,11 +156,21 @@ def _draw(
         context.stop_if_asked()
         record, states = _load(work, episode_id)
         folder = work.output / episode_id
-        certificate = play_episode(stage, record, states, folder=folder, options=work.options, rule=choice.replay_rule)
+        certificate = play_episode(
+            stage, record, states, folder=folder, options=work.options, rule=choice.replay_rule or load_replay_rule()
+        )
         yield Finished(episode_id, _write(folder, certificate))
 
 
-def _work(plan: JobPlan, shard_index: int, context: StageContext, options: RenderOptions) -> RenderWork:
+def _work(plan: JobPlan, shard_index: int, context: StageContext, choice: RenderChoice) -> RenderWork:
+    options = RenderOptions(
+        cameras=plan.cameras,
+        width=plan.width,
+        height=plan.height,
+        depth=choice.depth,
+        segmentation=choice.segmentation,
+        profile=choice.profile,
+    )
     return RenderWork(
         mjcf_path=context.input("mjcf") / "scene.xml",
         robot=plan.robot,
@@ -168,23 +181,41 @@ def _work(plan: JobPlan, shard_index: int, context: StageContext, options: Rende
     )
 
 
-def _published(scene: SceneFolder, shard_index: int, episode_id: str, profile: RenderProfile | None) -> RenderSummary | None:
-    """What an earlier run certified, if it drew with the same profile, its certificate is there and every file is as certified."""
+def _render_keys(
+    plan: JobPlan, shard_index: int, episode_ids: Sequence[str], context: StageContext, choice: RenderChoice
+) -> dict[str, str]:
+    """Key of each episode's pictures: over its recording and all that it is drawn with. Gates and approvals select, and are no part."""
+    drawn_with = key_of(
+        {
+            "cameras": list(plan.cameras),
+            "size": [plan.width, plan.height],
+            "fps": plan.fps,
+            "robot": plan.robot.model_dump(mode="json"),
+            "choice": RenderChoiceFields.dump_python(choice, mode="json"),
+            "scene": {name: digest.sha256 for name, digest in context.digests_under(*scene_inputs(choice.simulator)).items()},
+            "code_version": context.code_version,
+            "packages": package_versions(),
+        }
+    )
+    keys = {}
+    for name in episode_ids:
+        recording = context.digests_under(*(f"{recording_path(shard_index, name)}/{file}" for file in (EPISODE_NAME, STATES_NAME)))
+        keys[name] = key_of({"drawn_with": drawn_with, "recording": {file: digest.sha256 for file, digest in recording.items()}})
+    return keys
+
+
+def _load_done(scene: SceneFolder, shard_index: int, episode_id: str, key: str) -> RenderSummary | None:
+    """What an earlier run certified of the same recording, drawn with the same; ``None`` if there is nothing, or it is not whole."""
     folder = render_path(shard_index, episode_id)
-    if not scene.exists(f"{folder}/{CERTIFICATE_NAME}"):
+    if not is_folder_done(scene, folder, key):
         return None
-    try:
-        certificate = ReplayCertificate.model_validate_json(scene.read_bytes(f"{folder}/{CERTIFICATE_NAME}"))
-    except ValidationError:
-        return None
-    if certificate.render_profile != profile:
-        return None
-    files = {f"{camera}.mp4": video.digest for camera, video in certificate.videos.items()}
-    files |= {f"{camera}.depth.mkv": digest for camera, digest in certificate.depth.items()}
-    files |= {f"{camera}.segmentation.mkv": digest for camera, digest in certificate.segmentation.items()}
-    whole = all(scene.exists(f"{folder}/{name}") and scene.digest(f"{folder}/{name}") == digest for name, digest in files.items())
-    labelled = not certificate.segmentation or scene.exists(f"{folder}/{LABELS_NAME}")
-    return _summarise(certificate) if whole and labelled else None
+    return _summarise(ReplayCertificate.model_validate_json(scene.read_bytes(f"{folder}/{CERTIFICATE_NAME}")))
+
+
+def _remove_others(scene: SceneFolder, shard_index: int, kept: AbstractSet[str]) -> None:
+    """Remove pictures that would be drawn otherwise today. What is merely not selected stays: another tier may select it."""
+    for folder in folders_under(scene, render_path(shard_index)) - {render_path(shard_index, name) for name in kept}:
+        scene.remove(folder)
 
 
 def _summarise(certificate: ReplayCertificate) -> RenderSummary:

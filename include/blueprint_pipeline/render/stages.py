@@ -48,7 +48,7 @@ class RenderShardResult(StageResult):
 def _render_shard(request: RenderShardRequest, context: StageContext) -> RenderShardResult:
     choice = RenderChoice(
         simulator=request.simulator or context.settings.simulation.simulator,
-        replay_rule=request.replay_rule or load_replay_rule(),
+        replay_rule=request.replay_rule,
         depth=request.depth,
         segmentation=request.segmentation,
         backend=request.backend,
@@ -85,5 +85,6 @@ RENDER_SHARD = Stage(
     complete=_complete,
     reads=lambda request: [PLAN_PATH, *scene_inputs(request.simulator), recording_path(request.shard_index), GATES_PATH, APPROVALS_FOLDER],
     writes=lambda request: [render_path(request.shard_index)],
+    keeps=True,
     unit=lambda request: shard_name(request.shard_index),
 )

@@ -3,17 +3,16 @@
 MuJoCo acts on all cores. Any other simulator acts for one caller at a time: with it the episodes are attempted one after the other, in
 this process, and each is published before the next begins.
 
-An episode is written beside its place and published whole, ``episode.json`` last. A killed shard, run again, keeps what
-was published and makes the rest; what it makes is the same to the byte. What the attempts took is measured, and kept apart.
+An episode is written beside its place and published whole, its commit last. Whatever run comes next keeps the episodes that it would make
+from the same, and makes the rest: after a kill, and when a plan grows. What it makes is the same to the byte. What the attempts took is
+measured, and kept apart.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
-from pydantic import ValidationError
-
-from blueprint_pipeline.episode.record import EPISODE_NAME, STATES_NAME, EpisodeRecord, recording_path, usage_path
+from blueprint_pipeline.episode.record import EPISODE_NAME, EpisodeRecord, recording_path, render_path, shard_name, usage_path
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.rollout.shard_work import EpisodeSummary, ShardWork, summarise
 from blueprint_pipeline.simulation.open_simulator import is_embedded, open_simulator, scene_inputs
@@ -22,7 +21,9 @@ from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.stage.pool import Died, Finished, WorkerDied, WorkerPool
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
 from blueprint_pipeline.task.spec import EpisodeSpec
-from blueprint_pipeline.twin.model import build_scene_model
+from blueprint_pipeline.workspace.canonical import key_of
+from blueprint_pipeline.workspace.commits import package_versions
+from blueprint_pipeline.workspace.folder_commits import folders_under, is_folder_done, write_folder_commit
 from blueprint_pipeline.workspace.storage import SceneFolder
 
 
@@ -55,7 +56,7 @@ def shard_episodes(plan: JobPlan, shard_index: int) -> list[EpisodeSpec]:
 
 
 def simulate_shard(shard_index: int, context: StageContext, simulator: SimulatorName | None = None) -> list[EpisodeSummary]:
-    """Attempt every episode of a shard that is not published yet.
+    """Attempt every episode of a shard that no earlier run made from the same; what else lies there goes.
 
     Args:
         shard_index: Which shard of the plan.
@@ -69,52 +70,94 @@ def simulate_shard(shard_index: int, context: StageContext, simulator: Simulator
     """
     plan = load_plan(context.scene)
     specs = shard_episodes(plan, shard_index)
-    crew = _open_runner(_shard_work(plan, shard_index, context), context, simulator or context.settings.simulation.simulator)
-    summaries = {spec.episode_id: _published(context.scene, plan, shard_index, spec, crew.model_sha256) for spec in specs}
+    chosen = simulator or context.settings.simulation.simulator
+    keys = _episode_keys(plan, shard_index, specs, context, chosen)
+    summaries = {spec.episode_id: _load_done(context.scene, shard_index, spec, keys) for spec in specs}
+    _remove_others(context.scene, shard_index, {name for name, summary in summaries.items() if summary is not None})
+    if shard_index == plan.shards[0].shard_index:
+        _remove_unplanned_shards(context.scene, plan)
     todo = [spec for spec in specs if summaries[spec.episode_id] is None]
     context.progress(len(specs) - len(todo), len(specs))
     died: list[Died[EpisodeSpec]] = []
-    for ended in crew.run(todo):
+    for ended in _attempt(todo, _shard_work(plan, shard_index, context), context, chosen):
         if isinstance(ended, Died):
             died.append(ended)
             continue
-        context.publish(usage_path(shard_index, ended.unit.episode_id))
-        context.publish(recording_path(shard_index, ended.unit.episode_id))
-        summaries[ended.unit.episode_id] = ended.answer
+        name = ended.unit.episode_id
+        write_folder_commit(context.staging / recording_path(shard_index, name), keys[name])
+        context.publish(usage_path(shard_index, name))
+        context.publish(recording_path(shard_index, name))
+        summaries[name] = ended.answer
         context.progress(sum(summary is not None for summary in summaries.values()), len(specs))
     if died:
         raise WorkerDied([item.unit.episode_id for item in died], [item.reason for item in died], len(specs) - len(died))
     return [summary for summary in summaries.values() if summary is not None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Crew:
-    """Who attempts episodes, and on what."""
-
-    model_sha256: str
-    run: Callable[[Sequence[EpisodeSpec]], Iterator[Finished[EpisodeSpec, EpisodeSummary] | Died[EpisodeSpec]]]
-
-
-def _open_runner(work: ShardWork, context: StageContext, simulator: SimulatorName) -> _Crew:
+def _attempt(
+    todo: Sequence[EpisodeSpec], work: ShardWork, context: StageContext, simulator: SimulatorName
+) -> Iterator[Finished[EpisodeSpec, EpisodeSummary] | Died[EpisodeSpec]]:
+    if not todo:
+        return
     if is_embedded(simulator, context.settings):
-        model_sha256 = build_scene_model(work.mjcf_path, work.robot, work.fps).sha256
         pool: WorkerPool[EpisodeSpec, EpisodeSummary] = WorkerPool(
             context.settings.compute.workers, prepare_worker, (work,), simulate_episode, context.stop_if_asked
         )
-        return _Crew(model_sha256=model_sha256, run=pool.run)
+        yield from pool.run(todo)
+        return
     for name in scene_inputs(simulator):
         context.input(name)
     opened = open_simulator(simulator, context.settings)  # first of all: Isaac Sim wants to be up before others are imported
     from blueprint_pipeline.rollout import worker  # noqa: PLC0415 -- planners take seconds to import
 
     built = worker.build_worker(work, opened)
+    for spec in todo:
+        context.stop_if_asked()
+        yield Finished(spec, worker.write_attempt(built, spec))
 
-    def run(specs: Sequence[EpisodeSpec]) -> Iterator[Finished[EpisodeSpec, EpisodeSummary]]:
-        for spec in specs:
-            context.stop_if_asked()
-            yield Finished(spec, worker.write_attempt(built, spec))
 
-    return _Crew(model_sha256=built.loaded.model_sha256, run=run)
+def _episode_keys(
+    plan: JobPlan, shard_index: int, specs: Sequence[EpisodeSpec], context: StageContext, simulator: SimulatorName
+) -> dict[str, str]:
+    """Key of each episode: over its specification and all that it is made with, not over how many others are planned."""
+    made_with = key_of(
+        {
+            "job_id": plan.job_id,
+            "shard_index": shard_index,
+            "robot": plan.robot.model_dump(mode="json"),
+            "fps": plan.fps,
+            "simulator": simulator,
+            "scene": {name: digest.sha256 for name, digest in context.digests_under(*scene_inputs(simulator)).items()},
+            "code_version": context.code_version,
+            "packages": package_versions(),
+        }
+    )
+    return {spec.episode_id: key_of({"made_with": made_with, "spec": spec.model_dump(mode="json")}) for spec in specs}
+
+
+def _load_done(scene: SceneFolder, shard_index: int, spec: EpisodeSpec, keys: Mapping[str, str]) -> EpisodeSummary | None:
+    """What is known of an episode that an earlier run made from the same; ``None`` if there is none, or it is not whole."""
+    folder = recording_path(shard_index, spec.episode_id)
+    if not is_folder_done(scene, folder, keys[spec.episode_id]) or not scene.exists(usage_path(shard_index, spec.episode_id)):
+        return None
+    return summarise(EpisodeRecord.model_validate_json(scene.read_bytes(f"{folder}/{EPISODE_NAME}")))
+
+
+def _remove_others(scene: SceneFolder, shard_index: int, kept: AbstractSet[str]) -> None:
+    """Remove the shard's recordings that are not to be kept, and what they took."""
+    for folder in folders_under(scene, recording_path(shard_index)) - {recording_path(shard_index, name) for name in kept}:
+        scene.remove(folder)
+    for name in set(scene.files_under(usage_path(shard_index))) - {usage_path(shard_index, name) for name in kept}:
+        scene.remove(name)
+
+
+def _remove_unplanned_shards(scene: SceneFolder, plan: JobPlan) -> None:
+    """Remove what was recorded and drawn of shards that the plan does not have any more: no reader may take it for this job's."""
+    planned = {shard_name(shard.shard_index) for shard in plan.shards}
+    for path in (recording_path, usage_path, render_path):
+        for folder in folders_under(scene, path(0).rpartition("/")[0]):
+            if folder.rpartition("/")[2] not in planned:
+                scene.remove(folder)
 
 
 def _shard_work(plan: JobPlan, shard_index: int, context: StageContext) -> ShardWork:
@@ -129,23 +172,6 @@ def _shard_work(plan: JobPlan, shard_index: int, context: StageContext) -> Shard
         usage=context.output(usage_path(shard_index, "x")).parent,
         cache_dir=context.cache_dir,
     )
-
-
-def _published(scene: SceneFolder, plan: JobPlan, shard_index: int, spec: EpisodeSpec, model_sha256: str) -> EpisodeSummary | None:
-    """What is known of an episode that an earlier run finished; ``None`` if it is not whole, or of another plan or model."""
-    folder = recording_path(shard_index, spec.episode_id)
-    if not scene.exists(f"{folder}/{EPISODE_NAME}"):
-        return None
-    try:
-        record = EpisodeRecord.model_validate_json(scene.read_bytes(f"{folder}/{EPISODE_NAME}"))
-    except ValidationError:
-        return None
-    if (record.job_id, record.spec, record.model_sha256) != (plan.job_id, spec, model_sha256):
-        return None
-    states = f"{folder}/{STATES_NAME}"
-    if record.states is not None and (not scene.exists(states) or scene.digest(states) != record.states):
-        return None
-    return summarise(record)
 
 
 def count_failures(summaries: Sequence[EpisodeSummary]) -> dict[str, int]:

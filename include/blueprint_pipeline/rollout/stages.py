@@ -49,5 +49,6 @@ SIMULATE_SHARD = Stage(
     complete=lambda request, settings: request.model_copy(update={"simulator": request.simulator or settings.simulation.simulator}),
     reads=lambda request: [PLAN_PATH, *scene_inputs(request.simulator)],
     writes=lambda request: [recording_path(request.shard_index), usage_path(request.shard_index)],
+    keeps=True,
     unit=lambda request: shard_name(request.shard_index),
 )

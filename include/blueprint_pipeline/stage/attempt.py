@@ -86,5 +86,5 @@ class StageAttempt:
 
     def _clear(self) -> None:
         self._scene.remove(commit_name(self._stage.name, self._unit))
-        for prefix in self._writes:
+        for prefix in () if self._stage.keeps else self._writes:
             self._scene.remove(prefix)

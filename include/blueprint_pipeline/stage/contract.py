@@ -13,9 +13,11 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+import blueprint_pipeline
 from blueprint_pipeline.errors import Interrupted
 from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.workspace.checksums import FileDigest
+from blueprint_pipeline.workspace.folder_commits import COMMIT_NAME
 from blueprint_pipeline.workspace.storage import Id, SceneFolder
 
 
@@ -44,6 +46,7 @@ class StageContext:
         progress: Call it with (done, total) on long work.
         inputs: Digests that the key of this work was made from, by name: of the scene's files, of configuration
             (``config/tiers.yaml``), and of what is read from outside.
+        code_version: ``<version>+<hash>`` of the stage's code.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class StageContext:
         progress: Callable[[int, int], None],
         is_stopping: Callable[[], bool],
         inputs: Mapping[str, FileDigest] = MappingProxyType({}),
+        code_version: str = blueprint_pipeline.__version__,
     ) -> None:
         self.scene = scene
         self.staging = staging
@@ -63,11 +67,17 @@ class StageContext:
         self.settings = settings
         self.progress = progress
         self.inputs = inputs
+        self.code_version = code_version
         self._is_stopping = is_stopping
 
     def input(self, name: str) -> Path:
         """A local path of a file or folder of the scene, to read."""
         return self.scene.local(name)
+
+    def digests_under(self, *names: str) -> dict[str, FileDigest]:
+        """sha256 and size of the scene's files and folders of these names; those that the key was made from are not read again."""
+        files = [file for name in names for file in self.scene.files_under(name)]
+        return {file: self.inputs.get(file) or self.scene.digest(file) for file in files}
 
     def output(self, name: str) -> Path:
         """The local path to write ``name`` at; its folder is made."""
@@ -78,11 +88,11 @@ class StageContext:
     def publish(self, name: str) -> None:
         """Make a finished unit (a file or folder below ``staging``) visible now, so that a kill cannot lose it.
 
-        Files of a folder become visible in sorted order, ``*.json`` last: a unit is whole once its JSON is there.
+        Files of a folder become visible in sorted order, ``*.json`` last, and its commit after them: then the unit is whole.
         """
         source = self.staging / name
         files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
-        for path in sorted(files, key=lambda path: (path.suffix == ".json", path.as_posix())):
+        for path in sorted(files, key=lambda path: (path.name == COMMIT_NAME, path.suffix == ".json", path.as_posix())):
             self.scene.publish_file(path, path.relative_to(self.staging).as_posix())
 
     def stop_if_asked(self) -> None:
@@ -114,6 +124,9 @@ class Stage(Generic[Request, Result]):
     writes: Callable[[Request], Sequence[str]]
     """Files and folders of the scene that belong to the stage: all files in them are recorded as its outputs, and what
     a former run left there is removed."""
+    keeps: bool = False
+    """The stage looks at what a former run left, whatever its key: it keeps the folders that are its own work by their commits
+    (:mod:`blueprint_pipeline.workspace.folder_commits`), and removes the rest itself."""
     replaces_at_end: bool = False
     """What a former run left stays until this one has ended well: a bad source does not take a good scene away."""
     external_inputs: Callable[[Request, Settings], dict[str, FileDigest]] = lambda _request, _settings: {}

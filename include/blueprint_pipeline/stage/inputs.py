@@ -5,9 +5,9 @@ from typing import Any
 from blueprint_pipeline.config_folder import CONFIG_FOLDER
 from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.stage.contract import Stage, StageRequest
-from blueprint_pipeline.stage.flow import STAGES
+from blueprint_pipeline.stage.flow import STAGES, stages_before
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_file
-from blueprint_pipeline.workspace.commits import validate_inputs
+from blueprint_pipeline.workspace.commits import Commit, load_commits, validate_inputs
 from blueprint_pipeline.workspace.errors import InputMissing
 from blueprint_pipeline.workspace.storage import SceneFolder
 
@@ -26,8 +26,18 @@ def read_inputs(stage: Stage[Any, Any], request: StageRequest, scene: SceneFolde
             raise InputMissing(stage.name, str(scene.root / prefix))
         names += files
     inputs = scene.digests(sorted(set(names)))
-    validate_inputs(scene, inputs)
+    validate_inputs(scene, inputs, _commits_before(stage, request, scene))
     return {**config_digests(stage.name, request), **stage.external_inputs(request, settings), **inputs}
+
+
+def _commits_before(stage: Stage[Any, Any], request: StageRequest, scene: SceneFolder) -> list[Commit]:
+    """Records of the stages that come before; between shards, of the same shard alone.
+
+    What siblings record is none of this unit's inputs, and goes away while they are done anew.
+    """
+    rows = {row.name: row for row in stages_before(stage.name)}
+    is_sharded, unit = STAGES[stage.name].sharded, stage.unit(request)
+    return load_commits(scene, lambda before, its_unit: before in rows and (its_unit == unit or not (is_sharded and rows[before].sharded)))
 
 
 def config_digests(stage: str, request: StageRequest) -> dict[str, FileDigest]:

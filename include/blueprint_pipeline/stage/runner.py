@@ -24,13 +24,13 @@ from blueprint_pipeline.registry.database import Registry, open_registry
 from blueprint_pipeline.registry.leases import HeldLease
 from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.stage.attempt import StageAttempt
+from blueprint_pipeline.stage.code import CodeIndex
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
-from blueprint_pipeline.stage.flow import load_stage
+from blueprint_pipeline.stage.flow import STAGES, load_stage
 from blueprint_pipeline.stage.inputs import read_inputs
 from blueprint_pipeline.workspace.checksums import FileDigest
 from blueprint_pipeline.workspace.commits import (
     Commit,
-    code_version,
     commit_key,
     commit_name,
     load_commit,
@@ -125,7 +125,8 @@ def run_unit(
         open_registry(settings.registry) as registry,
         registry.leases.hold(f"{parsed.scene_id}/{commit_name(name, unit)}", holder=holder, ttl_s=settings.registry.lease_s) as lease,
     ):
-        outcome = _Work(stage, parsed, unit, workspace, scene, settings, progress, lease).find_or_run()
+        code_version = CodeIndex(workspace.cache_dir / "code.json").version_of(STAGES[name].module)
+        outcome = _Work(stage, parsed, unit, workspace, scene, settings, progress, lease, code_version).find_or_run()
         _record(registry, outcome)
     return outcome
 
@@ -153,11 +154,12 @@ class _Work:
     settings: Settings
     progress: Progress
     lease: HeldLease
+    code_version: str
 
     def find_or_run(self) -> UnitOutcome:
         """The commit of this work: found, or made."""
         inputs = read_inputs(self.stage, self.request, self.scene, self.settings)
-        key = commit_key(self.stage.name, self.unit, self.request.model_dump(mode="json"), inputs)
+        key = commit_key(self.stage.name, self.unit, self.request.model_dump(mode="json"), inputs, self.code_version)
         found = load_commit(self.scene, self.stage.name, self.unit)
         if found is not None and found.key == key and _is_whole(self.scene, found):
             get_logger().info("stage already done", key=key, outputs=len(found.outputs))
@@ -177,6 +179,7 @@ class _Work:
             progress=self.progress,
             is_stopping=_stop_event.is_set,
             inputs=inputs,
+            code_version=self.code_version,
         )
         started_at = datetime.now(UTC)
         try:
@@ -198,7 +201,7 @@ class _Work:
             result=result.model_dump(mode="json"),
             inputs=inputs,
             outputs=outputs,
-            code_version=code_version(),
+            code_version=self.code_version,
             packages=package_versions(),
             image_digest=self.settings.compute.image_digest,
             machine=self.settings.compute.machine,

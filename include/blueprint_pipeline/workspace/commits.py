@@ -4,17 +4,15 @@ The key is a hash over canonical inputs (stage, request, inputs by sha256, code,
 time. The record is written last, so a killed stage leaves none and runs again.
 """
 
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
 from functools import cache
-from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-import blueprint_pipeline
 from blueprint_pipeline.errors import IntegrityError
 from blueprint_pipeline.workspace.canonical import key_of
 from blueprint_pipeline.workspace.checksums import FileDigest
@@ -83,6 +81,7 @@ class Commit(BaseModel):
     inputs: dict[str, FileDigest]
     outputs: dict[str, FileDigest]
     code_version: str
+    """``<version>+<hash>``; the hash covers the code of the stage: its module and all of the package that this one imports."""
     packages: dict[str, str]
     """Versions of the packages that compute, by name; empty where nobody knows them (records of before they were kept)."""
     image_digest: str | None
@@ -91,17 +90,6 @@ class Commit(BaseModel):
     started_at: datetime
     finished_at: datetime
     usage: Usage
-
-
-@cache
-def code_version() -> str:
-    """``<version>+<hash>``: the hash covers every file of the package, so changed code never finds old work."""
-    root = Path(blueprint_pipeline.__file__).parent
-    digest = sha256()
-    for path in sorted(root.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return f"{blueprint_pipeline.__version__}+{digest.hexdigest()[:16]}"
 
 
 @cache
@@ -119,15 +107,15 @@ def commit_name(stage: str, unit: str) -> str:
     return f"commits/{stage}.{unit}.json" if unit else f"commits/{stage}.json"
 
 
-def commit_key(stage: str, unit: str, request: dict[str, object], inputs: dict[str, FileDigest]) -> str:
-    """The idempotency key of a unit of work."""
+def commit_key(stage: str, unit: str, request: dict[str, object], inputs: dict[str, FileDigest], code_version: str) -> str:
+    """The idempotency key of a unit of work; ``code_version`` is that of the stage."""
     return key_of(
         {
             "stage": stage,
             "unit": unit,
             "request": request,
             "inputs": {name: digest.sha256 for name, digest in sorted(inputs.items())},
-            "code_version": code_version(),
+            "code_version": code_version,
             "packages": package_versions(),
         }
     )
@@ -139,23 +127,32 @@ def load_commit(scene: SceneFolder, stage: str, unit: str = "") -> Commit | None
     Raises:
         CommitUnreadable: It is damaged, or of another version.
     """
-    name = commit_name(stage, unit)
-    return _read_commit(scene, name) if scene.exists(name) else None
+    return _read_commit(scene, commit_name(stage, unit))
 
 
-def load_commits(scene: SceneFolder) -> list[Commit]:
-    """All records of a scene, oldest first.
+def load_commits(scene: SceneFolder, is_read: Callable[[str, str], bool] = lambda _stage, _unit: True) -> list[Commit]:
+    """Records of a scene, oldest first: all, or those of the stages and units that ``is_read`` wants.
+
+    A record that goes away meanwhile belongs to a unit that is done anew at this moment: it is passed over.
 
     Raises:
         CommitUnreadable: One is damaged, or of another version.
     """
-    found = [_read_commit(scene, name) for name in scene.files_under("commits")]
-    return sorted(found, key=lambda commit: (commit.finished_at, commit.stage, commit.unit))
+    found = [_read_commit(scene, name) for name in scene.files_under("commits") if is_read(*_split(name))]
+    return sorted(filter(None, found), key=lambda commit: (commit.finished_at, commit.stage, commit.unit))
 
 
-def _read_commit(scene: SceneFolder, name: str) -> Commit:
+def _split(name: str) -> tuple[str, str]:
+    stage, _, unit = name.removeprefix("commits/").removesuffix(".json").partition(".")
+    return stage, unit
+
+
+def _read_commit(scene: SceneFolder, name: str) -> Commit | None:
+    data = scene.find_bytes(name)
+    if data is None:
+        return None
     try:
-        return Commit.model_validate_json(scene.read_bytes(name))
+        return Commit.model_validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "file"
@@ -167,13 +164,13 @@ def write_commit(scene: SceneFolder, commit: Commit) -> None:
     scene.write_bytes(commit_name(commit.stage, commit.unit), commit.model_dump_json(indent=1).encode() + b"\n")
 
 
-def validate_inputs(scene: SceneFolder, inputs: dict[str, FileDigest]) -> None:
+def validate_inputs(scene: SceneFolder, inputs: dict[str, FileDigest], commits: Iterable[Commit]) -> None:
     """Check what a stage is about to read against what the stages before it recorded.
 
     Raises:
         FileChanged: A file has other bytes than its stage recorded.
     """
-    recorded = {name: digest for commit in load_commits(scene) for name, digest in commit.outputs.items()}
+    recorded = {name: digest for commit in commits for name, digest in commit.outputs.items()}
     for name, found in inputs.items():
         expected = recorded.get(name)
         if expected is not None and expected != found:

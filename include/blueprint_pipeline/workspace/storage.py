@@ -132,6 +132,20 @@ class SceneFolder:
     def read_bytes(self, name: str) -> bytes:
         return self._call(name, lambda: bytes((self.root / name).read_bytes()))
 
+    def find_bytes(self, name: str) -> bytes | None:
+        """Content of a file; ``None`` where it is not there, or went away meanwhile."""
+        path = self.root / name
+
+        def read() -> bytes | None:
+            if not self.is_local:
+                path.fs.invalidate_cache()
+            try:
+                return bytes(path.read_bytes())
+            except FileNotFoundError:
+                return None
+
+        return self._call(name, read)
+
     def read_json(self, name: str) -> object:
         return json.loads(self.read_bytes(name))
 

@@ -1,0 +1,147 @@
+"""What code a stage is: its module, every module of the package that this one imports, directly or not, and the data beside them.
+
+A change anywhere in that closure makes the stage new work; a change elsewhere leaves what it did as it is. Imports are read from the
+source, those inside of functions too. A module that is loaded by its name (a skill) counts where that name stands as text.
+"""
+
+import ast
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import blueprint_pipeline
+
+PACKAGE = blueprint_pipeline.__name__
+FOLDER = Path(blueprint_pipeline.__file__).parent
+_NAMES_ALONE = frozenset({f"{PACKAGE}.stage.flow"})
+"""Modules that name others and leave it to their callers to import them: every stage stands in the rows of the flow."""
+_SOURCES = ("scene/samples",)
+"""Folders of the package that are taken in as a scene: their bytes are inputs, not code."""
+_DOTTED = re.compile(rf"{PACKAGE}(\.\w+)+")
+_HASH_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What is known of one file: its digest, and for a module the names in it that may be modules of the package."""
+
+    sha256: str
+    names: tuple[str, ...]
+
+
+class CodeIndex:
+    """Digests of the package's files and the imports between them, kept on disk: a new process parses only what changed.
+
+    Args:
+        cache: File to keep what was read in.
+        folder: The package's folder.
+    """
+
+    def __init__(self, cache: Path, folder: Path = FOLDER) -> None:
+        self._cache, self._folder = cache, folder
+        self._known: dict[str, tuple[list[int], str, list[str]]] = _load(cache)
+        self._is_changed = False
+
+    def version_of(self, module: str) -> str:
+        """``<version>+<hash>`` of the code of a stage that this module holds; the hash covers its closure."""
+        digest = hashlib.sha256()
+        for path in self.closure(module):
+            digest.update(self._label(path).encode() + b"\0" + self._read(path).sha256.encode() + b"\0")
+        self._save()
+        return f"{blueprint_pipeline.__version__}+{digest.hexdigest()[:_HASH_DIGITS]}"
+
+    def closure(self, module: str) -> list[Path]:
+        """Files of the closure of a module, sorted: modules, and data files beside them."""
+        modules: set[Path] = set()
+        names: set[str] = set()
+        waiting = list(self._files_of(module)) or [_file_of(module)]
+        while waiting:
+            path = waiting.pop()
+            if path in modules:
+                continue
+            modules.add(path)
+            new = set(self._read(path).names) - names
+            names |= new
+            waiting += [file for name in new for file in self._files_of(name)]
+        return sorted(modules | self._data_beside(modules))
+
+    def _files_of(self, name: str) -> Iterator[Path]:
+        """Files that an import of a dotted name runs: the module, and the packages that it lies in."""
+        parts = name.split(".")[1:] if name.split(".", maxsplit=1)[0] == PACKAGE else []
+        for depth in range(len(parts) + 1 if parts else 0):
+            path = self._folder.joinpath(*parts[:depth])
+            if (path / "__init__.py").is_file():
+                yield path / "__init__.py"
+            elif path.with_suffix(".py").is_file():
+                yield path.with_suffix(".py")
+
+    def _data_beside(self, modules: set[Path]) -> set[Path]:
+        """Files that are no modules, in the folders of the modules and in folders below them that hold none."""
+        folders = {path.parent for path in modules if self._folder in path.parent.parents}
+        return {file for folder in folders for file in self._data_files(folder)}
+
+    def _data_files(self, folder: Path) -> Iterator[Path]:
+        for entry in sorted(folder.iterdir()):
+            if entry.is_file() and entry.suffix not in {".py", ".pyi", ".pyc"}:
+                yield entry
+            elif entry.is_dir() and entry.name != "__pycache__" and self._label(entry) not in _SOURCES and not any(entry.rglob("*.py")):
+                yield from self._data_files(entry)
+
+    def _label(self, path: Path) -> str:
+        return path.relative_to(self._folder).as_posix() if path.is_relative_to(self._folder) else path.name
+
+    def _read(self, path: Path) -> _Source:
+        stat = path.stat()
+        identity = [stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino]
+        known = self._known.get(str(path))
+        if known is None or known[0] != identity:
+            data = path.read_bytes()
+            names = sorted(set(_names(ast.parse(data), self._label(path)))) if path.suffix == ".py" else []
+            known = self._known[str(path)] = (identity, hashlib.sha256(data).hexdigest(), names)
+            self._is_changed = True
+        return _Source(known[1], tuple(known[2]))
+
+    def _save(self) -> None:
+        if not self._is_changed:
+            return
+        self._cache.parent.mkdir(parents=True, exist_ok=True)
+        handle, beside = tempfile.mkstemp(dir=self._cache.parent, prefix=f".{self._cache.name}.")
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            json.dump(self._known, stream)
+        Path(beside).replace(self._cache)
+        self._is_changed = False
+
+
+def _load(cache: Path) -> dict[str, tuple[list[int], str, list[str]]]:
+    """What an earlier process read; nothing where the file is not there or damaged."""
+    try:
+        found: dict[str, tuple[list[int], str, list[str]]] = json.loads(cache.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def _file_of(module: str) -> Path:
+    """File of a module outside of the package."""
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(module, name=module)
+    return Path(spec.origin)
+
+
+def _names(tree: ast.AST, label: str) -> Iterator[str]:
+    """Dotted names in a module that may be modules of the package."""
+    follows_text = f"{PACKAGE}.{label.removesuffix('.py').replace('/', '.')}" not in _NAMES_ALONE
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == PACKAGE)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif follows_text and isinstance(node, ast.Constant) and isinstance(node.value, str) and _DOTTED.fullmatch(node.value):
+            yield node.value

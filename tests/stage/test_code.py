@@ -1,0 +1,95 @@
+"""A stage's code is what its module imports: a change there makes new work, a change elsewhere does not."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from blueprint_pipeline.stage.code import FOLDER, CodeIndex
+from blueprint_pipeline.stage.flow import STAGES
+
+FILES = {
+    "__init__.py": "",
+    "stages.py": "def run():\n    from blueprint_pipeline.deep import near  # not before it runs\n",
+    "deep/__init__.py": "",
+    "deep/near.py": "import blueprint_pipeline.far\nLAZY = 'blueprint_pipeline.named'\n",
+    "deep/table.yaml": "a: 1",
+    "deep/models/arm/arm.xml": "<arm/>",
+    "far.py": "",
+    "named.py": "",
+    "other/__init__.py": "",
+    "other/unused.py": "",
+    "other/unused.yaml": "",
+}
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A small package, and the version of its one stage as a new process sees it."""
+    folder = tmp_path / "blueprint_pipeline"
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+    def version():
+        return CodeIndex(tmp_path / "cache/code.json", folder).version_of("blueprint_pipeline.stages")
+
+    version.folder = folder
+    return version
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        ("stages.py", True),
+        ("deep/__init__.py", True),
+        ("deep/near.py", True),
+        ("far.py", True),
+        ("named.py", True),
+        ("deep/table.yaml", True),
+        ("deep/models/arm/arm.xml", True),
+        ("other/unused.py", False),
+        ("other/unused.yaml", False),
+    ],
+)
+def test_what_is_imported_counts_and_nothing_else(package, name, counts):
+    """Imports inside of functions, modules that are named as text, and data beside the modules are part of the code."""
+    before = package()
+    assert package() == before
+    path = package.folder / name
+    stat = path.stat()
+    path.write_text(path.read_text() + " ")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert (package() != before) == counts
+
+
+def test_a_damaged_cache_is_read_anew(package, tmp_path):
+    """It is a help, not a truth."""
+    before = package()
+    (tmp_path / "cache/code.json").write_text("{")
+    assert package() == before
+
+
+def closure(stage):
+    return {path.relative_to(FOLDER).as_posix() for path in CodeIndex(FOLDER / "none.json").closure(STAGES[stage].module)}
+
+
+def test_delivery_does_not_simulate_anew_and_motion_does():
+    """What makes episodes is keyed by planners and physics, not by what packs them."""
+    found = closure("simulate_shard")
+    assert "motion/plan.py" in found
+    assert "robot/franka_panda/panda.xml" in found
+    assert not [name for name in found if name.startswith(("delivery/", "dataset/", "cost/", "compute/", "cli/", "render/", "quality/"))]
+
+
+@pytest.mark.parametrize("stage", {row.module: name for name, row in STAGES.items()}.values())
+def test_no_module_that_a_stage_loads_is_missing(stage):
+    """Read from a process that loads the stage, beside what the source says."""
+    code = f"from blueprint_pipeline.stage.flow import load_stage; load_stage({stage!r}); import sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    ours = {
+        name.removeprefix("blueprint_pipeline").lstrip(".").replace(".", "/") for name in loaded if name.startswith("blueprint_pipeline")
+    }
+    known = {name.removesuffix(".py").removesuffix("/__init__") for name in closure(stage)} | {"", "__init__", "stage/flow"}
+    assert ours <= known
