@@ -1,11 +1,12 @@
 """Judge every simulated episode of a scene: the work of stage ``gate_episodes``."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from blueprint_pipeline.episode.reader import load_plan, planned_episodes
+from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.quality.errors import NothingKept
 from blueprint_pipeline.quality.explain import top_reasons
 from blueprint_pipeline.quality.gate_inputs import load_episode_case
@@ -60,7 +61,7 @@ def judge_plan(context: StageContext, plan: JobPlan, config: TierConfig, tier: T
         verdict = judge_case(case, config, tier)
         verdicts.append(verdict)
         if verdict.verdict == "kept":
-            kept.append(case)
+            kept.append(course_of(case))
         context.progress(done, len(planned))
     return GateReport(
         scene_id=plan.scene_id,
@@ -94,21 +95,38 @@ def skill_of(case: EpisodeCase, robot: RobotLimits) -> dict[str, float | None]:
     return measure_skill(case.arrays, case.record.phases, joints, travel_phases=travel_phases, arm=arm, fps=case.fps)
 
 
-def set_metrics(kept: Sequence[EpisodeCase]) -> dict[str, float | None]:
+@dataclass(frozen=True)
+class Course:
+    """What is measured over a set of episodes keeps this of each, and not its arrays.
+
+    Attributes:
+        path_m: Path of the tool, resampled. Shape (samples, 3).
+        start_m: Where the target started, world x and y.
+    """
+
+    path_m: FloatArray
+    start_m: tuple[float, float]
+
+
+def course_of(case: EpisodeCase) -> Course | None:
+    """What an episode adds to the measures of its set; nothing where nothing was recorded."""
+    if case.arrays is None:
+        return None
+    x_m, y_m, _ = case.spec.object_poses[case.spec.task.target_object].position_m
+    arm = case.robot.arms.index(case.spec.arm)
+    return Course(resample_path(case.arrays.ee_pose[:, arm, :3]), (x_m, y_m))
+
+
+def set_metrics(courses: Iterable[Course | None]) -> dict[str, float | None]:
     """Diversity of kept episodes together."""
-    paths, starts = [], []
-    for case in kept:
-        if case.arrays is not None:
-            paths.append(resample_path(case.arrays.ee_pose[:, case.robot.arms.index(case.spec.arm), :3]))
-            starts.append(case.spec.object_poses[case.spec.task.target_object].position_m[:2])
-    return measure_set(paths, np.asarray(starts, dtype=np.float64).reshape(-1, 2))
+    found = [course for course in courses if course is not None]
+    starts_m = np.asarray([course.start_m for course in found], dtype=np.float64).reshape(-1, 2)
+    return measure_set([course.path_m for course in found], starts_m)
 
 
-def load_kept_cases(scene: SceneFolder, plan: JobPlan, kept: set[str]) -> list[EpisodeCase]:
-    """Cases of the episodes with these ids, for what is measured over the set."""
+def load_courses(scene: SceneFolder, plan: JobPlan, kept: set[str]) -> Iterator[Course | None]:
+    """Courses of the episodes with these ids, one episode in memory at a time."""
     robot = load_robot_limits(plan.robot.embodiment)
-    return [
-        load_episode_case(scene, plan, shard_index, spec, robot=robot, licence_blockers=None)
-        for shard_index, spec in planned_episodes(plan)
-        if spec.episode_id in kept
-    ]
+    for shard_index, spec in planned_episodes(plan):
+        if spec.episode_id in kept:
+            yield course_of(load_episode_case(scene, plan, shard_index, spec, robot=robot, licence_blockers=None))

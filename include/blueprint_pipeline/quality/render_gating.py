@@ -2,7 +2,7 @@
 
 from blueprint_pipeline.episode.errors import NothingAudited
 from blueprint_pipeline.episode.reader import load_plan
-from blueprint_pipeline.quality.episode_gating import load_kept_cases, set_metrics
+from blueprint_pipeline.quality.episode_gating import load_courses, set_metrics
 from blueprint_pipeline.quality.errors import NothingKept
 from blueprint_pipeline.quality.explain import top_reasons
 from blueprint_pipeline.quality.gate_inputs import load_render_case
@@ -55,7 +55,7 @@ def gate_renders(scene_id: str, tier: Tier, context: StageContext) -> RenderGate
         tier=tier,
         tiers_version=config.version,
         episodes=tuple(verdicts),
-        set_metrics=set_metrics(load_kept_cases(context.scene, plan, {episode.episode_id for episode in kept})),
+        set_metrics=set_metrics(load_courses(context.scene, plan, {episode.episode_id for episode in kept})),
         kept=kept,
     )
     _write(context, simulated, report)

@@ -1,9 +1,13 @@
 """Diversity of sets whose diversity is known."""
 
+import time
+
 import numpy as np
 import pytest
 
 from blueprint_pipeline.quality.metrics.diversity import (
+    MAX_COMPARED,
+    evenly_spaced,
     initial_state_coverage,
     near_duplicate_share,
     path_distances_m,
@@ -43,3 +47,15 @@ def test_near_duplicates_are_later_copies():
 def test_coverage_counts_cells():
     assert initial_state_coverage(np.array([[0.001, 0.001], [0.002, 0.002], [0.1, 0.1], [0.2, 0.1]])) == 0.75
     assert initial_state_coverage(np.zeros((0, 2))) is None
+
+
+def test_a_large_set_takes_neither_the_time_nor_the_memory_of_all_pairs():
+    """100 000 episodes are allowed; all pairs of them would take 80 GB."""
+    generator = np.random.default_rng(0)
+    shape = resample_path(np.linspace([0, 0, 0], [1, 0, 0], 31), samples=16)
+    different = [shape + generator.uniform(-0.5, 0.5, 3) for _ in range(9_000)]
+    started_s = time.process_time()
+    assert near_duplicate_share([*different, *[different[0]] * 1_000]) == pytest.approx(0.1, abs=0.001)
+    assert path_diversity(different) > 100
+    assert time.process_time() - started_s < 20
+    assert len(evenly_spaced(different, MAX_COMPARED)) == MAX_COMPARED

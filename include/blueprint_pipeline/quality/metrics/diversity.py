@@ -7,6 +7,12 @@ import numpy as np
 from blueprint_pipeline.geometry.arrays import FloatArray
 
 _MIN_EPISODES = 2
+MAX_COMPARED = 1000
+"""Most paths whose distances are taken pair by pair: the kernel has 8 MB then, and its eigenvalues take a fraction of a second."""
+
+
+_NEIGHBOURS = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3), axis=-1).reshape(-1, 3)
+"""Steps from a cell of a grid in space to itself and to the 26 around it."""
 
 
 def resample_path(position_m: FloatArray, *, samples: int = 64) -> FloatArray:
@@ -45,13 +51,25 @@ def vendi_score(kernel: FloatArray) -> float | None:
 def path_diversity(paths: Sequence[FloatArray], *, length_scale_m: float = 0.05) -> float | None:
     """Vendi score over paths of the tool, with ``K = exp(-d^2 / (2 l^2))``, d the root mean square distance of two paths [m].
 
-    ``length_scale_m`` is 5 cm: paths that differ by about an object's size count as different.
+    ``length_scale_m`` is 5 cm: paths that differ by about an object's size count as different. Of more than :data:`MAX_COMPARED` paths the
+    score is that of so many of them, evenly spaced, and says no more than that there are at least about so many different ones.
     """
-    return vendi_score(np.exp(-(path_distances_m(paths) ** 2) / (2 * length_scale_m**2))) if paths else None
+    compared = evenly_spaced(paths, MAX_COMPARED)
+    return vendi_score(np.exp(-(path_distances_m(compared) ** 2) / (2 * length_scale_m**2))) if compared else None
+
+
+def evenly_spaced(paths: Sequence[FloatArray], most: int) -> list[FloatArray]:
+    """At most so many of the paths, from the first to the last at equal steps."""
+    if len(paths) <= most:
+        return list(paths)
+    return [paths[index] for index in np.linspace(0, len(paths) - 1, most).round().astype(int)]
 
 
 def near_duplicate_share(paths: Sequence[FloatArray], *, closest_m: float = 0.001) -> float | None:
-    """Share of episodes whose path is within ``closest_m`` (root mean square) of an earlier one's, 0 to 1.
+    """Share of episodes whose path is within ``closest_m`` (root mean square) of one that counts before it, 0 to 1.
+
+    The first of a bundle of such paths counts. Two paths are no closer than the means of their points, so that only paths whose means
+    lie in neighbouring cells of a grid are compared: time and memory grow with the number of episodes, not with its square.
 
     Returns:
         ``None`` for fewer than two episodes.
@@ -60,8 +78,16 @@ def near_duplicate_share(paths: Sequence[FloatArray], *, closest_m: float = 0.00
     """
     if len(paths) < _MIN_EPISODES:
         return None
-    close = np.tril(path_distances_m(paths) < closest_m, k=-1)
-    return float(close.any(axis=1).mean())
+    counted: dict[tuple[int, ...], list[FloatArray]] = {}
+    duplicates = 0
+    for path in paths:
+        cell = np.floor(path.mean(axis=0) / closest_m).astype(int)
+        near = [other for around in (cell + _NEIGHBOURS).tolist() for other in counted.get(tuple(around), ())]
+        if near and (((np.stack(near) - path) ** 2).sum(axis=2).mean(axis=1) < closest_m**2).any():
+            duplicates += 1
+        else:
+            counted.setdefault(tuple(cell.tolist()), []).append(path)
+    return duplicates / len(paths)
 
 
 def initial_state_coverage(positions_m: FloatArray, *, cell_m: float = 0.02) -> float | None:
