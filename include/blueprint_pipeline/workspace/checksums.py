@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import threading
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +12,13 @@ from pydantic import BaseModel, ConfigDict
 from upath import UPath
 
 from blueprint_pipeline.workspace.store_calls import LOCAL_PROTOCOLS
+
+_TICK_NS = 50_000_000
+"""Longer than the steps in which file systems keep time."""
+_MOST_KNOWN = 100_000
+_known: dict[tuple[int, ...], "FileDigest"] = {}
+"""Digests by identity of the file, of this process."""
+_lock = threading.Lock()
 
 
 class FileDigest(BaseModel):
@@ -22,10 +31,56 @@ class FileDigest(BaseModel):
 
 
 def digest_file(path: Path | UPath) -> FileDigest:
-    """Hash one file, in 1 MiB blocks.
+    """Hash one file, in 1 MiB blocks; a local file that this process hashed before and that nobody touched since is not read again.
 
     Source: FIPS 180-4 (SHA-256).
     """
+    local = _local(path)
+    if local is None:
+        return _hash(path)
+    identity = _identity(local)
+    with _lock:
+        known = _known.get(identity)
+    if known is not None:
+        return known
+    digest = _hash(local)
+    _remember(local, identity, digest)
+    return digest
+
+
+def move_file(source: Path, target: Path) -> None:
+    """Rename a file; what was known of its bytes stays known."""
+    before = _identity(source)
+    source.replace(target)
+    with _lock:
+        known = _known.pop(before, None)
+        if known is not None:
+            _known[_identity(target)] = known
+
+
+def _local(path: Path | UPath) -> Path | None:
+    if isinstance(path, UPath):
+        return Path(path.path) if path.protocol in LOCAL_PROTOCOLS else None
+    return path
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    """What changes whenever a file's bytes do: the kernel sets its change time (ctime), and no program can set it back."""
+    stat = path.stat()
+    return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+def _remember(path: Path, identity: tuple[int, ...], digest: FileDigest) -> None:
+    """Keep a digest, unless the file changed meanwhile or may yet change within the same tick of the file system's clock."""
+    if _identity(path) != identity or time.time_ns() - identity[3] < _TICK_NS:
+        return
+    with _lock:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[identity] = digest
+
+
+def _hash(path: Path | UPath) -> FileDigest:
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256")  # type: ignore[arg-type]  # UPath types it too widely
         return FileDigest(sha256=digest.hexdigest(), size_bytes=stream.seek(0, io.SEEK_END))

@@ -17,7 +17,7 @@ from upath import UPath
 
 from blueprint_pipeline.errors import ConfigurationError, InputError, TransientError
 from blueprint_pipeline.settings import WorkspaceSettings
-from blueprint_pipeline.workspace.checksums import FileDigest, digest_file, list_files
+from blueprint_pipeline.workspace.checksums import FileDigest, digest_file, list_files, move_file
 from blueprint_pipeline.workspace.store_calls import LOCAL_PROTOCOLS, StoreCalls
 
 _PART = ".part"
@@ -175,7 +175,7 @@ class SceneFolder:
         if self.is_local:
             destination = Path(target.path)
             destination.parent.mkdir(parents=True, exist_ok=True)
-            source.replace(destination)
+            move_file(source, destination)
             return
 
         def put() -> None:
