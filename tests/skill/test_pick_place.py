@@ -13,7 +13,7 @@ from blueprint_pipeline.motion.errors import PlanningFailed
 from blueprint_pipeline.motion.plan import MotionPlan
 from blueprint_pipeline.motion.scene import MotionScene, build_motion_scene
 from blueprint_pipeline.robot.embodiment import load_embodiment
-from blueprint_pipeline.skill.grasping import GraspQuery
+from blueprint_pipeline.skill.grasping import PALM_GAP_M, GraspQuery
 from blueprint_pipeline.skill.pick_place import PickPlaceTask, plan_place
 from blueprint_pipeline.skill.picking import plan_pick
 from tests.motion.conftest import FPS, SUBSTEPS, TABLE_M, build_table_spec
@@ -89,6 +89,20 @@ def test_phases_cover_the_plan_in_order(table_scene: MotionScene, start_qpos: np
     edges = [0, *(phase.end_frame for phase in pick.phases)]
     assert [phase.start_frame for phase in pick.phases] == edges[:-1]
     assert edges[-1] == len(pick.setpoints)
+
+
+def test_the_palm_keeps_away_from_what_is_taken(table_scene: MotionScene, table_model: mujoco.MjModel, start_qpos: np.ndarray) -> None:
+    """Where the fingers close there is air between the hand and the object, for many searches: an arm lags, an object slips."""
+    hand = np.flatnonzero(table_model.geom_bodyid == table_model.body("robot/hand").id)
+    can = table_model.geom("can_collision_0").id
+    for seed in range(4):
+        pick = plan_pick(query_for(table_scene, start_qpos, task_for("can", CAN_GOAL)), seed=seed)
+        data = mujoco.MjData(table_model)
+        data.qpos[:] = start_qpos
+        data.qpos[table_scene.acting.qpos] = pick.setpoints[pick.phases[2].start_frame, table_scene.acting.actuators]
+        mujoco.mj_kinematics(table_model, data)
+        gaps = [mujoco.mj_geomDistance(table_model, data, geom, can, 0.1, None) for geom in hand if table_model.geom_contype[geom]]
+        assert min(gaps) > PALM_GAP_M - 0.001
 
 
 def test_setpoints_keep_the_limits(table_scene: MotionScene, start_qpos: np.ndarray) -> None:

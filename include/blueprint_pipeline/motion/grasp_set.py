@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 
-ALGORITHM_VERSION = 4
+ALGORITHM_VERSION = 5
 """Of the sampling; part of the cache's key: raise it whenever the result changes."""
 
 

@@ -21,6 +21,8 @@ from blueprint_pipeline.robot.gripper import FingerPad, Gripper
 SAMPLES = 5000
 FRICTION = 0.4
 """Of the cone that a contact's line of force must lie in; lower than the pads' own, for a margin."""
+PALM_GAP_M = 0.008
+"""Air between the object and the palm: an arm lags behind its setpoints, and an object slips a little in hand."""
 APPROACH_STEPS = 16
 LARGEST_SET = 900
 LARGEST_PAIR_SET = 600
@@ -171,7 +173,7 @@ def _approaches(pairs: _Pairs, gripper: Gripper) -> tuple[FloatArray, NDArray[np
 
 
 def _hand_is_clear(poses: FloatArray, width: FloatArray, points: FloatArray, gripper: Gripper) -> NDArray[np.bool_]:
-    """Whether the open hand holds no point of the object inside a finger or the palm. Shape (m,)."""
+    """Whether the open hand holds no point of the object inside a finger, and none within :data:`PALM_GAP_M` of the palm. Shape (m,)."""
     pad, palm = gripper.pad, gripper.palm
     tip = (gripper.advance_at(width) + pad.tip_below_pad_m).astype(np.float32)
     clear = np.ones(len(poses), dtype=bool)
@@ -182,7 +184,7 @@ def _hand_is_clear(poses: FloatArray, width: FloatArray, points: FloatArray, gri
         x, y, z = np.abs(local[..., 0]), np.abs(local[..., 1]), local[..., 2]
         inner = (width[part, None] / 2 + _FINGER_GAP_M).astype(np.float32)
         finger = (x < pad.width_m / 2 + 0.002) & (y > inner) & (y < inner + pad.finger_thickness_m) & (z < tip[part, None])
-        hand = (x < palm.half_x_m) & (y < palm.half_y_m) & (z < -palm.clear_above_tcp_m)
+        hand = (x < palm.half_x_m) & (y < palm.half_y_m) & (z < PALM_GAP_M - palm.clear_above_tcp_m)
         clear[part] = ~((finger | hand) & (z > -palm.clear_above_tcp_m - palm.depth_m)).any(axis=1)
     return clear
 

@@ -24,6 +24,8 @@ MAX_UNREACHABLE = 10
 """Grasps, spread over the object, that cannot be taken to the goal: after so many the goal itself is at fault."""
 YAWS_RAD = tuple(np.deg2rad((0, 45, -45, 90, -90, 135, -135, 180)))
 """Turns of the object at the goal about the vertical, in the order in which they are tried."""
+PALM_GAP_M = 0.006
+"""Between the target and all of the hand but the fingers: an arm lags behind its setpoints, and an object slips a little in hand."""
 _OPEN_GAP_M = 0.03
 _TOUCH_M = 0.002
 _SUPPORT_TOUCH_M = 0.008
@@ -48,9 +50,9 @@ class GraspQuery:
         self.scene.checker.allow()
 
     def allow_target(self) -> None:
-        """The fingers may come close to the target, and touch it lightly."""
+        """The fingers may come close to the target, and touch it lightly; the palm keeps :data:`PALM_GAP_M` from it."""
         checker, target = self.scene.checker, self.target
-        checker.set_clearance(target, 0.0)
+        checker.set_clearance(target, PALM_GAP_M)
         checker.allow(Allowance(checker.finger_bodies, checker.bodies_of(target), _TOUCH_M))
 
     def allow_lift(self, start: FloatArray, width_m: float) -> None:
