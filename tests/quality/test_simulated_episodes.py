@@ -60,21 +60,19 @@ def slide_off_the_goal(case):
 
 
 def delay_actions(case):
-    return changed(case, ctrl=np.roll(case.arrays.ctrl, 6, axis=0))
+    return changed(case, robot_command=np.roll(case.arrays.robot_command, 6, axis=0))
 
 
 def advance_actions(case):
-    return changed(case, ctrl=np.roll(case.arrays.ctrl, -4, axis=0))
+    return changed(case, robot_command=np.roll(case.arrays.robot_command, -4, axis=0))
 
 
 def swap_joints(case):
-    return changed(case, ctrl=case.arrays.ctrl[:, [0, 3, 2, 1, 4, 5, 6, 7]])
+    return changed(case, robot_command=case.arrays.robot_command[:, [0, 3, 2, 1, 4, 5, 6]])
 
 
 def actions_in_degrees(case):
-    ctrl = case.arrays.ctrl.copy()
-    ctrl[:, :7] = np.rad2deg(ctrl[:, :7])
-    return changed(case, ctrl=ctrl)
+    return changed(case, robot_command=np.rad2deg(case.arrays.robot_command))
 
 
 def freeze_states(case):
