@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests import airflow_home  # noqa: F401 -- before Airflow
+from tests.stage.toy_rows import TOY_ROWS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,9 +29,13 @@ def environment(settings, monkeypatch):
 
 @pytest.fixture
 def toy_flow(environment, monkeypatch, tmp_path):
-    """The fork server knows the toy stages; returns fields of a request for them."""
+    """This process and the fork server know the toy stages; returns fields of a request for them."""
     from blueprint_pipeline.compute import local
     from blueprint_pipeline.compute.warm_start import fork_job
+    from blueprint_pipeline.stage.flow import STAGES
+
+    for name, row in TOY_ROWS.items():
+        monkeypatch.setitem(STAGES, name, row)
 
     def start_toy(arguments, variables):
         return fork_job(arguments, {**variables, "PYTHONPATH": str(ROOT)}, idle_s=30, module="tests.operators.toy_server")

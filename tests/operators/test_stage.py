@@ -42,7 +42,7 @@ def test_result_is_small_and_the_summary_is_for_people(toy_flow):
     run, tasks = run_dag(dag_of("stage_result", intake(toy_flow)))
     assert run.state == "success"
     assert xcom_of(run, "toy_intake") == {"files": 1}
-    assert xcom_of(run, "toy_intake", "summary") == "toy_intake: files=1"
+    assert xcom_of(run, "toy_intake", "summary") == "toy_intake: 1 files taken in"
     assert tasks["toy_intake", -1].try_number == 1
 
 
