@@ -161,5 +161,5 @@ def test_killed_shard_resumes_with_the_same_bytes(job, tmp_path) -> None:
 
 def test_unknown_shard_is_refused(job) -> None:
     """With the shards that exist."""
-    with pytest.raises(UnknownShard, match="0 to 0"):
+    with pytest.raises(UnknownShard, match="no shard 3; it has 1, counted from 0"):
         shard_episodes(job[1], 3)
