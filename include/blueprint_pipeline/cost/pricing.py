@@ -22,6 +22,7 @@ STORAGE_MONTHS = 12
 
 NOT_INCLUDED = (
     "attempts at a stage that failed or were killed: only finished work leaves a commit",
+    "episodes and pictures that an earlier run made and this one kept: the ledger has what they cost when they were made",
     "what pods held beyond finished work (their start, their waits): the ledger has it",
     "the stages after price_run (packaging, delivery) and Airflow itself",
     "people's time",
