@@ -6,6 +6,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from uuid import uuid4
 
 import psutil
 import pytest
@@ -16,6 +17,7 @@ from blueprint_pipeline.compute.warm_start import fork_job
 SERVER = """
 import os, socket, sys
 from pathlib import Path
+from uuid import uuid4
 from blueprint_pipeline.compute.fork_server import ForkServer, take_on_job
 if os.fork() != 0:
     os._exit(0)
@@ -77,7 +79,7 @@ def test_a_job_has_a_group_a_folder_and_an_environment_of_its_own(fork, tmp_path
 
 def test_no_secret_of_a_job_reaches_the_server_or_the_next_job(fork):
     """It is read by the fork alone: neither the server's variables nor its memory have it."""
-    secret = "whsec_only_for_the_first"
+    secret = f"whsec_{uuid4().hex}"
     first = said(fork(SAY, BPP__DELIVERY__WEBHOOK_SECRET=secret))
     second = said(fork(SAY))
     assert first["parent"] == second["parent"]
