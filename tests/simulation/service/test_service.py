@@ -79,7 +79,7 @@ def test_refusal_keeps_code_and_words(remote):
 @pytest.mark.parametrize("size", [(0, 4), (8, 100_000)])
 def test_image_size_is_bounded(remote, size):
     """A picture that nobody could draw is refused before it is tried."""
-    with pytest.raises(RemoteSimulatorError, match="was asked for"):
+    with pytest.raises(RemoteSimulatorError, match="asks for an image of"):
         remote.render("scene", *size)
 
 

@@ -164,7 +164,8 @@ class _Servicer(rpc.SimulatorServiceServicer):
         def render() -> pb.Image:
             if not (0 < request.width <= MAX_IMAGE_SIDE * 2 and 0 < request.height <= MAX_IMAGE_SIDE):
                 asked = f"{request.width}x{request.height}"
-                raise InvalidCall(f"it asks for an image of {asked}, larger than {MAX_IMAGE_SIDE * 2}x{MAX_IMAGE_SIDE}")
+                most = f"{MAX_IMAGE_SIDE * 2}x{MAX_IMAGE_SIDE}"
+                raise InvalidCall(f"it asks for an image of {asked}; images of 1x1 to {most} pixels can be drawn")
             image = self._simulator.render(request.camera, request.width, request.height)
             return pb.Image(rgb=image.tobytes(), width=request.width, height=request.height)
 
