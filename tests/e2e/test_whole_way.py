@@ -69,12 +69,12 @@ def test_demo_ends_with_a_delivered_bundle_and_what_was_received(demo):
     """It prints where the bundle and its page lie, what was kept, the cost, and the messages that really arrived."""
     said = demo.first.stdout
     for words in (
-        "report page",
-        f"of {EPISODES} episodes kept",
-        "cost per kept episode",
-        "Slack",
+        f"Episodes    {EPISODES} of {EPISODES} kept",
+        f"{demo.bundle}/data/index.html",
+        "US cents",
+        "Slack: ",
         "signature verified",
-        "What to look at next",
+        f"bpp verify {demo.bundle}",
     ):
         assert words in said
     assert (demo.bundle / "data" / "index.html").is_file()
