@@ -68,15 +68,18 @@ def demo(tmp_path_factory):
 def test_demo_ends_with_a_delivered_bundle_and_what_was_received(demo):
     """It prints where the bundle and its page lie, what was kept, the cost, and the messages that really arrived."""
     said = demo.first.stdout
+    delivered = re.search(r"^Bundle +(\S+)$", said, re.MULTILINE)
+    assert delivered is not None, said
     for words in (
         f"Episodes    {EPISODES} of {EPISODES} kept",
-        f"{demo.bundle}/data/index.html",
+        f"{delivered[1]}/data/index.html\n",
         "US cents",
         "Slack: ",
         "signature verified",
-        f"bpp verify {demo.bundle}",
+        f"bpp verify {delivered[1]} ",
     ):
         assert words in said
+    assert (Path(delivered[1]) / "data" / "index.html").is_file()
     assert (demo.bundle / "data" / "index.html").is_file()
 
 
