@@ -1,6 +1,6 @@
 """Write a dataset's tables and compute statistics: blueprint_pipeline against lerobot's own writer, interleaved, CPU time.
 
-Usage: PYTHONPATH=include .venv-certify/bin/python benchmarks/dataset_write.py [--episodes 50] [--pairs 5] [--json]
+Usage: python -m benchmarks.run_all dataset_write, in the environment that holds lerobot (make certify-env).
 
 Both write the same episodes (state and action of 14, 300 frames, no video) as v3.0, from arrays in memory to a closed
 dataset. Statistics are those of one episode for each, of the same columns.

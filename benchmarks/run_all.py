@@ -8,6 +8,7 @@ import argparse
 import os
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,13 @@ FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent
 PREPARED_WITH = "simulate_shard"
 """The last stage that benchmarks build on."""
+
+BESIDE = """
+import runpy, sys
+sys.path.append(sys.argv.pop(1))
+runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
+"""
+"""Runs a module in another environment, which takes from this one what it lacks itself."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,9 @@ def run(row: Row, size: str, workspace: Path) -> bool:
         return True
     arguments = [argument.format(workspace=workspace) for argument in getattr(row, size)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "include")]), "MUJOCO_GL": choose_backend("auto")}
-    command = [str(row.python or sys.executable), "-m", f"benchmarks.{row.name}", *arguments]
+    module = f"benchmarks.{row.name}"
+    start = ["-m", module] if row.python is None else ["-c", BESIDE, sysconfig.get_path("purelib"), module]
+    command = [str(row.python or sys.executable), *start, *arguments]
     return subprocess.run(command, check=False, env=environment).returncode == 0
 
 

@@ -27,10 +27,8 @@ def test_broken_scene_ends_the_demo_with_its_own_error(home, capfd):
     status = demo.main(["--scene-id", "broken", "--source", str(source), "--airflow-home", str(home / "airflow"), "--episodes", "2"])
     shown = capfd.readouterr().out
     assert status == 1
-    assert "ingest_scene failed" in shown
-    assert "[scene." in shown
-    assert "Slack message" in shown
-    assert "ingest_scene failed on broken" in shown
+    assert "Failed      ingest_scene: [scene.mesh_missing]" in shown
+    assert "Slack: ingest_scene failed on broken: scene.mesh_missing" in shown
     assert str(home / "airflow" / "demo.log") in shown
     assert not (home / "workspace" / "scenes" / "broken" / "commits").exists()
 
