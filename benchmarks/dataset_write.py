@@ -30,7 +30,8 @@ from blueprint_pipeline.simulation.render_profiles import FAST
 
 FPS, FRAMES, JOINTS = 30, 300, 14
 NAMES = tuple(f"joint_{joint}" for joint in range(JOINTS))
-VECTORS = (VectorFeature("observation.state", NAMES), VectorFeature("action", NAMES))
+PARTS = {"arm": slice(0, JOINTS)}
+VECTORS = (VectorFeature("observation.state", NAMES, parts=PARTS), VectorFeature("action", NAMES, parts=PARTS))
 FEATURES = {vector.key: {"dtype": "float32", "shape": (JOINTS,), "names": list(NAMES)} for vector in VECTORS}
 COLUMNS = {name: {"dtype": "int64", "shape": (1,), "names": None} for name in ("frame_index", "index", "episode_index", "task_index")}
 COLUMNS |= FEATURES | {"timestamp": {"dtype": "float32", "shape": (1,), "names": None}}
