@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import blueprint_pipeline
+from blueprint_pipeline.settings import environment_of_child
 
 SCENE = "tabletop_scanned"
 SOURCE = Path(blueprint_pipeline.__file__).parent / "scene" / "samples" / SCENE
@@ -43,7 +44,7 @@ def run_stage(folder: Path, stage: str, request: dict[str, object], kill_after_s
     """Run one stage in a process group of its own; kill the group after a while if asked. Exit status and log events."""
     path = folder / "request.json"
     path.write_text(json.dumps({"scene_id": SCENE, **request}))
-    environment = {**os.environ, "BPP__LOG__FORMAT": "json", "PYTHONDONTWRITEBYTECODE": ""}
+    environment = environment_of_child({"BPP__LOG__FORMAT": "json", "PYTHONDONTWRITEBYTECODE": ""})
     process = subprocess.Popen(
         [sys.executable, "-m", "blueprint_pipeline", "stage", "run", stage, "--request", str(path)],
         cwd=folder,

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import av
@@ -62,8 +63,8 @@ def main(workspace: str, scene_id: str, episodes: int = 4) -> None:
         for recording in [path for path in recordings if (path / "states.parquet").exists()][:episodes]:
             record = EpisodeRecord.model_validate_json((recording / "episode.json").read_bytes())
             states = recording / "states.parquet"
-            our_s = cpu_s(lambda: render_episode(simulator, loaded, record, states, folder=ours, options=options))  # noqa: B023
-            peer_s = cpu_s(lambda: draw_as_usual(renderer, states, peers, options, plan.fps))  # noqa: B023
+            our_s = cpu_s(partial(render_episode, simulator, loaded, record, states, folder=ours, options=options))
+            peer_s = cpu_s(partial(draw_as_usual, renderer, states, peers, options, plan.fps))
             pictures = len(options.cameras) * record.frames
             rates = f"{pictures / our_s:.0f} against {pictures / peer_s:.0f} pictures per CPU s"
             print(f"{record.episode_id}: {rates}, {peer_s / our_s:.2f} times")

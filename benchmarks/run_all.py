@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.kill_drill import SCENE, flow
-from blueprint_pipeline.settings import RegistrySettings, Settings, WorkspaceSettings, load_settings
+from blueprint_pipeline.settings import RegistrySettings, Settings, WorkspaceSettings, environment_of_child, load_settings
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
 from blueprint_pipeline.stage.runner import run_stage
 
@@ -24,8 +24,8 @@ PREPARED_WITH = "simulate_shard"
 """The last stage that benchmarks build on."""
 
 BESIDE = """
-import runpy, sys
-sys.path.append(sys.argv.pop(1))
+import runpy, site, sys
+site.addsitedir(sys.argv.pop(1))
 runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
 """
 """Runs a module in another environment, which takes from this one what it lacks itself."""
@@ -70,7 +70,9 @@ def run(row: Row, size: str, workspace: Path) -> bool:
         print(f"left out: it needs {row.python} (make certify-env)")
         return True
     arguments = [argument.format(workspace=workspace) for argument in getattr(row, size)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "include")]), "MUJOCO_GL": choose_backend("auto")}
+    environment = environment_of_child(
+        {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "include")]), "MUJOCO_GL": choose_backend("auto")}
+    )
     module = f"benchmarks.{row.name}"
     start = ["-m", module] if row.python is None else ["-c", BESIDE, sysconfig.get_path("purelib"), module]
     command = [str(row.python or sys.executable), *start, *arguments]

@@ -12,11 +12,11 @@
 This file is read by Airflow's DAG processor; the tasks are in `operators/nightly.py`.
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import DAG
+from airflow.sdk import DAG, timezone
 
 from operators.nightly import PlanNightOperator, SceneBatchOperator, list_batches, list_runs
 from operators.retries import STAGE_RETRIES
@@ -28,7 +28,7 @@ with DAG(
     description="Start the scenes that are due, by priority, and no more than may run.",
     doc_md=__doc__,
     schedule="0 1 * * *",
-    start_date=datetime(2026, 1, 1),  # noqa: DTZ001 -- Airflow reads it in its own time zone
+    start_date=timezone.datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
     is_paused_upon_creation=True,

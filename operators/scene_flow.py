@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from airflow.providers.slack.notifications.slack_webhook import SlackWebhookNotifier
-from airflow.sdk import DAG, Asset, PartitionedAtRuntime, TaskGroup, chain
+from airflow.sdk import DAG, Asset, PartitionedAtRuntime, TaskGroup, chain, timezone
 from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
@@ -67,7 +67,7 @@ def build_scene_dag(flow: SceneFlow) -> DAG:
         description="One scene, all the way from its meshes to a delivered, verified, signed dataset.",
         doc_md=flow.doc_md,
         schedule=flow.schedule or PartitionedAtRuntime(),
-        start_date=datetime(2026, 1, 1),  # noqa: DTZ001 -- Airflow reads it in its own time zone
+        start_date=timezone.datetime(2026, 1, 1),
         catchup=False,
         max_active_runs=flow.max_active_runs or (POD_RUNS if load_settings().compute.kind == "kubernetes" else LOCAL_RUNS),
         params=build_params(dict(flow.params)),

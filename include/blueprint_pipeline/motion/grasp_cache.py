@@ -23,7 +23,7 @@ def load_grasps(surface: CollisionSurface, gripper: Gripper, cache_dir: Path) ->
     if path.is_file():
         with np.load(path) as stored:
             return GraspSet(stored["pose_object_tcp"], stored["width_m"], stored["quality"])
-    from blueprint_pipeline.motion.grasps import sample_grasps  # noqa: PLC0415 - trimesh costs 2 CPU-s to import, and a worker with a warm cache never needs it
+    from blueprint_pipeline.motion.grasps import sample_grasps  # noqa: PLC0415 -- trimesh costs 2 CPU-s to import, and a worker with a warm cache never needs it
 
     grasps = sample_grasps(surface, gripper, np.random.default_rng(int(key[:12], 16)))
     _write_whole(path, grasps)

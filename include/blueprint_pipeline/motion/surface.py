@@ -63,7 +63,7 @@ def _triangles(model: mujoco.MjModel, geom: int) -> tuple[FloatArray, NDArray[np
 
 
 def _primitive_triangles(kind: int, size: FloatArray) -> tuple[FloatArray, NDArray[np.int64]]:
-    import trimesh  # noqa: PLC0415 - 2 CPU-s, and only simple scenes have primitives
+    import trimesh  # noqa: PLC0415 -- 2 CPU-s, and only simple scenes have primitives
 
     if kind == mujoco.mjtGeom.mjGEOM_BOX:
         solid = trimesh.creation.box(extents=2 * size)
