@@ -1,14 +1,23 @@
-"""A signed bundle of small files, and keys."""
+"""A signed bundle of small files, keys, and a workspace in which a bundle of a simulated scene is packed."""
 
+import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from blueprint_pipeline.delivery.bag import PayloadFile, write_payload, write_signed_tags, write_statement
 from blueprint_pipeline.delivery.receipt import Receipt
 from blueprint_pipeline.delivery.signing import load_signer, make_signing_key, public_key_path, public_pem, sign_payload
 from blueprint_pipeline.delivery.statement import Provenance, build_statement, descriptor
+from blueprint_pipeline.settings import DeliverySettings, RegistrySettings, Settings, WorkspaceSettings
+from blueprint_pipeline.stage.runner import run_stage
+from tests.delivery.scene_workspace import SCENE_ID, write_workspace
+
+LAB = "aurora_robotics"
+WEBHOOK_SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS1sYWItMzItYnl0ZXMtbG9uZyE="
 
 PROVENANCE = Provenance(
     code_version="0.1.0+0000000000000000",
@@ -73,3 +82,56 @@ RECEIPT = Receipt(
     size_bytes=12_345_678,
     delivered_at=datetime(2026, 11, 23, 12, 0, tzinfo=UTC),
 )
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory):
+    """A workspace that is copied, not used."""
+    root = tmp_path_factory.mktemp("pristine")
+    write_workspace(root)
+    return root
+
+
+def make_settings(folder, signing_key):
+    """Settings on a workspace below ``folder``."""
+    return Settings(
+        workspace=WorkspaceSettings(url=str(folder / "workspace"), cache_dir=folder / "cache"),
+        registry=RegistrySettings(url=f"sqlite:///{folder / 'registry.db'}"),
+        delivery=DeliverySettings(signing_key=signing_key, webhook_secret=SecretStr(WEBHOOK_SECRET)),
+    )
+
+
+@pytest.fixture(scope="session")
+def packed_once(pristine, tmp_path_factory, signing_key):
+    """A bundle made by the runner. Read only."""
+    folder = tmp_path_factory.mktemp("packed")
+    shutil.copytree(pristine, folder / "workspace")
+    run_stage("package_bundle", {"scene_id": SCENE_ID, "lab": LAB}, make_settings(folder, signing_key))
+    return folder / "workspace" / "scenes" / SCENE_ID / "deliveries" / LAB / "bundle"
+
+
+@pytest.fixture
+def scene(pristine, tmp_path):
+    shutil.copytree(pristine, tmp_path / "workspace")
+    return tmp_path / "workspace" / "scenes" / SCENE_ID
+
+
+@pytest.fixture
+def packed_scene(packed_once, tmp_path):
+    """A workspace of the test's own in which the bundle is packed."""
+    shutil.copytree(packed_once.parents[4], tmp_path / "workspace", dirs_exist_ok=True)
+    return tmp_path / "workspace" / "scenes" / SCENE_ID
+
+
+@pytest.fixture
+def delivery_settings(tmp_path, signing_key):
+    return make_settings(tmp_path, signing_key)
+
+
+@pytest.fixture
+def package(delivery_settings):
+    return lambda lab=LAB: run_stage("package_bundle", {"scene_id": SCENE_ID, "lab": lab}, delivery_settings)
+
+
+def read_json(path):
+    return json.loads(path.read_text())

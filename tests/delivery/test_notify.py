@@ -28,9 +28,9 @@ from blueprint_pipeline.delivery.webhook import (
     validate_url,
 )
 from blueprint_pipeline.registry.database import open_registry
-from tests.delivery.conftest import RECEIPT
+from tests.delivery.conftest import RECEIPT, WEBHOOK_SECRET
 
-SECRET = SecretStr("whsec_" + "c2VjcmV0LW9mLXRoZS1sYWItMzItYnl0ZXMtbG9uZyE=")
+SECRET = SecretStr(WEBHOOK_SECRET)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,78 @@
+"""What a lab does with the replay kit of a bundle: execute the episodes again, and draw them."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import mujoco
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from blueprint_pipeline.delivery.replay_kit import KitDiffers
+from blueprint_pipeline.delivery.replay_script import load_scene
+from blueprint_pipeline.simulation.mujoco.renderer import Renderer, camera_id
+from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
+from blueprint_pipeline.simulation.render_profiles import RENDER_PROFILES
+from tests.delivery.scene_workspace import KEPT
+
+
+def replay(folder, *episodes):
+    return subprocess.run([sys.executable, "-I", str(folder / "replay.py"), *episodes], capture_output=True, text=True, check=False)
+
+
+def test_the_replay_kit_replays_bit_by_bit(packed_once, tmp_path):
+    """The script, alone in another folder and without this package on its path, executes every kept episode again."""
+    shutil.copytree(packed_once / "data/replay", tmp_path / "elsewhere")
+    ran = replay(tmp_path / "elsewhere")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines() == [f"ep_{index:04d}: bit-identical" for index in range(KEPT)]
+    assert "import blueprint_pipeline" not in (tmp_path / "elsewhere/replay.py").read_text()
+
+
+def test_the_replay_kit_tells_a_difference(packed_once, tmp_path):
+    """One light change of the scene, and the script says that the episode differs."""
+    shutil.copytree(packed_once / "data/replay", tmp_path / "elsewhere")
+    xml = tmp_path / "elsewhere/scene/scene.xml"
+    xml.write_text(xml.read_text().replace('mass="0.2"', 'mass="0.2001"'))
+    ran = replay(tmp_path / "elsewhere", "ep_0001")
+    assert ran.returncode == 1
+    assert ran.stdout.startswith("ep_0001: DIFFERS by up to")
+
+
+def test_a_kit_that_would_not_replay_is_not_packed(scene, package):
+    """The scene changed since the simulation: no bundle."""
+    xml = scene / "mjcf/scene.xml"
+    xml.write_text(xml.read_text().replace('mass="0.2"', 'mass="0.3"'))
+    with pytest.raises(KitDiffers):
+        package()
+    assert not (scene / "deliveries").exists()
+
+
+@pytest.mark.parametrize("profile", RENDER_PROFILES.values(), ids=RENDER_PROFILES)
+def test_a_lab_draws_the_same_pictures(packed_once, tmp_path, profile):
+    """The kit's own script, its settings from ``kit.json``: pixel by pixel what our renderer draws."""
+    shutil.copytree(packed_once / "data/replay", tmp_path / "kit")
+    kit = json.loads((tmp_path / "kit/kit.json").read_text())
+    assert kit["render_profile"] == RENDER_PROFILES["fast"].model_dump(mode="json")
+    (tmp_path / "kit/kit.json").write_text(json.dumps(kit | {"render_profile": profile.model_dump(mode="json")}))
+    backend = choose_backend("auto")
+    command = [sys.executable, tmp_path / "kit/draw.py", "ep_0000", "scene", "3"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "MUJOCO_GL": backend, "LP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    theirs = np.array(Image.open(tmp_path / "ep_0000_scene_3.png"))
+    model = load_scene(tmp_path / "kit").compile()
+    width, height = kit["frame_px"]
+    with Renderer(model, width, height, backend, profile) as renderer:
+        data = mujoco.MjData(model)
+        data.qpos[:] = pq.read_table(tmp_path / "kit/episodes/ep_0000/states.parquet").column("qpos")[3].as_py()
+        mujoco.mj_forward(model, data)
+        renderer.look(data, camera_id(model, "scene"))
+        ours = renderer.draw().copy()
+    different = np.abs(theirs.astype(int) - ours)
+    assert different.max() == 0, f"{(different.max(axis=2) > 0).sum()} pixels differ, by {different.max()} levels at most"
