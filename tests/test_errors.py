@@ -29,7 +29,6 @@ from blueprint_pipeline.errors import (
 )
 from blueprint_pipeline.scene.errors import SceneError
 from blueprint_pipeline.workspace.checksums import FileDigest
-from tests import airflow_home  # noqa: F401 -- before Airflow
 from tests.sample_errors import BadInput
 
 

@@ -11,13 +11,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests import airflow_home  # noqa: F401 -- before Airflow
+from tests import airflow_home  # noqa: F401 -- points Airflow at a home of this process before the lab imports it
 from tests.e2e.fault_lab import FaultLab, Watcher, wait_for
 from tests.kube import IMAGE, NAMESPACE
+from tests.postgres import running_postgres
 
 EPISODES, SHARD_SIZE = 4, 2
 PATIENCE_S = 300.0
@@ -258,16 +258,6 @@ HEADER = """| # | fault | when | run | tries | pods | most at once | lost | othe
 """
 
 
-@contextmanager
-def open_database():
-    """A PostgreSQL of this process's own; its URL."""
-    from tests.shipping import conftest
-
-    steps = conftest.database_url.__wrapped__()
-    yield next(steps)
-    next(steps, None)
-
-
 def main(arguments):
     """Print the table; 1 if a row is wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -275,7 +265,7 @@ def main(arguments):
     parser.add_argument("--only", default=",".join(str(number + 1) for number in range(len(FAULTS))))
     chosen = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="blueprint-pipeline-faults-"))
-    with open_database() as database:
+    with running_postgres() as database:
         lab = FaultLab(folder, database)
         try:
             lab.start().prepare(EPISODES, SHARD_SIZE)

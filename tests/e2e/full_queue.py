@@ -12,9 +12,9 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from tests import airflow_home  # noqa: F401 -- before Airflow
+from tests import airflow_home  # noqa: F401 -- points Airflow at a home of this process before the lab imports it
 from tests.e2e.fault_lab import FaultLab, Watcher, wait_for
-from tests.e2e.faults import open_database
+from tests.postgres import running_postgres
 
 SHARDS = 200
 
@@ -75,7 +75,7 @@ def main(arguments):
     parser.add_argument("--slots", type=int, default=16)
     parser.add_argument("--minutes", type=float, default=20.0)
     chosen = parser.parse_args(arguments)
-    with open_database() as database:
+    with running_postgres() as database:
         lab = FaultLab(Path(tempfile.mkdtemp(prefix="blueprint-pipeline-queue-")), database)
         try:
             found = measure(lab.start(), chosen.slots, chosen.minutes)

@@ -4,7 +4,6 @@ import pytest
 
 from tests.e2e.fault_lab import FaultLab
 from tests.e2e.faults import EPISODES, FAULTS, SHARD_SIZE, left_alone, suffer
-from tests.shipping.conftest import database_url  # noqa: F401 -- a fixture
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1500), pytest.mark.xdist_group("kubernetes")]
 
@@ -12,7 +11,7 @@ CHOSEN = ("pod killed without grace", "Spot preemption of the node", "token expi
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory, database_url):  # noqa: F811
+def lab(tmp_path_factory, database_url):
     """Airflow in parts over a control plane, and what a run left alone records."""
     found = FaultLab(tmp_path_factory.mktemp("faults"), database_url)
     try:

@@ -20,7 +20,6 @@ from operators.embedded.airflow_home import airflow_environment, process_environ
 from operators.embedded.demo_connections import lab_secret
 from operators.embedded.receivers import receive
 from tests.kube import ROOT, KubeCluster, clean_environment, environment_of, write_compute, write_templates
-from tests.shipping.conftest import database_url  # noqa: F401 -- a fixture
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1500), pytest.mark.xdist_group("kubernetes")]
 
@@ -29,7 +28,7 @@ CONF = {"scene_id": SCENE, "episodes": 4, "shard_size": 1, "seed": 0, "lab": LAB
 
 
 @pytest.fixture(scope="module")
-def ended(tmp_path_factory, database_url):  # noqa: F811
+def ended(tmp_path_factory, database_url):
     """One run of the DAG with pods: settings, cluster, events."""
     folder = tmp_path_factory.mktemp("pods")
     settings = Settings(

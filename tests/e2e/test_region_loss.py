@@ -9,12 +9,11 @@ import pytest
 from blueprint_pipeline.settings import RegistrySettings, Settings, WorkspaceSettings
 from operators.embedded.airflow_home import process_environment
 from tests.kube import ROOT, KubeCluster, clean_environment, write_templates
-from tests.shipping.conftest import database_url  # noqa: F401 -- a fixture
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("kubernetes")]
 
 
-def test_a_batch_of_eight_shards_ends_in_the_second_region(tmp_path, database_url):  # noqa: F811
+def test_a_batch_of_eight_shards_ends_in_the_second_region(tmp_path, database_url):
     """The first is lost after three: nothing that was finished is done again, every episode is there once, one try is enough."""
     settings = Settings(
         workspace=WorkspaceSettings(url=str(tmp_path / "state" / "workspace"), cache_dir=tmp_path / "state" / "cache"),

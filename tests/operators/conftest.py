@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from tests import airflow_home  # noqa: F401 -- before Airflow
 from tests.stage.toy_rows import TOY_ROWS
 
 ROOT = Path(__file__).resolve().parents[2]

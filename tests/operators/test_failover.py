@@ -7,7 +7,6 @@ from airflow.sdk import DAG
 
 from tests.airflow_home import run_dag, xcom_of
 from tests.kube import TOY, KubeCluster, environment_of, write_compute, write_templates
-from tests.shipping.conftest import database_url  # noqa: F401 -- a fixture
 from tests.stage.toy_rows import TOY_ROWS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("kubernetes")]
@@ -28,7 +27,7 @@ def clusters(tmp_path_factory):
 
 
 @pytest.fixture
-def fields(clusters, database_url, settings, monkeypatch, tmp_path):  # noqa: F811
+def fields(clusters, database_url, settings, monkeypatch, tmp_path):
     """A stage that asks for a GPU; fields of its request."""
     from blueprint_pipeline.compute.profiles import load_compute
     from blueprint_pipeline.settings import RegistrySettings, load_settings

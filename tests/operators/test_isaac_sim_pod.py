@@ -1,8 +1,9 @@
 """Stages as pods on a real control plane: results, errors, adoption, preemption, and what is left behind."""
 
 import json
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from airflow.sdk import DAG
 
 from tests.airflow_home import run_dag, xcom_of
 from tests.kube import NAMESPACE, TOY, KubeCluster, environment_of, write_compute, write_templates
-from tests.shipping.conftest import database_url  # noqa: F401 -- a fixture
 from tests.stage.toy_rows import TOY_ROWS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("kubernetes")]
@@ -27,7 +27,7 @@ def cluster(tmp_path_factory):
 
 
 @pytest.fixture
-def place(cluster, database_url, settings, monkeypatch, tmp_path):  # noqa: F811
+def place(cluster, database_url, settings, monkeypatch, tmp_path):
     """Toy stages run as pods of that cluster; returns fields of their requests."""
     from blueprint_pipeline.compute.profiles import load_compute
     from blueprint_pipeline.settings import RegistrySettings, load_settings
@@ -77,27 +77,21 @@ def test_a_pod_does_the_work_and_nothing_is_left_of_it(cluster, place, capfd):
     assert cluster.pods() == []
 
 
-class Meddler(threading.Thread):
-    """Does something to the cluster while a DAG runs in this thread."""
+@contextmanager
+def meddler(condition, action):
+    """Do something to the cluster once a condition holds, while a DAG runs in this thread; a failure there fails the test here."""
 
-    def __init__(self, condition, action):
-        super().__init__(daemon=True)
-        self._condition, self._action, self.failure = condition, action, None
-        self.start()
-
-    def run(self):
+    def meddle():
         deadline = time.monotonic() + 90
-        try:
-            while not self._condition():
-                assert time.monotonic() < deadline, "what was waited for did not come"
-                time.sleep(0.1)
-            self._action()
-        except BaseException as error:  # noqa: BLE001 -- told by join, in the test's thread
-            self.failure = error
+        while not condition():
+            assert time.monotonic() < deadline, "what was waited for did not come"
+            time.sleep(0.1)
+        action()
 
-    def join(self, timeout=120):
-        super().join(timeout)
-        assert self.failure is None, self.failure
+    with ThreadPoolExecutor(1) as executor:
+        done = executor.submit(meddle)
+        yield
+        done.result(timeout=120)
 
 
 def done_units(place):
@@ -142,10 +136,9 @@ def test_preempted_pod_is_rescheduled_without_spending_a_retry(cluster, place):
         cluster.core.delete_namespaced_pod(only_pod(cluster), NAMESPACE)
         let_go(place)
 
-    meddler = Meddler(lambda: len(done_units(place)) == 2, preempt)
-    fields = {**place, "units": 4, "hold_at": 2}
-    run, tasks = run_dag(dag_of("pod_preempted", ("toy_intake", place), ("toy_work", fields), **build_retries(0, timedelta(0))))
-    meddler.join()
+    with meddler(lambda: len(done_units(place)) == 2, preempt):
+        fields = {**place, "units": 4, "hold_at": 2}
+        run, tasks = run_dag(dag_of("pod_preempted", ("toy_intake", place), ("toy_work", fields), **build_retries(0, timedelta(0))))
     assert run.state == "success"
     assert tasks["toy_work", -1].try_number == 2
     assert done_units(place) == ["unit 0", "unit 1", "unit 2", "unit 3"]
@@ -158,9 +151,8 @@ def test_killed_pod_is_lost_and_made_anew(cluster, place, capfd):
         cluster.core.delete_namespaced_pod(only_pod(cluster), NAMESPACE, grace_period_seconds=0)
         let_go(place)
 
-    meddler = Meddler(lambda: len(done_units(place)) == 1, kill)
-    run, tasks = run_dag(dag_of("pod_killed", ("toy_intake", place), ("toy_work", {**place, "units": 3, "hold_at": 1})))
-    meddler.join()
+    with meddler(lambda: len(done_units(place)) == 1, kill):
+        run, tasks = run_dag(dag_of("pod_killed", ("toy_intake", place), ("toy_work", {**place, "units": 3, "hold_at": 1})))
     assert run.state == "success", capfd.readouterr().out[-5000:]
     assert tasks["toy_work", -1].try_number == 2
     assert done_units(place) == ["unit 0", "unit 1", "unit 2"]

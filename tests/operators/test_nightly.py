@@ -19,7 +19,6 @@ from operators.retries import build_retries
 from operators.scene_flow import SceneFlow
 from operators.scene_params import build_params
 from operators.scene_rows import SceneRow
-from tests import airflow_home  # noqa: F401 -- before Airflow
 from tests.airflow_home import run_dag, xcom_of
 
 

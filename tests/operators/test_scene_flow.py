@@ -12,7 +12,6 @@ from blueprint_pipeline.stage.runner import parse_request
 from operators.scene_flow import SceneFlow, build_scene_dag
 from operators.scene_params import build_params
 from operators.scene_requests import as_template, build_request
-from tests import airflow_home  # noqa: F401 -- before Airflow
 
 
 @pytest.fixture(scope="module")

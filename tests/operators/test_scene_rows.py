@@ -6,7 +6,6 @@ import pytest
 
 from operators.scene_params import build_params
 from operators.scene_rows import InvalidScenes, load_scene_rows
-from tests import airflow_home  # noqa: F401 -- before Airflow
 
 
 def test_shipped_file_is_sound():

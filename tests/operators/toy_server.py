@@ -3,7 +3,7 @@
 import sys
 
 from blueprint_pipeline.cli.fork_server import main
-from tests.operators import toy_pipeline  # noqa: F401 -- it extends the flow
+from tests.operators import toy_pipeline  # noqa: F401 -- importing it puts the toys into the flow
 
 if __name__ == "__main__":  # worker processes of its jobs import it, too
     main(sys.argv[1:])

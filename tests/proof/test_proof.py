@@ -27,7 +27,6 @@ from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.open_simulator import TwinDiffers
 from blueprint_pipeline.simulators import SIMULATORS
 from tests.compute.fake_driver import FakeDriver
-from tests.scene.conftest import finished, mesh_cache  # noqa: F401 -- fixtures
 from tests.simulation.isaac_sim.fake_kit import FakeKit
 from tests.simulation.isaac_sim.record_session import SESSION
 from tests.simulation.isaac_sim.stand_in import MujocoStandIn
@@ -184,7 +183,7 @@ def test_an_unknown_episode_is_an_error(job):
 
 
 @pytest.fixture(scope="module")
-def planned(finished):  # noqa: F811 -- the fixture
+def planned(finished):
     """An assembled scene with a planned job of one episode, and its context."""
     context = finished[0]
     PLAN_TASKS.run(PLAN_TASKS.request(scene_id="minimal_ok", episodes=1, width=64, height=48), context)

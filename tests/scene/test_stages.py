@@ -9,7 +9,7 @@ from blueprint_pipeline.stage.flow import load_stage
 from blueprint_pipeline.stage.runner import run_stage
 from blueprint_pipeline.workspace.checksums import digest_files, list_files
 from blueprint_pipeline.workspace.storage import Workspace
-from tests.scene.conftest import run_all
+from tests.scene.finished_scene import run_all
 from tests.scene.scene_files import SAMPLES, SCENES, Z_TO_Y_UP, seen_from
 
 STAGES = ("ingest_scene", "estimate_physics", "process_meshes", "assemble_scene", "settle_scene")

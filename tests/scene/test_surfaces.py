@@ -37,6 +37,14 @@ def test_another_format_is_refused(data):
         parse_glb(data, "can", "mesh.glb")
 
 
+def read_or_refuse(data):
+    """Surfaces of a GLB, or the message that refuses it."""
+    try:
+        return parse_glb(data, "can", "mesh.glb"), ""
+    except (MeshUnreadable, MeshEmpty) as error:
+        return None, error.message
+
+
 def test_every_damaged_byte_is_refused_or_read():
     """Bytes changed at random places give a BlueprintError, or surfaces; nothing else comes out."""
     whole = (SCENES / "minimal_ok/objects/ramekin/mesh.glb").read_bytes()
@@ -45,10 +53,8 @@ def test_every_damaged_byte_is_refused_or_read():
         data = bytearray(whole)
         for place in rng.integers(0, 3000, size=4):
             data[place] = rng.integers(256)
-        try:
-            assert parse_glb(bytes(data), "can", "mesh.glb")
-        except (MeshUnreadable, MeshEmpty) as error:
-            assert "can" in error.message  # noqa: PT017 -- both ends are right
+        surfaces, refusal = read_or_refuse(bytes(data))
+        assert surfaces or "can" in refusal
 
 
 @pytest.mark.parametrize("uri", ["../../etc/passwd", "https://example.org/x.bin", "buffer.bin"])

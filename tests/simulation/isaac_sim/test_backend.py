@@ -19,7 +19,6 @@ from blueprint_pipeline.simulation.isaac_sim.backend import IsaacSimSimulator
 from blueprint_pipeline.simulation.isaac_sim.session import ReplayedApi
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.twin.errors import RateNotWhole, WrongShape
-from tests.scene.conftest import finished, mesh_cache  # noqa: F401 -- fixtures
 from tests.simulation.isaac_sim.record_session import SESSION, record
 from tests.simulation.isaac_sim.stand_in import MujocoStandIn
 
@@ -130,7 +129,7 @@ def test_one_process_acts_on_many_scenes(scene):
 
 
 @pytest.mark.slow
-def test_an_assembled_scene_moves_as_in_the_twin(finished):  # noqa: F811 -- the fixture
+def test_an_assembled_scene_moves_as_in_the_twin(finished):
     """The same setpoints on a scene from all stages: the arm and every object end where the twin has them, contacts agree."""
     folder = finished[0].scene.local("mjcf").parent
     placement = RobotPlacement(embodiment="franka_panda", base_pose=Pose(position_m=(-0.9, 0.0, 0.75), quat_wxyz=(1, 0, 0, 0)))

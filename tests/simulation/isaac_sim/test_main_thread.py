@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -86,21 +87,12 @@ def test_serve_serves_isaac_sim_until_sigterm(monkeypatch):
 
 def test_errors_go_to_who_asked():
     api = MainThreadApi(Picky())
-    caught, done = [], threading.Event()
-
-    def ask():
-        try:
-            api.open_stage(Path("/nowhere.usda"), None)
-        except BaseException as error:  # noqa: BLE001 -- whatever it is
-            caught.append(error)
-        done.set()
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    api.work(done.is_set)
-    thread.join()
-    assert len(caught) == 1
-    assert not isinstance(caught[0], PreemptedError)
+    with ThreadPoolExecutor(1) as executor:
+        asked = executor.submit(api.open_stage, Path("/nowhere.usda"), None)
+        api.work(asked.done)
+        error = asked.exception()
+    assert error is not None
+    assert not isinstance(error, PreemptedError)
 
 
 def test_calls_after_the_end_are_refused_and_do_not_hang():

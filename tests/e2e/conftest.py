@@ -1,3 +1,0 @@
-"""Before Airflow."""
-
-from tests import airflow_home  # noqa: F401

@@ -1,0 +1,30 @@
+"""A small scene that went through all scene stages once, for every room that starts from one."""
+
+import pytest
+
+
+def run_all(root, source, cache_dir, scene_id="minimal_ok"):
+    """All five stages on a source; returns the context and their results by name."""
+    from blueprint_pipeline.scene.stages import ASSEMBLE_SCENE, ESTIMATE_PHYSICS, INGEST_SCENE, PROCESS_MESHES, SETTLE_SCENE
+    from tests.scene.scene_files import make_context
+
+    context = make_context(root, scene_id, cache_dir, source)
+    results = {}
+    for stage in (INGEST_SCENE, ESTIMATE_PHYSICS, PROCESS_MESHES, ASSEMBLE_SCENE, SETTLE_SCENE):
+        fields = {"source": str(source)} if stage is INGEST_SCENE else {}
+        results[stage.name] = stage.run(stage.request(scene_id=scene_id, **fields), context)
+    return context, results
+
+
+@pytest.fixture(scope="session")
+def mesh_cache(tmp_path_factory):
+    """One cache of processed meshes for all tests of a process."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, mesh_cache):
+    """The small scene after all stages: its context and the stages' results. Tests must not change it."""
+    from tests.scene.scene_files import SCENES
+
+    return run_all(tmp_path_factory.mktemp("finished") / "minimal_ok", SCENES / "minimal_ok", mesh_cache)
