@@ -7,11 +7,27 @@ from pathlib import Path
 import pytest
 
 from blueprint_pipeline.errors import Interrupted, PreemptedError
+from blueprint_pipeline.robot.embodiment import UnknownRobot
 from blueprint_pipeline.stage.pool import Died, Finished, WorkerDied, WorkerPool
 
 
 def prepare(_folder: Path) -> None:
     """Nothing to prepare."""
+
+
+def prepare_in_vain(folder: Path) -> None:
+    """Fails, and counts how often it was asked."""
+    (folder / str(os.getpid())).touch()
+    raise UnknownRobot("r2d2", ["franka_panda"])
+
+
+def prepare_once(folder: Path) -> None:
+    """The first process dies while it is prepared."""
+    try:
+        (folder / "first").touch(exist_ok=False)
+    except FileExistsError:
+        return
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def double_or_die(unit: int) -> int:
@@ -49,6 +65,21 @@ def test_errors_of_the_work_itself_come_through(tmp_path) -> None:
     """An exception is not a dead worker."""
     with pytest.raises(ValueError, match="7"):
         list(WorkerPool(1, prepare, (tmp_path,), fail, keep_going).run([7]))
+
+
+def test_errors_of_preparing_a_process_come_through(tmp_path) -> None:
+    """As themselves, with their facts, and no process is started for the units that are left."""
+    with pytest.raises(UnknownRobot) as caught:
+        list(WorkerPool(2, prepare_in_vain, (tmp_path,), double_or_die, keep_going).run([0, 2, 4, 6]))
+    assert (caught.value.name, caught.value.retryable) == ("r2d2", False)
+    assert 1 <= len(list(tmp_path.iterdir())) <= 2
+
+
+def test_a_process_that_dies_while_it_is_prepared_takes_one_unit(tmp_path) -> None:
+    """The next process is prepared, and works on what is left."""
+    ended = list(WorkerPool(1, prepare_once, (tmp_path,), double_or_die, keep_going).run([0, 2, 4]))
+    assert [type(item) for item in ended] == [Died, Finished, Finished]
+    assert [item.unit for item in ended] == [0, 2, 4]
 
 
 def test_wish_to_stop_is_heard_between_units(tmp_path) -> None:

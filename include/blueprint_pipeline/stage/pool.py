@@ -1,7 +1,8 @@
 """Runs units of work on processes, one a core; a process that dies takes no other unit with it.
 
 Every worker is an executor of its own with one spawned process: where one breaks, the unit that it worked on is known,
-and a new process takes its place.
+and a new process takes its place. An error of the work, or of preparing a process for it, is no broken process: it is raised
+as it is.
 """
 
 import multiprocessing
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import wait as wait_for_sentinel
 from typing import Any, Generic, TypeVar
 
@@ -52,12 +54,20 @@ class Died(Generic[Unit]):
     reason: str
 
 
+@dataclass
+class _Worker:
+    """One process, from the moment it is given something to do."""
+
+    executor: ProcessPoolExecutor
+    is_prepared: bool = False
+
+
 class WorkerPool(Generic[Unit, Answer]):
     """A few processes that work off units.
 
     Args:
         workers: How many processes.
-        prepare: Called once in each new process, e.g. to compile the model.
+        prepare: Called once in each new process, before its first unit, e.g. to compile the model.
         arguments: Arguments of ``prepare``.
         work: Called in a process with one unit.
         stop_if_asked: Called before a unit is handed out; raises to stop. Units in flight are then waited for and yielded no more.
@@ -71,7 +81,7 @@ class WorkerPool(Generic[Unit, Answer]):
         work: Callable[[Unit], Answer],
         stop_if_asked: Callable[[], None],
     ) -> None:
-        self._workers = workers
+        self._count = workers
         self._prepare = prepare
         self._arguments = arguments
         self._work = work
@@ -83,35 +93,39 @@ class WorkerPool(Generic[Unit, Answer]):
 
         Raises:
             PreemptedError: ``stop_if_asked`` raised it; units that were in flight are yielded first.
-            Exception: Whatever ``work`` raises.
+            Exception: Whatever ``prepare`` or ``work`` raises.
         """
         waiting = deque(units)
-        executors = [self._start() for _ in range(min(self._workers, len(units)))]
-        running: dict[Future[Answer], tuple[int, Unit]] = {}
+        workers = [_Worker(_start_process()) for _ in range(min(self._count, len(units)))]
+        running: dict[Future[Any], tuple[_Worker, Unit]] = {}
         try:
-            for index in range(len(executors)):
-                self._hand_out(executors, running, waiting, index)
+            for worker in workers:
+                self._hand_out(running, waiting, worker)
             while running:
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
-                    index, unit = running.pop(future)
+                    worker, unit = running.pop(future)
                     try:
-                        ended: Finished[Unit, Answer] | Died[Unit] = Finished(unit, future.result())
+                        answer = future.result()
                     except BrokenProcessPool as error:
-                        ended = Died(unit, str(error).splitlines()[0])
-                        executors[index].shutdown(wait=False)
-                        executors[index] = self._start()
-                    yield ended
-                    self._hand_out(executors, running, waiting, index)
+                        worker.executor.shutdown(wait=False)
+                        worker.executor, worker.is_prepared = _start_process(), False
+                        yield Died(unit, str(error).splitlines()[0])
+                    else:
+                        if not worker.is_prepared:
+                            worker.is_prepared = True
+                            self._submit(running, worker, unit)
+                            continue
+                        yield Finished(unit, answer)
+                    self._hand_out(running, waiting, worker)
             if self._stopping is not None:
                 raise self._stopping
         finally:
-            for executor in executors:
-                executor.shutdown(wait=True, cancel_futures=True)
+            for worker in workers:
+                worker.executor.shutdown(wait=True, cancel_futures=True)
 
-    def _hand_out(
-        self, executors: list[ProcessPoolExecutor], running: dict[Future[Answer], tuple[int, Unit]], waiting: deque[Unit], index: int
-    ) -> None:
+    def _hand_out(self, running: dict[Future[Any], tuple[_Worker, Unit]], waiting: deque[Unit], worker: _Worker) -> None:
+        """Give a worker the next unit, unless there is none or the work is to stop."""
         if not waiting or self._stopping is not None:
             return
         try:
@@ -119,23 +133,23 @@ class WorkerPool(Generic[Unit, Answer]):
         except PreemptedError as error:
             self._stopping = error
             return
-        unit = waiting.popleft()
-        running[executors[index].submit(self._work, unit)] = (index, unit)
+        self._submit(running, worker, waiting.popleft())
 
-    def _start(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            max_workers=1,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_prepare_worker,
-            initargs=(self._prepare, self._arguments),
-        )
+    def _submit(self, running: dict[Future[Any], tuple[_Worker, Unit]], worker: _Worker, unit: Unit) -> None:
+        """Let a worker do what comes next for its unit: prepare itself, or work on it."""
+        step = partial(self._work, unit) if worker.is_prepared else partial(self._prepare, *self._arguments)
+        running[worker.executor.submit(step)] = (worker, unit)
 
 
-def _prepare_worker(prepare: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _start_process() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn"), initializer=_obey_parent)
+
+
+def _obey_parent() -> None:
+    """Stop when the parent says so, or ends, and at no signal."""
     for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; the parent decides, between units
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    prepare(*arguments)
 
 
 def _end_with_parent() -> None:
