@@ -36,6 +36,8 @@ def main(workspace: str, scene_id: str, episodes: int = 8) -> None:
             output=Path(folder) / "recordings",
             usage=Path(folder) / "usage",
             cache_dir=Path(folder) / "cache",
+            machine="local_laptop",
+            side_by_side=1,
         )
         work.usage.mkdir()
         worker = build_worker(work)

@@ -16,7 +16,7 @@ from blueprint_pipeline.task.plan import JobPlan, ShardRef
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.canonical import key_of
 from blueprint_pipeline.workspace.checksums import FileDigest
-from blueprint_pipeline.workspace.commits import Commit, Usage
+from blueprint_pipeline.workspace.commits import Commit, UnitUsage, Usage
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ORIGIN = Pose(position_m=(0.0, 0.0, 0.0), quat_wxyz=(1.0, 0.0, 0.0, 0.0))
@@ -55,8 +55,13 @@ def make_spec(index):
     )
 
 
+def make_unit(**usage):
+    """What making one of two episodes of a shard took."""
+    return UnitUsage(machine="local_laptop", finished_at=NOON, usage=make_usage(**{"wall_s": 18.0, "cpu_s": 36.0, **usage}))
+
+
 def make_usage_of(index, cpu_plan_s=1.0, cpu_simulate_s=3.0):
-    return EpisodeUsage(episode_id=f"ep_{index}", cpu_plan_s=cpu_plan_s, cpu_simulate_s=cpu_simulate_s)
+    return EpisodeUsage(episode_id=f"ep_{index}", cpu_plan_s=cpu_plan_s, cpu_simulate_s=cpu_simulate_s, made=make_unit())
 
 
 def make_episode(index, shard_index):

@@ -12,7 +12,8 @@ from blueprint_pipeline.cost.report import COLUMNS, CostReport, build_rows
 from blueprint_pipeline.price.ledger import add_totals, total_of
 from blueprint_pipeline.registry.records import Certainty
 from blueprint_pipeline.stage.flow import STAGES
-from tests.cost.conftest import make_commit, make_usage_of
+from blueprint_pipeline.workspace.commits import KeptUnit
+from tests.cost.conftest import make_commit, make_unit, make_usage, make_usage_of
 
 EACH = Decimal("0.000436232") + Decimal("0.000029235")
 
@@ -26,6 +27,36 @@ def test_rejects_are_priced_into_kept_episodes(run):
     assert report.usd_per_kept_episode_certainty is Certainty.ESTIMATED
     assert report.cpu_s_per_kept_episode == pytest.approx(16 * 72 / 2)
     assert report.rejected_simulation_usd == EACH, "half of two commits of simulate_shard"
+
+
+def keep(commit, machine="local_laptop"):
+    """A commit of a shard as a later run makes it that finds both episodes done: it worked next to nothing itself."""
+    units = [make_unit().model_copy(update={"machine": machine}) for _ in range(2)]
+    kept = tuple(KeptUnit(folder=f"shard/ep_{index}", **dict(unit)) for index, unit in enumerate(units))
+    return commit.model_copy(update={"usage": make_usage(wall_s=0.0, cpu_s=0.0, bytes_read=0, bytes_written=0), "kept": kept})
+
+
+def test_a_grown_run_costs_what_a_fresh_one_does(run):
+    """Shards whose episodes and pictures an earlier run made cost what they cost then; their files are billed once."""
+    fresh = build_report(run)
+    commits = [keep(commit) if (commit.unit, STAGES[commit.stage].sharded) == ("0000", True) else commit for commit in run.commits]
+    grown = build_report(replace(run, commits=commits))
+    assert [stage.stage for stage in grown.stages if stage.cpu_s] == [stage.stage for stage in fresh.stages if stage.cpu_s]
+    assert (grown.total, grown.usd_per_kept_episode) == (fresh.total, fresh.usd_per_kept_episode)
+    assert grown.cpu_s_per_kept_episode == fresh.cpu_s_per_kept_episode
+    assert [episode.simulation_usd for episode in grown.episodes] == [episode.simulation_usd for episode in fresh.episodes]
+    assert {entry.item for entry in grown.entries} == {"vcpu", "memory", "kept.vcpu", "kept.memory"}
+    assert total_of(grown.entries) == grown.total
+
+
+def test_what_is_kept_is_priced_by_the_machine_that_made_it(run):
+    """Episodes of a GPU pod cost what that pod cost, whatever machine keeps them; writing files is billed to who lists them."""
+    commits = [keep(commit, "gce_g2_standard_8") if commit.stage == "simulate_shard" else commit for commit in run.commits]
+    report = build_report(replace(run, commits=commits))
+    assert sorted(report.machines) == ["gce_g2_standard_8", "local_laptop"]
+    hosts = [entry for entry in report.entries if entry.item == "kept.host"]
+    assert [(entry.machine, entry.quantity) for entry in hosts] == [("gce_g2_standard_8", pytest.approx(36 / 3600))] * 2
+    assert {entry.quantity for entry in report.entries if entry.item == "kept.write_operations"} == {0.0}
 
 
 def test_sums_are_the_sums_of_their_parts(run):

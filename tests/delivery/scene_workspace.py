@@ -45,7 +45,7 @@ from blueprint_pipeline.task.outcome import Outcome, Phase, at_most
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan, ShardRef
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_file
-from blueprint_pipeline.workspace.commits import Commit, Usage
+from blueprint_pipeline.workspace.commits import Commit, UnitUsage, Usage
 from tests.delivery.report_case import write_video
 from tests.simulation.small_scene import write_scene
 
@@ -380,6 +380,9 @@ def _write_cost(scene, plan, records):
         for stage, unit in (("settle_scene", ""), ("simulate_shard", "0000"), ("simulate_shard", "0001"), ("write_dataset", ""))
     ]
     kept = frozenset(record.episode_id for record in records[:KEPT])
-    usages = {record.episode_id: EpisodeUsage(episode_id=record.episode_id, cpu_plan_s=0.1, cpu_simulate_s=0.2) for record in records}
+    made = UnitUsage(machine="local_laptop", finished_at=noon, usage=usage)
+    usages = {
+        record.episode_id: EpisodeUsage(episode_id=record.episode_id, cpu_plan_s=0.1, cpu_simulate_s=0.2, made=made) for record in records
+    }
     report = build_report(RunFacts(plan=plan, commits=commits, episodes=records, usages=usages, kept=kept))
     _write(scene, COST_REPORT_PATH, report.model_dump_json())

@@ -11,6 +11,7 @@ from blueprint_pipeline.quality.replay_rule import load_replay_rule
 from blueprint_pipeline.render.render_shard import RenderChoice, RenderSummary, render_shard
 from blueprint_pipeline.rollout.shard import simulate_shard
 from blueprint_pipeline.simulation.render_profiles import RENDER_PROFILES
+from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import JobPlan
 from tests.simulation.small_job import small_context, small_folder, write_job
 
@@ -39,8 +40,8 @@ def select(monkeypatch):
     return choose
 
 
-def render(folder: Path, **asked: object) -> dict[str, RenderSummary]:
-    context = small_context(folder)
+def render(folder: Path, context: StageContext | None = None, **asked: object) -> dict[str, RenderSummary]:
+    context = context or small_context(folder)
     summaries = render_shard(0, context, RenderChoice(simulator="mujoco", replay_rule=load_replay_rule(), **asked))
     context.publish(f"{render_path(0)}/shard.json")
     return {summary.episode_id: summary for summary in summaries}
@@ -86,7 +87,12 @@ def test_another_selection_draws_only_what_was_never_drawn(job, select) -> None:
     assert before.items() <= later.items()
     assert len(later.keys() - before.keys()) == (0 if names[1] in str(before) else len(plan.cameras))
     select(names[1])
-    assert set(render(folder)) == {names[1]}
+    context = small_context(folder)
+    assert set(render(folder, context)) == {names[1]}
+    assert [kept.folder for kept in context.kept] == [render_path(0, names[1])], (
+        "pictures that stay for another selection cost this run nothing"
+    )
+    assert context.kept[0].usage.cpu_s > 0
     select(*names[:2])
     render(folder)
     assert drawn(folder) == later

@@ -89,6 +89,8 @@ def test_other_processes_and_orders_give_the_same_bytes(job, tmp_path) -> None:
         output=tmp_path / "again",
         usage=tmp_path / "usage",
         cache_dir=folder / "cache",
+        machine="local_laptop",
+        side_by_side=1,
     )
     work.usage.mkdir()
     worker = build_worker(work)
@@ -99,11 +101,17 @@ def test_other_processes_and_orders_give_the_same_bytes(job, tmp_path) -> None:
 
 
 def test_finished_episodes_are_not_made_again(job, monkeypatch) -> None:
-    """A second run starts no worker."""
-    folder, _ = job
+    """A second run starts no worker; it says what it kept, and what that took."""
+    folder, plan = job
     before = {path: path.stat().st_mtime_ns for path in (folder / "workspace").rglob("*.parquet")}
     monkeypatch.setattr("blueprint_pipeline.stage.pool.ProcessPoolExecutor", None)
-    summaries = simulate_shard(0, small_context(folder))
+    context = small_context(folder)
+    summaries = simulate_shard(0, context)
+    assert [kept.folder for kept in context.kept] == [recording_path(0, spec.episode_id) for spec in plan.episodes]
+    for kept, spec in zip(context.kept, plan.episodes, strict=True):
+        usage = EpisodeUsage.model_validate_json(small_folder(folder).read_bytes(usage_path(0, spec.episode_id)))
+        assert usage.cpu_plan_s + usage.cpu_simulate_s <= kept.usage.cpu_s < 2 * kept.usage.wall_s
+        assert kept.machine == "local_laptop"
     assert [summary.success for summary in summaries] == [True] * EPISODES
     assert {path: path.stat().st_mtime_ns for path in (folder / "workspace").rglob("*.parquet")} == before
 

@@ -1,6 +1,6 @@
 """Price a run: from the commits of its stages and its episodes to the cost of an episode that was kept."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
@@ -8,21 +8,22 @@ from blueprint_pipeline.cost.report import CostReport, EpisodeCost, StageCost, p
 from blueprint_pipeline.cost.storage import forecast_storage
 from blueprint_pipeline.episode.record import EpisodeRecord, EpisodeUsage, recording_path, usage_path
 from blueprint_pipeline.errors import InputError
-from blueprint_pipeline.price.ledger import CostTotal, add_totals, ledger_entries, total_of
-from blueprint_pipeline.price.table import PriceTable, load_price_table
+from blueprint_pipeline.price.ledger import CostTotal, add_totals, kept_entries, ledger_entries, total_of
+from blueprint_pipeline.price.table import load_price_table
+from blueprint_pipeline.price.usage import add_usages
 from blueprint_pipeline.quality.report import load_kept
 from blueprint_pipeline.registry.records import NANO, Certainty, LedgerEntry
 from blueprint_pipeline.stage.flow import STAGES, stages_before
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
-from blueprint_pipeline.workspace.commits import Commit, load_commits
+from blueprint_pipeline.workspace.commits import Commit, UnitUsage, load_commits
 from blueprint_pipeline.workspace.storage import SceneFolder
 
 STORAGE_MONTHS = 12
 """Months of storage that the forecast covers."""
 
 NOT_INCLUDED = (
-    "attempts at a stage that failed or were killed: only finished work leaves a commit",
-    "episodes and pictures that an earlier run made and this one kept: the ledger has what they cost when they were made",
+    "what attempts at a stage that failed or were killed took, beyond the episodes and pictures that were kept of them",
+    "what earlier runs took to start the processes that made the episodes and pictures which this one kept",
     "what pods held beyond finished work (their start, their waits): the ledger has it",
     "the stages after price_run (packaging, delivery) and Airflow itself",
     "people's time",
@@ -88,8 +89,9 @@ def build_report(run: RunFacts) -> CostReport:
     Raises:
         UnknownMachine: The price table does not have the machine of a commit.
     """
-    tables = {commit.key: load_price_table(commit.finished_at.date()) for commit in run.commits}
-    entries = [entry for commit in run.commits for entry in _entries(run, commit, tables)]
+    made = _made(run.commits)
+    tables = {unit.machine: load_price_table(unit.finished_at.date()) for unit in made}
+    entries = [entry for commit in run.commits for entry in _entries(run, commit)]
     stages = [_stage_cost(run, stage, entries) for stage in _stages_before_pricing() if _is_part(run, stage)]
     total = add_totals([stage.total for stage in stages])
     each = price_of_kept(total, len(run.kept))
@@ -100,8 +102,8 @@ def build_report(run: RunFacts) -> CostReport:
     return CostReport(
         scene_id=run.plan.scene_id,
         job_id=run.plan.job_id,
-        machines={commit.machine: tables[commit.key].machine(commit.machine).description for commit in run.commits},
-        price_tables=tuple(sorted({table.table_id for table in tables.values()})),
+        machines={machine: table.machine(machine).description for machine, table in tables.items()},
+        price_tables=tuple(sorted({load_price_table(unit.finished_at.date()).table_id for unit in made})),
         attempted=len(run.episodes),
         kept=len(run.kept),
         stages=tuple(stages),
@@ -116,7 +118,7 @@ def build_report(run: RunFacts) -> CostReport:
             sum(digest.size_bytes for digest in dataset),
             len(dataset),
             months=STORAGE_MONTHS,
-            prices=tables[last.key],
+            prices=load_price_table(last.finished_at.date()),
             on=last.finished_at.date(),
         ),
         entries=tuple(entries),
@@ -146,8 +148,18 @@ def _stages_before_pricing() -> list[str]:
     return [row.name for row in stages_before("price_run")]
 
 
-def _entries(run: RunFacts, commit: Commit, tables: Mapping[str, PriceTable]) -> list[LedgerEntry]:
-    return ledger_entries(commit, tables[commit.key], job_id=run.plan.job_id)
+def _made(commits: Iterable[Commit]) -> list[Commit | UnitUsage]:
+    """What was worked on for a run: the commits, and the folders that they kept of earlier runs."""
+    units: list[Commit | UnitUsage] = []
+    for commit in commits:
+        units += [commit, *commit.kept]
+    return units
+
+
+def _entries(run: RunFacts, commit: Commit) -> list[LedgerEntry]:
+    """What a commit cost, with what it kept: every episode's own work once, whichever run did it."""
+    made = ledger_entries(commit, load_price_table(commit.finished_at.date()), job_id=run.plan.job_id)
+    return made + kept_entries(commit, job_id=run.plan.job_id)
 
 
 def _is_part(run: RunFacts, stage: str) -> bool:
@@ -162,27 +174,19 @@ def _missing_units(run: RunFacts, stage: str) -> tuple[str, ...]:
 
 
 def _stage_cost(run: RunFacts, stage: str, entries: Sequence[LedgerEntry]) -> StageCost:
-    usages = [commit.usage for commit in run.commits if commit.stage == stage]
+    commits = [commit for commit in run.commits if commit.stage == stage]
+    usage = add_usages([unit.usage for unit in _made(commits)])
     missing = _missing_units(run, stage)
     known = total_of(entry for entry in entries if entry.stage == stage)
     total = known.model_copy(update={"unknown_entries": known.unknown_entries + len(missing)})
     return StageCost(
         stage=stage,
-        units=len(usages),
+        units=len(commits),
         missing_units=missing,
-        wall_s=sum(usage.wall_s for usage in usages),
-        cpu_s=sum(usage.cpu_s for usage in usages),
-        peak_memory_bytes=max((usage.peak_memory_bytes for usage in usages), default=0),
-        bytes_read=_sum_or_none([usage.bytes_read for usage in usages]),
-        bytes_written=_sum_or_none([usage.bytes_written for usage in usages]),
+        **usage.model_dump(),
         total=total,
         per_kept_episode=price_of_kept(total, len(run.kept)),
     )
-
-
-def _sum_or_none(values: Sequence[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None
 
 
 def _episode_costs(run: RunFacts, simulation: CostTotal | None) -> list[EpisodeCost]:

@@ -28,6 +28,7 @@ from blueprint_pipeline.simulation.render_profiles import RenderProfile
 from blueprint_pipeline.task.outcome import Outcome, Phase
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.checksums import FileDigest
+from blueprint_pipeline.workspace.commits import UnitUsage
 from blueprint_pipeline.workspace.storage import Id
 
 STATE_COLUMNS: dict[str, pa.DataType] = {
@@ -93,7 +94,7 @@ class EpisodeRecord(FrozenModel):
 
 
 class EpisodeUsage(FrozenModel):
-    """``geniesim/usage/shard_0000/{episode_id}.json``: what an attempt took, measured.
+    """``geniesim/usage/recordings/shard_0000/{episode_id}.json``: what an attempt took, measured.
 
     It stands apart from the recording, which is the same to the byte whenever and wherever it is made.
     """
@@ -102,6 +103,8 @@ class EpisodeUsage(FrozenModel):
     episode_id: Id
     cpu_plan_s: float = Field(ge=0)
     cpu_simulate_s: float = Field(ge=0)
+    made: UnitUsage
+    """The whole attempt, with writing it."""
 
 
 class VideoRecord(FrozenModel):
@@ -217,10 +220,18 @@ def recording_path(shard_index: int, episode_id: str = "") -> str:
 
 def usage_path(shard_index: int, episode_id: str = "") -> str:
     """Folder of what a shard's attempts took, or the file of one, in the scene's folder."""
-    folder = f"geniesim/usage/{shard_name(shard_index)}"
-    return f"{folder}/{episode_id}.json" if episode_id else folder
+    return _usage_of(recording_path(shard_index, episode_id), episode_id)
 
 
 def render_path(shard_index: int, episode_id: str = "") -> str:
     """Folder of a shard's renders, or of one episode in it, in the scene's folder."""
     return f"geniesim/renders/{shard_name(shard_index)}/{episode_id}".rstrip("/")
+
+
+def render_usage_path(shard_index: int, episode_id: str = "") -> str:
+    """Folder of what a shard's renders took, or the file of one (a :class:`UnitUsage`), in the scene's folder."""
+    return _usage_of(render_path(shard_index, episode_id), episode_id)
+
+
+def _usage_of(path: str, episode_id: str) -> str:
+    return path.replace("geniesim/", "geniesim/usage/", 1) + (".json" if episode_id else "")

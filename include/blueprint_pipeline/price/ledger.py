@@ -11,9 +11,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from blueprint_pipeline.price.table import Machine, MachineLine, Price, PriceNotEffective, PriceTable, Unit, amount_usd
+from blueprint_pipeline.price.table import Machine, MachineLine, Price, PriceNotEffective, PriceTable, Unit, amount_usd, load_price_table
+from blueprint_pipeline.price.usage import add_usages
 from blueprint_pipeline.registry.records import Certainty, LedgerEntry, Usd
-from blueprint_pipeline.workspace.commits import Commit
+from blueprint_pipeline.workspace.commits import Commit, KeptUnit
 
 _HOUR_S = 3600.0
 _GIB_BYTES = 2**30
@@ -64,6 +65,29 @@ def ledger_entries(commit: Commit, prices: PriceTable, *, job_id: str | None = N
                 **price_line(prices, profile, line, on, quantity=quantity, quantity_certainty=quantity_certainty),
             )
         )
+    return entries
+
+
+def kept_entries(commit: Commit, *, job_id: str | None = None) -> list[LedgerEntry]:
+    """What the folders cost that a commit kept of earlier runs, at the prices of the day on which they were made.
+
+    Items begin with ``kept.``. The registry's ledger has this since then: these entries are for the account of the run that
+    uses the folders.
+
+    Raises:
+        UnknownMachine: A table does not have a machine that they were made on.
+    """
+    batches: dict[tuple[str, date], list[KeptUnit]] = {}
+    for unit in commit.kept:
+        batches.setdefault((unit.machine, unit.finished_at.date()), []).append(unit)
+    entries = []
+    for (machine, on), units in sorted(batches.items()):
+        last = max(unit.finished_at for unit in units)
+        usage = add_usages([unit.usage for unit in units])
+        # The outputs are those of the commit itself, which is billed for writing them.
+        made = commit.model_copy(update={"machine": machine, "finished_at": last, "usage": usage, "outputs": {}})
+        found = ledger_entries(made, load_price_table(on), job_id=job_id)
+        entries += [entry.model_copy(update={"item": f"kept.{entry.item}"}) for entry in found]
     return entries
 
 

@@ -3,13 +3,14 @@
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import psutil
 
 from blueprint_pipeline.errors import InternalError
-from blueprint_pipeline.workspace.commits import Usage
+from blueprint_pipeline.workspace.commits import UnitUsage, Usage
 
 _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 """Unit of ``ru_maxrss``: kilobytes on Linux, bytes on macOS."""
@@ -64,6 +65,34 @@ def measure_usage() -> Iterator[Measurement]:
             bytes_read=None if read is None or read_end is None else read_end - read,
             bytes_written=None if written is None or written_end is None else written_end - written,
         )
+
+
+def usage_of_unit(measured: Usage, *, machine: str, side_by_side: int) -> UnitUsage:
+    """What a unit took that was measured in its own process and ended just now.
+
+    Args:
+        measured: Of the process, while it worked on the unit.
+        machine: Machine profile of the price table.
+        side_by_side: How many processes shared the machine: the wall time of each is its part of the machine's.
+    """
+    usage = measured.model_copy(update={"wall_s": measured.wall_s / side_by_side})
+    return UnitUsage(machine=machine, finished_at=datetime.now(UTC), usage=usage)
+
+
+def add_usages(usages: Sequence[Usage]) -> Usage:
+    """Times and bytes added up, the largest of the peaks; bytes that one of them did not count are not known."""
+    return Usage(
+        wall_s=sum(usage.wall_s for usage in usages),
+        cpu_s=sum(usage.cpu_s for usage in usages),
+        peak_memory_bytes=max((usage.peak_memory_bytes for usage in usages), default=0),
+        bytes_read=_sum_or_none([usage.bytes_read for usage in usages]),
+        bytes_written=_sum_or_none([usage.bytes_written for usage in usages]),
+    )
+
+
+def _sum_or_none(values: Sequence[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
 
 
 def _cpu_s() -> float:

@@ -15,7 +15,17 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from blueprint_pipeline.episode.record import EPISODE_NAME, STATES_NAME, EpisodeRecord, KOfN, ReplayCertificate, recording_path, render_path
+from blueprint_pipeline.episode.record import (
+    EPISODE_NAME,
+    STATES_NAME,
+    EpisodeRecord,
+    KOfN,
+    ReplayCertificate,
+    recording_path,
+    render_path,
+    render_usage_path,
+)
+from blueprint_pipeline.price.usage import measure_usage, usage_of_unit
 from blueprint_pipeline.quality.replay_rule import load_replay_rule
 from blueprint_pipeline.quality.report import load_rendered_selection
 from blueprint_pipeline.render.errors import NoDepthOrLabels, ProfileNotDrawn
@@ -34,7 +44,7 @@ from blueprint_pipeline.stage.pool import Died, Finished, WorkerDied, WorkerPool
 from blueprint_pipeline.task.plan import JobPlan
 from blueprint_pipeline.twin.model import build_scene_model
 from blueprint_pipeline.workspace.canonical import key_of
-from blueprint_pipeline.workspace.commits import package_versions
+from blueprint_pipeline.workspace.commits import UnitUsage, Usage, package_versions
 from blueprint_pipeline.workspace.folder_commits import folders_under, is_folder_done, write_folder_commit
 from blueprint_pipeline.workspace.storage import SceneFolder
 
@@ -65,6 +75,12 @@ class RenderWork:
     output: Path
     """Where the shard's renders are written, one folder an episode."""
     options: RenderOptions
+    usage: Path
+    """Where is written what each episode's pictures took, one file each."""
+    machine: str
+    """Machine profile of the price table."""
+    side_by_side: int
+    """How many processes draw at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,23 +118,28 @@ def render_shard(shard_index: int, context: StageContext, choice: RenderChoice) 
     selected = [name for name in planned if name in chosen]
     _validate(choice, context)
     keys = _render_keys(plan, shard_index, planned, context, choice)
-    summaries = {name: _load_done(context.scene, shard_index, name, keys[name]) for name in planned}
-    _remove_others(context.scene, shard_index, {name for name, summary in summaries.items() if summary is not None})
-    todo = [name for name in selected if summaries[name] is None]
+    done = {name: found for name in planned if (found := _load_done(context.scene, shard_index, name, keys[name]))}
+    _remove_others(context.scene, shard_index, done.keys())
+    for name in selected:
+        if name in done:
+            context.keep(render_path(shard_index, name), done[name][1])
+    summaries = {name: done[name][0] for name in selected if name in done}
+    todo = [name for name in selected if name not in done]
     context.progress(len(selected) - len(todo), len(selected))
     died: list[Died[str]] = []
     if todo:
-        for ended in _draw(_work(plan, shard_index, context, choice), context, choice, todo):
+        for ended in _draw(_work(plan, shard_index, context, choice, len(todo)), context, choice, todo):
             if isinstance(ended, Died):
                 died.append(ended)
                 continue
             write_folder_commit(context.staging / render_path(shard_index, ended.unit), keys[ended.unit])
+            context.publish(render_usage_path(shard_index, ended.unit))
             context.publish(render_path(shard_index, ended.unit))
             summaries[ended.unit] = ended.answer
-            context.progress(sum(summaries[name] is not None for name in selected), len(selected))
+            context.progress(len(summaries), len(selected))
     if died:
         raise WorkerDied([item.unit for item in died], [item.reason for item in died], len(selected) - len(died))
-    finished = [summary for name in selected if (summary := summaries[name]) is not None]
+    finished = [summaries[name] for name in selected]
     listed = [summary.model_dump() for summary in finished]
     text = json.dumps({"schema_version": "1.0", "shard_index": shard_index, "episodes": listed}, indent=1)
     context.output(f"{render_path(shard_index)}/{SHARD_NAME}").write_text(text + "\n", encoding="utf-8")
@@ -155,14 +176,19 @@ def _draw(
     for episode_id in todo:
         context.stop_if_asked()
         record, states = _load(work, episode_id)
-        folder = work.output / episode_id
-        certificate = play_episode(
-            stage, record, states, folder=folder, options=work.options, rule=choice.replay_rule or load_replay_rule()
-        )
-        yield Finished(episode_id, _write(folder, certificate))
+        with measure_usage() as measured:
+            certificate = play_episode(
+                stage,
+                record,
+                states,
+                folder=work.output / episode_id,
+                options=work.options,
+                rule=choice.replay_rule or load_replay_rule(),
+            )
+        yield Finished(episode_id, _write(work, certificate, measured.usage))
 
 
-def _work(plan: JobPlan, shard_index: int, context: StageContext, choice: RenderChoice) -> RenderWork:
+def _work(plan: JobPlan, shard_index: int, context: StageContext, choice: RenderChoice, episodes: int) -> RenderWork:
     options = RenderOptions(
         cameras=plan.cameras,
         width=plan.width,
@@ -178,6 +204,9 @@ def _work(plan: JobPlan, shard_index: int, context: StageContext, choice: Render
         recordings=context.input(recording_path(shard_index)),
         output=context.output(render_path(shard_index, "x")).parent,
         options=options,
+        usage=context.output(render_usage_path(shard_index, "x")).parent,
+        machine=context.settings.compute.machine,
+        side_by_side=min(context.settings.compute.workers, episodes) if is_embedded(choice.simulator, context.settings) else 1,
     )
 
 
@@ -204,18 +233,22 @@ def _render_keys(
     return keys
 
 
-def _load_done(scene: SceneFolder, shard_index: int, episode_id: str, key: str) -> RenderSummary | None:
+def _load_done(scene: SceneFolder, shard_index: int, episode_id: str, key: str) -> tuple[RenderSummary, UnitUsage] | None:
     """What an earlier run certified of the same recording, drawn with the same; ``None`` if there is nothing, or it is not whole."""
     folder = render_path(shard_index, episode_id)
-    if not is_folder_done(scene, folder, key):
+    usage = scene.find_bytes(render_usage_path(shard_index, episode_id))
+    if usage is None or not is_folder_done(scene, folder, key):
         return None
-    return _summarise(ReplayCertificate.model_validate_json(scene.read_bytes(f"{folder}/{CERTIFICATE_NAME}")))
+    certificate = ReplayCertificate.model_validate_json(scene.read_bytes(f"{folder}/{CERTIFICATE_NAME}"))
+    return _summarise(certificate), UnitUsage.model_validate_json(usage)
 
 
 def _remove_others(scene: SceneFolder, shard_index: int, kept: AbstractSet[str]) -> None:
     """Remove pictures that would be drawn otherwise today. What is merely not selected stays: another tier may select it."""
     for folder in folders_under(scene, render_path(shard_index)) - {render_path(shard_index, name) for name in kept}:
         scene.remove(folder)
+    for name in set(scene.files_under(render_usage_path(shard_index))) - {render_usage_path(shard_index, name) for name in kept}:
+        scene.remove(name)
 
 
 def _summarise(certificate: ReplayCertificate) -> RenderSummary:
@@ -247,7 +280,9 @@ def render_unit(episode_id: str) -> RenderSummary:
     worker = _worker[0]
     record, states = _load(worker.work, episode_id)
     folder = worker.work.output / episode_id
-    return _write(folder, render_episode(worker.simulator, worker.loaded, record, states, folder=folder, options=worker.work.options))
+    with measure_usage() as measured:
+        certificate = render_episode(worker.simulator, worker.loaded, record, states, folder=folder, options=worker.work.options)
+    return _write(worker.work, certificate, measured.usage)
 
 
 def _load(work: RenderWork, episode_id: str) -> tuple[EpisodeRecord, Path]:
@@ -255,6 +290,9 @@ def _load(work: RenderWork, episode_id: str) -> tuple[EpisodeRecord, Path]:
     return EpisodeRecord.model_validate_json((source / EPISODE_NAME).read_bytes()), source / STATES_NAME
 
 
-def _write(folder: Path, certificate: ReplayCertificate) -> RenderSummary:
-    (folder / CERTIFICATE_NAME).write_text(certificate.model_dump_json(indent=1) + "\n", encoding="utf-8")
+def _write(work: RenderWork, certificate: ReplayCertificate, measured: Usage) -> RenderSummary:
+    name = certificate.episode_id
+    made = usage_of_unit(measured, machine=work.machine, side_by_side=work.side_by_side)
+    (work.usage / f"{name}.json").write_text(made.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    (work.output / name / CERTIFICATE_NAME).write_text(certificate.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return _summarise(certificate)

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from blueprint_pipeline.episode.record import KOfN, recording_path, render_path, shard_name
+from blueprint_pipeline.episode.record import KOfN, recording_path, render_path, render_usage_path, shard_name
 from blueprint_pipeline.quality.replay_rule import load_replay_rule
 from blueprint_pipeline.quality.report import APPROVALS_FOLDER, GATES_PATH
 from blueprint_pipeline.render.render_shard import RenderChoice, render_shard
@@ -84,7 +84,7 @@ RENDER_SHARD = Stage(
     run=_render_shard,
     complete=_complete,
     reads=lambda request: [PLAN_PATH, *scene_inputs(request.simulator), recording_path(request.shard_index), GATES_PATH, APPROVALS_FOLDER],
-    writes=lambda request: [render_path(request.shard_index)],
+    writes=lambda request: [render_path(request.shard_index), render_usage_path(request.shard_index)],
     keeps=True,
     unit=lambda request: shard_name(request.shard_index),
 )

@@ -12,7 +12,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from blueprint_pipeline.episode.record import EPISODE_NAME, EpisodeRecord, recording_path, render_path, shard_name, usage_path
+from blueprint_pipeline.episode.record import (
+    EPISODE_NAME,
+    EpisodeRecord,
+    EpisodeUsage,
+    recording_path,
+    render_path,
+    render_usage_path,
+    shard_name,
+    usage_path,
+)
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.rollout.shard_work import EpisodeSummary, ShardWork, summarise
 from blueprint_pipeline.simulation.open_simulator import is_embedded, open_simulator, scene_inputs
@@ -72,14 +81,14 @@ def simulate_shard(shard_index: int, context: StageContext, simulator: Simulator
     specs = shard_episodes(plan, shard_index)
     chosen = simulator or context.settings.simulation.simulator
     keys = _episode_keys(plan, shard_index, specs, context, chosen)
-    summaries = {spec.episode_id: _load_done(context.scene, shard_index, spec, keys) for spec in specs}
+    summaries = {spec.episode_id: _keep_done(context, shard_index, spec, keys) for spec in specs}
     _remove_others(context.scene, shard_index, {name for name, summary in summaries.items() if summary is not None})
     if shard_index == plan.shards[0].shard_index:
         _remove_unplanned_shards(context.scene, plan)
     todo = [spec for spec in specs if summaries[spec.episode_id] is None]
     context.progress(len(specs) - len(todo), len(specs))
     died: list[Died[EpisodeSpec]] = []
-    for ended in _attempt(todo, _shard_work(plan, shard_index, context), context, chosen):
+    for ended in _attempt(todo, _shard_work(plan, shard_index, context, chosen, len(todo)), context, chosen):
         if isinstance(ended, Died):
             died.append(ended)
             continue
@@ -135,11 +144,13 @@ def _episode_keys(
     return {spec.episode_id: key_of({"made_with": made_with, "spec": spec.model_dump(mode="json")}) for spec in specs}
 
 
-def _load_done(scene: SceneFolder, shard_index: int, spec: EpisodeSpec, keys: Mapping[str, str]) -> EpisodeSummary | None:
+def _keep_done(context: StageContext, shard_index: int, spec: EpisodeSpec, keys: Mapping[str, str]) -> EpisodeSummary | None:
     """What is known of an episode that an earlier run made from the same; ``None`` if there is none, or it is not whole."""
-    folder = recording_path(shard_index, spec.episode_id)
-    if not is_folder_done(scene, folder, keys[spec.episode_id]) or not scene.exists(usage_path(shard_index, spec.episode_id)):
+    scene, folder = context.scene, recording_path(shard_index, spec.episode_id)
+    usage = scene.find_bytes(usage_path(shard_index, spec.episode_id))
+    if usage is None or not is_folder_done(scene, folder, keys[spec.episode_id]):
         return None
+    context.keep(folder, EpisodeUsage.model_validate_json(usage).made)
     return summarise(EpisodeRecord.model_validate_json(scene.read_bytes(f"{folder}/{EPISODE_NAME}")))
 
 
@@ -154,13 +165,13 @@ def _remove_others(scene: SceneFolder, shard_index: int, kept: AbstractSet[str])
 def _remove_unplanned_shards(scene: SceneFolder, plan: JobPlan) -> None:
     """Remove what was recorded and drawn of shards that the plan does not have any more: no reader may take it for this job's."""
     planned = {shard_name(shard.shard_index) for shard in plan.shards}
-    for path in (recording_path, usage_path, render_path):
+    for path in (recording_path, usage_path, render_path, render_usage_path):
         for folder in folders_under(scene, path(0).rpartition("/")[0]):
             if folder.rpartition("/")[2] not in planned:
                 scene.remove(folder)
 
 
-def _shard_work(plan: JobPlan, shard_index: int, context: StageContext) -> ShardWork:
+def _shard_work(plan: JobPlan, shard_index: int, context: StageContext, simulator: SimulatorName, episodes: int) -> ShardWork:
     return ShardWork(
         mjcf_path=context.input("mjcf") / "scene.xml",
         scene_id=plan.scene_id,
@@ -171,6 +182,8 @@ def _shard_work(plan: JobPlan, shard_index: int, context: StageContext) -> Shard
         output=context.output(recording_path(shard_index, "x")).parent,
         usage=context.output(usage_path(shard_index, "x")).parent,
         cache_dir=context.cache_dir,
+        machine=context.settings.compute.machine,
+        side_by_side=min(context.settings.compute.workers, episodes) if is_embedded(simulator, context.settings) else 1,
     )
 
 

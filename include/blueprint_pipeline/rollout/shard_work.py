@@ -36,6 +36,10 @@ class ShardWork:
     usage: Path
     """Where is written what each attempt took, one file each."""
     cache_dir: Path
+    machine: str
+    """Machine profile of the price table."""
+    side_by_side: int
+    """How many processes simulate at a time."""
 
 
 def summarise(record: EpisodeRecord) -> EpisodeSummary:

@@ -13,6 +13,7 @@ from blueprint_pipeline.episode.record import EPISODE_NAME, STATES_NAME, Episode
 from blueprint_pipeline.episode.states import build_states_table, write_states
 from blueprint_pipeline.motion.scene import build_motion_scene
 from blueprint_pipeline.origin import Origin
+from blueprint_pipeline.price.usage import measure_usage, usage_of_unit
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.rollout.controller import Attempt, SkillController
 from blueprint_pipeline.rollout.shard_work import EpisodeSummary, ShardWork, summarise
@@ -78,13 +79,17 @@ def build_worker(work: ShardWork, simulator: Simulator | None = None) -> Worker:
 
 def write_attempt(worker: Worker, spec: EpisodeSpec) -> EpisodeSummary:
     """Attempt one episode, and write its folder below the shard's output: states first, ``episode.json`` last."""
-    attempt, outcome = worker.controllers[spec.arm].attempt(spec)
     folder = worker.work.output / spec.episode_id
     folder.mkdir(parents=True, exist_ok=True)
-    states = _write_states(folder / STATES_NAME, attempt)
+    with measure_usage() as measured:
+        attempt, outcome = worker.controllers[spec.arm].attempt(spec)
+        states = _write_states(folder / STATES_NAME, attempt)
     record = _build_record(worker, spec, attempt, outcome, states)
     usage = EpisodeUsage(
-        episode_id=spec.episode_id, cpu_plan_s=round(attempt.cpu_plan_s, 6), cpu_simulate_s=round(attempt.cpu_simulate_s, 6)
+        episode_id=spec.episode_id,
+        cpu_plan_s=round(attempt.cpu_plan_s, 6),
+        cpu_simulate_s=round(attempt.cpu_simulate_s, 6),
+        made=usage_of_unit(measured.usage, machine=worker.work.machine, side_by_side=worker.work.side_by_side),
     )
     _write_record(worker.work.usage / f"{spec.episode_id}.json", usage)
     _write_record(folder / EPISODE_NAME, record)

@@ -17,6 +17,7 @@ import blueprint_pipeline
 from blueprint_pipeline.errors import Interrupted
 from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.workspace.checksums import FileDigest
+from blueprint_pipeline.workspace.commits import KeptUnit, UnitUsage
 from blueprint_pipeline.workspace.folder_commits import COMMIT_NAME
 from blueprint_pipeline.workspace.storage import Id, SceneFolder
 
@@ -47,6 +48,7 @@ class StageContext:
         inputs: Digests that the key of this work was made from, by name: of the scene's files, of configuration
             (``config/tiers.yaml``), and of what is read from outside.
         code_version: ``<version>+<hash>`` of the stage's code.
+        kept: What the stage found made and kept, in its own words (:meth:`keep`); goes into the commit.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class StageContext:
         self.progress = progress
         self.inputs = inputs
         self.code_version = code_version
+        self.kept: list[KeptUnit] = []
         self._is_stopping = is_stopping
 
     def input(self, name: str) -> Path:
@@ -94,6 +97,10 @@ class StageContext:
         files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
         for path in sorted(files, key=lambda path: (path.name == COMMIT_NAME, path.suffix == ".json", path.as_posix())):
             self.scene.publish_file(path, path.relative_to(self.staging).as_posix())
+
+    def keep(self, folder: str, made: UnitUsage) -> None:
+        """Say that a folder of an earlier run stays, and what making it took: the price of this run has it too."""
+        self.kept.append(KeptUnit(folder=folder, machine=made.machine, finished_at=made.finished_at, usage=made.usage))
 
     def stop_if_asked(self) -> None:
         """Call between units.

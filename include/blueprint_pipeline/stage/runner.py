@@ -208,6 +208,7 @@ class _Work:
             started_at=started_at,
             finished_at=datetime.now(UTC),
             usage=measured.usage,
+            kept=tuple(context.kept),
         )
         self.lease.validate()
         write_commit(self.scene, commit)

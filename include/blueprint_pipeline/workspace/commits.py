@@ -66,12 +66,31 @@ class Usage(BaseModel):
     bytes_written: int | None
 
 
+class UnitUsage(BaseModel):
+    """What it took to make a folder that has a commit of its own: an episode's recording, an episode's pictures."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    machine: str
+    """Machine profile of the price table."""
+    finished_at: datetime
+    usage: Usage
+    """Of this folder alone: of folders that were made side by side, each held its part of the machine's time."""
+
+
+class KeptUnit(UnitUsage):
+    """A folder that a unit of a stage found made, and kept."""
+
+    folder: str
+
+
 class Commit(BaseModel):
     """The record of one finished unit of a stage: ``commits/{stage}.json`` or ``commits/{stage}.{unit}.json``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal["1.1"] = "1.1"
+    schema_version: Literal["1.1", "1.2"] = "1.2"
+    """1.1, which registries hold, had no ``kept``."""
     key: str
     stage: str
     unit: str
@@ -90,6 +109,9 @@ class Commit(BaseModel):
     started_at: datetime
     finished_at: datetime
     usage: Usage
+    """Of this run of the unit; what it kept is not in it."""
+    kept: tuple[KeptUnit, ...] = ()
+    """Folders among the outputs that earlier runs, or a killed attempt, had made."""
 
 
 @cache
