@@ -111,12 +111,14 @@ LABEL org.opencontainers.image.title="blueprint-pipeline airflow" \
 
 # ---------------------------------------------------------------- certify-environment: lerobot, torch and the public graders
 FROM builder AS certify-environment
-COPY requirements-certify.txt ./
+COPY requirements-certify.txt requirements-certify-oldest.txt ./
 # torch is not in the lock: which build of it fits (CPU or CUDA) is the index's to say.
 # hadolint ignore=DL3042
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     python3 -m venv --without-pip /opt/certify \
     && /opt/pip/bin/python -m pip --python /opt/certify/bin/python install --no-deps --require-hashes -r requirements-certify.txt \
+    && /opt/pip/bin/python -m pip --python /opt/certify/bin/python install --no-deps --require-hashes -r requirements-certify-oldest.txt \
+        --target /opt/certify/oldest-readers \
     && /opt/pip/bin/python -m pip --python /opt/certify/bin/python install torch==2.13.0
 
 # ---------------------------------------------------------------- certify: job, able to load datasets with the real lerobot; production delivers nothing that it did not load

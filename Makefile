@@ -115,7 +115,7 @@ $(VENV)/.installed: requirements.txt pyproject.toml hatch_build.py include/bluep
 		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-.venv-certify/.installed: requirements-certify.txt $(VENV)/.installed .ci/make-certify-env
+.venv-certify/.installed: requirements-certify.txt requirements-certify-oldest.txt $(VENV)/.installed .ci/make-certify-env
 	@test -x .venv-certify/bin/python || .ci/make-venv $(PYTHON) .venv-certify
 	@echo "Installing lerobot, torch and the public graders into .venv-certify ..."
 	@.ci/make-certify-env $(BIN) .venv-certify

@@ -1,6 +1,7 @@
 """Both datasets are complete, agree with each other, roll over, and are the same when written again."""
 
 import json
+import re
 import resource
 from pathlib import Path
 
@@ -30,6 +31,14 @@ def test_one_row_group_an_episode(dataset: Path) -> None:
     assert [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)] == LENGTHS
     assert str(file.schema_arrow.field("observation.state").type).startswith("fixed_size_list<element: float")
     assert file.read_row_group(3).column("episode_index").unique().to_pylist() == [3]
+
+
+@pytest.mark.parametrize("version", ["v3.0", "v2.1"])
+def test_every_release_of_datasets_knows_the_features(dataset: Path, version: str) -> None:
+    """``Value`` and ``Sequence`` are read by datasets 2 to 4; ``List`` is unknown before 4.0, which openpi and lerobot 0.3.3 forbid."""
+    for path in (dataset / version / "data").glob("*/*.parquet"):
+        text = pq.read_schema(path).metadata[b"huggingface"].decode()
+        assert set(re.findall(r'"_type": "(\w+)"', text)) == {"Value", "Sequence"}
 
 
 def test_tasks_have_pandas_index(dataset: Path) -> None:

@@ -20,6 +20,8 @@ class Certifier:
     """Run as ``python -m MODULE REQUEST ANSWERS``."""
     checks: tuple[str, ...]
     """All that it answers, each required."""
+    oldest: bool = False
+    """It runs with the oldest readers that the format is for, not with the environment's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +101,13 @@ FORMATS = Rows(
                     "twin.videos_decode",
                 ),
             ),
+            Certifier(
+                module="blueprint_pipeline.dataset.certify.in_oldest",
+                checks=("oldest.datasets_reads", "oldest.lerobot_loads", "oldest.frames_match_states", "oldest.items_load"),
+                oldest=True,
+            ),
         ),
+        graded=True,
     ),
 )
 STORE = "v3.0"

@@ -32,13 +32,15 @@ class Position:
 
 
 def data_schema(vectors: Sequence[VectorFeature], *, annotation: bool) -> pa.Schema:
-    """Columns of the data files, with the features as Hugging Face's ``datasets`` names them."""
+    """Columns of the data files, with the features as Hugging Face's ``datasets`` names them.
+
+    A vector is a ``Sequence``: every release of ``datasets`` reads that name, and ``List`` only 4.0 and later do.
+    """
     fields = [(vector.key, pa.list_(pa.float32(), vector.size)) for vector in vectors] + [("timestamp", pa.float32())]
     names = [*INDEX_COLUMNS, *([ANNOTATION] if annotation else [])]
     fields += [(name, pa.int64()) for name in names]
-    features: dict[str, object] = {
-        vector.key: {"feature": {"dtype": "float32", "_type": "Value"}, "length": vector.size, "_type": "List"} for vector in vectors
-    }
+    value = {"dtype": "float32", "_type": "Value"}
+    features: dict[str, object] = {vector.key: {"feature": value, "length": vector.size, "_type": "Sequence"} for vector in vectors}
     features |= {"timestamp": {"dtype": "float32", "_type": "Value"}} | {name: {"dtype": "int64", "_type": "Value"} for name in names}
     return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
 

@@ -11,11 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from upath import UPath
 
-from blueprint_pipeline.dataset.certify.certification import CertifierBroken
+from blueprint_pipeline.dataset.certify.certification import CertifierBroken, run_certifier
+from blueprint_pipeline.dataset.certify.environment import CertifyEnvironment
 from blueprint_pipeline.dataset.certify.graders import GRADERS
 from blueprint_pipeline.dataset.certify.in_expected import Refuted, answer, check_columns, require
 from blueprint_pipeline.dataset.certify.report import CertificationReport, CheckResult, is_certified
-from blueprint_pipeline.dataset.certify.request import ExpectedEpisode
+from blueprint_pipeline.dataset.certify.request import CertifyRequest, ExpectedEpisode
 from blueprint_pipeline.dataset.formats import FORMATS
 from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
 from blueprint_pipeline.dataset.stages import CERTIFY_DATASET, WRITE_DATASET, DatasetRefused
@@ -61,8 +62,10 @@ def test_a_new_environment_certifies_anew(tmp_path: Path) -> None:
     for package in ("lerobot-0.4.4", "rdq-1.0"):
         (tmp_path / "lib" / "python3.11" / "site-packages" / f"{package}.dist-info").mkdir(parents=True)
         found.append(CERTIFY_DATASET.external_inputs(REQUEST, settings))
+    (tmp_path / "oldest-readers" / "lerobot-0.3.3.dist-info").mkdir(parents=True)
+    found.append(CERTIFY_DATASET.external_inputs(REQUEST, settings))
     assert found[0] == {}
-    assert found[1] != found[2]
+    assert len({str(item) for item in found}) == 4
     assert all(found[1:])
 
 
@@ -185,8 +188,39 @@ def test_the_real_lerobot_and_the_graders_certify(scene: SceneFolder, tmp_path: 
     result = CERTIFY_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging", CERTIFY_PYTHON))
     assert result.certified, load_report(tmp_path / "staging")
     assert result.failed == ()
-    assert sum(name.startswith("grader.") for name in result.passed) >= 3
-    assert load_report(tmp_path / "staging").environment["lerobot"] == "0.4.4"
+    report = load_report(tmp_path / "staging")
+    for version in FORMATS:
+        assert sum(check.check.startswith("grader.") and check.dataset == version for check in report.checks) >= 3
+    assert report.environment["lerobot"] == "0.4.4"
+    assert {check.tool_version for check in report.checks if check.check.startswith("oldest.")} == {"0.3.3"}
+
+
+@needs_environment
+@pytest.mark.slow
+def test_the_oldest_readers_are_asked(scene: SceneFolder, tmp_path: Path) -> None:
+    """A name of a feature that only newer releases of ``datasets`` know is found, where the newest read it without a word."""
+    for path in (Path(scene.root.path) / DATASET_PATH / "v2.1/data").glob("*/*.parquet"):
+        table = pq.read_table(path)
+        features = table.schema.metadata[b"huggingface"].replace(b'"Sequence"', b'"List"')
+        pq.write_table(table.replace_schema_metadata({"huggingface": features}), path)
+    with pytest.raises(DatasetRefused, match=r"oldest\.datasets_reads \(v2\.1\): datasets 3\.6\.0 .*List"):
+        CERTIFY_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging", CERTIFY_PYTHON))
+    passed = load_report(Path(scene.root.path)).with_status("passed")
+    assert {"twin.datasets_reads", "twin.lerobot_converts"} <= set(passed)
+
+
+def test_without_the_oldest_readers_they_are_not_run(tmp_path: Path) -> None:
+    """An environment that was made before they were wanted certifies nothing that they did not read."""
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'import no_such_module'\n")
+    python.chmod(0o755)
+    environment = CertifyEnvironment(python, tmp_path)
+    oldest = next(certifier for certifier in FORMATS["v2.1"].certifiers if certifier.oldest)
+    request = CertifyRequest(dataset=tmp_path, fps=30, robot_type="franka_panda", episodes=(), work=tmp_path / "work")
+    found = run_certifier(environment, oldest, request, "v2.1")
+    assert {result.status for result in found} == {"not_run"}
+    assert all("oldest-readers" in result.reason and "make certify-env" in result.reason for result in found)
 
 
 @needs_environment

@@ -12,7 +12,7 @@ from blueprint_pipeline.dataset.certify.graders import GRADERS, Grader, run_grad
 from blueprint_pipeline.dataset.certify.report import CertificationReport, CheckResult, GraderFinding, Status, is_certified, not_run
 from blueprint_pipeline.dataset.certify.request import CertifyRequest, ExpectedEpisode, load_answers
 from blueprint_pipeline.dataset.croissant_check import check_croissant
-from blueprint_pipeline.dataset.formats import FORMATS, STORE, Certifier, FormatName
+from blueprint_pipeline.dataset.formats import FORMATS, Certifier, FormatName
 from blueprint_pipeline.dataset.layout import DATASET_PATH
 from blueprint_pipeline.dataset.read import load_reader
 from blueprint_pipeline.episode.record import EpisodeRecord, recording_path, render_path
@@ -72,7 +72,7 @@ def certify_datasets(context: StageContext) -> CertificationReport:
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     if changed:
         raise DatasetChanged(", ".join(grader.package for grader in GRADERS), changed)
-    checks.append(_graders_check(checks))
+    checks += [_graders_check(checks, row.name) for row in FORMATS.values() if row.graded]
     return CertificationReport(
         scene_id=plan.scene_id,
         job_id=plan.job_id,
@@ -136,19 +136,21 @@ def _croissant_check(folder: Path, name: FormatName) -> CheckResult:
     )
 
 
-def _run_certifier(environment: CertifyEnvironment, certifier: Certifier, request: CertifyRequest, name: FormatName) -> list[CheckResult]:
+def run_certifier(environment: CertifyEnvironment, certifier: Certifier, request: CertifyRequest, name: FormatName) -> list[CheckResult]:
     """Run one certifying program; where there is no environment every one of its checks says so."""
-    if not environment.exists:
-        reason = f"there is no {environment.python.name} of a certifying environment here; `make certify-env` makes it"
+    if not environment.exists or (certifier.oldest and not environment.oldest.is_dir()):
+        missing = environment.oldest.name if environment.exists else environment.python.name
+        reason = f"there is no {missing} of a certifying environment here; `make certify-env` makes it"
         return [not_run(check, name, required=True, reason=reason, tool="lerobot") for check in certifier.checks]
     request.work.mkdir()
     program = certifier.module.rsplit(".", 1)[-1]
     request_path, answers_path = environment.home / f"{program}.request.json", environment.home / f"{program}.answers.json"
     request_path.write_text(request.model_dump_json(), encoding="utf-8")
-    run = environment.run_module(certifier.module, str(request_path), str(answers_path))
+    run = environment.run_module(certifier.module, str(request_path), str(answers_path), oldest=certifier.oldest)
     if run.exit_code != 0 or not answers_path.is_file():
         raise CertifierBroken(program, run.exit_code if run.exit_code is not None else -1, run.last_output)
     answers = {answer.check: answer for answer in load_answers(answers_path)}
+    versions = environment.oldest_versions if certifier.oldest else environment.versions
     reason = "a check before it failed"
     return [
         CheckResult(
@@ -159,7 +161,7 @@ def _run_certifier(environment: CertifyEnvironment, certifier: Certifier, reques
             reason=answers[check].reason,
             origin=Origin.MEASURED,
             tool="lerobot",
-            tool_version=environment.versions.get("lerobot"),
+            tool_version=versions.get("lerobot"),
         )
         if check in answers
         else not_run(check, name, required=True, reason=reason, tool="lerobot")
@@ -180,7 +182,7 @@ def _grade_all(
             episodes=episodes,
             work=environment.home / f"work-{name}-{number}",
         )
-        return _run_certifier(environment, certifier, request, name)
+        return run_certifier(environment, certifier, request, name)
 
     rows = FORMATS.values()
     tasks: list[Callable[[], list[CheckResult]]] = [
@@ -212,9 +214,9 @@ def _digests(dataset: Path) -> dict[str, FileDigest]:
     return digest_files(dataset, list_files(dataset))
 
 
-def _graders_check(checks: list[CheckResult]) -> CheckResult:
-    """Enough graders ran, and none found a defect."""
-    graders = [check for check in checks if check.check.startswith("grader.")]
+def _graders_check(checks: list[CheckResult], name: FormatName) -> CheckResult:
+    """Enough graders looked at a format, and none found a defect."""
+    graders = [check for check in checks if check.check.startswith("grader.") and check.dataset == name]
     failed = [check.tool for check in graders if check.status == "failed"]
     ran = [check.tool for check in graders if check.status != "not_run"]
     status: Status = "passed" if len(ran) >= REQUIRED_GRADERS else "not_run"
@@ -222,7 +224,7 @@ def _graders_check(checks: list[CheckResult]) -> CheckResult:
         status = "failed"
     return CheckResult(
         check="graders.agree",
-        dataset=STORE,
+        dataset=name,
         status=status,
         required=True,
         reason=f"{len(ran)} of {len(graders)} public graders ran ({REQUIRED_GRADERS} must); defects by: {', '.join(failed) or 'none'}",

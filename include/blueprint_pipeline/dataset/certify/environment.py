@@ -1,4 +1,8 @@
-"""Runs programs of the certifying environment: clean surroundings, no network through the Hub, one temporary home."""
+"""Runs programs of the certifying environment: clean surroundings, no network through the Hub, one temporary home.
+
+The environment holds the newest readers. The oldest that a format is for lie in a folder of it, :data:`OLDEST`, as a layer: what runs
+with that folder on its path imports them, and takes all else (torch, decoders) from the environment below.
+"""
 
 import hashlib
 import json
@@ -16,6 +20,8 @@ PACKAGES = (
     "lerobot", "torch", "torchcodec", "datasets", "pyarrow",
     "rdq", "robovet", "lerobot-doctor", "adduct", "deepen-grade", "kalanos", "robot-data-audit",
 )  # fmt: skip
+OLDEST = "oldest-readers"
+"""Folder of the environment with the oldest lerobot and ``datasets`` that the v2.1 twin is for."""
 LIMIT_S = 3600.0
 """A program that takes longer is ended, and counts as not run."""
 _LAST_CHARACTERS = 600
@@ -50,7 +56,9 @@ def digest_environment(python: Path) -> dict[str, FileDigest]:
     """What certifies, as an input of a stage: another set of packages judges again. Empty where there is no environment."""
     if not python.is_file():
         return {}
-    packages = sorted(path.name for path in python.absolute().parents[1].glob("lib/python*/site-packages/*.dist-info"))
+    root = python.absolute().parents[1]
+    folders = (*root.glob("lib/python*/site-packages"), root / OLDEST)
+    packages = sorted(path.relative_to(root).as_posix() for folder in folders for path in folder.glob("*.dist-info"))
     names = "\n".join(packages).encode()
     return {"certify-environment": FileDigest(sha256=hashlib.sha256(names).hexdigest(), size_bytes=len(names))}
 
@@ -74,10 +82,23 @@ class CertifyEnvironment:
     def exists(self) -> bool:
         return self.python.is_file()
 
+    @property
+    def oldest(self) -> Path:
+        """Folder of the oldest readers; it need not exist."""
+        return self.python.parents[1] / OLDEST
+
     @cached_property
     def versions(self) -> dict[str, str]:
         """Version of each of :data:`PACKAGES` that is installed."""
-        run = self.run([str(self.python), "-c", _VERSIONS, *PACKAGES])
+        return self._versions()
+
+    @cached_property
+    def oldest_versions(self) -> dict[str, str]:
+        """The same with the oldest readers in front."""
+        return self._versions(PYTHONPATH=str(self.oldest))
+
+    def _versions(self, **variables: str) -> dict[str, str]:
+        run = self.run([str(self.python), "-c", _VERSIONS, *PACKAGES], **variables)
         found: dict[str, str] = json.loads(run.output) if run.exit_code == 0 else {}
         return found
 
@@ -85,9 +106,10 @@ class CertifyEnvironment:
         """Where a console program of the environment is."""
         return self.python.parent / name
 
-    def run_module(self, module: str, *arguments: str) -> Run:
+    def run_module(self, module: str, *arguments: str, oldest: bool = False) -> Run:
         """Run a module of this package there; a link makes our package visible, and nothing else of our environment."""
-        return self.run([str(self.python), "-m", module, *arguments], PYTHONPATH=str(self._link.parent))
+        path = [*([str(self.oldest)] if oldest else []), str(self._link.parent)]
+        return self.run([str(self.python), "-m", module, *arguments], PYTHONPATH=os.pathsep.join(path))
 
     def run(self, command: Sequence[str], **variables: str) -> Run:
         """Run a program; secrets of our own process do not reach it."""

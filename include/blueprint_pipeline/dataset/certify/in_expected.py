@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from blueprint_pipeline.dataset.certify.request import Answer, ExpectedEpisode
@@ -95,7 +96,11 @@ def image_difference(one: npt.NDArray[np.uint8], two: npt.NDArray[np.uint8]) -> 
 
 def parquet_columns(path: Path) -> dict[str, npt.NDArray[Any]]:
     """All columns of a parquet file as arrays."""
-    table = pq.read_table(path)
+    return table_columns(pq.read_table(path))
+
+
+def table_columns(table: pa.Table) -> dict[str, npt.NDArray[Any]]:
+    """All columns of an Arrow table as arrays."""
     return {name: np.array(table.column(name).to_pylist(), dtype=_dtype(table.schema.field(name).type)) for name in table.column_names}
 
 

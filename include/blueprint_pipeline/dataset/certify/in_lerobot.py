@@ -4,7 +4,7 @@ Runs in the certifying environment: ``python -m blueprint_pipeline.dataset.certi
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from blueprint_pipeline.dataset.certify.in_compat import prepare_torchvision
-from blueprint_pipeline.dataset.certify.in_expected import TIMESTAMP_TOLERANCE_S, Refuted, answer, check_columns, image_difference, require
+from blueprint_pipeline.dataset.certify.in_expected import (
+    TIMESTAMP_TOLERANCE_S,
+    Refuted,
+    answer,
+    check_columns,
+    image_difference,
+    require,
+    table_columns,
+)
 from blueprint_pipeline.dataset.certify.request import Answer, CertifyRequest, ExpectedEpisode, load_request, write_answers
 
 _ITEMS_AN_EPISODE = 8
@@ -43,12 +51,17 @@ def check_loads(dataset: Any, request: CertifyRequest) -> str:
 
 def check_frames(dataset: Any, request: CertifyRequest) -> str:
     """Every frame of every episode, as lerobot's own table gives it."""
-    table = dataset.hf_dataset.with_format("numpy")
+    return compare_table(dataset.hf_dataset, request, lambda number: str(dataset.meta.tasks.iloc[number].name))
+
+
+def compare_table(rows: Any, request: CertifyRequest, task_of: Callable[[int], str]) -> str:
+    """Every row of a table of ``datasets`` with the recordings; ``task_of`` gives the sentence of a ``task_index``."""
+    table = rows.with_format("arrow")
     first = 0
     for index, episode in enumerate(request.episodes):
-        found = {name: np.asarray(values) for name, values in table[first : first + episode.frames].items()}
+        found = table_columns(table[first : first + episode.frames])
         check_columns(found, episode, index=index, first=first, fps=request.fps)
-        texts = {str(dataset.meta.tasks.iloc[int(number)].name) for number in np.unique(found["task_index"])}
+        texts = {task_of(int(number)) for number in np.unique(found["task_index"])}
         require(texts == {episode.instruction}, f"episode {index}: instruction is {sorted(texts)}, expected '{episode.instruction}'")
         first += episode.frames
     return f"{first} frames equal the recordings' states, bit by bit"
