@@ -18,14 +18,14 @@ SERVER = """
 import os, socket, sys
 from pathlib import Path
 from uuid import uuid4
-from blueprint_pipeline.compute.fork_server import ForkServer, take_on_job
+from blueprint_pipeline.compute.fork_server import ForkServer, run_and_leave, take_on_job
 if os.fork() != 0:
     os._exit(0)
 descriptor, path, idle_s = sys.argv[1:]
 caller = ForkServer(socket.socket(fileno=int(descriptor)), Path(path), float(idle_s)).serve()
 if caller is not None:
     take_on_job(caller)
-    exec(sys.argv[1])
+    run_and_leave(lambda: exec(sys.argv[1], {}))
 """
 SAY = """
 import json, os, sys
@@ -75,6 +75,28 @@ def test_a_job_has_a_group_a_folder_and_an_environment_of_its_own(fork, tmp_path
     assert found["variables"]["BPP__LOG__LEVEL"] == "ERROR"
     assert "HOME" not in found["variables"]
     assert found["open"] <= 4
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "log"),
+    [
+        ("print('whole')", 0, ""),
+        ("import sys; sys.stderr.write('partial'); sys.exit(75)", 75, "partial"),
+        ("raise SystemExit('what to do')", 1, "what to do\n"),
+        ("raise SystemExit", 0, ""),
+        ("1 / 0", 1, "ZeroDivisionError: division by zero\n"),
+        ("import atexit, sys; atexit.register(sys.stderr.write, 'cleared up'); sys.exit(3)", 3, "cleared up"),
+        (
+            "import sys, threading, time; threading.Thread(target=lambda: (time.sleep(0.3), sys.stderr.write('waited'))).start()",
+            0,
+            "waited",
+        ),
+    ],
+)
+def test_a_job_ends_as_a_process_of_its_own_would(fork, text, status, log):
+    job = fork(text)
+    assert job.wait(60) == status
+    assert job.stderr.read().decode().endswith(log)
 
 
 def test_no_secret_of_a_job_reaches_the_server_or_the_next_job(fork):

@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> None:
     if os.fork() != 0:
         os._exit(0)
     from blueprint_pipeline.cli import app
-    from blueprint_pipeline.compute.fork_server import ForkServer, take_on_job
+    from blueprint_pipeline.compute.fork_server import ForkServer, run_and_leave, take_on_job
     from blueprint_pipeline.stage.flow import STAGES
 
     for module in (*dict.fromkeys(row.module for row in STAGES.values()), *_IMPORTED_LATE):
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> None:
     caller = ForkServer(socket(fileno=int(descriptor)), Path(path), float(idle_s)).serve()
     if caller is not None:
         take_on_job(caller)
-        app.main()
+        run_and_leave(app.main)
 
 
 if __name__ == "__main__":

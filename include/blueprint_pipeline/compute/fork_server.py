@@ -10,6 +10,7 @@ caller sends, so a job's environment and secrets never enter the server. A conne
 The job of a caller that goes away is asked to end: nobody would read its result. Linux only (``pidfd_open``).
 """
 
+import atexit
 import gc
 import json
 import os
@@ -18,11 +19,13 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 from blueprint_pipeline.settings import replace_environment
 
@@ -214,3 +217,28 @@ def take_on_job(caller: socket.socket) -> None:
     sys.argv[1:] = start.arguments
     tell(caller, pid=os.getpid())
     caller.close()
+
+
+def run_and_leave(job: Callable[[], None]) -> NoReturn:
+    """Do a job in a child of the server, and leave without taking a thousand modules apart (0.14 s).
+
+    The forks of :mod:`multiprocessing` end in the same way.
+    """
+    status = 0
+    try:
+        job()
+    except SystemExit as ended:
+        if isinstance(ended.code, int):
+            status = ended.code
+        elif ended.code is not None:
+            sys.stderr.write(f"{ended.code}\n")
+            status = 1
+    except BaseException:  # noqa: BLE001 -- the process ends here, whatever came; the interpreter would do just this
+        traceback.print_exc()
+        status = 1
+    # What the interpreter does at its end, and has no public name: it waits for threads and executors, then clears up.
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 -- see above
+    atexit._run_exitfuncs()  # noqa: SLF001 -- see above
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
