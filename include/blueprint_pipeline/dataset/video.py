@@ -14,6 +14,7 @@ import av.container
 import av.video
 import numpy as np
 import numpy.typing as npt
+from av.video.reformatter import VideoReformatter
 
 from blueprint_pipeline.dataset.features import VideoFeature
 from blueprint_pipeline.dataset.layout import GrowingFile
@@ -142,6 +143,9 @@ class VideoFile(GrowingFile):
 def decode_frames(path: Path, wanted: set[int] | None = None) -> Iterator[tuple[int, npt.NDArray[np.uint8] | None]]:
     """Decode every frame; give its number, and its RGB image (H, W, 3) where ``wanted`` has the number (``None``: all)."""
     with av.open(str(path)) as container:
+        converter = VideoReformatter()  # kept for the whole video: setting one up costs more than converting a frame
         for number, frame in enumerate(container.decode(video=0)):
-            image = frame.to_ndarray(format="rgb24") if wanted is None or number in wanted else None
-            yield number, image  # type: ignore[misc]  # rgb24 is 8 bits wide
+            if wanted is not None and number not in wanted:
+                yield number, None
+            else:
+                yield number, np.asarray(converter.reformat(frame, format="rgb24").to_ndarray(), dtype=np.uint8)
