@@ -145,15 +145,18 @@ def parse_envelope(data: bytes) -> Envelope:
     """Parse an envelope that :func:`sign_payload` made.
 
     Raises:
-        ValueError: It is none, or its bytes are not in canonical form.
+        ValueError: It is none, its bytes are not in canonical form, or others signed it too.
     """
     try:
         envelope: Envelope = Envelope.from_dict(json.loads(data))
         again = canonical_json(envelope.to_dict()) + b"\n"
-    except (KeyError, TypeError, AttributeError) as error:
+        signers = ", ".join(sorted(envelope.signatures))
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"it is not a DSSE envelope ({type(error).__name__}: {error})") from error
     if again != data:
         raise ValueError("the envelope is not in canonical form: bytes outside of the signed payload were changed")
+    if len(envelope.signatures) > 1:
+        raise ValueError(f"the envelope holds {len(envelope.signatures)} signatures, of {signers}; we sign once")
     return envelope
 
 
