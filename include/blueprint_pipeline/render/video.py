@@ -24,7 +24,6 @@ PRESET = "ultrafast"
 GROUP_OF_PICTURES = 2
 SHARPNESS_STRIDE = 15
 """Frames between two of which the sharpness is measured."""
-_LUMA_VALUES = np.arange(256, dtype=np.float64)
 
 
 class _Writer:
@@ -153,9 +152,8 @@ class PixelStatistics:
 
     def add(self, luma: NDArray[np.uint8], *, moving: bool) -> None:
         """Take one frame's luma, (height, width)."""
-        counts = np.bincount(luma.ravel(), minlength=256)
-        mean = float(counts @ _LUMA_VALUES) / luma.size
-        self._stds.append(float(np.sqrt(max(0.0, float(counts @ _LUMA_VALUES**2) / luma.size - mean * mean))))
+        mean, of_squares = _mean(luma), _mean(np.square(luma, dtype=np.uint16))
+        self._stds.append(float(np.sqrt(max(0.0, of_squares - mean * mean))))
         if len(self._means) % SHARPNESS_STRIDE == 0:
             self._sharpness.append(float(ndimage.laplace(luma.astype(np.float32)).var()))
         self._means.append(mean)
@@ -176,6 +174,11 @@ class PixelStatistics:
     @property
     def sharpness(self) -> float:
         return min(self._sharpness)
+
+
+def _mean(values: NDArray[np.uint8] | NDArray[np.uint16]) -> float:
+    """The sum is exact, and so equal on every machine."""
+    return int(values.sum(dtype=np.uint64)) / values.size
 
 
 def _luma(frame: av.VideoFrame, width: int, height: int) -> NDArray[np.uint8]:

@@ -131,10 +131,7 @@ class Renderer:
         """Draw what moves, in front of a backdrop: the same pixels as :meth:`look` and :meth:`draw`, in half the time."""
         self._look(data, backdrop.camera_id, mujoco.mjtCatBit.mjCAT_DYNAMIC.value)
         self._render(self._image, self._depth)
-        nearer = self._depth < backdrop.depth
-        image = backdrop.image.copy()
-        image[nearer] = self._image[nearer]
-        return image[::-1]
+        return np.where((self._depth < backdrop.depth)[..., None], self._image, backdrop.image)[::-1]
 
     def _alpha(self, geom: int) -> float:
         material = self._model.geom_matid[geom]
