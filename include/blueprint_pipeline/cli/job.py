@@ -74,8 +74,8 @@ def run(
 def _read_spec(path: Path) -> JobSpec:
     try:
         return JobSpec.model_validate_json(sys.stdin.read() if str(path) == "-" else path.read_text())
-    except OSError as error:
-        raise JobSpecInvalid(path, str(error)) from error
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}" for item in error.errors())
         raise JobSpecInvalid(path, found) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise JobSpecInvalid(path, str(error)) from error

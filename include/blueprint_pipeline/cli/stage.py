@@ -88,7 +88,7 @@ def run(
 def _read_request(path: Path) -> dict[str, object]:
     try:
         fields = json.loads(sys.stdin.read() if str(path) == "-" else path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UnreadableRequest(path, str(error)) from error
     if not isinstance(fields, dict):
         raise UnreadableRequest(path, f"found a {type(fields).__name__}")

@@ -71,7 +71,16 @@ def validate_id(value: str) -> str:
     return value
 
 
-Id = Annotated[str, AfterValidator(validate_id)]
+def _validate_field(value: str) -> str:
+    """As :func:`validate_id`, in the way in which a model tells the field's name with what is wrong."""
+    try:
+        return validate_id(value)
+    except InvalidId as error:
+        raise ValueError(error.message) from error
+
+
+Id = Annotated[str, AfterValidator(_validate_field)]
+"""A field that may name a folder."""
 
 
 class SceneFolder:
