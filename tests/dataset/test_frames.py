@@ -7,10 +7,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from blueprint_pipeline.dataset.errors import EpisodeUnusable
 from blueprint_pipeline.dataset.features import build_vector_features
 from blueprint_pipeline.dataset.frames import load_frames, validate_sizes
+from blueprint_pipeline.geometry.rotations import continuous_quats
 from tests.dataset.conftest import ARMS, episode_record, states_table
 
 
@@ -34,6 +38,34 @@ def test_vectors_come_from_their_columns(states: Path) -> None:
         np.testing.assert_array_equal(frames.vectors["observation.ee_pose"][t], np.float32(rows[t]["ee_pose"]))
         np.testing.assert_array_equal(frames.vectors["observation.object_pose"][t], np.float32(rows[t]["object_poses"][7:14]))
     validate_sizes(frames, build_vector_features(ARMS))
+
+
+@given(seed=st.integers(0, 2**32 - 1), length=st.integers(1, 60))
+@settings(max_examples=60, deadline=None)
+def test_quaternions_do_not_jump(seed: int, length: int) -> None:
+    """Whatever signs a simulator gives: neighbours stand on one side, rotations stay, row 0 has its largest part positive."""
+    rng = np.random.default_rng(seed)
+    steps = Rotation.from_rotvec(rng.normal(0, 0.5, (length, 3)))
+    turned = [Rotation.random(random_state=seed)]
+    for step in steps[1:]:
+        turned.append(step * turned[-1])
+    raw = Rotation.concatenate(turned).as_quat(scalar_first=True) * rng.choice([-1.0, 1.0], (length, 1))
+    found = continuous_quats(raw)
+    assert (np.einsum("tc,tc->t", found[1:], found[:-1]) >= 0).all()
+    assert found[0, np.abs(found[0]).argmax()] > 0
+    np.testing.assert_array_equal(np.abs(found), np.abs(raw))
+    assert (np.abs(np.einsum("tc,tc->t", found, raw)) > 1 - 1e-12).all()
+
+
+def test_statistics_of_a_turning_hand_make_sense(tmp_path: Path) -> None:
+    """A hand that looks down and whose recorded quaternion flips in every other frame: the column has no spread where nothing turns."""
+    table = states_table(10, 3)
+    column = [[*pose[:3], *(np.array(pose[3:]) * (-1) ** row)] for row, pose in enumerate(table.column("ee_pose").to_pylist())]
+    path = tmp_path / "states.parquet"
+    pq.write_table(table.set_column(table.column_names.index("ee_pose"), "ee_pose", pa.array(column)), path)
+    vectors = load_frames(path, episode_record(0, 10, path), ARMS).vectors
+    np.testing.assert_array_equal(vectors["observation.ee_pose"][:, 3:], np.tile(np.float32([0, 1, 0, 0]), (10, 1)))
+    np.testing.assert_array_equal(vectors["observation.ee_rotation_6d"], np.tile(np.float32([1, 0, 0, 0, -1, 0]), (10, 1)))
 
 
 def test_a_missing_row_is_refused(states: Path) -> None:

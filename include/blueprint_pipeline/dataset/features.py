@@ -1,6 +1,6 @@
 """The columns of a dataset: what each means, which values it takes from an episode, and how ``info.json`` says so.
 
-World frame: z up, metres; quaternions w, x, y, z.
+World frame: z up, metres; quaternions w, x, y, z, without jumps of sign within an episode.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,14 @@ STATE = "observation.state"
 ACTION = "action"
 VELOCITY = "observation.velocity"
 EE_POSE = "observation.ee_pose"
+EE_ROTATION = "observation.ee_rotation_6d"
 OBJECT_POSE = "observation.object_pose"
 ANNOTATION = "annotation.human.action.task_description"
 """Column of the v2.1 twin that GR00T's loader wants: the index of the task, again."""
 
 POSE_NAMES = ("x_m", "y_m", "z_m", "qw", "qx", "qy", "qz")
+ROTATION_NAMES = ("r00", "r10", "r20", "r01", "r11", "r21")
+"""The first two columns of a rotation matrix: rows and columns from 0."""
 INDEX_COLUMNS = ("frame_index", "episode_index", "index", "task_index")
 
 
@@ -87,6 +90,7 @@ def build_vector_features(arms: Sequence[ArmLayout]) -> tuple[VectorFeature, ...
         VectorFeature(ACTION, tuple(positions), parts),
         VectorFeature(VELOCITY, tuple(f"{name}.vel_{unit}_s" for arm in arms for name, unit in _joints(arm))),
         VectorFeature(EE_POSE, tuple(f"{arm.prefix}{name}" for arm in arms for name in POSE_NAMES)),
+        VectorFeature(EE_ROTATION, tuple(f"{arm.prefix}{name}" for arm in arms for name in ROTATION_NAMES)),
         VectorFeature(OBJECT_POSE, POSE_NAMES),
     )
 

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from blueprint_pipeline.dataset.errors import EpisodeUnusable
-from blueprint_pipeline.dataset.features import ACTION, EE_POSE, OBJECT_POSE, STATE, VELOCITY, VectorFeature
+from blueprint_pipeline.dataset.features import ACTION, EE_POSE, EE_ROTATION, OBJECT_POSE, STATE, VELOCITY, VectorFeature
 from blueprint_pipeline.episode.record import EpisodeRecord
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.geometry.rotations import continuous_quats, rotation_columns
 from blueprint_pipeline.robot.layout import ArmLayout
 
 Float32 = npt.NDArray[np.float32]
@@ -46,7 +47,8 @@ class EpisodeFrames:
 def load_frames(path: Path, record: EpisodeRecord, arms: Sequence[ArmLayout]) -> EpisodeFrames:
     """Read an episode's states and give its vectors.
 
-    Row t holds the state at the start of frame t and, as action, the setpoint that the actuators reach at its end.
+    Row t holds the state at the start of frame t and, as action, the setpoint that is commanded at its end. Quaternions have no jumps of
+    sign (see :func:`~blueprint_pipeline.geometry.rotations.continuous_quats`), whatever sign the simulator gave them.
     The last row of ``states.parquet`` (the state after the last frame) has no frame and is left out.
 
     Args:
@@ -72,14 +74,21 @@ def load_frames(path: Path, record: EpisodeRecord, arms: Sequence[ArmLayout]) ->
             record.episode_id, "episode.json", "object_ids", ", ".join(record.object_ids), f"the target {target} among them"
         )
     first = 7 * record.object_ids.index(target)
+    tools = np.split(rows["ee_pose"], len(arms), axis=1)
     vectors = {
         STATE: _by_arm(rows["robot_qpos"], rows["gripper_width_m"], arms),
         ACTION: _by_arm(rows["robot_command"], rows["gripper_command_m"], arms),
         VELOCITY: rows["robot_qvel"],
-        EE_POSE: rows["ee_pose"],
-        OBJECT_POSE: rows["object_poses"][:, first : first + 7],
+        EE_POSE: np.hstack([_continuous(pose) for pose in tools]),
+        EE_ROTATION: np.hstack([rotation_columns(pose[:, 3:]) for pose in tools]),
+        OBJECT_POSE: _continuous(rows["object_poses"][:, first : first + 7]),
     }
     return EpisodeFrames(record.episode_id, record.spec.task.instruction, {key: value.astype(np.float32) for key, value in vectors.items()})
+
+
+def _continuous(poses: FloatArray) -> FloatArray:
+    """Poses (T, 7) whose quaternions have no jumps of sign."""
+    return np.hstack([poses[:, :3], continuous_quats(poses[:, 3:])])
 
 
 def _by_arm(joints: FloatArray, grippers: FloatArray, arms: Sequence[ArmLayout]) -> FloatArray:

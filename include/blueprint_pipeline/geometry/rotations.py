@@ -39,3 +39,23 @@ def rotation_from_quat(quat_wxyz: FloatArray) -> FloatArray:
 def angle_between(first: FloatArray, second: FloatArray) -> float:
     """Angle in [rad] of the rotation between two rotation matrices (3, 3)."""
     return float(Rotation.from_matrix(first.T @ second).magnitude())
+
+
+def continuous_quats(quats_wxyz: FloatArray) -> FloatArray:
+    """The same rotations without jumps of sign, shape (T, 4): q and -q are one rotation, and means and differences tell them apart.
+
+    Each row has the sign that is nearer to the row before it; in the first row the largest component is positive.
+    """
+    first = quats_wxyz[0, np.abs(quats_wxyz[0]).argmax()]
+    turns = np.einsum("tc,tc->t", quats_wxyz[1:], quats_wxyz[:-1]) < 0
+    signs = np.cumprod(np.concatenate([[np.where(first < 0, -1.0, 1.0)], np.where(turns, -1.0, 1.0)]))
+    return np.asarray(quats_wxyz * signs[:, None])
+
+
+def rotation_columns(quats_wxyz: FloatArray) -> FloatArray:
+    """The first two columns of each rotation matrix, one after the other, shape (T, 6): continuous in the rotation, as no four numbers are.
+
+    Source: Zhou et al., "On the Continuity of Rotation Representations in Neural Networks" (CVPR 2019).
+    """
+    matrices = Rotation.from_quat(quats_wxyz, scalar_first=True).as_matrix()
+    return np.concatenate([matrices[:, :, 0], matrices[:, :, 1]], axis=1)

@@ -130,6 +130,7 @@ def expected_episode(tmp_path: Path) -> tuple[ExpectedEpisode, dict[str, np.ndar
         "action": np.column_stack([rows["robot_command"], rows["gripper_command_m"]]),
         "observation.velocity": np.array(rows["robot_qvel"]),
         "observation.ee_pose": np.array(rows["ee_pose"]),
+        "observation.ee_rotation_6d": np.tile([1.0, 0, 0, 0, -1, 0], (12, 1)),
         "observation.object_pose": np.array(rows["object_poses"])[:, 7:],
     }
     found = {name: value.astype(np.float32) for name, value in columns.items()}
@@ -153,7 +154,9 @@ def test_right_columns_pass(tmp_path: Path) -> None:
     check_columns(found, episode, index=2, first=100, fps=30)
 
 
-@pytest.mark.parametrize("column", ["observation.state", "action", "observation.object_pose", "index", "timestamp"])
+@pytest.mark.parametrize(
+    "column", ["observation.state", "action", "observation.object_pose", "observation.ee_rotation_6d", "index", "timestamp"]
+)
 def test_one_wrong_value_is_refuted(tmp_path: Path, column: str) -> None:
     """A single value that differs by its last digits is found, in any frame."""
     episode, found = expected_episode(tmp_path)

@@ -17,8 +17,8 @@ from blueprint_pipeline.dataset.certify.request import Answer, ExpectedEpisode
 
 TIMESTAMP_TOLERANCE_S = 1e-4
 """What lerobot's loader allows."""
-
-
+_ROUNDING = {"observation.ee_rotation_6d": 1e-6}
+"""Columns that are computed from recorded ones; all others must be the same bits."""
 _COLUMNS = ("robot_qpos", "robot_qvel", "robot_command", "gripper_width_m", "gripper_command_m", "ee_pose", "object_poses")
 
 
@@ -48,10 +48,32 @@ def expected_columns(episode: ExpectedEpisode) -> dict[str, npt.NDArray[Any]]:
         "observation.state": _by_arm(rows["robot_qpos"], rows["gripper_width_m"], episode.arm_joints),
         "action": _by_arm(rows["robot_command"], rows["gripper_command_m"], episode.arm_joints),
         "observation.velocity": np.array(rows["robot_qvel"]),
-        "observation.ee_pose": np.array(rows["ee_pose"]),
-        "observation.object_pose": np.array(rows["object_poses"])[:, target],
+        "observation.ee_pose": _signed_anew(np.array(rows["ee_pose"])),
+        "observation.ee_rotation_6d": _rotation_columns(np.array(rows["ee_pose"])),
+        "observation.object_pose": _signed_anew(np.array(rows["object_poses"])[:, target]),
     }
     return {name: values.astype(np.float32) for name, values in columns.items()}
+
+
+def _signed_anew(poses: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Poses (T, 7 n) with the signs of quaternions that a dataset has: the largest component of row 0 positive, then the nearer sign."""
+    for quats in (poses[:, first + 3 : first + 7] for first in range(0, poses.shape[1], 7)):
+        if quats[0, np.abs(quats[0]).argmax()] < 0:
+            quats[0] *= -1
+        for row in range(1, len(quats)):
+            if quats[row - 1] @ quats[row] < 0:
+                quats[row] *= -1
+    return poses
+
+
+def _rotation_columns(poses: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """What a rotation makes of the x axis and of the y axis, (T, 6 n), written out from its quaternion w, x, y, z."""
+    columns = []
+    for first in range(0, poses.shape[1], 7):
+        w, x, y, z = (poses[:, first + 3 : first + 7] / np.linalg.norm(poses[:, first + 3 : first + 7], axis=1, keepdims=True)).T
+        columns += [1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)]
+        columns += [2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x)]
+    return np.stack(columns, axis=1)
 
 
 def _by_arm(joints: list[list[float]], grippers: list[list[float]], arm_joints: tuple[int, ...]) -> npt.NDArray[Any]:
@@ -64,7 +86,7 @@ def _by_arm(joints: list[list[float]], grippers: list[list[float]], arm_joints: 
 
 
 def check_columns(found: dict[str, npt.NDArray[Any]], episode: ExpectedEpisode, *, index: int, first: int, fps: int) -> None:
-    """Compare all frames of one episode with its recording, bit by bit.
+    """Compare all frames of one episode with its recording, bit by bit; what is computed from it, within rounding.
 
     Args:
         found: Columns of the dataset, (frames, …).
@@ -82,7 +104,7 @@ def check_columns(found: dict[str, npt.NDArray[Any]], episode: ExpectedEpisode, 
     for name, values in expected.items():
         require(name in found, f"episode {index}: column {name} is missing")
         own = found[name].reshape(values.shape) if found[name].size == values.size else found[name]
-        if not np.array_equal(own, values):
+        if own.shape != values.shape or not np.allclose(own, values, rtol=0, atol=_ROUNDING.get(name, 0.0)):
             where = np.argwhere(own != values)[0].tolist() if own.shape == values.shape else f"shape {own.shape}, expected {values.shape}"
             raise Refuted(f"episode {index} ({episode.episode_id}): {name} differs from the recording at {where}")
     late = np.abs(found["timestamp"].reshape(-1).astype(np.float64) - number / fps).max()
