@@ -57,7 +57,7 @@ def test_card_and_croissant_describe_it(scene: SceneFolder, tmp_path: Path) -> N
     text = (root / "README.md").read_text()
     card = yaml.safe_load(text.split("---")[1])
     assert card["license"] == "other"
-    assert card["license_name"] == "Apache-2.0 AND CC-BY-4.0 AND CC0-1.0 AND MIT"
+    assert card["license_name"] == "apache-2.0-and-cc-by-4.0-and-cc0-1.0-and-mit"
     assert card["size_categories"] == ["n<1K"]
     assert card["annotations_creators"] == ["machine-generated"]
     assert {"LeRobot", "robotics", "simulation"} <= set(card["tags"])
@@ -66,7 +66,7 @@ def test_card_and_croissant_describe_it(scene: SceneFolder, tmp_path: Path) -> N
     assert check_croissant(root / "croissant.json") == []
     croissant = load_json(root / "croissant.json")
     digests = {item["@id"]: item["sha256"] for item in croissant["distribution"] if item["@type"] == "cr:FileObject"}
-    files = [name for name in list_files(root) if name != "croissant.json"]
+    files = [name for name in list_files(root) if name not in {"croissant.json", "README.md"}]
     assert digests == {name: digest.sha256 for name, digest in digest_files(root, files).items()}
 
 
@@ -169,7 +169,7 @@ def test_one_licence_stands_by_its_hub_name() -> None:
         attempted=1,
         licence=licence,
     )
-    summary = DatasetSummary(episodes=1, frames=20_000, duration_s=1.0, tasks=("t",), videos=())
+    summary = DatasetSummary(episodes=1, frames=20_000, duration_s=1.0, tasks=("t",), videos=(), contract=None)
     found = _metadata(FORMATS["v3.0"], facts, summary)
     assert found["license"] == "cc-by-4.0"
     assert found["tags"] == ["LeRobot", "robotics", "simulation", "isaac_sim", "v3.0"]

@@ -44,6 +44,7 @@ def test_a_lab_gets_the_format_that_it_asks_for(labs, tmp_path, signing_key):
     scene = Workspace(settings.workspace).scene(SCENE_ID)
     root = scene.local(DATASET_PATH) / ROW.name
     write_text(root / "index.json", "{}\n")
+    write_text(root / "README.md", "# Kitchen\n")
     context = StageContext(
         scene,
         staging=tmp_path / "staging",

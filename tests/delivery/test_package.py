@@ -36,6 +36,7 @@ def test_the_bundle_holds_what_a_lab_expects(packed_once):
         "reports/quality.json",
         "reports/cost.json",
         "reports/certification.json",
+        "verify_bundle.py",
         "replay/replay.py",
         "replay/kit.json",
         "replay/scene/scene.xml",
@@ -55,6 +56,14 @@ def test_the_bundle_holds_what_a_lab_expects(packed_once):
     assert "failures/ep_0004/states.parquet" not in names
     reasons = {item["episode_id"]: item["gate"] for item in read_json(packed_once / "data/failures/failures.json")["episodes"]}
     assert reasons == {"ep_0003": "penetration", "ep_0004": "outcome"}
+
+
+def test_the_card_in_the_bundle_says_what_looked_at_the_dataset(packed_once):
+    """``certified: false`` stands where a lab reads on, with each check that did not run."""
+    card = (packed_once / "data/dataset/v3.0/README.md").read_text()
+    assert card.startswith("---\nlicense")
+    assert "`certified: false` (not certified: 1 did not run (lerobot), 1 passed)" in card
+    assert "| `lerobot.loads` | not run | no such environment here |" in card
 
 
 def test_what_labs_are_told_of_is_in_the_bundle(packed_once):

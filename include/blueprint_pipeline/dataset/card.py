@@ -3,10 +3,12 @@
 Source: Hugging Face Hub documentation, "Dataset Cards".
 """
 
+import re
 from dataclasses import dataclass
 
 import yaml
 
+from blueprint_pipeline.dataset.action_contract import describe_lag
 from blueprint_pipeline.dataset.asset_licences import HUGGING_FACE_IDS, DatasetLicence
 from blueprint_pipeline.dataset.contract import DatasetSpec
 from blueprint_pipeline.dataset.features import build_info_features
@@ -57,7 +59,7 @@ def _title(facts: CardFacts, row: FormatRow) -> str:
 def _metadata(row: FormatRow, facts: CardFacts, summary: DatasetSummary) -> dict[str, object]:
     licences = facts.licence.ids
     single = HUGGING_FACE_IDS.get(licences[0]) if len(licences) == 1 else None
-    licence: dict[str, object] = {"license": single} if single else {"license": "other", "license_name": facts.licence.expression}
+    licence: dict[str, object] = {"license": single} if single else {"license": "other", "license_name": _slug(facts.licence.expression)}
     if not single:
         licence["license_link"] = "README.md#licence"
     return {
@@ -71,6 +73,15 @@ def _metadata(row: FormatRow, facts: CardFacts, summary: DatasetSummary) -> dict
         "annotations_creators": ["machine-generated"],
         **({"configs": [{"config_name": "default", "data_files": row.tables}]} if row.tables else {}),
     }
+
+
+def _slug(expression: str) -> str:
+    """An SPDX expression as the Hub wants names of licences: small letters, digits, dots and dashes.
+
+    >>> _slug("CC-BY-4.0 AND (MIT OR Apache-2.0)")
+    'cc-by-4.0-and-mit-or-apache-2.0'
+    """
+    return re.sub(r"[^a-z0-9.]+", "-", expression.lower()).strip("-")
 
 
 def _what(row: FormatRow, facts: CardFacts, summary: DatasetSummary) -> str:
@@ -92,8 +103,9 @@ def _columns(row: FormatRow, spec: DatasetSpec, summary: DatasetSummary) -> str:
         meaning = ", ".join(str(name) for name in names) if isinstance(names, list) else ""
         rows.append(f"| `{key}` | {feature['dtype']} | {feature['shape']} | {meaning} |")
     return (
-        f"## Columns\n\nOne row a frame at {spec.fps} Hz; row t has the state at the start of frame t, and as action the setpoint that the "
-        "actuators reach at its end. World frame: z up, metres; quaternions w, x, y, z.\n\n"
+        f"## Columns\n\nOne row a frame at {spec.fps} Hz; row t has the state at the start of frame t, and as action the absolute setpoint "
+        f"that is commanded at its end; in between the command goes linearly from one to the next. {describe_lag(summary.contract)} World "
+        "frame: z up, metres; quaternions w, x, y, z, without jumps of sign within an episode.\n\n"
         "| column | type | shape | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
     )
 

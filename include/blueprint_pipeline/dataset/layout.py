@@ -18,6 +18,7 @@ CHUNKS_SIZE = 1000
 DATA_FILE_BYTES = 100 * 1024**2
 VIDEO_FILE_BYTES = 200 * 1024**2
 
+CARD = "README.md"
 INFO = "meta/info.json"
 STATS = "meta/stats.json"
 SIDECAR = "meta/blueprint_pipeline/episodes.jsonl"

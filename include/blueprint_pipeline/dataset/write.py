@@ -12,7 +12,7 @@ from blueprint_pipeline.dataset.errors import EpisodeUnusable, ProfilesMixed
 from blueprint_pipeline.dataset.features import build_vector_features, video_key
 from blueprint_pipeline.dataset.formats import FORMATS, FormatRow
 from blueprint_pipeline.dataset.frames import load_frames
-from blueprint_pipeline.dataset.layout import DATASET_PATH, write_json, write_text
+from blueprint_pipeline.dataset.layout import CARD, DATASET_PATH, write_json, write_text
 from blueprint_pipeline.dataset.provenance import build_provenance, load_integration_state
 from blueprint_pipeline.dataset.video import EpisodeVideo, load_episode_video
 from blueprint_pipeline.dataset.writer import DatasetSummary, DatasetWriter
@@ -138,7 +138,7 @@ def _card_facts(
 
 
 def _describe(root: Path, row: FormatRow, facts: CardFacts, spec: DatasetSpec, summary: DatasetSummary) -> None:
-    """Card and Croissant of one dataset; Croissant last, it has the sums of all other files."""
-    write_text(root / "README.md", build_card(row, facts, spec, summary))
+    """Card and Croissant of one dataset; Croissant last, it has the sums of all files of data. A bundle's copy of the card says more."""
     files = digest_files(root, list_files(root))
+    write_text(root / CARD, build_card(row, facts, spec, summary))
     write_json(root / "croissant.json", build_croissant(row, facts, spec.vectors, summary, files))

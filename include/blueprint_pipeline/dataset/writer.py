@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from blueprint_pipeline.dataset.action_contract import CONTRACT, ActionContract, LagMeter
 from blueprint_pipeline.dataset.contract import DatasetSpec, DatasetTotals, FormatWriter, WrittenEpisode, statistics_as_lists
 from blueprint_pipeline.dataset.features import VideoFeature
 from blueprint_pipeline.dataset.formats import FORMATS, STORE, FormatName
 from blueprint_pipeline.dataset.frames import EpisodeFrames, validate_sizes
 from blueprint_pipeline.dataset.images import PixelCounts
-from blueprint_pipeline.dataset.layout import SIDECAR, json_line, part_path
+from blueprint_pipeline.dataset.layout import SIDECAR, json_line, part_path, write_json
 from blueprint_pipeline.dataset.lerobot_v30 import V30Writer
 from blueprint_pipeline.dataset.readback import dataset_statistics
 from blueprint_pipeline.dataset.statistics import Moments
@@ -28,6 +29,8 @@ class DatasetSummary:
     duration_s: float
     tasks: tuple[str, ...]
     videos: tuple[VideoFeature, ...]
+    contract: ActionContract | None
+    """What an action means, and how late the robot follows; ``None`` where no episode was long enough to measure it."""
 
 
 class DatasetWriter:
@@ -49,6 +52,7 @@ class DatasetWriter:
         self._videos: dict[str, VideoFeature] = {}
         self._moments: dict[str, Moments] = {}
         self._pixels: dict[str, PixelCounts] = {}
+        self._lag = LagMeter(spec.vectors)
         self._episodes = 0
         self._frames = 0
 
@@ -65,6 +69,7 @@ class DatasetWriter:
             VideoMismatch: A video cannot be joined to those before it.
         """
         validate_sizes(frames, self._spec.vectors)
+        self._lag.add(frames)
         position = Position(self._episodes, self._frames, self._tasks.setdefault(frames.task, len(self._tasks)))
         for key, video in videos.items():
             known = self._videos.setdefault(key, video.feature)
@@ -106,7 +111,10 @@ class DatasetWriter:
             part = part_path(writer.root / SIDECAR)
             shutil.copyfile(sidecar, part)
             part.replace(writer.root / SIDECAR)
+        contract = self._lag.contract(self._spec.fps)
         for writer in (self._store, *self._others):
+            if contract is not None:
+                write_json(writer.root / CONTRACT, contract.model_dump(mode="json"))
             writer.finish(totals)
         return DatasetSummary(
             episodes=totals.episodes,
@@ -114,4 +122,5 @@ class DatasetWriter:
             duration_s=totals.frames / self._spec.fps,
             tasks=totals.tasks,
             videos=totals.videos,
+            contract=contract,
         )

@@ -8,14 +8,20 @@
     data/reports/{quality,gates,render_gates,certification,cost}.json
     data/replay/...                        everything to execute the episodes again; a script that does, where they are bit-identical
     data/failures/...                      attempts that were not kept, if the lab wants them
+    data/verify_bundle.py                  verifies the bundle without this package; labs take their copy from where the key is published
     data/legal/...                         licence, attribution, provenance of assets, licence texts
 """
 
 import json
 from pathlib import Path
+from typing import get_args
 
 from blueprint_pipeline.cost.report import COST_REPORT_PATH
-from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
+from blueprint_pipeline.dataset.certify.describe import describe_certification
+from blueprint_pipeline.dataset.certify.report import CertificationReport, Status
+from blueprint_pipeline.dataset.formats import FormatName
+from blueprint_pipeline.dataset.layout import CARD, CERTIFICATION_PATH, DATASET_PATH
+from blueprint_pipeline.delivery import verify_script
 from blueprint_pipeline.delivery.bag import PayloadFile
 from blueprint_pipeline.delivery.lab import LabProfile
 from blueprint_pipeline.delivery.legal import list_legal_files
@@ -43,7 +49,7 @@ def list_payload(
     context: StageContext, sources: BundleSources, lab: LabProfile, licence: BundleLicence, code_version: str
 ) -> list[PayloadFile]:
     """All files but the report page."""
-    files = [file for version in lab.formats for file in _folder(context.input(f"{DATASET_PATH}/{version}"), f"dataset/{version}")]
+    files = [file for version in lab.formats for file in _dataset(context, version, sources.certification)]
     files += [PayloadFile(f"reports/{name}", context.input(path)) for name, path in _REPORTS.items()]
     plan, profile = sources.plan, sources.kept_certificates()[0].render_profile
     pictures = Pictures(width=plan.width, height=plan.height, profile=profile)
@@ -56,6 +62,7 @@ def list_payload(
     if lab.wants_failures:
         files += _failures(context, sources)
     files += list_legal_files(licence, sources, code_version)
+    files.append(PayloadFile("verify_bundle.py", Path(verify_script.__file__)))
     files.append(PayloadFile("dataset_card.json", _json(build_dataset_card(sources, lab, licence, code_version))))
     return files
 
@@ -125,6 +132,26 @@ def _failures(context: StageContext, sources: BundleSources) -> list[PayloadFile
         if attempt.record.states is not None:
             files.append(PayloadFile(f"failures/{episode_id}/states.parquet", context.input(f"{recording}/states.parquet")))
     return [*files, PayloadFile("failures/failures.json", _json({"schema_version": "1.0", "episodes": entries}))]
+
+
+def _dataset(context: StageContext, version: FormatName, certification: CertificationReport) -> list[PayloadFile]:
+    """A dataset; its card says, in the bundle, what looked at it, for it was written before anything did."""
+    folder, target = context.input(f"{DATASET_PATH}/{version}"), f"dataset/{version}"
+    card = (folder / CARD).read_text(encoding="utf-8").rstrip() + "\n\n" + describe_checks(certification, version)
+    return [PayloadFile(f"{target}/{CARD}", card.encode()), *(file for file in _folder(folder, target) if file.name != f"{target}/{CARD}")]
+
+
+def describe_checks(certification: CertificationReport, version: FormatName) -> str:
+    """The card's section on certification: the verdict over all formats, and each check of this one."""
+    by_status = {status: certification.with_status(status) for status in get_args(Status)}
+    verdict = describe_certification(certified=certification.certified, **by_status)
+    checks = [check for check in certification.checks if check.dataset == version]
+    rows = "\n".join(f"| `{check.check}` | {check.status.replace('_', ' ')} | {_cell(check.reason)} |" for check in checks)
+    return f"## Certification\n\n`certified: {str(certification.certified).lower()}` ({verdict}).\n\n| check | | |\n|---|---|---|\n{rows}\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _folder(source: Path, target: str) -> list[PayloadFile]:

@@ -13,7 +13,8 @@ RECEIPT_NAME = "receipt.json"
 class Receipt(BaseModel):
     """``deliveries/{lab}/receipt.json`` of the scene, and ``receipt.json`` beside the bundle in the lab's bucket.
 
-    It is not signed itself: it names the signed statement by digest, and the statement names every byte.
+    It is not signed itself: it names the signed statement by digest, and the statement names every byte. Whoever may write to the bucket
+    may write another receipt, so a lab trusts what it says of time and place no more than the bucket, and of the data the statement alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,6 +34,8 @@ class Receipt(BaseModel):
     signing_keyid: str
     files: int
     size_bytes: int
+    trust: Literal["unsigned; verify the bundle"] = "unsigned; verify the bundle"
+    """What a receipt is worth, for those who read nothing else."""
     read_back: Literal["sha256"] = "sha256"
     """How the upload was verified before it became visible."""
     delivered_at: datetime

@@ -9,7 +9,7 @@
 ``geniesim/renders/shard_0000/{episode_id}/`` holds, for kept episodes, ``{camera}.mp4`` with T frames (frame t shows
 state row t) and ``certificate.json``: a :class:`ReplayCertificate`, written last.
 
-Control: row t's ``ctrl`` is the setpoint that the actuators reach at the *end* of frame t; within the frame the
+Control: row t's ``ctrl`` is the setpoint that is commanded at the *end* of frame t; within the frame the
 applied control goes linearly from row t-1's to row t's setpoint (row 0 starts from the robot's initial
 configuration). The physics makes ``round(1 / (fps * timestep))`` steps a frame, so in a deterministic simulator states and
 setpoints at ``fps`` replay the episode bit by bit from ``integration_state``; in another one the k-of-n rule says how well.

@@ -32,7 +32,7 @@ class Row:
 
     state: SimulationState
     setpoint: FloatArray
-    """(nu,): what the actuators reach at the end of the frame."""
+    """(nu,): what is commanded at the end of the frame."""
     robot_command: FloatArray
     """(n_joints,): the joint positions that ``setpoint`` asks for."""
     gripper_command_m: FloatArray

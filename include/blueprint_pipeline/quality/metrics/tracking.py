@@ -15,7 +15,7 @@ def action_state_lag_s(setpoint: FloatArray, reached: FloatArray, *, fps: float,
     parabola through the largest value and its neighbours.
 
     Args:
-        setpoint: Shape (n, n_joints), [rad]: what row t should reach at its end.
+        setpoint: Shape (n, n_joints), [rad]: what is commanded at the end of row t.
         reached: Shape (n, n_joints), [rad]: the state at that time.
         fps: Samples a second [Hz].
         max_lag_s: Lags beyond are not searched [s].
@@ -55,7 +55,7 @@ def action_state_consistency(setpoint: FloatArray, reached: FloatArray, *, fps: 
     :func:`action_state_lag_s` and linear interpolation between setpoints. Every position controller lags; that is judged on its own.
 
     Args:
-        setpoint: Shape (n, n_joints), [rad]: what row t should reach at its end.
+        setpoint: Shape (n, n_joints), [rad]: what is commanded at the end of row t.
         reached: Shape (n, n_joints), [rad]: the state at that time.
         fps: Samples a second [Hz].
 
