@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> int:
         wall_s = time.monotonic() - started
         found_done, stages = view.found_done()
         add_timing(chosen.airflow_home, Timing(work=work_of(chosen), stages=stages, found_done=found_done, wall_s=wall_s))
-        show_delivery(console, view, settings, chosen.scene_id, {"Slack": slack, "Lab": lab}, wall_s)
+        show_delivery(console, view, settings, scene_id=chosen.scene_id, receivers={"Slack": slack, "Lab": lab}, wall_s=wall_s)
         return 0
 
 
@@ -119,7 +119,7 @@ def run(
     environment = {**airflow_environment(home), **process_environment(settings), **connections(receivers, chosen.lab, secret)}
     view = RunView()
     with log_path(chosen).open("w") as log, events.open() as stream:
-        process = subprocess.Popen(  # noqa: S603 -- our own program
+        process = subprocess.Popen(  # noqa: S603 -- this interpreter and a module of ours, without a shell
             [sys.executable, "-m", "operators.embedded.demo_run", str(conf), str(events)],
             cwd=ROOT,
             env=environment_of_child(environment),

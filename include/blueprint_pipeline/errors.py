@@ -74,8 +74,8 @@ class BlueprintError(Exception):
 
     def __post_init__(self) -> None:
         """Take out of the facts what lets the bearer of a URL in, for errors are logged, stored and sent to labs."""
-        for item in fields(self):  # type: ignore[arg-type]  # a dataclass, but for the base alone
-            setattr(self, item.name, _public(getattr(self, item.name)))
+        for name, value in self.facts.items():
+            setattr(self, name, _public(value))
         self.args = (self.message,)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -93,7 +93,7 @@ class BlueprintError(Exception):
     @property
     def facts(self) -> dict[str, object]:
         """The same facts for machines: they go into structured logs and ``--json`` output."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}  # type: ignore[arg-type]  # as above
+        return {item.name: getattr(self, item.name) for item in fields(self)}  # type: ignore[arg-type]  # every subclass is a dataclass; mypy looks at this base
 
     def describe(self) -> str:
         """The message: the template, filled with the facts."""

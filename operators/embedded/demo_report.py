@@ -42,8 +42,8 @@ def show_failure(console: Console, view: RunView, log: Path, slack: Receiver) ->
     show_facts(console, facts)
 
 
-def show_delivery(  # noqa: PLR0917 -- the parts of one page
-    console: Console, view: RunView, settings: Settings, scene_id: str, receivers: Mapping[str, Receiver], wall_s: float
+def show_delivery(
+    console: Console, view: RunView, settings: Settings, *, scene_id: str, receivers: Mapping[str, Receiver], wall_s: float
 ) -> None:
     """Print what the run made."""
     scene = Workspace(settings.workspace).scene(scene_id)

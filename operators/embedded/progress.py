@@ -13,6 +13,7 @@ from operators.embedded.run_view import RunView, StageLine
 from operators.scene_requests import task_ids
 
 _BAR_WIDTH = 12
+_MINUTE_S = 60
 _STYLES = {"done": "green", "found done": "green", "failed": "red", "retried": "yellow"}
 
 
@@ -64,9 +65,9 @@ def describe_time(seconds: float) -> str:
     >>> describe_time(8.24), describe_time(89.7), describe_time(1012)
     ('8.2 s', '1 min 30 s', '16 min 52 s')
     """
-    if seconds < 60:  # noqa: PLR2004 -- a minute
+    if seconds < _MINUTE_S:
         return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, rest = divmod(round(seconds), _MINUTE_S)
     return f"{minutes} min {rest} s"
 
 

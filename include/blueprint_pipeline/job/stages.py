@@ -39,7 +39,7 @@ class PlanTasksResult(StageResult):
 
 def _plan_tasks(request: PlanTasksRequest, context: StageContext) -> PlanTasksResult:
     from blueprint_pipeline.job.plan_tasks import plan_tasks  # noqa: PLC0415 -- planners take seconds to import
-    from blueprint_pipeline.job.planning import JobOptions  # noqa: PLC0415 -- as above
+    from blueprint_pipeline.job.planning import JobOptions  # noqa: PLC0415 -- imports planners, too
 
     job = plan_tasks(JobOptions(**request.model_dump(exclude={"scene_id"})), context)
     plan = job.plan

@@ -52,12 +52,9 @@ def parse_attribution(text: str | None) -> dict[str, Attribution]:
     rows = [
         [cell.strip() for cell in line.strip().strip("|").split("|")] for line in (text or "").splitlines() if line.strip().startswith("|")
     ]
-    if len(rows) < 2:  # noqa: PLR2004 -- a header and its rule
-        return {}
-    header = [name.lower() for name in rows[0]]
     found = {}
-    for row in rows[2:]:
-        cells = dict(zip(header, row, strict=False))
+    for row in rows[2:]:  # below a header and its rule
+        cells = dict(zip(map(str.lower, rows[0]), row, strict=False))
         statement = _column(cells, "licence", "license")
         if row and row[0] and statement is not None:
             found[row[0]] = Attribution(

@@ -40,6 +40,10 @@ class Measurement:
             raise NotMeasured
         return self._usage
 
+    def end(self, usage: Usage) -> None:
+        """The block has ended, and used this."""
+        self._usage = usage
+
 
 @contextmanager
 def measure_usage() -> Iterator[Measurement]:
@@ -58,13 +62,14 @@ def measure_usage() -> Iterator[Measurement]:
         yield measurement
     finally:
         read_end, written_end = _bytes()
-        measurement._usage = Usage(  # noqa: SLF001  # its own class
+        usage = Usage(
             wall_s=time.perf_counter() - wall_s,
             cpu_s=max(0.0, _cpu_s() - cpu_s),
             peak_memory_bytes=_peak_memory_bytes(),
             bytes_read=None if read is None or read_end is None else read_end - read,
             bytes_written=None if written is None or written_end is None else written_end - written,
         )
+        measurement.end(usage)
 
 
 def usage_of_unit(measured: Usage, *, machine: str, side_by_side: int) -> UnitUsage:

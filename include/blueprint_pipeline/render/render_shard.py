@@ -168,7 +168,7 @@ def _draw(
     for name in scene_inputs(choice.simulator):
         context.input(name)
     simulator = open_simulator(choice.simulator, context.settings)  # before others are imported, which Isaac Sim brings itself
-    from blueprint_pipeline.render.playback import PlaybackScene, play_episode  # noqa: PLC0415 -- as above
+    from blueprint_pipeline.render.playback import PlaybackScene, play_episode  # noqa: PLC0415 -- imports mujoco: only when Isaac Sim is up
 
     twin = build_scene_model(work.mjcf_path, work.robot, work.fps)
     loaded = load_beside_twin(simulator, work.mjcf_path.parent.parent, work.robot, twin)

@@ -201,6 +201,6 @@ def prepare_worker(work: ShardWork) -> None:
 
 def simulate_episode(spec: EpisodeSpec) -> EpisodeSummary:
     """Attempt one episode in a worker process, and write it."""
-    from blueprint_pipeline.rollout import worker  # noqa: PLC0415 -- as above
+    from blueprint_pipeline.rollout import worker  # noqa: PLC0415 -- planners; loaded by prepare_worker
 
     return worker.simulate(spec)

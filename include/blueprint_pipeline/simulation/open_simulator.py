@@ -72,8 +72,8 @@ def _open_here(name: SimulatorName, render: RenderSettings) -> Simulator:
 
 @cache
 def _open_served(name: SimulatorName, settings: SimulationSettings) -> Simulator:
-    from blueprint_pipeline.simulation.service.client import ClientOptions, RemoteSimulator  # noqa: PLC0415 -- only where one is served
-    from blueprint_pipeline.simulation.service.security import ClientTls, read_token  # noqa: PLC0415 -- as above
+    from blueprint_pipeline.simulation.service.client import ClientOptions, RemoteSimulator  # noqa: PLC0415 -- imports grpc, which the embedded engine has no use for
+    from blueprint_pipeline.simulation.service.security import ClientTls, read_token  # noqa: PLC0415 -- imports grpc, too
 
     address, tls, token = str(settings.address), None, None
     if settings.certificate and settings.private_key and settings.server_ca:

@@ -77,7 +77,7 @@ def check_files(request: CertifyRequest) -> str:
 
 def check_datasets(request: CertifyRequest) -> str:
     """Hugging Face's ``datasets`` reads all files as one table."""
-    from datasets import load_dataset  # noqa: PLC0415 -- only here
+    from datasets import load_dataset  # noqa: PLC0415 -- not every environment that runs this module has it
 
     files = sorted(str(path) for path in request.dataset.glob("data/*/*.parquet"))
     table = load_dataset("parquet", data_files=files, split="train", cache_dir=str(request.work / "cache"))
@@ -110,7 +110,7 @@ def check_modality(request: CertifyRequest) -> str:
 
 def check_videos(request: CertifyRequest) -> str:
     """Every video decodes from its first to its last frame (they are the rendered files: see the files' check)."""
-    from torchcodec.decoders import VideoDecoder  # type: ignore[import-not-found]  # noqa: PLC0415 -- only here
+    from torchcodec.decoders import VideoDecoder  # type: ignore[import-not-found]  # noqa: PLC0415 -- loads FFmpeg, which may be missing: then this check alone fails
 
     decoded = 0
     for path in sorted(request.dataset.glob("videos/*/*/*.mp4")):

@@ -85,7 +85,7 @@ class IsaacSimSimulator:
             RobotNotMapped: Isaac Sim found other joints than the robot's.
         """
         from blueprint_pipeline.simulation.isaac_sim.robot_stage import tools_in_hands  # noqa: PLC0415 -- Kit brings pxr when it runs
-        from blueprint_pipeline.simulation.isaac_sim.stage import TIMESTEP_S, author_stage  # noqa: PLC0415 -- as above
+        from blueprint_pipeline.simulation.isaac_sim.stage import TIMESTEP_S, author_stage  # noqa: PLC0415 -- imports pxr, too
 
         self.close()
         steps = 1.0 / (fps * TIMESTEP_S)

@@ -167,7 +167,7 @@ def check_setpoints(setpoints: FloatArray, actuators: int) -> None:
     Raises:
         WrongShape: They are.
     """
-    if setpoints.ndim != 2 or setpoints.shape[1] != actuators:  # noqa: PLR2004 -- a matrix
+    if setpoints.shape[1:] != (actuators,):
         raise WrongShape("setpoints", setpoints.shape, f"(T, {actuators})")
 
 

@@ -7,6 +7,7 @@ Source: UsdPhysics schema (joints, drives, articulations).
 """
 
 import math
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -193,20 +194,20 @@ def _joint(stage: Usd.Stage, data: mujoco.MjData, body: int, drives: dict[str, J
         _drive_joint(joint.GetPrim(), row, drives.get(local), float(data.joint(row.name).qpos[0]), max_velocity[local])
 
 
-def _define_joint(stage: Usd.Stage, path: str, row: object | None) -> UsdPhysics.Joint:
+def _define_joint(stage: Usd.Stage, path: str, row: Any | None) -> UsdPhysics.Joint:
     UsdGeom.Scope.Define(stage, f"{ROBOT_PATH}/joints")
     if row is None:
         return UsdPhysics.FixedJoint.Define(stage, path)
-    angular = row.type[0] == mujoco.mjtJoint.mjJNT_HINGE  # type: ignore[attr-defined]  # mujoco ships no types
+    angular = row.type[0] == mujoco.mjtJoint.mjJNT_HINGE
     joint = UsdPhysics.RevoluteJoint.Define(stage, path) if angular else UsdPhysics.PrismaticJoint.Define(stage, path)
     joint.CreateAxisAttr(UsdPhysics.Tokens.x)
     return joint
 
 
-def _drive_joint(prim: Usd.Prim, row: object, drive: JointDrive | None, position: float, max_velocity: float) -> None:
+def _drive_joint(prim: Usd.Prim, row: Any, drive: JointDrive | None, position: float, max_velocity: float) -> None:
     angular = prim.IsA(UsdPhysics.RevoluteJoint)
     unit = math.pi / 180.0 if angular else 1.0
-    lower, upper = row.range  # type: ignore[attr-defined]  # mujoco ships no types
+    lower, upper = row.range
     joint = UsdPhysics.RevoluteJoint(prim) if angular else UsdPhysics.PrismaticJoint(prim)
     joint.CreateLowerLimitAttr(float(lower) / unit)
     joint.CreateUpperLimitAttr(float(upper) / unit)
@@ -214,7 +215,7 @@ def _drive_joint(prim: Usd.Prim, row: object, drive: JointDrive | None, position
     prim.AddAppliedSchema(f"PhysicsJointStateAPI:{kind}")
     prim.CreateAttribute(f"state:{kind}:physics:position", Sdf.ValueTypeNames.Float, custom=False).Set(position / unit)
     # Somewhat above the maker's limit, which plans keep: the engine's own limit must not bend a motion that is within it.
-    physx.set_joint(prim, armature=float(row.armature[0]), max_velocity=2.0 * max_velocity / unit)  # type: ignore[attr-defined]  # as above
+    physx.set_joint(prim, armature=float(row.armature[0]), max_velocity=2.0 * max_velocity / unit)
     if drive is None:
         return
     api = UsdPhysics.DriveAPI.Apply(prim, kind)

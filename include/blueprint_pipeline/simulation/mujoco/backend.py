@@ -111,7 +111,7 @@ class MujocoSimulator:
 
     def track(self, setpoints: FloatArray) -> Track:
         scene, _ = self._loaded("track")
-        if setpoints.ndim != 2 or setpoints.shape[1] != scene.model.nu:  # noqa: PLR2004 -- a matrix
+        if setpoints.shape[1:] != (scene.model.nu,):
             raise WrongShape("setpoints", setpoints.shape, f"(T, {scene.model.nu})")
         states: list[SimulationState] = []
         contacts: list[tuple[BodyContact, ...]] = []

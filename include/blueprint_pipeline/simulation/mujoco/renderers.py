@@ -37,12 +37,11 @@ class RendererMissing(MissingPartError):
 
 def make_renderer(model: mujoco.MjModel, width: int, height: int, backend: RenderBackend, profile: RenderProfile = FAST) -> FrameRenderer:
     """The renderer of a backend that works here (see :func:`choose_backend`), drawing as a profile says."""
-    # Imported when chosen: each needs what a machine that draws with the other may lack.
     if backend == "warp":
-        from blueprint_pipeline.simulation.mujoco.raytracer import RayTracer  # noqa: PLC0415 -- see above
+        from blueprint_pipeline.simulation.mujoco.raytracer import RayTracer  # noqa: PLC0415 -- a machine may have the other one alone
 
         return RayTracer(model, width, height, profile)
-    from blueprint_pipeline.simulation.mujoco.renderer import Renderer  # noqa: PLC0415 -- see above
+    from blueprint_pipeline.simulation.mujoco.renderer import Renderer  # noqa: PLC0415 -- a machine may have the other one alone
 
     return Renderer(model, width, height, backend, profile)
 
