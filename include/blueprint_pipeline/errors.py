@@ -74,9 +74,12 @@ class BlueprintError(Exception):
 
     def __post_init__(self) -> None:
         """Take out of the facts what lets the bearer of a URL in, for errors are logged, stored and sent to labs."""
-        for name, value in self.facts.items():
-            setattr(self, name, _public(value))
+        for name in self._own_names():
+            setattr(self, name, _public(getattr(self, name)))
         self.args = (self.message,)
+
+    def _own_names(self) -> tuple[str, ...]:
+        return tuple(item.name for item in fields(self))  # type: ignore[arg-type]  # every subclass is a dataclass, this base is not
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as its class and its facts, so that it crosses a process pool."""
@@ -93,7 +96,7 @@ class BlueprintError(Exception):
     @property
     def facts(self) -> dict[str, object]:
         """The same facts for machines: they go into structured logs and ``--json`` output."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}  # type: ignore[arg-type]  # every subclass is a dataclass; mypy looks at this base
+        return {name: getattr(self, name) for name in self._own_names()}
 
     def describe(self) -> str:
         """The message: the template, filled with the facts."""
