@@ -9,14 +9,16 @@ from scipy.spatial.transform import Rotation
 from upath import UPath
 
 import blueprint_pipeline
+from blueprint_pipeline.scene.gltf import parse_glb
 from blueprint_pipeline.scene.ingest import digest_source
 from blueprint_pipeline.scene.mesh_files import build_glb
-from blueprint_pipeline.scene.surfaces import Surface, parse_glb
+from blueprint_pipeline.scene.surfaces import Surface
 from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.workspace.storage import SceneFolder
 
-SCENES = Path(__file__).parents[1] / "resources/scenes"
+RESOURCES = Path(__file__).parents[1] / "resources"
+SCENES = RESOURCES / "scenes"
 SAMPLES = Path(blueprint_pipeline.__file__).parent / "scene/samples"
 
 Z_TO_Y_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])

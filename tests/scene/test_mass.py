@@ -76,3 +76,58 @@ def test_principal_axes_give_the_inertia_back(moments, quat):
     assert np.allclose(axes @ np.diag(found) @ axes.T, inertia)
     assert np.linalg.det(axes) == pytest.approx(1)
     assert (np.diff(found) <= 1e-9).all()
+
+
+def test_overlapping_parts_count_once():
+    """Two crossed cylinders: the union, by Steinmetz' formula (16/3 r^3 in common), with the inertia of two that are one."""
+    one, other = trimesh.creation.cylinder(0.03, 0.2, sections=96), trimesh.creation.cylinder(0.03, 0.2, sections=96)
+    other.apply_transform(trimesh.transformations.rotation_matrix(np.pi / 2, [1, 0, 0]))
+    found = estimate_mass(trimesh.util.concatenate([one, other]), WOOD, SOLID)
+    expected = (2 * np.pi * 0.03**2 * 0.2 - 16 / 3 * 0.03**3) * WOOD.density_kg_m3
+    assert found.mass_kg == pytest.approx(expected, rel=0.01)
+    assert "union" in found.method
+    assert found.com_m == pytest.approx(np.zeros(3), abs=1e-4)
+
+
+def test_union_has_the_inertia_of_the_solid():
+    """A box made of two that overlap by half."""
+    parts = [trimesh.creation.box((0.1, 0.06, 0.04)) for _ in range(2)]
+    parts[1].apply_translation((0.05, 0, 0))
+    whole = trimesh.creation.box((0.15, 0.06, 0.04))
+    whole.apply_translation((0.025, 0, 0))
+    found, expected = (estimate_mass(mesh, WOOD, SOLID) for mesh in (trimesh.util.concatenate(parts), whole))
+    assert found.mass_kg == pytest.approx(expected.mass_kg, rel=0.01)
+    assert found.inertia_kg_m2 == pytest.approx(expected.inertia_kg_m2, rel=0.02, abs=1e-7)
+
+
+def test_parts_that_stand_apart_are_summed():
+    """A table's legs do not overlap its top."""
+    parts = [trimesh.creation.box((0.1, 0.1, 0.1)) for _ in range(3)]
+    for index, part in enumerate(parts):
+        part.apply_translation((0.2 * index, 0, 0))
+    found = estimate_mass(trimesh.util.concatenate(parts), WOOD, SOLID)
+    assert found.mass_kg == pytest.approx(3 * 0.65)
+    assert "union" not in found.method
+
+
+def test_wall_with_two_skins_is_as_heavy_as_it_is_thick():
+    """A kettle whose mesh has an inner skin too is not counted twice."""
+    outer, inner = trimesh.creation.icosphere(4, 0.1), trimesh.creation.icosphere(4, 0.099)
+    inner.invert()
+    found = estimate_mass(trimesh.util.concatenate([outer, inner]), METAL, HOLLOW)
+    assert found.mass_kg == pytest.approx(METAL.density_kg_m3 * 0.001 * 4 * np.pi * 0.0995**2, rel=0.02)
+
+
+def test_sheet_with_two_sides_encloses_nothing():
+    """Both windings of an open sheet are no volume."""
+    sheet = trimesh.Trimesh([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0.0]], [[0, 1, 2], [0, 2, 3], [2, 1, 0], [3, 2, 0]], process=False)
+    assert not is_closed(sheet)
+
+
+def test_decal_does_not_make_a_box_a_shell():
+    """Closed parts are solid, open ones are sheets."""
+    box = trimesh.creation.box((0.1, 0.1, 0.1))
+    decal = trimesh.Trimesh([[0, 0, 0.06], [0.05, 0, 0.06], [0.05, 0.05, 0.06]], [[0, 1, 2]])
+    found = estimate_mass(trimesh.util.concatenate([box, decal]), WOOD, SOLID)
+    assert found.mass_kg == pytest.approx(0.65 + 0.00125 * WOOD.shell_thickness_m * WOOD.density_kg_m3)
+    assert "open parts" in found.method

@@ -8,6 +8,7 @@ from PIL import Image
 from blueprint_pipeline.scene.assets import load_surfaces
 from blueprint_pipeline.scene.decimate import MAX_TEXTURE_PX, decimate, shrink_texture, simplify
 from blueprint_pipeline.scene.decompose import MAX_OVERFILL, decompose, measure_overfill
+from blueprint_pipeline.scene.gltf import parse_glb
 from blueprint_pipeline.scene.manifest import load_manifest
 from blueprint_pipeline.scene.mesh_files import build_obj, parse_obj
 from blueprint_pipeline.scene.process_meshes import (
@@ -20,7 +21,7 @@ from blueprint_pipeline.scene.process_meshes import (
     process_mesh,
     share_triangles,
 )
-from blueprint_pipeline.scene.surfaces import Look, Surface, merge_positions, parse_glb
+from blueprint_pipeline.scene.surfaces import Look, Surface, merge_positions
 from tests.scene.scene_files import SAMPLES, SCENES
 
 GREY = Look((0.5, 0.5, 0.5, 1.0), 0.0, 0.5)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from blueprint_pipeline.scene.gltf import parse_glb
+from blueprint_pipeline.scene.mesh_errors import MeshEmpty, MeshUnreadable
 from blueprint_pipeline.scene.mesh_files import build_glb
-from blueprint_pipeline.scene.surfaces import Look, MeshEmpty, MeshUnreadable, Surface, merge_looks, merge_positions, parse_glb
+from blueprint_pipeline.scene.surfaces import Look, Surface, merge_looks, merge_positions
 from tests.scene.scene_files import SCENES
 
 GREY = Look((0.5, 0.5, 0.5, 1.0), 0.0, 0.5)

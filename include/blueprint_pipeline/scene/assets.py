@@ -3,8 +3,10 @@
 import numpy as np
 
 from blueprint_pipeline.scene.canonical_files import write_json
+from blueprint_pipeline.scene.gltf import parse_glb
 from blueprint_pipeline.scene.ingest import validate_source
 from blueprint_pipeline.scene.manifest import Background, ManifestObject, load_manifest
+from blueprint_pipeline.scene.object_mesh import read_object_mesh
 from blueprint_pipeline.scene.physics import Physics, estimate_object, physics_path
 from blueprint_pipeline.scene.process_meshes import (
     MeshCache,
@@ -15,7 +17,7 @@ from blueprint_pipeline.scene.process_meshes import (
     process_unit,
     share_triangles,
 )
-from blueprint_pipeline.scene.surfaces import Surface, parse_glb
+from blueprint_pipeline.scene.surfaces import Surface, stated_look
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.stage.pool import Died, WorkerDied, WorkerPool
 from blueprint_pipeline.workspace.storage import SceneFolder
@@ -25,7 +27,9 @@ def load_surfaces(scene: SceneFolder, item: ManifestObject) -> list[Surface]:
     """Surfaces of an object as they were ingested, in its own frame [m]."""
     linear = np.asarray(item.object_from_mesh)
     file = item.asset.relative_path
-    return [surface.moved(linear) for surface in parse_glb(scene.read_bytes(file), item.id, file)]
+    hints = item.physics_hints
+    default = stated_look(hints.base_color, hints.metallic, hints.roughness)
+    return [surface.moved(linear) for surface in read_object_mesh(scene.read_bytes(file), item.id, file, default).surfaces]
 
 
 def load_background(scene: SceneFolder, background: Background) -> list[Surface]:

@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.scene.bake import bake, bake_onto
 from blueprint_pipeline.scene.surfaces import Surface, merge_positions
 
 Indices = NDArray[np.int64]
@@ -38,6 +39,22 @@ def decimate(surface: Surface, target_faces: int) -> Surface:
     return Surface(np.asarray(solid.vertices), np.asarray(solid.faces, dtype=np.int64), None, surface.look)
 
 
+def draw_with(surface: Surface, target_faces: int, max_texture_px: int = MAX_TEXTURE_PX) -> Surface:
+    """The surface as it is drawn: at most about ``target_faces`` triangles, one picture of at most ``max_texture_px`` a side.
+
+    Vertex colours become a picture. Where seams keep too many triangles, shape and picture are made anew.
+    """
+    if surface.colors is None:
+        thin = decimate(shrink_texture(surface, max_texture_px), target_faces)
+        if len(thin.faces) <= _SLACK * target_faces:
+            return thin
+    elif len(surface.faces) <= target_faces:
+        return shrink_texture(bake(surface), max_texture_px)
+    solid = simplify(merge_positions([surface]), target_faces)
+    baked = bake_onto(np.asarray(solid.vertices), np.asarray(solid.faces, dtype=np.int64), [surface])
+    return shrink_texture(baked, max_texture_px)
+
+
 def simplify(mesh: trimesh.Trimesh, target_faces: int) -> trimesh.Trimesh:
     """Quadric simplification of a mesh whose vertices are merged; unchanged if it has no more faces."""
     if len(mesh.faces) <= target_faces:
@@ -46,12 +63,32 @@ def simplify(mesh: trimesh.Trimesh, target_faces: int) -> trimesh.Trimesh:
     for aggression in _AGGRESSIONS:
         found, kept = fast_simplification.simplify(vertices, faces, target_count=target_faces, agg=aggression)
         if len(kept) <= _SLACK * target_faces:
-            break
-    return trimesh.Trimesh(np.asarray(found, dtype=np.float64), np.asarray(kept, dtype=np.int64), process=False)
+            return trimesh.Trimesh(np.asarray(found, dtype=np.float64), np.asarray(kept, dtype=np.int64), process=False)
+    return _clustered(mesh, target_faces)
 
 
-def shrink_texture(surface: Surface) -> Surface:
-    """The surface with a texture of at most :data:`MAX_TEXTURE_PX` on its longer side, if it had a larger one.
+def _clustered(mesh: trimesh.Trimesh, target_faces: int) -> trimesh.Trimesh:
+    """At most ``target_faces``, but for a tenth, of a mesh of so many parts that edges alone cannot be saved: near vertices become one.
+
+    Source: J. Rossignac and P. Borrel, "Multi-resolution 3D approximations for rendering complex scenes", 1993.
+    """
+    low, extent = mesh.bounds[0], float(np.ptp(mesh.bounds, axis=0).max())
+    cells = int(np.sqrt(target_faces)) + 1
+    while True:
+        _, first, same = np.unique(((mesh.vertices - low) / extent * cells).astype(int), axis=0, return_index=True, return_inverse=True)
+        faces = same.reshape(-1)[mesh.faces]
+        distinct = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 0] != faces[:, 2])
+        faces = faces[distinct]
+        faces = faces[np.sort(np.unique(np.sort(faces, axis=1), axis=0, return_index=True)[1])]
+        if cells == 1 or 0 < len(faces) <= _SLACK * target_faces:
+            found = trimesh.Trimesh(mesh.vertices[first], faces, process=False)
+            found.remove_unreferenced_vertices()
+            return found
+        cells = cells * 3 // 4
+
+
+def shrink_texture(surface: Surface, max_px: int = MAX_TEXTURE_PX) -> Surface:
+    """The surface with a texture of at most ``max_px`` on its longer side, if it had a larger one.
 
     What lies between the charts of a texture takes the colour of the nearest chart first, so that no background bleeds over
     their borders when the texture is made smaller, or sampled from afar.
@@ -60,7 +97,7 @@ def shrink_texture(surface: Surface) -> Surface:
     if look.texture is None or surface.uv is None:
         return replace(surface, uv=None, look=replace(look, texture=None))
     texture = _without_background(look.texture, surface.uv[surface.faces])
-    factor = min(1.0, MAX_TEXTURE_PX / max(texture.size))
+    factor = min(1.0, max_px / max(texture.size))
     size = (max(1, round(texture.width * factor)), max(1, round(texture.height * factor)))
     return replace(surface, look=replace(look, texture=texture if size == texture.size else texture.resize(size, Image.Resampling.LANCZOS)))
 

@@ -70,6 +70,8 @@ def build_glb(name: str, surfaces: Sequence[Surface]) -> bytes:
         attributes = {"POSITION": buffer.array(surface.vertices.astype(np.float32), "VEC3", bounds=True)}
         if surface.uv is not None:
             attributes["TEXCOORD_0"] = buffer.array((surface.uv * (1, -1) + (0, 1)).astype(np.float32), "VEC2")
+        if surface.colors is not None:
+            attributes["COLOR_0"] = buffer.array(surface.colors.astype(np.float32), "VEC4")
         indices = buffer.array(surface.faces.astype(np.uint32).ravel(), "SCALAR")
         pbr: dict[str, object] = {
             "baseColorFactor": [float(value) for value in surface.look.base_color],
@@ -79,7 +81,8 @@ def build_glb(name: str, surfaces: Sequence[Surface]) -> bytes:
         if surface.look.texture is not None:
             images.append({"bufferView": buffer.view(png_bytes(surface.look.texture)), "mimeType": "image/png"})
             pbr["baseColorTexture"] = {"index": len(images) - 1}
-        materials.append({"name": f"{name}_{index}", "pbrMetallicRoughness": pbr, "doubleSided": True})
+        material = {"name": f"{name}_{index}", "pbrMetallicRoughness": pbr, "doubleSided": surface.look.double_sided}
+        materials.append(material if surface.look.is_opaque else {**material, "alphaMode": "BLEND"})
         meshes.append({"name": f"{name}_{index}", "primitives": [{"attributes": attributes, "indices": indices, "material": index}]})
         nodes.append({"name": f"{name}_{index}", "mesh": index})
     tree: dict[str, object] = {

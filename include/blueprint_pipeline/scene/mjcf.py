@@ -14,10 +14,12 @@ from xml.etree import ElementTree as ET
 import numpy as np
 
 from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.scene.colors import to_display
+from blueprint_pipeline.scene.gltf import parse_glb
 from blueprint_pipeline.scene.manifest import ManifestObject, SceneManifest
 from blueprint_pipeline.scene.mesh_files import build_obj, parse_obj, png_bytes
 from blueprint_pipeline.scene.physics import Physics
-from blueprint_pipeline.scene.surfaces import Surface, parse_glb
+from blueprint_pipeline.scene.surfaces import Surface, both_sides
 
 TWIN_PATH = "mjcf/scene.xml"
 
@@ -29,6 +31,8 @@ _FLOOR_FRICTION = (0.5, 0.005, 0.0001)
 _FLOOR_CLOSE_M = 0.02
 _FLOOR_SHARE = 0.3
 _CONDIM = 4
+_BLENDED = 0.99
+"""Alpha of a material whose texture has alpha: MuJoCo blends only what is not opaque by its ``rgba``."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,8 @@ class _Twin:
         for index, surface in enumerate(self._assets.surfaces(name)):
             look = f"{name}_visual" if index == 0 else f"{name}_visual_{index}"
             self._material(look, surface)
-            self._mesh("look", look, f"{name}/{look}.obj", build_obj(surface.vertices, surface.faces, surface.uv))
+            drawn = both_sides(surface) if surface.look.double_sided else surface
+            self._mesh("look", look, f"{name}/{look}.obj", build_obj(drawn.vertices, drawn.faces, drawn.uv))
             ET.SubElement(body, "geom", {"class": "look"}, name=look, mesh=look, material=look)
 
     def _mesh(self, kind: str, name: str, file: str, data: bytes) -> None:
@@ -154,17 +159,21 @@ class _Twin:
 
     def _material(self, name: str, surface: Surface) -> None:
         look = surface.look
+        color = to_display(np.asarray(look.base_color[:3]))
         attributes = {
             "name": name,
-            "rgba": numbers(look.base_color),
+            "rgba": numbers([*np.round(color, 9), look.base_color[3]]),
             "specular": numbers([0.4 * (1 - look.roughness)]),
             "shininess": numbers([1 - look.roughness]),
         }
         if look.texture is not None:
             file = f"{name}.png"
-            ET.SubElement(self._asset, "texture", name=name, type="2d", file=file)
+            texture = ET.SubElement(self._asset, "texture", name=name, type="2d", file=file)
             self._written[f"textures/{file}"] = png_bytes(look.texture)
             attributes["texture"] = name
+            if look.texture.mode == "RGBA":
+                texture.set("nchannel", "4")
+                attributes["rgba"] = numbers([1, 1, 1, _BLENDED])
         ET.SubElement(self._asset, "material", attributes)
 
     def _floor(self) -> None:

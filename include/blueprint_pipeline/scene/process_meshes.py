@@ -17,7 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.scene.canonical_files import json_bytes, rounded
-from blueprint_pipeline.scene.decimate import decimate, shrink_texture
+from blueprint_pipeline.scene.decimate import MAX_TEXTURE_PX, draw_with
 from blueprint_pipeline.scene.decompose import PARAMETERS, decompose
 from blueprint_pipeline.scene.mesh_files import build_glb, build_obj
 from blueprint_pipeline.scene.surfaces import Surface, merge_looks, merge_positions
@@ -27,7 +27,10 @@ from blueprint_pipeline.workspace.storage import Id, SceneFolder
 MAX_SCENE_TRIANGLES = 12_000
 """Visual triangles of a whole scene: what a software renderer draws in a few milliseconds."""
 MAX_OBJECT_TRIANGLES = 2_500
-_VISUAL_VERSION = "7"
+_MIN_TRIANGLES = 12
+_FULL_TEXTURES = 4
+"""Textures of one object that may have the full size; of more, each is smaller, so that all take no more memory."""
+_VISUAL_VERSION = "8"
 _REPORT = "report.json"
 _INDEX = TypeAdapter(Annotated[dict[str, str], Field(min_length=1)])
 """sha256 of each file of a cache entry."""
@@ -84,8 +87,8 @@ def build_visual(name: str, surfaces: list[Surface], max_triangles: int) -> dict
     """``visual.glb`` of an object and its report, from surfaces in the frame that they must have [m]."""
     visual = _visual(surfaces, max_triangles)
     report = VisualReport(
-        triangles_before=sum(len(surface.faces) for surface in surfaces),
-        triangles_after=sum(len(surface.faces) for surface in visual),
+        triangles_before=_drawn_triangles(surfaces),
+        triangles_after=_drawn_triangles(visual),
         surfaces=len(visual),
         textures_px=tuple(surface.look.texture.size for surface in visual if surface.look.texture is not None),
     )
@@ -121,7 +124,7 @@ class MeshJob:
     @property
     def triangles(self) -> int:
         """Triangles that are drawn, before any are saved."""
-        return sum(len(surface.faces) for surface in self.drawn)
+        return _drawn_triangles(self.drawn)
 
 
 @dataclass(frozen=True)
@@ -134,8 +137,10 @@ class _Keys:
 
 
 def _keys(job: MeshJob, max_triangles: int) -> _Keys:
-    placed = hashlib.sha256(b"".join(surface.vertices.tobytes() for surface in (*job.drawn, *job.bearing))).hexdigest()
-    identity = {"mesh": hashlib.sha256(job.source).hexdigest(), "placed": placed}
+    parts = (*job.drawn, *job.bearing)
+    placed = hashlib.sha256(b"".join(surface.vertices.tobytes() + surface.faces.tobytes() for surface in parts)).hexdigest()
+    colors = [surface.look.base_color for surface in job.drawn]
+    identity = {"mesh": hashlib.sha256(job.source).hexdigest(), "placed": placed, "colors": colors}
     visual = {**identity, "name": job.name, "triangles": min(max_triangles, job.triangles), "method": _VISUAL_VERSION}
     collision = {**identity, "bearing": len(job.bearing), "method": PARAMETERS}
     return _Keys(key_of(visual), key_of(collision) if job.bearing else None)
@@ -195,11 +200,17 @@ def process_unit(job: MeshJob) -> dict[str, bytes]:
 
 
 def _visual(surfaces: list[Surface], max_triangles: int) -> list[Surface]:
-    merged = [shrink_texture(surface) for surface in merge_looks(surfaces)]
-    total = sum(len(surface.faces) for surface in merged)
-    if total <= max_triangles:
-        return merged
-    return [decimate(surface, max(12, len(surface.faces) * max_triangles // total)) for surface in merged]
+    merged = merge_looks(surfaces)
+    total = _drawn_triangles(merged)
+    pictures = sum(surface.look.texture is not None or surface.colors is not None for surface in merged)
+    side = int(MAX_TEXTURE_PX * min(1.0, (_FULL_TEXTURES / max(pictures, 1)) ** 0.5))
+    share = min(1.0, max_triangles / total)
+    return [draw_with(surface, max(_MIN_TRIANGLES, int(len(surface.faces) * share)), side) for surface in merged]
+
+
+def _drawn_triangles(surfaces: list[Surface]) -> int:
+    """Triangles that MuJoCo draws: both sides count where both are seen."""
+    return sum(len(surface.faces) * (2 if surface.look.double_sided else 1) for surface in surfaces)
 
 
 class MeshCache:

@@ -15,6 +15,8 @@ from blueprint_pipeline.geometry.rotations import RigidPose
 from blueprint_pipeline.scene.errors import SceneError
 from blueprint_pipeline.scene.findings import SceneFinding, finding_of
 from blueprint_pipeline.scene.frames import SceneFrame
+from blueprint_pipeline.scene.gltf import read_glb
+from blueprint_pipeline.scene.object_mesh import read_object_mesh
 from blueprint_pipeline.scene.pose_checks import as_array, object_placement, validate_camera, validate_pose, validate_pose_finite
 from blueprint_pipeline.scene.regen3d import (
     SUPPORTED_MAJOR,
@@ -29,13 +31,14 @@ from blueprint_pipeline.scene.regen3d import (
 )
 from blueprint_pipeline.scene.source_errors import FieldInvalid, UnsafePath
 from blueprint_pipeline.scene.strict_json import not_finite, parse_json, parse_model
-from blueprint_pipeline.scene.surfaces import Surface, parse_glb
+from blueprint_pipeline.scene.surfaces import WHITE, Look, Surface, stated_look
 
 File = TypeVar("File", bound=BaseModel)
 Value = TypeVar("Value")
 
 _OBJECT_ID = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _RESERVED = frozenset({"world", "floor", "background", "scene", "robot"})
+_MAX_LOSSES = 12
 _OPTIONAL_FILES = {
     "ATTRIBUTION.md": "every licence of the scene is unknown",
     "source_image.png": "the scene does not need it",
@@ -241,7 +244,8 @@ class _Reader:
         articulation = self._optional(ArticulationFile, f"{folder}/articulation.json")
         if articulation is not None:
             self._attempt(lambda: self._validate_parts(name, articulation))
-        mesh = self._attempt(lambda: self._mesh(name))
+        default = WHITE if material is None else stated_look(material.base_color, material.metallic, material.roughness)
+        mesh = self._attempt(lambda: self._mesh(name, default))
         if pose is None or bounds is None or material is None or mesh is None or frame is None:
             return None
         linear = frame.object_from_mesh(as_array(pose.scale))
@@ -265,11 +269,20 @@ class _Reader:
         validate_pose(name, file, pose)
         return pose
 
-    def _mesh(self, name: str) -> list[Surface]:
+    def _mesh(self, name: str, default: Look) -> list[Surface]:
         file = f"objects/{name}/mesh.glb"
         if not (self.root / file).is_file():
             raise MeshMissing(name, file)
-        return parse_glb(self._bytes(file), name, file)
+        mesh = read_object_mesh(self._bytes(file), name, file, default)
+        self._note_losses(name, file, mesh.losses)
+        if mesh.changes:
+            self._remark("scene.mesh_mended", name, f"{file} was mended: {'; '.join(mesh.changes)}.")
+        return mesh.surfaces
+
+    def _note_losses(self, name: str, file: str, losses: tuple[str, ...]) -> None:
+        if losses:
+            more = f", and {len(losses) - _MAX_LOSSES} more" if len(losses) > _MAX_LOSSES else ""
+            self._remark("scene.mesh_reduced", name, f"{file} holds what is not imported: {', '.join(losses[:_MAX_LOSSES])}{more}.")
 
     def _background(self, frame: SceneFrame) -> list[Surface]:
         file = "background/mesh.glb"
@@ -277,7 +290,9 @@ class _Reader:
             self._remark("scene.file_absent", file, f"{file} is missing; the scene has no background.")
             return []
         linear = frame.rotation_world_scene * frame.meters_per_unit
-        return [surface.moved(linear) for surface in parse_glb(self._bytes(file), "background", file)]
+        content = read_glb(self._bytes(file), "background", file)
+        self._note_losses("background", file, content.losses)
+        return [surface.moved(linear) for surface in content.surfaces]
 
     def _validate_parts(self, name: str, articulation: ArticulationFile) -> None:
         file = f"objects/{name}/articulation.json"

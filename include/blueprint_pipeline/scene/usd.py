@@ -140,7 +140,7 @@ def _asset(name: str, assets: SceneAssets, physics: Physics | None, *, is_movabl
 
 def _visual(stage: Usd.Stage, name: str, index: int, surface: Surface) -> dict[str, bytes]:
     mesh = define_mesh(stage, f"/{name}/visual_{index}", surface.vertices, surface.faces)
-    mesh.CreateDoubleSidedAttr(True)
+    mesh.CreateDoubleSidedAttr(surface.look.double_sided)
     if surface.uv is not None:
         primvars = UsdGeom.PrimvarsAPI(mesh.GetPrim())
         st = primvars.CreatePrimvar("st", Sdf.ValueTypeNames.TexCoord2fArray, UsdGeom.Tokens.vertex)
@@ -171,10 +171,17 @@ def _material(stage: Usd.Stage, path: str, look: Look, texture: str) -> UsdShade
     surface.CreateInput("metallic", Sdf.ValueTypeNames.Float).Set(look.metallic)
     surface.CreateInput("roughness", Sdf.ValueTypeNames.Float).Set(look.roughness)
     color = surface.CreateInput("diffuseColor", Sdf.ValueTypeNames.Color3f)
-    if look.texture is None:
+    image = None if look.texture is None else _texture(stage, path, look, texture)
+    if image is None:
         color.Set(Gf.Vec3f(*look.base_color[:3]))
     else:
-        color.ConnectToSource(_texture(stage, path, look, texture).CreateOutput("rgb", Sdf.ValueTypeNames.Float3))
+        color.ConnectToSource(image.CreateOutput("rgb", Sdf.ValueTypeNames.Float3))
+    if not look.is_opaque:
+        opacity = surface.CreateInput("opacity", Sdf.ValueTypeNames.Float)
+        if image is None:
+            opacity.Set(look.base_color[3])
+        else:
+            opacity.ConnectToSource(image.CreateOutput("a", Sdf.ValueTypeNames.Float))
     material.CreateSurfaceOutput().ConnectToSource(surface.CreateOutput("surface", Sdf.ValueTypeNames.Token))
     return material
 

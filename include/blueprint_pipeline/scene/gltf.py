@@ -1,0 +1,276 @@
+"""Surfaces of binary glTF 2.0 files, whatever a writer has put in them: read, or refused by the name of what is not read.
+
+Read: triangles, strips and fans; sparse and quantized accessors; Draco; vertex colours; any set of texture coordinates, and their
+transform; PNG, JPEG and WebP pictures. What cannot be drawn (a normal map, an animation) is listed, not dropped in silence.
+
+Source: Khronos glTF 2.0 specification; KHR_draco_mesh_compression, KHR_mesh_quantization.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import DracoPy
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from scipy.spatial.transform import Rotation
+
+from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.scene.gltf_document import (
+    MAX_ELEMENTS,
+    DamagedGltfError,
+    GltfDocument,
+    TooLargeGltfError,
+    UnsupportedGltfError,
+    full_scale,
+    take,
+)
+from blueprint_pipeline.scene.gltf_images import UnreadableImageError
+from blueprint_pipeline.scene.gltf_looks import GltfLooks
+from blueprint_pipeline.scene.gltf_schema import Draco, Node, Primitive
+from blueprint_pipeline.scene.mesh_errors import MeshEmpty, MeshTooLarge, MeshUnreadable, MeshUnsupported, TextureUnreadable
+from blueprint_pipeline.scene.surfaces import WHITE, Look, Surface, merge_positions
+
+READ_EXTENSIONS = ("EXT_texture_webp", "KHR_draco_mesh_compression", "KHR_mesh_quantization", "KHR_texture_transform")
+_LOOK_EXTENSIONS = "KHR_materials_"
+"""Of these the base look is drawn, and what they add is listed as lost."""
+_SHAPE_EXTENSIONS = frozenset({"EXT_mesh_gpu_instancing", "EXT_meshopt_compression", "KHR_meshopt_compression"})
+"""Without these a part of the shape is missing, whether the file calls them required or not."""
+_DRACO = "KHR_draco_mesh_compression"
+MAX_TRIANGLES = 4_000_000
+_MAX_COORDINATE = 1e9
+_MIN_AREA_SHARE = 1e-10
+_TRIANGLES, _STRIP, _FAN = 4, 5, 6
+_CORNERS = 3
+_READ_ATTRIBUTES = ("POSITION", "COLOR_0", "TEXCOORD_")
+
+
+@dataclass(frozen=True)
+class MeshContent:
+    """What a mesh file holds.
+
+    Attributes:
+        surfaces: One a primitive, in the order in which the tree of nodes names them.
+        losses: What of the file is not read or not drawn, in words; empty if nothing is.
+    """
+
+    surfaces: list[Surface]
+    losses: tuple[str, ...]
+
+
+def parse_glb(data: bytes, object_id: str, file: str, default: Look = WHITE) -> list[Surface]:
+    """The surfaces of :func:`read_glb`."""
+    return read_glb(data, object_id, file, default).surfaces
+
+
+def read_glb(data: bytes, object_id: str, file: str, default: Look = WHITE) -> MeshContent:
+    """Surfaces of a binary glTF file, node transforms applied, and what of it is lost.
+
+    Args:
+        data: The file's bytes.
+        object_id: For messages.
+        file: For messages.
+        default: The look of what has no material.
+
+    Raises:
+        MeshUnreadable: The file is truncated or damaged, refers to other files, or holds vertices that are not finite.
+        MeshUnsupported: It needs an extension that is not read.
+        MeshTooLarge: It holds more than a scene may.
+        TextureUnreadable: A picture is damaged.
+        MeshEmpty: It holds no triangle with an area.
+    """
+    try:
+        content = _Reader(GltfDocument(data), default).read()
+    except DamagedGltfError as error:
+        raise MeshUnreadable(object_id, file, str(error)) from error
+    except UnsupportedGltfError as error:
+        raise MeshUnsupported(object_id, file, str(error), READ_EXTENSIONS) from error
+    except TooLargeGltfError as error:
+        raise MeshTooLarge(object_id, file, error.found, error.limit) from error
+    except UnreadableImageError as error:
+        raise TextureUnreadable(object_id, file, error.image, error.problem) from error
+    if not content.surfaces:
+        lost = f" ({'; '.join(content.losses)})" if content.losses else ""
+        raise MeshEmpty(object_id, file, f"holds no triangle{lost}")
+    solid = merge_positions(content.surfaces)
+    if solid.area <= _MIN_AREA_SHARE * max(float(solid.scale) ** 2, 1e-30):
+        raise MeshEmpty(object_id, file, "holds triangles without an area")
+    return content
+
+
+class _Arrays(NamedTuple):
+    """The arrays of a primitive."""
+
+    attributes: dict[str, FloatArray]
+    indices: NDArray[np.int64] | None
+
+
+class _Reader:
+    def __init__(self, document: GltfDocument, default: Look) -> None:
+        self._document = document
+        self._tree = document.tree
+        self._looks = GltfLooks(document, default)
+        self._losses: list[str] = []
+        self._triangles = 0
+
+    def read(self) -> MeshContent:
+        self._validate_extensions()
+        surfaces = [surface for node, matrix in self._nodes() for surface in self._surfaces(node, matrix)]
+        if self._tree.animations:
+            self._losses.append("animations")
+        losses = dict.fromkeys([*self._losses, *self._looks.losses])
+        return MeshContent(surfaces, tuple(losses))
+
+    def _validate_extensions(self) -> None:
+        named = {*self._tree.extensions_used, *self._tree.extensions_required}
+        for name in sorted(named & _SHAPE_EXTENSIONS):
+            raise UnsupportedGltfError(name)
+        for name in sorted(self._tree.extensions_required):
+            if name not in READ_EXTENSIONS and not name.startswith(_LOOK_EXTENSIONS):
+                raise UnsupportedGltfError(name)
+        unread = (name for name in sorted(named) if name not in READ_EXTENSIONS and not name.startswith(_LOOK_EXTENSIONS))
+        self._losses += [f"extension {name}" for name in unread]
+
+    def _nodes(self) -> Iterator[tuple[Node, FloatArray]]:
+        """Nodes of the scene that is shown, parents before children, with their transform to the file's frame (4, 4)."""
+        tree = self._tree
+        if tree.scenes:
+            roots = take(tree.scenes, tree.scene or 0, "scene").nodes
+        else:
+            children = {child for node in tree.nodes for child in node.children}
+            roots = [index for index in range(len(tree.nodes)) if index not in children]
+        seen: set[int] = set()
+        waiting = [(index, np.eye(4)) for index in reversed(roots)]
+        while waiting:
+            index, above = waiting.pop()
+            if index in seen:
+                raise DamagedGltfError(f"is damaged: node {index} stands twice in the tree of nodes")
+            seen.add(index)
+            node = take(tree.nodes, index, "node")
+            matrix = above @ _matrix(node)
+            waiting += [(child, matrix) for child in reversed(node.children)]
+            yield node, matrix
+
+    def _surfaces(self, node: Node, matrix: FloatArray) -> Iterator[Surface]:
+        if node.mesh is None:
+            return
+        mesh = take(self._tree.meshes, node.mesh, "mesh")
+        if node.skin is not None:
+            self._losses.append("a skin (the mesh keeps its rest pose)")
+        for primitive in mesh.primitives:
+            if primitive.mode < _TRIANGLES:
+                self._losses.append("points or lines")
+                continue
+            if primitive.targets:
+                self._losses.append("morph targets")
+            surface = self._surface(primitive)
+            if len(surface.faces):
+                with np.errstate(over="ignore", invalid="ignore"):
+                    moved = surface.moved(matrix[:3, :3], matrix[:3, 3])
+                if not (np.abs(moved.vertices) <= _MAX_COORDINATE).all():
+                    raise DamagedGltfError(f"is damaged: vertices lie beyond {_MAX_COORDINATE:g} units, or are not finite")
+                yield moved
+
+    def _surface(self, primitive: Primitive) -> Surface:
+        arrays = self._arrays(primitive)
+        vertices = arrays.attributes.get("POSITION", np.empty((0, 3)))
+        indices = np.arange(len(vertices)) if arrays.indices is None else arrays.indices
+        if len(indices) and int(indices.max()) >= len(vertices):
+            raise DamagedGltfError(f"is damaged: a triangle uses vertex {indices.max()} of {len(vertices)}")
+        faces = _faces(indices, primitive.mode)
+        self._triangles += len(faces)
+        if self._triangles > MAX_TRIANGLES:
+            raise TooLargeGltfError(f"{self._triangles} triangles or more", f"{MAX_TRIANGLES} triangles")
+        for name, values in arrays.attributes.items():
+            if len(values) != len(vertices) or not np.isfinite(values).all():
+                raise DamagedGltfError(f"is damaged: {name} has {len(values)} values for {len(vertices)} vertices, or some are not finite")
+        placed = self._looks.find(primitive.material)
+        look, colors = _with_vertex_colors(placed.look, arrays.attributes.get("COLOR_0"))
+        uv = arrays.attributes.get(f"TEXCOORD_{placed.uv_set}")
+        if look.texture is None:
+            return Surface(vertices, faces, None, look, colors)
+        if uv is None:
+            self._losses.append(f"a texture without coordinates (TEXCOORD_{placed.uv_set} is missing)")
+            return Surface(vertices, faces, None, replace(look, texture=None), colors)
+        placed_uv = placed.place(uv)
+        self._looks.note_borders(placed, placed_uv)
+        return Surface(vertices, faces, placed_uv, look, colors)
+
+    def _arrays(self, primitive: Primitive) -> _Arrays:
+        wanted = {name: index for name, index in primitive.attributes.items() if name.startswith(_READ_ATTRIBUTES)}
+        if _DRACO in primitive.extensions:
+            return self._decompressed(primitive.extensions[_DRACO], wanted)
+        attributes = {name: _checked(name, self._document.array(index)) for name, index in wanted.items()}
+        return _Arrays(attributes, None if primitive.indices is None else self._document.indices(primitive.indices))
+
+    def _decompressed(self, extension: dict[str, object], wanted: dict[str, int]) -> _Arrays:
+        try:
+            draco = Draco.model_validate(extension)
+        except ValidationError as error:
+            raise DamagedGltfError(f"is damaged: {_DRACO} is wrong ({error.errors()[0]['msg']})") from error
+        for index in wanted.values():
+            if take(self._tree.accessors, index, "accessor").count > MAX_ELEMENTS:
+                raise TooLargeGltfError(f"an accessor of {self._tree.accessors[index].count} elements", f"{MAX_ELEMENTS} elements")
+        try:
+            mesh = DracoPy.decode(self._document.view(draco.buffer_view))
+        except (DracoPy.FileTypeException, ValueError, TypeError, OverflowError, MemoryError) as error:
+            raise DamagedGltfError(f"is damaged: its Draco data cannot be decoded ({str(error)[:120]})") from error
+        stored = {item["unique_id"]: np.asarray(item["data"]) for item in mesh.attributes}
+        attributes = {}
+        for name, index in wanted.items():
+            if name not in draco.attributes:  # it is not compressed
+                attributes[name] = _checked(name, self._document.array(index))
+                continue
+            values = stored.get(draco.attributes[name])
+            if values is None:
+                raise DamagedGltfError(f"is damaged: its Draco data has no {name}")
+            scale = full_scale(self._tree.accessors[index])
+            attributes[name] = _checked(name, np.atleast_2d(values).astype(np.float64) / scale)
+        return _Arrays(attributes, np.asarray(mesh.faces, dtype=np.int64).ravel())
+
+
+def _checked(name: str, values: FloatArray) -> FloatArray:
+    widths = {"POSITION": (3,), "COLOR_0": (3, 4)}.get(name, (2,))
+    if values.shape[1] not in widths:
+        raise DamagedGltfError(f"is damaged: {name} has {values.shape[1]} components, expected {' or '.join(map(str, widths))}")
+    return values
+
+
+def _matrix(node: Node) -> FloatArray:
+    if node.matrix is not None:
+        return np.asarray(node.matrix, dtype=np.float64).reshape(4, 4).T
+    matrix = np.eye(4)
+    if np.linalg.norm(node.rotation) < _MIN_AREA_SHARE:
+        raise DamagedGltfError("is damaged: the rotation of a node is no unit quaternion")
+    matrix[:3, :3] = Rotation.from_quat(node.rotation).as_matrix() @ np.diag(node.scale)
+    matrix[:3, 3] = node.translation
+    return matrix
+
+
+def _faces(indices: NDArray[np.int64], mode: int) -> NDArray[np.int64]:
+    """Triangles (F, 3) of a list, a strip or a fan."""
+    if mode == _TRIANGLES:
+        if len(indices) % _CORNERS:
+            raise DamagedGltfError(f"is damaged: {len(indices)} indices are no whole number of triangles")
+        return indices.reshape(-1, _CORNERS)
+    first = np.arange(max(len(indices) - 2, 0))
+    odd = first % 2
+    columns = (first, first + 1 + odd, first + 2 - odd) if mode == _STRIP else (first + 1, first + 2, np.zeros_like(first))
+    return indices[np.column_stack(columns)]
+
+
+def _with_vertex_colors(look: Look, colors: FloatArray | None) -> tuple[Look, FloatArray | None]:
+    """The look times its vertex colours, if these are all alike; else both."""
+    if colors is None or not len(colors):
+        return look, None
+    full = np.ones((len(colors), 4))
+    full[:, : colors.shape[1]] = np.clip(colors, 0.0, 1.0)
+    if look.is_opaque:
+        full[:, 3] = 1.0
+    if (full == 1.0).all():
+        return look, None
+    if look.texture is None and (full == full[0]).all():
+        red, green, blue, alpha = (float(a * b) for a, b in zip(look.base_color, full[0], strict=True))
+        return replace(look, base_color=(red, green, blue, alpha)), None
+    return look, full

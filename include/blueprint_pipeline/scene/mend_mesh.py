@@ -1,0 +1,168 @@
+"""Faces of an object put in order: each once, all with their outside outwards. What was changed is said.
+
+Positions decide what belongs together; looks stay with their faces.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.scene.surfaces import Surface
+
+Faces = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+_WELD_SHARE = 1e-7
+"""Places closer than this share of the extent are one."""
+_FEW = 1e-3
+"""Share of faces that rounding makes alike in any fine mesh."""
+_SIDES = ((0, 1), (1, 2), (2, 0))
+
+
+@dataclass(frozen=True)
+class Mended:
+    """An object's surfaces in order.
+
+    Attributes:
+        surfaces: As many as before, in the same order.
+        changes: What was changed, in words; empty if nothing was.
+    """
+
+    surfaces: list[Surface]
+    changes: tuple[str, ...]
+
+
+def mend_surfaces(surfaces: list[Surface]) -> Mended:
+    """Remove faces that stand twice with the same look, and turn those whose outside is inside.
+
+    A shell within another one that faces inwards is a cavity and stays. Open shells take the side of most of their area.
+    """
+    vertices, faces = _welded(surfaces)
+    look = np.repeat(np.arange(len(surfaces)), [len(surface.faces) for surface in surfaces])
+    kept = _first_of_each(faces, look)
+    if (~kept).mean() < _FEW:
+        kept[:] = True
+    turned = np.zeros(len(faces), dtype=bool)
+    turned[kept] = _turned(vertices, faces[kept])
+    changes = []
+    if not kept.all():
+        changes.append(f"{int((~kept).sum())} of {len(kept)} faces stand twice; one of each was removed")
+    if turned.any():
+        changes.append(f"{int(turned.sum())} of {int(kept.sum())} faces had their outside inside; they were turned")
+    if not changes:
+        return Mended(surfaces, ())
+    bounds = np.cumsum([0, *(len(surface.faces) for surface in surfaces)])
+    found = []
+    for index, surface in enumerate(surfaces):
+        part = slice(bounds[index], bounds[index + 1])
+        new = np.where(turned[part, None], surface.faces[:, ::-1], surface.faces)[kept[part]]
+        found.append(replace(surface, faces=new))
+    return Mended(found, tuple(changes))
+
+
+def orient(vertices: FloatArray, faces: Faces) -> Faces:
+    """Faces (F, 3) of a welded mesh with their outside outwards."""
+    turned = _turned(vertices, faces)
+    return np.where(turned[:, None], faces[:, ::-1], faces)
+
+
+def _welded(surfaces: list[Surface]) -> tuple[FloatArray, Faces]:
+    """Places (P, 3) of all surfaces, each once, and faces of them (F, 3)."""
+    vertices = np.vstack([surface.vertices for surface in surfaces])
+    step = max(float(np.ptp(vertices, axis=0).max()) * _WELD_SHARE, 1e-12)
+    _, first, same = np.unique(np.round((vertices - vertices.min(axis=0)) / step), axis=0, return_index=True, return_inverse=True)
+    offsets = np.cumsum([0, *(len(surface.vertices) for surface in surfaces)])
+    faces = np.vstack([surface.faces + offset for surface, offset in zip(surfaces, offsets, strict=False)])
+    return vertices[first], same.reshape(-1)[faces]
+
+
+def _first_of_each(faces: Faces, look: Faces) -> Flags:
+    """Which faces are the first with their three places and their look; faces without an area are kept as they are."""
+    keys = np.column_stack([np.sort(faces, axis=1), look])
+    flat = _is_flat(faces)
+    keys[flat, :3] = -1 - np.flatnonzero(flat)[:, None]
+    first = np.unique(keys, axis=0, return_index=True)[1]
+    kept = np.zeros(len(faces), dtype=bool)
+    kept[first] = True
+    return kept
+
+
+def _is_flat(faces: Faces) -> Flags:
+    flags: Flags = (faces[:, 0] == faces[:, 1]) | (faces[:, 1] == faces[:, 2]) | (faces[:, 0] == faces[:, 2])
+    return flags
+
+
+def _turned(vertices: FloatArray, faces: Faces) -> Flags:
+    """Which faces must be turned, shape (F,)."""
+    same, other = _neighbours(faces)
+    count = len(faces)
+    # Each face stands twice in a graph, as it is and turned: what is connected has one winding.
+    _, winding = _connected(np.vstack([same, same + count, np.add(other, (0, count)), np.add(other, (count, 0))]), 2 * count)
+    shells, shell = _connected(np.vstack([same, other]), count)
+    first = np.full(shells, count)
+    np.minimum.at(first, shell, np.arange(count))
+    turned: Flags = winding[:count] != winding[first[shell]]
+    one_sided = winding[:count] == winding[count:]  # a Moebius strip: no winding is right
+    turned[one_sided] = False
+    corners = vertices[faces]
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    most_turned = np.bincount(shell, area * turned, shells) > np.bincount(shell, area, shells) / 2
+    turned ^= most_turned[shell]
+    turned[one_sided] = False
+    turned ^= _inside_out(corners, turned, shell, _closed_shells(faces, shell, shells))[shell]
+    return turned
+
+
+def _connected(pairs: Faces, count: int) -> tuple[int, Faces]:
+    """Number of groups that pairs (P, 2) connect ``count`` things to, and the group of each."""
+    graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    groups, group = connected_components(graph, directed=False)
+    return int(groups), group
+
+
+def _neighbours(faces: Faces) -> tuple[Faces, Faces]:
+    """Pairs of faces with an edge that no third one has: those that run along it in opposite ways, and those that run alike."""
+    solid = np.flatnonzero(~_is_flat(faces))
+    edges = np.vstack([faces[solid][:, side] for side in _SIDES])
+    owner = np.tile(solid, 3)
+    ascending = edges[:, 0] < edges[:, 1]
+    _, number, shared = np.unique(np.sort(edges, axis=1), axis=0, return_inverse=True, return_counts=True)
+    number = number.reshape(-1)
+    order = np.argsort(number, kind="stable")
+    order = order[shared[number[order]] == 2]  # noqa: PLR2004 -- two faces at an edge
+    pairs = owner[order].reshape(-1, 2)
+    alike = ascending[order].reshape(-1, 2)
+    alike_flags = alike[:, 0] == alike[:, 1]
+    return pairs[~alike_flags], pairs[alike_flags]
+
+
+def _closed_shells(faces: Faces, shell: Faces, shells: int) -> Flags:
+    """Which shells have no open edge."""
+    solid = np.flatnonzero(~_is_flat(faces))
+    edges = np.vstack([np.sort(faces[solid][:, side], axis=1) for side in _SIDES])
+    _, number, shared = np.unique(edges, axis=0, return_inverse=True, return_counts=True)
+    border = np.tile(solid, 3)[shared[number.reshape(-1)] == 1]
+    closed = np.ones(shells, dtype=bool)
+    closed[shell[border]] = False
+    return closed
+
+
+def _inside_out(corners: FloatArray, turned: Flags, shell: Faces, closed: Flags) -> Flags:
+    """Which closed shells enclose less than nothing, but for those within another one: these are cavities."""
+    shells = len(closed)
+    sign = np.where(turned, -1.0, 1.0)
+    middle = corners.reshape(-1, 3).mean(axis=0)
+    local = corners - middle
+    volume = np.bincount(shell, sign * np.einsum("ti,ti->t", local[:, 0], np.cross(local[:, 1], local[:, 2])) / 6, shells)
+    low, high = np.full((shells, 3), np.inf), np.full((shells, 3), -np.inf)
+    np.minimum.at(low, shell, corners.min(axis=1))
+    np.maximum.at(high, shell, corners.max(axis=1))
+    negative = closed & (volume < 0)
+    positive = np.flatnonzero(closed & (volume > 0))
+    for index in np.flatnonzero(negative):
+        negative[index] = not ((low[positive] <= low[index]).all(axis=1) & (high[positive] >= high[index]).all(axis=1)).any()
+    return negative

@@ -1,0 +1,386 @@
+"""Whatever glTF writers put into a file is read as the specification says, or refused by its name."""
+
+import struct
+import time
+import tracemalloc
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blueprint_pipeline.errors import BlueprintError
+from blueprint_pipeline.scene.gltf import parse_glb, read_glb
+from blueprint_pipeline.scene.mesh_errors import MeshEmpty, MeshTooLarge, MeshUnreadable, MeshUnsupported, TextureUnreadable
+from blueprint_pipeline.scene.surfaces import Look, merge_positions
+from tests.scene.glb_files import SQUARE, SQUARE_FACES, SQUARE_UV, GlbFile, container, picture_bytes, textured_square
+from tests.scene.scene_files import RESOURCES
+
+QUARTERS = np.zeros((8, 8, 3), dtype=np.uint8)
+QUARTERS[:4, :4], QUARTERS[:4, 4:], QUARTERS[4:, :4], QUARTERS[4:, 4:] = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
+PUBLIC = RESOURCES / "meshes"
+
+
+def read(glb, **options):
+    return read_glb(glb.build(), "thing", "mesh.glb", **options)
+
+
+def color_at(surface, x, y):
+    """Display colour that is drawn at a place of the square."""
+    corners = surface.vertices[surface.faces][:, :, :2]
+    for index, corner in enumerate(corners):
+        weights = np.linalg.solve(np.vstack([corner.T, np.ones(3)]), [x, y, 1])
+        if (weights >= -1e-9).all():
+            u, v = weights @ surface.uv[surface.faces[index]]
+            pixels = np.asarray(surface.look.texture)
+            return tuple(int(value) for value in pixels[int((1 - v) * len(pixels)) % len(pixels), int(u * len(pixels)) % len(pixels)][:3])
+    raise AssertionError((x, y))
+
+
+def test_primitives_keep_the_order_of_the_file_in_every_process():
+    """Node names are no order: writers leave them out, and readers make some up."""
+    glb = GlbFile()
+    for shade in (0.1, 0.7, 0.3, 0.9, 0.5):
+        glb.square(glb.material(pbrMetallicRoughness={"baseColorFactor": [shade, 0, 0, 1]}))
+    assert [surface.look.base_color[0] for surface in read(glb).surfaces] == [0.1, 0.7, 0.3, 0.9, 0.5]
+
+
+def test_node_tree_places_meshes_parents_first():
+    """Translation, rotation and scale of a parent hold for its children; a mirrored one keeps its outside outside."""
+    glb = GlbFile(
+        scenes=[{"nodes": [1]}],
+        nodes=[{"mesh": 0, "matrix": [*np.diag([1.0, 1, -1, 1]).ravel()]}, {"children": [0], "translation": [0, 0, 5], "scale": [2, 2, 2]}],
+    )
+    glb.square()
+    (surface,) = read(glb).surfaces
+    assert surface.vertices.max(axis=0) == pytest.approx([2, 2, 5])
+    assert merge_positions([surface]).face_normals[0] == pytest.approx([0, 0, -1])
+
+
+@pytest.mark.parametrize(
+    ("mode", "indices", "faces"),
+    [(5, [0, 1, 3, 2], [[0, 1, 3], [1, 2, 3]]), (6, [0, 1, 2, 3], [[1, 2, 0], [2, 3, 0]]), (4, [0, 1, 2, 0, 2, 3], [[0, 1, 2], [0, 2, 3]])],
+    ids=["strip", "fan", "list"],
+)
+def test_strips_and_fans_are_triangles(mode, indices, faces):
+    """With the winding that the specification gives them."""
+    glb = GlbFile()
+    glb.primitive({"POSITION": glb.array(SQUARE)}, glb.array(np.array(indices, dtype=np.uint8)), mode=mode)
+    (surface,) = read(glb).surfaces
+    assert surface.faces.tolist() == faces
+    assert (merge_positions([surface]).face_normals[:, 2] > 0.99).all()
+
+
+def test_triangles_without_indices_are_read():
+    """Vertices in turn."""
+    glb = GlbFile()
+    glb.primitive({"POSITION": glb.array(SQUARE[[0, 1, 2]])})
+    assert read(glb).surfaces[0].faces.tolist() == [[0, 1, 2]]
+
+
+def test_sparse_accessor_replaces_what_it_names():
+    """With a base, and without one (zeros)."""
+    for base in (True, False):
+        glb = GlbFile()
+        position = glb.array(SQUARE)
+        rows, values = glb.view(np.array([2], dtype=np.uint16).tobytes()), glb.view(np.array([[3, 3, 0]], dtype=np.float32).tobytes())
+        sparse = {"count": 1, "indices": {"bufferView": rows, "componentType": 5123}, "values": {"bufferView": values}}
+        glb.tree["accessors"][position]["sparse"] = sparse
+        if not base:
+            del glb.tree["accessors"][position]["bufferView"]
+            sparse["count"] = 1
+        glb.primitive({"POSITION": position}, glb.array(SQUARE_FACES))
+        if base:
+            assert read(glb).surfaces[0].vertices[2].tolist() == [3, 3, 0]
+        else:
+            with pytest.raises(MeshEmpty, match="area"):
+                read(glb)
+
+
+def test_quantized_and_interleaved_positions_are_read():
+    """Normalized integers, rows further apart than they are long (KHR_mesh_quantization)."""
+    glb = GlbFile(extensionsRequired=["KHR_mesh_quantization"], extensionsUsed=["KHR_mesh_quantization"])
+    rows = np.zeros((4, 4), dtype=np.int16)
+    rows[:, :3] = np.round(SQUARE * 32767)
+    glb.tree["accessors"].append(
+        {"bufferView": glb.view(rows.tobytes(), byteStride=8), "componentType": 5122, "normalized": True, "count": 4, "type": "VEC3"}
+    )
+    glb.primitive({"POSITION": 0}, glb.array(SQUARE_FACES))
+    assert read(glb).surfaces[0].vertices == pytest.approx(SQUARE)
+
+
+def test_draco_is_read():
+    """Draco's own encoder as the other side."""
+    import DracoPy
+
+    glb = GlbFile(extensionsRequired=["KHR_draco_mesh_compression"], extensionsUsed=["KHR_draco_mesh_compression"])
+    data = DracoPy.encode(SQUARE, SQUARE_FACES.reshape(-1, 3).astype(np.uint32), quantization_bits=14)
+    glb.tree["accessors"] = [{"componentType": 5126, "count": 4, "type": "VEC3"}, {"componentType": 5123, "count": 6, "type": "SCALAR"}]
+    compressed = {"bufferView": glb.view(data), "attributes": {"POSITION": 0}}
+    glb.primitive({"POSITION": 0}, 1, extensions={"KHR_draco_mesh_compression": compressed})
+    (surface,) = read(glb).surfaces
+    assert merge_positions([surface]).area == pytest.approx(1, abs=1e-3)
+    for data in (b"", b"DRACO" + bytes(40)):
+        broken = GlbFile(**{**glb.tree, "bufferViews": []})
+        compressed["bufferView"] = broken.view(data)
+        with pytest.raises(MeshUnreadable, match="Draco"):
+            read(broken)
+
+
+@pytest.mark.parametrize("name", ["EXT_meshopt_compression", "KHR_texture_basisu", "EXT_mesh_gpu_instancing", "MSFT_lod", "ACME_secret"])
+def test_required_extension_that_is_not_read_is_refused_by_name(name):
+    """Not "damaged", not "without an area"."""
+    glb = GlbFile(extensionsRequired=[name], extensionsUsed=[name])
+    glb.square()
+    with pytest.raises(MeshUnsupported, match=name) as caught:
+        read(glb)
+    assert caught.value.feature == name
+
+
+def test_what_is_not_drawn_is_listed():
+    """Extensions that are used, maps, emission, points, morph targets, animations."""
+    glb = GlbFile(extensionsUsed=["KHR_lights_punctual", "KHR_materials_clearcoat"], animations=[{}])
+    picture = glb.picture(picture_bytes(QUARTERS))
+    glb.square(glb.material(normalTexture={"index": picture}, emissiveFactor=[1, 0, 0], extensions={"KHR_materials_clearcoat": {}}))
+    glb.primitive({"POSITION": 0}, mode=0)
+    glb.tree["meshes"][0]["primitives"][0]["targets"] = [{"POSITION": 0}]
+    losses = ", ".join(read(glb).losses)
+    for word in ("KHR_lights_punctual", "KHR_materials_clearcoat", "normal map", "emission", "points", "morph", "animations"):
+        assert word in losses
+    plain = GlbFile()
+    plain.square(plain.material())
+    assert read(plain).losses == ()
+
+
+def test_vertex_colors_are_kept():
+    """As floats and as normalized bytes; all alike they are a plain colour; beyond 0..1 they are cut."""
+    for colors in (np.eye(4, 3, dtype=np.float32), (np.eye(4, 4) * 255).astype(np.uint8)):
+        glb = GlbFile()
+        glb.square(COLOR_0=colors)
+        if colors.dtype == np.uint8:
+            glb.tree["accessors"][1]["normalized"] = True
+        (surface,) = read(glb).surfaces
+        assert surface.colors[:3, :3] == pytest.approx(np.eye(3))
+    glb = GlbFile()
+    glb.square(COLOR_0=np.full((4, 3), 0.25, dtype=np.float32))
+    assert read(glb).surfaces[0].look.base_color == (0.25, 0.25, 0.25, 1.0)
+
+
+def test_without_a_material_the_stated_color_holds():
+    """That of material.json; else white."""
+    glb = GlbFile()
+    glb.square()
+    assert read(glb).surfaces[0].look.base_color == (1, 1, 1, 1)
+    red = Look((0.8, 0.1, 0.1, 1.0), 0.0, 0.5)
+    assert read(glb, default=red).surfaces[0].look == red
+
+
+def test_picture_lies_on_the_square_as_it_stands_in_the_file():
+    """The upper left quarter is red."""
+    (surface,) = read(textured_square(picture_bytes(QUARTERS))).surfaces
+    found = [color_at(surface, x, y) for x, y in ((0.25, 0.75), (0.75, 0.75), (0.25, 0.25), (0.75, 0.25))]
+    assert found == [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)]
+
+
+@pytest.mark.parametrize(
+    ("transform", "expected"),
+    [
+        ({"offset": [0.5, 0]}, (0, 255, 0)),
+        ({"offset": [0, 0.5]}, (0, 0, 255)),
+        ({"scale": [2, 2], "offset": [0.1, -0.1]}, (0, 255, 0)),
+        ({"rotation": np.pi / 2, "offset": [0, 1]}, (0, 0, 255)),
+    ],
+    ids=["along u", "along v", "scale", "rotation"],
+)
+def test_texture_transform_moves_the_picture(transform, expected):
+    """What is drawn at u, v = 0.25, 0.25 (there the picture is red). The rotation turns coordinates against the clock, v down.
+
+    Source: KHR_texture_transform, and the sample viewer of Khronos, whose sign of the rotation TextureTransformTest shows.
+    """
+    info = {"extensions": {"KHR_texture_transform": transform}}
+    (surface,) = read(textured_square(picture_bytes(QUARTERS), info)).surfaces
+    assert color_at(surface, 0.25, 0.75) == expected
+
+
+@pytest.mark.parametrize("info", [{"texCoord": 1}, {"extensions": {"KHR_texture_transform": {"texCoord": 1}}}], ids=["core", "extension"])
+def test_second_coordinates_are_used_where_the_material_says_so(info):
+    """The first set would show one pixel."""
+    attributes = {"TEXCOORD_0": np.zeros((4, 2), dtype=np.float32), "TEXCOORD_1": SQUARE_UV}
+    (surface,) = read(textured_square(picture_bytes(QUARTERS), info, attributes)).surfaces
+    assert color_at(surface, 0.75, 0.25) == (255, 255, 0)
+    (none,) = read(textured_square(picture_bytes(QUARTERS), {"texCoord": 3}, attributes)).surfaces
+    assert none.look.texture is None
+    assert "TEXCOORD_3" in read(textured_square(picture_bytes(QUARTERS), {"texCoord": 3}, attributes)).losses[0]
+
+
+def test_webp_is_read_and_its_extension_is_honoured():
+    """As the only picture of a texture."""
+    glb = textured_square(picture_bytes(QUARTERS, "WEBP"), texture={"extensions": {"EXT_texture_webp": {"source": 0}}})
+    del glb.tree["textures"][0]["source"]
+    assert color_at(read(glb).surfaces[0], 0.25, 0.75) == (255, 0, 0)
+
+
+def test_factor_times_picture_is_linear_light():
+    """Half the light of a white texel is 188 of 255 on the display, not 127."""
+    glb = textured_square(picture_bytes(np.full((4, 4, 3), 255)))
+    glb.tree["materials"][0]["pbrMetallicRoughness"]["baseColorFactor"] = [0.5, 0.5, 0.5, 1]
+    look = read(glb).surfaces[0].look
+    assert look.base_color == (1, 1, 1, 1)
+    assert np.asarray(look.texture)[0, 0].tolist() == [188, 188, 188]
+
+
+@pytest.mark.parametrize(("mode", "expected"), [("OPAQUE", None), ("MASK", [0, 255]), ("BLEND", [60, 200])])
+def test_alpha_is_kept_as_the_material_says(mode, expected):
+    """Opaque materials have none; a mask is all or nothing."""
+    pixels = np.full((2, 2, 4), 60, dtype=np.uint8)
+    pixels[:, 1, 3] = 200
+    look = read(textured_square(picture_bytes(pixels), alphaMode=mode)).surfaces[0].look
+    assert look.is_opaque == (expected is None)
+    assert expected is None or sorted(set(np.asarray(look.texture)[..., 3].ravel().tolist())) == expected
+    glb = GlbFile()
+    glb.square(glb.material(pbrMetallicRoughness={"baseColorFactor": [1, 1, 1, 0.25]}, alphaMode=mode))
+    assert read(glb).surfaces[0].look.base_color[3] == {"OPAQUE": 1, "MASK": 0, "BLEND": 0.25}[mode]
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_header(width, height):
+    """A PNG that claims a size and holds little."""
+    header = chunk(b"IHDR", struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(64))) + chunk(b"IEND", b"")
+
+
+WHOLE = picture_bytes(np.random.default_rng(0).integers(0, 255, (64, 64, 3)))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        WHOLE[: len(WHOLE) // 2],
+        WHOLE[:40],
+        b"\x89PNG\r\n\x1a\n" + bytes(50),
+        b"GIF89a" + bytes(100),
+        b"",
+        b"<svg/>",
+        WHOLE[:16] + b"\xff" * 8 + WHOLE[24:100],
+    ],
+    ids=["half", "header only", "no header", "gif", "empty", "svg", "header of rubbish"],
+)
+def test_picture_that_cannot_be_read_is_refused(data):
+    """Never plain white."""
+    with pytest.raises((TextureUnreadable, MeshTooLarge), match="image 0"):
+        read(textured_square(data))
+
+
+def test_ktx2_is_refused_by_its_extension():
+    """Though a writer forgot to name it."""
+    with pytest.raises(MeshUnsupported, match="KHR_texture_basisu"):
+        read(textured_square(b"\xabKTX 20\xbb\r\n\x1a\n" + bytes(80)))
+    glb = textured_square(WHOLE)
+    glb.tree["textures"][0] = {"extensions": {"KHR_texture_basisu": {"source": 0}}}
+    with pytest.raises(MeshUnsupported, match="KHR_texture_basisu"):
+        read(glb)
+
+
+@pytest.mark.parametrize("size", [(12_000, 12_000), (60_000, 60_000), (2**31 - 1, 2**31 - 1), (1, 2**31 - 1)])
+def test_size_of_a_picture_is_read_before_its_pixels(size):
+    """A bomb costs nothing."""
+    tracemalloc.start()
+    with pytest.raises((MeshTooLarge, TextureUnreadable), match="image 0"):
+        read(textured_square(png_header(*size)))
+    assert tracemalloc.get_traced_memory()[1] < 10e6
+    tracemalloc.stop()
+
+
+def test_large_picture_is_kept_small():
+    """What is drawn has far fewer pixels."""
+    (surface,) = read(textured_square(picture_bytes(np.zeros((4100, 4100, 3))))).surfaces
+    assert surface.look.texture.width * surface.look.texture.height <= 2048 * 2048
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda tree: tree["accessors"][0].update(count=10**9), "elements"),
+        (lambda tree: tree["accessors"][0].update(count=5), "ends at byte"),
+        (lambda tree: tree["accessors"][0].update(byteOffset=2**31), "byteOffset"),
+        (lambda tree: tree["accessors"][0].update(type="VEC2"), "POSITION has 2 components"),
+        (lambda tree: tree["accessors"][0].update(type="MAT4"), "MAT4"),
+        (lambda tree: tree["accessors"][1].update(componentType=5126), "no vertex indices"),
+        (lambda tree: tree["accessors"].pop(), "accessor 1"),
+        (lambda tree: tree["nodes"].append({"children": [1]}) or tree["scenes"][0]["nodes"].append(1), "stands twice"),
+        (lambda tree: tree["nodes"][0].update(children=[0]), "stands twice"),
+        (lambda tree: tree["nodes"][0].update(mesh=7), "mesh 7"),
+        (lambda tree: tree["nodes"][0].update(rotation=[0, 0, 0, 0]), "rotation"),
+        (lambda tree: tree["nodes"][0].update(scale=[1e200, 1, 1], translation=[1e308, 0, 0]), "beyond"),
+        (lambda tree: tree["nodes"][0].update(translation=[0, 1e13, 0]), "beyond"),
+        (lambda tree: tree.update(scene=4), "scene 4"),
+        (lambda tree: tree["bufferViews"][0].update(buffer=3), "buffer 3"),
+        (lambda tree: tree["bufferViews"][0].update(byteStride=4), "ends at byte"),
+        (lambda tree: tree.update(buffers=[{"byteLength": 10**8}]), "truncated"),
+        (lambda tree: tree.update(buffers=[{"byteLength": 4, "uri": "data:;base64,%%"}]), "base64"),
+        (lambda tree: tree.update(meshes={"primitives": 3}), "meshes"),
+        (lambda tree: tree.update(asset=7), "asset"),
+        (lambda tree: tree["meshes"][0]["primitives"][0].update(mode=9), "mode"),
+        (lambda tree: tree["meshes"][0]["primitives"][0].update(material=0), "material 0"),
+    ],
+)
+def test_contradictions_are_named(change, words):
+    """Each with the part of the file that is wrong."""
+    glb = GlbFile()
+    glb.square()
+    change(glb.tree)
+    data = container({"buffers": [{"byteLength": len(glb.data)}], **glb.tree}, bytes(glb.data))
+    with pytest.raises((MeshUnreadable, MeshTooLarge, MeshEmpty), match=words):
+        parse_glb(data, "thing", "mesh.glb")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def damaged(draw):
+    """A whole file with a few values of its tree replaced by anything."""
+    glb = textured_square(WHOLE[:200], alphaMode="MASK")
+    glb.tree["extensionsUsed"] = ["KHR_texture_transform"]
+    for _ in range(draw(st.integers(1, 3))):
+        owner = glb.tree
+        while True:
+            key = draw(st.sampled_from(sorted(owner) if isinstance(owner, dict) else range(len(owner))))
+            if isinstance(owner[key], dict | list) and owner[key] and draw(st.integers(0, 3)):
+                owner = owner[key]
+                continue
+            owner[key] = draw(JSON)
+            break
+    return container({**glb.tree, "buffers": [{"byteLength": len(glb.data)}]}, bytes(glb.data))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_any_tree_is_read_or_refused(data):
+    """In our own error tree, and soon."""
+    began = time.process_time()
+    assert outcome(damaged(data.draw))
+    assert time.process_time() - began < 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_refused(data):
+    """As a file, as a tree, as a picture."""
+    for made in (data, container(data), textured_square(data).build()):
+        assert outcome(made)
+
+
+def outcome(data):
+    """Surfaces, or the message of our own error."""
+    try:
+        return parse_glb(data, "thing", "mesh.glb")
+    except BlueprintError as error:
+        return error.message

@@ -1,0 +1,107 @@
+"""Faces that stand twice, or face inwards, are put in order, and it is told."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import trimesh
+
+from blueprint_pipeline.scene.gltf import parse_glb
+from blueprint_pipeline.scene.mass import estimate_mass, is_closed
+from blueprint_pipeline.scene.materials import load_categories, load_materials
+from blueprint_pipeline.scene.mend_mesh import mend_surfaces
+from blueprint_pipeline.scene.surfaces import WHITE, Look, Surface, merge_positions
+from tests.scene.scene_files import SCENES
+
+CERAMIC = load_materials().materials["ceramic"]
+RAMEKIN = load_categories().categories["ramekin"]
+RNG = np.random.default_rng(7)
+
+
+def surface_of(mesh):
+    return Surface(np.asarray(mesh.vertices, dtype=float), np.asarray(mesh.faces, dtype=np.int64), None, WHITE)
+
+
+def flipped(faces, share):
+    return np.where((RNG.random(len(faces)) < share)[:, None], faces[:, ::-1], faces)
+
+
+@pytest.fixture(params=["ramekin", "can"])
+def whole(request):
+    data = (SCENES / f"minimal_ok/objects/{request.param}/mesh.glb").read_bytes()
+    (surface,) = parse_glb(data, request.param, "mesh.glb")
+    return surface
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda faces: np.vstack([faces, faces]), "twice"),
+        (lambda faces: np.vstack([faces, faces[:, ::-1]]), "twice"),
+        (lambda faces: np.vstack([faces, faces[:, [1, 2, 0]], faces[:, ::-1]]), "twice"),
+        (lambda faces: faces[:, ::-1], "outside inside"),
+        (lambda faces: flipped(faces, 0.02), "outside inside"),
+        (lambda faces: flipped(faces, 0.4), "outside inside"),
+        (lambda faces: np.vstack([flipped(faces, 0.3), faces]), "twice"),
+        (lambda faces: faces[RNG.random(len(faces)) > 0.003], None),
+    ],
+    ids=["doubled", "both windings", "three times", "inside out", "2 % flipped", "40 % flipped", "flipped and doubled", "0.3 % missing"],
+)
+def test_mass_of_a_damaged_mesh_is_that_of_the_whole_one(whole, damage, words):
+    """Within 5 %, and the surface faces outwards again."""
+    expected = estimate_mass(merge_positions([whole]), CERAMIC, RAMEKIN).mass_kg
+    mended = mend_surfaces([replace(whole, faces=damage(whole.faces))])
+    mesh = merge_positions(mended.surfaces)
+    assert estimate_mass(mesh, CERAMIC, RAMEKIN).mass_kg == pytest.approx(expected, rel=0.05)
+    assert mesh.volume > 0
+    assert is_closed(mesh)
+    assert mended.changes == () if words is None else words in " ".join(mended.changes)
+
+
+def test_whole_mesh_is_left_alone(whole):
+    """The same faces, and nothing to tell."""
+    mended = mend_surfaces([whole])
+    assert mended.changes == ()
+    assert mended.surfaces[0].faces is whole.faces
+
+
+def test_cavity_stays_a_cavity():
+    """A shell within a shell, facing inwards, is hollow; beside it, it is inside out."""
+    outer, inner = trimesh.creation.icosphere(radius=1.0), trimesh.creation.icosphere(radius=0.8)
+    inner.invert()
+    hollow = mend_surfaces([surface_of(outer), surface_of(inner)])
+    assert hollow.changes == ()
+    inner.apply_translation((5, 0, 0))
+    beside = mend_surfaces([surface_of(outer), surface_of(inner)])
+    assert merge_positions(beside.surfaces).volume == pytest.approx(outer.volume - inner.volume)
+
+
+def test_open_shell_takes_the_side_of_most_of_it():
+    """No volume tells its outside."""
+    sheet = trimesh.creation.box((1, 1, 1)).subdivide()
+    sheet.update_faces(sheet.face_normals[:, 2] < 0.5)
+    mended = mend_surfaces([replace(surface_of(sheet), faces=flipped(np.asarray(sheet.faces), 0.2))])
+    assert (merge_positions(mended.surfaces).face_normals @ [0, 0, 1] < 0.5).all()
+
+
+def test_two_looks_on_two_sides_are_both_kept():
+    """Paper that is red in front and blue behind."""
+    corners, face = np.eye(3), np.array([[0, 1, 2]])
+    red, blue = (Surface(corners, faces, None, Look(color, 0, 1)) for faces, color in ((face, (1, 0, 0, 1)), (face[:, ::-1], (0, 0, 1, 1))))
+    assert sum(len(surface.faces) for surface in mend_surfaces([red, blue]).surfaces) == 2
+
+
+def test_one_sided_strip_is_not_turned():
+    """A Moebius strip has no outside."""
+    turn = np.linspace(0, 2 * np.pi, 20, endpoint=False)
+    edge = [
+        np.column_stack([(2 + s * np.cos(turn / 2)) * np.cos(turn), (2 + s * np.cos(turn / 2)) * np.sin(turn), s * np.sin(turn / 2)])
+        for s in (-0.5, 0.5)
+    ]
+    vertices = np.vstack(edge)
+    faces = []
+    for i in range(20):
+        a, b = (i, i + 20), ((i + 1) % 20, (i + 1) % 20 + 20)
+        b = b if i < 19 else b[::-1]
+        faces += [[a[0], b[0], b[1]], [a[0], b[1], a[1]]]
+    assert mend_surfaces([Surface(vertices, np.array(faces), None, WHITE)]).changes == ()
