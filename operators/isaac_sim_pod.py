@@ -1,29 +1,48 @@
 """The operator that runs a stage as a pod: made once, found again after whatever happens to Airflow, judged by what it left."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import Context
 
-from blueprint_pipeline.compute.errors import ImagePullFailed, JobRecordMissing, JobTimedOut, NoClusters, PodLost, SecretsInPod
+from blueprint_pipeline.compute.errors import (
+    ClusterRefused,
+    ImagePullFailed,
+    JobRecordMissing,
+    JobRecordUnreadable,
+    JobTimedOut,
+    NoCapacity,
+    NoClusters,
+    PodLost,
+    PodMisconfigured,
+    PodNotStarted,
+    SecretsInPod,
+)
 from blueprint_pipeline.compute.job import JobSpec
 from blueprint_pipeline.compute.profiles import Cluster, ComputeConfig, load_compute
-from blueprint_pipeline.compute.record import JobRecord, load_record, record_name
+from blueprint_pipeline.compute.record import JobRecord, load_record, move_record_aside, record_name
 from blueprint_pipeline.errors import BlueprintError
 from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.registry.sessions import RegistryUnavailable
 from blueprint_pipeline.settings import load_settings
 from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
 from operators.job_pods import JobPods, JobState, Placed
 from operators.pod_usage import book_usage
 from operators.retries import raise_for_airflow
 from operators.stage_task import StageTask
-from plugins.providers.kubernetes.connections import build_hook, find_endpoint
+from plugins.providers.kubernetes.api_errors import ApiUnreachable
+from plugins.providers.kubernetes.connections import build_hook
+from plugins.providers.kubernetes.pause_trigger import PAUSED, Pause, PauseTrigger
+from plugins.providers.kubernetes.pod_facts import MALFORMED_IMAGE, MISCONFIGURED, now_utc
 from plugins.providers.kubernetes.pod_failure import error_of
 from plugins.providers.kubernetes.pod_spec import choose_image
 from plugins.providers.kubernetes.pod_trigger import JobEvent, JobPodTrigger, Watch
-from plugins.providers.kubernetes.pods import ClusterPods
+from plugins.providers.kubernetes.pods import ClusterPods, PodNotGone
+
+_BOUNDS = {"unschedulable_s", "unreachable_s", "gone_s", "poll_s", "quiet_s", "pull_s", "setup_s", "start_s"}
 
 
 class IsaacSimPodOperator(StageTask, KubernetesPodOperator):
@@ -49,29 +68,66 @@ class IsaacSimPodOperator(StageTask, KubernetesPodOperator):
         return build_hook(self._placed[1].cluster if self._placed else compute.clusters[0])
 
     def execute(self, context: Context) -> Any:
+        return self._go_on(context, None, None)
+
+    def resume(self, context: Context, event: dict[str, Any]) -> Any:
+        """What a trigger told: take the result, go elsewhere, go on after a pause, or raise the error."""
+        if event.get("kind") != PAUSED:
+            return self._go_on(context, JobEvent.model_validate(event), None)
+        pause = Pause.model_validate(event)
+        return self._go_on(context, pause.told, pause)
+
+    def _go_on(self, context: Context, told: JobEvent | None, pause: Pause | None) -> Any:
+        """One step: settle what was told, else find the pod or make it. What only needs time is waited for, at no try's cost."""
+        no_room_since = told.no_room_since if told else pause.since if pause and pause.code == NoCapacity.code else None
         try:
             job = self._open(context)
-            job.state.left = {}  # a new try begins with all clusters
-            self._wait(context, job, job.find() or job.create())
+            if told is None:
+                job.begin_round()
+                return self._wait(context, job, job.find() or job.create(), no_room_since)
+            return self._judge(context, job, told)
+        except NoCapacity as error:
+            self._pause(error, None, no_room_since)
+        except RegistryUnavailable as error:
+            self._pause(error, told, pause.since if pause and pause.code == error.code else None)
         except BlueprintError as error:
             raise_for_airflow(error)
 
-    def resume(self, context: Context, event: dict[str, Any]) -> Any:
-        """What the trigger told: take the result, go elsewhere, or raise the error."""
-        told = JobEvent.model_validate(event)
-        try:
-            job = self._open(context)
-            cluster = job.config.cluster(told.cluster)
-            if cluster is None:
-                raise PodLost(job.spec.name, told.cluster, "its cluster is configured no more")
-            if told.kind in {"unschedulable", "unreachable"}:
-                scene = Workspace(load_settings().workspace).scene(job.spec.scene_id)
-                book_usage(scene, job.spec, cluster, told, load_record(scene, job.spec, told.uid))
-                job.leave(cluster, told.pod, f"{told.kind}: {told.reason}")
-                self._wait(context, job, job.find() or job.create())
+    def _judge(self, context: Context, job: JobPods, told: JobEvent) -> Any:
+        cluster = job.config.cluster(told.cluster)
+        if cluster is None:
+            raise PodLost(job.spec.name, told.cluster, "its cluster is configured no more")
+        if told.kind not in {"unschedulable", "unreachable"}:
             return self._settle(context, job, cluster, told)
-        except BlueprintError as error:
+        scene = Workspace(load_settings().workspace).scene(job.spec.scene_id)
+        book_usage(scene, job.spec, cluster, told, _read_record(scene, job.spec, told)[0])
+        if told.kind == "unreachable":
+            job.leave_unreachable(cluster, told.reason)
+        else:
+            job.leave_full(cluster, told.pod, told.reason)
+        return self._wait(context, job, job.find() or job.create(), told.no_room_since)
+
+    def _pause(self, error: BlueprintError, told: JobEvent | None, since: datetime | None) -> None:
+        """Defer until the next try at what an error is about; raise it once that lasted too long."""
+        failover, began = self._compute().failover, since or now_utc()
+        waited_s = (now_utc() - began).total_seconds()
+        limit_s = failover.room_wait_s if isinstance(error, NoCapacity) else failover.registry_wait_s
+        if waited_s >= limit_s:
+            self._remove_dead_pod(told)
             raise_for_airflow(error)
+        self.log.warning("waits since %.0f s, for at most %.0f s, and spends no try: %s", waited_s, limit_s, error)
+        pause = Pause(code=error.code, since=began, pause_s=failover.room_poll_s, told=told)
+        self.defer(trigger=PauseTrigger(pause=pause.model_dump(mode="json")), method_name="resume")
+
+    def _remove_dead_pod(self, told: JobEvent | None) -> None:
+        """Leave nothing on the cluster of a pod whose end cannot be booked; its leases end by their time."""
+        failover, cluster = self._compute().failover, self._compute().cluster(told.cluster) if told else None
+        if told is None or told.pod is None or cluster is None:
+            return
+        try:
+            ClusterPods(cluster).delete(told.pod, grace_s=0, gone_s=failover.gone_s)
+        except (ApiUnreachable, ClusterRefused, PodNotGone) as error:
+            self.log.warning("pod %s may still be on %s: %s", told.pod.name, cluster.name, error)
 
     def on_kill(self) -> None:
         """The task's process is ended while it makes or reads a pod: the pod ends too."""
@@ -102,7 +158,7 @@ class IsaacSimPodOperator(StageTask, KubernetesPodOperator):
         labels = self._get_ti_pod_labels(context, include_try_number=False)
         return JobPods(spec, compute, state, leases, templates=templates, labels=labels)
 
-    def _wait(self, context: Context, job: JobPods, placed: Placed) -> None:
+    def _wait(self, context: Context, job: JobPods, placed: Placed, no_room_since: datetime | None) -> None:
         """Hand the pod to the triggerer."""
         self._placed = (job, placed)
         spec, limits, cluster = job.spec, job.config.failover, placed.cluster
@@ -112,12 +168,13 @@ class IsaacSimPodOperator(StageTask, KubernetesPodOperator):
             connection=cluster.connection,
             namespace=cluster.namespace,
             gke=cluster.gke,
-            endpoint=find_endpoint(cluster),
+            endpoint=ClusterPods(cluster).find_endpoint(),
             pod=spec.name,
             uid=placed.uid,
             grace_s=spec.profile.grace_s,
             timeout_s=spec.profile.timeout_s,
-            **limits.model_dump(include={"unschedulable_s", "unreachable_s", "gone_s", "poll_s", "quiet_s"}),
+            no_room_since=no_room_since,
+            **limits.model_dump(include=_BOUNDS),
         )
         self.log.info("pod %s on %s (%d requests)", spec.name, cluster.name, len(spec.requests))
         self.defer(trigger=JobPodTrigger(watch=watch.model_dump(mode="json")), method_name="resume")
@@ -125,26 +182,47 @@ class IsaacSimPodOperator(StageTask, KubernetesPodOperator):
     def _settle(self, context: Context, job: JobPods, cluster: Cluster, told: JobEvent) -> Any:
         """A pod is over: take its result or its error, and leave nothing of it on the cluster."""
         scene = Workspace(load_settings().workspace).scene(job.spec.scene_id)
-        record = load_record(scene, job.spec, told.uid)
+        record, unreadable = _read_record(scene, job.spec, told)
         book_usage(scene, job.spec, cluster, told, record)
         is_done = told.kind == "succeeded" or (told.kind == "lost" and record is not None and record.outcome == "done")
-        error = None if is_done else _error_of(job.spec, cluster, told)
-        if told.pod is not None:
+        error = unreadable if is_done else _error_of(job.spec, cluster, told)
+        if told.pod is not None and told.kind != "refused":
             job.remove(cluster, told.pod)
+        if unreadable is not None:
+            move_record_aside(scene, job.spec, told.uid)
         if error is not None:
             raise error
         job.remove_others(cluster)
         return self.finish(context, _results_of(scene, job.spec, cluster, told, record))
 
 
+def _read_record(scene: SceneFolder, spec: JobSpec, told: JobEvent) -> tuple[JobRecord | None, JobRecordUnreadable | None]:
+    """What a pod recorded; or why that cannot be read: its pod is cleared away all the same."""
+    try:
+        return load_record(scene, spec, told.uid), None
+    except JobRecordUnreadable as error:
+        return None, error
+
+
 def _error_of(spec: JobSpec, cluster: Cluster, told: JobEvent) -> BlueprintError:
-    if told.kind == "image":
-        return ImagePullFailed(spec.name, cluster.name, spec.profile.image, told.reason)
+    if told.kind in {"image", "not_started"}:
+        return _start_error(spec, cluster, told)
+    if told.kind == "refused":
+        return ClusterRefused(cluster.name, f"watch pod {spec.name}", told.reason)
     if told.kind == "overdue":
         return JobTimedOut(spec.name, cluster.name, spec.profile.timeout_s)
     if told.kind == "failed" and told.pod is not None:
         return error_of(told.pod, spec, cluster.name)
     return PodLost(spec.name, cluster.name, told.reason)
+
+
+def _start_error(spec: JobSpec, cluster: Cluster, told: JobEvent) -> BlueprintError:
+    """Of a pod that got a node, and no running container."""
+    if told.pod is not None and told.pod.waiting_reason in {MISCONFIGURED, *MALFORMED_IMAGE}:
+        return PodMisconfigured(spec.name, cluster.name, told.reason)
+    if told.kind == "image":
+        return ImagePullFailed(spec.name, cluster.name, spec.profile.image, told.reason)
+    return PodNotStarted(spec.name, cluster.name, None if told.pod is None else told.pod.node, told.reason)
 
 
 def _results_of(scene: SceneFolder, spec: JobSpec, cluster: Cluster, told: JobEvent, record: JobRecord | None) -> list[dict[str, Any]]:

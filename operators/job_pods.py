@@ -2,26 +2,25 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from kubernetes.client.exceptions import ApiException
-
 from blueprint_pipeline.compute.breaker import ClusterBreaker
-from blueprint_pipeline.compute.errors import ClusterUnreachable, NoCapacity
+from blueprint_pipeline.compute.errors import ClusterRefused, ClusterUnreachable, NoCapacity
 from blueprint_pipeline.compute.job import JobSpec
 from blueprint_pipeline.compute.profiles import Cluster, ComputeConfig
 from blueprint_pipeline.registry.leases import LeaseRepository
+from blueprint_pipeline.registry.sessions import RegistryUnavailable
 from blueprint_pipeline.stage.runner import lease_holder
+from plugins.providers.kubernetes.api_errors import ApiUnreachable, QuotaUsedUp
 from plugins.providers.kubernetes.pod_facts import PodFacts
 from plugins.providers.kubernetes.pod_spec import build_pod
-from plugins.providers.kubernetes.pods import ApiUnreachable, ClusterPods, PodNotGone
+from plugins.providers.kubernetes.pods import ClusterPods, PodNotGone
 
 STATE_KEY = "job_pod"
 """Where a task's state keeps where its pod is."""
-_FORBIDDEN = 403
-_QUOTA = "exceeded quota"
+_UNREACHABLE = "unreachable"
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +34,14 @@ class JobState:
     uid: str | None = None
     image: str | None = None
     left: dict[str, str] = field(default_factory=dict)
-    """Clusters that this try left, each with the reason; those that did not answer begin with ``unreachable``."""
+    """Clusters that this round left, each with the reason; those that did not answer begin with ``unreachable``."""
 
     @classmethod
     def load(cls, store: Any) -> "JobState":
-        """As the task before left it; empty where there is none."""
+        """As the task before left it; empty where there is none. What a newer version keeps beside is passed over."""
         found = store.get(STATE_KEY, None) if store is not None else None
-        return cls(store=store, **found) if isinstance(found, dict) else cls(store=store)
+        known = {item.name for item in fields(cls)} - {"store"}
+        return cls(store=store, **({name: found[name] for name in known & found.keys()} if isinstance(found, dict) else {}))
 
     def save(self) -> None:
         """Keep it for the next process."""
@@ -97,7 +97,7 @@ class JobPods:
             except ApiUnreachable as error:
                 if remembered and self.state.uid:
                     return Placed(cluster, self.state.uid)
-                self._abandon(cluster, f"unreachable: {error}")
+                self._abandon(cluster, str(error))
                 continue
             if found is not None:
                 pods.validate(found, self.spec.key)
@@ -105,37 +105,43 @@ class JobPods:
         return None
 
     def create(self) -> Placed:
-        """Make the pod on the first cluster that takes it; those that the breaker has out come last.
+        """Make the pod on the first cluster that takes it; those that the breaker has out come last, after those that were full.
 
         Raises:
             NoCapacity: All were tried, and one at least has no room.
             ClusterUnreachable: None answers.
             JobNameTaken: Another job's pod has its name.
+            PodInvalid, ClusterRefused: A cluster says no, and would say it again.
         """
-        passed_over = self._breaker.open_clusters()
-        for cluster in sorted(self.config.clusters, key=lambda cluster: cluster.name in passed_over):
+        for cluster in self._in_order():
             if cluster.name in self.state.left:
                 continue
             pod = build_pod(self.spec, cluster, self._templates, self._labels)
             try:
                 return self._record_place(cluster, ClusterPods(cluster).create_or_adopt(pod, self.spec.key))
             except ApiUnreachable as error:
-                self._abandon(cluster, f"unreachable: {error}")
-            except ApiException as error:
-                if error.status != _FORBIDDEN or _QUOTA not in str(error.body):
-                    raise
-                self._abandon(cluster, f"quota: {error.body}")
+                self._abandon(cluster, str(error))
+            except QuotaUsedUp as error:
+                self._pass_over(cluster, f"quota: {error}")
         left = self.state.left
         last = next(reversed(left.values()), "no cluster was tried")
-        if all(reason.startswith("unreachable") for reason in left.values()):
+        if all(reason.startswith(_UNREACHABLE) for reason in left.values()):
             raise ClusterUnreachable(self.spec.name, list(left), last)
         raise NoCapacity(self.spec.name, list(left), last)
 
-    def leave(self, cluster: Cluster, facts: PodFacts | None, reason: str) -> None:
-        """Give a cluster up for this try; its pod is gone first where its API answers, else leases keep the next from working beside it."""
-        if facts is not None and not reason.startswith("unreachable"):
-            self.remove(cluster, facts)
+    def leave_unreachable(self, cluster: Cluster, reason: str) -> None:
+        """Give up a cluster that does not answer; leases keep the next pod from working beside one that lives there."""
         self._abandon(cluster, reason)
+
+    def leave_full(self, cluster: Cluster, facts: PodFacts | None, reason: str) -> None:
+        """Give up a cluster that has no node for the pod, for this round; the pod is gone first."""
+        if facts is not None:
+            self.remove(cluster, facts)
+        self._pass_over(cluster, f"unschedulable: {reason}")
+
+    def begin_round(self) -> None:
+        """Look at all clusters again."""
+        self.state.left = {}
 
     def remove(self, cluster: Cluster, facts: PodFacts) -> None:
         """Delete the pod, wait until it is gone, and free the leases of a process that is known to have ended."""
@@ -145,8 +151,7 @@ class JobPods:
             log.warning("pod %s on %s may still be there (%s): leases keep its work from being done twice", facts.name, cluster.name, error)
             return
         if ended:
-            for lease in self._leases.release_all(lease_holder(self.spec.run_id, facts.uid)):
-                log.info("lease %s of pod %s is free again", lease.name, facts.name)
+            self._free_leases(facts)
         self.state.uid = self.state.image = None  # the next pod may have another image
         self.state.save()
 
@@ -157,7 +162,7 @@ class JobPods:
                 continue
             try:
                 found = ClusterPods(other, patience_s=1.0).read(self.spec.name)
-            except ApiUnreachable:
+            except (ApiUnreachable, ClusterRefused):
                 log.warning("%s does not answer: if pod %s is there, it ends by itself: its work is done", other.name, self.spec.name)
                 continue
             if found is not None and found.key == self.spec.key:
@@ -168,8 +173,28 @@ class JobPods:
         self.state.save()
         return Placed(cluster, facts.uid)
 
+    def _free_leases(self, facts: PodFacts) -> None:
+        try:
+            for lease in self._leases.release_all(lease_holder(self.spec.run_id, facts.uid)):
+                log.info("lease %s of pod %s is free again", lease.name, facts.name)
+        except RegistryUnavailable as error:
+            log.warning("leases of pod %s end by their time: %s", facts.name, error)
+
+    def _in_order(self) -> list[Cluster]:
+        broken, full = self._breaker.open_clusters(), self._breaker.full_clusters(self.spec.profile.name)
+        return sorted(self.config.clusters, key=lambda cluster: (cluster.name in broken, cluster.name in full))
+
     def _abandon(self, cluster: Cluster, reason: str) -> None:
+        """Leave a cluster that does not answer, and let all others know."""
+        self._breaker.trip(cluster.name, f"{_UNREACHABLE}: {reason}")
+        self._leave(cluster, f"{_UNREACHABLE}: {reason}")
+
+    def _pass_over(self, cluster: Cluster, reason: str) -> None:
+        """Leave a cluster without room; jobs of the same profile try others first."""
+        self._breaker.note_full(cluster.name, self.spec.profile.name, reason)
+        self._leave(cluster, reason)
+
+    def _leave(self, cluster: Cluster, reason: str) -> None:
         log.warning("job %s leaves %s: %s", self.spec.name, cluster.name, reason)
-        self._breaker.trip(cluster.name, reason)
         self.state.left[cluster.name] = reason
         self.state.save()

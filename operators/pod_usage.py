@@ -2,9 +2,11 @@
 
 import logging
 
+from pydantic import ValidationError
+
 from blueprint_pipeline.compute.job import JobSpec
 from blueprint_pipeline.compute.profiles import Cluster
-from blueprint_pipeline.compute.record import JobRecord, usage_name
+from blueprint_pipeline.compute.record import JobRecord, describe_first, usage_name
 from blueprint_pipeline.cost.job_usage import JobUsage, committed_seconds, job_entries, reconcile
 from blueprint_pipeline.price.table import load_price_table
 from blueprint_pipeline.registry.database import open_registry
@@ -27,7 +29,7 @@ def book_usage(scene: SceneFolder, spec: JobSpec, cluster: Cluster, told: JobEve
         return None
     usage = build_usage(spec, cluster, told, pod=told.pod, record=record)
     name = usage_name(spec.name, told.uid)
-    before = JobUsage.model_validate_json(scene.read_bytes(name)) if scene.exists(name) else None
+    before = _booked_before(scene, name)
     if before is not None and (before.finished_at or usage.finished_at is None):
         return before
     if before is not None:
@@ -40,6 +42,16 @@ def book_usage(scene: SceneFolder, spec: JobSpec, cluster: Cluster, told: JobEve
     scene.write_bytes(name, usage.model_dump_json(indent=1).encode() + b"\n")
     log.info("pod %s held %s for %.1f s, %.1f s of it in commits", spec.name, usage.machine, usage.pod_s, usage.committed_s)
     return usage
+
+
+def _booked_before(scene: SceneFolder, name: str) -> JobUsage | None:
+    """What was booked of a pod before; ``None`` where that is not written, or cannot be read: its ledger entries have the same ids."""
+    data = scene.find_bytes(name)
+    try:
+        return None if data is None else JobUsage.model_validate_json(data)
+    except ValidationError as error:
+        log.warning("%s cannot be read and is written anew: %s", scene.root / name, describe_first(error))
+        return None
 
 
 def build_usage(spec: JobSpec, cluster: Cluster, told: JobEvent, *, pod: PodFacts, record: JobRecord | None) -> JobUsage:

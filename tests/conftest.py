@@ -8,7 +8,7 @@ import structlog
 
 from blueprint_pipeline.settings import RegistrySettings, Settings, WorkspaceSettings
 
-pytest_plugins = ("tests.airflow_home", "tests.postgres", "tests.scene.finished_scene")
+pytest_plugins = ("tests.airflow_home", "tests.cluster_api", "tests.postgres", "tests.scene.finished_scene")
 """Fixtures that several rooms share. The first one points Airflow at a home of this process before anything imports it."""
 
 # A deadline in wall time says how busy the machine is, and nothing of the code.

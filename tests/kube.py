@@ -108,7 +108,16 @@ def write_compute(path, clusters, **changes):
         "profiles": {"cpu": {"template": "cpu.yaml", "timeout_s": 600}, "gpu": {"template": "cpu.yaml", "resources": {"gpus": 1}}},
         "stages": {},
         "clusters": [cluster.entry() for cluster in clusters],
-        "failover": {"unschedulable_s": 6, "unreachable_s": 8, "breaker_s": 20, "poll_s": 0.5, "gone_s": 40, "quiet_s": 0},
+        "failover": {
+            "unschedulable_s": 6,
+            "unreachable_s": 8,
+            "breaker_s": 20,
+            "poll_s": 0.5,
+            "gone_s": 40,
+            "quiet_s": 0,
+            "pull_s": 0,
+            "room_poll_s": 1,
+        },
         **changes,
     }
     path.write_text(yaml.safe_dump(document))

@@ -57,6 +57,8 @@ class ComputeSettings(_Group):
     """Folder of pod templates (``cpu.yaml``, ``gpu.yaml``) and ``images.yaml``: the chart's config map, mounted."""
     lease_wait_s: float = Field(default=1800.0, gt=0)
     """How long a job waits for work that another process is at [s], before it gives up and is tried again."""
+    registry_wait_s: float = Field(default=600.0, gt=0)
+    """How long a job waits for a registry that does not answer [s]; what it finished meanwhile is kept."""
     workers: int = Field(default_factory=_cores, ge=1)
     """Processes of one stage; one a core."""
     warm_s: float = Field(default=120.0, ge=0)

@@ -199,3 +199,40 @@ def test_a_record_of_another_pod_is_not_taken(settings):
     with pytest.raises(ValueError, match="validation error"):
         load_record(scene, spec, "p1")
     assert JobRecord.model_fields["schema_version"].default == "1.0"
+
+
+def test_a_registry_that_blinks_is_waited_for(settings, fields, monkeypatch):
+    """Like storage that blinks: the job goes on when it is back, and a request is worked once."""
+    from blueprint_pipeline.registry.sessions import RegistryUnavailable
+    from blueprint_pipeline.stage import runner
+
+    run_stage("toy_plan", fields, settings)
+    asked = []
+
+    def blinking(registry):
+        asked.append(registry)
+        if len(asked) in {1, 2, 4}:
+            raise RegistryUnavailable("postgresql://r", "connection refused")
+        return open_registry(registry)
+
+    monkeypatch.setattr(runner, "open_registry", blinking)
+    run, records = start(shards(3, 5), settings)
+    assert run().results() == [{"shard": 3}, {"shard": 5}]
+    assert len(asked) == 5
+    assert records[-1].outcome == "done"
+
+
+def test_a_registry_that_stays_away_ends_the_job_after_its_time(settings, fields, monkeypatch):
+    from blueprint_pipeline.registry.sessions import RegistryUnavailable
+    from blueprint_pipeline.stage import runner
+
+    def away(_settings):
+        raise RegistryUnavailable("postgresql://r", "connection refused")
+
+    run_stage("toy_plan", fields, settings)
+    monkeypatch.setattr(runner, "open_registry", away)
+    compute = settings.compute.model_copy(update={"registry_wait_s": 1.0})
+    run, records = start(shards(3), settings.model_copy(update={"compute": compute}))
+    with pytest.raises(RegistryUnavailable):
+        run()
+    assert records[-1].outcome == "failed"

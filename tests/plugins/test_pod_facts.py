@@ -32,6 +32,13 @@ def pod(**fields):
         ({"scheduled_at": ago(90), "waiting_reason": "ErrImagePull"}, "waiting"),
         ({"scheduled_at": ago(90), "waiting_reason": "ImagePullBackOff"}, "image"),
         ({"scheduled_at": ago(90), "waiting_reason": "InvalidImageName"}, "image"),
+        ({"scheduled_at": ago(30), "waiting_reason": "ImagePullBackOff"}, "waiting"),
+        ({"scheduled_at": ago(1), "waiting_reason": "ErrImageNeverPull"}, "image"),
+        ({"created_at": ago(700), "scheduled_at": ago(90), "waiting_reason": "CreateContainerConfigError"}, "waiting"),
+        ({"created_at": ago(700), "scheduled_at": ago(310), "waiting_reason": "CreateContainerConfigError"}, "not_started"),
+        ({"created_at": ago(700), "scheduled_at": ago(310), "waiting_reason": "ContainerCreating"}, "waiting"),
+        ({"created_at": ago(700), "scheduled_at": ago(310), "trouble": "FailedMount: timed out"}, "not_started"),
+        ({"created_at": ago(2000), "scheduled_at": ago(1900), "waiting_reason": "ContainerCreating"}, "not_started"),
         ({"phase": "Running", "started_at": ago(90)}, "running"),
         ({"phase": "Running", "started_at": ago(4000)}, "overdue"),
         ({"phase": "Running", "started_at": ago(90), "deleted_at": ago(5)}, "waiting"),
@@ -63,10 +70,38 @@ SAID = json.dumps(BadInput("no good", at=3).as_dict())
             PreemptedError,
         ),
         ({"reason": "Evicted", "message": "The node was low on resource: memory."}, "compute.pod_preempted", PreemptedError),
-        (
-            {"reason": "Evicted", "message": "Pod ephemeral local storage usage exceeds the total limit"},
-            "compute.job_crashed",
-            TransientError,
+        *(
+            ({"reason": "Evicted", "message": message, **ended}, code, kind)
+            for ended in ({}, {"exit_code": 137}, {"exit_code": 143})
+            for message, code, kind in [
+                ("Pod ephemeral local storage usage exceeds the total limit of containers 10Gi. ", "compute.out_of_disk", TransientError),
+                ('Container base exceeded its local ephemeral storage limit "8Gi". ', "compute.out_of_disk", TransientError),
+                ('Usage of EmptyDir volume "scratch" exceeds the limit "4Gi". ', "compute.out_of_disk", TransientError),
+                (
+                    "The node was low on resource: memory. Container base was using 9Gi, which exceeds its request of 4Gi. ",
+                    "compute.pod_preempted",
+                    PreemptedError,
+                ),
+                (
+                    "The node was low on resource: ephemeral-storage. Container base was using 9Gi, request is 0. ",
+                    "compute.pod_preempted",
+                    PreemptedError,
+                ),
+                ("The node had condition: [DiskPressure]. ", "compute.pod_preempted", PreemptedError),
+                ("Pod The node was low on resource: [PIDPressure]. ", "compute.pod_preempted", PreemptedError),
+            ]
+        ),
+        *(
+            ({"reason": reason, "message": "Pod was rejected"}, "compute.pod_preempted", PreemptedError)
+            for reason in (
+                "OutOfcpu",
+                "OutOfmemory",
+                "OutOfpods",
+                "OutOfnvidia.com/gpu",
+                "UnexpectedAdmissionError",
+                "NodeAffinity",
+                "TopologyAffinityError",
+            )
         ),
         ({"disrupted": "PreemptionByScheduler"}, "compute.pod_preempted", PreemptedError),
         ({"reason": "DeadlineExceeded", "exit_code": 143}, "compute.timed_out", TransientError),

@@ -51,10 +51,10 @@ class PodLost(PreemptedError):
 
 
 class NoCapacity(TransientError):
-    """No cluster found a node for a pod in time."""
+    """No cluster had room for a pod, for as long as a job may wait."""
 
     code = "compute.no_capacity"
-    template = "No node for pod {pod} on {tried}; the last said: {reason}. Raise a quota, add a node pool or a cluster, or wait."
+    template = "No room for pod {pod} on {tried}; the last said: {reason}. Raise a quota, add a node pool or a cluster, or wait."
 
     pod: str
     tried: Sequence[str]
@@ -69,6 +69,91 @@ class ClusterUnreachable(TransientError):
 
     pod: str
     tried: Sequence[str]
+    reason: str
+
+
+class ClusterRefused(ConfigurationError):
+    """A cluster's API, or the service that gives tokens for it, says no, and would say it again."""
+
+    code = "compute.cluster_refused"
+    template = (
+        "{cluster} refuses to {call}: {reason}. Check its row in the file of clusters (connection, namespace), the connection's "
+        "credentials, and that its account has the role that the chart makes in that namespace."
+    )
+
+    cluster: str
+    call: str
+    reason: str
+
+
+class PodInvalid(ConfigurationError):
+    """A cluster's API does not take a pod as it is: its template, its profile, or a bound of the namespace is wrong."""
+
+    code = "compute.pod_invalid"
+    template = (
+        "{cluster} does not take pod {pod}: {reason}. Correct its profile or its pod template, or the bounds of the namespace "
+        "(ResourceQuota, LimitRange, Pod Security)."
+    )
+
+    cluster: str
+    pod: str
+    reason: str
+
+
+class PodMisconfigured(ConfigurationError):
+    """A node cannot make a pod's container: what its specification names is missing or malformed."""
+
+    code = "compute.pod_misconfigured"
+    template = (
+        "Pod {pod} on {cluster} cannot be started: {reason}. Correct what it names (Secret, ConfigMap, key, image name), "
+        "then clear the task."
+    )
+
+    pod: str
+    cluster: str
+    reason: str
+
+
+class PodNotStarted(TransientError):
+    """A pod has a node, and its container did not start in time."""
+
+    code = "compute.pod_not_started"
+    template = (
+        "Pod {pod} on {cluster} did not start on node {node}: {reason}. Check its volumes and the node; an image that takes longer "
+        "to pull needs a longer `start_s` under `failover`."
+    )
+
+    pod: str
+    cluster: str
+    node: str | None
+    reason: str
+
+
+class OutOfDisk(TransientError):
+    """A job was evicted for the ephemeral storage that it took itself."""
+
+    code = "compute.out_of_disk"
+    template = (
+        "Job {job} on {place} was evicted for its own disk use: {reason}. Finished units are kept; raise the `ephemeral-storage` "
+        "limit of its profile or the size of the volume, or take fewer shards a job."
+    )
+
+    job: str
+    place: str
+    reason: str
+
+
+class JobRecordUnreadable(TransientError):
+    """The record that a job left is damaged, or of a format that this version does not know."""
+
+    code = "compute.record_unreadable"
+    template = (
+        "The record {path} of job {job} cannot be read ({reason}). It is kept beside as .unreadable, and the job runs again: it finds "
+        "what is committed. If this comes again, workers and pods run versions that do not fit together."
+    )
+
+    job: str
+    path: str
     reason: str
 
 

@@ -10,12 +10,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from blueprint_pipeline.compute.errors import JobCrashed, JobRecordMissing, JobTimedOut, OutOfMemory
+from pydantic import ValidationError
+
+from blueprint_pipeline.compute.errors import JobCrashed, JobRecordMissing, JobRecordUnreadable, JobTimedOut, OutOfMemory
 from blueprint_pipeline.compute.events import parse_event
 from blueprint_pipeline.compute.exit_codes import KILLED, Ending, ending_of, exit_code_of
 from blueprint_pipeline.compute.job import JobSpec, OnEvent, StageFailed
 from blueprint_pipeline.compute.job_process import JobProcess, start_process
-from blueprint_pipeline.compute.record import JobRecord
+from blueprint_pipeline.compute.record import JobRecord, describe_first
 from blueprint_pipeline.compute.warm_start import fork_job
 from blueprint_pipeline.errors import BlueprintError, Interrupted
 from blueprint_pipeline.settings import environment_of_child, load_settings
@@ -68,6 +70,7 @@ class LocalCompute:
             OutOfMemory: It was killed, and nobody here had asked it to end.
             JobCrashed: It ended without a typed error: a full disk, a defect.
             JobRecordMissing: It ended well and left no record.
+            JobRecordUnreadable: It ended well, and its record cannot be read.
         """
         with tempfile.TemporaryDirectory(prefix="blueprint-pipeline-job-") as folder:
             given, record = Path(folder) / "spec.json", Path(folder) / "record.json"
@@ -165,12 +168,26 @@ def _pass_on(stream: IO[bytes] | None, on_event: OnEvent) -> list[str]:
 
 
 def _outcome(spec: JobSpec, status: int, path: Path, tail: list[str]) -> list[dict[str, Any]]:
-    record = JobRecord.model_validate_json(path.read_text()) if path.exists() else None
+    record = _read_record(spec, status, path)
     if status == 0 and record is not None:
         return record.results()
     if record is not None and record.error is not None:
         raise StageFailed(record.error, spec.stage)
     raise _untyped_failure(spec, status, path, tail)
+
+
+def _read_record(spec: JobSpec, status: int, path: Path) -> JobRecord | None:
+    """What the process recorded; ``None`` where there is nothing, or half of it because the process was killed.
+
+    Raises:
+        JobRecordUnreadable: The process ended well, and its record cannot be read.
+    """
+    try:
+        return JobRecord.model_validate_json(path.read_bytes()) if path.exists() else None
+    except ValidationError as error:
+        if status == 0:
+            raise JobRecordUnreadable(spec.name, str(path), describe_first(error)) from error
+        return None
 
 
 def _untyped_failure(spec: JobSpec, status: int, path: Path, tail: list[str]) -> BlueprintError:

@@ -94,10 +94,23 @@ class Failover(FrozenModel):
 
     unschedulable_s: float = Field(default=600.0, gt=0)
     """A pod that finds no node for so long [s] goes elsewhere."""
+    room_wait_s: float = Field(default=86_400.0, ge=0)
+    """Where no cluster has room (quota used up, no node), a job waits for so long [s] without spending a try."""
+    room_poll_s: float = Field(default=60.0, gt=0)
+    """Between two rounds over all clusters while there is no room, and between two tries at a registry that is away [s]."""
+    registry_wait_s: float = Field(default=1800.0, ge=0)
+    """How long a task waits for a registry that does not answer [s], without spending a try."""
+    pull_s: float = Field(default=60.0, ge=0)
+    """A pod whose image does not come for so long [s] after it got its node is given up."""
+    setup_s: float = Field(default=300.0, gt=0)
+    """A pod with a node whose container cannot be made (no such Secret, no volume) is given up after so long [s]."""
+    start_s: float = Field(default=1800.0, gt=0)
+    """Likewise for any other reason, or none: an image of 20 GB takes some ten minutes."""
     unreachable_s: float = Field(default=300.0, gt=0)
     """An API that does not answer for so long [s] is taken for lost."""
     breaker_s: float = Field(default=900.0, gt=0)
-    """A cluster that was left is passed over for so long [s] by all jobs; then one tries it again."""
+    """A cluster that does not answer is passed over for so long [s] by all jobs; then one tries it again. One that has no room
+    for a profile comes last for that profile."""
     poll_s: float = Field(default=5.0, gt=0)
     """Between two looks at a pod [s]."""
     quiet_s: float = Field(default=10.0, ge=0)

@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from blueprint_pipeline.compute.errors import JobRecordUnreadable
 from blueprint_pipeline.compute.job import JobSpec
 from blueprint_pipeline.workspace.storage import SceneFolder
 
@@ -15,7 +16,7 @@ _INSTANCE_LENGTH = 13
 class UnitRecord(BaseModel):
     """One request of a job."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     request: dict[str, Any]
     state: Literal["waiting", "done", "failed"] = "waiting"
@@ -29,11 +30,14 @@ class UnitRecord(BaseModel):
 
 
 class JobRecord(BaseModel):
-    """``jobs/{name}.{instance}.json`` of the scene: rewritten whole after each request."""
+    """``jobs/{name}.{instance}.json`` of the scene: rewritten whole after each request.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Its writer may be of a newer version than its reader (a canary): fields that this version does not know are passed over.
+    """
 
-    schema_version: Literal["1.0"] = "1.0"
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    schema_version: str = Field(default="1.0", pattern=r"^1\.\d+$")
     name: str
     key: str
     stage: str
@@ -78,9 +82,32 @@ def write_record(scene: SceneFolder, record: JobRecord) -> None:
 
 
 def load_record(scene: SceneFolder, spec: JobSpec, pod_uid: str | None) -> JobRecord | None:
-    """The record that a pod wrote of this very job; ``None`` where it wrote none."""
+    """The record that a pod wrote of this very job; ``None`` where it wrote none.
+
+    Raises:
+        JobRecordUnreadable: It is damaged, or of another format; see :func:`move_record_aside`.
+    """
     name = record_name(spec.name, pod_uid)
-    if not scene.exists(name):
+    data = scene.find_bytes(name)
+    if data is None:
         return None
-    record = JobRecord.model_validate_json(scene.read_bytes(name))
+    try:
+        record = JobRecord.model_validate_json(data)
+    except ValidationError as error:
+        raise JobRecordUnreadable(spec.name, str(scene.root / name), describe_first(error)) from error
     return record if (record.key, record.pod_uid) == (spec.key, pod_uid) else None
+
+
+def move_record_aside(scene: SceneFolder, spec: JobSpec, pod_uid: str | None) -> None:
+    """Keep a record that cannot be read for people, as ``….json.unreadable``, where no job finds it."""
+    name = record_name(spec.name, pod_uid)
+    data = scene.find_bytes(name)
+    if data is not None:
+        scene.write_bytes(f"{name}.unreadable", data)
+        scene.remove(name)
+
+
+def describe_first(error: ValidationError) -> str:
+    """Where a record is wrong first, and how."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"

@@ -17,6 +17,7 @@ from blueprint_pipeline.errors import BlueprintError, PreemptedError, TransientE
 from blueprint_pipeline.log import get_logger
 from blueprint_pipeline.public_url import public_fields
 from blueprint_pipeline.registry.leases import LeaseHeld
+from blueprint_pipeline.registry.sessions import RegistryUnavailable
 from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.stage.runner import Progress, UnitOutcome, run_unit, stop_if_asked
 
@@ -24,8 +25,8 @@ TERMINATION_LOG = Path("/dev/termination-log")
 """Where Kubernetes reads a container's termination message from."""
 _TERMINATION_BYTES = 4096
 """Kubernetes cuts a longer message off."""
-_LEASE_WAIT_MAX_S = 5.0
-"""Between two tries at a lease [s]: SIGTERM is heard in between, and a pod has 15 s."""
+_WAIT_MAX_S = 5.0
+"""Between two tries at a lease or at the registry [s]: SIGTERM is heard in between, and a pod has 15 s."""
 
 Keep = Callable[[JobRecord], None]
 """Stores the record; called after each request."""
@@ -91,14 +92,14 @@ def _attempt(spec: JobSpec, index: int, settings: Settings, progress: Progress, 
 
 
 def _run_when_free(spec: JobSpec, index: int, settings: Settings, progress: Progress) -> UnitOutcome:
-    """Run a request once nobody else works on it: after a failover the former pod may still live.
+    """Run a request once nobody else works on it (after a failover the former pod may still live), with a registry that answers.
+
+    What was done before the registry went away is kept, so to begin again costs little.
 
     Raises:
         LeaseHeld: It was not free in time.
+        RegistryUnavailable: The registry did not answer for that long.
     """
-    caller = stamina.RetryingCaller(
-        attempts=None, timeout=settings.compute.lease_wait_s, wait_initial=0.5, wait_max=_LEASE_WAIT_MAX_S, wait_jitter=0.5
-    )
 
     def attempt() -> UnitOutcome:
         stop_if_asked()
@@ -112,7 +113,12 @@ def _run_when_free(spec: JobSpec, index: int, settings: Settings, progress: Prog
             correlation_id=spec.correlation_id or spec.run_id,
         )
 
-    return caller(LeaseHeld, attempt)
+    for_lease, for_registry = _caller(settings.compute.lease_wait_s), _caller(settings.compute.registry_wait_s)
+    return for_registry(RegistryUnavailable, lambda: for_lease(LeaseHeld, attempt))
+
+
+def _caller(timeout_s: float) -> stamina.RetryingCaller:
+    return stamina.RetryingCaller(attempts=None, timeout=timeout_s, wait_initial=0.5, wait_max=_WAIT_MAX_S, wait_jitter=0.5)
 
 
 def write_termination_message(error: BlueprintError, path: Path = TERMINATION_LOG) -> None:

@@ -24,7 +24,7 @@ _HOUR_S = 3600.0
 class JobUsage(BaseModel):
     """``jobs/usage/{name}.{instance}.json`` of the scene: what one pod held, and how that compares with what it says itself."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     schema_version: Literal["1.0"] = "1.0"
     name: str

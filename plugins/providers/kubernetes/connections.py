@@ -15,17 +15,20 @@ Endpoint = tuple[str, str]
 
 def find_endpoint(cluster: Cluster) -> Endpoint | None:
     """Ask GKE where a cluster's API is; ``None`` for a cluster whose connection says it."""
-    if cluster.gke is None:
-        return None
+    return None if cluster.gke is None else ask_gke(cluster.connection, cluster.gke)
+
+
+def ask_gke(connection: str, gke: GkeCluster) -> Endpoint:
+    """Ask GKE where the API of one of its clusters is. Blocks."""
     from airflow.providers.google.cloud.hooks.kubernetes_engine import GKEHook
     from airflow.providers.google.cloud.operators.kubernetes_engine import GKEClusterAuthDetails
 
-    hook = GKEHook(gcp_conn_id=cluster.connection, location=cluster.gke.location)
+    hook = GKEHook(gcp_conn_id=connection, location=gke.location)
     details = GKEClusterAuthDetails(
-        cluster_name=cluster.gke.cluster,
-        project_id=cluster.gke.project,
+        cluster_name=gke.cluster,
+        project_id=gke.project,
         use_internal_ip=False,
-        use_dns_endpoint=cluster.gke.dns_endpoint,
+        use_dns_endpoint=gke.dns_endpoint,
         cluster_hook=hook,
     )
     url, authority = details.fetch_cluster_info()

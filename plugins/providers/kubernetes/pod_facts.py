@@ -8,15 +8,26 @@ from pydantic import BaseModel, ConfigDict
 KEY_ANNOTATION = "blueprint-pipeline-key"
 CONTAINER = "base"
 
-_IMAGE_REASONS = frozenset({"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
+MALFORMED_IMAGE = frozenset({"InvalidImageName", "ErrImageNeverPull"})
+"""No other try gets this image."""
+_IMAGE_REASONS = frozenset({"ImagePullBackOff", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed"})
+"""The image did not come; the kubelet tries again."""
+MISCONFIGURED = "CreateContainerConfigError"
+"""A Secret, a ConfigMap or a key is missing, or a user is not allowed."""
+_NOT_MADE = frozenset(
+    {MISCONFIGURED, "CreateContainerError", "RunContainerError", "PreCreateHookError", "PreStartHookError", "PostStartHookError"}
+)
+"""Source of these reasons: ``pkg/kubelet/images/types.go``, ``pkg/kubelet/container/sync_result.go`` and
+``pkg/kubelet/kuberuntime/kuberuntime_container.go`` of https://github.com/kubernetes/kubernetes."""
 
-Verdict = Literal["waiting", "running", "unschedulable", "image", "succeeded", "failed", "terminating", "overdue"]
+Verdict = Literal["waiting", "running", "unschedulable", "image", "not_started", "succeeded", "failed", "terminating", "overdue"]
 
 
 class NodeFacts(BaseModel):
     """What a node is billed as."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    # It goes from triggerer to worker, and they may be of two versions.
 
     name: str
     instance_type: str | None = None
@@ -28,7 +39,7 @@ class NodeFacts(BaseModel):
 class PodFacts(BaseModel):
     """A pod's status, as far as a job's owner cares."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     name: str
     uid: str
@@ -46,6 +57,8 @@ class PodFacts(BaseModel):
     """What the scheduler says against it."""
     waiting_reason: str = ""
     waiting_message: str = ""
+    trouble: str = ""
+    """The newest event of the pod, if it is a warning: only there stands that a volume cannot be mounted."""
     image: str = ""
     started_at: datetime | None = None
     """Of the container."""
@@ -111,7 +124,17 @@ def node_facts_of(node: Any) -> NodeFacts:
     )
 
 
-def judge(facts: PodFacts, now: datetime, *, unschedulable_s: float, timeout_s: float, gone_s: float) -> Verdict:
+def judge(
+    facts: PodFacts,
+    now: datetime,
+    *,
+    unschedulable_s: float,
+    timeout_s: float,
+    gone_s: float,
+    pull_s: float = 60.0,
+    setup_s: float = 300.0,
+    start_s: float = 1800.0,
+) -> Verdict:
     """What a pod's status means: one word.
 
     ``terminating`` is a pod that was asked to be gone and is not, long after its grace period: its node does not answer.
@@ -122,10 +145,17 @@ def judge(facts: PodFacts, now: datetime, *, unschedulable_s: float, timeout_s: 
         return "terminating" if now > facts.deleted_at + timedelta(seconds=gone_s) else "waiting"
     if facts.started_at is not None:
         return "overdue" if now > facts.started_at + timedelta(seconds=timeout_s) else "running"
-    if facts.waiting_reason in _IMAGE_REASONS:
+    if facts.scheduled_at is None:
+        return "unschedulable" if now > facts.created_at + timedelta(seconds=unschedulable_s) else "waiting"
+    return _judge_start(facts, (now - facts.scheduled_at).total_seconds(), pull_s=pull_s, setup_s=setup_s, start_s=start_s)
+
+
+def _judge_start(facts: PodFacts, on_node_s: float, *, pull_s: float, setup_s: float, start_s: float) -> Verdict:
+    """A pod that has had a node for a while, and no running container."""
+    if facts.waiting_reason in MALFORMED_IMAGE or (facts.waiting_reason in _IMAGE_REASONS and on_node_s > pull_s):
         return "image"
-    overdue = now > facts.created_at + timedelta(seconds=unschedulable_s)
-    return "unschedulable" if overdue and facts.scheduled_at is None else "waiting"
+    bound_s = setup_s if facts.trouble or facts.waiting_reason in _NOT_MADE else start_s
+    return "not_started" if on_node_s > bound_s else "waiting"
 
 
 def now_utc() -> datetime:

@@ -3,35 +3,31 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
-import aiohttp
 from airflow.triggers.base import BaseTrigger, TriggerEvent
-from kubernetes_asyncio.client import ApiException, CoreV1Api, V1DeleteOptions
-from kubernetes_asyncio.config import ConfigException
+from kubernetes_asyncio.client import V1DeleteOptions
 from pydantic import BaseModel, ConfigDict
 
+from blueprint_pipeline.compute.errors import ClusterRefused
 from blueprint_pipeline.compute.events import level_of, parse_event, readable
 from blueprint_pipeline.compute.profiles import GkeCluster
-from plugins.providers.kubernetes.connections import build_async_hook
-from plugins.providers.kubernetes.pod_facts import CONTAINER, NodeFacts, PodFacts, facts_of, judge, node_facts_of, now_utc
-from plugins.providers.kubernetes.pod_logs import LogCursor, read_on
-from plugins.providers.kubernetes.pods import NOT_FOUND, PASSING
+from plugins.providers.kubernetes.api_errors import ApiUnreachable, PodGone
+from plugins.providers.kubernetes.async_api import AsyncClusterApi
+from plugins.providers.kubernetes.pod_facts import NodeFacts, PodFacts, facts_of, judge, node_facts_of, now_utc
+from plugins.providers.kubernetes.pod_logs import LineCutter, LogCursor, LogReading
 
-_CALL_S = 20.0
-"""Deadline of one call [s]."""
-_LOG_BYTES = 2**20
-"""Log read at once; more comes with the next look."""
 _LOG_TRIES = 5
 """Tries at the last piece of a log."""
 _MAX_PAUSE_S = 30.0
-_FORBIDDEN = 403
 
 
 class Watch(BaseModel):
     """Which pod, how to reach it, and how long to wait for what."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A worker writes it, a triggerer reads it, and they may be of two versions.
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     cluster: str
     connection: str
@@ -47,21 +43,27 @@ class Watch(BaseModel):
     gone_s: float
     poll_s: float
     quiet_s: float
+    pull_s: float = 60.0
+    setup_s: float = 300.0
+    start_s: float = 1800.0
+    no_room_since: datetime | None = None
+    """Since when the job waits for room; comes back with the event."""
 
 
 class JobEvent(BaseModel):
     """What a trigger tells: exactly one of these."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     kind: str
-    """``succeeded``, ``failed``, ``lost``, ``unschedulable``, ``image``, ``overdue`` or ``unreachable``."""
+    """``succeeded``, ``failed``, ``lost``, ``unschedulable``, ``image``, ``not_started``, ``overdue``, ``unreachable`` or ``refused``."""
     cluster: str
     uid: str
     reason: str = ""
     pod: PodFacts | None = None
     """As last seen."""
     node: NodeFacts | None = None
+    no_room_since: datetime | None = None
 
 
 class JobPodTrigger(BaseTrigger):
@@ -73,7 +75,8 @@ class JobPodTrigger(BaseTrigger):
     def __init__(self, watch: dict[str, Any]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow does not type it
         self.watch = Watch.model_validate(watch)
-        self._hook: Any = None
+        self._api = AsyncClusterApi(self.watch.cluster, self.watch.connection, self.watch.gke, self.watch.endpoint)
+        self._log_refused = ""
         self._cursor = LogCursor()
         self._pod: PodFacts | None = None
         self._node: NodeFacts | None = None
@@ -90,9 +93,11 @@ class JobPodTrigger(BaseTrigger):
             try:
                 event = await self._poll()
                 self._answered_at, pause_s = time.monotonic(), self.watch.poll_s
-            except _ApiTrouble as trouble:
+            except ApiUnreachable as trouble:
                 event = self._count_trouble(trouble)
                 pause_s = min(2 * pause_s, _MAX_PAUSE_S, max(1.0, self.watch.unreachable_s / 3))
+            except ClusterRefused as refusal:
+                event = self._event("refused", refusal.message)
             if event is not None:
                 await asyncio.sleep(max(0.0, began + self.watch.quiet_s - time.monotonic()))
                 yield TriggerEvent(event.model_dump(mode="json"))
@@ -102,33 +107,52 @@ class JobPodTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """A person ended the task: the pod ends too, after its grace period."""
         body = V1DeleteOptions(grace_period_seconds=self.watch.grace_s)
-        await self._call("delete_namespaced_pod", name=self.watch.pod, namespace=self.watch.namespace, body=body)
+        await self._api.delete_pod(self.watch.namespace, self.watch.pod, body)
         self.log.warning("pod %s was asked to end", self.watch.pod)
 
     async def _poll(self) -> JobEvent | None:
         watch = self.watch
         try:
-            found = facts_of(await self._call("read_namespaced_pod", name=watch.pod, namespace=watch.namespace))
-        except _Missing:
+            found = facts_of(await self._api.read_pod(watch.namespace, watch.pod))
+        except PodGone:
             return self._event("lost", "the API has it no more")
         if found.uid != watch.uid:
             return self._event("lost", "another pod has its name")
+        found = await self._add_trouble(found)
         self._log_changes(found)
         self._pod = found
         await self._find_node(found)
-        verdict = judge(found, now_utc(), unschedulable_s=watch.unschedulable_s, timeout_s=watch.timeout_s, gone_s=watch.gone_s)
+        bounds = watch.model_dump(include={"unschedulable_s", "timeout_s", "gone_s", "pull_s", "setup_s", "start_s"})
+        verdict = judge(found, now_utc(), **bounds)
         if found.started_at is not None:
             await self._pass_on_log(whole=verdict in {"succeeded", "failed"})
         if verdict in {"waiting", "running"}:
             return None
         if verdict == "terminating":
             return self._event("lost", "its node does not answer")
-        return self._event(verdict, found.unschedulable or found.waiting_message or found.waiting_reason or found.reason)
+        waits_for = found.unschedulable or found.trouble or ": ".join(filter(None, (found.waiting_reason, found.waiting_message)))
+        return self._event(verdict, waits_for or found.reason or "no reason is given")
 
     def _event(self, kind: str, reason: str) -> JobEvent:
-        return JobEvent(kind=kind, cluster=self.watch.cluster, uid=self.watch.uid, reason=reason, pod=self._pod, node=self._node)
+        return JobEvent(
+            kind=kind,
+            cluster=self.watch.cluster,
+            uid=self.watch.uid,
+            reason=reason,
+            pod=self._pod,
+            node=self._node,
+            no_room_since=self.watch.no_room_since,
+        )
 
-    def _count_trouble(self, trouble: "_ApiTrouble") -> JobEvent | None:
+    async def _add_trouble(self, found: PodFacts) -> PodFacts:
+        """Ask for events of a pod that has a node for long enough to be given up, and does not run."""
+        if found.started_at is not None or found.scheduled_at is None or found.phase != "Pending":
+            return found
+        if (now_utc() - found.scheduled_at).total_seconds() < self.watch.setup_s:
+            return found
+        return found.model_copy(update={"trouble": await self._api.newest_warning(self.watch.namespace, found.uid)})
+
+    def _count_trouble(self, trouble: ApiUnreachable) -> JobEvent | None:
         silent_s = time.monotonic() - self._answered_at
         self.log.warning("%s does not answer since %.0f s: %s", self.watch.cluster, silent_s, trouble)
         return self._event("unreachable", str(trouble)) if silent_s > self.watch.unreachable_s else None
@@ -146,8 +170,8 @@ class JobPodTrigger(BaseTrigger):
         if found.node is None or self._node is not None:
             return
         try:
-            self._node = node_facts_of(await self._call("read_node", name=found.node))
-        except _Missing:
+            self._node = node_facts_of(await self._api.read_node(found.node))
+        except (PodGone, ClusterRefused):
             self._node = NodeFacts(name=found.node)
 
     async def _pass_on_log(self, *, whole: bool) -> None:
@@ -155,70 +179,35 @@ class JobPodTrigger(BaseTrigger):
         tries = _LOG_TRIES if whole else 1
         for attempt in range(tries):
             try:
-                while await self._read_log():
-                    pass
-            except (_ApiTrouble, _Missing) as trouble:
+                await self._read_log(whole=whole)
+            except (ApiUnreachable, PodGone) as trouble:
                 if attempt + 1 < tries:
                     await asyncio.sleep(1.0)
-                elif whole:
-                    self.log.warning("the end of the log of pod %s could not be read: %s", self.watch.pod, trouble)
+                else:
+                    log = self.log.warning if whole else self.log.info
+                    log("the %s of the log of pod %s could not be read: %s", "end" if whole else "next piece", self.watch.pod, trouble)
+            except ClusterRefused as refusal:  # the pod is not to blame, nor is its result
+                if refusal.message != self._log_refused:
+                    self._log_refused = refusal.message
+                    self.log.warning("the log of pod %s may not be read: %s", self.watch.pod, refusal)
+                return
             else:
                 return
 
-    async def _read_log(self) -> bool:
-        """One piece of the log; ``True`` if there may be more at once."""
-        since = self._cursor.since_time
-        arguments = {"since_seconds": max(1, int((now_utc() - since).total_seconds()) + 2)} if since else {}
-        raw = await self._call(
-            "read_namespaced_pod_log",
-            name=self.watch.pod,
-            namespace=self.watch.namespace,
-            container=CONTAINER,
-            timestamps=True,
-            limit_bytes=_LOG_BYTES,
-            _preload_content=False,
-            **arguments,
-        )
-        lines = raw.decode("utf-8", errors="replace").splitlines()
-        fresh, self._cursor = read_on(self._cursor, lines)
-        for line in fresh:
+    async def _read_log(self, *, whole: bool) -> None:
+        """Pass on what is new, as it comes: the next look goes on where this one ended, or was cut."""
+        cutter, reading = LineCutter(), LogReading(self._cursor)
+        async for piece in self._api.read_log(self.watch.namespace, self.watch.pod, self._cursor.since_time):
+            self._pass_on_lines(reading.fresh(cutter.feed(piece)))
+            self._cursor = reading.cursor
+        if whole:  # else the rest of a line may still be on its way
+            self._pass_on_lines(reading.fresh(cutter.end()))
+            self._cursor = reading.cursor
+
+    def _pass_on_lines(self, lines: list[str]) -> None:
+        for line in lines:
             event = parse_event(line)
             if event:
                 self.log.log(level_of(event), "%s", readable(event))
             else:
                 self.log.info("%s", line)
-        return len(raw) >= _LOG_BYTES and bool(fresh)
-
-    async def _call(self, method: str, **arguments: Any) -> Any:
-        """One call of the API.
-
-        Raises:
-            _Missing: There is no such thing.
-            _ApiTrouble: The API did not answer, or not in a way that can be used; the next call reads the credentials again.
-        """
-        if self._hook is None:
-            self._hook = build_async_hook(self.watch.connection, self.watch.gke, self.watch.endpoint)
-        try:
-            async with asyncio.timeout(_CALL_S), self._hook.get_conn() as connection:
-                answer = await getattr(CoreV1Api(connection), method)(**arguments)
-                if method != "read_namespaced_pod_log":
-                    return answer
-                return await answer.read()
-        except ApiException as error:
-            if error.status == NOT_FOUND or (error.status == _FORBIDDEN and method == "read_node"):
-                raise _Missing from error
-            if error.status in PASSING:
-                self._hook = None
-                raise _ApiTrouble(f"{error.status} {error.reason}") from error
-            raise
-        except (aiohttp.ClientError, OSError, TimeoutError, ConfigException) as error:
-            self._hook = None
-            raise _ApiTrouble(f"{type(error).__name__}: {error}") from error
-
-
-class _Missing(Exception):
-    """The API has no such thing."""
-
-
-class _ApiTrouble(Exception):
-    """The API gave no usable answer."""

@@ -8,33 +8,20 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import stamina
-from kubernetes.client.exceptions import ApiException
-from kubernetes.config import ConfigException
-from urllib3.exceptions import HTTPError
 
 from blueprint_pipeline.compute.errors import JobNameTaken
 from blueprint_pipeline.compute.profiles import Cluster
-from plugins.providers.kubernetes.connections import build_hook
+from plugins.providers.kubernetes.api_errors import CREATE, DELETE, ApiUnreachable, NameExists, PodGone, PodReplaced, translated
+from plugins.providers.kubernetes.connections import Endpoint, build_hook, find_endpoint
 from plugins.providers.kubernetes.pod_facts import PodFacts, facts_of
 
 CALL_S = (5.0, 20.0)
 """Deadlines of connecting and of an answer [s]."""
 PATIENCE_S = 30.0
 """How long a call is repeated [s]."""
-PASSING = frozenset({401, 408, 410, 429, 500, 502, 503, 504})
-"""Statuses after which the same call may succeed; 401: with credentials that are read again."""
-NOT_FOUND, CONFLICT = 404, 409
 
 Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
-
-
-class ApiUnreachable(Exception):
-    """A cluster's API gave no usable answer for as long as one was waited for. Caught by whoever chooses clusters."""
-
-
-class PodGone(Exception):
-    """A pod is missing."""
 
 
 class PodNotGone(Exception):
@@ -56,7 +43,9 @@ class ClusterPods:
             ApiUnreachable: The API does not answer.
         """
         try:
-            return facts_of(self._call(lambda api: api.read_namespaced_pod(name, self.cluster.namespace, _request_timeout=CALL_S)))
+            return facts_of(
+                self._call("read a pod", name, lambda api: api.read_namespaced_pod(name, self.cluster.namespace, _request_timeout=CALL_S))
+            )
         except PodGone:
             return None
 
@@ -65,17 +54,19 @@ class ClusterPods:
 
         Raises:
             JobNameTaken: The pod of that name is another job's.
+            QuotaUsedUp: The namespace has no room for it now.
+            PodInvalid: The API will never take it.
+            ClusterRefused: The API does not let this process in.
             ApiUnreachable: The API does not answer. The pod may have been made all the same: look for it later.
         """
         name = pod["metadata"]["name"]
         for _ in range(2):
             try:
-                created = self._call(lambda api: api.create_namespaced_pod(self.cluster.namespace, pod, _request_timeout=CALL_S))
-                return facts_of(created)
-            except ApiException as error:
-                if error.status != CONFLICT:
-                    raise
-            found = self.read(name)
+                return facts_of(
+                    self._call(CREATE, name, lambda api: api.create_namespaced_pod(self.cluster.namespace, pod, _request_timeout=CALL_S))
+                )
+            except NameExists:
+                found = self.read(name)
             if found is not None:
                 self.validate(found, key)
                 log.info("pod %s already exists on %s (%s): adopted", name, self.cluster.name, found.phase)
@@ -115,13 +106,13 @@ class ClusterPods:
         """Delete a pod; ``True`` once it is gone, ``False`` if it is not after ``wait_s`` [s]."""
         body = {"gracePeriodSeconds": grace_s, "preconditions": {"uid": found.uid}}
         try:
-            self._call(lambda api: api.delete_namespaced_pod(found.name, self.cluster.namespace, body=body, _request_timeout=CALL_S))
-        except PodGone:
+            self._call(
+                DELETE,
+                found.name,
+                lambda api: api.delete_namespaced_pod(found.name, self.cluster.namespace, body=body, _request_timeout=CALL_S),
+            )
+        except (PodGone, PodReplaced):
             return True
-        except ApiException as error:
-            if error.status != CONFLICT:
-                raise
-            return True  # another pod has the name now
 
         def look() -> None:
             now = self.read(found.name)
@@ -134,22 +125,29 @@ class ClusterPods:
             return False
         return True
 
-    def _call(self, work: Callable[[Any], Answer]) -> Answer:
+    def find_endpoint(self) -> Endpoint | None:
+        """Where the API is, for the triggerer; ``None`` where the connection says it, and where Google does not answer now.
+
+        Raises:
+            ClusterRefused: Google does not let this process in, or knows no such cluster.
+        """
+        try:
+            with translated(self.cluster.name, "find its endpoint"):
+                return find_endpoint(self.cluster)
+        except ApiUnreachable as error:
+            log.warning("the endpoint of %s is not known yet, the triggerer asks again: %s", self.cluster.name, error)
+            return None
+
+    def _call(self, call: str, name: str, work: Callable[[Any], Answer]) -> Answer:
         def attempt() -> Answer:
-            if self._api is None:
-                self._api = build_hook(self.cluster).core_v1_client
             try:
-                return work(self._api)
-            except ApiException as error:
-                if error.status == NOT_FOUND:
-                    raise PodGone from error
-                if error.status in PASSING:
-                    self._api = None
-                    raise ApiUnreachable(f"{error.status} {error.reason}") from error
+                with translated(self.cluster.name, call, name):
+                    if self._api is None:
+                        self._api = build_hook(self.cluster).core_v1_client
+                    return work(self._api)
+            except ApiUnreachable:
+                self._api = None  # the next try reads the credentials again
                 raise
-            except (HTTPError, OSError, ConfigException) as error:
-                self._api = None
-                raise ApiUnreachable(f"{type(error).__name__}: {error}") from error
 
         caller = stamina.RetryingCaller(attempts=None, timeout=self._patience_s, wait_initial=0.5, wait_max=5.0, wait_jitter=0.5)
         return caller(ApiUnreachable, attempt)
