@@ -37,7 +37,7 @@ from blueprint_pipeline.quality.report import (
 from blueprint_pipeline.quality.scene_report import build_quality_gate_report
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.layout import home_qpos
-from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.robot.placement import RobotPlacement, View
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.render_profiles import FAST
 from blueprint_pipeline.skill.pick_place import PickPlaceTask
@@ -50,7 +50,11 @@ from tests.delivery.report_case import write_video
 from tests.simulation.small_scene import write_scene
 
 SCENE_ID, JOB_ID, FPS, FRAMES, ATTEMPTS, KEPT = "kitchen", "job-0123456789ab", 30, 20, 5, 3
-PLACEMENT = RobotPlacement(embodiment="franka_panda", base_pose=Pose(position_m=(-0.55, 0.0, 0.6), quat_wxyz=(1.0, 0.0, 0.0, 0.0)))
+PLACEMENT = RobotPlacement(
+    embodiment="franka_panda",
+    base_pose=Pose(position_m=(-0.55, 0.0, 0.6), quat_wxyz=(1.0, 0.0, 0.0, 0.0)),
+    view=View(quat_wxyz=(0.6, 0.4, 0.4, 0.5656854249492381), fovy_deg=52.0),
+)
 CAMERAS = ("scene", "wrist")
 SIZE = {"width": 64, "height": 48}
 

@@ -19,7 +19,7 @@ from blueprint_pipeline.delivery.bag import PayloadFile
 from blueprint_pipeline.episode.record import EpisodeRecord
 from blueprint_pipeline.errors import IntegrityError
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, load_embodiment
-from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.robot.placement import SCENE_CAMERA, RobotPlacement
 from blueprint_pipeline.simulation.protocol import SimulatorInfo
 from blueprint_pipeline.simulation.render_profiles import RenderProfile
 from blueprint_pipeline.twin.model import build_spec, model_sha256
@@ -155,6 +155,7 @@ def _mounting(scene_xml: Path, robot: RobotPlacement) -> Mapping[str, Any]:
             }
             for camera in added
         },
+        "scene_cameras": {} if robot.view is None else {SCENE_CAMERA: {"quat": list(robot.view.quat_wxyz), "fovy": robot.view.fovy_deg}},
         "added_boxes": [
             {
                 "name": geom.name,

@@ -37,6 +37,10 @@ def load_scene(folder: Path) -> mujoco.MjSpec:
         robot.body(body).add_camera(**camera)
     robot.option.integrator, robot.option.cone, robot.option.impratio = scene.option.integrator, scene.option.cone, scene.option.impratio
     scene.attach(robot, prefix=kit["robot_prefix"], frame=scene.worldbody.add_frame(**kit["robot_base"]))
+    for name, view in kit["scene_cameras"].items():
+        camera = scene.camera(name)
+        camera.alt.type = mujoco.mjtOrientation.mjORIENTATION_QUAT
+        camera.quat, camera.fovy = view["quat"], view["fovy"]
     for name, value in kit["option"].items():
         setattr(scene.option, name, value)
     for geom in kit["added_boxes"]:

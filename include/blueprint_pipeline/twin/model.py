@@ -9,7 +9,7 @@ import mujoco
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.robot.embodiment import load_embodiment
-from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.robot.placement import SCENE_CAMERA, RobotPlacement
 from blueprint_pipeline.twin.binding import RobotBinding, bind_robot
 from blueprint_pipeline.twin.errors import ModelNotBuilt, RateNotWhole
 from blueprint_pipeline.twin.footprint import movable_objects
@@ -64,6 +64,10 @@ def build_spec(mjcf_path: Path, robot: RobotPlacement) -> mujoco.MjSpec:
     except ValueError as error:
         raise ModelNotBuilt(str(mjcf_path), str(error)) from error
     mount(spec, load_embodiment(robot.embodiment), robot.base_pose)
+    if robot.view is not None:
+        camera = spec.camera(SCENE_CAMERA)
+        camera.alt.type = mujoco.mjtOrientation.mjORIENTATION_QUAT  # however the file says it
+        camera.quat, camera.fovy = robot.view.quat_wxyz, robot.view.fovy_deg
     # Bodies at rest sleep: a cluttered scene runs 2 to 3 times faster, and replays stay bit-identical (measured).
     spec.option.enableflags |= mujoco.mjtEnableBit.mjENBL_SLEEP.value
     return spec

@@ -8,11 +8,13 @@ import pytest
 from pxr import Gf, Usd, UsdGeom, UsdPhysics, UsdShade
 
 from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.robot.placement import View
 from blueprint_pipeline.simulation.conformance_scene import BLOCK_MASS_KG, write_conformance_scene
 from blueprint_pipeline.simulation.isaac_sim.drives import drives_of
 from blueprint_pipeline.simulation.isaac_sim.errors import StageNotUsable
 from blueprint_pipeline.simulation.isaac_sim.robot_stage import compile_robot, link_path, tools_in_hands
 from blueprint_pipeline.simulation.isaac_sim.stage import StageMissing, author_stage
+from blueprint_pipeline.twin.model import build_scene_model
 from tests.simulation.isaac_sim.stand_in import StageReader
 
 PANDA = load_embodiment("franka_panda")
@@ -146,6 +148,22 @@ def test_every_collider_has_a_friction_and_the_rougher_counts(stage):
     pad = stage.GetPrimAtPath("/World/robot/left_finger/left_finger_pad_1")
     material, _ = UsdShade.MaterialBindingAPI(pad).ComputeBoundMaterial("physics")
     assert UsdPhysics.MaterialAPI(material.GetPrim()).GetDynamicFrictionAttr().Get() == pytest.approx(0.9)
+
+
+def test_the_scenes_camera_looks_as_the_job_wants(scene, tmp_path):
+    """As the twin's does: turned and zoomed, where it stands."""
+    placement = scene.placement.model_copy(update={"view": View(quat_wxyz=(0.5, 0.5, 0.5, 0.5), fovy_deg=41.0)})
+    authored = author_stage(scene.folder, placement, PANDA, tmp_path)
+    twin = build_scene_model(scene.folder / "mjcf/scene.xml", placement, 30).model
+    opened = Usd.Stage.Open(str(authored.path))
+    camera = UsdGeom.Camera(opened.GetPrimAtPath(authored.cameras["scene"]))
+    to_world = UsdGeom.XformCache().GetLocalToWorldTransform(camera.GetPrim())
+    quat = to_world.ExtractRotationQuat()
+    number = mujoco.mj_name2id(twin, mujoco.mjtObj.mjOBJ_CAMERA, "scene")
+    assert [quat.GetReal(), *quat.GetImaginary()] == pytest.approx(list(twin.cam_quat[number]))
+    assert list(to_world.ExtractTranslation()) == pytest.approx(list(twin.cam_pos[number]))
+    half = authored.vertical_apertures_mm["scene"] / 2 / camera.GetFocalLengthAttr().Get()
+    assert math.degrees(2 * math.atan(half)) == pytest.approx(twin.cam_fovy[number]) == pytest.approx(41.0)
 
 
 def test_cameras_see_with_the_twins_field_of_view(authored, stage):

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from blueprint_pipeline.geometry.pose import Pose
-from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.robot.placement import RobotPlacement, View
+from blueprint_pipeline.simulation.service import messages
 from blueprint_pipeline.simulation.service.bounds import MAX_MESSAGE_BYTES
 from blueprint_pipeline.simulation.service.client import BREAKER_FAILURES, BreakerOpen, ClientOptions, RemoteSimulator, SimulatorUnreachable
 from blueprint_pipeline.simulation.service.errors import RemoteSimulatorError
@@ -41,6 +43,12 @@ def test_describes_itself(remote, simulator):
 def test_load_crosses_the_wire(remote, simulator, scene_path):
     """What was loaded comes back whole."""
     assert remote.load(scene_path, ROBOT, 30) == simulator.load(scene_path, ROBOT, 30)
+
+
+@pytest.mark.parametrize("view", [None, View(quat_wxyz=(0.5, 0.5, 0.5, 0.5), fovy_deg=41.5)])
+def test_the_robots_place_and_view_cross_the_wire(view):
+    robot = ROBOT.model_copy(update={"view": view})
+    assert messages.unpack_robot(messages.pack_load(Path("/scenes/a"), robot, 30)) == robot
 
 
 def test_states_keep_every_bit(remote, simulator):

@@ -4,15 +4,16 @@ The scene's files are not touched: what is added lies in a layer of its own, so 
 """
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from pxr import Sdf, Usd, UsdGeom, UsdPhysics, UsdShade
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics, UsdShade
 
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.embodiment import Embodiment
-from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.robot.placement import SCENE_CAMERA, RobotPlacement, View
 from blueprint_pipeline.scene.prim_paths import FLOOR_PATH, OBJECTS_PATH, SCENE_CAMERA_PATH, WORLD_PATH
 from blueprint_pipeline.simulation.isaac_sim import physx
 from blueprint_pipeline.simulation.isaac_sim.calls import StageBinding
@@ -21,7 +22,6 @@ from blueprint_pipeline.simulation.isaac_sim.robot_stage import PEDESTAL_PATH, R
 from blueprint_pipeline.workspace.checksums import digest_file, list_files
 
 STAGE_PATH = "usd/scene.usda"
-SCENE_CAMERA = "scene"
 TIMESTEP_S = 1.0 / 480.0
 """As in the twin."""
 DEFAULT_FRICTION = 0.5
@@ -77,6 +77,8 @@ def author_stage(scene: Path, robot: RobotPlacement, embodiment: Embodiment, fol
     _validate(stage, base)
     objects = _movable_objects(stage)
     author_robot(stage, embodiment, robot.base_pose)
+    if robot.view is not None:
+        _turn_camera(stage, robot.view)
     _set_physics(stage, objects)
     stage.GetRootLayer().Save()
     cameras = _cameras(stage, embodiment)
@@ -133,6 +135,14 @@ def _cameras(stage: Usd.Stage, embodiment: Embodiment) -> dict[str, str]:
     cameras = {SCENE_CAMERA: SCENE_CAMERA_PATH}
     cameras |= {f"robot/{wrist.name}": f"{link_path(wrist.body)}/{wrist.name}" for wrist in embodiment.wrist_cameras}
     return {name: path for name, path in cameras.items() if stage.GetPrimAtPath(path)}
+
+
+def _turn_camera(stage: Usd.Stage, view: View) -> None:
+    """Let the scene's camera look as the job wants; it stays where it is."""
+    camera = UsdGeom.Camera(stage.GetPrimAtPath(SCENE_CAMERA_PATH))
+    w, x, y, z = view.quat_wxyz
+    camera.GetPrim().GetAttribute("xformOp:orient").Set(Gf.Quatd(w, x, y, z))
+    camera.GetFocalLengthAttr().Set(camera.GetVerticalApertureAttr().Get() / 2 / math.tan(math.radians(view.fovy_deg) / 2))
 
 
 def _vertical_aperture_mm(stage: Usd.Stage, path: str) -> float:

@@ -126,8 +126,7 @@ class RemoteSimulator:
 
     def load(self, scene: Path, robot: RobotPlacement, fps: int) -> LoadedScene:
         """Load a scene from a path that the server can read."""
-        request = pb.LoadRequest(scene=str(scene), embodiment=robot.embodiment, base_pose=messages.pack_pose(robot.base_pose), fps=fps)
-        return messages.unpack_loaded(self._ask("Load", request))
+        return messages.unpack_loaded(self._ask("Load", messages.pack_load(scene, robot, fps)))
 
     def reset(self, object_poses: Mapping[str, Pose], robot_qpos: tuple[float, ...]) -> SimulationState:
         """Put everything where it starts."""

@@ -22,7 +22,6 @@ from pydantic import ValidationError
 
 from blueprint_pipeline.errors import BlueprintError, ConfigurationError, InputError
 from blueprint_pipeline.log import get_logger
-from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.protocol import Simulator
 from blueprint_pipeline.simulation.service import messages
 from blueprint_pipeline.simulation.service.bounds import MAX_MESSAGE_BYTES, MAX_READ_BYTES, MessageBound
@@ -129,8 +128,7 @@ class _Servicer(rpc.SimulatorServiceServicer):
 
     def Load(self, request: pb.LoadRequest, context: grpc.ServicerContext) -> pb.LoadResponse:
         def load() -> pb.LoadResponse:
-            robot = RobotPlacement(embodiment=request.embodiment, base_pose=messages.unpack_pose(request.base_pose))
-            return messages.pack_loaded(self._simulator.load(Path(request.scene), robot, request.fps))
+            return messages.pack_loaded(self._simulator.load(Path(request.scene), messages.unpack_robot(request), request.fps))
 
         return self._do(context, load)
 
