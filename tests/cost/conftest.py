@@ -17,11 +17,20 @@ from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.canonical import key_of
 from blueprint_pipeline.workspace.checksums import FileDigest
 from blueprint_pipeline.workspace.commits import Commit, UnitUsage, Usage
+from tests.regions import square_about
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ORIGIN = Pose(position_m=(0.0, 0.0, 0.0), quat_wxyz=(1.0, 0.0, 0.0, 0.0))
 ROBOT = RobotPlacement(embodiment="franka_panda", base_pose=ORIGIN)
-TASK = PickPlaceTask(instruction="put it there", target_object="can", support_object="table", goal_position_m=(0.0, 0.0, 0.0), upright=True)
+TASK = PickPlaceTask(
+    instruction="put it there",
+    target_object="can",
+    support_object="table",
+    region_m=square_about(0.0, 0.0),
+    center_object_m=(0.0, 0.0, 0.0),
+    goal_position_m=(0.0, 0.0, 0.0),
+    upright=True,
+)
 
 
 def make_usage(**changes):

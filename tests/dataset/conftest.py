@@ -50,6 +50,7 @@ from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan, ShardRef
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.checksums import digest_file
 from blueprint_pipeline.workspace.storage import SceneFolder
+from tests.regions import square_about
 
 FPS = 30
 WIDTH, HEIGHT = 128, 96
@@ -145,7 +146,7 @@ def episode_record(index: int, frames: int, states: Path) -> EpisodeRecord:
             failure_stage=None,
             failure_code=None,
             failure_reason=None,
-            predicate=(at_most("arrived", 0.01, 0.03, "m"),),
+            predicate=(at_most("on_support", 0.01, 0.03, "m"),),
         ),
         simulator=SIMULATOR,
         capabilities=Capabilities(deterministic=True, restores_state=True, renders=True, contacts=True),
@@ -159,7 +160,13 @@ def episode_record(index: int, frames: int, states: Path) -> EpisodeRecord:
 def episode_spec(index: int) -> EpisodeSpec:
     """What an episode starts from."""
     task = PickPlaceTask(
-        instruction=INSTRUCTIONS[index % 2], target_object="lemon", support_object="table", goal_position_m=(0.5, 0.1, 0.8), upright=False
+        instruction=INSTRUCTIONS[index % 2],
+        target_object="lemon",
+        support_object="table",
+        region_m=square_about(0.5, 0.1),
+        center_object_m=(0.0, 0.0, 0.0),
+        goal_position_m=(0.5, 0.1, 0.8),
+        upright=False,
     )
     pose = Pose(position_m=(0.3, -0.2, 0.8), quat_wxyz=(1.0, 0.0, 0.0, 0.0))
     return EpisodeSpec(

@@ -47,6 +47,7 @@ from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_file
 from blueprint_pipeline.workspace.commits import Commit, UnitUsage, Usage
 from tests.delivery.report_case import write_video
+from tests.regions import square_about
 from tests.simulation.small_scene import write_scene
 
 SCENE_ID, JOB_ID, FPS, FRAMES, ATTEMPTS, KEPT = "kitchen", "job-0123456789ab", 30, 20, 5, 3
@@ -207,6 +208,8 @@ def _write_plan(scene):
         instruction="put the can beside the box",
         target_object="can",
         support_object="table",
+        region_m=square_about(0.1, 0.0),
+        center_object_m=(0.0, 0.0, 0.0),
         goal_position_m=(0.1, 0.0, 0.76),
         upright=True,
     )
@@ -268,7 +271,7 @@ def _record(scene, spec):
     failure = {"failure_stage": None, "failure_code": None, "failure_reason": None}
     if not moved:
         failure = {"failure_stage": "plan_pick", "failure_code": "motion.no_grasp", "failure_reason": "no grasp is reachable"}
-    arrived = at_most("arrived", 0.004, 0.03, "m")
+    arrived = at_most("on_support", 0.004, 0.03, "m")
     record = EpisodeRecord(
         scene_id=SCENE_ID,
         job_id=JOB_ID,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from blueprint_pipeline.geometry.transforms import invert, pose_from_quat
+from blueprint_pipeline.motion.candidates import ik_seeds
 from blueprint_pipeline.motion.collision import Allowance, CollisionChecker, relative_pose
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.robot.embodiment import load_embodiment
@@ -22,7 +23,7 @@ def over(point_m: tuple[float, float, float]) -> np.ndarray:
 
 
 def reach(scene: MotionScene, point_m: tuple[float, float, float]) -> np.ndarray:
-    solution = scene.solve_ik(over(point_m), [np.array(scene.arm.default_qpos_rad)])
+    solution = scene.solve_ik(over(point_m), ik_seeds(scene, np.array(point_m)))
     assert solution is not None
     return solution
 

@@ -18,6 +18,7 @@ from blueprint_pipeline.skill.pick_place import PickPlaceTask
 from blueprint_pipeline.task.outcome import Outcome, Phase
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.checksums import digest_file
+from tests.regions import square_about
 
 FPS = 30
 FRAMES = 45
@@ -57,6 +58,8 @@ def record_lift(folder: Path) -> Recorded:
             instruction="lift the block",
             target_object=BLOCK,
             support_object="plinth",
+            region_m=square_about(*scene.block_pose.position_m[:2]),
+            center_object_m=(0.0, 0.0, 0.0),
             goal_position_m=scene.block_pose.position_m,
             upright=True,
         ),

@@ -73,6 +73,7 @@ def build_two_arms(folder: Path) -> Embodiment:
                 {"name": f"{side}_slide", "actuator": f"{side}_slide", "unit": "m", "lower_rad": -0.2, "upper_rad": 0.2, **limits},
             ],
             "default_qpos_rad": (0.3, 0.05) if side == "left" else (-0.3, -0.05),
+            "limit_margin_rad": 0.02,
             "tcp_site": f"{side}_tcp",
             "gripper": base | {"actuator": f"{side}_gripper", "hand_body": f"{side}_hand"} | gripper,
         }

@@ -3,47 +3,71 @@
 import numpy as np
 import pytest
 
-from blueprint_pipeline.skill.instruction import NamedObject, SurfaceFrame, build_instruction, name_object, noun_phrases
+from blueprint_pipeline.skill.instruction import (
+    GOES,
+    PUSH,
+    PUT,
+    RESTS,
+    NamedObject,
+    SurfaceFrame,
+    name_object,
+    noun_phrases,
+    phrases_of,
+    say,
+)
+from blueprint_pipeline.skill.region import RELATIONS, THIRDS
 
 
-def thing(object_id: str, noun: str, colour: str | None, x: float, y: float) -> NamedObject:
-    return NamedObject(object_id=object_id, noun=noun, colour=colour, center_m=np.array([x, y]))
+def thing(object_id: str, noun: str, colour: str | None) -> NamedObject:
+    return NamedObject(object_id=object_id, noun=noun, colour=colour)
 
 
 SURFACE = SurfaceFrame(noun="table", origin_m=np.zeros(2), yaw_rad=0.0, extent_m=(np.array([0.2, -0.6]), np.array([0.8, 0.6])))
-CAN = thing("soda_can", "soda can", "red", 0.5, 0.0)
-BOWL = thing("bowl", "bowl", None, 0.4, 0.3)
+CAN = thing("soda_can", "soda can", "red")
 
 
 @pytest.mark.parametrize(
-    ("goal", "words"),
+    ("template", "words", "sentence"),
     [
-        ((0.4, 0.45), "to the left of the bowl"),
-        ((0.4, 0.15), "to the right of the bowl"),
-        ((0.55, 0.3), "behind the bowl"),
-        ((0.25, 0.3), "in front of the bowl"),
-        ((0.5, -0.55), "to the right side of the table"),
-        ((0.75, -0.55), "to the back right corner of the table"),
-        ((0.25, -0.05), "to the front edge of the table"),
-        ((0.5, 0.0), "to the middle of the table"),
+        (PUT[0], "middle", "put the can in the middle of the table"),
+        (PUT[1], "left side", "place the can on the left side of the table"),
+        (PUT[2], "front", "set the can down at the front of the table"),
+        (PUT[3], "back", "pick up the can and put it at the back of the table"),
+        (PUT[4], "middle", "move the can to the middle of the table"),
+        (PUSH[0], "right side", "push the can to the right side of the table"),
     ],
 )
-def test_goal_is_said_by_the_nearest_object_or_part_of_the_surface(goal, words) -> None:
-    """Left is the robot's left, in front is nearer to the robot."""
-    assert build_instruction(CAN, np.array(goal), [BOWL], SURFACE, verb="move") == f"move the red soda can {words}"
+def test_sentences_are_english(template, words, sentence) -> None:
+    """A thing is put in a place, and moved to it."""
+    assert say(template, "can", words, SURFACE) == sentence
 
 
-def test_directions_turn_with_the_robot() -> None:
-    """A robot on the other side calls the same goal right."""
-    other_side = SurfaceFrame(noun="table", origin_m=np.array([1.0, 0.0]), yaw_rad=np.pi, extent_m=SURFACE.extent_m)
-    assert build_instruction(CAN, np.array([0.4, 0.45]), [BOWL], other_side, verb="put").endswith("to the right of the bowl")
+@pytest.mark.parametrize("template", [*PUT, *PUSH])
+def test_every_place_can_be_said_in_every_template(template) -> None:
+    """Parts of the surface by name, sides of an object with the object."""
+    assert set(template.places) == set(THIRDS) == set(RESTS) == set(GOES)
+    for words in RELATIONS:
+        assert say(template, "can", words, SURFACE, "bowl").endswith(f"{words} the bowl")
 
 
 def test_twins_are_told_apart_by_colour_or_not_named() -> None:
-    """Two bowls of two colours are named with them; two alike are no landmark."""
-    red, blue = thing("a", "bowl", "red", 0, 0), thing("b", "bowl", "blue", 0, 1)
+    """Two bowls of two colours are named with them; two alike are not named at all, nor one without a colour beside one with."""
+    red, blue, plain = thing("a", "bowl", "red"), thing("b", "bowl", "blue"), thing("c", "bowl", None)
     assert noun_phrases([CAN, red, blue]) == {"soda_can": "soda can", "a": "red bowl", "b": "blue bowl"}
-    assert noun_phrases([CAN, red, thing("c", "bowl", "red", 1, 1)]) == {"soda_can": "soda can"}
+    assert noun_phrases([CAN, red, thing("c", "bowl", "red")]) == {"soda_can": "soda can"}
+    assert noun_phrases([red, plain]) == {"a": "red bowl"}
+
+
+def test_a_shorter_name_that_fits_two_is_no_name() -> None:
+    """A carton beside a milk carton."""
+    assert noun_phrases([thing("a", "carton", None), thing("b", "milk carton", None)]) == {"b": "milk carton"}
+
+
+def test_an_object_is_called_by_all_phrases_that_fit_it_alone() -> None:
+    """With its colour and without, where both are true of no other."""
+    assert phrases_of(CAN, [thing("b", "bowl", "red")]) == ("soda can", "red soda can")
+    assert phrases_of(CAN, [thing("b", "soda can", "blue")]) == ("red soda can",)
+    assert phrases_of(CAN, [thing("b", "soda can", "red")]) == ()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from blueprint_pipeline.skill.grasping import PALM_GAP_M, GraspQuery
 from blueprint_pipeline.skill.pick_place import PickPlaceTask, plan_place
 from blueprint_pipeline.skill.picking import plan_pick
 from tests.motion.conftest import FPS, SUBSTEPS, TABLE_M, build_table_spec
+from tests.regions import square_about
 
 CAN_GOAL = (0.5, -0.1, TABLE_M + 0.05)
 ORDER = ["approach", "pre_grasp", "close", "lift", "transport", "place", "release", "retract", "home"]
@@ -40,7 +41,13 @@ def execute(model: mujoco.MjModel, data: mujoco.MjData, setpoints: np.ndarray) -
 def task_for(target: str, goal_m: tuple[float, float, float]) -> PickPlaceTask:
     """Take ``target`` to a place on the table."""
     return PickPlaceTask(
-        instruction=f"move the {target}", target_object=target, support_object="table", goal_position_m=goal_m, upright=True
+        instruction=f"move the {target}",
+        target_object=target,
+        support_object="table",
+        region_m=square_about(*goal_m[:2]),
+        center_object_m=(0.0, 0.0, 0.0),
+        goal_position_m=goal_m,
+        upright=True,
     )
 
 

@@ -6,9 +6,16 @@ import pytest
 from blueprint_pipeline.simulation.protocol import BodyContact
 from blueprint_pipeline.skill.conditions import ObservedMotion, tilt_rad
 from blueprint_pipeline.skill.pick_place import SKILL, PickPlaceTask
+from tests.regions import square_about
 
 TASK = PickPlaceTask(
-    instruction="move the can", target_object="can", support_object="table", goal_position_m=(0.3, 0.2, 0.76), upright=True
+    instruction="move the can to the left side of the table",
+    target_object="can",
+    support_object="table",
+    region_m=square_about(0.3, 0.2, 0.1),
+    center_object_m=(0.0, 0.0, -0.06),
+    goal_position_m=(0.3, 0.2, 0.76),
+    upright=True,
 )
 FRAMES = 60
 
@@ -34,11 +41,19 @@ def failed(observed: ObservedMotion) -> set[str]:
 
 
 def test_a_clean_motion_holds_everywhere() -> None:
-    """All six conditions hold, each with its value and limit."""
+    """All conditions hold, each with its value and limit."""
     checks = SKILL.check(TASK, motion())
-    assert [check.name for check in checks] == ["lifted", "arrived", "upright", "released", "at_rest", "untouched"]
+    assert [check.name for check in checks] == ["lifted", "in_region", "on_support", "upright", "released", "at_rest", "untouched"]
     assert all(check.held for check in checks)
-    assert {check.name: check.value for check in checks}["arrived"] == pytest.approx(0.005)
+    assert {check.name: check.value for check in checks}["in_region"] == pytest.approx(0.095)
+
+
+def test_anywhere_in_the_region_is_where_the_sentence_says() -> None:
+    """The spot that a demonstration aims at does not count: one corner is as good as the other."""
+    for corner in square_about(0.3, 0.2, 0.09):
+        poses = motion().target_poses.copy()
+        poses[30:, :2] = corner
+        assert failed(motion(target_poses=poses)) == set()
 
 
 def test_pushed_object_was_not_lifted() -> None:
@@ -48,13 +63,13 @@ def test_pushed_object_was_not_lifted() -> None:
     assert failed(motion(target_poses=poses)) == {"lifted"}
 
 
-def test_object_beside_or_below_the_goal_did_not_arrive() -> None:
-    """Too far off, or on the floor under the goal."""
+def test_object_outside_of_the_region_or_below_it_fails() -> None:
+    """Its middle a centimetre outside, or on the floor under the region."""
     beside, below = motion().target_poses.copy(), motion().target_poses.copy()
-    beside[30:, 0] += 0.03
+    beside[30:, 0] = 0.41
     below[45:, 2] = 0.06
-    assert failed(motion(target_poses=beside)) == {"arrived"}
-    assert failed(motion(target_poses=below)) == {"arrived"}
+    assert failed(motion(target_poses=beside)) == {"in_region"}
+    assert failed(motion(target_poses=below)) == {"on_support"}
 
 
 def test_fallen_object_is_not_upright() -> None:

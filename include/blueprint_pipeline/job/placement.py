@@ -3,7 +3,7 @@
 World frame: z up, metres.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,8 @@ BACKGROUND = "background"
 _BESIDE_M = 0.005
 _CAMERA_COSINE = 0.5
 _ANY_FPS = 30
+_EVERY = 7
+"""Of the surface's cells that are asked whether they are within reach."""
 
 
 class NoRoomForRobot(InputError):
@@ -38,7 +40,7 @@ class NoRoomForRobot(InputError):
 
     code = "task.no_room_for_robot"
     template = (
-        "{robot} finds no free place beside '{support}': {tried} places reach an object, {walled} of them have a "
+        "{robot} finds no free place beside '{support}': {tried} places reach it, {walled} of them have a "
         "wall or furniture behind them, and in the others the robot touches something. Make room beside the support, "
         "or choose a smaller robot."
     )
@@ -59,9 +61,9 @@ class Candidate:
     edge_m: float
     """From the base's axis to the edge of the support."""
     reachable: int
-    """How many of the wanted points are within good reach."""
-    penalty: float
-    """Mean deviation from the best distance, and whether the camera's view is blocked; smaller is better."""
+    """How many points of the surface are within good reach."""
+    cost: float
+    """Share of the surface that is out of good reach, and whether the camera's view is blocked; smaller is better."""
 
     @property
     def pose(self) -> Pose:
@@ -76,7 +78,6 @@ def place_robot(
     twin: mujoco.MjModel,
     poses: Mapping[str, Pose],
     surface: SupportSurface,
-    points_m: Sequence[FloatArray],
     *,
     embodiment: Embodiment,
     arm: Arm,
@@ -88,17 +89,16 @@ def place_robot(
         twin: The twin without a robot.
         poses: Settled pose of every movable object.
         surface: What the robot should work on.
-        points_m: Where the objects stand that it should reach, (2,) each.
         embodiment: Which robot.
-        arm: Which of its arms should reach them.
+        arm: Which of its arms should reach most of it.
 
     Raises:
-        NoRoomForRobot: No place is free, or none reaches any object.
+        NoRoomForRobot: No place is free, or none reaches the surface.
     """
     data = mujoco.MjData(twin)
     mujoco.mj_forward(twin, data)
-    found = [candidate for candidate in _candidates(surface, points_m, embodiment, arm, _camera_m(twin, data)) if candidate.reachable]
-    ranked = sorted(found, key=lambda item: (-item.reachable, item.penalty, item.yaw_rad, *item.position_m))
+    found = [candidate for candidate in _candidates(surface, embodiment, arm, _camera_m(twin, data)) if candidate.reachable]
+    ranked = sorted(found, key=lambda item: (item.cost, item.yaw_rad, *item.position_m))
     walled = 0
     for candidate in ranked:
         if not _is_open(twin, data, surface, candidate, embodiment):
@@ -110,15 +110,13 @@ def place_robot(
     raise NoRoomForRobot(embodiment.name, surface.support, len(ranked), walled)
 
 
-def _candidates(
-    surface: SupportSurface, points_m: Sequence[FloatArray], embodiment: Embodiment, arm: Arm, camera_m: FloatArray | None
-) -> Iterator[Candidate]:
+def _candidates(surface: SupportSurface, embodiment: Embodiment, arm: Arm, camera_m: FloatArray | None) -> Iterator[Candidate]:
     """Places along the four sides of the surface's rectangle, heading inwards."""
     cells = surface.cells_m()[surface.level]
     lower, upper = cells.min(axis=0), cells.max(axis=0)
     half = embodiment.pedestal_half_size_m or 0.0
     radius = arm.working_radius
-    points = np.array(points_m)
+    points = cells[::_EVERY]
     for axis, sign in ((0, -1), (0, 1), (1, -1), (1, 1)):
         edge = lower[axis] if sign < 0 else upper[axis]
         heading = np.zeros(2)
@@ -135,12 +133,12 @@ def _candidates(
                     yaw_rad=float(np.arctan2(heading[1], heading[0])),
                     edge_m=half + GAP_M + away,
                     reachable=int(within.sum()),
-                    penalty=round(float(np.abs(distance - radius.best_m).mean()) + _blocks_view(base, surface, camera_m), 6),
+                    cost=round(1.0 - float(within.mean()) + _blocks_view(base, surface, camera_m), 6),
                 )
 
 
 def _blocks_view(base_m: FloatArray, surface: SupportSurface, camera_m: FloatArray | None) -> float:
-    """A robot between the scene's camera and the surface hides the work; 0.1 m worth of penalty."""
+    """A robot between the scene's camera and the surface hides the work; that weighs as much as a tenth of the surface."""
     if camera_m is None:
         return 0.0
     center = surface.cells_m()[surface.level].mean(axis=0)

@@ -11,16 +11,22 @@ from typing import Any
 import numpy as np
 
 from blueprint_pipeline.job.site import LeftOut, NothingToDo, Site, choose_site
+from blueprint_pipeline.job.start_states import VERSION
 from blueprint_pipeline.job.task_scene import TaskScene
 from blueprint_pipeline.robot.layout import home_joints, open_widths, start_qpos
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState
 from blueprint_pipeline.skill.registry import load_skill
-from blueprint_pipeline.task.plan import JobPlan, ShardRef
+from blueprint_pipeline.skill.support_surface import CELL_M
+from blueprint_pipeline.task.plan import JobPlan, ShardRef, StartArea
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.task.task import Task
 from blueprint_pipeline.workspace.canonical import key_of
 
-ARM_JITTER_RAD = 0.03
+ARM_JITTER_RAD = 0.08
+"""How far each joint starts from its default at most: the tool starts anywhere in a space of some 20 cm."""
+STARTS = 4
+"""Start states in which an object whose turn it is gets a task, before the next object gets the turn."""
+_HOMES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +76,7 @@ def plan_job(scene: TaskScene, options: JobOptions) -> PlannedJob:
         cameras=_cameras(site),
         width=options.width,
         height=options.height,
+        start_area=_start_area(site),
         shards=shards,
         episodes=episodes,
     )
@@ -85,6 +92,7 @@ def _job_id(scene: TaskScene, site: Site, options: JobOptions) -> str:
             "poses": {name: pose.model_dump(mode="json") for name, pose in scene.poses.items()},
             "robot": site.placement.model_dump(mode="json"),
             "skills": [load_skill(name).version for name in options.skills],
+            "starts": VERSION,
             "targets": {skill: list(names) for skill, names in site.targets.items()},
             "seed": options.seed,
             "fps": options.fps,
@@ -96,6 +104,19 @@ def _job_id(scene: TaskScene, site: Site, options: JobOptions) -> str:
     return f"job-{key[:12]}"
 
 
+def _start_area(site: Site) -> StartArea:
+    surface = site.place.surface
+    cells = surface.cells_m()[surface.level]
+    within = cells[site.place.reach.reaches(cells).astype(bool)]
+    (xx, xy), (_, yy) = np.round(np.cov(within.T), 6).tolist()
+    return StartArea(
+        support=surface.support,
+        area_m2=round(len(within) * CELL_M**2, 4),
+        covariance_m2=((xx, xy), (xy, yy)),
+        targets=tuple(sorted({name for names in site.targets.values() for name in names})),
+    )
+
+
 def _cameras(site: Site) -> tuple[str, ...]:
     return ("scene", *(camera.name for camera in site.place.embodiment.wrist_cameras))
 
@@ -103,34 +124,40 @@ def _cameras(site: Site) -> tuple[str, ...]:
 def _plan_episode(scene: TaskScene, site: Site, options: JobOptions, index: int) -> EpisodeSpec:
     """One episode: a start state, and a task in it. Skills take turns, and so do the objects that each takes."""
     rng = np.random.default_rng(np.random.SeedSequence([options.seed, index]))
-    poses = site.starts.sample(rng)
     turn, choice = divmod(index, len(options.skills))
     skill = load_skill(options.skills[choice])
-    task = _propose(scene, site, skill, site.start_state(scene.twin, poses), turn=turn, rng=rng)
-    embodiment = site.place.embodiment
-    home = home_joints(embodiment)
-    joints = home + rng.uniform(-ARM_JITTER_RAD, ARM_JITTER_RAD, len(home))
+    start, task = _draw_task(scene, site, skill, turn=turn, rng=rng)
     return EpisodeSpec(
         episode_index=index,
         episode_id=f"{skill.name}_ep{index:06d}",
         seed=int(np.random.SeedSequence([options.seed, index]).generate_state(1)[0]),
         arm=site.place.planner.arm.name,
         task=task,
-        object_poses=poses,
-        robot_qpos=start_qpos(embodiment, joints, open_widths(embodiment)),
+        object_poses=dict(start.poses),
+        robot_qpos=_draw_home(site, start, rng),
     )
 
 
-def _propose(scene: TaskScene, site: Site, skill: Skill[Any], start: StartState, *, turn: int, rng: np.random.Generator) -> Task:
-    """A task for the object whose turn it is, or else for the next that has one in this start state."""
+def _draw_task(scene: TaskScene, site: Site, skill: Skill[Any], *, turn: int, rng: np.random.Generator) -> tuple[StartState, Task]:
+    """A start state and a task for the object whose turn it is, or else for the next that has one."""
     targets = site.targets[skill.name]
     refused: dict[str, str] = {}
-    for step in range(len(targets)):
-        target = targets[(turn + step) % len(targets)]
+    for step in range(len(targets) * STARTS):
+        target = targets[(turn + step // STARTS) % len(targets)]
         try:
-            task: Task = skill.propose(site.place, start, target, rng)
+            start = site.draw_start(target, rng)
+            return start, skill.propose(site.place, start, target, rng)
         except NotOffered as refusal:
             refused[target] = refusal.reason
-        else:
-            return task
     raise NothingToDo(scene.manifest.scene_id, skill.name, refused)
+
+
+def _draw_home(site: Site, start: StartState, rng: np.random.Generator) -> tuple[float, ...]:
+    """Where the robot starts: near its default pose, touching nothing; the default itself where so many draws touch something."""
+    embodiment = site.place.embodiment
+    home, widths_m = home_joints(embodiment), open_widths(embodiment)
+    for _ in range(_HOMES):
+        drawn = start_qpos(embodiment, home + rng.uniform(-ARM_JITTER_RAD, ARM_JITTER_RAD, len(home)), widths_m)
+        if site.is_free(start, drawn):
+            return drawn
+    return start_qpos(embodiment, home, widths_m)

@@ -1,10 +1,10 @@
-"""Where a job happens: the support with most objects on it, the robot beside it, and what each skill can do there.
+"""Where a job happens: a support with the robot beside it, and what each skill can do there.
 
-World frame: z up, metres.
+Supports are tried in turn, those with most movable objects first; each tier of a shelf counts as one. World frame: z up, metres.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import mujoco
@@ -13,9 +13,10 @@ import numpy as np
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
-from blueprint_pipeline.job.placement import place_robot
-from blueprint_pipeline.job.start_states import StartStates
+from blueprint_pipeline.job.placement import NoRoomForRobot, place_robot
+from blueprint_pipeline.job.start_states import Spread, StartStates
 from blueprint_pipeline.job.task_scene import TaskScene
+from blueprint_pipeline.job.viewpoint import find_viewpoint
 from blueprint_pipeline.motion.errors import PlanningFailed
 from blueprint_pipeline.motion.scene import build_motion_scene
 from blueprint_pipeline.robot.embodiment import Embodiment, load_embodiment
@@ -26,11 +27,15 @@ from blueprint_pipeline.skill.goals import Reach
 from blueprint_pipeline.skill.instruction import build_surface_frame
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.skill.support_surface import SupportSurface, scan_surface
-from blueprint_pipeline.twin.footprint import Footprint, measure_footprint
+from blueprint_pipeline.twin.footprint import Footprint
 from blueprint_pipeline.twin.model import SceneModel, build_scene_model, planning_copy
 
-PROBES = 3
-"""Tasks that are proposed and planned before an object counts as a target of a skill."""
+PROBES, ENOUGH = 5, 2
+"""Start states in which a task is proposed and planned for an object, and in how many of them that must work for it to be a target."""
+TIER_M = 0.03
+"""Objects whose undersides differ by no more than this stand on one tier of their support."""
+FEWEST_CELLS = 50
+"""Of a surface on which something can be done, a square centimetre each."""
 _FLOOR = "world"
 LeftOut = dict[str, dict[str, str]]
 """By skill and object: why the skill does not take it."""
@@ -58,150 +63,187 @@ class NothingToDo(InputError):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tier:
+    """Objects that stand at one height on one support."""
+
+    support: str
+    prints: Mapping[str, Footprint]
+    """Of each object in the settled scene."""
+
+    @property
+    def height_m(self) -> float:
+        """Where they stand."""
+        return round(float(np.median([item.bottom_m for item in self.prints.values()])), 4)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Site:
     """A workplace, and what a job needs to fill it with episodes."""
 
     place: Workplace
     starts: StartStates
+    spread: Spread
     placement: RobotPlacement
     compiled: SceneModel
     """The twin with the robot mounted."""
-    names: tuple[str, ...]
-    """Movable objects on the support."""
     targets: Mapping[str, tuple[str, ...]]
     """By skill, in the order of the request: the objects that it takes."""
     left_out: LeftOut
 
-    def start_state(self, twin: mujoco.MjModel, poses: Mapping[str, Pose]) -> StartState:
-        """Where the objects on the support stand at ``poses``."""
-        return StartState(poses=poses, footprints=_footprints(twin, self.starts.qpos_of(poses), self.names))
+    def draw_start(self, target: str, rng: np.random.Generator) -> StartState:
+        """A start state for a target.
+
+        Raises:
+            NotOffered: There is no room for it and everything else.
+        """
+        if not self.starts.is_free(target):
+            state = self.starts.settled_state(self.spread.names)
+            if not self.place.reach.reaches(state.footprints[target].center_m[None])[0]:
+                raise NotOffered("it is out of the robot's good reach")
+            return state
+        drawn = self.starts.sample(self.spread, target, rng)
+        if drawn is None:
+            raise NotOffered("the surface has no room for it within reach, beside everything else")
+        return drawn
+
+    def is_free(self, state: StartState, robot_qpos: tuple[float, ...]) -> bool:
+        """Whether the robot touches nothing where it starts."""
+        qpos, planner = _whole_qpos(self, state.poses, robot_qpos), self.place.planner
+        planner.checker.place_objects(qpos)
+        planner.checker.allow()
+        return planner.checker.is_free(planner.arm_qpos(qpos), planner.gripper_width(qpos))
 
 
 def choose_site(scene: TaskScene, robot: str, skills: Sequence[str], *, fps: int, seed: int) -> Site:
-    """Choose the support with most movable objects on it, the robot's place beside it, and what each skill can take there.
+    """Choose a support with the robot beside it where every skill finds something to take: the busiest tier for which that is so.
 
     Raises:
-        NothingToDo: A skill finds no object.
-        NoRoomForRobot: The robot finds no place.
+        NothingToDo: There is no such support; told are the reasons of the busiest.
+        NoRoomForRobot: The robot finds no place beside the busiest, and no other support will do.
         UnknownRobot: There is no such robot.
         UnknownSkill: There is no such skill.
     """
     embodiment, loaded = load_embodiment(robot), [load_skill(name) for name in skills]
     starts = StartStates(scene.twin, scene.poses)
-    support = _busiest_support(scene, starts)
-    elsewhere = _not_on(support, scene, starts)
-    if support is None:
-        raise NothingToDo(scene.manifest.scene_id, skills[0], elsewhere)
-    prints = _footprints(scene.twin, starts.settled_qpos, [name for name, below in starts.supports.items() if below == support])
-    height = round(float(np.median([item.bottom_m for item in prints.values()])), 4)
-    surface = scan_surface(scene.twin, starts.settled_qpos, support, height)
-    site = _build_site(scene, embodiment, starts, surface, names=tuple(prints), wanted=prints.values(), fps=fps)
-    unsuitable = {skill.name: _unsuitable(skill, site) for skill in loaded}
-    wanted = {name: item for name, item in prints.items() if any(name not in reasons for reasons in unsuitable.values())}
-    if wanted and len(wanted) < len(prints):
-        site = _build_site(scene, embodiment, starts, surface, names=tuple(prints), wanted=wanted.values(), fps=fps)
+    refused: list[InputError] = []
+    for tier in _tiers(scene, starts):
+        try:
+            return _build_site(scene, embodiment, loaded, starts, tier, fps=fps, seed=seed)
+        except (NothingToDo, NoRoomForRobot) as refusal:
+            refused.append(refusal)
+    if refused:
+        raise refused[0]
+    raise NothingToDo(scene.manifest.scene_id, skills[0], _elsewhere(None, scene, starts))
+
+
+def _tiers(scene: TaskScene, starts: StartStates) -> list[Tier]:
+    """What movable objects stand on, by the number of objects, then by name and height. The floor is out of an arm's reach."""
+    by_support: dict[str, dict[str, Footprint]] = {}
+    state = starts.settled_state(sorted(starts.supports))
+    for name, support in sorted(starts.supports.items()):
+        if support not in scene.poses and support != _FLOOR:
+            by_support.setdefault(support, {})[name] = state.footprints[name]
+    tiers = [Tier(support=support, prints=prints) for support, found in by_support.items() for prints in _by_height(found)]
+    return sorted(tiers, key=lambda tier: (-len(tier.prints), tier.support, tier.height_m))
+
+
+def _by_height(prints: Mapping[str, Footprint]) -> Iterator[dict[str, Footprint]]:
+    """Objects in groups of one height, lowest first."""
+    group: dict[str, Footprint] = {}
+    for name in sorted(prints, key=lambda item: prints[item].bottom_m):
+        if group and prints[name].bottom_m - max(item.bottom_m for item in group.values()) > TIER_M:
+            yield group
+            group = {}
+        group[name] = prints[name]
+    yield group
+
+
+def _elsewhere(tier: Tier | None, scene: TaskScene, starts: StartStates) -> dict[str, str]:
+    """Why the movable objects that do not stand on the tier are no targets."""
+    reasons = {name: "it stands on nothing" for name in scene.poses if name not in starts.supports}
+    if tier is None:
+        return reasons | {name: f"it stands on '{below}'" for name, below in starts.supports.items()}
+    for name, below in starts.supports.items():
+        if below != tier.support:
+            reasons[name] = f"it stands on '{below}', not on '{tier.support}'"
+        elif name not in tier.prints:
+            reasons[name] = f"it stands on another tier of '{below}'"
+    return reasons
+
+
+def _build_site(
+    scene: TaskScene, embodiment: Embodiment, skills: Sequence[Skill[Any]], starts: StartStates, tier: Tier, *, fps: int, seed: int
+) -> Site:
+    """Put the robot beside a tier, and ask what each skill can take there.
+
+    Raises:
+        NothingToDo: A skill finds no object.
+        NoRoomForRobot: The robot finds no place.
+    """
+    elsewhere = _elsewhere(tier, scene, starts)
+    surface = scan_surface(scene.twin, starts.settled_qpos, tier.support, tier.height_m)
+    if surface.level.sum() < FEWEST_CELLS:
+        reason = f"where it stands '{tier.support}' has no level surface that is open from above"
+        raise NothingToDo(scene.manifest.scene_id, skills[0].name, elsewhere | dict.fromkeys(tier.prints, reason))
+    site = _mount(scene, embodiment, starts, surface, tuple(tier.prints), fps=fps)
     targets: dict[str, tuple[str, ...]] = {}
     left_out: LeftOut = {}
-    state = site.start_state(scene.twin, scene.poses)
-    for skill in loaded:
-        found = {name: unsuitable[skill.name].get(name) or _find_obstacle(site, skill, state, name, seed=seed) for name in sorted(prints)}
+    for skill in skills:
+        found = {
+            name: skill.find_unsuitable(site.place, name) or _find_obstacle(site, skill, name, seed=seed) for name in sorted(tier.prints)
+        }
         targets[skill.name] = tuple(name for name, reason in found.items() if reason is None)
         left_out[skill.name] = elsewhere | {name: reason for name, reason in found.items() if reason is not None}
         if not targets[skill.name]:
             raise NothingToDo(scene.manifest.scene_id, skill.name, left_out[skill.name])
-    return Site(
-        place=site.place,
-        starts=starts,
-        placement=site.placement,
-        compiled=site.compiled,
-        names=site.names,
-        targets=targets,
-        left_out=left_out,
-    )
+    return replace(site, targets=targets, left_out=left_out)
 
 
-def _busiest_support(scene: TaskScene, starts: StartStates) -> str | None:
-    """The fixed thing that most movable objects stand on; the first by name of equals. The floor is out of an arm's reach."""
-    below = list(starts.supports.values())
-    counts = {name: below.count(name) for name in sorted(set(below)) if name not in scene.poses and name != _FLOOR}
-    return max(counts, key=lambda name: counts[name]) if counts else None
-
-
-def _not_on(support: str | None, scene: TaskScene, starts: StartStates) -> dict[str, str]:
-    """Why the movable objects that do not stand on the support are no targets."""
-    reasons = {name: "it stands on nothing" for name in scene.poses if name not in starts.supports}
-    if support is None:
-        return reasons
-    return reasons | {name: f"it stands on '{below}', not on '{support}'" for name, below in starts.supports.items() if below != support}
-
-
-def _build_site(
-    scene: TaskScene,
-    embodiment: Embodiment,
-    starts: StartStates,
-    surface: SupportSurface,
-    *,
-    names: tuple[str, ...],
-    wanted: Iterable[Footprint],
-    fps: int,
+def _mount(
+    scene: TaskScene, embodiment: Embodiment, starts: StartStates, surface: SupportSurface, names: tuple[str, ...], *, fps: int
 ) -> Site:
-    """Put the robot where it reaches most of ``wanted``, and prepare to plan its motions there."""
-    centers = [item.center_m for item in wanted]
+    """Put the robot where it reaches most of the surface, and prepare to plan its motions there."""
     arm = embodiment.arms[0]  # the one place that chooses: every episode names the arm that acts in it
-    placement = place_robot(scene.mjcf_path, scene.twin, scene.poses, surface, centers, embodiment=embodiment, arm=arm)
+    placement = place_robot(scene.mjcf_path, scene.twin, scene.poses, surface, embodiment=embodiment, arm=arm)
     compiled = build_scene_model(scene.mjcf_path, placement, fps)
-    radius = arm.working_radius
-    pose = placement.base_pose
+    radius, pose = arm.working_radius, placement.base_pose
     yaw_rad = 2.0 * float(np.arctan2(pose.quat_wxyz[3], pose.quat_wxyz[0]))
-    base_m = np.array(pose.position_m[:2])
+    viewer_m, heading_rad = find_viewpoint(compiled.model)
     place = Workplace(
         surface=surface,
-        frame=build_surface_frame(scene.surface_noun(surface.support), base_m, yaw_rad, surface.cells_m()[surface.level]),
-        reach=Reach(base_m=base_m, yaw_rad=yaw_rad, nearest_m=radius.nearest_m, farthest_m=radius.farthest_m),
+        frame=build_surface_frame(scene.surface_noun(surface.support), viewer_m, heading_rad, surface.cells_m()[surface.level]),
+        reach=Reach(base_m=np.array(pose.position_m[:2]), yaw_rad=yaw_rad, nearest_m=radius.nearest_m, farthest_m=radius.farthest_m),
         embodiment=embodiment,
         planner=build_motion_scene(planning_copy(compiled.model), embodiment, arm.name, fps=fps, cache_dir=scene.cache_dir),
         objects={name: scene.facts(name, starts.supports) for name in names},
     )
-    return Site(place=place, starts=starts, placement=placement, compiled=compiled, names=names, targets={}, left_out={})
+    spread = Spread(surface=surface, reach=place.reach, names=names)
+    return Site(place=place, starts=starts, spread=spread, placement=placement, compiled=compiled, targets={}, left_out={})
 
 
-def _unsuitable(skill: Skill[Any], site: Site) -> dict[str, str]:
-    """Objects that the skill never takes, each with the reason."""
-    found = {name: skill.find_unsuitable(site.place, name) for name in site.names}
-    return {name: reason for name, reason in found.items() if reason is not None}
-
-
-def _find_obstacle(site: Site, skill: Skill[Any], state: StartState, name: str, *, seed: int) -> str | None:
-    """Why a skill does not take an object where it stands: out of reach, no task, or no motion for a few tasks; ``None``: it does."""
-    if not site.place.reach.reaches(state.footprints[name].center_m[None])[0]:
-        return "it is out of the robot's good reach"
+def _find_obstacle(site: Site, skill: Skill[Any], name: str, *, seed: int) -> str | None:
+    """Why a skill does not take an object: too few of :data:`PROBES` start states have a task with a plan; ``None``: it does."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, *skill.name.encode(), *name.encode()]))
-    qpos = _whole_qpos(site, state.poses)
-    reason = ""
+    planned, reason = 0, ""
     for _ in range(PROBES):
         try:
+            state = site.draw_start(name, rng)
+            qpos = _whole_qpos(site, state.poses, home_qpos(site.place.embodiment))
             next(skill.plan(site.place.planner, qpos, skill.propose(site.place, state, name, rng), seed=seed))
-        except NotOffered as refusal:
-            return refusal.reason
-        except PlanningFailed as failure:
-            reason = failure.reason
+        except (NotOffered, PlanningFailed) as refusal:
+            reason = refusal.reason
         else:
+            planned += 1
+        if planned == ENOUGH:
             return None
-    return reason
+    return f"{reason} (it was planned in {planned} of {PROBES} start states)"
 
 
-def _footprints(twin: mujoco.MjModel, qpos: FloatArray, names: Sequence[str]) -> dict[str, Footprint]:
-    data = mujoco.MjData(twin)
-    data.qpos[:] = qpos
-    mujoco.mj_kinematics(twin, data)
-    return {name: measure_footprint(twin, data, name) for name in names}
-
-
-def _whole_qpos(site: Site, poses: Mapping[str, Pose]) -> FloatArray:
-    """Configuration of the model with the robot at home in it, (nq,)."""
+def _whole_qpos(site: Site, poses: Mapping[str, Pose], robot_qpos: tuple[float, ...]) -> FloatArray:
+    """Configuration of the model with the robot in it, (nq,)."""
     compiled = site.compiled
     data = mujoco.MjData(compiled.model)
-    compiled.robot.place(data, home_qpos(site.place.embodiment))
+    compiled.robot.place(data, robot_qpos)
     for name, address in zip(compiled.object_ids, compiled.object_qpos, strict=True):
         data.qpos[address : address + 7] = (*poses[name].position_m, *poses[name].quat_wxyz)
     qpos: FloatArray = data.qpos.copy()

@@ -9,15 +9,23 @@ from blueprint_pipeline.motion.scene import MotionScene
 
 LEAST_DOWN = 0.25
 """Cosine between the approach and straight down: flatter approaches bring the hand into the support."""
-_DOWN_WEIGHT = 0.5
+_DOWN_WEIGHT = 2.0
 _OUTWARD_WEIGHT = 0.12
+_TURN_WEIGHT = 3.0
+"""Of a hand that is turned against the arm's default, as 1 less the cosine."""
+_SIDE_WEIGHT_M = 0.8
+"""Of a metre to the robot's left: of two grasps that mirror each other the right one is better, always the same."""
 _HALF_TURN = np.diag([-1.0, -1.0, 1.0, 1.0])
 _DIVERSITY_M = 0.03
 _REPEAT_COST = 0.06
 
 
 def rank_grasps(scene: MotionScene, object_id: str, pose_world_object: FloatArray, limit: int) -> NDArray[np.int64]:
-    """Indices of the most promising grasps, best first: good in themselves, from above, reaching outward, spread over the object."""
+    """Indices of the most promising grasps, best first, spread over the object.
+
+    A grasp is promising if it is good in itself, comes from above, reaches outward, and holds the hand as the arm has it by default. So
+    the best one follows the object as it moves and turns, and the same situation gets nearly the same grasp.
+    """
     grasps = scene.grasps_of(object_id)
     if len(grasps) == 0:
         return np.empty(0, dtype=np.int64)
@@ -26,7 +34,11 @@ def rank_grasps(scene: MotionScene, object_id: str, pose_world_object: FloatArra
     radial = poses[:, :2, 3] - scene.root_m[:2]
     radial /= np.linalg.norm(radial, axis=1, keepdims=True) + 1e-9
     outward = np.einsum("ij,ij->i", approach[:, :2], radial)
+    natural = scene.pose_world_base[:3, :3] @ scene.kinematics.forward(aim(scene, pose_world_object[:3, 3]))[:3, 0]
+    turned = 1 - np.abs(poses[:, :3, 0] @ natural)
+    left = (poses[:, :3, 3] - pose_world_object[:3, 3]) @ scene.pose_world_base[:3, 1]
     score = grasps.quality - _DOWN_WEIGHT * (1 + approach[:, 2]) + _OUTWARD_WEIGHT * outward
+    score -= _TURN_WEIGHT * turned + _SIDE_WEIGHT_M * left
     score[-approach[:, 2] < LEAST_DOWN] = -np.inf
     return _spread(poses[:, :3, 3], score, limit)
 

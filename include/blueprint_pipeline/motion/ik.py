@@ -18,9 +18,10 @@ from blueprint_pipeline.robot.embodiment import Embodiment
 POSITION_TOLERANCE_M = 5e-4
 ORIENTATION_TOLERANCE_RAD = 5e-3
 MAX_ITERATIONS = 40
+LARGEST_BEND_RAD = 1.6
+"""Of any joint but the last, which turns the hand, from where a solution was sought: more means that shoulder, elbow or wrist flipped."""
 _STALLED = 0.98
 _STALL_ITERATIONS = 6
-_LIMIT_MARGIN_RAD = 0.02
 _UPRIGHT = 0.999
 """Cosine to the base's z axis from which the first joint turns the arm as a whole."""
 _SOLVER = "daqp"
@@ -50,10 +51,10 @@ class ArmKinematics:
         self._model = spec.compile()
         self._configuration = mink.Configuration(self._model)
         self._task = mink.FrameTask(arm.tcp_site, "site", position_cost=1.0, orientation_cost=0.3, lm_damping=1e-3)
-        self._limits = [mink.ConfigurationLimit(self._model, min_distance_from_limits=_LIMIT_MARGIN_RAD)]
+        self._limits = [mink.ConfigurationLimit(self._model, min_distance_from_limits=arm.limit_margin_rad)]
         self._site = self._model.site(arm.tcp_site).id
-        self.lower = np.array([joint.lower_rad for joint in arm.joints])
-        self.upper = np.array([joint.upper_rad for joint in arm.joints])
+        self.lower = np.array([joint.lower_rad for joint in arm.joints]) + arm.limit_margin_rad
+        self.upper = np.array([joint.upper_rad for joint in arm.joints]) - arm.limit_margin_rad
         data = mujoco.MjData(self._model)
         mujoco.mj_kinematics(self._model, data)
         first = self._model.joint(arm.joints[0].name).id
@@ -86,7 +87,7 @@ class ArmKinematics:
         return turned
 
     def solve(self, pose_base_tcp: FloatArray, seeds: Sequence[FloatArray], *, max_iterations: int = MAX_ITERATIONS) -> FloatArray | None:
-        """Joint positions (n,) for a pose, or ``None``.
+        """Joint positions (n,) for a pose, on the same branch as the start that led to it, or ``None``.
 
         Args:
             pose_base_tcp: Wanted pose of the tool centre point in the base frame.
@@ -96,18 +97,19 @@ class ArmKinematics:
         self._task.set_target(mink.SE3.from_matrix(pose_base_tcp))
         for seed in seeds:
             solution = self._descend(seed, max_iterations)
-            if solution is not None:
+            if solution is not None and np.abs(solution - seed)[:-1].max() <= LARGEST_BEND_RAD:
                 return solution
         return None
 
     def _descend(self, seed: FloatArray, max_iterations: int) -> FloatArray | None:
         configuration = self._configuration
-        configuration.update(np.clip(seed, self.lower + _LIMIT_MARGIN_RAD, self.upper - _LIMIT_MARGIN_RAD))
+        configuration.update(np.clip(seed, self.lower, self.upper))
         best, stalled = np.inf, 0
         for _ in range(max_iterations):
             error = self._task.compute_error(configuration)
             if np.linalg.norm(error[:3]) < POSITION_TOLERANCE_M and np.linalg.norm(error[3:]) < ORIENTATION_TOLERANCE_RAD:
-                return np.array(configuration.q)
+                found: FloatArray = np.clip(configuration.q, self.lower, self.upper)
+                return found
             size = float(np.linalg.norm(error))
             stalled = 0 if size < _STALLED * best else stalled + 1
             if stalled >= _STALL_ITERATIONS:

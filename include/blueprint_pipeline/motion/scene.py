@@ -67,6 +67,11 @@ class MotionScene:
         """Controls (nu,) that hold the whole robot where a state has it: where a plan begins."""
         return self.robot.ctrl_holding(qpos, self.model.nu)
 
+    def tool_pose(self, qpos_arm: FloatArray) -> FloatArray:
+        """Pose of the tool centre point in the world (4, 4) at joint positions (n,)."""
+        pose: FloatArray = self.pose_world_base @ self.kinematics.forward(qpos_arm)
+        return pose
+
     def solve_ik(self, pose_world_tcp: FloatArray, seeds: list[FloatArray]) -> FloatArray | None:
         """Joint positions (n,) that bring the tool centre point to a pose of the world, or ``None``."""
         return self.kinematics.solve(invert(self.pose_world_base) @ pose_world_tcp, seeds)

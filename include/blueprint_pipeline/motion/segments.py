@@ -1,18 +1,27 @@
 """The pieces of motions: straight lines of the hand, free paths of the arm, setpoints checked as they will be executed."""
 
+from collections.abc import Iterator
+from itertools import pairwise
+
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.transforms import shift
 from blueprint_pipeline.motion.errors import CandidateRejected
 from blueprint_pipeline.motion.plan import WidthPlan
-from blueprint_pipeline.motion.rrt import plan_path
+from blueprint_pipeline.motion.rrt import plan_path, segment_is_free
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.timing import DENSIFY_RAD, Pace, time_path
 
 LINE_STEP_M = 0.02
 LARGEST_JUMP_RAD = 0.5
 """Between two points of a line: more means that the elbow flips."""
+LONGEST_DETOUR = 2.0
+"""How much longer than straight, in joint space, a path may be."""
+OVER_M = (0.08, 0.16, 0.24)
+"""By how much a hand is raised to get over things."""
+LARGEST_BEND_RAD = 1.2
+"""Of any joint, between a hand and the same hand raised: more means another branch."""
 _SUBSTEPS = 3
 _SLOWER = 0.6
 _DENSER_RAD = 0.06
@@ -53,16 +62,46 @@ def describe_contact(scene: MotionScene) -> str:
 
 
 def find_path(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: float, seed: int) -> FloatArray:
-    """A free path (k, n) between two configurations.
+    """A free path (k, n) between two configurations: straight, or over what is in the way, or else the one that a search finds.
+
+    The first two depend on nothing but the situation, so that demonstrations of the same look the same.
 
     Raises:
-        CandidateRejected: ``no_path``.
+        CandidateRejected: ``no_path``; ``detour``: the search found but a long way round.
     """
-    bounds = (scene.kinematics.lower, scene.kinematics.upper)
-    path = plan_path(start, goal, bounds=bounds, is_free=lambda qpos: scene.checker.is_free(qpos, width_m), seed=seed)
+
+    def is_free(qpos: FloatArray) -> bool:
+        return scene.checker.is_free(qpos, width_m)
+
+    for points in _ways_over(scene, start, goal):
+        if all(segment_is_free(before, after, is_free) for before, after in pairwise(points)):
+            return np.array(points)
+    path = plan_path(start, goal, bounds=(scene.kinematics.lower, scene.kinematics.upper), is_free=is_free, seed=seed)
     if path is None:
         raise CandidateRejected("no_path", "no free path was found within the search's limit")
+    longer = float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum() / np.linalg.norm(goal - start))
+    if longer > LONGEST_DETOUR:
+        raise CandidateRejected("detour", f"the path is {longer:.1f} times as long as the straight one, {LONGEST_DETOUR:g} at most")
     return path
+
+
+def _ways_over(scene: MotionScene, start: FloatArray, goal: FloatArray) -> Iterator[list[FloatArray]]:
+    """Straight from start to goal, then with one end or both raised by ever more, as far as the arm goes straight up."""
+    yield [start, goal]
+    for height_m in OVER_M:
+        above_start, above_goal = _raised(scene, start, height_m), _raised(scene, goal, height_m)
+        if above_goal is not None:
+            yield [start, above_goal, goal]
+        if above_start is not None:
+            yield [start, above_start, goal]
+        if above_start is not None and above_goal is not None:
+            yield [start, above_start, above_goal, goal]
+
+
+def _raised(scene: MotionScene, qpos: FloatArray, height_m: float) -> FloatArray | None:
+    """The same pose of the hand, higher up, on the same branch; ``None``: out of reach."""
+    solution = scene.solve_ik(shift(scene.tool_pose(qpos), np.array([0.0, 0.0, height_m])), [qpos])
+    return None if solution is None or np.abs(solution - qpos).max() > LARGEST_BEND_RAD else solution
 
 
 def time_checked(scene: MotionScene, waypoints: FloatArray, pace: Pace, widths: WidthPlan) -> tuple[FloatArray, FloatArray]:

@@ -46,6 +46,8 @@ class Arm(FrozenModel):
     """Stands before its joints' names in the columns of a robot with several arms."""
     joints: tuple[Joint, ...]
     default_qpos_rad: tuple[float, ...]
+    limit_margin_rad: float = Field(gt=0)
+    """What plans keep from the ends of every joint's range."""
     tcp_site: str
     """Tool centre point: +z is the approach direction, the fingers close along y."""
     gripper: Gripper
@@ -59,6 +61,7 @@ class Arm(FrozenModel):
         if len(self.default_qpos_rad) != len(self.joints):
             raise ValueError(f"default_qpos_rad has {len(self.default_qpos_rad)} values for {len(self.joints)} joints")
         for joint, value in zip(self.joints, self.default_qpos_rad, strict=True):
-            if not joint.lower_rad <= value <= joint.upper_rad:
-                raise ValueError(f"default position {value} of {joint.name} is outside [{joint.lower_rad}, {joint.upper_rad}]")
+            lower, upper = joint.lower_rad + self.limit_margin_rad, joint.upper_rad - self.limit_margin_rad
+            if not lower <= value <= upper:
+                raise ValueError(f"default position {value} of {joint.name} is outside [{lower}, {upper}], its range less limit_margin_rad")
         return self

@@ -25,7 +25,7 @@ from blueprint_pipeline.task.outcome import Outcome, Phase, describe_missed
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.twin.model import SceneModel
 
-SETTLE_S = 0.5
+SETTLE_S = 0.3
 """How long the robot waits where its plan ended before the outcome is judged."""
 
 

@@ -60,7 +60,7 @@ class Workplace:
 
     surface: SupportSurface
     frame: SurfaceFrame
-    """The surface as the robot sees it."""
+    """The surface as the scene's camera sees it: the directions of sentences."""
     reach: Reach
     embodiment: Embodiment
     planner: MotionScene
@@ -81,10 +81,9 @@ class StartState:
 
 
 def named_objects(place: Workplace, start: StartState) -> dict[str, NamedObject]:
-    """What may be said of each object where it stands."""
+    """What may be said of each object."""
     return {
-        name: NamedObject(object_id=name, noun=place.objects[name].noun, colour=place.objects[name].colour, center_m=footprint.center_m)
-        for name, footprint in start.footprints.items()
+        name: NamedObject(object_id=name, noun=place.objects[name].noun, colour=place.objects[name].colour) for name in start.footprints
     }
 
 

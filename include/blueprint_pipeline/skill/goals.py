@@ -1,21 +1,31 @@
-"""Where an object may be set down: free, level, reachable spots of its support.
+"""Where an object may be brought: parts of its support and places beside others, with the spot that a demonstration aims at.
 
-World frame: z up, metres.
+The spot is the free one nearest to the middle of what the sentence names. So the same situation gets the same goal, and the middle of
+what the sentence says is what a policy learns. World frame: z up, metres.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.skill.instruction import SurfaceFrame
+from blueprint_pipeline.skill.region import RELATIONS, Region, build_beside, build_region
 from blueprint_pipeline.skill.support_surface import SupportSurface
 from blueprint_pipeline.twin.footprint import Footprint
 
 AWAY_M = 0.10
 """A goal is at least this far from where the object starts."""
+OUTSIDE_M = 0.03
+"""So far outside of the region the middle of the object starts."""
+DEEP_M = 0.025
+"""So deep in the region a spot lies: what is set down there a little off is still in it."""
 MARGIN_M = 0.045
 """Room that the open fingers need around the object."""
+ASIDE_M = 0.06
+"""How far the nearest free spot may lie from the middle of what the sentence names; where none is nearer, the sentence is not offered."""
 MAX_BEARING_RAD = 1.3
 """How far to its side the robot turns."""
 
@@ -40,14 +50,75 @@ class Reach:
         return within
 
 
-def goal_spots(surface: SupportSurface, target: Footprint, others: Sequence[Footprint], reach: Reach) -> FloatArray:
-    """All spots (n, 2) on which the target's origin may come to rest.
+@dataclass(frozen=True, kw_only=True)
+class Destination:
+    """A region that a sentence can name, and where in it a demonstration sets the object down."""
 
-    A spot keeps the circle about the target's outline, and room for the fingers, clear of edges, fixed things and other
-    objects, is within reach and at least :data:`AWAY_M` from the start.
-    """
-    cells = surface.cells_m()
-    clear = surface.clearance_m(others) >= target.radius_m + MARGIN_M
-    away = np.linalg.norm(cells - target.origin_m[:2], axis=-1) >= AWAY_M
-    spots: FloatArray = cells[clear & away & reach.reaches(cells).astype(bool)]
-    return spots
+    words: str
+    """A part of the surface, or a relation."""
+    reference: str | None
+    """Id of the object that the relation is to."""
+    region: Region
+    spot_m: FloatArray
+    """(2,): where the middle of the object's outline shall come to rest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoalSearch:
+    """Looks for destinations of one object in one start state."""
+
+    surface: SupportSurface
+    frame: SurfaceFrame
+    reach: Reach
+    target: Footprint
+    others: Mapping[str, Footprint]
+
+    def offers(self, words: str, reference: str | None) -> Destination | None:
+        """The destination of that name, if the object starts outside of it and there is room near its middle."""
+        region = self._region(words, reference)
+        if region.depth_m(self.target.center_m) > -OUTSIDE_M:
+            return None
+        middle = self._middle(region, words, reference)
+        spots = self._free_m
+        if middle is None or len(spots) == 0:
+            return None
+        spots = spots[region.depths_m(spots) >= DEEP_M]
+        if len(spots) == 0:
+            return None
+        aside = np.linalg.norm(spots - middle, axis=1)
+        nearest = int(aside.argmin())
+        if aside[nearest] > ASIDE_M:
+            return None
+        return Destination(words=words, reference=reference, region=region, spot_m=spots[nearest])
+
+    def _region(self, words: str, reference: str | None) -> Region:
+        if reference is None:
+            return build_region(self.frame, words)
+        return build_beside(self.frame, words, self.others[reference], self.target.radius_m)
+
+    def _middle(self, region: Region, words: str, reference: str | None) -> FloatArray | None:
+        """The middle of what the robot reaches of the region, whatever stands there; beside an object, as near to it as fingers allow.
+
+        ``None`` where the region is out of reach.
+        """
+        if reference is not None:
+            other = self.others[reference]
+            step = np.array(RELATIONS[words]) * (other.radius_m + self.target.radius_m + MARGIN_M + OUTSIDE_M)
+            beside: FloatArray = self.frame.to_world(self.frame.to_viewer(other.center_m) + step)
+            return beside
+        cells = self.surface.cells_m()[self.surface.level]
+        cells = cells[(region.depths_m(cells) >= DEEP_M) & self.reach.reaches(cells).astype(bool)]
+        return cells.mean(axis=0) if len(cells) else None
+
+    @cached_property
+    def _free_m(self) -> FloatArray:
+        """All spots (n, 2) on which the middle of the object's outline may come to rest.
+
+        A spot keeps the circle about the outline, and room for the fingers, clear of edges, fixed things and other objects, is within
+        reach and at least :data:`AWAY_M` from the start.
+        """
+        cells = self.surface.cells_m()
+        clear = self.surface.clearance_m(self.others.values()) >= self.target.radius_m + MARGIN_M
+        away = np.linalg.norm(cells - self.target.center_m, axis=-1) >= AWAY_M
+        spots: FloatArray = cells[clear & away & self.reach.reaches(cells).astype(bool)]
+        return spots

@@ -119,11 +119,9 @@ def _check_grasp(query: GraspQuery, pose_object_tcp: FloatArray, width_m: float,
     at_grasp = scene.solve_ik(pose_world_tcp, ik_seeds(scene, pose_world_tcp[:3, 3]))
     if at_grasp is None:
         raise CandidateRejected("no_ik", "the grasp is out of the arm's reach")
-    open_m = min(scene.arm.gripper.stroke_m, width_m + _OPEN_GAP_M)
-    query.allow_target()
-    require_free(scene, at_grasp[None], open_m, "grasp_blocked")
     back = solve_line(scene, pose_world_tcp, at_grasp, -APPROACH_M * pose_world_tcp[:3, 2], "no_ik")
-    require_free(scene, back, open_m, "grasp_blocked")
+    query.allow_target()
+    open_m = _opening(query, back, width_m)
     lift = solve_line(scene, pose_world_tcp, at_grasp, np.array([0.0, 0.0, LIFT_M]), "no_ik")
     checker.hold(query.target, invert(pose_object_tcp))
     query.allow_lift(at_grasp, width_m)
@@ -140,19 +138,35 @@ def _check_grasp(query: GraspQuery, pose_object_tcp: FloatArray, width_m: float,
     )
 
 
+def _opening(query: GraspQuery, way: FloatArray, width_m: float) -> float:
+    """How far the fingers are open on the way (k, n) to the object: as far as they go, or only so far that nothing else is touched.
+
+    Raises:
+        CandidateRejected: ``grasp_blocked``: there is no room for a little more than the object either.
+    """
+    widest_m = query.scene.arm.gripper.stroke_m
+    try:
+        require_free(query.scene, way, widest_m, "grasp_blocked")
+    except CandidateRejected:
+        narrow_m = min(widest_m, width_m + _OPEN_GAP_M)
+        require_free(query.scene, way, narrow_m, "grasp_blocked")
+        return narrow_m
+    return widest_m
+
+
 def _reachable_yaw(
     query: GraspQuery, pose_world_object: FloatArray, pose_object_tcp: FloatArray, near: FloatArray, width_m: float
 ) -> float:
-    """The first turn of the object at the goal that the arm can reach with this grasp."""
-    last = CandidateRejected("goal_unreachable", "the goal is out of reach")
+    """The first turn of the object at the goal that the arm can reach with this grasp; rejected for the reason of the first of all."""
+    rejected: CandidateRejected | None = None
     for yaw in YAWS_RAD:
         try:
             solve_place(query, goal_pose(query, pose_world_object, yaw) @ pose_object_tcp, near, width_m)
         except CandidateRejected as reason:
-            last = reason
+            rejected = rejected or reason
         else:
             return float(yaw)
-    raise last
+    raise rejected or CandidateRejected("goal_unreachable", "the goal is out of reach")
 
 
 def solve_place(query: GraspQuery, pose_world_tcp: FloatArray, near: FloatArray, width_m: float) -> FloatArray:

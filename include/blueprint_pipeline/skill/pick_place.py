@@ -4,6 +4,7 @@ Two steps: taking (:mod:`blueprint_pipeline.skill.picking`), then, planned from 
 straight down to just above the support, release, straight back, home.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -20,9 +21,9 @@ from blueprint_pipeline.motion.segments import constant, find_path, solve_line, 
 from blueprint_pipeline.motion.timing import Pace
 from blueprint_pipeline.skill.conditions import ObservedMotion, check_at_rest, check_untouched, check_upright
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, named_objects
-from blueprint_pipeline.skill.goals import goal_spots
+from blueprint_pipeline.skill.goals import Destination, GoalSearch
 from blueprint_pipeline.skill.grasping import YAWS_RAD, GraspQuery, goal_pose, solve_place
-from blueprint_pipeline.skill.instruction import build_instruction
+from blueprint_pipeline.skill.instruction import PUT, NamedObject, phrases_of, say
 from blueprint_pipeline.skill.picking import (
     FREE_PACE,
     LINE_PACE,
@@ -32,10 +33,9 @@ from blueprint_pipeline.skill.picking import (
     plan_pick,
     summarise_rejected,
 )
+from blueprint_pipeline.skill.region import RELATIONS, THIRDS, RegionTask, center_in_object, rounded_corners
 from blueprint_pipeline.task.outcome import PredicateCheck, at_least, at_most
-from blueprint_pipeline.task.task import Task
 
-VERBS = ("move", "put", "place")
 CARRY_PACE = Pace(velocity=0.5, acceleration=0.25)
 AWAY_PACE = Pace(velocity=0.4, acceleration=0.3)
 RELEASE_SPEED_M_S = 0.03
@@ -43,36 +43,32 @@ RELEASE_SPEED_M_S = 0.03
 RETRACT_M = 0.08
 LIFT_M = 0.05
 HEIGHT_SLACK_M = 0.02
-"""How far the object may end above or below the goal before the excess counts as distance."""
+"""How far above or below where it would stand on its support the object may end: it may lie there otherwise than it stood."""
 OPENING_GAIN_M = 0.004
-_RELEASE_HOLD_S = 0.2
+RELEASE_M = 0.012
+"""Opened so slowly beyond the object's width; the rest while the hand goes back."""
+_RELEASE_HOLD_S = 0.1
 _LOST_M = 0.05
 _STAGE = "plan_place"
 
 
-class PickPlaceTask(Task):
-    """Take one object and set it down in a region of a supporting surface."""
+class PickPlaceTask(RegionTask):
+    """Take one object and set it down in the region that the sentence names."""
 
     task_type: Literal["pick_place"] = "pick_place"
     goal_position_m: Vector3
-    """Where the target's settled origin should come to rest, in the world."""
-    goal_radius_m: float = Field(default=0.03, gt=0)
-    """Horizontal tolerance of the goal."""
+    """Where the demonstration aims to set the target's origin down, in the world: within the region. Whether the task is done does not
+    depend on it but for its height, which is that of the support."""
     upright: bool
     """Whether the target must end as upright as it began."""
     max_tilt_rad: float = Field(default=0.26, gt=0)
-
-    @property
-    def goal_xy_m(self) -> tuple[float, float]:
-        """The goal, seen from above."""
-        return self.goal_position_m[:2]
 
 
 class PickPlace(Skill[PickPlaceTask]):
     """Takes an object and sets it down where the sentence says."""
 
     name = "pick_place"
-    version = "pick_place-2"
+    version = "pick_place-3"
     difficulty = 0.3
     phases = ("approach", "pre_grasp", "close", "lift", "transport", "place", "release", "retract", "home")
     travel_phases = ("approach", "pre_grasp", "lift", "transport", "place", "retract", "home")
@@ -93,19 +89,27 @@ class PickPlace(Skill[PickPlaceTask]):
         return None
 
     def propose(self, place: Workplace, start: StartState, target: str, rng: np.random.Generator) -> PickPlaceTask:
-        """A free spot, and how to say so."""
-        footprint = start.footprints[target]
-        spots = goal_spots(place.surface, footprint, start.others(target), place.reach)
-        if len(spots) == 0:
-            raise NotOffered("there is no free spot for it within reach")
-        spot = spots[rng.integers(len(spots))]
+        """A part of the surface, or a place beside another object, and how to say so."""
         named = named_objects(place, start)
         subject = named.pop(target)
+        phrases = phrases_of(subject, list(named.values()))
+        if not phrases:
+            raise NotOffered("no words tell it from another object")
+        references = {name: told for name, item in named.items() if (told := phrases_of(item, [subject, *_but(named, name)]))}
+        footprint = start.footprints[target]
+        found = _draw_destination(place, start, target, list(references), rng)
+        if found is None:
+            raise NotOffered("there is no free spot for it within reach that a sentence names")
+        reference = str(rng.choice(references[found.reference])) if found.reference is not None else None
+        template = PUT[rng.integers(len(PUT))]
+        spot = found.spot_m + footprint.origin_m[:2] - footprint.center_m
         height = place.surface.height_m + float(footprint.origin_m[2]) - footprint.bottom_m
         return PickPlaceTask(
-            instruction=build_instruction(subject, spot, list(named.values()), place.frame, verb=VERBS[rng.integers(len(VERBS))]),
+            instruction=say(template, str(rng.choice(phrases)), found.words, place.frame, reference),
             target_object=target,
             support_object=place.surface.support,
+            region_m=rounded_corners(found.region),
+            center_object_m=center_in_object(start.poses[target], footprint),
             goal_position_m=(round(float(spot[0]), 4), round(float(spot[1]), 4), round(height, 5)),
             upright=place.objects[target].upright,
         )
@@ -117,14 +121,13 @@ class PickPlace(Skill[PickPlaceTask]):
         yield plan_place(_query(scene, observed, task), pick, seed=seed)
 
     def check(self, task: PickPlaceTask, motion: ObservedMotion) -> tuple[PredicateCheck, ...]:
-        """Lifted, arrived, upright where the task asks, released, at rest and untouched."""
+        """Lifted, in the region, on the support, upright where the task asks, released, at rest and untouched."""
         height = motion.target_poses[:, 2]
-        offset = motion.target_poses[-1, :3] - np.array(task.goal_position_m)
-        missed = float(np.hypot(np.linalg.norm(offset[:2]), max(0.0, abs(float(offset[2])) - HEIGHT_SLACK_M)))
         opened = float(motion.gripper_width_m[-1] - motion.gripper_width_m.min())
         return (
             at_least("lifted", float(height.max() - height[0]), LIFT_M, "m"),
-            at_most("arrived", missed, task.goal_radius_m, "m"),
+            task.check_in_region(motion.target_poses[-1]),
+            at_most("on_support", abs(float(height[-1]) - task.goal_position_m[2]), HEIGHT_SLACK_M, "m"),
             *((check_upright(motion, task.max_tilt_rad),) if task.upright else ()),
             at_least("released", opened, OPENING_GAIN_M, "m"),
             check_at_rest(motion),
@@ -133,6 +136,24 @@ class PickPlace(Skill[PickPlaceTask]):
 
 
 SKILL = PickPlace()
+
+
+def _but(named: Mapping[str, NamedObject], left_out: str) -> list[NamedObject]:
+    return [item for name, item in named.items() if name != left_out]
+
+
+def _draw_destination(
+    place: Workplace, start: StartState, target: str, references: Sequence[str], rng: np.random.Generator
+) -> Destination | None:
+    """One of what is on offer: every part of the surface and every relation has the same chance, whatever there are of each."""
+    others = {name: footprint for name, footprint in start.footprints.items() if name != target}
+    search = GoalSearch(surface=place.surface, frame=place.frame, reach=place.reach, target=start.footprints[target], others=others)
+    for words in rng.permutation([*THIRDS, *RELATIONS]):
+        for reference in rng.permutation(list(references)) if words in RELATIONS else [None]:
+            found = search.offers(str(words), None if reference is None else str(reference))
+            if found is not None:
+                return found
+    return None
 
 
 def plan_place(query: GraspQuery, pick: PickPlan, *, seed: int) -> MotionPlan:
@@ -183,13 +204,14 @@ def _complete_place(query: GraspQuery, pick: PickPlan, pose_tcp_object: FloatArr
     lower, _ = time_checked(scene, up[::-1], LINE_PACE, constant(pick.width_m))
     builder.move("transport", transport, np.full(len(transport), pick.close_m))
     builder.move("place", lower, np.full(len(lower), pick.close_m), hold_s=STOP_S)
-    builder.grip("release", width_m=pick.open_m, speed_m_s=RELEASE_SPEED_M_S, hold_s=_RELEASE_HOLD_S)
+    released_m = min(pick.open_m, pick.width_m + RELEASE_M)
+    builder.grip("release", width_m=released_m, speed_m_s=RELEASE_SPEED_M_S, hold_s=_RELEASE_HOLD_S)
 
     checker.release()
     checker.put(query.target, pose_world_goal)
     query.allow_target()
     back = solve_line(scene, pose_world_tcp, up[0], -RETRACT_M * pose_world_tcp[:3, 2], "goal_unreachable")
-    builder.move("retract", *time_checked(scene, back, AWAY_PACE, constant(pick.open_m)))
+    builder.move("retract", *time_checked(scene, back, AWAY_PACE, builder.early(pick.open_m)))
     checker.release()
     checker.allow()
     home = find_path(scene, back[-1], np.array(scene.arm.default_qpos_rad), pick.open_m, seed + 1)

@@ -24,7 +24,7 @@ SEED_STEP = 1000
 MAX_PATH_SEARCHES = 5
 """Grasps that pass all cheap checks and get a path search."""
 _STAGE = "plan_pick"
-_CLOSE_HOLD_S = 0.25
+_CLOSE_HOLD_S = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,8 @@ from itertools import islice
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.geometry.pose import Vector3
 from blueprint_pipeline.geometry.rotations import rotation_from_quat
 from blueprint_pipeline.motion.errors import CandidateRejected, PlanningFailed
 from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
@@ -21,17 +19,15 @@ from blueprint_pipeline.motion.segments import constant, describe_contact, find_
 from blueprint_pipeline.motion.timing import Pace
 from blueprint_pipeline.skill.conditions import ObservedMotion, check_at_rest, check_untouched, is_touched, tilt_rad
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, named_objects
-from blueprint_pipeline.skill.instruction import build_region_instruction
+from blueprint_pipeline.skill.instruction import PUSH, phrases_of, say
 from blueprint_pipeline.skill.picking import FREE_PACE, LINE_PACE, MAX_PATH_SEARCHES, SEED_STEP, STOP_S, summarise_rejected
 from blueprint_pipeline.skill.push_contact import LEANS_RAD, Contact, Pushed, Sides, observe_pushed
-from blueprint_pipeline.skill.region import THIRDS, Region, build_region
+from blueprint_pipeline.skill.region import THIRDS, Region, RegionTask, build_region, center_in_object, rounded_corners
 from blueprint_pipeline.skill.stroke import Stroke, carry, leave_behind, solve_stroke
 from blueprint_pipeline.skill.support_surface import BoolArray
 from blueprint_pipeline.task.outcome import PredicateCheck, at_least, at_most
-from blueprint_pipeline.task.task import Task
 from blueprint_pipeline.twin.footprint import Footprint
 
-VERBS = ("push", "slide")
 PUSH_PACE = Pace(velocity=0.12, acceleration=0.06)
 MAX_STROKES = 4
 NEAREST_M, FARTHEST_M = 0.04, 0.36
@@ -53,32 +49,17 @@ _SLOPE_COST, _LENGTH_COST, _LEAN_COST = 1.0, 1.5, 0.05
 _STAGE = "plan_stroke"
 
 
-class PushTask(Task):
+class PushTask(RegionTask):
     """Slide one object along its support until its middle lies in a region."""
 
     task_type: Literal["push"] = "push"
-    region_m: tuple[tuple[float, float], ...] = Field(min_length=3)
-    """Corners of the convex region in the world, counter-clockwise seen from above."""
-    center_object_m: Vector3
-    """The middle of the object's outline, in the object's own frame, as it stands: what must lie in the region."""
-
-    @property
-    def region(self) -> Region:
-        """The region."""
-        return Region(np.array(self.region_m))
-
-    @property
-    def goal_xy_m(self) -> tuple[float, float]:
-        """The middle of the region."""
-        x, y = self.region.middle_m.tolist()
-        return x, y
 
 
 class Push(Skill[PushTask]):
     """Slides an object into the part of its support that the sentence names."""
 
     name = "push"
-    version = "push-1"
+    version = "push-2"
     difficulty = 0.4
     phases = ("approach", "descend", "push", "leave", "home")
     travel_phases = ("approach", "descend", "push", "leave", "home")
@@ -98,7 +79,11 @@ class Push(Skill[PushTask]):
 
     def propose(self, place: Workplace, start: StartState, target: str, rng: np.random.Generator) -> PushTask:
         """A region that a stroke of the arm leads into, with a free way to it, and how to say so."""
-        footprint, pose, support = start.footprints[target], start.poses[target], place.surface.support
+        footprint, support = start.footprints[target], place.surface.support
+        named = named_objects(place, start)
+        phrases = phrases_of(named.pop(target), list(named.values()))
+        if not phrases:
+            raise NotOffered("no words tell it from another object")
         clear = place.surface.clearance_m(start.others(target)) >= CLEAR_M
         pushed = observe_pushed(place.planner, _qpos_of(place.planner, start), target, support)
         sides = Sides(place.planner, pushed)
@@ -112,14 +97,12 @@ class Push(Skill[PushTask]):
             if next(_strokes(place.planner, pushed, free, rejected), None) is None:
                 reason = summarise_rejected(_STAGE, target, rejected).reason if rejected else reason
                 continue
-            verb = VERBS[rng.integers(len(VERBS))]
-            middle = rotation_from_quat(np.array(pose.quat_wxyz)).T @ (footprint.middle_m - np.array(pose.position_m))
             return PushTask(
-                instruction=build_region_instruction(named_objects(place, start)[target], str(words), place.frame, verb=verb),
+                instruction=say(PUSH[rng.integers(len(PUSH))], str(rng.choice(phrases)), str(words), place.frame),
                 target_object=target,
                 support_object=support,
-                region_m=tuple((round(float(x), 4), round(float(y), 4)) for x, y in region.corners_m),
-                center_object_m=(round(float(middle[0]), 5), round(float(middle[1]), 5), round(float(middle[2]), 5)),
+                region_m=rounded_corners(region),
+                center_object_m=center_in_object(start.poses[target], footprint),
             )
         raise NotOffered(reason)
 
@@ -151,11 +134,10 @@ class Push(Skill[PushTask]):
     def check(self, task: PushTask, motion: ObservedMotion) -> tuple[PredicateCheck, ...]:
         """Moved, into the region; upright, on the support and out of the grip all the way; at rest and untouched."""
         poses = motion.target_poses
-        middle = poses[-1, :3] + rotation_from_quat(poses[-1, 3:]) @ np.array(task.center_object_m)
         rise = poses[:, 2] - poses[0, 2]
         tilts = [tilt_rad(poses[0, 3:], quat) for quat in poses[:, 3:]]
         return (
-            at_least("in_region", task.region.depth_m(middle[:2]), 0.0, "m"),
+            task.check_in_region(poses[-1]),
             at_least("moved", float(np.linalg.norm(poses[-1, :2] - poses[0, :2])), MOVED_M, "m"),
             at_most("upright", max(tilts), TILT_RAD, "rad"),
             at_most("on_support", float(np.abs(rise).max()), RISE_M, "m"),

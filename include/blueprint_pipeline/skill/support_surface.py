@@ -51,12 +51,22 @@ class SupportSurface:
     def clearance_m(self, obstacles: Iterable[Footprint]) -> FloatArray:
         """Distance of each cell from the nearest edge, fixed thing or obstacle, (nx, ny); 0 where not free."""
         free = self.level.copy()
-        cells = self.cells_m()
         for obstacle in obstacles:
-            free &= ~inside(cells, obstacle)
+            self._take_away(free, obstacle)
         padded = np.pad(free, 1, constant_values=False)
         distance: FloatArray = ndimage.distance_transform_edt(padded)[1:-1, 1:-1] * CELL_M
         return distance
+
+    def _take_away(self, free: BoolArray, obstacle: Footprint) -> None:
+        """Clear the cells that an outline covers, looking only at those of its bounding box."""
+        outline = obstacle.polygon_m + obstacle.origin_m[:2]
+        first = np.maximum(np.floor((outline.min(axis=0) - self.corner_m) / CELL_M).astype(int), 0)
+        end = np.minimum(np.ceil((outline.max(axis=0) - self.corner_m) / CELL_M).astype(int) + 1, self.level.shape)
+        if (first >= end).any():
+            return
+        part = tuple(slice(low, high) for low, high in zip(first, end, strict=True))
+        grid = np.stack(np.meshgrid(np.arange(first[0], end[0]), np.arange(first[1], end[1]), indexing="ij"), axis=-1)
+        free[part] &= ~inside(self.corner_m + grid * CELL_M, obstacle)
 
 
 def inside(points_m: FloatArray, footprint: Footprint) -> BoolArray:

@@ -17,6 +17,18 @@ class ShardRef(FrozenModel):
     episode_indices: tuple[int, ...]
 
 
+class StartArea(FrozenModel):
+    """Where the objects of a job may start: what the spread of its episodes is compared with."""
+
+    support: str
+    area_m2: float = Field(gt=0)
+    """Of the level surface within the robot's reach."""
+    covariance_m2: tuple[tuple[float, float], tuple[float, float]]
+    """Of all places on it, world x and y."""
+    targets: tuple[str, ...]
+    """Objects that the job moves."""
+
+
 class JobPlan(FrozenModel):
     """``geniesim/plan.json``: every episode of a job, before anything is simulated."""
 
@@ -32,6 +44,8 @@ class JobPlan(FrozenModel):
     """Names of the cameras that will be drawn, e.g. ``scene`` and ``wrist``."""
     width: int
     height: int
+    start_area: StartArea | None = None
+    """``None`` in plans of before it was recorded."""
     shards: tuple[ShardRef, ...]
     episodes: tuple[EpisodeSpec, ...]
 

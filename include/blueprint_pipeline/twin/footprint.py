@@ -3,7 +3,7 @@
 All of it comes from the collision geometry of the twin, in the world frame (z up, metres).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import mujoco
 import numpy as np
@@ -56,6 +56,12 @@ class Footprint:
     def middle_m(self) -> FloatArray:
         """(3,): the same at the height of the lowest point."""
         return np.array([*self.center_m, self.bottom_m])
+
+    def moved(self, origin_xy_m: FloatArray, turn_rad: float) -> "Footprint":
+        """The same object turned about the vertical through its origin, and set down elsewhere on the same level."""
+        cosine, sine = np.cos(turn_rad), np.sin(turn_rad)
+        turned = self.polygon_m @ np.array([[cosine, sine], [-sine, cosine]])
+        return replace(self, origin_m=np.array([*origin_xy_m, self.origin_m[2]]), polygon_m=turned)
 
 
 def bodies_of(model: mujoco.MjModel, object_id: str) -> NDArray[np.int64]:
