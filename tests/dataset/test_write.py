@@ -168,6 +168,7 @@ def test_one_licence_stands_by_its_hub_name() -> None:
         controller="c",
         attempted=1,
         licence=licence,
+        spread={"start_spread": 0.7},
     )
     summary = DatasetSummary(episodes=1, frames=20_000, duration_s=1.0, tasks=("t",), videos=(), contract=None)
     found = _metadata(FORMATS["v3.0"], facts, summary)

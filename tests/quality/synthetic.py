@@ -14,8 +14,9 @@ from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.protocol import Capabilities, SimulatorInfo
 from blueprint_pipeline.skill.pick_place import SKILL, PickPlaceTask
 from blueprint_pipeline.task.outcome import Outcome, Phase
-from blueprint_pipeline.task.plan import JobPlan, ShardRef
+from blueprint_pipeline.task.plan import JobPlan, ShardRef, StartArea
 from blueprint_pipeline.task.spec import EpisodeSpec
+from tests.regions import square_about
 
 FPS = 30
 PLACEMENT = RobotPlacement(embodiment="franka_panda", base_pose=Pose(position_m=(0, -0.5, 0.75), quat_wxyz=(1, 0, 0, 0)))
@@ -26,9 +27,11 @@ LIMITS = RobotLimits(
     upper_rad=np.array([2.8973, 1.7628, 2.8973, -0.0698, 2.8973, 3.7525, 2.8973]),
     velocity_rad_s=np.array([2.175] * 4 + [2.61] * 3),
     torque_nm=np.array([87.0] * 4 + [12.0] * 3),
+    default_rad=np.array([0.0, -0.785, 0.0, -2.356, 0.0, 1.571, 0.785]),
+    inner=np.array([False] + [True] * 5 + [False]),
     finger_bodies=frozenset({"robot/left_finger", "robot/right_finger"}),
 )
-_HOME = np.array([0.0, -0.785, 0.0, -2.356, 0.0, 1.571, 0.785])
+_HOME = LIMITS.default_rad
 _PHASES = {"approach": 45, "pre_grasp": 20, "close": 15, "lift": 25, "transport": 45, "place": 25, "release": 15, "retract": 20, "home": 40}
 SIMULATOR = SimulatorInfo(name="mujoco", version="4.0.0", timestep_s=1 / 480, substeps=16)
 
@@ -72,6 +75,8 @@ def build_spec(index: int) -> EpisodeSpec:
         instruction="put the can to the right of the bowl",
         target_object="can",
         support_object="table",
+        region_m=square_about(0.45, 0.15),
+        center_object_m=(0.0, 0.0, 0.0),
         goal_position_m=(0.45, 0.15, 0.80),
         upright=True,
     )
@@ -227,6 +232,7 @@ def build_plan(specs: list[EpisodeSpec], *, shard_size: int = 2) -> JobPlan:
         cameras=("scene", "wrist"),
         width=32,
         height=24,
+        start_area=StartArea(support="table", area_m2=0.3, covariance_m2=((0.03, 0.0), (0.0, 0.02)), targets=("can",)),
         shards=tuple(ShardRef(shard_index=number, episode_indices=batch) for number, batch in enumerate(batches)),
         episodes=tuple(specs),
     )

@@ -72,3 +72,18 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
     (tmp_path / "bad.yaml").write_text("a: [")
     with pytest.raises(InvalidQualityConfig, match="not YAML"):
         load_config(tmp_path / "bad.yaml", TierConfig, InvalidQualityConfig)
+
+
+def test_a_gate_on_a_set_without_a_measure_is_refused(tmp_path, data):
+    data["set_gates"]["start_spreads"] = data["set_gates"]["start_spread"]
+    refuse(tmp_path, data, "set_gates without a measure: \\['start_spreads'\\]")
+
+
+def test_a_file_without_gates_on_the_set_is_refused(tmp_path, data):
+    data["set_gates"] = {}
+    refuse(tmp_path, data, "set_gates is empty")
+
+
+def test_a_gate_on_a_set_names_all_tiers_and_asks_nobody(tmp_path, data):
+    data["set_gates"]["start_spread"]["borderline_fraction"] = 0.1
+    refuse(tmp_path, data, "nobody is asked about a set")

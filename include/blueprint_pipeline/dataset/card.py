@@ -4,6 +4,7 @@ Source: Hugging Face Hub documentation, "Dataset Cards".
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import yaml
@@ -36,6 +37,8 @@ class CardFacts:
     attempted: int
     """Episodes that were planned, whatever became of them."""
     licence: DatasetLicence
+    spread: Mapping[str, float | None]
+    """Measures of the kept episodes together, by name (:mod:`blueprint_pipeline.quality.metrics.spread`)."""
 
 
 def build_card(row: FormatRow, facts: CardFacts, spec: DatasetSpec, summary: DatasetSummary) -> str:
@@ -46,6 +49,7 @@ def build_card(row: FormatRow, facts: CardFacts, spec: DatasetSpec, summary: Dat
         _what(row, facts, summary),
         f"## Load it\n\n{row.loading}",
         _columns(row, spec, summary),
+        _spread(facts),
         _origin(facts, summary),
         _licences(facts.licence),
     ]
@@ -107,6 +111,28 @@ def _columns(row: FormatRow, spec: DatasetSpec, summary: DatasetSummary) -> str:
         f"that is commanded at its end; in between the command goes linearly from one to the next. {describe_lag(summary.contract)} World "
         "frame: z up, metres; quaternions w, x, y, z, without jumps of sign within an episode.\n\n"
         "| column | type | shape | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+    )
+
+
+_SPREADS = {
+    "start_spread": ("starts of the moved objects, within each object", "{:.0%} of the surface within reach"),
+    "heading_spread": ("headings of the moved objects at the start", "{:.0%} of all round"),
+    "goal_spread": ("places where they end", "{:.0%} of the surface within reach"),
+    "object_balance": ("objects, rare ones counting less", "{:.0%} of those that the robot can take"),
+    "effective_sentences": ("different sentences, rare ones counting less", "{:.1f}"),
+    "effective_episodes": ("different paths of the tool (Vendi score, 5 cm)", "{:.1f}"),
+    "near_duplicate_share": ("paths within 1 mm of another", "{:.1%}"),
+}
+
+
+def _spread(facts: CardFacts) -> str:
+    rows = [
+        f"| {meaning} | {'not measured' if (value := facts.spread.get(name)) is None else form.format(value)} |"
+        for name, (meaning, form) in _SPREADS.items()
+    ]
+    return (
+        "## How wide it spreads\n\nDirections in the sentences are those of `observation.images.scene`: left is left in its picture.\n\n"
+        "| what | how wide |\n|---|---|\n" + "\n".join(rows) + "\n"
     )
 
 

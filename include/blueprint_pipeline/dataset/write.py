@@ -19,7 +19,7 @@ from blueprint_pipeline.dataset.writer import DatasetSummary, DatasetWriter
 from blueprint_pipeline.episode.certificates import describe_render_profile, describe_replays
 from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, recording_path, render_path
 from blueprint_pipeline.errors import GateError
-from blueprint_pipeline.quality.report import RENDER_GATES_PATH, load_kept, load_render_report
+from blueprint_pipeline.quality.report import RENDER_GATES_PATH, RenderGateReport, load_kept, load_render_report
 from blueprint_pipeline.robot.layout import ArmLayout
 from blueprint_pipeline.simulation.render_profiles import RenderProfile
 from blueprint_pipeline.stage.contract import StageContext
@@ -77,7 +77,7 @@ def write_datasets(context: StageContext, arms: Sequence[ArmLayout], licence: Da
         )
         context.progress(done + 1, len(kept))
     summary = writer.close()
-    facts = _card_facts(plan, first, certificates, report.tier, licence)
+    facts = _card_facts(plan, first, certificates, report, licence)
     for row in FORMATS.values():
         _describe(folder / row.name, row, facts, spec, summary)
     return summary
@@ -121,19 +121,20 @@ def _load_videos(folder: Path, certificate: ReplayCertificate, plan: JobPlan) ->
 
 
 def _card_facts(
-    plan: JobPlan, record: EpisodeRecord, certificates: Sequence[ReplayCertificate], tier: str, licence: DatasetLicence
+    plan: JobPlan, record: EpisodeRecord, certificates: Sequence[ReplayCertificate], report: RenderGateReport, licence: DatasetLicence
 ) -> CardFacts:
     return CardFacts(
         scene_id=plan.scene_id,
         job_id=plan.job_id,
         seed=plan.seed,
-        tier=tier,
+        tier=report.tier,
         simulator=f"{record.simulator.name} {record.simulator.version}",
         replays=describe_replays(certificates),
         pictures=describe_render_profile(certificates[0].render_profile),
         controller=record.controller,
         attempted=len(plan.episodes),
         licence=licence,
+        spread=report.set_metrics,
     )
 
 

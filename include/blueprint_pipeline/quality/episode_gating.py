@@ -7,13 +7,14 @@ import numpy as np
 
 from blueprint_pipeline.episode.reader import load_plan, planned_episodes
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.quality.errors import NothingKept
+from blueprint_pipeline.quality.errors import NothingKept, TooAlike
 from blueprint_pipeline.quality.explain import top_reasons
 from blueprint_pipeline.quality.gate_inputs import load_episode_case
 from blueprint_pipeline.quality.gates.case import EpisodeCase, RobotLimits
-from blueprint_pipeline.quality.gates.registry import judge_episode, validate_config, verdict_of
+from blueprint_pipeline.quality.gates.registry import judge_episode, judge_set, validate_config, verdict_of
 from blueprint_pipeline.quality.metrics.diversity import resample_path
-from blueprint_pipeline.quality.metrics.skill import JointRange, measure_set, measure_skill
+from blueprint_pipeline.quality.metrics.skill import EpisodeSet, JointRange, measure_set, measure_skill
+from blueprint_pipeline.quality.metrics.spread import headings
 from blueprint_pipeline.quality.report import GATES_PATH, EpisodeVerdict, GateReport, Tier
 from blueprint_pipeline.quality.robot_limits import load_robot_limits
 from blueprint_pipeline.quality.scene_assets import load_licence_blockers
@@ -30,6 +31,7 @@ def gate_episodes(scene_id: str, tier: Tier, context: StageContext) -> GateRepor
     Raises:
         NothingAudited: The plan has no episode.
         NothingKept: No episode is kept and none waits for a person; the report is written all the same.
+        TooAlike: The kept episodes do not spread over what the scene allows; the report is written all the same.
     """
     plan, config = load_plan(context.scene, "gate_episodes"), load_tiers()
     validate_config(config)
@@ -45,7 +47,19 @@ def gate_episodes(scene_id: str, tier: Tier, context: StageContext) -> GateRepor
             borderline=borderline,
             reasons=top_reasons(report.episodes),
         )
+    require_diverse(scene_id, "gate_episodes", report)
     return report
+
+
+def require_diverse(scene_id: str, stage: str, report: GateReport) -> None:
+    """Check the gates on the kept episodes together.
+
+    Raises:
+        TooAlike: One did not pass.
+    """
+    failed = [gate for gate in report.set_gates if not gate.passed]
+    if failed:
+        raise TooAlike(scene_id, stage, [gate.sentence() for gate in failed], kept=len(report.with_verdict("kept")))
 
 
 def judge_plan(context: StageContext, plan: JobPlan, config: TierConfig, tier: Tier) -> GateReport:
@@ -63,13 +77,15 @@ def judge_plan(context: StageContext, plan: JobPlan, config: TierConfig, tier: T
         if verdict.verdict == "kept":
             kept.append(course_of(case))
         context.progress(done, len(planned))
+    measured = set_metrics(kept, plan)
     return GateReport(
         scene_id=plan.scene_id,
         job_id=plan.job_id,
         tier=tier,
         tiers_version=config.version,
         episodes=tuple(verdicts),
-        set_metrics=set_metrics(kept),
+        set_metrics=measured,
+        set_gates=judge_set(measured, config, tier),
     )
 
 
@@ -95,33 +111,53 @@ def skill_of(case: EpisodeCase, robot: RobotLimits) -> dict[str, float | None]:
     return measure_skill(case.arrays, case.record.phases, joints, travel_phases=travel_phases, arm=arm, fps=case.fps)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Course:
-    """What is measured over a set of episodes keeps this of each, and not its arrays.
-
-    Attributes:
-        path_m: Path of the tool, resampled. Shape (samples, 3).
-        start_m: Where the target started, world x and y.
-    """
+    """What is measured over a set of episodes keeps this of each, and not its arrays."""
 
     path_m: FloatArray
-    start_m: tuple[float, float]
+    """Path of the tool, resampled, (samples, 3)."""
+    target: str
+    instruction: str
+    start_pose: FloatArray
+    """Of the target, (7,): xyz and quat wxyz."""
+    end_m: FloatArray
+    """Where the target ended, (2,)."""
 
 
 def course_of(case: EpisodeCase) -> Course | None:
-    """What an episode adds to the measures of its set; nothing where nothing was recorded."""
-    if case.arrays is None:
+    """What an episode adds to the measures of its set; nothing where nothing was recorded, or not the target."""
+    target = case.spec.task.target_object
+    if case.arrays is None or target not in case.record.object_ids:
         return None
-    x_m, y_m, _ = case.spec.object_poses[case.spec.task.target_object].position_m
+    poses = case.arrays.object_poses[:, case.record.object_ids.index(target)]
     arm = case.robot.arms.index(case.spec.arm)
-    return Course(resample_path(case.arrays.ee_pose[:, arm, :3]), (x_m, y_m))
+    return Course(
+        path_m=resample_path(case.arrays.ee_pose[:, arm, :3]),
+        target=target,
+        instruction=case.spec.task.instruction,
+        start_pose=poses[0].copy(),
+        end_m=poses[-1, :2].copy(),
+    )
 
 
-def set_metrics(courses: Iterable[Course | None]) -> dict[str, float | None]:
-    """Diversity of kept episodes together."""
+def set_metrics(courses: Iterable[Course | None], plan: JobPlan) -> dict[str, float | None]:
+    """How wide kept episodes spread, together."""
     found = [course for course in courses if course is not None]
-    starts_m = np.asarray([course.start_m for course in found], dtype=np.float64).reshape(-1, 2)
-    return measure_set([course.path_m for course in found], starts_m)
+    starts = np.array([course.start_pose for course in found]).reshape(-1, 7)
+    area = plan.start_area
+    return measure_set(
+        EpisodeSet(
+            paths=[course.path_m for course in found],
+            targets=[course.target for course in found],
+            instructions=[course.instruction for course in found],
+            starts_m=starts[:, :2],
+            headings_rad=headings(starts[:, 3:]),
+            ends_m=np.array([course.end_m for course in found]).reshape(-1, 2),
+            movable=len(area.targets) if area else None,
+            start_area_m2=np.array(area.covariance_m2) if area else None,
+        )
+    )
 
 
 def load_courses(scene: SceneFolder, plan: JobPlan, kept: set[str]) -> Iterator[Course | None]:

@@ -26,3 +26,18 @@ class NothingKept(GateError):
     def waiting(self) -> str:
         """A sentence about the episodes that a person may still approve."""
         return f" {self.borderline} are borderline and need a person's approval first." if self.borderline else ""
+
+
+class TooAlike(GateError):
+    """The kept episodes are too much like each other to teach more than one of them."""
+
+    code = "quality.too_alike"
+    template = (
+        "The {kept} episodes that {stage} kept of scene {scene_id} do not spread over what the scene allows: {failed:; }. "
+        "geniesim/quality/ has the figures. Make room on the surface, so that objects can start elsewhere, or plan more episodes."
+    )
+
+    scene_id: str
+    stage: str
+    failed: Sequence[str]
+    kept: int = field(kw_only=True)

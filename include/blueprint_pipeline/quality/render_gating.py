@@ -2,12 +2,12 @@
 
 from blueprint_pipeline.episode.errors import NothingAudited
 from blueprint_pipeline.episode.reader import load_plan
-from blueprint_pipeline.quality.episode_gating import load_courses, set_metrics
+from blueprint_pipeline.quality.episode_gating import load_courses, require_diverse, set_metrics
 from blueprint_pipeline.quality.errors import NothingKept
 from blueprint_pipeline.quality.explain import top_reasons
 from blueprint_pipeline.quality.gate_inputs import load_render_case
 from blueprint_pipeline.quality.gates.case import RenderCase
-from blueprint_pipeline.quality.gates.registry import judge_render, validate_config, verdict_of
+from blueprint_pipeline.quality.gates.registry import judge_render, judge_set, validate_config, verdict_of
 from blueprint_pipeline.quality.report import (
     QUALITY_GATE_REPORT_PATH,
     RENDER_GATES_PATH,
@@ -30,6 +30,7 @@ def gate_renders(scene_id: str, tier: Tier, context: StageContext) -> RenderGate
     Raises:
         NothingAudited: No episode was selected for rendering.
         NothingKept: No rendered episode passed; both reports are written all the same.
+        TooAlike: What is kept does not spread over what the scene allows; both reports are written all the same.
     """
     plan, config = load_plan(context.scene, "gate_renders"), load_tiers()
     validate_config(config)
@@ -49,19 +50,22 @@ def gate_renders(scene_id: str, tier: Tier, context: StageContext) -> RenderGate
     kept = tuple(
         KeptEpisode(episode_id=verdict.episode_id, shard_index=verdict.shard_index) for verdict in verdicts if verdict.verdict == "kept"
     )
+    measured = set_metrics(load_courses(context.scene, plan, {episode.episode_id for episode in kept}), plan)
     report = RenderGateReport(
         scene_id=scene_id,
         job_id=plan.job_id,
         tier=tier,
         tiers_version=config.version,
         episodes=tuple(verdicts),
-        set_metrics=set_metrics(load_courses(context.scene, plan, {episode.episode_id for episode in kept})),
+        set_metrics=measured,
+        set_gates=judge_set(measured, config, tier),
         kept=kept,
     )
     _write(context, simulated, report)
     if not kept:
         reasons = top_reasons(verdicts)
         raise NothingKept(scene_id, "gate_renders", tier=tier, attempted=len(verdicts), borderline=0, reasons=reasons)
+    require_diverse(scene_id, "gate_renders", report)
     return report
 
 

@@ -43,6 +43,11 @@ class GateResult(FrozenModel):
     message: str
     """For people: what was found where."""
 
+    def sentence(self) -> str:
+        """The gate with what was measured and its limit."""
+        value = "not measured" if self.value is None else f"{self.value:.3g}"
+        return f"{self.gate}: {value}, {self.direction.replace('_', ' ')} {self.limit:.3g} {self.unit}"
+
 
 class EpisodeVerdict(FrozenModel):
     """All gates on one episode."""
@@ -70,7 +75,9 @@ class GateReport(FrozenModel):
     """Version of ``include/config/tiers.yaml``."""
     episodes: tuple[EpisodeVerdict, ...]
     set_metrics: dict[str, float | None] = {}
-    """Of the kept episodes together: diversity, near-duplicates, coverage of initial states."""
+    """Of the kept episodes together: how wide they spread over what the scene allows, and how different they are."""
+    set_gates: tuple[GateResult, ...] = ()
+    """Gates on these; empty where too few episodes were kept to tell."""
 
     def with_verdict(self, verdict: Verdict) -> list[EpisodeVerdict]:
         return [episode for episode in self.episodes if episode.verdict == verdict]

@@ -28,18 +28,39 @@ class TierRule(FrozenModel):
     """Whether the tier is sold: every licence must allow it."""
 
 
-class GateRule(FrozenModel):
+class Rule(FrozenModel):
+    """How a value is compared with a limit, and why."""
+
+    unit: str
+    direction: Literal["at_most", "at_least"]
+    borderline_fraction: float = Field(default=0.0, ge=0, lt=1)
+    """A value within this share of the limit, on either side, is for a person; 0: the limit alone decides."""
+    why: str = Field(min_length=20)
+
+
+class SetRule(Rule):
+    """Limits of a measure of all kept episodes together, named like the measure."""
+
+    limits: dict[Tier, float]
+    fewest_episodes: int = Field(ge=2)
+    """Of fewer the measure says little, and is reported only."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "SetRule":
+        if set(self.limits) != {"core", "plus", "full"}:
+            raise ValueError("limits must name core, plus and full")
+        if self.borderline_fraction:
+            raise ValueError("nobody is asked about a set of episodes: borderline_fraction must be 0")
+        return self
+
+
+class GateRule(Rule):
     """One gate's limits and their reason."""
 
     stage: Literal["episodes", "renders"]
-    unit: str
-    direction: Literal["at_most", "at_least"]
     limits: dict[Tier, float] | Literal["min_score"]
-    borderline_fraction: float = Field(default=0.0, ge=0, lt=1)
-    """A value within this share of the limit, on either side, is for a person; 0: the limit alone decides."""
     parameters: dict[str, float] = {}
     """Further numbers of this gate, each with its unit in its name."""
-    why: str = Field(min_length=20)
 
     @model_validator(mode="after")
     def _is_whole(self) -> "GateRule":
@@ -57,6 +78,7 @@ class TierConfig(FrozenModel):
     version: str
     tiers: dict[Tier, TierRule]
     gates: dict[str, GateRule]
+    set_gates: dict[str, SetRule]
 
     @model_validator(mode="after")
     def _is_whole(self) -> "TierConfig":

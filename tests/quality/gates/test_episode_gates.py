@@ -97,6 +97,23 @@ def without_contacts(episode):
     return episode.case()
 
 
+def wander(episode):
+    """There and back on the way to the goal."""
+    values = np.array(episode.columns["ee_pose"])
+    frames = np.arange(105, 151)
+    values[frames, 0] += 0.4 * np.sin(np.linspace(0, 2 * np.pi, len(frames)))
+    episode.columns["ee_pose"] = values.tolist()
+    return episode.case()
+
+
+def wait(episode):
+    """Half of the episode at its first place."""
+    values = np.array(episode.columns["robot_qvel"])
+    values[:120] = 0.0
+    episode.columns["robot_qvel"] = values.tolist()
+    return episode.case()
+
+
 BENT = {
     "outcome": [lambda e: with_outcome(e, success=False, failure_stage="execute", failure_code="x", failure_reason="dropped")],
     "recording": [
@@ -160,6 +177,10 @@ BENT = {
         stand_still,
     ],
     "action_state_consistency": [lambda e: bend(e, "robot_command", slice(None), lambda c: c + 0.3), stand_still],
+    "joint_margin": [lambda e: bend(e, "robot_qpos", (100, 5), lambda q: q * 0 + 3.72), six_joints],
+    "branch": [lambda e: bend(e, "robot_qpos", (slice(50, 200), 4), lambda q: q * 0 + 2.8), six_joints],
+    "detour": [wander],
+    "stillness": [wait, lambda e: bend(e, "robot_qvel", slice(None), lambda v: v * 0)],
     "licences": [
         lambda e: replace(e.case(), licence_blockers=None),
         lambda e: replace(

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from blueprint_pipeline.episode.arrays import EpisodeArrays
 from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.licence.policy import LicenceBlocker
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.quality.report import GateResult, Tier
-from blueprint_pipeline.quality.tiers import GateRule, TierConfig
+from blueprint_pipeline.quality.tiers import GateRule, Rule, TierConfig
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.checksums import FileDigest
 
@@ -29,6 +32,10 @@ class RobotLimits:
     upper_rad: FloatArray
     velocity_rad_s: FloatArray
     torque_nm: FloatArray
+    default_rad: FloatArray
+    """Where each joint is at home."""
+    inner: NDArray[np.bool_]
+    """Which joints are neither the first nor the last of their arm."""
     finger_bodies: frozenset[str]
     """Names as in contacts: with the prefix ``robot/``."""
 
@@ -96,8 +103,12 @@ def not_measured(why: str) -> Measurement:
 
 
 def judge(name: str, measurement: Measurement, config: TierConfig, tier: Tier) -> GateResult:
-    """Compare a measurement with its limit."""
-    rule, limit = config.gates[name], config.limit(name, tier)
+    """Compare a measurement of an episode with its limit."""
+    return judge_by(name, measurement, config.gates[name], config.limit(name, tier), tier)
+
+
+def judge_by(name: str, measurement: Measurement, rule: Rule, limit: float, tier: Tier) -> GateResult:
+    """Compare a measurement with a limit, as a rule says."""
     value = measurement.value
     slack = _TO_LIMIT * max(abs(limit), 1.0)
     if value is None:

@@ -1,9 +1,22 @@
 """All gates, in the order in which they are asked: the first that fails is the reason that people read."""
 
+from collections.abc import Mapping
+
 from blueprint_pipeline.config_folder import CONFIG_FOLDER
 from blueprint_pipeline.quality.config_files import TIERS_FILE
-from blueprint_pipeline.quality.gates import joints, objects, provenance, recordings, renders, task
-from blueprint_pipeline.quality.gates.case import EpisodeCase, EpisodeMeasure, RenderCase, RenderMeasure, judge, on_arrays
+from blueprint_pipeline.quality.gates import joints, motion, objects, provenance, recordings, renders, task
+from blueprint_pipeline.quality.gates.case import (
+    EpisodeCase,
+    EpisodeMeasure,
+    Measurement,
+    RenderCase,
+    RenderMeasure,
+    judge,
+    judge_by,
+    not_measured,
+    on_arrays,
+)
+from blueprint_pipeline.quality.metrics.skill import SET_MEASURES
 from blueprint_pipeline.quality.report import GateResult, Tier, Verdict
 from blueprint_pipeline.quality.tiers import InvalidQualityConfig, TierConfig
 
@@ -27,6 +40,10 @@ EPISODE_GATES: dict[str, EpisodeMeasure] = {
     "action_state_lead": on_arrays(joints.measure_action_state_lead),
     "action_state_lag": on_arrays(joints.measure_action_state_lag),
     "action_state_consistency": on_arrays(joints.measure_action_state_consistency),
+    "joint_margin": on_arrays(motion.measure_joint_margin),
+    "branch": on_arrays(motion.measure_branch),
+    "detour": on_arrays(motion.measure_detour),
+    "stillness": on_arrays(motion.measure_stillness),
     "licences": provenance.measure_licences,
 }
 
@@ -54,6 +71,25 @@ def validate_config(config: TierConfig) -> None:
         if ruled != gates:
             problem = f"gates of stage {stage} without a rule: {sorted(gates - ruled)}; rules without a gate: {sorted(ruled - gates)}"
             raise InvalidQualityConfig(CONFIG_FOLDER / TIERS_FILE, [problem])
+    _validate_set_gates(config)
+
+
+def _validate_set_gates(config: TierConfig) -> None:
+    unknown = sorted(set(config.set_gates) - SET_MEASURES)
+    if unknown or not config.set_gates:
+        problem = f"set_gates without a measure: {unknown}; measures: {sorted(SET_MEASURES)}" if unknown else "set_gates is empty"
+        raise InvalidQualityConfig(CONFIG_FOLDER / TIERS_FILE, [problem])
+
+
+def judge_set(measured: Mapping[str, float | None], config: TierConfig, tier: Tier) -> tuple[GateResult, ...]:
+    """Ask the gates on the kept episodes together; none where there are fewer episodes than a gate needs to tell."""
+    found = []
+    for name, rule in config.set_gates.items():
+        if (measured.get("episodes") or 0) >= rule.fewest_episodes:
+            value = measured.get(name)
+            measurement = not_measured("the plan does not say where things may start") if value is None else Measurement(value)
+            found.append(judge_by(name, measurement, rule, rule.limits[tier], tier))
+    return tuple(found)
 
 
 def judge_episode(case: EpisodeCase, config: TierConfig, tier: Tier) -> tuple[GateResult, ...]:

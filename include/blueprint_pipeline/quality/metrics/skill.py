@@ -7,7 +7,7 @@ import numpy as np
 
 from blueprint_pipeline.episode.arrays import EpisodeArrays
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.quality.metrics import activity, diversity, smoothness, tracking
+from blueprint_pipeline.quality.metrics import activity, diversity, smoothness, spread, tracking
 from blueprint_pipeline.task.outcome import Phase
 
 
@@ -61,16 +61,60 @@ def measure_skill(
     return found
 
 
-def measure_set(paths: Sequence[FloatArray], starts_m: FloatArray) -> dict[str, float | None]:
-    """How much the kept episodes differ from each other.
+@dataclass(frozen=True, kw_only=True)
+class EpisodeSet:
+    """What is measured over the kept episodes of a job; one entry an episode."""
 
-    Args:
-        paths: Path of the tool of each episode, resampled alike (:func:`blueprint_pipeline.quality.metrics.diversity.resample_path`).
-        starts_m: Where each target started, shape (n, 2), world x and y [m].
+    paths: Sequence[FloatArray]
+    """Path of the tool, resampled alike (:func:`blueprint_pipeline.quality.metrics.diversity.resample_path`)."""
+    targets: Sequence[str]
+    """Which object was moved."""
+    instructions: Sequence[str]
+    starts_m: FloatArray
+    """Where it started, (n, 2) [m]."""
+    headings_rad: FloatArray
+    """Its turn about the vertical when it started, (n,)."""
+    ends_m: FloatArray
+    """Where it ended, (n, 2) [m]."""
+    movable: int | None
+    """How many objects the job takes; ``None``: the plan does not say."""
+    start_area_m2: FloatArray | None
+    """Covariance of all places at which a target may start, (2, 2) [m²]; ``None``: the plan does not say."""
+
+
+SET_MEASURES = frozenset(
+    {
+        "episodes",
+        "start_spread",
+        "heading_spread",
+        "goal_spread",
+        "object_balance",
+        "effective_objects",
+        "effective_sentences",
+        "effective_episodes",
+        "near_duplicate_share",
+        "initial_state_coverage",
+    }
+)
+"""What :func:`measure_set` measures."""
+
+
+def measure_set(episodes: EpisodeSet) -> dict[str, float | None]:
+    """How wide the kept episodes spread, and how different they are.
+
+    ``start_spread``, ``goal_spread`` and ``heading_spread`` are shares of what the surface allows, within each object
+    (:mod:`blueprint_pipeline.quality.metrics.spread`); ``object_balance`` is the effective number of objects over all that the job takes.
     """
+    whole, objects = episodes.start_area_m2, spread.effective_number(episodes.targets)
     return {
-        "episodes": float(len(paths)),
-        "effective_episodes": diversity.path_diversity(paths),
-        "near_duplicate_share": diversity.near_duplicate_share(paths),
-        "initial_state_coverage": diversity.initial_state_coverage(starts_m),
+        "episodes": float(len(episodes.paths)),
+        "start_spread": None if whole is None else spread.ellipse_share(episodes.starts_m, episodes.targets, whole),
+        "heading_spread": spread.heading_spread(episodes.headings_rad, episodes.targets),
+        "goal_spread": None if whole is None else spread.ellipse_share(episodes.ends_m, episodes.targets, whole),
+        "object_balance": None if objects is None or not episodes.movable else objects / episodes.movable,
+        "effective_objects": objects,
+        "effective_sentences": spread.effective_number(episodes.instructions),
+        "effective_episodes": diversity.path_diversity(episodes.paths),
+        "near_duplicate_share": diversity.near_duplicate_share(episodes.paths),
+        "initial_state_coverage": diversity.initial_state_coverage(episodes.starts_m),
     }

@@ -1,0 +1,57 @@
+"""Gates on how a demonstration moves: what is copied shall be worth copying, and the same situation shall look the same."""
+
+import numpy as np
+
+from blueprint_pipeline.episode.arrays import EpisodeArrays
+from blueprint_pipeline.quality.gates.case import EpisodeCase, Measurement, not_measured
+from blueprint_pipeline.quality.metrics.activity import idle_ratio, path_efficiency
+from blueprint_pipeline.quality.tiers import GateRule
+from blueprint_pipeline.skill.registry import load_skill
+
+
+def measure_joint_margin(case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRule) -> Measurement:
+    """Least distance of any joint from the ends of its range [rad], at any time."""
+    robot = case.robot
+    if arrays.robot_qpos.shape[1] != len(robot.joints):
+        return not_measured(f"{arrays.robot_qpos.shape[1]} joints are recorded, the embodiment has {len(robot.joints)}")
+    margin = np.minimum(arrays.robot_qpos - robot.lower_rad, robot.upper_rad - arrays.robot_qpos)
+    row, joint = np.unravel_index(int(margin.argmin()), margin.shape)
+    return Measurement(float(margin[row, joint]), f"{robot.joints[joint]} in frame {row}")
+
+
+def measure_branch(case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRule) -> Measurement:
+    """Largest distance from its default of a joint that neither turns the arm as a whole nor the hand alone [rad].
+
+    An arm whose shoulder, elbow or wrist flipped has gone by half a turn or more.
+    """
+    robot = case.robot
+    if arrays.robot_qpos.shape[1] != len(robot.joints):
+        return not_measured(f"{arrays.robot_qpos.shape[1]} joints are recorded, the embodiment has {len(robot.joints)}")
+    bend = np.abs(arrays.robot_qpos - robot.default_rad)[:, robot.inner]
+    if bend.size == 0:
+        return not_measured("the arms have no joint between their first and their last")
+    row, joint = np.unravel_index(int(bend.argmax()), bend.shape)
+    return Measurement(float(bend[row, joint]), f"{np.array(robot.joints)[robot.inner][joint]} in frame {row}")
+
+
+def measure_detour(case: EpisodeCase, arrays: EpisodeArrays, rule: GateRule) -> Measurement:
+    """Least share that the straight way has of the tool's way, of any phase in which it travels farther than ``shortest_m``."""
+    arm, found = case.robot.arms.index(case.spec.arm), []
+    travels = load_skill(case.spec.task.task_type).travel_phases
+    for phase in case.record.phases:
+        tool_m = arrays.ee_pose[phase.start_frame : phase.end_frame + 1, arm, :3]
+        travelled_m = float(np.linalg.norm(np.diff(tool_m, axis=0), axis=1).sum())
+        share = path_efficiency(tool_m)
+        if phase.name in travels and share is not None and travelled_m >= rule.parameters["shortest_m"]:
+            found.append((share, f"{phase.name} from frame {phase.start_frame}: {travelled_m:.2f} m of way"))
+    return Measurement(*min(found)) if found else not_measured("the tool travels in no phase")
+
+
+def measure_stillness(case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRule) -> Measurement:
+    """Share of the time in which the arm stands still for half a second and longer."""
+    share = idle_ratio(arrays.robot_qvel, fps=case.fps)
+    return (
+        not_measured("no arm moves")
+        if share is None
+        else Measurement(share, f"{share * arrays.frames / case.fps:.1f} s of {arrays.frames / case.fps:.1f} s")
+    )

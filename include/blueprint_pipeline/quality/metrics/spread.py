@@ -1,0 +1,83 @@
+"""How wide a set of episodes spreads over what the scene allows. Time and memory grow with the number of episodes, not faster."""
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+from blueprint_pipeline.geometry.arrays import FloatArray
+
+_FEWEST_FREE = 2
+"""Episodes beyond one a group, from which a spread can be told."""
+
+
+def ellipse_share(points_m: FloatArray, groups: Sequence[Hashable], whole_m2: FloatArray) -> float | None:
+    """Spread of points within their groups over that of the whole surface: 1 is as wide as points drawn evenly from all of it.
+
+    The square root of the ratio of two covariances' determinants, which is the ratio of the areas of their ellipses. Within groups: objects
+    that start each at a place of its own, always the same, do not count as spread.
+
+    Args:
+        points_m: Shape (n, 2) [m].
+        groups: Which object each is of, n.
+        whole_m2: Covariance of all places that the scene allows, shape (2, 2) [m²].
+
+    Returns:
+        ``None`` where there are too few points beside their groups' means.
+    """
+    pooled, free = _pooled(points_m, groups)
+    if free < _FEWEST_FREE:
+        return None
+    return float(np.sqrt(max(np.linalg.det(pooled / free), 0.0) / np.linalg.det(whole_m2)))
+
+
+def _pooled(points_m: FloatArray, groups: Sequence[Hashable]) -> tuple[FloatArray, int]:
+    """Sum of the squares about each group's mean, (2, 2), and how many points that leaves free."""
+    indices: dict[Hashable, list[int]] = {}
+    for index, group in enumerate(groups):
+        indices.setdefault(group, []).append(index)
+    centred = [points_m[rows] - points_m[rows].mean(axis=0) for rows in indices.values()]
+    pooled = sum((part.T @ part for part in centred), start=np.zeros((2, 2)))
+    return pooled, len(groups) - len(indices)
+
+
+def headings(quats_wxyz: FloatArray) -> FloatArray:
+    """Turn about the vertical of unit quaternions (n, 4), whatever the tilt: the twist of the swing-twist decomposition, (n,) [rad].
+
+    Source: Dobrowolski, "Swing-twist decomposition in Clifford algebra", arXiv 1506.05481.
+    """
+    turns: FloatArray = 2.0 * np.arctan2(quats_wxyz[:, 3], quats_wxyz[:, 0])
+    return turns
+
+
+def heading_spread(headings_rad: FloatArray, groups: Sequence[Hashable]) -> float | None:
+    """How evenly headings point all ways, within each group, 0 (all the same) to 1.
+
+    1 less the length of the mean of unit vectors, corrected for what few random ones leave over.
+
+    Returns:
+        ``None`` where no group has two.
+
+    Source: Mardia and Jupp, "Directional statistics" (2000), circular variance.
+    """
+    vectors: dict[Hashable, list[complex]] = {}
+    for heading, group in zip(headings_rad.tolist(), groups, strict=True):
+        vectors.setdefault(group, []).append(complex(np.cos(heading), np.sin(heading)))
+    sizes = {group: len(found) for group, found in vectors.items() if len(found) > 1}
+    if not sizes:
+        return None
+    # E|mean|^2 of n random unit vectors is 1/n: (n |mean|^2 - 1) / (n - 1) is 0 for random ones, on average, and 1 for equal ones.
+    equal = {group: (sizes[group] * abs(sum(vectors[group]) / sizes[group]) ** 2 - 1) / (sizes[group] - 1) for group in sizes}
+    mean = sum(sizes[group] * equal[group] for group in sizes) / sum(sizes.values())
+    return float(np.clip(1.0 - np.sqrt(max(mean, 0.0)), 0.0, 1.0))
+
+
+def effective_number(items: Sequence[Hashable]) -> float | None:
+    """How many different items there are, rare ones counting less: ``exp`` of the entropy; ``None`` for none.
+
+    Source: Hill, "Diversity and evenness" (1973), order 1.
+    """
+    if not items:
+        return None
+    shares = np.array(list(Counter(items).values())) / len(items)
+    return float(np.exp(-(shares * np.log(shares)).sum()))

@@ -1,0 +1,71 @@
+"""Gates on the kept episodes together: a job like those of before, with starts within 4 cm, is refused."""
+
+import numpy as np
+import pytest
+
+from blueprint_pipeline.quality.episode_gating import Course, require_diverse, set_metrics
+from blueprint_pipeline.quality.errors import TooAlike
+from blueprint_pipeline.quality.gates.registry import judge_set
+from blueprint_pipeline.quality.report import GateReport
+from tests.quality import synthetic
+
+EPISODES = 24
+
+
+def course(start_m: np.ndarray, heading_rad: float, end_m: np.ndarray) -> Course:
+    path = np.linspace([*start_m, 1.0], [*end_m, 1.0], 64)
+    pose = np.array([*start_m, 0.8, np.cos(heading_rad / 2), 0.0, 0.0, np.sin(heading_rad / 2)])
+    return Course(path_m=path, target="can", instruction="put the can at the back of the table", start_pose=pose, end_m=end_m)
+
+
+def job(width_m: float, turn_rad: float, count: int = EPISODES) -> list[Course]:
+    rng = np.random.default_rng(0)
+    return [course(rng.uniform(-0.5, 0.5, 2) * width_m, rng.uniform(-turn_rad, turn_rad), rng.uniform(-0.3, 0.3, 2)) for _ in range(count)]
+
+
+def judged(courses: list[Course], config) -> dict[str, bool]:
+    measured = set_metrics(courses, synthetic.build_plan([synthetic.build_spec(0)]))
+    return {gate.gate: gate.passed for gate in judge_set(measured, config, "core")}
+
+
+def test_starts_all_over_the_surface_pass(config):
+    assert all(judged(job(0.6, np.pi), config).values())
+    assert set(judged(job(0.6, np.pi), config)) == set(config.set_gates)
+
+
+def test_starts_within_four_centimetres_of_one_pose_fail(config):
+    found = judged(job(0.08, 0.6), config)
+    assert [name for name, passed in found.items() if not passed] == ["start_spread", "heading_spread"]
+
+
+def test_the_same_episode_again_and_again_fails(config):
+    found = judged(job(0.6, np.pi, 1) * EPISODES, config)
+    assert not found["near_duplicate_share"]
+    assert not found["start_spread"]
+
+
+def test_a_few_episodes_are_not_judged(config):
+    """And nothing is said to have passed."""
+    assert judged(job(0.08, 0.6, 10), config) == {}
+
+
+def test_a_plan_that_does_not_say_where_things_may_start_fails(config):
+    plan = synthetic.build_plan([synthetic.build_spec(0)]).model_copy(update={"start_area": None})
+    failed = {gate.gate: gate for gate in judge_set(set_metrics(job(0.6, np.pi), plan), config, "core") if not gate.passed}
+    assert "start_spread" in failed
+    assert failed["start_spread"].value is None
+
+
+def test_a_refused_set_says_what_was_measured(config):
+    measured = set_metrics(job(0.08, 0.6), synthetic.build_plan([synthetic.build_spec(0)]))
+    report = GateReport(
+        scene_id="kitchen",
+        job_id="job-0123456789ab",
+        tier="core",
+        tiers_version="1",
+        episodes=(),
+        set_metrics=measured,
+        set_gates=judge_set(measured, config, "core"),
+    )
+    with pytest.raises(TooAlike, match=r"start_spread: 0\.0\d+, at least 0\.3 share of the surface"):
+        require_diverse("kitchen", "gate_episodes", report)
