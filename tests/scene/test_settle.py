@@ -3,7 +3,16 @@
 import mujoco
 import pytest
 
-from blueprint_pipeline.scene.settle import SceneNotStable, SettleLimits, check_settled, load_settled, settle, validate_settled
+from blueprint_pipeline.scene.settle import (
+    SceneNotStable,
+    SettleLimits,
+    check_settled,
+    find_restless,
+    load_settled,
+    settle,
+    settle_patiently,
+    validate_settled,
+)
 
 WORLD = """<mujoco><option timestep="0.002083333" integrator="implicitfast" cone="elliptic"/><worldbody>
 <geom name="floor" type="plane" size="0 0 1"/>{}</worldbody></mujoco>"""
@@ -92,3 +101,26 @@ def test_small_scene_rests(finished):
     assert record.max_drift_m < 0.001
     assert record.max_penetration_m < 0.0001
     assert {item.touches for item in record.objects} == {("background",)}
+
+
+BALL = '<body name="ball" pos="{}"><freejoint/><geom type="sphere" size="0.04" mass="0.1" condim="{}" friction="0.5 0.005 0.003"/></body>'
+
+
+@pytest.mark.parametrize(("condim", "rests"), [(4, False), (6, True)])
+def test_ball_rests_where_its_contacts_resist_rolling(condim, rests):
+    """On a table that leans by a thousandth."""
+    model = mujoco.MjModel.from_xml_string(WORLD.format(BALL.format("0 0 0.04", condim)))
+    model.opt.gravity[0] = 0.01
+    assert (find_restless(model, "s") == set()) == rests
+    assert settle(model, "s", duration_s=1.0).objects[0].resists_rolling == rests
+
+
+def test_what_only_takes_longer_is_given_more_time():
+    """A box that still sways from its first millimetre: no reason to refuse it, and forty others. One that falls is refused as before."""
+    model = mujoco.MjModel.from_xml_string(WORLD.format(BOX.format("0 0 0.0505", "0 0 0")))
+    assert not settle(model, "s", duration_s=0.06).stable
+    record = settle_patiently(model, "s", duration_s=0.06)
+    assert record.stable
+    assert record.duration_s == pytest.approx(0.3)
+    falling = mujoco.MjModel.from_xml_string(WORLD.format(BOX.format("0 0 0.2", "0 0 0")))
+    assert settle_patiently(falling, "s", duration_s=0.1).duration_s == 0.1

@@ -7,7 +7,7 @@ Source: MuJoCo documentation, XML reference.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from xml.etree import ElementTree as ET
 
@@ -31,6 +31,10 @@ _FLOOR_FRICTION = (0.5, 0.005, 0.0001)
 _FLOOR_CLOSE_M = 0.02
 _FLOOR_SHARE = 0.3
 _CONDIM = 4
+ROLLING_CONDIM = 6
+"""Contacts that resist sliding, turning and rolling."""
+ROLLING_M = 0.003
+"""Rolling friction of what rolls without, as of a thing with small flats. With less, MuJoCo's soft contacts creep."""
 _BLENDED = 0.99
 """Alpha of a material whose texture has alpha: MuJoCo blends only what is not opaque by its ``rgba``."""
 
@@ -56,14 +60,20 @@ class SceneAssets:
         return parse_glb(self.visual[name], name, f"assets/{name}/visual.glb")
 
 
-def build_twin(assets: SceneAssets) -> dict[str, bytes]:
-    """Files of the twin, by name below ``mjcf/``."""
-    return _Twin(assets).files()
+def build_twin(assets: SceneAssets, slowed: Collection[str] = ()) -> dict[str, bytes]:
+    """Files of the twin, by name below ``mjcf/``.
+
+    Args:
+        assets: What it is made of.
+        slowed: Objects whose contacts also resist rolling.
+    """
+    return _Twin(assets, slowed).files()
 
 
 class _Twin:
-    def __init__(self, assets: SceneAssets) -> None:
+    def __init__(self, assets: SceneAssets, slowed: Collection[str]) -> None:
         self._assets = assets
+        self._slowed = slowed
         self._written: dict[str, bytes] = {}
         self._root = ET.Element("mujoco", model=assets.manifest.scene_id)
         self._settings()
@@ -145,7 +155,10 @@ class _Twin:
             piece = f"{name}_collision_{index}"
             vertices, faces = parse_obj(data)
             self._mesh("piece", piece, f"{name}/{piece}.obj", build_obj(vertices, faces))
-            ET.SubElement(body, "geom", {"class": "piece"}, name=piece, mesh=piece, friction=numbers(friction))
+            geom = ET.SubElement(body, "geom", {"class": "piece"}, name=piece, mesh=piece, friction=numbers(friction))
+            if name in self._slowed:
+                geom.set("condim", str(ROLLING_CONDIM))
+                geom.set("friction", numbers([friction[0], friction[1], max(friction[2], ROLLING_M)]))
         for index, surface in enumerate(self._assets.surfaces(name)):
             look = f"{name}_visual" if index == 0 else f"{name}_visual_{index}"
             self._material(look, surface)

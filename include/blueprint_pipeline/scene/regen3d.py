@@ -11,8 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from blueprint_pipeline.scene.frames import CoordinateFrame
 
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_LARGEST = 1e9
+"""In scene units: what is larger is no place in any scene."""
+Number = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, le=_LARGEST, allow_inf_nan=False)]
+Pixels = Annotated[int, Field(gt=0, le=65_536)]
 Vector3 = tuple[Number, Number, Number]
 Vector4 = tuple[Number, Number, Number, Number]
 Matrix3 = tuple[Vector3, Vector3, Vector3]
@@ -102,8 +105,8 @@ class IntrinsicsFile(_File):
     """``camera/intrinsics.json``: pinhole matrix in pixels."""
 
     matrix: Matrix3
-    width: Annotated[int, Field(gt=0)]
-    height: Annotated[int, Field(gt=0)]
+    width: Pixels
+    height: Pixels
 
 
 class ExtrinsicsFile(_File):

@@ -18,6 +18,7 @@ from blueprint_pipeline.geometry.rotations import RigidPose
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.scene.build_manifest import pose_of
 from blueprint_pipeline.scene.canonical_files import rounded
+from blueprint_pipeline.scene.mjcf import ROLLING_CONDIM
 from blueprint_pipeline.twin.divergence import find_divergence
 from blueprint_pipeline.workspace.storage import Id, SceneFolder
 
@@ -25,6 +26,8 @@ SETTLED_PATH = "layout/settled.json"
 
 _SAMPLE_STEPS = 8
 _FREE_DOFS = 6
+_TRIAL_S = 2.0
+_PATIENCE = 5
 
 
 class SceneNotStable(GateError):
@@ -72,6 +75,8 @@ class SettledObject(FrozenModel):
     spin_rad_s: float
     touches: tuple[str, ...]
     """What it touches at the end: object ids, ``background``, ``floor``."""
+    resists_rolling: bool = False
+    """Whether its contacts resist rolling: it did not come to rest without."""
 
 
 class SettledScene(FrozenModel):
@@ -144,6 +149,30 @@ def settle(model: mujoco.MjModel, scene_id: str, *, duration_s: float, limits: S
     )
 
 
+def settle_patiently(model: mujoco.MjModel, scene_id: str, *, duration_s: float) -> SettledScene:
+    """As :func:`settle`; where all that is wrong is that something still moves, for longer.
+
+    Raises:
+        SceneNotStable: The simulation diverged.
+    """
+    record = settle(model, scene_id, duration_s=duration_s)
+    return settle(model, scene_id, duration_s=duration_s * _PATIENCE) if _is_slow(record) else record
+
+
+def find_restless(model: mujoco.MjModel, scene_id: str) -> set[str]:
+    """Objects that do not rest where they were reconstructed; empty where the simulation diverges, for then none is to blame."""
+    try:
+        record = settle(model, scene_id, duration_s=_TRIAL_S)
+    except SceneNotStable:
+        return set()
+    return {item.object_id for item in record.objects if check_settled(item, record.limits)}
+
+
+def _is_slow(record: SettledScene) -> bool:
+    limits = record.limits.model_copy(update={"speed_m_s": np.inf, "spin_rad_s": np.inf})
+    return not record.stable and not any(check_settled(item, limits) for item in record.objects)
+
+
 def _measure(model: mujoco.MjModel, data: mujoco.MjData, body: int, before: tuple[FloatArray, FloatArray, float]) -> SettledObject:
     start, turned, drift = before
     now = data.xmat[body].reshape(3, 3)
@@ -165,6 +194,7 @@ def _measure(model: mujoco.MjModel, data: mujoco.MjData, body: int, before: tupl
         speed_m_s=rounded(float(np.linalg.norm(velocity[3:]))),
         spin_rad_s=rounded(float(np.linalg.norm(data.qvel[dof + 3 : dof + 6]))),
         touches=touches,
+        resists_rolling=bool((model.geom_condim[model.geom_bodyid == body] == ROLLING_CONDIM).any()),
     )
 
 

@@ -29,7 +29,7 @@ from blueprint_pipeline.scene.regen3d import (
     PoseFile,
     SceneInfo,
 )
-from blueprint_pipeline.scene.source_errors import FieldInvalid, UnsafePath
+from blueprint_pipeline.scene.source_errors import FieldInvalid, FileUnusable, UnsafePath
 from blueprint_pipeline.scene.strict_json import not_finite, parse_json, parse_model
 from blueprint_pipeline.scene.surfaces import WHITE, Look, Surface, stated_look
 
@@ -39,6 +39,7 @@ Value = TypeVar("Value")
 _OBJECT_ID = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _RESERVED = frozenset({"world", "floor", "background", "scene", "robot"})
 _MAX_LOSSES = 12
+_MAX_TEXT_BYTES = 16 * 1024 * 1024
 _OPTIONAL_FILES = {
     "ATTRIBUTION.md": "every licence of the scene is unknown",
     "source_image.png": "the scene does not need it",
@@ -84,7 +85,10 @@ class NoObjects(SceneError):
     """A scene without objects is of no use."""
 
     code = "scene.no_objects"
-    template = "objects/ holds no folder: a scene needs at least one object (objects/<id>/mesh.glb, pose.json, bounds.json, material.json)."
+    template = (
+        "The scene has no object: objects/ is empty or missing. Expected at least one folder objects/<id>/ with mesh.glb, pose.json, "
+        "bounds.json and material.json."
+    )
 
     @property
     def where(self) -> str:
@@ -178,12 +182,12 @@ class _Reader:
         if intrinsics is not None and extrinsics is not None:
             self._attempt(lambda: validate_camera(intrinsics, extrinsics))
         background = self._attempt(lambda: self._background(frame)) if frame is not None else []
+        attribution = self._attempt(self._attribution)
         for name, consequence in _OPTIONAL_FILES.items():
             if not (self.root / name).is_file():
                 self._remark("scene.file_absent", name, f"{name} is missing; {consequence}.")
         if info is None or frame is None or intrinsics is None or extrinsics is None or any(finding.blocking for finding in self.findings):
             return None
-        attribution = self.root / "ATTRIBUTION.md"
         return SourceScene(
             info=info,
             frame=frame,
@@ -191,7 +195,7 @@ class _Reader:
             background=background or [],
             intrinsics=intrinsics,
             camera_pose=frame.camera_pose(as_array(extrinsics.matrix)),
-            attribution=attribution.read_text(encoding="utf-8") if attribution.is_file() else None,
+            attribution=attribution,
         )
 
     def _attempt(self, read: Callable[[], Value]) -> Value | None:
@@ -210,8 +214,24 @@ class _Reader:
             raise FileMissing(file)
         return path.read_bytes()
 
+    def _text(self, file: str) -> bytes:
+        """The bytes of a text file, which is no larger than any description of a scene."""
+        data = self._bytes(file)
+        if len(data) > _MAX_TEXT_BYTES:
+            raise FileUnusable(file, f"it has {len(data)} bytes; expected at most {_MAX_TEXT_BYTES}")
+        return data
+
+    def _attribution(self) -> str | None:
+        file = "ATTRIBUTION.md"
+        if not (self.root / file).is_file():
+            return None
+        try:
+            return self._text(file).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise FileUnusable(file, f"byte {error.start} is not UTF-8; write it as UTF-8 text") from error
+
     def _model(self, model: type[File], file: str) -> File:
-        return parse_model(model, parse_json(self._bytes(file), file), file)
+        return parse_model(model, parse_json(self._text(file), file), file)
 
     def _optional(self, model: type[File], file: str) -> File | None:
         return self._attempt(lambda: self._model(model, file)) if (self.root / file).is_file() else None
@@ -263,7 +283,7 @@ class _Reader:
 
     def _pose(self, name: str) -> PoseFile:
         file = f"objects/{name}/pose.json"
-        value = parse_json(self._bytes(file), file, allow_constants=True)
+        value = parse_json(self._text(file), file, allow_constants=True)
         validate_pose_finite(name, file, not_finite(value))
         pose = parse_model(PoseFile, value, file)
         validate_pose(name, file, pose)

@@ -33,6 +33,16 @@ class SourceRefused(SceneError):
     reason: str
 
 
+class FileUnusable(SceneError):
+    """A file of the scene is not of the kind that it must be."""
+
+    code = "scene.file_unusable"
+    template = "{file} cannot be used: {problem}."
+
+    file: str
+    problem: str
+
+
 class UnsafePath(SceneError):
     """A path of the source leads elsewhere."""
 

@@ -12,7 +12,7 @@ from blueprint_pipeline.scene.canonical_files import write_json
 from blueprint_pipeline.scene.ingest import SOURCE_FOLDER, SOURCE_MANIFEST_PATH, digest_source, ingest
 from blueprint_pipeline.scene.layout import INVENTORY_PATH, LAYOUT_PATH
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH, load_manifest
-from blueprint_pipeline.scene.settle import SETTLED_PATH, settle, validate_settled
+from blueprint_pipeline.scene.settle import SETTLED_PATH, settle_patiently, validate_settled
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 
 _READ = (SOURCE_FOLDER, SOURCE_MANIFEST_PATH, MANIFEST_PATH)
@@ -105,7 +105,7 @@ def _assemble(_request: SceneRequest, context: StageContext) -> AssembleSceneRes
 
 def _settle(request: SettleSceneRequest, context: StageContext) -> SettleSceneResult:
     model = mujoco.MjModel.from_xml_path(str(context.input("mjcf") / "scene.xml"))
-    record = settle(model, request.scene_id, duration_s=request.duration_s)
+    record = settle_patiently(model, request.scene_id, duration_s=request.duration_s)
     validate_settled(record)
     write_json(context.output(SETTLED_PATH), record)
     return SettleSceneResult(max_drift_m=record.max_drift_m, max_tilt_rad=record.max_tilt_rad, max_penetration_m=record.max_penetration_m)

@@ -10,6 +10,7 @@ from blueprint_pipeline.scene.errors import SceneError
 from blueprint_pipeline.scene.source_errors import FieldInvalid
 
 Model = TypeVar("Model", bound=BaseModel)
+_MAX_DEPTH = 64
 
 
 class JsonInvalid(SceneError):
@@ -62,7 +63,18 @@ def parse_json(data: bytes, file: str, *, allow_constants: bool = False) -> obje
         raise JsonInvalid(file, "it is nested too deeply") from error
     except ValueError as error:  # what is not strict, and a number of more digits than Python reads
         raise JsonInvalid(file, str(error)) from error
+    if _depth(value) > _MAX_DEPTH:
+        raise JsonInvalid(file, f"it is nested more than {_MAX_DEPTH} deep")
     return value
+
+
+def _depth(value: object) -> int:
+    """How many lists and objects stand within each other."""
+    level, depth = [value], 0
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+    return depth
 
 
 def not_finite(value: object, path: str = "") -> list[str]:
