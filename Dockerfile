@@ -1,9 +1,10 @@
 # The images of Blueprint. Targets: job (what pods run), certify (job and the environment that loads datasets with lerobot),
 # airflow (what Airflow runs), isaac (the simulator service inside NVIDIA's Isaac Sim). docs/deploy.md says how to build each.
 #
-# Releases pin the base by digest: --build-arg BASE_IMAGE=debian:bookworm-slim@sha256:…
+# The base is named by digest, so that two builds of one revision begin alike; apt still takes Debian's security updates. A newer base, or one
+# of your own: --build-arg BASE_IMAGE=debian:bookworm-slim@sha256:…
 # A package index, a mirror or an authority of your own comes in as secrets (id=pip: a pip.conf, id=ca: a PEM bundle); neither stays in a layer.
-ARG BASE_IMAGE=debian:bookworm-slim
+ARG BASE_IMAGE=debian:bookworm-slim@sha256:96e378d7e6531ac9a15ad505478fcc2e69f371b10f5cdf87857c4b8188404716
 # Behind NVIDIA's licence and login, so there is no default that could be pulled.
 ARG ISAAC_IMAGE=isaac-sim-image-is-not-set
 
@@ -28,20 +29,22 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends python3-venv \
     && rm -rf /var/lib/apt/lists/*
 RUN python3 -m venv --without-pip /opt/blueprint-pipeline && python3 -m venv /opt/pip
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+ENV PIP_CACHE_DIR=/root/.cache/pip PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /source
 
 # ---------------------------------------------------------------- wheel: the package; its gRPC messages are generated here
 FROM builder AS wheel
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY include include
-RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+RUN --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     /opt/pip/bin/python -m pip wheel --no-deps --wheel-dir /wheel .
 
 # ---------------------------------------------------------------- job-environment: the locked dependencies, then the package
 FROM builder AS job-environment
 COPY requirements-job.txt ./
-RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+RUN --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     /opt/pip/bin/python -m pip --python /opt/blueprint-pipeline/bin/python install --no-deps --require-hashes -r requirements-job.txt
 COPY --from=wheel /wheel /wheel
 # Labs, prices and policies stand at a path that does not depend on Python's version, so that a deployment can mount its own over them.
@@ -75,7 +78,8 @@ LABEL org.opencontainers.image.title="blueprint-pipeline job" \
 # ---------------------------------------------------------------- airflow-environment
 FROM builder AS airflow-environment
 COPY requirements-airflow.txt ./
-RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+RUN --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     /opt/pip/bin/python -m pip --python /opt/blueprint-pipeline/bin/python install --no-deps --require-hashes -r requirements-airflow.txt
 COPY --from=wheel /wheel /wheel
 RUN /opt/pip/bin/python -m pip --python /opt/blueprint-pipeline/bin/python install --no-deps --no-index /wheel/*.whl \
@@ -114,7 +118,8 @@ FROM builder AS certify-environment
 COPY requirements-certify.txt requirements-certify-oldest.txt ./
 # torch is not in the lock: which build of it fits (CPU or CUDA) is the index's to say.
 # hadolint ignore=DL3042
-RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+RUN --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     python3 -m venv --without-pip /opt/certify \
     && /opt/pip/bin/python -m pip --python /opt/certify/bin/python install --no-deps --require-hashes -r requirements-certify.txt \
     && /opt/pip/bin/python -m pip --python /opt/certify/bin/python install --no-deps --require-hashes -r requirements-certify-oldest.txt \

@@ -1,9 +1,13 @@
 """The chart, rendered and parsed; and a Kubernetes control plane to install it on, where there is one."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,8 +20,9 @@ JOB_USER = 10001
 
 
 def load_values(name):
-    """One of the value files, with what a release adds."""
-    values = yaml.safe_load((CHART / f"values-{name}.yaml").read_text())
+    """One of the value files, with what an installation replaces and a release adds."""
+    text = (CHART / f"values-{name}.yaml").read_text()
+    values = yaml.safe_load(text.replace("pkg.dev/project/", "pkg.dev/ours/").replace("PROJECT", "ours"))
     if name == "production":
         values["image"]["digest"] = DIGEST
     return values
@@ -79,15 +84,37 @@ def find_pod_python(environment):
     )
 
 
+@contextmanager
+def outside_of_tmp(*paths):
+    """The same files at paths that pods see: a pod has a ``/tmp`` of its own, so what lies there is linked (or copied) elsewhere."""
+    hidden = Path("/tmp")
+    with tempfile.TemporaryDirectory(prefix="blueprint-pipeline-pods-", dir="/var/tmp") as folder:
+        Path(folder).chmod(0o755)
+        shown = []
+        for number, path in enumerate(Path(path).resolve() for path in paths):
+            if not path.is_relative_to(hidden):
+                shown.append(path)
+                continue
+            target = Path(folder) / str(number)
+            linked = subprocess.run(["cp", "-al", path, target], capture_output=True, check=False)
+            if linked.returncode:  # another file system
+                shutil.rmtree(target, ignore_errors=True)
+                shutil.copytree(path, target, symlinks=True)
+            shown.append(target)
+        yield shown
+
+
 @pytest.fixture(scope="session")
 def kubeconfig(tmp_path_factory):
     """The kubeconfig of a cluster of this session's own, one Spot node with one GPU. Pods run this checkout, whatever their image."""
-    import json
-
     tool = [sys.executable, str(find_testcluster())]
-    environment = {"PYTHONPATH": f"{sysconfig.get_path('purelib')}:{ROOT / 'include'}", "PYTHONDONTWRITEBYTECODE": "1"}
+    with outside_of_tmp(sysconfig.get_path("purelib"), ROOT / "include") as seen:
+        yield from _run_cluster(tool, tmp_path_factory.mktemp("kube"), ":".join(map(str, seen)))
+
+
+def _run_cluster(tool, folder, python_path):
+    environment = {"PYTHONPATH": python_path, "PYTHONDONTWRITEBYTECODE": "1"}
     python = find_pod_python(environment)
-    folder = tmp_path_factory.mktemp("kube")
     images = folder / "images.json"
     entry = {"entrypoint": [str(python), "-m", "blueprint_pipeline"], "env": {**environment, "HOME": "/tmp"}, "workingDir": "/tmp"}
     images.write_text(json.dumps({"*": entry}))

@@ -57,3 +57,13 @@ def test_airflow_reads_the_clusters_that_our_chart_writes(tmp_path):
         assert compute.profile_of("render_shard").resources.gpus == 1
         assert f"AIRFLOW_CONN_{compute.clusters[0].connection.upper()}" in variables
         assert {profile.template for profile in compute.profiles.values()} <= maps["data"].keys()
+
+
+def test_only_workers_hold_the_key_that_signs():
+    """The scheduler, the API server and the triggerer sign nothing."""
+    assert all("signing" not in volume["name"] for volume in VALUES["volumes"])
+    (volume,) = VALUES["workers"]["extraVolumes"]
+    assert volume["secret"]["secretName"] == load_values("production")["signing"]["existingSecret"]
+    variables = {variable["name"]: variable["value"] for variable in VALUES["env"]}
+    (mount,) = VALUES["workers"]["extraVolumeMounts"]
+    assert variables["BPP__DELIVERY__SIGNING_KEY"].startswith(mount["mountPath"])

@@ -88,11 +88,11 @@ def test_every_pod_is_under_the_policy_that_denies(name):
 
 
 def test_airflow_may_start_pods_and_nothing_else():
-    """The only role of the chart holds pods, their logs, exec and events, and nodes may be read; jobs have none."""
+    """The only role of the chart holds pods, their logs and events, and nodes may be read; jobs have none."""
     manifests = render(load_values("production"))
     (role,) = of_kind(manifests, "Role")
     rights = {(resource, verb) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]}
-    assert {resource for resource, _ in rights} == {"pods", "pods/log", "pods/exec", "events"}
+    assert {resource for resource, _ in rights} == {"pods", "pods/log", "events"}
     assert "*" not in {verb for _, verb in rights}
     (reader,) = of_kind(manifests, "ClusterRole")
     assert [(rule["resources"], rule["verbs"]) for rule in reader["rules"]] == [(["nodes"], ["get"])]
@@ -104,7 +104,7 @@ def test_production_runs_by_digest():
     """Every image of production is named by digest, and commit records are told which."""
     manifests = render(load_values("production"))
     images = {container["image"] for _, _, spec in pods_of(manifests) for container in spec["containers"]}
-    assert images == {f"region-docker.pkg.dev/project/blueprint-pipeline/job@{DIGEST}"}
+    assert images == {f"region-docker.pkg.dev/ours/blueprint-pipeline/job@{DIGEST}"}
     settings = next(m for m in of_kind(manifests, "ConfigMap") if m["metadata"]["name"] == "blueprint-pipeline-settings")
     assert settings["data"]["BPP__COMPUTE__IMAGE_DIGEST"] == DIGEST
 
@@ -116,7 +116,7 @@ def test_production_runs_by_digest():
 def test_the_canary_gets_its_share_of_replicas(replicas, weight, stable, canary):
     """The share is rounded; a canary that is wanted has one replica at least, and so has the stable version until all is canary."""
     values = load_values("staging")
-    values["simulator"]["replicas"] = replicas
+    values["simulator"] |= {"enabled": True, "replicas": replicas}
     values["canary"]["weightPercent"] = weight
     manifests = render(values)
     found = {m["spec"]["template"]["metadata"]["labels"]["blueprint-pipeline/track"]: m for m in of_kind(manifests, "Deployment")}
@@ -175,6 +175,7 @@ def test_isaac_pods_write_only_their_caches():
 def test_certificates_come_from_cert_manager_or_from_secrets_of_ones_own():
     """With cert-manager two certificates are asked for, one for each side; with own secrets none, and the pods mount them."""
     values = load_values("production")
+    values["simulator"]["enabled"] = True
     certificates = {m["metadata"]["name"]: m["spec"] for m in of_kind(render(values), "Certificate")}
     assert certificates["blueprint-pipeline-simulator-server"]["usages"] == ["digital signature", "server auth"]
     assert "blueprint-pipeline-simulator.factory.svc" in certificates["blueprint-pipeline-simulator-server"]["dnsNames"]
@@ -187,7 +188,30 @@ def test_certificates_come_from_cert_manager_or_from_secrets_of_ones_own():
     assert server["secret"]["secretName"] == "my-server"
 
 
+def compute(**changes):
+    """Compute of the file for production, changed."""
+    return {"compute": {**load_values("production")["compute"], **changes}}
+
+
+def cluster(**changes):
+    (found,) = load_values("production")["compute"]["clusters"]
+    return compute(clusters=[{**found, **changes}])
+
+
 WRONG = {
+    "a stage that is none": compute(stages={"simulate": "cpu"}),
+    "a stage on a profile that is missing": compute(stages={"simulate_shard": "cpux"}),
+    "a misspelt field of a profile": compute(profiles={"cpu": {"template": "cpu.yaml", "timeouts": 5}}, stages={"simulate_shard": "cpu"}),
+    "a template that is missing": compute(profiles={"cpu": {"template": "tpu.yaml"}}, stages={"simulate_shard": "cpu"}),
+    "another namespace for this cluster": cluster(namespace="blueprint"),
+    "another cluster without namespace": cluster(connection="gke_east"),
+    "a profile without a machine": cluster(machines={"cpu": "gce_e2_standard_8_spot"}),
+    "a misspelt field of failover": compute(failover={"breaker": 5}),
+    "a misspelt setting": {"settings": {"BPP__LOG__LEVL": "DEBUG"}},
+    "a misspelt group of settings": {"settings": {"BPP__COMPUTER__WORKERS": "2"}},
+    "a bucket with a placeholder": {"workspace": {"url": "gs://PROJECT-blueprint-pipeline/workspace"}},
+    "an account with a placeholder": {"serviceAccounts": {"job": {"annotations": {"iam.gke.io/gcp-service-account": "a@PROJECT.iam"}}}},
+    "an image with a placeholder": {"image": {"repository": "region-docker.pkg.dev/project/blueprint-pipeline/job"}},
     "a misspelt key": {"imagee": {"repository": "x"}},
     "a tag that moves": {"image": {"tag": "latest"}},
     "a digest that is none": {"image": {"digest": "sha256:beef"}},
@@ -212,6 +236,11 @@ WRONG = {
 }
 
 
+def test_what_the_wrong_values_change_is_right_before():
+    render(compute())
+    render(cluster())
+
+
 @pytest.mark.parametrize("what", WRONG)
 def test_the_schema_refuses(what):
     """A wrong value ends before anything is installed."""
@@ -229,3 +258,57 @@ def test_the_schema_knows_every_default():
     defaults = yaml.safe_load((CHART / "values.yaml").read_text())
     assert set(defaults) <= set(schema["properties"])
     render({})
+
+
+def test_the_schema_says_what_the_code_says():
+    """Fields of compute.yaml, stages and variables: ``python -m tests.shipping.values_schema`` writes them."""
+    import json
+
+    from tests.shipping import values_schema
+
+    found = values_schema.PATH.read_text()
+    assert found == values_schema.text_of(values_schema.build(json.loads(found)))
+
+
+def test_the_namespace_of_this_cluster_is_the_releases():
+    (maps,) = [m for m in render(load_values("production")) if m["metadata"]["name"] == "blueprint-pipeline-pod-templates"]
+    (found,) = yaml.safe_load(maps["data"]["compute.yaml"])["clusters"]
+    assert found["namespace"] == "factory"
+
+
+@pytest.mark.parametrize("name", ["production", "staging"])
+def test_what_is_priced_as_spot_asks_for_spot(name):
+    """A pod on demand that is booked as Spot would cost three times what its ledger says."""
+    found = load_values(name)["compute"]
+    for cluster in found["clusters"]:
+        for profile, machine in cluster["machines"].items():
+            resources = found["profiles"][profile].get("resources", {})
+            assert resources.get("spot", False) == machine.endswith("_spot"), (cluster["name"], profile)
+
+
+def mounts_of(manifests, kind):
+    spec = {pod: spec for pod, _, spec in pods_of(manifests)}[f"ConfigMap/blueprint-pipeline-pod-templates/{kind}.yaml"]
+    return {volume["name"] for volume in spec["volumes"]}
+
+
+def test_only_pods_that_sign_hold_the_key():
+    """Bundles are signed in Airflow's workers, or in pods where package_bundle is a stage of theirs."""
+    values = load_values("production")
+    manifests = render(values)
+    assert not any("signing" in mounts_of(manifests, kind) for kind in ("cpu", "gpu", "isaac"))
+    values["compute"]["stages"]["package_bundle"] = "cpu"
+    manifests = render(values)
+    assert {kind for kind in ("cpu", "gpu", "isaac") if "signing" in mounts_of(manifests, kind)} == {"cpu"}
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_nothing_is_deployed_that_nobody_calls(name):
+    """Jobs simulate for themselves; a served simulator is asked for."""
+    assert of_kind(render(load_values(name)), "Deployment") == []
+
+
+def test_isaacs_shaders_outlive_a_pod_where_a_claim_is_named():
+    values = load_values("production") | {"jobs": {"isaacCacheClaim": "shaders"}}
+    spec = {pod: spec for pod, _, spec in pods_of(render(values))}["ConfigMap/blueprint-pipeline-pod-templates/isaac.yaml"]
+    (volume,) = [volume for volume in spec["volumes"] if volume["name"] == "isaac-cache"]
+    assert volume["persistentVolumeClaim"] == {"claimName": "shaders"}

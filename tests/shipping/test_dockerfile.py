@@ -38,6 +38,28 @@ def test_bases_can_be_pinned_by_digest():
     assert bases - set(TARGETS) == {"${BASE_IMAGE}", "${ISAAC_IMAGE}"}
 
 
+def test_the_base_is_named_by_digest():
+    """A tag moves; who wants a newer base says so."""
+    assert re.search(r"(?m)^ARG BASE_IMAGE=\S+:\S+@sha256:[0-9a-f]{64}$", DOCKERFILE)
+
+
+def test_what_builds_the_package_is_pinned():
+    """Build requirements come from the index without a lock: each has one exact version."""
+    import tomllib
+
+    requires = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    assert len(requires) > 1
+    assert [name for name in requires if not re.fullmatch(r"[a-z0-9-]+==[0-9.]+", name)] == []
+
+
+def test_downloads_are_kept_beside_the_images():
+    """Every installation by pip of the builder has a cache that stays on the machine that builds, and in no layer."""
+    runs = re.findall(r"(?m)^RUN (?:[^\n]*\\\n)*[^\n]*$", DOCKERFILE)
+    installing = [run for run in runs if "/opt/pip/bin/python -m pip" in run and "--no-index" not in run]
+    assert len(installing) > 3
+    assert all("--mount=type=cache,target=/root/.cache/pip" in run for run in installing)
+
+
 @pytest.mark.parametrize("target", ["job", "certify", "airflow", "isaac"])
 def test_images_do_not_run_as_root(target):
     """The last user of each image is a number, and not 0; Kubernetes can check a number."""

@@ -35,12 +35,17 @@ capabilities: {drop: [ALL]}
     secretKeyRef: {name: {{ .Values.registry.existingSecret }}, key: {{ .Values.registry.key }}}
 {{- end -}}
 
-{{/* A stage's pod: settings, secrets, labs and prices, and room to write. */}}
+{{/* A stage's pod: settings, secrets, labs and prices, and room to write. The key that signs bundles is for pods that sign alone. */}}
 {{- define "blueprint-pipeline.jobEnv" -}}
 {{ include "blueprint-pipeline.registryEnv" . }}
-{{- if .Values.signing.existingSecret }}
-- {name: BPP__DELIVERY__SIGNING_KEY, value: /etc/blueprint-pipeline-signing/signing.pem}
-{{- end }}
+{{- end -}}
+
+{{/* Whether pods of a template sign: its profile takes the stage that does. Takes (dict "root" . "template" "cpu.yaml"). */}}
+{{- define "blueprint-pipeline.signs" -}}
+{{- $compute := .root.Values.compute -}}
+{{- $profile := get (default dict $compute.stages) "package_bundle" | default "local" -}}
+{{- $template := get (get (default dict $compute.profiles) $profile | default dict) "template" -}}
+{{- if and .root.Values.signing.existingSecret (eq (toString $template) .template) }}yes{{ end -}}
 {{- end -}}
 
 {{- define "blueprint-pipeline.jobEnvFrom" -}}
@@ -56,9 +61,6 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- if .Values.prices }}
 - {name: prices, mountPath: /etc/blueprint-pipeline/prices, readOnly: true}
-{{- end }}
-{{- if .Values.signing.existingSecret }}
-- {name: signing, mountPath: /etc/blueprint-pipeline-signing, readOnly: true}
 {{- end }}
 {{- if and .Values.simulator.enabled (include "blueprint-pipeline.secret.client" .) }}
 - {name: simulator-client, mountPath: /etc/blueprint-pipeline-tls, readOnly: true}
@@ -80,15 +82,6 @@ capabilities: {drop: [ALL]}
 - name: prices
   configMap: {name: {{ include "blueprint-pipeline.fullname" . }}-prices}
 {{- end }}
-{{- with .Values.signing }}
-{{- if .existingSecret }}
-- name: signing
-  secret:
-    secretName: {{ .existingSecret }}
-    defaultMode: 288
-    items: [{key: {{ .key }}, path: signing.pem}]
-{{- end }}
-{{- end }}
 {{- if and .Values.simulator.enabled (include "blueprint-pipeline.secret.client" .) }}
 - name: simulator-client
   secret: {secretName: {{ include "blueprint-pipeline.secret.client" . }}, defaultMode: 288}
@@ -102,6 +95,7 @@ capabilities: {drop: [ALL]}
 {{- $isaac := eq .kind "isaac" -}}
 {{- $gpu := or $isaac (eq .kind "gpu") -}}
 {{- $shape := ternary $jobs.gpu $jobs.cpu $gpu -}}
+{{- $signs := include "blueprint-pipeline.signs" (dict "root" $root "template" (printf "%s.yaml" .kind)) -}}
 apiVersion: v1
 kind: Pod
 metadata:
@@ -152,14 +146,31 @@ spec:
       securityContext: {{- include "blueprint-pipeline.containerSecurity" $root | nindent 8 }}
       envFrom: {{- include "blueprint-pipeline.jobEnvFrom" $root | nindent 8 }}
       env: {{- include "blueprint-pipeline.jobEnv" $root | nindent 8 }}
+        {{- if $signs }}
+        - {name: BPP__DELIVERY__SIGNING_KEY, value: /etc/blueprint-pipeline-signing/signing.pem}
+        {{- end }}
         {{- if $gpu }}
         - {name: NVIDIA_DRIVER_CAPABILITIES, value: all}
         {{- end }}
       volumeMounts: {{- include "blueprint-pipeline.jobMounts" $root | nindent 8 }}
+        {{- if $signs }}
+        - {name: signing, mountPath: /etc/blueprint-pipeline-signing, readOnly: true}
+        {{- end }}
         {{- if $isaac }}{{ include "blueprint-pipeline.isaacMounts" $root | nindent 8 }}{{ end }}
   volumes: {{- include "blueprint-pipeline.jobVolumes" $root | nindent 4 }}
+    {{- if $signs }}
+    - name: signing
+      secret:
+        secretName: {{ $root.Values.signing.existingSecret }}
+        defaultMode: 288
+        items: [{key: {{ $root.Values.signing.key }}, path: signing.pem}]
+    {{- end }}
     {{- if $isaac }}
     - name: isaac-cache
+      {{- if $jobs.isaacCacheClaim }}
+      persistentVolumeClaim: {claimName: {{ $jobs.isaacCacheClaim }}}
+      {{- else }}
       emptyDir: {}
+      {{- end }}
     {{- end }}
 {{- end -}}
