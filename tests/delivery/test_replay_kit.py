@@ -13,9 +13,11 @@ import pytest
 from PIL import Image
 
 from blueprint_pipeline.delivery.replay_kit import KitDiffers
-from blueprint_pipeline.delivery.replay_script import load_scene
+from blueprint_pipeline.delivery.replay_script import judge, load_scene
+from blueprint_pipeline.render.bounded_replay import BOUND
 from blueprint_pipeline.simulation.mujoco.renderer import Renderer, camera_id
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
+from blueprint_pipeline.simulation.platform_class import platform_class
 from blueprint_pipeline.simulation.render_profiles import RENDER_PROFILES
 from tests.delivery.scene_workspace import KEPT
 
@@ -76,3 +78,39 @@ def test_a_lab_draws_the_same_pictures(packed_once, tmp_path, profile):
         ours = renderer.draw().copy()
     different = np.abs(theirs.astype(int) - ours)
     assert different.max() == 0, f"{(different.max(axis=2) > 0).sum()} pixels differ, by {different.max()} levels at most"
+
+
+def test_a_lab_without_fma_is_told_what_was_checked(packed_once, tmp_path):
+    """On another class of machine the script checks a bound, says so, and succeeds."""
+    shutil.copytree(packed_once / "data/replay", tmp_path / "elsewhere")
+    for record in (tmp_path / "elsewhere/episodes").glob("*/episode.json"):
+        made = json.loads(record.read_text()) | {"platform": platform_class().model_dump()}
+        record.write_text(json.dumps(made))
+    command = [sys.executable, "-I", str(tmp_path / "elsewhere/replay.py")]
+    for tunables in ("", "glibc.cpu.hwcaps=-FMA,-FMA4"):
+        ran = subprocess.run(command, env=os.environ | {"GLIBC_TUNABLES": tunables}, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        told = [line.partition(": ")[2] for line in ran.stdout.splitlines()]
+        assert len(told) == KEPT
+        assert all(line == "bit-identical" or (tunables and line.startswith(f"within {BOUND:g} of the recording")) for line in told)
+
+
+OWN, OTHER = {"machine": "x86_64", "libm_sha256": "a"}, {"machine": "x86_64", "libm_sha256": "b"}
+
+
+@pytest.mark.parametrize(
+    ("made_on", "difference", "holds", "said"),
+    [
+        (OWN, 0.0, True, "bit-identical"),
+        (OTHER, 0.0, True, "bit-identical"),
+        (OWN, 1e-9, False, "DIFFERS by up to 1e-09"),
+        (None, 1e-9, False, "DIFFERS by up to 1e-09"),
+        (OTHER, 1e-4, True, "within 0.005 of the recording (up to 0.0001), not bit-identical: another class of machine"),
+        (OTHER, 1e-2, False, "DIFFERS by up to 0.01, more than 0.005, on another class"),
+    ],
+)
+def test_the_script_judges_by_the_class(made_on, difference, holds, said):
+    """Bits on the class of the recording, a bound elsewhere; never a bound where bits must be equal."""
+    held, told = judge({"platform": made_on}, difference, OWN, BOUND)
+    assert held == holds
+    assert told.startswith(said)

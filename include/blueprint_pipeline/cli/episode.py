@@ -72,13 +72,13 @@ def replay(scene_id: SceneArgument, episode_id: EpisodeArgument, *, as_json: Jso
     A deterministic simulator must give every state again, bit by bit. Any other is judged by the k-of-n rule, and the answer says so.
     """
     from blueprint_pipeline.quality.replay_rule import load_replay_rule
+    from blueprint_pipeline.render.bounded_replay import replay_anywhere
     from blueprint_pipeline.render.k_of_n_replay import execute_episode
-    from blueprint_pipeline.render.replay import replay_episode
 
     recorded = _open_recording(scene_id, episode_id)
     opened = (recorded.stage.simulator, recorded.stage.loaded, recorded.record, recorded.states)
     deterministic = recorded.stage.simulator.capabilities().deterministic
-    verdict = replay_episode(*opened) if deterministic else execute_episode(*opened, load_replay_rule())
+    verdict = replay_anywhere(*opened) if deterministic else execute_episode(*opened, load_replay_rule())
     evidence = verdict.k_of_n
 
     def text(console: Console) -> None:
@@ -86,8 +86,9 @@ def replay(scene_id: SceneArgument, episode_id: EpisodeArgument, *, as_json: Jso
         if evidence is None:
             console.print(f"{episode_id}: [green]bit-identical[/] over {over}")
             return
+        rule = verdict.rule.replace("_", "-")
         console.print(
-            f"{episode_id}: [green]k-of-n[/], not bit-identical: {evidence.held} of {len(evidence.executions)} executions did the task, "
+            f"{episode_id}: [green]{rule}[/], not bit-identical: {evidence.held} of {len(evidence.executions)} executions did the task, "
             f"the target within {evidence.spread_m} m of the recording; {over}"
         )
 

@@ -83,7 +83,7 @@ def package_bundle(context: StageContext, lab: LabProfile, profile: dict[str, Fi
     bag.mkdir(parents=True)
     context.progress(0, 3)
     payload = write_payload(bag, list_payload(context, sources, lab, licence, context.code_version))
-    if sources.is_bit_identical():
+    if sources.acted_in_twin():
         validate_kit(bag / "data" / KIT_FOLDER, [attempt.record for attempt in sources.kept_attempts()])
     context.stop_if_asked()
     context.progress(1, 3)

@@ -70,7 +70,7 @@ def list_payload(
 def other_stage(context: StageContext, sources: BundleSources) -> OtherStage | None:
     """What another simulator than MuJoCo acted on; ``None`` where the twin itself acted."""
     simulator = sources.kept_attempts()[0].record.simulator
-    if sources.is_bit_identical():
+    if sources.acted_in_twin():
         return None
     folder = SIMULATORS[simulator.name].folder
     return OtherStage(simulator=simulator, folder=context.input(folder) if folder else None)

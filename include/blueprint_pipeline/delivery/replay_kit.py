@@ -18,8 +18,10 @@ from blueprint_pipeline.delivery import draw_script, replay_script
 from blueprint_pipeline.delivery.bag import PayloadFile
 from blueprint_pipeline.episode.record import EpisodeRecord
 from blueprint_pipeline.errors import IntegrityError
+from blueprint_pipeline.render.bounded_replay import BOUND
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, load_embodiment
 from blueprint_pipeline.robot.placement import SCENE_CAMERA, RobotPlacement
+from blueprint_pipeline.simulation import libm_probe
 from blueprint_pipeline.simulation.protocol import SimulatorInfo
 from blueprint_pipeline.simulation.render_profiles import RenderProfile
 from blueprint_pipeline.twin.model import build_spec, model_sha256
@@ -32,13 +34,14 @@ _README = """# Replay
     python draw.py EPISODE CAMERA FRAME
 
 The first script executes every kept episode again from its stored state and set points, and compares each position and velocity with
-the recording, bit by bit. The second draws a frame as it was drawn for the dataset, with the render profile in `kit.json`.
+the recording. The second draws a frame as it was drawn for the dataset, with the render profile in `kit.json`.
 
 `scene/` is the simulated scene, `robot/` the robot, `kit.json` how the two were put together; `episodes/` holds states (float64), record
 and certificate of each episode.
 
-Bit-identity was proven where the episodes were made (x86-64, the mujoco wheel above). On another kind of processor the
-last bits of a sum may differ; the script then tells by how much.
+Bits are equal on machines of the class that an episode was made on: `platform` in its `episode.json` names the processor architecture and
+what its mathematics library computes. x86-64 with FMA and AVX2 (since 2013) and glibc 2.36 or 2.41 is one such class. On another class
+(no FMA, ARM, macOS, musl) every state must stay within {bound:g} (m, rad) of the recording. The script says which of the two it checked.
 """
 
 
@@ -102,6 +105,7 @@ def list_kit_files(mjcf: Path, robot: RobotPlacement, pictures: Pictures, other:
     files += [PayloadFile(f"{KIT_FOLDER}/robot/{name.as_posix()}", robot_folder / name) for name in _files(robot_folder)]
     kit = {
         "mujoco": mujoco.__version__,
+        "bound": BOUND,
         "scene_mjcf": "scene/scene.xml",
         **_mounting(mjcf / "scene.xml", robot),
         "frame_px": [pictures.width, pictures.height],
@@ -113,8 +117,9 @@ def list_kit_files(mjcf: Path, robot: RobotPlacement, pictures: Pictures, other:
             files += [PayloadFile(f"{KIT_FOLDER}/stage/{name.as_posix()}", other.folder / name) for name in _files(other.folder)]
         told = _OTHER_README.format(simulator=f"{other.simulator.name} {other.simulator.version}")
         return [*files, PayloadFile(f"{KIT_FOLDER}/README.md", told.encode())]
-    files.append(PayloadFile(f"{KIT_FOLDER}/README.md", _README.format(mujoco=mujoco.__version__).encode()))
+    files.append(PayloadFile(f"{KIT_FOLDER}/README.md", _README.format(mujoco=mujoco.__version__, bound=BOUND).encode()))
     files.append(PayloadFile(f"{KIT_FOLDER}/replay.py", Path(replay_script.__file__)))
+    files.append(PayloadFile(f"{KIT_FOLDER}/libm_probe.py", Path(libm_probe.__file__)))
     files.append(PayloadFile(f"{KIT_FOLDER}/draw.py", Path(draw_script.__file__)))
     return files
 

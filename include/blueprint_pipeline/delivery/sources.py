@@ -106,9 +106,9 @@ class BundleSources:
         """
         return [attempt.proof() for attempt in self.kept_attempts()]
 
-    def is_bit_identical(self) -> bool:
-        """Whether every delivered episode is certified to replay bit by bit."""
-        return all(certificate.rule == "bit_identical" for certificate in self.kept_certificates())
+    def acted_in_twin(self) -> bool:
+        """Whether every delivered episode was made by MuJoCo in the twin, so that a script can execute it again and compare states."""
+        return all(certificate.rule in {"bit_identical", "bounded"} for certificate in self.kept_certificates())
 
     def rejected_ids(self) -> list[str]:
         """Ids of what is not delivered, in the plan's order."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import get_args
 
 from blueprint_pipeline.episode.record import ReplayCertificate, ReplayRule
+from blueprint_pipeline.simulation.platform_class import Platform
 from blueprint_pipeline.simulation.render_profiles import RenderProfile
 
 
@@ -37,8 +38,15 @@ def describe_replays(certificates: Sequence[ReplayCertificate]) -> str:
     counts = count_rules(certificates)
     if "bit_identical" in counts:
         told.append(f"{counts['bit_identical']} episodes were executed again from their stored states and came out bit-identical.")
+    if "bounded" in counts:
+        largest = max(item.max_abs_qpos_difference for item in certificates if item.replayed and item.rule == "bounded")
+        told.append(
+            f"{counts['bounded']} episodes were executed again on another class of machine than they were made on, where the last bits "
+            f"differ: each did its task again, with states within {largest:.2g} of the recorded ones (m, rad); the pictures show the "
+            "recorded states."
+        )
     if "k_of_n" in counts:
-        evidence = [item.k_of_n for item in certificates if item.replayed and item.k_of_n is not None]
+        evidence = [item.k_of_n for item in certificates if item.replayed and item.rule == "k_of_n" and item.k_of_n is not None]
         held = min(item.held for item in evidence)
         executions = min(len(item.executions) for item in evidence)
         spread_mm = 1000 * max(item.spread_m or 0.0 for item in evidence)
@@ -47,4 +55,12 @@ def describe_replays(certificates: Sequence[ReplayCertificate]) -> str:
             f"Each was executed again {executions} times or more, did its task in {held} or more of them, and its target ended within "
             f"{spread_mm:.1f} mm of the recording; the pictures show the recorded states."
         )
+    machines = sorted({_describe_machine(item.platform) for item in certificates if item.replayed and item.platform is not None})
+    told += [f"Executed on {' and on '.join(machines)}: other machines give the same bits if their class is the same."] if machines else []
     return " ".join(told) or "No episode was executed again."
+
+
+def _describe_machine(platform: Platform) -> str:
+    own = platform.platform_class
+    features = f" with {', '.join(platform.cpu_features)}" if platform.cpu_features else ""
+    return f"{own.machine}{features}, {platform.libm} (class `{own.libm_sha256[:12]}`), {platform.wheel}"

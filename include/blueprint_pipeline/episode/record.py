@@ -23,6 +23,7 @@ from pydantic import Field
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.simulation.platform_class import Platform, PlatformClass
 from blueprint_pipeline.simulation.protocol import Capabilities, SimulatorInfo
 from blueprint_pipeline.simulation.render_profiles import RenderProfile
 from blueprint_pipeline.task.outcome import Outcome, Phase
@@ -86,6 +87,8 @@ class EpisodeRecord(FrozenModel):
     capabilities: Capabilities
     """Of the simulator: they decide which kind of replay certificate the episode can have."""
     controller: str
+    platform: PlatformClass | None = None
+    """On which class of machines the states come out the same, bit by bit; ``None``: the simulator acted in another process."""
     model_sha256: str
     """Over what the simulator loaded (MuJoCo: canonical MJCF and asset bytes; Isaac Sim: the stage): replay refuses another model."""
     states: FileDigest | None
@@ -172,7 +175,9 @@ class KOfNEvidence(FrozenModel):
         return max((item.distance_m for item in self.executions if item.held and item.distance_m is not None), default=None)
 
 
-ReplayRule = Literal["bit_identical", "k_of_n"]
+ReplayRule = Literal["bit_identical", "bounded", "k_of_n"]
+"""``bounded``: of a deterministic simulator, executed on another class of machine than the recording's
+(:mod:`blueprint_pipeline.render.bounded_replay`)."""
 
 
 class ReplayCertificate(FrozenModel):
@@ -185,15 +190,17 @@ class ReplayCertificate(FrozenModel):
     frames: int
     rule: ReplayRule
     k_of_n: KOfNEvidence | None = None
-    """Of rule ``k_of_n``; ``None`` where nothing was executed, and of rule ``bit_identical``."""
+    """Of rules ``k_of_n`` and ``bounded``; ``None`` where nothing was executed, and of rule ``bit_identical``."""
     refused: str | None = None
     """Why the episode was not replayed at all or did not replay, with the error's code; ``None`` where it replayed."""
     replayed: bool
-    """True only if every row of ``qpos`` and ``qvel`` equals the recording, bit by bit (or the k-of-n rule held)."""
+    """True only if every row of ``qpos`` and ``qvel`` equals the recording, bit by bit (or the rule that is named held)."""
     first_difference_frame: int | None
     max_abs_qpos_difference: float
     """From the recording, over all rows of all executions."""
     simulator: SimulatorInfo
+    platform: Platform | None = None
+    """Where it was executed again; ``None``: by a simulator in another process, or before certificates said so."""
     renderer: str
     render_profile: RenderProfile | None
     """How good the pictures are; ``None``: the simulator drew in the one way that it has."""

@@ -18,12 +18,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, VideoRecord
+from blueprint_pipeline.episode.states import load_motion
 from blueprint_pipeline.origin import Origin
-from blueprint_pipeline.render.replay import ReplayVerdict, replay_episode
+from blueprint_pipeline.render.bounded_replay import replay_anywhere
+from blueprint_pipeline.render.replay import ReplayVerdict
 from blueprint_pipeline.render.video import LosslessWriter, VideoWriter
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator, show
 from blueprint_pipeline.simulation.mujoco.drawing import Backdrop, FrameRenderer
 from blueprint_pipeline.simulation.mujoco.renderer import camera_id
+from blueprint_pipeline.simulation.platform_class import describe_platform
 from blueprint_pipeline.simulation.protocol import LoadedScene
 from blueprint_pipeline.simulation.render_profiles import FAST, RenderProfile
 from blueprint_pipeline.twin.footprint import bodies_of
@@ -172,15 +175,35 @@ def render_episode(
     painter = EpisodePainter(simulator, record, folder, options)
     verdict: ReplayVerdict | None = None
     try:
-        verdict = replay_episode(simulator, loaded, record, states, watch=painter.paint)
+        verdict = replay_anywhere(simulator, loaded, record, states, watch=painter.paint)
     finally:
-        if verdict is None or not verdict.replayed:
+        if verdict is None or not verdict.replayed or verdict.rule == "bounded":
             painter.abandon()
+    if verdict.replayed and verdict.rule == "bounded":
+        painter = _paint_recorded(simulator, record, states, folder, options)
     videos, depth, segmentation = painter.finish() if verdict.replayed else ({}, {}, {})
     renderer = f"mujoco-{simulator.render_backend()}"
-    return certify(
+    certificate = certify(
         record, loaded, verdict, renderer=renderer, profile=options.profile, videos=videos, depth=depth, segmentation=segmentation
     )
+    return certificate.model_copy(update={"platform": describe_platform()})
+
+
+def _paint_recorded(
+    simulator: MujocoSimulator, record: EpisodeRecord, states: Path, folder: Path, options: RenderOptions
+) -> EpisodePainter:
+    """Draw the recorded states, where an execution on this machine gives others."""
+    motion, painter = load_motion(states), EpisodePainter(simulator, record, folder, options)
+    whole = False
+    try:
+        for frame in range(record.frames):
+            simulator.stand_at(motion.qpos[frame], motion.qvel[frame])
+            painter.paint(frame)
+        whole = True
+    finally:
+        if not whole:
+            painter.abandon()
+    return painter
 
 
 def certify(

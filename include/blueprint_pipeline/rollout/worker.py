@@ -19,6 +19,7 @@ from blueprint_pipeline.rollout.controller import Attempt, SkillController
 from blueprint_pipeline.rollout.shard_work import EpisodeSummary, ShardWork, summarise
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.open_simulator import load_beside_twin
+from blueprint_pipeline.simulation.platform_class import platform_class
 from blueprint_pipeline.simulation.protocol import LoadedScene, Simulator
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.task.outcome import Outcome
@@ -129,6 +130,7 @@ def _build_record(worker: Worker, spec: EpisodeSpec, attempt: Attempt, outcome: 
         simulator=worker.loaded.info,
         capabilities=worker.simulator.capabilities(),
         controller=load_skill(spec.task.task_type).version,
+        platform=platform_class() if isinstance(worker.simulator, MujocoSimulator) else None,
         model_sha256=worker.loaded.model_sha256,
         states=states,
         origins={"states": Origin.SIMULATED, "ctrl": Origin.SIMULATED, "instruction": Origin.HEURISTIC, "outcome": Origin.SIMULATED},

@@ -1,6 +1,6 @@
 """Gates on what was rendered: the replay is proven, and the pictures show the task."""
 
-from blueprint_pipeline.episode.record import ReplayCertificate, VideoRecord
+from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, ReplayRule, VideoRecord
 from blueprint_pipeline.quality.gates.case import Measurement, RenderCase, VideoFile, not_measured
 from blueprint_pipeline.quality.tiers import GateRule
 
@@ -19,25 +19,36 @@ def measure_certificate(case: RenderCase, _rule: GateRule) -> Measurement:
         found.append(f"the replay failed: {certificate.refused or difference}")
     if certificate.first_difference_frame is not None and certificate.replayed and certificate.rule == "bit_identical":
         found.append(f"said to be identical, but differs in frame {certificate.first_difference_frame}")
-    if certificate.rule == "k_of_n" and certificate.k_of_n is None and certificate.replayed:
-        found.append("said to hold by the k-of-n rule, but without the executions")
+    if certificate.rule != "bit_identical" and certificate.k_of_n is None and certificate.replayed:
+        found.append(f"said to hold by the rule {certificate.rule}, but without the executions")
     pairs = [
         ("episode", certificate.episode_id, record.episode_id),
         ("states", certificate.states_sha256, record.states.sha256),
         ("model", certificate.model_sha256, record.model_sha256),
         ("frames", certificate.frames, record.frames),
         ("simulator", certificate.simulator, record.simulator),
-        ("rule", certificate.rule, "bit_identical" if record.capabilities.deterministic else "k_of_n"),
+        ("rule", certificate.rule, expected_rule(certificate, record)),
     ]
     found += [f"{name}: certified {certified}, recorded {recorded}" for name, certified, recorded in pairs if certified != recorded]
     return Measurement(float(len(found)), "; ".join(found) or f"replayed: {describe_rule(certificate)}")
+
+
+def expected_rule(certificate: ReplayCertificate, record: EpisodeRecord) -> ReplayRule:
+    """By which rule an episode must be certified: equal bits, unless its simulator promises none, or another class of machine acted."""
+    if not record.capabilities.deterministic:
+        return "k_of_n"
+    elsewhere = record.platform and certificate.platform and certificate.platform.platform_class != record.platform
+    return "bounded" if elsewhere and certificate.rule == "bounded" else "bit_identical"
 
 
 def describe_rule(certificate: ReplayCertificate) -> str:
     """Which kind of certificate it is, with the evidence."""
     evidence = certificate.k_of_n
     if certificate.rule == "bit_identical" or evidence is None:
-        return "bit-identical" if certificate.rule == "bit_identical" else "k-of-n, nothing was executed"
+        return "bit-identical" if certificate.rule == "bit_identical" else f"{certificate.rule}, nothing was executed"
+    if certificate.rule == "bounded":
+        did = "did the task" if evidence.held else "did not do the task"
+        return f"bounded, on another class of machine: {did}, states within {certificate.max_abs_qpos_difference:.2g} of the recording"
     spread = "unknown" if evidence.spread_m is None else f"{1000 * evidence.spread_m:.1f} mm"
     return f"k-of-n, {evidence.held} of {len(evidence.executions)} executions did the task, target within {spread} of the recording"
 
@@ -49,7 +60,8 @@ def measure_agreement(case: RenderCase, rule: GateRule) -> Measurement:
         return not_measured(_NO_CERTIFICATE)
     if certificate.rule == "bit_identical":
         return Measurement(float(certificate.replayed), "one execution, compared bit by bit")
-    evidence, wanted = certificate.k_of_n, int(rule.parameters["executions"])
+    evidence = certificate.k_of_n
+    wanted = 1 if certificate.rule == "bounded" else int(rule.parameters["executions"])
     if evidence is None or len(evidence.executions) < wanted:
         return not_measured(f"{len(evidence.executions) if evidence else 0} executions, {wanted} are wanted")
     return Measurement(evidence.held / len(evidence.executions), describe_rule(certificate))

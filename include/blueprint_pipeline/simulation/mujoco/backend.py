@@ -205,6 +205,11 @@ class MujocoSimulator:
         mujoco.mj_setState(scene.model, data, state, _INTEGRATION)
         return self.observe()
 
+    def stand_at(self, qpos: FloatArray, qvel: FloatArray) -> None:
+        """Take on positions and velocities, for drawing alone: nothing that follows from them is computed."""
+        _, data = self._loaded("stand_at")
+        data.qpos[:], data.qvel[:] = qpos, qvel
+
     def render(self, camera: str, width: int, height: int) -> ImageArray:
         scene, data = self._loaded("render")
         renderer = self.renderer(width, height)
