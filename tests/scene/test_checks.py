@@ -64,8 +64,10 @@ def test_broken_scene_gets_its_own_error(name, tmp_path):
     "scene", [SCENES / "minimal_ok", SCENES / "kitchen_counter_yup", SAMPLES / "tabletop_scanned"], ids=lambda path: path.name
 )
 def test_sound_scene_has_no_finding(scene):
-    """Real scenes, z up in metres and y up in centimetres."""
-    assert check_scene(str(scene)) == []
+    """Real scenes, z up in metres and y up in centimetres; of two articulated things it is told that they stay closed."""
+    found = [(finding.code, finding.where) for finding in check_scene(str(scene))]
+    articulated = [("scene.no_target", "counter"), ("scene.no_target", "microwave")]
+    assert found == (articulated if scene.name == "kitchen_counter_yup" else [])
 
 
 def turned(degrees):

@@ -105,7 +105,7 @@ def _object(index: int, item: SourceObject, stated: Attribution) -> ManifestObje
     low, high = world_bounds(item)
     category = category_of(item)
     role = choose_sim_role(
-        is_floor_contact=item.pose_file.is_floor_contact, is_articulated=item.articulation is not None, volume_m3=_own_volume(item)
+        is_floor_contact=item.pose_file.is_floor_contact, is_articulated=item.articulation is not None, volume_m3=own_volume_m3(item)
     )
     pose = pose_of(item.pose)
     x, y, z = pose.position_m
@@ -145,7 +145,8 @@ def _object(index: int, item: SourceObject, stated: Attribution) -> ManifestObje
     )
 
 
-def _own_volume(item: SourceObject) -> float:
+def own_volume_m3(item: SourceObject) -> float:
+    """Volume of the box of an object in its own frame [m3]."""
     points = np.vstack([surface.vertices for surface in item.surfaces])
     return float(np.prod(np.ptp(points, axis=0)))
 

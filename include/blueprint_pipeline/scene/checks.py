@@ -5,6 +5,7 @@ from pathlib import Path
 
 from blueprint_pipeline.scene.errors import SceneError
 from blueprint_pipeline.scene.findings import SceneFinding, finding_of
+from blueprint_pipeline.scene.import_checks import check_masses, check_targets
 from blueprint_pipeline.scene.physical_checks import check_bounds, check_overlaps, check_scale, check_supports
 from blueprint_pipeline.scene.source import SourceScene, read_source
 from blueprint_pipeline.scene.source_folder import SourceFolder
@@ -35,5 +36,5 @@ def check_folder(folder: Path) -> tuple[list[SceneFinding], SourceScene | None]:
     if scene is not None:
         findings = [*findings, *check_bounds(scene), *check_scale(scene)]
         if not any(finding.blocking for finding in findings):
-            findings += [*check_overlaps(scene), *check_supports(scene)]
+            findings += [*check_overlaps(scene), *check_supports(scene), *check_masses(scene), *check_targets(scene)]
     return sorted(findings, key=lambda finding: not finding.blocking), scene

@@ -23,6 +23,8 @@ _MIN_VOLUME_SHARE = 1e-5
 """Of area times extent: below it a mesh encloses nothing, as a sheet with two sides does."""
 _MAX_WALL_SHARE = 0.06
 """Mean thickness over extent, up to which a closed mesh is a wall with two skins."""
+_MIN_SOLID_SHARE = 0.9
+"""Of the area: closed parts of that much make a thing solid though something of it is open, as a sticker on a box."""
 _MAX_PARTS = 256
 """Parts of an open mesh that are looked at one by one; what lies beyond counts as sheet."""
 _MIN_OVERLAP_SHARE = 0.005
@@ -128,7 +130,7 @@ def _of_hull(mesh: trimesh.Trimesh, density: float, contents: str) -> MassProper
 
 
 def _of_open(mesh: trimesh.Trimesh, material: Material) -> MassProperties:
-    """Of a mesh that is open: closed parts are solid, the others are sheets."""
+    """Of a mesh that is open: a sheet, but for closed parts that are nearly all of it."""
     density, wall = material.density_kg_m3, material.shell_thickness_m
     sheet_words = f"area x shell thickness {wall * 1000:g} mm x density {density:g} kg/m3 (the mesh is open)"
     labels = trimesh.graph.connected_component_labels(mesh.face_adjacency, node_count=len(mesh.faces))
@@ -136,7 +138,7 @@ def _of_open(mesh: trimesh.Trimesh, material: Material) -> MassProperties:
     for label in range(min(int(labels.max()) + 1, _MAX_PARTS)):
         part = labels == label
         is_solid[part] = is_closed(trimesh.Trimesh(mesh.vertices, mesh.faces[part], process=False))
-    if is_solid.all() or not is_solid.any():
+    if is_solid.all() or (mesh.area_faces * is_solid).sum() < _MIN_SOLID_SHARE * mesh.area:
         return _of_sheet(mesh, density * wall, sheet_words)
     solid, sheets = (trimesh.Trimesh(mesh.vertices, mesh.faces[chosen], process=False) for chosen in (is_solid, ~is_solid))
     return _joined(_of_solid(solid, density, ""), _of_sheet(sheets, density * wall, sheet_words))

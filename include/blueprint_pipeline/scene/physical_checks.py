@@ -116,10 +116,12 @@ class Supports:
     Attributes:
         unsupported: Object to its gap [m] above the nearest thing below, and that thing.
         bearing_background: Indices of the background's surfaces that movable objects stand on.
+        stands_on: Pairs of an object and an object below it that bears it.
     """
 
     unsupported: dict[str, tuple[float, str]]
     bearing_background: tuple[int, ...]
+    stands_on: tuple[tuple[str, str], ...] = ()
 
 
 def check_bounds(scene: SourceScene) -> list[SceneFinding]:
@@ -198,7 +200,13 @@ def find_supports(scene: SourceScene) -> Supports:
         unsupported[name] = (gap, other.split("#")[0] if "#" not in other else "the background")
     movable = [gaps for name, gaps in below.items() if is_movable(scene.objects[name])]
     bearing = {other for gaps in movable for other, gap in gaps.items() if gap <= MAX_GAP_M}
-    return Supports(unsupported, tuple(index for index, part in enumerate(background) if part.name in bearing))
+    stands_on = tuple(
+        (name, other)
+        for name, gaps in below.items()
+        for other, gap in gaps.items()
+        if gap <= MAX_GAP_M and other in solids and below[other].get(name, np.inf) > MAX_GAP_M
+    )
+    return Supports(unsupported, tuple(index for index, part in enumerate(background) if part.name in bearing), stands_on)
 
 
 def is_movable(item: SourceObject) -> bool:

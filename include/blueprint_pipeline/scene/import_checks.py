@@ -1,0 +1,68 @@
+"""What an import makes of an object that its author may not expect: it stays where it is, or its mass rests on an assumption."""
+
+from collections.abc import Iterator
+
+from blueprint_pipeline.scene.build_manifest import category_of, own_volume_m3
+from blueprint_pipeline.scene.findings import SceneFinding, finding_of
+from blueprint_pipeline.scene.manifest import MAX_MOVABLE_VOLUME_M3
+from blueprint_pipeline.scene.mass import estimate_mass, is_closed
+from blueprint_pipeline.scene.materials import load_categories, load_materials
+from blueprint_pipeline.scene.physical_checks import find_supports, is_movable
+from blueprint_pipeline.scene.physics import PhysicsImplausible
+from blueprint_pipeline.scene.source import SourceObject, SourceScene
+from blueprint_pipeline.scene.surfaces import merge_positions
+
+_LITRES = 1000.0
+
+
+def check_targets(scene: SourceScene) -> list[SceneFinding]:
+    """Remark on every object that no robot will move, though it is not declared to stand on the floor; with the reason.
+
+    What depends on a robot and its place (reach, free spots, grasps) is told by ``plan_tasks``, in ``left_out`` of its job.
+    """
+    reasons = {name: reason for name, item in scene.objects.items() if (reason := _stays(item)) is not None}
+    for upper, lower in find_supports(scene).stands_on:
+        if lower in scene.objects and is_movable(scene.objects[lower]) and is_movable(scene.objects[upper]):
+            reasons.setdefault(lower, f"{upper} stands on it, and would fall")
+    return [SceneFinding("scene.no_target", name, f"{name} will be no target: {reason}.") for name, reason in sorted(reasons.items())]
+
+
+def check_masses(scene: SourceScene) -> list[SceneFinding]:
+    """Masses that no thing of the kind has, which block; and masses that rest on an assumption, which do not."""
+    return [finding for item in scene.objects.values() if is_movable(item) for finding in _mass(item)]
+
+
+def _stays(item: SourceObject) -> str | None:
+    if item.articulation is not None:
+        joints = len(item.articulation.joints)
+        return f"it is articulated, and its {joints} joints are not simulated: it stays closed, where it is"
+    volume = own_volume_m3(item)
+    if not item.pose_file.is_floor_contact and volume >= MAX_MOVABLE_VOLUME_M3:
+        limit = MAX_MOVABLE_VOLUME_M3 * _LITRES
+        return f"its box holds {volume * _LITRES:.3g} l, and what holds {limit:.0f} l or more stays where it is, as furniture does"
+    return None
+
+
+def _mass(item: SourceObject) -> Iterator[SceneFinding]:
+    material_name, material = load_materials().find(item.material.material_type)
+    _, category = load_categories().find(category_of(item))
+    mesh = merge_positions(item.surfaces)
+    found = estimate_mass(mesh, material, category)
+    low, high = category.mass_kg
+    if not low <= found.mass_kg <= high:
+        yield finding_of(PhysicsImplausible(item.object_id, category_of(item), found.mass_kg, low, high, found.method))
+    if category.build != "solid":
+        return
+    if not is_closed(mesh):
+        message = (
+            f"The mesh of {item.object_id} is open, so its mass of {found.mass_kg:.3g} kg is that of a shell: {found.method}. Close the "
+            f"mesh, or check that it is one."
+        )
+        yield SceneFinding("scene.mass_of_shell", item.object_id, message)
+    looks = {surface.look.key() for surface in item.surfaces}
+    if len(looks) > 1 and mesh.body_count > 1:
+        message = (
+            f"{item.object_id} has {mesh.body_count} parts and {len(looks)} looks; its mass of {found.mass_kg:.3g} kg takes all of it for "
+            f"{material_name}, as material.json says."
+        )
+        yield SceneFinding("scene.one_material", item.object_id, message)

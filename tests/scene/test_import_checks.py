@@ -1,0 +1,119 @@
+"""What an import loses, mends or assumes is told before it happens, with the object and the reason."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import trimesh
+
+from blueprint_pipeline.scene.checks import check_scene
+from blueprint_pipeline.scene.surfaces import Look, Surface
+from tests.scene.glb_files import picture_bytes, textured_square
+from tests.scene.scene_files import clone_object, edit_json, get_pose, set_pose, write_mesh
+
+GREY, RED = Look((0.5, 0.5, 0.5, 1.0), 0.0, 0.5), Look((0.5, 0.0, 0.0, 1.0), 0.0, 0.5)
+
+
+def surface_of(mesh, look=GREY):
+    return Surface(np.asarray(mesh.vertices, dtype=float), np.asarray(mesh.faces, dtype=np.int64), None, look)
+
+
+def cylinder(radius=0.033, height=0.08):
+    made = trimesh.creation.cylinder(radius, height, sections=24)
+    made.apply_translation((0, 0, height / 2))
+    return made
+
+
+def findings(scene, code):
+    return [finding for finding in check_scene(str(scene)) if finding.code == code]
+
+
+def test_large_object_is_told_to_stay(small):
+    """A laptop of 25 l was static, and nobody said so."""
+    write_mesh(small, "can", [surface_of(trimesh.creation.box((0.3, 0.3, 0.3)))])
+    edit_json(small / "objects/can/label.json", category="unknown", description="a crate")
+    (finding,) = findings(small, "scene.no_target")
+    assert finding.where == "can"
+    assert "27 l" in finding.message
+    assert "20 l" in finding.message
+    assert not finding.blocking
+
+
+def test_articulated_object_is_told_to_stay_closed(small):
+    """Its joints are lost."""
+    joint = {"name": "lid", "type": "revolute", "axis": [1, 0, 0], "origin": [0, 0, 0], "limits": [0, 1], "child_part": "lid"}
+    stated = {"object_id": "can", "base_part": "lid", "origin": "authored", "parts": {"lid": "mesh.glb"}, "joints": [joint]}
+    (small / "objects/can/articulation.json").write_text(json.dumps(stated))
+    (finding,) = findings(small, "scene.no_target")
+    assert "1 joints are not simulated" in finding.message
+
+
+def test_object_that_bears_another_is_told(small):
+    """A can on a can."""
+    write_mesh(small, "can", [surface_of(cylinder())])
+    clone_object(small, "can", "upper", (0, 0, 0.0801))
+    (finding,) = findings(small, "scene.no_target")
+    assert finding.where == "can"
+    assert "upper stands on it" in finding.message
+
+
+def test_open_mesh_is_told_to_weigh_as_a_shell(small):
+    """Where the kind of thing is solid."""
+    cup = cylinder()
+    cup.update_faces(cup.face_normals[:, 2] < 0.5)
+    write_mesh(small, "ramekin", [surface_of(cup)])
+    (finding,) = findings(small, "scene.mass_of_shell")
+    assert finding.where == "ramekin"
+    assert "shell" in finding.message
+
+
+def test_parts_of_several_looks_are_told_to_be_one_material(small):
+    """A hammer's handle counts as steel."""
+    head, handle = trimesh.creation.box((0.03, 0.03, 0.02)), trimesh.creation.box((0.02, 0.02, 0.02))
+    head.apply_translation((0, 0, 0.01))
+    handle.apply_translation((0, 0, 0.0301))
+    write_mesh(small, "ramekin", [surface_of(head), surface_of(handle, RED)])
+    (finding,) = findings(small, "scene.one_material")
+    assert "2 parts and 2 looks" in finding.message
+    assert "ceramic" in finding.message
+
+
+def test_implausible_mass_blocks_the_check_as_it_blocks_the_import(small):
+    """Nothing that the next stage refuses is sound."""
+    edit_json(small / "objects/ramekin/material.json", material_type="foam")
+    (finding,) = findings(small, "scene.physics_implausible")
+    assert finding.blocking
+    assert finding.where == "ramekin"
+
+
+@pytest.mark.parametrize("name", ["can", "background"])
+def test_what_is_lost_of_a_mesh_is_told(small, name):
+    """Of objects and of the background."""
+    path = small / ("background" if name == "background" else f"objects/{name}") / "mesh.glb"
+    glb = textured_square(picture_bytes(np.zeros((2, 2, 3))), emissiveFactor=[1, 1, 1])
+    path.write_bytes(glb.build())
+    if name == "can":
+        set_pose(small, name, *get_pose(small, name))
+    (finding,) = findings(small, "scene.mesh_reduced")
+    assert finding.where == name
+    assert "emission" in finding.message
+
+
+def test_what_is_mended_of_a_mesh_is_told(small):
+    """Inside out."""
+    inverted = cylinder()
+    inverted.invert()
+    write_mesh(small, "can", [surface_of(inverted)])
+    (finding,) = findings(small, "scene.mesh_mended")
+    assert (finding.where, finding.blocking) == ("can", False)
+    assert "outside inside" in finding.message
+
+
+def test_scene_without_objects_says_so(small):
+    """In words that a person looks for."""
+    shutil.rmtree(small / "objects")
+    (small / "objects").mkdir()
+    (finding,) = findings(small, "scene.no_objects")
+    assert "no object" in finding.message
+    assert "empty" in finding.message
