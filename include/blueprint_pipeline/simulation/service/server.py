@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Timer
 from time import monotonic
 from typing import Self, TypeVar
 
@@ -31,12 +31,15 @@ from blueprint_pipeline.simulation.service.refusals import refuse
 from blueprint_pipeline.simulation.service.security import ServerTls, TokenCheck
 from blueprint_pipeline.simulation.service.v1 import simulation_pb2 as pb
 from blueprint_pipeline.simulation.service.v1 import simulation_pb2_grpc as rpc
+from blueprint_pipeline.simulation.service.waiting import CallAbandoned, MessageWaits, await_answer
 
 SERVICE = "blueprint.simulation.v1.SimulatorService"
 SESSION_KEY = "blueprint-pipeline-session"
 """Metadata by which a caller is known again; without it, its connection is."""
 SESSION_IDLE_S = 900.0
 """A caller that is silent for this long loses the simulator to the next one."""
+ENGINE_HANGS_S = 300.0
+"""An engine that works for so long [s] on a call that nobody waits for is taken for hung: the port closes, so that probes see it."""
 FRAMES_A_STEP = 30
 """Frames between two looks at whether the caller still waits."""
 MAX_IMAGE_SIDE = 2160
@@ -86,8 +89,8 @@ class _Session:
         self._last_call_s = 0.0
         self._lock = Lock()
 
-    def enter(self, context: grpc.ServicerContext) -> None:
-        """Let the owner of the session through, or make the caller its owner.
+    def enter(self, context: grpc.ServicerContext) -> bool:
+        """Let the owner of the session through, or make the caller its owner; ``True`` if it was not before.
 
         Raises:
             SimulatorBusy: Another caller owns it.
@@ -97,7 +100,9 @@ class _Session:
             idle_s = monotonic() - self._last_call_s
             if self._owner not in {"", caller} and idle_s < SESSION_IDLE_S:
                 raise SimulatorBusy(idle_s)
+            is_new = self._owner != caller
             self._owner, self._last_call_s = str(caller), monotonic()
+            return is_new
 
     def leave(self) -> None:
         """Free the simulator for another caller."""
@@ -106,22 +111,50 @@ class _Session:
 
 
 class _Servicer(rpc.SimulatorServiceServicer):
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(self, simulator: Simulator, on_hung: Callable[[], None]) -> None:
         self._simulator = simulator
+        self._on_hung = on_hung
         self._session = _Session()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="simulator")
 
-    def _do(self, context: grpc.ServicerContext, call: Callable[[], Answer]) -> Answer:
+    def _do(self, context: grpc.ServicerContext, call: Callable[[], Answer], *, begins: bool = False) -> Answer:
+        """Let the engine do a call of the session.
+
+        A call that began the session, or would have, ends it if it fails; so does any that its caller did not wait for.
+        """
+        ends_session = False
         try:
-            self._session.enter(context)
-            return self._thread.submit(call).result()
+            ends_session = self._session.enter(context) or begins
+            answer = self._ask_engine(context, call)
+            ends_session = False
+        except CallAbandoned as error:
+            ends_session = True
+            refuse(context, error)
         except BlueprintError as error:
             refuse(context, error)
         except (ValidationError, ValueError, KeyError) as error:
             refuse(context, InvalidCall(str(error)))
+        finally:
+            if ends_session:
+                self._session.leave()
+        return answer
 
-    def Describe(self, _request: pb.DescribeRequest, _context: grpc.ServicerContext) -> pb.DescribeResponse:
-        found = self._thread.submit(self._simulator.capabilities).result()
+    def _ask_engine(self, context: grpc.ServicerContext, call: Callable[[], Answer]) -> Answer:
+        future = self._thread.submit(call)
+
+        def watch_engine() -> None:
+            timer = Timer(ENGINE_HANGS_S, self._on_hung)
+            timer.daemon = True
+            timer.start()
+            future.add_done_callback(lambda _: timer.cancel())
+
+        return await_answer(future, context, watch_engine)
+
+    def Describe(self, _request: pb.DescribeRequest, context: grpc.ServicerContext) -> pb.DescribeResponse:
+        try:
+            found = self._ask_engine(context, self._simulator.capabilities)
+        except BlueprintError as error:
+            refuse(context, error)
         return pb.DescribeResponse(
             name=self._simulator.name, version=self._simulator.version, capabilities=messages.pack_capabilities(found)
         )
@@ -130,7 +163,7 @@ class _Servicer(rpc.SimulatorServiceServicer):
         def load() -> pb.LoadResponse:
             return messages.pack_loaded(self._simulator.load(Path(request.scene), messages.unpack_robot(request), request.fps))
 
-        return self._do(context, load)
+        return self._do(context, load, begins=True)
 
     def Reset(self, request: pb.ResetRequest, context: grpc.ServicerContext) -> pb.State:
         def reset() -> pb.State:
@@ -144,6 +177,7 @@ class _Servicer(rpc.SimulatorServiceServicer):
         for start in range(0, len(setpoints), FRAMES_A_STEP):
             if not context.is_active():
                 get_logger().warning("caller is gone", call="Track", frame=start)
+                self._session.leave()
                 return
             part = setpoints[start : start + FRAMES_A_STEP]
             track = self._do(context, partial(self._simulator.track, part))
@@ -184,13 +218,19 @@ class SimulatorServer:
             raise InsecureBinding(address)
         self._health = health.HealthServicer()
         interceptors: list[grpc.ServerInterceptor] = [options.tokens] if options.tokens else []
-        interceptors.append(MessageBound())
+        self._waits = MessageWaits()
+        # Whoever holds all threads of one service leaves the others theirs.
+        pools = {
+            f"/{health.SERVICE_NAME}/": ThreadPoolExecutor(max_workers=2, thread_name_prefix="health"),
+            f"/{reflection.SERVICE_NAME}/": ThreadPoolExecutor(max_workers=2, thread_name_prefix="reflection"),
+        }
+        interceptors.append(MessageBound(self._waits, pools))
         self._server = grpc.server(
             ThreadPoolExecutor(max_workers=8, thread_name_prefix="rpc"),
             interceptors=interceptors,
             options=[("grpc.max_receive_message_length", MAX_READ_BYTES), ("grpc.max_send_message_length", MAX_MESSAGE_BYTES)],
         )
-        rpc.add_SimulatorServiceServicer_to_server(_Servicer(simulator), self._server)
+        rpc.add_SimulatorServiceServicer_to_server(_Servicer(simulator, self._close_for_hung_engine), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection([SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME], self._server)
         self._door = TlsListener(options.host, options.port, options.tls) if options.tls else None
@@ -200,6 +240,7 @@ class SimulatorServer:
 
     def start(self) -> Self:
         """Begin to serve, and say so to health checks."""
+        self._waits.start()
         self._server.start()
         if self._door:
             self._door.start()
@@ -212,6 +253,15 @@ class SimulatorServer:
         """Tell health checks, let running calls end for ``grace_s``, then close."""
         self._health.enter_graceful_shutdown()
         self._server.stop(grace_s).wait()
+        self._waits.stop()
+        if self._door:
+            self._door.stop()
+
+    def _close_for_hung_engine(self) -> None:
+        """Tell health checks, and close the port: a probe of it fails, and whoever runs the process starts it anew."""
+        get_logger().error("the engine hangs: the port is closed", after_s=ENGINE_HANGS_S)
+        for name in ("", SERVICE):
+            self._health.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
         if self._door:
             self._door.stop()
 
