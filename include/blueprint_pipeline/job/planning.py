@@ -60,7 +60,7 @@ def plan_job(scene: TaskScene, options: JobOptions) -> PlannedJob:
         UnknownRobot: There is no such robot.
         UnknownSkill: There is no such skill.
     """
-    site = choose_site(scene, options.robot, options.skills, fps=options.fps, seed=options.seed)
+    site = choose_site(scene, options.robot, options.skills, fps=options.fps, aspect=options.width / options.height, seed=options.seed)
     episodes = tuple(_plan_episode(scene, site, options, index) for index in range(options.episodes))
     indices = range(options.episodes)
     shards = tuple(

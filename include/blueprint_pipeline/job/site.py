@@ -13,6 +13,7 @@ import numpy as np
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.job.framing import frame_work
 from blueprint_pipeline.job.placement import NoRoomForRobot, place_robot
 from blueprint_pipeline.job.start_states import Spread, StartStates
 from blueprint_pipeline.job.task_scene import TaskScene
@@ -114,7 +115,7 @@ class Site:
         return planner.checker.is_free(planner.arm_qpos(qpos), planner.gripper_width(qpos))
 
 
-def choose_site(scene: TaskScene, robot: str, skills: Sequence[str], *, fps: int, seed: int) -> Site:
+def choose_site(scene: TaskScene, robot: str, skills: Sequence[str], *, fps: int, aspect: float, seed: int) -> Site:
     """Choose a support with the robot beside it where every skill finds something to take: the busiest tier for which that is so.
 
     Raises:
@@ -128,7 +129,7 @@ def choose_site(scene: TaskScene, robot: str, skills: Sequence[str], *, fps: int
     refused: list[InputError] = []
     for tier in _tiers(scene, starts):
         try:
-            return _build_site(scene, embodiment, loaded, starts, tier, fps=fps, seed=seed)
+            return _build_site(scene, embodiment, loaded, starts, tier, fps=fps, aspect=aspect, seed=seed)
         except (NothingToDo, NoRoomForRobot) as refusal:
             refused.append(refusal)
     if refused:
@@ -172,7 +173,15 @@ def _elsewhere(tier: Tier | None, scene: TaskScene, starts: StartStates) -> dict
 
 
 def _build_site(
-    scene: TaskScene, embodiment: Embodiment, skills: Sequence[Skill[Any]], starts: StartStates, tier: Tier, *, fps: int, seed: int
+    scene: TaskScene,
+    embodiment: Embodiment,
+    skills: Sequence[Skill[Any]],
+    starts: StartStates,
+    tier: Tier,
+    *,
+    fps: int,
+    aspect: float,
+    seed: int,
 ) -> Site:
     """Put the robot beside a tier, and ask what each skill can take there.
 
@@ -185,7 +194,7 @@ def _build_site(
     if surface.level.sum() < FEWEST_CELLS:
         reason = f"where it stands '{tier.support}' has no level surface that is open from above"
         raise NothingToDo(scene.manifest.scene_id, skills[0].name, elsewhere | dict.fromkeys(tier.prints, reason))
-    site = _mount(scene, embodiment, starts, surface, tuple(tier.prints), fps=fps)
+    site = _mount(scene, embodiment, starts, surface, tuple(tier.prints), fps=fps, aspect=aspect)
     targets: dict[str, tuple[str, ...]] = {}
     left_out: LeftOut = {}
     for skill in skills:
@@ -200,19 +209,29 @@ def _build_site(
 
 
 def _mount(
-    scene: TaskScene, embodiment: Embodiment, starts: StartStates, surface: SupportSurface, names: tuple[str, ...], *, fps: int
+    scene: TaskScene,
+    embodiment: Embodiment,
+    starts: StartStates,
+    surface: SupportSurface,
+    names: tuple[str, ...],
+    *,
+    fps: int,
+    aspect: float,
 ) -> Site:
     """Put the robot where it reaches most of the surface, and prepare to plan its motions there."""
     arm = embodiment.arms[0]  # the one place that chooses: every episode names the arm that acts in it
     placement = place_robot(scene.mjcf_path, scene.twin, scene.poses, surface, embodiment=embodiment, arm=arm)
-    compiled = build_scene_model(scene.mjcf_path, placement, fps)
     radius, pose = arm.working_radius, placement.base_pose
     yaw_rad = 2.0 * float(np.arctan2(pose.quat_wxyz[3], pose.quat_wxyz[0]))
+    reach = Reach(base_m=np.array(pose.position_m[:2]), yaw_rad=yaw_rad, nearest_m=radius.nearest_m, farthest_m=radius.farthest_m)
+    view = frame_work(build_scene_model(scene.mjcf_path, placement, fps), embodiment, surface, reach, aspect)
+    placement = placement.model_copy(update={"view": view})
+    compiled = build_scene_model(scene.mjcf_path, placement, fps)
     viewer_m, heading_rad = find_viewpoint(compiled.model)
     place = Workplace(
         surface=surface,
         frame=build_surface_frame(scene.surface_noun(surface.support), viewer_m, heading_rad, surface.cells_m()[surface.level]),
-        reach=Reach(base_m=np.array(pose.position_m[:2]), yaw_rad=yaw_rad, nearest_m=radius.nearest_m, farthest_m=radius.farthest_m),
+        reach=reach,
         embodiment=embodiment,
         planner=build_motion_scene(planning_copy(compiled.model), embodiment, arm.name, fps=fps, cache_dir=scene.cache_dir),
         objects={name: scene.facts(name, starts.supports) for name in names},

@@ -5,9 +5,7 @@ import numpy as np
 
 from blueprint_pipeline.errors import InternalError
 from blueprint_pipeline.geometry.arrays import FloatArray
-
-VIEWER = "scene"
-"""The camera from whose picture directions are named."""
+from blueprint_pipeline.robot.placement import SCENE_CAMERA
 
 
 class NoViewer(InternalError):
@@ -20,6 +18,17 @@ class NoViewer(InternalError):
     found: list[str]
 
 
+def require_viewer(model: mujoco.MjModel) -> None:
+    """Check that the scene's camera is there.
+
+    Raises:
+        NoViewer: It is not.
+    """
+    names = [model.camera(index).name for index in range(model.ncam)]
+    if SCENE_CAMERA not in names:
+        raise NoViewer(SCENE_CAMERA, names)
+
+
 def find_viewpoint(model: mujoco.MjModel) -> tuple[FloatArray, float]:
     """Where the viewer is, (2,) in the world, and the heading of its picture's depth about the vertical [rad].
 
@@ -28,12 +37,10 @@ def find_viewpoint(model: mujoco.MjModel) -> tuple[FloatArray, float]:
     Raises:
         NoViewer: The model has no camera of that name.
     """
-    names = [model.camera(index).name for index in range(model.ncam)]
-    if VIEWER not in names:
-        raise NoViewer(VIEWER, names)
+    require_viewer(model)
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
     mujoco.mj_camlight(model, data)
-    camera = data.camera(VIEWER)
+    camera = data.camera(SCENE_CAMERA)
     right = camera.xmat.reshape(3, 3)[:2, 0]
     return camera.xpos[:2].copy(), float(np.arctan2(right[0], -right[1]))
