@@ -87,6 +87,23 @@ def test_a_stage_that_left_no_commit_at_all_is_unknown(run):
     assert report.total.unknown_entries == 4
 
 
+def test_a_shard_is_done_by_its_own_stage_alone(run):
+    """What a later stage did for a shard says nothing of the stage before."""
+    report = build_report(
+        replace(run, commits=[commit for commit in run.commits if commit.stage != "render_shard" or commit.unit != "0000"])
+    )
+    missing = {stage.stage: stage.missing_units for stage in report.stages if stage.missing_units}
+    assert missing == {"render_shard": ("0000",)}
+
+
+def test_time_of_an_episode_is_not_rounded(run):
+    """A quarter of a CPU second more in one stage is an eighth more for each of two kept episodes."""
+    first, *others = run.commits
+    longer = first.model_copy(update={"usage": first.usage.model_copy(update={"cpu_s": first.usage.cpu_s + 0.25})})
+    before, after = (build_report(facts).cpu_s_per_kept_episode for facts in (run, replace(run, commits=[longer, *others])))
+    assert after - before == pytest.approx(0.125)
+
+
 def test_nothing_kept_has_no_price(run):
     """With no kept episode there is a cost, but no cost of a kept one."""
     report = build_report(replace(run, kept=frozenset()))
@@ -156,6 +173,15 @@ def test_the_table_has_a_row_for_each_stage(run):
     assert [row[0] for row in rows] == [*dict.fromkeys(stage.stage for stage in build_report(run).stages), "all"]
     assert {len(row) for row in rows} == {len(COLUMNS)}
     assert all(cell for row in rows for cell in row)
+
+
+def test_what_is_left_goes_to_those_who_lost_most_by_rounding():
+    """Seven nano dollars by 1 : 1 : 5 are 1, 1, 5; eight are 8/7, 8/7, 40/7: the last lost most. Equal losses go to the first."""
+    nano = Decimal("1e-9")
+    assert share_out(7 * nano, [1.0, 1.0, 5.0]) == [nano, nano, 5 * nano]
+    assert share_out(8 * nano, [1.0, 1.0, 5.0]) == [nano, nano, 6 * nano]
+    assert share_out(8 * nano, [5.0, 1.0, 1.0]) == [6 * nano, nano, nano]
+    assert share_out(1 * nano, [1.0, 1.0]) == [nano, Decimal(0)]
 
 
 @given(

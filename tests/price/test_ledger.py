@@ -52,6 +52,8 @@ def test_a_price_that_does_not_hold_is_unknown():
     assert (host.amount_usd, host.certainty, host.price_usd) == (None, Certainty.UNKNOWN, None)
     assert host.quantity == pytest.approx(0.01)
     assert gpu.amount_usd is None
+    assert {item.price_id: item.unit for item in PRICES.prices}[host.price_id] == host.quantity_unit
+    assert total_of([host, gpu]).unknown_entries == 2
     assert operations.certainty is Certainty.ESTIMATED, "the list was read years before"
 
 
