@@ -13,7 +13,8 @@
 a killed one resumes at the last finished episode.
 **Errors**: a permanent one fails the task at once with the whole message; a transient one is tried again after a pause;
 a preempted one at once.
-Slack (`slack_default`) is notified of every failed task and when a run misses its deadline.
+People are told over `slack_default`, or `on_call_backup` where that fails: once of a run that failed, was cancelled or is late, and when
+its scene has recovered. Whether a message arrives changes nothing of what happened.
 
 This file is read by Airflow's DAG processor; the tasks are in `operators/scene_flow.py`.
 """

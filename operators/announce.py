@@ -1,16 +1,16 @@
-"""Announce a delivered dataset in the team's Slack channel: once a delivery, however often the run is repeated."""
+"""Announce a delivered dataset in the team's channel: once a delivery, however many runs deliver it at the same time."""
 
-import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Context
-from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
+from blueprint_pipeline.registry.records import Message
 from blueprint_pipeline.settings import load_settings
 from operators.retries import STAGE_RETRIES
-from plugins.providers.slack.failure import CONNECTION_ID
+from plugins.providers.messages.failure import run_url_of
+from plugins.providers.messages.outbox import tell
 
 if TYPE_CHECKING:
     from blueprint_pipeline.delivery.slack_message import SlackMessage
@@ -20,52 +20,36 @@ REPORTED = ("certify_dataset", "package_bundle", "price_run", "deliver_bundle", 
 
 
 class AnnounceDeliveryOperator(BaseOperator):
-    """Post what was delivered, with counts, cost and place, to Slack; the registry records that it was announced.
+    """Write what was delivered, with counts, cost and place, into the outbox; sent at once, or later by ``watch_runs``.
 
     Raises:
-        AirflowSkipException: There is no Slack connection, or this delivery was announced before.
+        AirflowSkipException: This delivery was announced before.
     """
 
     template_fields: Sequence[str] = ("scene_id", "lab")
 
-    def __init__(self, *, scene_id: str, lab: str, connection_id: str = CONNECTION_ID, **kwargs: Any) -> None:
+    def __init__(self, *, scene_id: str, lab: str, **kwargs: Any) -> None:
         super().__init__(**{**STAGE_RETRIES, **kwargs})
         self.scene_id = scene_id
         self.lab = lab
-        self.connection_id = connection_id
 
     def execute(self, context: Context) -> None:
-        from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
-
-        from blueprint_pipeline.registry.database import open_registry
-        from blueprint_pipeline.registry.records import WebhookAttempt
-
         ti = context["ti"]
         results = {task: ti.xcom_pull(task_ids=task) for task in REPORTED}
-        delivery_id, message_id = results["deliver_bundle"]["delivery_id"], f"slack_{results['deliver_bundle']['delivery_id']}"
-        deliveries = open_registry(load_settings().registry).deliveries
-        told = [attempt for attempt in deliveries.attempts(delivery_id) if attempt.message_id == message_id]
-        if any(attempt.acknowledged for attempt in told):
-            raise AirflowSkipException(f"Delivery {delivery_id} was announced before: it is not announced again.")
-        message = build_announcement(self.scene_id, self.lab, results, getattr(ti, "log_url", None))
-        began = time.monotonic()
-        try:
-            answer = SlackWebhookHook(slack_webhook_conn_id=self.connection_id).send(text=message.text, blocks=message.blocks)
-        except AirflowNotFoundException as error:
-            raise AirflowSkipException(f"There is no connection '{self.connection_id}': no message was sent. {message.text}") from error
-        deliveries.record_attempt(
-            WebhookAttempt(
-                delivery_id=delivery_id,
-                message_id=message_id,
-                attempt=len(told) + 1,
-                at=datetime.now(UTC),
-                url=f"connection:{self.connection_id}",
-                status_code=answer.status_code,
-                error=None,
-                duration_s=time.monotonic() - began,
-            )
+        delivery_id, run_url = results["deliver_bundle"]["delivery_id"], run_url_of(getattr(ti, "log_url", None), ti.dag_id, ti.run_id)
+        shown = build_announcement(self.scene_id, self.lab, results, run_url)
+        message = Message(
+            message_id=f"delivery/{delivery_id}",
+            kind="delivery",
+            scene_id=self.scene_id,
+            lab=self.lab,
+            run_id=ti.run_id,
+            text=shown.text,
+            blocks=shown.blocks,
+            link=results["deliver_bundle"]["report_url"],
         )
-        self.log.info("Slack message sent: %s", message.text)
+        if not tell(message):
+            raise AirflowSkipException(f"Delivery {delivery_id} was announced before: it is not announced again.")
 
 
 def build_announcement(scene_id: str, lab: str, results: dict[str, Any], run_url: str | None) -> "SlackMessage":

@@ -1,12 +1,12 @@
 """Ask a person about episodes that are near a gate's limit, through Airflow's own human-in-the-loop task.
 
-The wait lives in Airflow's database (state ``awaiting_input``), not in a worker. Without an answer in the window the
-default applies: Reject. Request, decision and audit are in the registry: the same episodes of the same job are one
-question, so a rerun finds the decision and does not ask again.
+The wait lives in Airflow's database (state ``awaiting_input``), not in a worker. Whoever is on call is told that somebody is asked, with
+a link to the question. Without an answer in the window the default applies: Reject. Request, decision and audit are in the registry: the
+same episodes of the same job are one question, so a rerun finds what a person decided; a question that nobody answered is asked again.
 """
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
@@ -15,6 +15,7 @@ from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from blueprint_pipeline.settings import load_settings
+from operators.approval_notice import tell_asked
 from operators.retries import STAGE_RETRIES
 
 if TYPE_CHECKING:
@@ -29,19 +30,24 @@ _SHOWN = 40
 """Rows of the table that a person reads; more are counted."""
 
 
-def _form() -> dict[str, Param]:
-    """What the person may fill in beside the answer. No name may be one of the DAG's own parameters: Airflow merges the two."""
-    ids = "Ids of episodes that the answer is about, comma-separated; empty: all."
+def _form(waiting: Collection[str] = ()) -> dict[str, Param]:
+    """What the person may fill in beside the answer, none of it required; episodes are chosen from a list.
+
+    No name may be one of the DAG's own parameters: Airflow merges the two.
+    """
+    ids = "Episodes that the answer is about; none chosen: all. The others get the opposite answer."
+    chosen = {"type": ["array", "string", "null"], "items": {"type": "string"}, "examples": list(waiting)}
     return {
-        "only_episodes": Param("", type="string", source="task", title="Only these", description=ids),
-        "review_note": Param("", type="string", source="task", title="Reason", description="Kept in the audit record."),
+        "only_episodes": Param(None, source="task", title="Only these", description=ids, **chosen),
+        "review_note": Param(None, type=["string", "null"], source="task", title="Reason", description="Kept in the audit record."),
     }
 
 
 class ApproveEpisodesOperator(HITLOperator):
     """Return a decision for every borderline episode of a scene.
 
-    The person approves or rejects all, or names in ``episodes`` those that the answer is about; the others get the opposite.
+    The person approves or rejects all, or names those that the answer is about; the others get the opposite. An answer that names an
+    episode that does not wait is not taken: the question is put again, and says so.
 
     Args:
         scene_id: The scene, templated.
@@ -75,7 +81,39 @@ class ApproveEpisodesOperator(HITLOperator):
             )
         window_s = float(self.window_s)
         self.body = build_question(report, waiting)
-        approval = _approvals().request(
+        self.params = ParamsDict(_form([episode.episode_id for episode in waiting]))
+        approval = self._request(context, report, window_s)
+        if approval.status != "pending":
+            self.log.info(
+                "These %d episodes were decided before (%s by %s): no one is asked again.", len(waiting), approval.status, approval.actor
+            )
+            return build_decisions(approval)
+        self.response_timeout = timedelta(seconds=window_s)
+        self.log.info("%d borderline episodes wait for a person for %.0f s; without an answer: %s.", len(waiting), window_s, REJECT)
+        tell_asked(context, approval, report, until=datetime.now(UTC) + self.response_timeout)
+        return super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        report = _load_report(self.scene_id)
+        waiting = [episode.episode_id for episode in report.with_verdict("borderline")]
+        self.params = ParamsDict(_form(waiting))
+        answer = dict(super().execute_complete(context, event))
+        approval = self._request(context, report, float(self.window_s))
+        if event.get("timedout") is True:
+            return self._lapse(approval)
+        if unknown := unknown_episodes(waiting, answer):
+            return self._ask_again(context, approval, report, unknown)
+        actor, reason = describe_decision(answer)
+        keep = chosen_episodes(waiting, answer)
+        if approval.status == "pending":
+            approval = _approvals().decide(approval.request_id, approve=bool(keep), actor=actor, reason=reason, episodes=keep or None)
+        for decision in build_decisions(approval):
+            self.log.info("%s: %s by %s", decision["episode_id"], "approved" if decision["approved"] else "rejected", actor)
+        return build_decisions(approval)
+
+    def _request(self, context: Context, report: "GateReport", window_s: float) -> "Approval":
+        waiting = report.with_verdict("borderline")
+        return _approvals().request(
             job_id=report.job_id,
             scene_id=report.scene_id,
             episodes=[episode.episode_id for episode in waiting],
@@ -84,26 +122,25 @@ class ApproveEpisodesOperator(HITLOperator):
             actor=str(context["run_id"]),
             ttl_s=window_s + _REGISTRY_GRACE_S,
         )
-        if approval.status != "pending":
-            self.log.info(
-                "These %d episodes were decided before (%s by %s): no one is asked again.", len(waiting), approval.status, approval.actor
-            )
-            return build_decisions(approval)
-        self.response_timeout = timedelta(seconds=window_s)
-        self.log.info("%d borderline episodes wait for a person for %.0f s; without an answer: %s.", len(waiting), window_s, REJECT)
-        return super().execute(context)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        answer = dict(super().execute_complete(context, event))
-        report = _load_report(self.scene_id)
-        waiting = [episode.episode_id for episode in report.with_verdict("borderline")]
-        actor, reason = describe_decision(answer, timed_out=event.get("timedout") is True)
-        keep = chosen_episodes(waiting, answer)
-        request_id = _approval_id(report.job_id, waiting)
-        approval = _approvals().decide(request_id, approve=bool(keep), actor=actor, reason=reason, episodes=keep or None)
-        for decision in build_decisions(approval):
-            self.log.info("%s: %s by %s", decision["episode_id"], "approved" if decision["approved"] else "rejected", actor)
-        return build_decisions(approval)
+    def _lapse(self, approval: "Approval") -> list[dict[str, object]]:
+        """Nobody answered: the same decisions as after the first silence."""
+        closed = _approvals().expire(approval.request_id)
+        standing = _approvals().standing(closed.job_id, closed.episodes) or closed
+        self.log.info("Nobody answered in time: %d episodes are rejected. Run the scene again to be asked again.", len(closed.episodes))
+        return build_decisions(standing)
+
+    def _ask_again(self, context: Context, approval: "Approval", report: "GateReport", unknown: list[str]) -> Any:
+        """Put the question again for the rest of the window."""
+        ends_at = approval.expires_at - timedelta(seconds=_REGISTRY_GRACE_S)
+        left = ends_at - datetime.now(UTC)
+        if left <= timedelta(0):
+            return self._lapse(approval)
+        self.log.warning("The answer names %s, which do not wait: it was not taken, and is asked for again.", ", ".join(unknown))
+        self.body = build_question(report, report.with_verdict("borderline"))
+        self.response_timeout = left
+        tell_asked(context, approval, report, until=ends_at, unknown=unknown)
+        return super().execute(context)
 
 
 def _load_report(scene_id: str) -> "GateReport":
@@ -117,12 +154,6 @@ def _approvals() -> "ApprovalRepository":
     from blueprint_pipeline.registry.database import open_registry
 
     return open_registry(load_settings().registry).approvals
-
-
-def _approval_id(job_id: str, episodes: list[str]) -> str:
-    from blueprint_pipeline.registry.approvals import approval_id
-
-    return approval_id(job_id, sorted(episodes))
 
 
 def build_question(report: "GateReport", waiting: "list[EpisodeVerdict]") -> str:
@@ -139,31 +170,30 @@ def build_question(report: "GateReport", waiting: "list[EpisodeVerdict]") -> str
         f"{len(waiting)} of {len(report.episodes)} episodes are near a limit.\n\n"
         "| episode | gate | found | limit | what was seen |\n|---|---|---|---|---|\n" + "\n".join(rows) + more + "\n\n"
         "**Approve** renders and delivers them, **Reject** leaves them out. "
-        "Name single episodes under *Only these*; the others get the opposite answer."
+        "Choose single episodes under *Only these*; the others get the opposite answer.\n\n"
+        f"To see one: `bpp episode render {report.scene_id} {waiting[0].episode_id} --out look`"
     )
 
 
-def chosen_episodes(waiting: list[str], answer: dict[str, Any]) -> list[str]:
-    """The episodes that the answer keeps.
+def named_episodes(answer: dict[str, Any]) -> list[str]:
+    """What the person named: a list, or text with commas between the ids."""
+    named = (answer.get("params_input") or {}).get("only_episodes") or []
+    return [part.strip() for part in (named.split(",") if isinstance(named, str) else map(str, named)) if part.strip()]
 
-    Raises:
-        AirflowFailException: The person named an episode that does not wait for a decision.
-    """
-    named = {part.strip() for part in str((answer.get("params_input") or {}).get("only_episodes") or "").split(",") if part.strip()}
-    unknown = sorted(named - set(waiting))
-    if unknown:
-        raise AirflowFailException(
-            f"The answer names {', '.join(unknown)}, which wait for no decision. Waiting: {', '.join(waiting)}. "
-            "Clear this task to be asked again."
-        )
-    approved = answer["chosen_options"] == [APPROVE]
+
+def unknown_episodes(waiting: list[str], answer: dict[str, Any]) -> list[str]:
+    """Named episodes that wait for no decision."""
+    return sorted(set(named_episodes(answer)) - set(waiting))
+
+
+def chosen_episodes(waiting: list[str], answer: dict[str, Any]) -> list[str]:
+    """The episodes that the answer keeps."""
+    named, approved = set(named_episodes(answer)), answer["chosen_options"] == [APPROVE]
     return [episode_id for episode_id in waiting if approved == (episode_id in named or not named)]
 
 
-def describe_decision(answer: dict[str, Any], *, timed_out: bool) -> tuple[str, str]:
+def describe_decision(answer: dict[str, Any]) -> tuple[str, str]:
     """Who decided, and why, for the audit."""
-    if timed_out:
-        return "expiry", "no answer within the window: the default applies"
     user = answer.get("responded_by_user") or {}
     return str(user.get("name") or user.get("id") or "unknown user"), str((answer.get("params_input") or {}).get("review_note") or "")
 

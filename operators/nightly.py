@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from airflow.sdk import BaseOperator, Context, RetryAction, task
 from airflow.sdk.exceptions import AirflowFailException
@@ -22,8 +22,8 @@ from blueprint_pipeline.settings import load_settings
 from blueprint_pipeline.stage.flow import STAGES
 from operators.retries import STAGE_RETRIES, StageRetryPolicy, as_known
 from operators.scene_params import build_params
-from operators.scene_requests import build_request, connected_fields, secret_variables
-from operators.scene_rows import SceneRow, load_pool_limits, load_scene_rows
+from operators.scene_requests import build_request, connected_fields, secret_variables, values_of
+from operators.scene_rows import SCENES_PATH, InvalidScenes, SceneRow, check_scene_rows, load_pool_limits
 from operators.stage_task import read_connections
 
 LOST_AFTER = timedelta(hours=72)
@@ -60,16 +60,19 @@ class PlanNightOperator(BaseOperator):
         settings = load_settings()
         scenes = open_registry(settings.registry).scenes
         now, night = datetime.now(UTC), str(context["run_id"])
-        rows = {row.scene_id: row for row in load_scene_rows()}
+        found = check_scene_rows()
+        rows = {row.scene_id: row for row in found.rows}
+        for problem in found.problems:
+            self.log.error("left out: %s", problem)
         scenes.sync([SceneSource.model_validate(_source(row)) for row in rows.values()], now)
         for lost in scenes.mark_lost(now - LOST_AFTER):
             self.log.warning("The run of scene %s never ended: it is due again.", lost.source.scene_id)
-        mine = [record.source.scene_id for record in scenes.all() if record.running_run_id == run_id_of(night, record.source.scene_id)]
+        mine = [record.source.scene_id for record in scenes.claims() if record.running_run_id == run_id_of(night, record.source)]
         running = scenes.count_running() - len(mine)
         free = max(0, self.running_limit - running - len(mine))
         room = {pool: max(0, limit - scenes.count_running(pool=pool)) for pool, limit in load_pool_limits().items()}
         due = [record.source.scene_id for record in scenes.due_scenes(now, free, room)] if free else []
-        claimed = [scene_id for scene_id in due if scenes.mark_started(scene_id, run_id_of(night, scene_id))]
+        claimed = [scene_id for scene_id in due if scene_id in rows and scenes.mark_started(scene_id, run_id_of(night, rows[scene_id]))]
         chosen = [run_of(night, rows[scene_id]) for scene_id in (*mine, *claimed) if scene_id in rows]
         self.log.info("%d scenes run already (limit %d), pools have room for %s.", running, self.running_limit, room or "all")
         self.log.info("This night starts %d scenes.", len(chosen))
@@ -78,15 +81,43 @@ class PlanNightOperator(BaseOperator):
         return split_night(chosen, self.batch_from, self.batch_size)
 
 
-def run_id_of(night: str, scene_id: str) -> str:
-    """The run id of a scene in a night: the same whenever it is asked for."""
-    return f"{night}__{scene_id}"
+class _Named(Protocol):
+    @property
+    def scene_id(self) -> str: ...
+    @property
+    def lab(self) -> str: ...
+
+
+def run_id_of(night: str, row: _Named) -> str:
+    """The run id of a scene in a night, with scene and lab in it: the same whenever it is asked for."""
+    return f"{night}__{row.scene_id}__{row.lab}"
 
 
 def run_of(night: str, row: SceneRow) -> dict[str, Any]:
     """What starts the run of a scene."""
-    source = {"source": row.source} if row.source else {}
-    return {"trigger_run_id": run_id_of(night, row.scene_id), "conf": {"scene_id": row.scene_id, "lab": row.lab, **source, **row.params}}
+    return {"trigger_run_id": run_id_of(night, row), "conf": row.conf}
+
+
+class CheckRowsOperator(BaseOperator):
+    """Fail where a row of ``scenes.yaml`` cannot run, with row, field and what was expected; the other rows are started all the same.
+
+    Raises:
+        AirflowFailException: The file, or a row, is wrong.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**STAGE_RETRIES, **kwargs})
+
+    def execute(self, context: Context) -> int:
+        del context
+        try:
+            found = check_scene_rows()
+        except InvalidScenes as error:
+            raise AirflowFailException(str(error)) from error
+        if found.problems:
+            raise AirflowFailException(str(InvalidScenes(SCENES_PATH, list(found.problems))))
+        self.log.info("%d rows can run", len(found.rows))
+        return len(found.rows)
 
 
 def split_night(chosen: list[dict[str, Any]], batch_from: int, batch_size: int) -> dict[str, list[Any]]:
@@ -99,7 +130,7 @@ def split_night(chosen: list[dict[str, Any]], batch_from: int, batch_size: int) 
 def _source(row: SceneRow) -> dict[str, Any]:
     return {
         "scene_id": row.scene_id,
-        "source_url": row.source or "sample",
+        "source_url": row.source,
         "lab": row.lab,
         "priority": row.priority,
         "pool": row.pool,
@@ -172,12 +203,18 @@ class SceneBatchOperator(BaseOperator):
             self.compute.stop()
 
     def _run_scene(self, compute: Compute, scene: dict[str, Any], attempt: int) -> None:
-        values = {name: param.resolve() for name, param in build_params(scene["conf"]).items()}
+        values = values_of({name: param.resolve() for name, param in build_params(scene["conf"]).items()})
         run_stage = partial(self._run_stage, compute, values=values, run_id=scene["trigger_run_id"], attempt=attempt)
         shards: list[int] = []
         for row in STAGES.values():
             for shard in shards if row.sharded else [None]:
-                result = self._retry(partial(run_stage, row.name, shard))
+                try:
+                    result = self._retry(partial(run_stage, row.name, shard))
+                except BlueprintError as error:
+                    if not row.tells or isinstance(error, PreemptedError):
+                        raise
+                    self.log.warning("%s: the delivery stands; watch_runs calls the lab again: %s", scene["trigger_run_id"], error)
+                    continue
                 if row.gives:
                     shards = list(result[row.gives])
 

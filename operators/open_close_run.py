@@ -1,71 +1,115 @@
-"""The first and the last task of a run: check that everything is in place, and leave nothing behind."""
+"""The first and the last task of a run: refuse at the door what cannot come to a good end, and say how the run ended.
 
-from collections.abc import Sequence
-from typing import Any, Literal
+``close_run`` is an ordinary task, and no teardown: Airflow leaves a run that a person cancels open for its teardowns, and counts it as a
+success afterwards (apache/airflow#45530). A cancelled run is failed at once; ``watch_runs`` finds it, tells people and frees what it held.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from airflow.sdk import BaseOperator, Context
+from airflow.sdk.exceptions import AirflowFailException
 
-from blueprint_pipeline.errors import BlueprintError
+from blueprint_pipeline.errors import BlueprintError, GateError
 from blueprint_pipeline.settings import load_settings
 from operators.retries import STAGE_RETRIES, raise_for_airflow
+from operators.run_check import validate_run
+from operators.run_end import close_run
+from plugins.providers.messages.failure import RUN_FAILED, run_url_of
+
+
+class RunFailed(GateError):
+    """Another task of the run failed, or did not run: the run is not done, whatever its last task did."""
+
+    code = RUN_FAILED
+    template = "Run {run_id} of scene {scene_id} is not done: {tasks:; }. Correct the cause, then clear these tasks: finished work is kept."
+
+    run_id: str
+    scene_id: str
+    tasks: Sequence[str]
 
 
 class OpenRunOperator(BaseOperator):
-    """Check the settings, the workspace and the registry before anything is worked on.
+    """Check everything that can be checked before anything is worked on.
+
+    Args:
+        scene_id: The scene, templated.
+        lab: Who gets the dataset, templated.
 
     Raises:
-        AirflowFailException: A setting or the scene's id is wrong.
+        AirflowFailException: A setting, a parameter of the run, the scene's source, the lab or the machine is wrong or missing.
     """
 
-    template_fields: Sequence[str] = ("scene_id",)
+    template_fields: Sequence[str] = ("scene_id", "lab")
 
-    def __init__(self, *, scene_id: str, **kwargs: Any) -> None:
+    def __init__(self, *, scene_id: str, lab: str, **kwargs: Any) -> None:
         super().__init__(**{**STAGE_RETRIES, **kwargs})
         self.scene_id = scene_id
+        self.lab = lab
 
     def execute(self, context: Context) -> dict[str, str]:
         from blueprint_pipeline.registry.database import open_registry
         from blueprint_pipeline.workspace.storage import Workspace
 
+        ti, run_id = context["ti"], str(context["run_id"])
         try:
             settings = load_settings()
             scene = Workspace(settings.workspace).scene(self.scene_id)
-            open_registry(settings.registry)
+            link = run_url_of(getattr(ti, "log_url", None), ti.dag_id, run_id)
+            with open_registry(settings.registry) as registry:
+                registry.runs.start(dag_id=ti.dag_id, run_id=run_id, scene_id=self.scene_id, lab=self.lab, link=link)
+            validate_run(dict(context["params"]), given=dict(context["dag_run"].conf or {}), settings=settings)
         except BlueprintError as error:
             raise_for_airflow(error)
-        self.log.info("Scene %s lies in %s; run %s may start.", self.scene_id, scene.root, context["run_id"])
+        self.log.info("Scene %s lies in %s; run %s may start.", self.scene_id, scene.root, run_id)
         return {"scene_id": self.scene_id, "scene_url": str(scene.root)}
 
 
 class CloseRunOperator(BaseOperator):
-    """Free what the run still holds, and tell the registry how it ended.
+    """Free what the run still holds, tell the registry how it ended, and fail if any task did.
 
     Finished units and resumable staging stay: the next run continues from there.
+
+    Args:
+        scene_id: The scene, templated.
+        may_skip: Tasks that may be skipped in a run that is done.
+
+    Raises:
+        AirflowFailException: The run is not done.
     """
 
     template_fields: Sequence[str] = ("scene_id",)
 
-    def __init__(self, *, scene_id: str, **kwargs: Any) -> None:
-        super().__init__(**{**STAGE_RETRIES, **kwargs})
+    def __init__(self, *, scene_id: str, may_skip: Collection[str] = (), **kwargs: Any) -> None:
+        super().__init__(**{**STAGE_RETRIES, "trigger_rule": "all_done", **kwargs})
         self.scene_id = scene_id
+        self.may_skip = tuple(sorted(may_skip))
 
     def execute(self, context: Context) -> dict[str, object]:
-        from blueprint_pipeline.registry.database import open_registry
-
-        run_id = str(context["run_id"])
-        registry = open_registry(load_settings().registry)
-        freed = [lease.name for lease in registry.leases.release_all(run_id)]
+        ti, run_id = context["ti"], str(context["run_id"])
+        undone = undone_tasks(_states(context), own=ti.task_id, may_skip=self.may_skip)
+        freed = close_run(context, self.scene_id, undone)
         if freed:
             self.log.warning("Run %s still held %s: free now.", run_id, ", ".join(freed))
-        ended: Literal["failed", "succeeded"] = "failed" if _failed_tasks(context) else "succeeded"
-        if registry.scenes.find(self.scene_id) is not None:
-            registry.scenes.mark_finished(self.scene_id, run_id, ended)
-        self.log.info("Run %s of scene %s %s.", run_id, self.scene_id, ended)
-        return {"leases_freed": len(freed), "ended": ended}
+        if undone:
+            raise AirflowFailException(str(RunFailed(run_id, self.scene_id, [f"{task} is {state}" for task, state in undone.items()])))
+        self.log.info("Run %s of scene %s succeeded.", run_id, self.scene_id)
+        return {"leases_freed": len(freed), "ended": "succeeded"}
 
 
-def _failed_tasks(context: Context) -> list[str]:
-    """Tasks of the run that failed or never could run."""
+def undone_tasks(states: Mapping[str, str | None], *, own: str, may_skip: Collection[str]) -> dict[str, str]:
+    """Tasks whose state does not let the run be done, those that failed themselves first; the task that asks is left out."""
+    wrong = {
+        name: str(state)
+        for name, state in states.items()
+        if name != own and state != "success" and not (state == "skipped" and name.split(".")[-1] in may_skip)
+    }
+    failed = {name: state for name, state in wrong.items() if state == "failed"}
+    return {**failed, **wrong}
+
+
+def _states(context: Context) -> dict[str, str | None]:
+    """State of every task of the run; instances of a mapped task are ``name_index``."""
     ti = context["ti"]
-    states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[str(context["run_id"])])
-    return sorted(task for tasks in states.values() for task, state in tasks.items() if state in {"failed", "upstream_failed"})
+    found = ti.get_task_states(dag_id=ti.dag_id, run_ids=[str(context["run_id"])])
+    return {name: state for tasks in found.values() for name, state in sorted(tasks.items())}

@@ -1,22 +1,22 @@
 """The builder of the scene flow: every DAG that takes a scene to a dataset is made here, from the rows of the stages."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from airflow.providers.slack.notifications.slack_webhook import SlackWebhookNotifier
 from airflow.sdk import DAG, Asset, PartitionedAtRuntime, TaskGroup, chain, timezone
+from airflow.sdk.configuration import conf
 from airflow.sdk.definitions.callback import AsyncCallback
-from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+from airflow.sdk.definitions.deadline import DeadlineAlert
 
 from blueprint_pipeline.settings import load_settings
-from blueprint_pipeline.stage.flow import GROUPS, StageRow, stages_of
+from blueprint_pipeline.stage.flow import GROUPS, STAGES, StageRow, stages_of
 from operators.announce import AnnounceDeliveryOperator
 from operators.approval import ApproveEpisodesOperator
 from operators.open_close_run import CloseRunOperator, OpenRunOperator
 from operators.retries import STAGE_RETRIES
-from operators.scene_params import build_params
+from operators.run_scene import RunSceneOperator
+from operators.scene_params import DEADLINE_H, build_params
 from operators.scene_requests import (
     ANNOUNCED_AFTER,
     ASKED_BEFORE,
@@ -25,9 +25,12 @@ from operators.scene_requests import (
     connected_fields,
     secret_variables,
 )
+from operators.scene_rows import OwnDag, SceneRow
 from operators.stage_operator import operator_of, stage_task
 from operators.stage_task import StageTask
-from plugins.providers.slack.failure import CONNECTION_ID, TaskFailureNotifier
+from plugins.providers.messages.failure import TaskFailureNotifier
+from plugins.providers.messages.late_run import tell_late_run
+from plugins.scheduler.deadline_reference import RunQueuedDeadline
 
 DATASET = Asset(name="dataset", uri="blueprint-pipeline://dataset", group="blueprint_pipeline")
 """A scene's certified dataset; the partition key is the scene."""
@@ -38,6 +41,8 @@ OUTLETS = {"dataset": DATASET, "bundle": BUNDLE}
 
 LOCAL_RUNS, POD_RUNS = 4, 16
 SCENE_ID, LAB = as_template("scene_id"), as_template("lab")
+MAY_SKIP = frozenset({*ASKED_BEFORE.values(), *ANNOUNCED_AFTER.values(), *(row.name for row in STAGES.values() if row.tells)})
+"""Tasks that a run may leave out and be done: nobody had to be asked, or was told before, or could not be told yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,17 +52,9 @@ class SceneFlow:
     dag_id: str
     doc_md: str
     owner: str = "data-platform"
-    schedule: str | None = None
-    """Cron expression; ``None``: started by hand, by ``nightly_scenes`` or through the API."""
     tags: tuple[str, ...] = ()
-    deadline: timedelta = timedelta(hours=4)
-    """From queued to done; later, Slack is notified."""
     max_active_runs: int | None = None
     """``None``: as many as the place of work bears, 16 where stages are pods and 4 where they are processes of a worker."""
-    params: Mapping[str, Any] = field(default_factory=dict)
-    """Other defaults of the parameters."""
-    paused: bool | None = None
-    """State at first sight; ``None``: as Airflow is configured."""
 
 
 def build_scene_dag(flow: SceneFlow) -> DAG:
@@ -66,19 +63,36 @@ def build_scene_dag(flow: SceneFlow) -> DAG:
         dag_id=flow.dag_id,
         description="One scene, all the way from its meshes to a delivered, verified, signed dataset.",
         doc_md=flow.doc_md,
-        schedule=flow.schedule or PartitionedAtRuntime(),
+        schedule=PartitionedAtRuntime(),
         start_date=timezone.datetime(2026, 1, 1),
         catchup=False,
         max_active_runs=flow.max_active_runs or (POD_RUNS if load_settings().compute.kind == "kubernetes" else LOCAL_RUNS),
-        params=build_params(dict(flow.params)),
+        params=build_params(),
         tags={"blueprint_pipeline", "scene", *flow.tags},
         default_args={"owner": flow.owner, "on_failure_callback": [TaskFailureNotifier()]},
-        deadline=deadline_alert(flow.deadline),
-        is_paused_upon_creation=flow.paused,
+        deadline=deadline_alert(DEADLINE_H),
     ) as dag:
-        opened = OpenRunOperator(task_id="open_run", scene_id=SCENE_ID).as_setup()  # type: ignore[no-untyped-call]  # Airflow does not type it
-        closed = CloseRunOperator(task_id="close_run", scene_id=SCENE_ID).as_teardown(setups=opened)
+        opened = OpenRunOperator(task_id="open_run", scene_id=SCENE_ID, lab=LAB)
+        closed = CloseRunOperator(task_id="close_run", scene_id=SCENE_ID, may_skip=MAY_SKIP)
         chain(opened, *_groups(), closed)
+    return dag
+
+
+def build_row_dag(row: SceneRow, own: OwnDag, doc_md: str) -> DAG:
+    """A DAG for one scene alone, with a schedule and an owner of its own: its one task runs ``scene_to_dataset`` and waits for the end."""
+    with DAG(
+        dag_id=f"scene_{row.scene_id}",
+        description=f"Scene {row.scene_id} for lab {row.lab}.",
+        doc_md=doc_md,
+        schedule=own.schedule,
+        start_date=timezone.datetime(2026, 1, 1),
+        catchup=False,
+        max_active_runs=1,
+        tags={"blueprint_pipeline", "scene", *own.tags},
+        default_args={"owner": own.owner, "on_failure_callback": [TaskFailureNotifier()]},
+        is_paused_upon_creation=own.paused,
+    ) as dag:
+        RunSceneOperator(conf=row.conf)
     return dag
 
 
@@ -105,7 +119,8 @@ def _tasks(row: StageRow, plan: Any) -> list[Any]:
         approved = ApproveEpisodesOperator(task_id=ASKED_BEFORE[row.name], scene_id=SCENE_ID, window_s=as_template("approval_window_s"))
         return [approved, _stage(row, decisions=approved.output, trigger_rule="none_failed")]
     if row.name in ANNOUNCED_AFTER:
-        return [_stage(row), AnnounceDeliveryOperator(task_id=ANNOUNCED_AFTER[row.name], scene_id=SCENE_ID, lab=LAB)]
+        announced = AnnounceDeliveryOperator(task_id=ANNOUNCED_AFTER[row.name], scene_id=SCENE_ID, lab=LAB, trigger_rule="none_failed")
+        return [_stage(row), announced]
     return [_stage(row)]
 
 
@@ -115,6 +130,8 @@ def _stage(row: StageRow, *, decisions: Any = None, **kwargs: Any) -> StageTask:
     request = request if decisions is None else {**request, "decisions": decisions}
     if row.gives:
         kwargs |= {"returns": row.gives, "in_batches": True}
+    if row.tells:
+        kwargs |= {"never_fails": True}
     if row.outlet:
         kwargs |= {"outlets": [OUTLETS[row.outlet]], "partition_key": SCENE_ID}
     connected, secrets = connected_fields(row.name, LAB), secret_variables(row.name, LAB)
@@ -131,11 +148,7 @@ def _shards(row: StageRow, plan: StageTask) -> Any:
     return partial.expand(shards=plan.output)
 
 
-def deadline_alert(interval: timedelta) -> DeadlineAlert:
-    """Slack is notified when a run is not done this long after it was queued."""
-    text = ":hourglass: {{ dag_run.dag_id }} run {{ dag_run.dag_run_id }} is not done: its deadline was {{ deadline.deadline_time }}."
-    return DeadlineAlert(
-        reference=DeadlineReference.DAGRUN_QUEUED_AT,
-        interval=interval,
-        callback=AsyncCallback(SlackWebhookNotifier, kwargs={"slack_webhook_conn_id": CONNECTION_ID, "text": text}),
-    )
+def deadline_alert(hours: float) -> DeadlineAlert:
+    """On-call is told of a run that is not done this long after it was queued, or as long as the run itself says (``deadline_h``)."""
+    callback = AsyncCallback(tell_late_run, kwargs={"base_url": conf.get("api", "base_url", fallback="")})
+    return DeadlineAlert(reference=RunQueuedDeadline(default_h=hours), interval=timedelta(0), callback=callback)

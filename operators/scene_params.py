@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.sdk import Param
 
+from blueprint_pipeline.delivery.lab import list_labs
 from blueprint_pipeline.errors import ConfigurationError
 from blueprint_pipeline.robot.names import DEFAULT_ROBOT, robot_names
 from blueprint_pipeline.simulation.render_profiles import FAST, RENDER_PROFILES
@@ -14,6 +15,10 @@ from blueprint_pipeline.task.skills import SKILLS
 from blueprint_pipeline.workspace.canonical import MAX_INTEGER
 
 SAMPLE_SCENE_ID = "tabletop_scanned"
+SAMPLE = "sample"
+"""As a source: the scene that comes with the package."""
+DEADLINE_H = 4.0
+"""How long a run may take, where it says nothing else [h]."""
 
 
 class UnknownParameter(ConfigurationError):
@@ -33,21 +38,28 @@ def sample_source() -> str:
     return (Path(folders[0]) / "scene" / "samples" / SAMPLE_SCENE_ID).as_posix()
 
 
+def parameter_names() -> list[str]:
+    """Names of all parameters of the flow, in the order of the form."""
+    return list(_SCHEMAS)
+
+
 def build_params(overrides: dict[str, Any] | None = None) -> dict[str, Param]:
     """All parameters of the flow; ``overrides`` replaces defaults.
 
     Raises:
         UnknownParameter: An override names no parameter.
     """
-    chosen = {**_DEFAULTS, "source": sample_source(), **(overrides or {})}
+    chosen = {**_DEFAULTS, **(overrides or {})}
     unknown = sorted(set(chosen) - set(_SCHEMAS))
     if unknown:
         raise UnknownParameter(unknown, list(_SCHEMAS))
-    return {name: Param(chosen[name], **schema) for name, schema in _SCHEMAS.items()}
+    schemas = {**_SCHEMAS, "lab": {**_SCHEMAS["lab"], "enum": [*list_labs(), None]}}
+    return {name: Param(chosen[name], **schema) for name, schema in schemas.items()}
 
 
 _DEFAULTS: dict[str, Any] = {
     "scene_id": SAMPLE_SCENE_ID,
+    "source": SAMPLE,
     "robot": DEFAULT_ROBOT,
     "skills": ["pick_place"],
     "episodes": 24,
@@ -60,9 +72,10 @@ _DEFAULTS: dict[str, Any] = {
     "depth": False,
     "segmentation": False,
     "tier": "core",
-    "lab": "aurora_robotics",
+    "lab": None,
     "settle_s": 2.0,
-    "approval_window_s": 86400,
+    "approval_window_s": 10800,
+    "deadline_h": DEADLINE_H,
 }
 
 _SCHEMAS: dict[str, dict[str, Any]] = {
@@ -76,7 +89,7 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
         "type": "string",
         "minLength": 1,
         "section": "Scene",
-        "description": "Folder or URL of the reconstructed scene (regen3d layout).",
+        "description": "Folder or URL of the reconstructed scene (regen3d layout); `sample`: the scene that comes with the package.",
     },
     "settle_s": {
         "type": "number",
@@ -135,16 +148,22 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
         "description": "Which limits the gates use.",
     },
     "lab": {
-        "type": "string",
-        "pattern": "^[a-z0-9][a-z0-9_]{0,63}$",
+        "type": ["string", "null"],
         "section": "Quality and delivery",
-        "description": "Profile of the lab that gets the dataset.",
+        "description": "Lab that gets the dataset. There is no default: nothing is sent to a lab that nobody chose.",
     },
     "approval_window_s": {
         "type": "number",
         "minimum": 1,
         "maximum": 172800,
         "section": "Quality and delivery",
-        "description": "How long a person may take over borderline episodes [s]; then they are rejected.",
+        "description": "How long a person may take over borderline episodes [s]; then they are rejected. Shorter than the run's deadline.",
+    },
+    "deadline_h": {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "maximum": 72,
+        "section": "Quality and delivery",
+        "description": "On-call is told of a run that is not done this long after it was queued [h].",
     },
 }

@@ -1,10 +1,10 @@
 """``include/config/scenes.yaml``: the scenes that a team wants done again and again, and those with a DAG of their own."""
 
-from datetime import timedelta
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from blueprint_pipeline.config_file import ConfigFileInvalid, load_config
 from blueprint_pipeline.config_folder import CONFIG_FOLDER
@@ -36,18 +36,14 @@ class OwnDag(_Frozen):
     paused: bool = True
     """State at first sight."""
 
-    @property
-    def deadline(self) -> timedelta:
-        return timedelta(hours=self.deadline_h)
-
 
 class SceneRow(_Frozen):
     """One scene that is done again and again."""
 
     scene_id: Id
-    source: str | None = None
-    """Folder or URL of the reconstructed scene; ``None``: the sample scene that comes with the package."""
-    lab: str = "aurora_robotics"
+    source: str
+    """Folder or URL of the reconstructed scene; ``sample``: the one that comes with the package."""
+    lab: str
     priority: int = 0
     """Higher first."""
     pool: str = DEFAULT_POOL
@@ -60,19 +56,25 @@ class SceneRow(_Frozen):
     """Other defaults of the flow's parameters, e.g. ``episodes: 6``."""
     dag: OwnDag | None = None
 
+    @property
+    def conf(self) -> dict[str, Any]:
+        """The parameters of a run of this scene."""
+        deadline = {} if self.dag is None else {"deadline_h": self.dag.deadline_h}
+        return {"scene_id": self.scene_id, "lab": self.lab, "source": self.source, **deadline, **self.params}
+
+
+@dataclass(frozen=True)
+class SceneRows:
+    """The rows of the file: those that can be used, and what is wrong with the others."""
+
+    rows: tuple[SceneRow, ...]
+    problems: tuple[str, ...]
+    """``row 3 (scene kitchen): params.episodes: …``: such a row is never started, and stops no other."""
+
 
 class _File(_Frozen):
     pools: dict[str, PositiveInt] = {}
-    scenes: tuple[SceneRow, ...] = ()
-
-    @model_validator(mode="after")
-    def _pools_are_known(self) -> Self:
-        wrong = sorted(
-            {f"scene {row.scene_id}: no pool '{row.pool}'" for row in self.scenes if row.pool not in {DEFAULT_POOL, *self.pools}}
-        )
-        if wrong:
-            raise ValueError(f"{'; '.join(wrong)}. Add it under `pools`, with how many of its scenes may run at once")
-        return self
+    scenes: tuple[dict[str, Any], ...] = ()
 
 
 def load_pool_limits(path: Path = SCENES_PATH) -> dict[str, int]:
@@ -87,17 +89,69 @@ def load_pool_limits(path: Path = SCENES_PATH) -> dict[str, int]:
 
 
 def load_scene_rows(path: Path = SCENES_PATH) -> tuple[SceneRow, ...]:
-    """Read the file.
+    """Read the file; every row must be one that can run.
 
     Raises:
-        InvalidScenes: It is no YAML, a key is unknown or of the wrong kind, a pool is not named, or a scene stands there twice.
+        InvalidScenes: The file cannot be used, or a row is wrong; all of them are named.
     """
+    found = check_scene_rows(path)
+    if found.problems:
+        raise InvalidScenes(path, list(found.problems))
+    return found.rows
+
+
+def own_dag_rows(path: Path = SCENES_PATH) -> tuple[SceneRow, ...]:
+    """Rows with a DAG of their own, for the DAG processor: as cheap as reading the file. What a row asks for is checked by its run.
+
+    Raises:
+        InvalidScenes: The file cannot be used. A row of the wrong shape is left out; ``check_rows`` of the night names it.
+    """
+    parsed = [_parse(raw)[0] for raw in load_config(path, _File, InvalidScenes).scenes if raw.get("dag") is not None]
+    return tuple(row for row in parsed if row is not None)
+
+
+def check_scene_rows(path: Path = SCENES_PATH) -> SceneRows:
+    """Read the file, and judge each row by the form's own rules, by the labs and by what is on this machine.
+
+    Raises:
+        InvalidScenes: It is no YAML, or a key beside the rows is unknown or of the wrong kind.
+    """
+    file = load_config(path, _File, InvalidScenes)
+    rows: list[SceneRow] = []
+    problems: list[str] = []
+    seen: set[str] = set()
+    for number, raw in enumerate(file.scenes, start=1):
+        place = f"row {number} (scene {raw.get('scene_id', 'without an id')})"
+        row, wrong = _parse(raw)
+        if row is not None:
+            wrong = [*wrong, *_misfits(row, file.pools, seen)]
+            seen.add(row.scene_id)
+            if not wrong:
+                rows.append(row)
+        problems += [f"{place}: {problem}" for problem in wrong]
+    return SceneRows(tuple(rows), tuple(problems))
+
+
+def _parse(raw: dict[str, Any]) -> tuple[SceneRow | None, list[str]]:
     try:
-        rows = load_config(path, _File, InvalidScenes).scenes
+        return SceneRow.model_validate(raw), []
     except InvalidId as error:
-        raise InvalidScenes(path, [str(error)]) from error
-    ids = [row.scene_id for row in rows]
-    twice = sorted({scene_id for scene_id in ids if ids.count(scene_id) > 1})
-    if twice:
-        raise InvalidScenes(path, [f"scene {', '.join(twice)} stands there more than once"])
-    return rows
+        return None, [str(error)]
+    except ValidationError as error:
+        return None, [f"{'.'.join(map(str, item['loc'])) or 'row'}: {item['msg']}" for item in error.errors()]
+
+
+def _misfits(row: SceneRow, pools: dict[str, int], seen: set[str]) -> list[str]:
+    """What is wrong with a row that is whole in itself."""
+    wrong = [f"scene_id: scene {row.scene_id} stands there more than once"] if row.scene_id in seen else []
+    if row.pool not in {DEFAULT_POOL, *pools}:
+        wrong.append(f"pool: there is no pool '{row.pool}'; add it under `pools`, with how many of its scenes may run at once")
+    named = sorted({"scene_id", "lab", "source"} & set(row.params))
+    wrong += [f"params.{name}: it is a key of the row itself" for name in named]
+    return [*wrong, *(f"params.{problem}" if problem.split(":")[0] in row.params else problem for problem in _unfit_params(row))]
+
+
+def _unfit_params(row: SceneRow) -> list[str]:
+    from operators.run_check import check_conf
+
+    return check_conf(row.conf)

@@ -7,9 +7,10 @@ from airflow.sdk import Context
 from blueprint_pipeline.compute.job import Compute
 from blueprint_pipeline.compute.local import LocalCompute
 from blueprint_pipeline.compute.profiles import load_compute
-from blueprint_pipeline.errors import BlueprintError
+from blueprint_pipeline.errors import BlueprintError, PreemptedError
 from blueprint_pipeline.settings import load_settings
-from operators.retries import raise_for_airflow
+from operators.lab_notice import skip_untold
+from operators.retries import as_known, raise_for_airflow
 from operators.stage_task import StageTask
 
 
@@ -32,6 +33,8 @@ class StageOperator(StageTask):
         try:
             results = self.compute.run(spec, self.show_event)
         except BlueprintError as error:
+            if self.never_fails and not isinstance(as_known(error), PreemptedError):
+                skip_untold(context, error)
             raise_for_airflow(error)
         return self.finish(context, results)
 

@@ -39,6 +39,7 @@ class StageTask(BaseOperator):
             ``extra``), templated. A connection that does not exist gives nothing: the stage knows what it cannot do without.
         connected: Fields of the request that come from a connection, in the same way.
         partition_key: Marks the events of the task's outlets with this key, templated.
+        never_fails: The stage tells somebody what happened: where it fails for good, people of ours are told and the task is skipped.
 
     Raises:
         AirflowFailException: The stage failed, and would fail again.
@@ -62,6 +63,7 @@ class StageTask(BaseOperator):
         secret_variables: Mapping[str, str] | None = None,
         connected: Mapping[str, str] | None = None,
         partition_key: str | None = None,
+        never_fails: bool = False,
         task_id: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -76,6 +78,7 @@ class StageTask(BaseOperator):
         self.secret_variables = secret_variables
         self.connected = connected
         self.partition_key = partition_key
+        self.never_fails = never_fails
 
     def build_spec(self, context: Context, profile: Profile) -> JobSpec:
         """The job of this task instance."""

@@ -1,6 +1,9 @@
-"""The one file that Airflow loads as a plugin: macros for templates of DAGs."""
+"""The one file that Airflow loads as a plugin: macros for templates of DAGs, the reference of deadlines, and who makes missing pools."""
 
 from airflow.plugins_manager import AirflowPlugin
+
+from plugins.scheduler.deadline_reference import RunQueuedDeadline
+from plugins.scheduler.pools import PoolListener
 
 
 def scene_files(scene_id: str) -> str:
@@ -16,3 +19,5 @@ class BlueprintPipelinePlugin(AirflowPlugin):
 
     name = "blueprint_pipeline"
     macros = [scene_files]
+    deadline_references = [RunQueuedDeadline]
+    listeners = [PoolListener()]

@@ -43,7 +43,7 @@ def parse_config(text: str, path: Path | str, model: type[Model], invalid: type[
         ConfigFileInvalid: As ``invalid``; see :func:`load_config`.
     """
     try:
-        found = yaml.safe_load(text)
+        found = yaml.load(text, Loader=yaml.CSafeLoader)
         return model.model_validate({} if found is None else found)
     except yaml.YAMLError as error:
         raise invalid(path, [f"it is not YAML ({' '.join(str(error).split())})"]) from error

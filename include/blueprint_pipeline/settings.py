@@ -126,6 +126,16 @@ class DeliverySettings(_Group):
     names, in the environment of the stage; no request and no file holds it."""
 
 
+class MessageSettings(_Group):
+    """Over which Airflow connections people are told, of type ``slackwebhook`` or ``http``."""
+
+    channel: str = "slack_default"
+    second_channel: str = "on_call_backup"
+    """Takes a message that the first does not take; there need not be one."""
+    runbook_url: str | None = None
+    """Where this installation's people read ``docs/on-call.md``; each message about a failure then has a button that leads there."""
+
+
 class LogSettings(_Group):
     """How the process logs."""
 
@@ -145,6 +155,7 @@ class Settings(BaseSettings):
     render: RenderSettings = RenderSettings()
     dataset: DatasetSettings = DatasetSettings()
     delivery: DeliverySettings = DeliverySettings()
+    messages: MessageSettings = MessageSettings()
     log: LogSettings = LogSettings()
 
 

@@ -63,6 +63,7 @@ def test_heavy_libraries_are_not_imported_at_parse_time(layer):
 
 @pytest.mark.parametrize("layer", ["dags", "operators", "plugins"])
 def test_no_task_touches_the_orm(layer):
-    """A worker of Airflow 3 refuses it at run time, a test run does not: so it is looked for here."""
-    wrong = [f"{path.relative_to(ROOT)}: {name}" for path in files_of(layer) for name in imports_of(path) if name in ORM]
+    """A worker of Airflow 3 refuses it at run time, a test run does not. What Airflow's own processes load stands apart."""
+    files = [path for path in files_of(layer) if path.parent != ROOT / "plugins" / "scheduler"]
+    wrong = [f"{path.relative_to(ROOT)}: {name}" for path in files for name in imports_of(path) if name in ORM]
     assert wrong == []

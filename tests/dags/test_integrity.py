@@ -25,7 +25,7 @@ def test_every_dag_is_documented_tagged_and_owned(bag):
 def test_every_dag_tells_slack_and_has_a_deadline(bag):
     """Nobody has to look for failures."""
     for dag_id, dag in bag.dags.items():
-        assert dag.deadline, dag_id
+        assert dag.deadline or dag_id.startswith("scene_tabletop"), dag_id  # there the run that it starts has it
         assert all(task.on_failure_callback for task in dag.tasks), dag_id
 
 
@@ -82,3 +82,5 @@ def test_triggered_dag_exists(bag):
 
     for row in load_scene_rows():
         assert set(run_of("n", row)["conf"]) <= set(target.params)
+        own = bag.dags.get(f"scene_{row.scene_id}")
+        assert own is None or own.get_task("run_scene").trigger_dag_id == target.dag_id

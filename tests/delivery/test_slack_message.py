@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 from slack_sdk.models.blocks import Block
 
 from blueprint_pipeline.delivery.slack_message import DeliveryFacts, build_delivery_message, build_failure_message
@@ -51,21 +50,22 @@ def test_unknown_cost_is_called_unknown():
     assert [block.type for block in parse(message)] == ["header", "section", "section", "context"]
 
 
-@pytest.mark.parametrize(("retryable", "todo"), [(True, "It may pass later"), (False, "A retry cannot help")])
-def test_a_failure_message_tells_what_to_do(retryable, todo):
-    """Code, message (cut to Slack's limit, escaped), run link, advice."""
+def test_a_failure_message_tells_what_to_do():
+    """Lab, code, message (cut to Slack's limit, escaped), run link, advice."""
     message = build_failure_message(
         stage="deliver_bundle",
         scene_id="kitchen",
         code="delivery.conflict",
         message="<!channel> " + "x" * 5000,
-        retryable=retryable,
+        lab="aurora_robotics",
+        todo="Correct it, then clear the task.",
         attempt=3,
         run_url="https://airflow.example/runs/1",
         runbook_url="https://docs.example/runbook#delivery.conflict",
     )
     parse(message)
     shown = json.dumps(message.blocks)
-    assert todo in shown
+    assert "Correct it, then clear the task." in shown
+    assert "aurora_robotics" in shown
     assert "&lt;!channel&gt;" in shown
     assert "delivery.conflict" in message.text

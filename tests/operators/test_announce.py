@@ -1,10 +1,13 @@
 """Slack hears of a delivery once."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
+from werkzeug import Response
 
 from blueprint_pipeline.delivery.receipt import Receipt, receipt_path
 from blueprint_pipeline.registry.database import open_registry
@@ -39,12 +42,12 @@ def context(settings, environment):
         "package_bundle": {"attempted": 24, "kept": 23, "licence": "CC-BY-4.0"},
         "certify_dataset": {"certified": False, "passed": ["structure"], "failed": [], "not_run": ["lerobot"]},
         "price_run": {"usd_per_kept_episode": 0.0021},
-        "deliver_bundle": {"delivery_id": delivery.delivery_id},
+        "deliver_bundle": {"delivery_id": delivery.delivery_id, "report_url": "file:///b/index.html"},
         "notify_lab": {"status_code": 200},
     }
 
     class TaskInstance:
-        log_url = "http://localhost:8080/x"
+        dag_id, run_id, log_url = "d", "r", "http://localhost:8080/dags/d/runs/r/tasks/announce_delivery"
 
         def xcom_pull(self, task_ids):
             return results[task_ids]
@@ -57,7 +60,7 @@ def announce(context):
 
 
 def test_message_arrives_once(context, slack):
-    """A rerun of the same delivery says nothing again; the registry knows that Slack was told."""
+    """A rerun of the same delivery says nothing again."""
     announce(context)
     with pytest.raises(AirflowSkipException, match="announced before"):
         announce(context)
@@ -69,9 +72,34 @@ def test_message_arrives_once(context, slack):
     )
 
 
-def test_without_a_connection_the_task_is_skipped_in_words(context, monkeypatch):
-    """Who has no Slack still gets the dataset."""
-    monkeypatch.delenv("AIRFLOW_CONN_SLACK_DEFAULT", raising=False)
+def test_two_runs_announce_one_delivery_once(context, slack):
+    """Both come to the end at the same time: the outbox takes one message for the delivery."""
+
+    def skipped(_):
+        try:
+            announce(context)
+        except AirflowSkipException:
+            return True
+        return False
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(skipped, range(2))) == [False, True]
+    assert len(slack.messages) == 1
+
+
+@pytest.mark.parametrize("trouble", ["no connection", "answers 500", "hangs"])
+def test_who_cannot_be_told_changes_nothing(context, settings, trouble, monkeypatch, httpserver):
+    """The delivery stands and the task succeeds, in a few seconds; the message waits in the outbox for a later try."""
     airflow_home.prepare_database()
-    with pytest.raises(AirflowSkipException, match="There is no connection 'slack_default'"):
-        announce(context)
+    monkeypatch.delenv("AIRFLOW_CONN_SLACK_DEFAULT", raising=False)
+    if trouble != "no connection":
+        answer = (lambda _: Response(status=500)) if trouble == "answers 500" else (lambda _: time.sleep(8) or Response())
+        httpserver.expect_request("/services/T/B/X").respond_with_handler(answer)
+        connection = {"conn_type": "slackwebhook", "host": httpserver.url_for("/services"), "password": "T/B/X"}
+        monkeypatch.setenv("AIRFLOW_CONN_SLACK_DEFAULT", json.dumps(connection))
+    began = time.monotonic()
+    announce(context)
+    assert time.monotonic() - began < 7
+    (waiting,) = open_registry(settings.registry).outbox.all_of(status="waiting")
+    assert waiting.attempts == 1
+    assert "23 episodes of s1" in waiting.message.text

@@ -1,15 +1,25 @@
 """People decide on borderline episodes: asked once, with an end, and what they said is kept."""
 
+import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import TaskAwaitingInput
 
 from blueprint_pipeline.quality.report import load_gate_report
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.workspace.storage import Workspace
-from operators.approval import APPROVE, REJECT, ApproveEpisodesOperator, build_question, chosen_episodes, describe_decision
+from operators.approval import (
+    APPROVE,
+    REJECT,
+    ApproveEpisodesOperator,
+    build_question,
+    chosen_episodes,
+    describe_decision,
+    unknown_episodes,
+)
 from operators.embedded.demo_run import EventFile, expire_approvals
 from tests.airflow_home import run_dag, xcom_of
 from tests.operators.gate_case import write_gates
@@ -56,7 +66,7 @@ def test_silence_is_a_rejection_and_is_kept(environment, settings, tmp_path):
     assert [(d["episode_id"], d["approved"], d["decided_by"]) for d in decisions] == [(w, False, "expiry") for w in waiting]
     registry = open_registry(settings.registry)
     (asked,) = {event.request_id for event in registry.approvals.audit(_only_request(registry))}
-    assert [event.action for event in registry.approvals.audit(asked)] == ["requested", "rejected"]
+    assert [event.action for event in registry.approvals.audit(asked)] == ["requested", "expired"]
 
 
 def _only_request(registry):
@@ -99,10 +109,87 @@ def test_named_episodes_get_the_answer_and_the_others_its_opposite(chosen, named
     assert chosen_episodes(["a", "b"], {"chosen_options": [chosen], "params_input": {"only_episodes": named}}) == kept
 
 
-def test_unknown_episode_in_the_answer_is_refused():
-    """A typing error must not become a rejection of everything."""
-    with pytest.raises(AirflowFailException, match=r"names c, which wait for no decision\. Waiting: a, b"):
-        chosen_episodes(["a", "b"], {"chosen_options": [APPROVE], "params_input": {"only_episodes": "c"}})
+@pytest.mark.parametrize("named", ["c", ["c"], ["a", "c"]])
+def test_unknown_episode_in_the_answer_is_found(named):
+    """A typing error must not become a rejection of everything, nor the end of the task."""
+    assert unknown_episodes(["a", "b"], {"chosen_options": [APPROVE], "params_input": {"only_episodes": named}}) == ["c"]
+
+
+def answered(*names, chosen=APPROVE):
+    form = {"only_episodes": list(names) or None, "review_note": None}
+    return {
+        "chosen_options": [chosen],
+        "params_input": form,
+        "responded_at": datetime.now(UTC),
+        "responded_by_user": {"id": "7", "name": "ines"},
+        "timedout": False,
+    }
+
+
+@pytest.fixture
+def task(environment, settings, monkeypatch):
+    """The task as it waits for two episodes, and a context; what it writes into Airflow's database is left out."""
+    from airflow.providers.standard.operators import hitl
+
+    monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **_: None)
+    write_gates(settings, "s1", 2)
+    (operator,) = dag_of("approve_form", window_s=600).tasks
+    operator.scene_id = "s1"
+    ti = SimpleNamespace(id="1", dag_id="d", run_id="r", task_id="approve_episodes", map_index=-1)
+    context = {"ti": ti, "task_instance": ti, "task": operator, "run_id": "r", "params": {"scene_id": "s1", "lab": "aurora_robotics"}}
+    with pytest.raises(TaskAwaitingInput):
+        operator.execute(context)
+    return operator, context
+
+
+def test_somebody_is_told_that_a_question_waits(task, settings):
+    """Once a question: what was found, how to see it, where to answer, until when."""
+    operator, context = task
+    with pytest.raises(TaskAwaitingInput):
+        operator.execute(context)
+    (asked,) = open_registry(settings.registry).outbox.all_of()
+    told = json.dumps(asked.message.blocks)
+    for words in ("2 episodes of s1 wait", "aurora_robotics", "can in table at 2.1 s", "then rejected", "bpp episode render s1 ep_10"):
+        assert words in told
+    assert asked.message.kind == "approval"
+
+
+def test_episodes_are_chosen_from_a_list_and_nothing_is_required(task):
+    """Airflow draws a list to choose from where a schema has examples, and a red star where it has no null."""
+    form = task[0].serialized_params
+    assert form["only_episodes"]["schema"]["examples"] == ["ep_10", "ep_11"]
+    assert all("null" in field["schema"]["type"] for field in form.values())
+
+
+def test_an_answer_that_names_a_wrong_episode_is_asked_for_again(task, settings):
+    """The question stays open and the message says why; the next answer counts."""
+    operator, context = task
+    with pytest.raises(TaskAwaitingInput):
+        operator.execute_complete(context, answered("ep_10", "ep_99"))
+    registry = open_registry(settings.registry)
+    assert any("The answer names ep_99" in json.dumps(item.message.blocks) for item in registry.outbox.all_of())
+    assert len(registry.approvals.pending()) == 1
+    decisions = operator.execute_complete(context, answered("ep_10"))
+    assert [(d["episode_id"], d["approved"]) for d in decisions] == [("ep_10", True), ("ep_11", False)]
+
+
+def test_an_answer_counts_though_the_registry_closed_the_question_meanwhile(task, settings):
+    """The person answered in Airflow's window: a round that was closed is followed by the one that is answered."""
+    operator, context = task
+    registry = open_registry(settings.registry)
+    registry.approvals.expire(registry.approvals.pending()[0].request_id)
+    assert [decision["approved"] for decision in operator.execute_complete(context, answered())] == [True, True]
+
+
+def test_a_question_that_nobody_answered_is_asked_again_and_silence_stays_the_same(task):
+    """Two silences give the very same decisions, so that later stages find their work done."""
+    operator, context = task
+    silent = {**answered(chosen=REJECT), "timedout": True, "responded_by_user": None}
+    first = operator.execute_complete(context, silent)
+    with pytest.raises(TaskAwaitingInput):
+        operator.execute(context)
+    assert operator.execute_complete(context, silent) == first
+    assert {decision["decided_by"] for decision in first} == {"expiry"}
 
 
 def test_question_shows_what_was_found(environment, settings):
@@ -115,8 +202,7 @@ def test_question_shows_what_was_found(environment, settings):
 
 
 def test_who_decided():
-    """A name, an id where there is no name, and the clock where nobody answered."""
+    """A name, or an id where there is no name."""
     answer = {"responded_by_user": {"id": "7", "name": "Ines"}, "params_input": {"review_note": "fine"}}
-    assert describe_decision(answer, timed_out=False) == ("Ines", "fine")
-    assert describe_decision({"responded_by_user": {"id": "7"}}, timed_out=False) == ("7", "")
-    assert describe_decision({}, timed_out=True)[0] == "expiry"
+    assert describe_decision(answer) == ("Ines", "fine")
+    assert describe_decision({"responded_by_user": {"id": "7"}}) == ("7", "")

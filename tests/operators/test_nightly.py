@@ -14,18 +14,26 @@ from blueprint_pipeline.errors import PreemptedError
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.settings import load_settings
 from operators import nightly
-from operators.nightly import LOST_AFTER, PlanNightOperator, SceneBatchOperator, list_batches, list_runs, run_id_of, split_night
+from operators.nightly import (
+    LOST_AFTER,
+    CheckRowsOperator,
+    PlanNightOperator,
+    SceneBatchOperator,
+    list_batches,
+    list_runs,
+    run_of,
+    split_night,
+)
 from operators.retries import build_retries
-from operators.scene_flow import SceneFlow
-from operators.scene_params import build_params
-from operators.scene_rows import SceneRow
+from operators.scene_params import DEADLINE_H, build_params
+from operators.scene_rows import SceneRow, SceneRows
 from tests.airflow_home import run_dag, xcom_of
 
 
 @pytest.fixture
 def rows(monkeypatch):
-    found = [SceneRow(scene_id=f"s{index}", lab="aurora_robotics", priority=index, interval_h=20) for index in range(4)]
-    monkeypatch.setattr(nightly, "load_scene_rows", lambda: tuple(found))
+    found = [SceneRow(scene_id=f"s{index}", source="sample", lab="aurora_robotics", priority=index, interval_h=20) for index in range(4)]
+    monkeypatch.setattr(nightly, "check_scene_rows", lambda: SceneRows(tuple(found), ()))
     return found
 
 
@@ -48,7 +56,7 @@ def test_task_tried_again_finds_what_it_had_claimed(environment, rows):
     """The second try of the same night starts the same runs, under the same ids."""
     first = plan("n1", running_limit=2)
     assert sorted(ids(plan("n1", running_limit=2))) == sorted(ids(first))
-    assert first["runs"][0]["trigger_run_id"] == "n1__s3"
+    assert first["runs"][0]["trigger_run_id"] == "n1__s3__aurora_robotics"
 
 
 def test_pools_bound_what_runs_of_each(environment, rows, monkeypatch):
@@ -57,7 +65,7 @@ def test_pools_bound_what_runs_of_each(environment, rows, monkeypatch):
     rows[2:] = [row.model_copy(update={"pool": "gpu"}) for row in rows[2:]]
     assert ids(plan("n1", running_limit=9)) == ["s3", "s1", "s0"]
     assert ids(plan("n2", running_limit=9)) == []
-    open_registry(load_settings().registry).scenes.mark_finished("s3", "n1__s3", "succeeded")
+    open_registry(load_settings().registry).scenes.mark_finished("s3", "n1__s3__aurora_robotics", "succeeded")
     assert ids(plan("n3", running_limit=9)) == ["s2"]
 
 
@@ -95,6 +103,20 @@ def test_night_as_a_dag_maps_over_its_runs(environment, rows):
     assert tasks["run_batch", -1].state == "skipped"
 
 
+def test_a_bad_row_is_left_out_and_fails_a_task_of_its_own(environment, rows, monkeypatch, settings):
+    """The night starts the others; the row is never claimed, and its name and field are in the failure that is told."""
+    problem = "row 5 (scene bad): params.episodes: 0 is less than the minimum of 1"
+    monkeypatch.setattr(nightly, "check_scene_rows", lambda: SceneRows(tuple(rows), (problem,)))
+    assert ids(plan("n1", running_limit=9)) == ["s3", "s2", "s1", "s0"]
+    assert open_registry(settings.registry).scenes.find("bad") is None
+    with pytest.raises(AirflowFailException, match=r"row 5 \(scene bad\): params\.episodes: 0"):
+        CheckRowsOperator(task_id="check_rows").execute({})
+
+
+def test_sound_rows_are_counted(environment, rows):
+    assert CheckRowsOperator(task_id="check_rows").execute({}) == 4
+
+
 class Compute:
     """Runs nothing; fails for scenes that it is told to fail for."""
 
@@ -114,7 +136,8 @@ class Compute:
 
 
 def batch_of(night, *scene_ids):
-    return [{"trigger_run_id": run_id_of(night, scene_id), "conf": {"scene_id": scene_id, "episodes": 6}} for scene_id in scene_ids]
+    rows = [SceneRow(scene_id=name, source="sample", lab="aurora_robotics", params={"episodes": 6}) for name in scene_ids]
+    return [run_of(night, row) for row in rows]
 
 
 class TaskInstance:
@@ -126,7 +149,7 @@ class TaskInstance:
 def test_a_run_that_waits_for_a_person_is_not_lost():
     """A night starts no second run of a scene whose first one still waits for an answer: the longest wait and the work fit in."""
     window = build_params()["approval_window_s"].schema["maximum"]
-    assert timedelta(seconds=window) + SceneFlow(dag_id="d", doc_md="").deadline + timedelta(hours=12) < LOST_AFTER
+    assert timedelta(seconds=window) + timedelta(hours=DEADLINE_H + 12) < LOST_AFTER
 
 
 def test_batch_takes_each_scene_through_all_stages(environment, rows, settings):
@@ -187,6 +210,20 @@ LATER = {"code": "transient.error", "message": "later", "retryable": True, "exit
 AT_ONCE = build_retries(delay=timedelta(0))
 
 
+def test_a_lab_that_cannot_be_told_fails_no_scene(environment, rows, settings):
+    """The delivery stands; the lab is called again later."""
+    plan("n1", running_limit=9)
+
+    class Unreachable(Compute):
+        def run(self, job, on_event):
+            if job.stage == "notify_lab":
+                raise StageFailed({"code": "delivery.webhook_refused", "message": "410", "retryable": False, "exit_code": 78}, job.stage)
+            return super().run(job, on_event)
+
+    SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0"), compute=Unreachable()).execute({"ti": TaskInstance()})
+    assert open_registry(settings.registry).scenes.find("s0").last_status == "succeeded"
+
+
 @pytest.mark.parametrize(("times", "status"), [(3, "succeeded"), (4, "failed")])
 def test_what_may_pass_is_tried_again_within_the_batch(environment, rows, settings, times, status):
     """A stage may fail three times, as its task of the DAG may; the fourth time is the scene's end, and the next scene goes on."""
@@ -207,4 +244,4 @@ def test_a_batch_that_waits_to_try_again_hears_that_it_shall_end(environment, ro
     timer.start()
     with pytest.raises(PreemptedError, match="asked to end"):
         batch.execute({"ti": TaskInstance()})
-    assert open_registry(settings.registry).scenes.find("s0").running_run_id == "n1__s0"
+    assert open_registry(settings.registry).scenes.find("s0").running_run_id == "n1__s0__aurora_robotics"

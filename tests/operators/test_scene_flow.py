@@ -28,17 +28,18 @@ def test_every_stage_of_the_flow_is_a_task_in_order(dag):
 @pytest.mark.parametrize("name", STAGES)
 def test_requests_rendered_from_default_parameters_are_valid(name):
     """Templates give text; the stage's model makes typed values of it and refuses nothing."""
-    values = {key: param.resolve() for key, param in build_params().items()}
+    values = {key: param.resolve() for key, param in build_params({"lab": "aurora_robotics"}).items()}
     rendered = {field: jinja2.Template(str(template)).render(params=values) for field, template in build_request(name, as_template).items()}
     request = {**rendered, "shard_index": 0} if STAGES[name].sharded else rendered
     parsed = parse_request(load_stage(name), request)
     assert parsed.scene_id == values["scene_id"]
 
 
-def test_setup_and_teardown_embrace_the_run(dag):
-    """close_run runs whenever open_run has, whatever happened between."""
-    assert dag.get_task("open_run").is_setup
-    assert dag.get_task("close_run").is_teardown
+def test_first_and_last_task_embrace_the_run(dag):
+    """close_run runs at the end, whatever happened between, and no teardown keeps a run open that a person cancelled."""
+    assert dag.get_task("close_run").trigger_rule == "all_done"
+    assert not any(task.is_teardown for task in dag.tasks)
+    assert not dag.get_task("close_run").downstream_task_ids
     assert "open_run" in dag.get_task("close_run").get_flat_relative_ids(upstream=True)
 
 
@@ -68,6 +69,8 @@ def test_groups_are_the_nouns(dag):
         ("width", 63),
         ("approval_window_s", 0),
         ("lab", "A b"),
+        ("lab", "aurora"),
+        ("deadline_h", 0),
     ],
 )
 def test_wrong_parameters_are_refused_before_the_run(name, value):
@@ -80,3 +83,21 @@ def test_unknown_override_is_refused():
     """A row of scenes.yaml cannot set a parameter that does not exist."""
     with pytest.raises(BlueprintError, match="sceen_id"):
         build_params({"sceen_id": "x"})
+
+
+def test_lab_has_no_default():
+    """One click must not send the sample to a customer."""
+    assert build_params()["lab"].resolve() is None
+
+
+def test_source_of_the_form_is_no_path_of_a_machine():
+    """The form says `sample`; the stage gets the folder of this machine."""
+    assert build_params()["source"].resolve() == "sample"
+    rendered = jinja2.Template(as_template("source")).render(params={"source": "sample"})
+    assert rendered.endswith("scene/samples/tabletop_scanned")
+    assert jinja2.Template(as_template("source")).render(params={"source": "gs://x/y"}) == "gs://x/y"
+
+
+def test_clearing_survives_the_deadline(dag):
+    """Airflow 3.3 fails to clear a task of a run whose deadline counts from its own DAGRUN_QUEUED_AT (apache/airflow#70368)."""
+    assert dag.deadline[0].reference.serialize_reference()["reference_type"] != "DagRunQueuedAtDeadline"

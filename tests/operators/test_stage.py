@@ -14,7 +14,7 @@ from blueprint_pipeline.compute.events import readable
 from blueprint_pipeline.stage.flow import STAGES
 from operators.retries import build_retries
 from operators.stage import StageOperator
-from plugins.providers.slack.failure import TaskFailureNotifier
+from plugins.providers.messages.failure import TaskFailureNotifier
 from tests.airflow_home import run_dag, xcom_of
 
 FAST = build_retries(delay=timedelta(0))

@@ -15,10 +15,11 @@ from airflow.sdk import DAG, Variable, task
 from airflow.sdk.bases.hook import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from blueprint_pipeline.settings import load_settings
 from operators.retries import STAGE_RETRIES
 from operators.stage_task import read_connections
 from plugins.providers.google.secret_manager import SecretRefused, SecretsUnavailable, SecretUnreadable
-from plugins.providers.slack.failure import TaskFailureNotifier
+from plugins.providers.messages.failure import TaskFailureNotifier
 from tests.airflow_home import ROOT, run_dag, xcom_of
 from tests.plugins.secret_manager_server import PROJECT, SecretManagerServer, make_identity
 
@@ -115,12 +116,14 @@ def test_absent_secret_leads_on_to_the_environment(server, monkeypatch):
     assert server.reads.count("airflow-connections-lab_aurora_robotics") >= 3
 
 
-def test_absent_slack_is_told_in_the_log(server, capfd):
+def test_absent_slack_is_told_in_the_log(server, capfd, monkeypatch, tmp_path):
     """Nobody was told, and the log says so with the connection's name."""
+    monkeypatch.setenv("BPP__REGISTRY__URL", f"sqlite:///{tmp_path / 'registry.db'}")
+    load_settings.cache_clear()
     ti = SimpleNamespace(task_id="t", map_index=-1, try_number=1, dag_id="d", run_id="r", log_url=None)
     TaskFailureNotifier().notify({"ti": ti, "params": {}, "exception": RuntimeError("[a.b] c")})
     told = capfd.readouterr()
-    assert "There is no connection 'slack_default': no message was sent" in told.out + told.err
+    assert "no message was sent over 'slack_default': [messages.channel_missing]" in told.out + told.err
 
 
 def test_name_that_no_secret_can_have_is_absent(server):

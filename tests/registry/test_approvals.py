@@ -114,3 +114,40 @@ def test_the_audit_is_append_only(registry, statement):
     with pytest.raises((DatabaseError, RegistryUnavailable), match="append-only"), registry.database.write() as session:
         session.execute(text(statement))
     assert registry.approvals.audit(request.request_id)[0].actor == "run-1"
+
+
+def test_a_question_that_lapsed_can_be_asked_and_answered_again(registry, clock):
+    """Whether the expiry ran or not: asking again closes the round that nobody answered and opens the next, which a person can answer."""
+    first = ask(registry)
+    clock.advance(seconds=3601)
+    second = ask(registry, actor="run-2")
+    assert (second.round, second.status) == (2, ApprovalStatus.PENDING)
+    assert registry.approvals.find(first.request_id).status is ApprovalStatus.EXPIRED
+    assert ask(registry, actor="run-3").request_id == second.request_id
+    registry.approvals.decide(second.request_id, approve=True, actor="ann", reason="seen now")
+    assert ask(registry, actor="run-4").request_id == second.request_id
+    assert registry.approvals.standing("job-1", ["e1", "e2"]).approved_episodes == ("e1", "e2")
+
+
+def test_silence_after_silence_is_the_same_answer(registry, clock):
+    """A stage that reads the answer finds its work done, though the question was asked again in vain; nothing was answered before."""
+    assert registry.approvals.standing("job-1", ["e1", "e2"]) is None
+    first = registry.approvals.expire(ask(registry).request_id)
+    clock.advance(seconds=5)
+    registry.approvals.expire(ask(registry).request_id)
+    assert registry.approvals.standing("job-1", ["e2", "e1"]) == first
+
+
+def test_a_rejection_by_the_clock_of_an_older_version_is_silence_too(registry):
+    """It was recorded as a rejection, which nobody could undo."""
+    registry.approvals.decide(ask(registry).request_id, approve=False, actor="expiry", reason="no answer")
+    assert ask(registry).round == 2
+
+
+def test_what_a_person_decided_does_not_expire(registry, clock):
+    """Closing a request that was answered changes nothing."""
+    request = ask(registry)
+    registry.approvals.decide(request.request_id, approve=False, actor="ann", reason="no")
+    assert registry.approvals.expire(request.request_id).status is ApprovalStatus.REJECTED
+    clock.advance(days=9)
+    assert ask(registry).request_id == request.request_id

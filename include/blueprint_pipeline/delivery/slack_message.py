@@ -3,6 +3,8 @@
 Source: Slack Block Kit reference (limits are checked by ``slack_sdk.models``).
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -89,9 +91,10 @@ def build_failure_message(
     *,
     stage: str,
     scene_id: str,
+    lab: str,
     code: str,
     message: str,
-    retryable: bool,
+    todo: str,
     attempt: int,
     run_url: str | None,
     runbook_url: str | None = None,
@@ -101,9 +104,10 @@ def build_failure_message(
     Args:
         stage: Name of the stage.
         scene_id: Id of the scene.
+        lab: Who waits for the dataset.
         code: Stable code of the error, e.g. ``delivery.conflict``.
         message: What was found, what was expected, and what to do.
-        retryable: Whether the same call may succeed later.
+        todo: The next step.
         attempt: How many times it was tried.
         run_url: The run in Airflow.
         runbook_url: What on-call reads about this code.
@@ -111,24 +115,39 @@ def build_failure_message(
     Raises:
         SlackObjectFormationError: A block breaks a limit of Slack's.
     """
-    text = f"{stage} failed on {scene_id}: {code}"
-    todo = (
-        "It may pass later: finished work is kept; run it again."
-        if retryable
-        else "A retry cannot help: correct what the message names, then run it again."
+    return build_notice(
+        f"{stage} failed on {scene_id}: {code}",
+        fields={"Stage": stage, "Scene": scene_id, "Lab": lab, "Code": f"`{code}`", "Attempts": str(attempt)},
+        sections={"What happened": message, "What to do": todo},
+        links={"Run": run_url, "Runbook": runbook_url},
     )
-    blocks: list[Block] = [
-        HeaderBlock(text=_cut(text, _HEADER_CHARACTERS)),
-        SectionBlock(
-            fields=[_field("Stage", stage), _field("Scene", scene_id), _field("Code", f"`{code}`"), _field("Attempts", str(attempt))]
-        ),
-        SectionBlock(text=MarkdownTextObject(text=_cut(f"*What happened*\n{_escape(message)}", _TEXT_CHARACTERS))),
-        SectionBlock(text=MarkdownTextObject(text=f"*What to do*\n{todo}")),
+
+
+def build_notice(
+    title: str, *, fields: Mapping[str, str], sections: Mapping[str, str] = MappingProxyType({}), links: Mapping[str, str | None]
+) -> SlackMessage:
+    """Any message to people: a title, facts, sections of text, and buttons.
+
+    Args:
+        title: The line that a notification shows.
+        fields: Facts by name, at most ten; a value in backticks is code.
+        sections: Text by heading.
+        links: Buttons by name; one without a URL is left out.
+
+    Raises:
+        SlackObjectFormationError: A block breaks a limit of Slack's.
+    """
+    blocks: list[Block] = [HeaderBlock(text=_cut(title, _HEADER_CHARACTERS))]
+    if fields:
+        blocks.append(SectionBlock(fields=[_field(name, value) for name, value in fields.items()]))
+    blocks += [
+        SectionBlock(text=MarkdownTextObject(text=_cut(f"*{heading}*\n{_escape(text)}", _TEXT_CHARACTERS)))
+        for heading, text in sections.items()
     ]
-    buttons = [_button(name, url) for name, url in (("Run", run_url), ("Runbook", runbook_url)) if url is not None]
+    buttons = [_button(name, url) for name, url in links.items() if url is not None and url.startswith(("https://", "http://"))]
     if buttons:
         blocks.append(ActionsBlock(elements=[*buttons]))
-    return _message(text, blocks)
+    return _message(title, blocks)
 
 
 def _message(text: str, blocks: list[Block]) -> SlackMessage:
@@ -141,7 +160,7 @@ def _field(name: str, value: str) -> MarkdownTextObject:
 
 
 def _button(name: str, url: str) -> ButtonElement:
-    return LinkButtonElement(text=name, url=url, action_id=f"open_{name.lower()}")
+    return LinkButtonElement(text=name, url=url, action_id=f"open_{name.lower().replace(' ', '_')}")
 
 
 def _cut(text: str, characters: int) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from blueprint_pipeline.errors import InputError
@@ -42,7 +42,11 @@ class ApprovalDecided(InputError):
 
 
 class ApprovalRepository:
-    """Approvals by request id, and by what was asked."""
+    """Approvals by request id, and by what was asked.
+
+    A question is asked in rounds: a round that lapsed without an answer is closed, and asking again opens the next one. What a person
+    decided stands for good.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -50,7 +54,10 @@ class ApprovalRepository:
     def request(
         self, *, job_id: str, scene_id: str, episodes: Sequence[str], gate: str, message: str, actor: str, ttl_s: float
     ) -> Approval:
-        """Ask, or find what was asked before: the same episodes of the same job are one request, whatever its status.
+        """Ask, or find what was asked before: the same episodes of the same job are one question.
+
+        A round whose time is over is closed first. Then the latest round is found, if it waits or a person decided it; where nobody
+        answered it, the next round is opened.
 
         Args:
             job_id: With ``episodes`` the identity of the question.
@@ -62,16 +69,24 @@ class ApprovalRepository:
             ttl_s: Time to answer [s]; after it the answer is no.
         """
         asked = sorted(set(episodes))
-        request_id = approval_id(job_id, asked)
         with self._database.write() as session:
             now = self._database.now(session)
+            latest = _latest(session, job_id, asked)
+            if latest is not None:
+                _expire(session, now, latest.request_id)
+                latest = _load(session, latest.request_id)
+                if not _lapsed(latest):
+                    return _record(latest)
+            round_ = 1 if latest is None else latest.round + 1
+            request_id = approval_id(job_id, asked, round_)
             row = {
                 "request_id": request_id,
                 "schema_version": "1.0",
                 "job_id": job_id,
                 "scene_id": scene_id,
                 "episodes": asked,
-                "episodes_digest": key_of({"episodes": asked}),
+                "episodes_digest": _digest(asked),
+                "round": round_,
                 "gate": gate,
                 "message": message,
                 "status": ApprovalStatus.PENDING.value,
@@ -83,6 +98,18 @@ class ApprovalRepository:
             if session.execute(insert.returning(ApprovalRow.request_id)).first() is not None:
                 _audit(session, ApprovalEvent(request_id=request_id, at=now, action="requested", actor=actor, reason=message))
             return _record(_load(session, request_id))
+
+    def standing(self, job_id: str, episodes: Sequence[str]) -> Approval | None:
+        """The answer that stands: of the latest round that a person decided, else of the first that lapsed; ``None`` without either.
+
+        Silence after silence is the same answer with the same time, so that a stage that reads it finds its work done.
+        """
+        with self._database.read() as session:
+            rounds = list(session.execute(_rounds(job_id, sorted(set(episodes)))).scalars())
+            decided = [row for row in rounds if row.status != ApprovalStatus.PENDING.value]
+            by_person = [row for row in decided if not _lapsed(row)]
+            chosen = by_person[0] if by_person else decided[-1] if decided else None
+            return None if chosen is None else _record(chosen)
 
     def decide(self, request_id: str, *, approve: bool, actor: str, reason: str, episodes: Sequence[str] | None = None) -> Approval:
         """Answer a request. The same answer by the same actor again changes nothing.
@@ -115,6 +142,17 @@ class ApprovalRepository:
             decided = (row.status, row.actor or "")
         # An expiry found here is committed on leaving the block above; the refusal comes after it.
         raise ApprovalDecided(request_id, *decided, status.value)
+
+    def expire(self, request_id: str) -> Approval:
+        """Close a request that nobody answered in its window; one that was decided stays as it is.
+
+        Raises:
+            RecordMissing: There is no such request.
+        """
+        with self._database.write() as session:
+            _load(session, request_id)
+            _close(session, _silence(request_id, self._database.now(session)), [])
+            return _record(_load(session, request_id))
 
     def expire_due(self, now: datetime | None = None) -> list[Approval]:
         """Close all pending requests whose time is over; their episodes are rejected.
@@ -151,17 +189,40 @@ class ApprovalRepository:
             ]
 
 
-def approval_id(job_id: str, episodes: Sequence[str]) -> str:
-    """The id of the request about these episodes of a job, whether it was made or not."""
-    return f"apr_{key_of({'job_id': job_id, 'episodes': sorted(set(episodes))})[:12]}"
+def approval_id(job_id: str, episodes: Sequence[str], round_: int = 1) -> str:
+    """The id of a round of the question about these episodes of a job, whether it was asked or not."""
+    asked: dict[str, object] = {"job_id": job_id, "episodes": sorted(set(episodes))}
+    return f"apr_{key_of(asked if round_ == 1 else {**asked, 'round': round_})[:12]}"
+
+
+def _digest(asked: list[str]) -> str:
+    return key_of({"episodes": asked})
+
+
+def _rounds(job_id: str, asked: list[str]) -> Select[ApprovalRow]:
+    """The rounds of a question, latest first."""
+    same = (ApprovalRow.job_id == job_id, ApprovalRow.episodes_digest == _digest(asked))
+    return select(ApprovalRow).where(*same).order_by(ApprovalRow.round.desc())
+
+
+def _latest(session: Session, job_id: str, asked: list[str]) -> ApprovalRow | None:
+    return session.execute(_rounds(job_id, asked).limit(1).with_for_update()).scalar_one_or_none()
+
+
+def _lapsed(row: ApprovalRow) -> bool:
+    """Whether nobody answered. Before rounds were numbered, a window that ended was recorded as a rejection by the clock."""
+    return row.status == ApprovalStatus.EXPIRED.value or (row.status == ApprovalStatus.REJECTED.value and row.actor == CLOCK_ACTOR)
+
+
+def _silence(request_id: str, now: datetime) -> ApprovalEvent:
+    return ApprovalEvent(request_id=request_id, at=now, action="expired", actor=CLOCK_ACTOR, reason="nobody answered in time")
 
 
 def _expire(session: Session, now: datetime, request_id: str | None = None) -> list[str]:
     due = select(ApprovalRow.request_id).where(ApprovalRow.status == ApprovalStatus.PENDING.value, ApprovalRow.expires_at <= now)
     if request_id is not None:
         due = due.where(ApprovalRow.request_id == request_id)
-    closing = ApprovalEvent(request_id="", at=now, action="expired", actor=CLOCK_ACTOR, reason="nobody answered in time")
-    events = [closing.model_copy(update={"request_id": found}) for found in sorted(session.execute(due).scalars())]
+    events = [_silence(found, now) for found in sorted(session.execute(due).scalars())]
     return [event.request_id for event in events if _close(session, event, [])]
 
 
@@ -194,6 +255,7 @@ def _record(row: ApprovalRow) -> Approval:
         scene_id=row.scene_id,
         episodes=tuple(row.episodes),
         episodes_digest=row.episodes_digest,
+        round=row.round,
         gate=row.gate,
         message=row.message,
         status=ApprovalStatus(row.status),

@@ -14,8 +14,10 @@ from blueprint_pipeline.registry.deliveries import DeliveryRepository
 from blueprint_pipeline.registry.leases import LeaseRepository
 from blueprint_pipeline.registry.ledger import LedgerRepository
 from blueprint_pipeline.registry.migrate import migrate
+from blueprint_pipeline.registry.outbox import Outbox
+from blueprint_pipeline.registry.runs import RunRepository
 from blueprint_pipeline.registry.scenes import SceneRepository
-from blueprint_pipeline.registry.sessions import Clock, Database, build_engine
+from blueprint_pipeline.registry.sessions import BUSY_TIMEOUT_S, Clock, Database, build_engine
 from blueprint_pipeline.settings import RegistrySettings
 
 
@@ -31,6 +33,8 @@ class Registry:
         self.deliveries = DeliveryRepository(database)
         self.scenes = SceneRepository(database)
         self.baselines = BaselineRepository(database)
+        self.outbox = Outbox(database)
+        self.runs = RunRepository(database)
 
     def close(self) -> None:
         """Close all connections."""
@@ -43,18 +47,19 @@ class Registry:
         self.close()
 
 
-def open_registry(settings: RegistrySettings, clock: Clock | None = None) -> Registry:
+def open_registry(settings: RegistrySettings, clock: Clock | None = None, *, wait_s: float = BUSY_TIMEOUT_S) -> Registry:
     """Connect, and migrate an empty or older database to the newest revision; parallel processes wait for the first.
 
     Args:
         settings: With the database's URL.
         clock: Gives the time [UTC] instead of the database, to try what happens later.
+        wait_s: How long to wait for a busy database [s].
 
     Raises:
         RegistryUrlInvalid: The URL cannot be used.
         RegistryUnavailable: The database does not answer.
         RegistryTooNew: The database was migrated by a newer version.
     """
-    database = Database(build_engine(settings.url), clock)
+    database = Database(build_engine(settings.url, wait_s), clock)
     migrate(database)
     return Registry(database)

@@ -78,13 +78,15 @@ class DeliveryRepository:
             row = session.get(DeliveryRow, delivery_id)
             return None if row is None else _record(row)
 
-    def all_of(self, *, lab: str | None = None, scene_id: str | None = None) -> list[Delivery]:
-        """Deliveries to a lab, or of a scene, oldest first."""
+    def all_of(self, *, lab: str | None = None, scene_id: str | None = None, status: DeliveryStatus | None = None) -> list[Delivery]:
+        """Deliveries to a lab, of a scene, or that stand so; oldest first."""
         query = select(DeliveryRow).order_by(DeliveryRow.created_at, DeliveryRow.delivery_id)
         if lab is not None:
             query = query.where(DeliveryRow.lab == lab)
         if scene_id is not None:
             query = query.where(DeliveryRow.scene_id == scene_id)
+        if status is not None:
+            query = query.where(DeliveryRow.status == status)
         with self._database.read() as session:
             return [_record(row) for row in session.execute(query).scalars()]
 

@@ -50,12 +50,14 @@ class Approval(_Record):
     """A question to a person about episodes that the gates could not decide."""
 
     request_id: str
-    """``apr_<12 hex>``, from the hash over job and asked episodes: a rerun finds the same request."""
+    """``apr_<12 hex>``, from the hash over job, asked episodes and round: a rerun finds the same request."""
     job_id: str
     scene_id: str
     episodes: tuple[str, ...]
     """The episodes asked about, sorted."""
     episodes_digest: str
+    round: int = Field(ge=1)
+    """Of this question; a round that nobody answered is followed by another where it is asked again."""
     gate: str
     message: str
     status: ApprovalStatus
@@ -200,6 +202,74 @@ class SceneRecord(_Record):
     last_finished_at: datetime | None
     failures: int
     """Failures since the last success."""
+
+
+MessageKind = Literal["failure", "cancelled", "late", "recovery", "approval", "delivery", "lab_not_told", "night", "configuration"]
+"""What a message is about. The first three open an incident, ``recovery`` closes it."""
+MessageStatus = Literal["waiting", "sent", "given_up"]
+
+
+class Message(_Record):
+    """Something that people are told, written down with the event and sent by a sender of its own."""
+
+    message_id: str
+    """The event: the same event is one message, however often it is reported."""
+    kind: MessageKind
+    scene_id: str | None = None
+    lab: str | None = None
+    run_id: str | None = None
+    code: str | None = None
+    """Stable code of the error, where there is one."""
+    text: str
+    """One line, for notifications and channels without layout."""
+    blocks: list[dict[str, object]] = []
+    """Slack Block Kit."""
+    link: str | None = None
+
+
+class OutboxMessage(_Record):
+    """A message with the state of its sending."""
+
+    message: Message
+    status: MessageStatus
+    created_at: datetime
+    due_at: datetime
+    """Next try [UTC]."""
+    attempts: int
+    channel: str | None
+    """Connection over which it arrived."""
+    error: str | None
+    """Of the last try that failed."""
+    sent_at: datetime | None
+    resolved_at: datetime | None
+    """When the incident that it opened was over."""
+
+
+RunStatus = Literal["running", "succeeded", "failed", "cancelled"]
+
+
+class RunRecord(_Record):
+    """One run of the flow, as people ask for it in the morning."""
+
+    dag_id: str
+    run_id: str
+    scene_id: str
+    lab: str
+    status: RunStatus
+    started_at: datetime
+    ended_at: datetime | None = None
+    link: str | None = None
+    """The run in Airflow's UI."""
+    stage: str | None = None
+    """Task that failed."""
+    code: str | None = None
+    message: str | None = None
+    attempted: int | None = None
+    kept: int | None = None
+    usd: float | None = None
+    """What is known of the run's cost, measured and estimated."""
+    delivery_id: str | None = None
+    report_url: str | None = None
 
 
 class Baseline(_Record):

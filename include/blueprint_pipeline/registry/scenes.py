@@ -119,6 +119,29 @@ class SceneRepository:
                 session.flush()
             return _record(row)
 
+    def claims(self) -> list[SceneRecord]:
+        """Scenes that a run has, the oldest claim first."""
+        query = select(SceneRow).where(SceneRow.running_run_id.is_not(None)).order_by(SceneRow.started_at, SceneRow.scene_id)
+        with self._database.read() as session:
+            return [_record(row) for row in session.execute(query).scalars()]
+
+    def free(self, scene_id: str, run_id: str | None = None) -> SceneRecord:
+        """Take a scene from the run that has it: it is due again at once. A scene that no run has, or another, stays as it is.
+
+        Args:
+            scene_id: The scene.
+            run_id: Only from this run; ``None``: whichever has it.
+
+        Raises:
+            RecordMissing: There is no such scene.
+        """
+        with self._database.write() as session:
+            row = _load(session, scene_id)
+            if row.running_run_id is not None and run_id in {None, row.running_run_id}:
+                _end(row, row.running_run_id, "lost", self._database.now(session))
+                session.flush()
+            return _record(row)
+
     def mark_lost(self, started_before: datetime) -> list[SceneRecord]:
         """End runs that began before ``started_before`` and were never ended (their machine is gone): the scenes are due again."""
         query = (

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
@@ -142,8 +143,12 @@ class Database:
             raise
 
 
-def build_engine(url: str) -> Engine:
+def build_engine(url: str, wait_s: float = BUSY_TIMEOUT_S) -> Engine:
     """An engine for ``url``; a SQLite file's folder is made.
+
+    Args:
+        url: Of a SQLite file or a PostgreSQL database.
+        wait_s: How long a session waits for a busy database [s].
 
     Raises:
         RegistryUrlInvalid: The URL is not one of a SQLite file or a PostgreSQL database, or the file's folder cannot be made.
@@ -155,21 +160,21 @@ def build_engine(url: str) -> Engine:
         if name not in {"sqlite", "postgresql"}:
             raise RegistryUrlInvalid(parsed.render_as_string(hide_password=True), f"'{name}' is not supported")
         if name == "postgresql":
-            return create_engine(parsed, pool_pre_ping=True, pool_timeout=BUSY_TIMEOUT_S, connect_args=_server_timeouts(parsed))
+            return create_engine(parsed, pool_pre_ping=True, pool_timeout=wait_s, connect_args=_server_timeouts(parsed, wait_s))
         if not parsed.database or parsed.database == ":memory:":
             raise RegistryUrlInvalid(url, "a database in memory is forgotten with its process")
         _make_folder(Path(parsed.database).absolute().parent, url)
-        engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, pool_timeout=BUSY_TIMEOUT_S)
+        engine = create_engine(parsed, connect_args={"timeout": wait_s, "check_same_thread": False}, pool_timeout=wait_s)
     except (ArgumentError, NoSuchModuleError) as error:
         raise RegistryUrlInvalid(url.split("://", maxsplit=1)[0] + "://...", str(error).split("\n", maxsplit=1)[0]) from error
     except ModuleNotFoundError as error:
         raise RegistryDriverMissing(make_url(url).render_as_string(hide_password=True), error.name or "the driver") from error
-    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "connect", partial(_prepare_sqlite, wait_s))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _server_timeouts(url: URL) -> dict[str, str]:
+def _server_timeouts(url: URL, wait_s: float) -> dict[str, str]:
     """Bounds for a server that does not answer, whose connection is not refused either; the URL's own go before.
 
     Without them a renewal of a lease waits for as long as the kernel does, a quarter of an hour or forever.
@@ -178,7 +183,8 @@ def _server_timeouts(url: URL) -> dict[str, str]:
     """
     if url.get_driver_name() not in {"psycopg2", "psycopg"}:
         return {}  # these two are libpq's; others have their own words
-    ours = {"connect_timeout": str(int(CONNECT_TIMEOUT_S)), "tcp_user_timeout": str(int(BUSY_TIMEOUT_S * 1000)), "keepalives_idle": "30"}
+    connect_s = min(CONNECT_TIMEOUT_S, wait_s)
+    ours = {"connect_timeout": str(int(connect_s)), "tcp_user_timeout": str(int(wait_s * 1000)), "keepalives_idle": "30"}
     return {name: value for name, value in ours.items() if name not in url.query}
 
 
@@ -194,11 +200,11 @@ def _make_folder(folder: Path, url: str) -> None:
         raise RegistryUrlInvalid(url, f"the folder {folder} cannot be made ({error.strerror})") from error
 
 
-def _prepare_sqlite(connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
+def _prepare_sqlite(wait_s: float, connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
     del entry
     connection.isolation_level = None  # pysqlite then begins nothing by itself; _begin_sqlite does
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")
+    cursor.execute(f"PRAGMA busy_timeout={int(wait_s * 1000)}")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.close()

@@ -95,7 +95,7 @@ class ApprovalRow(Base):
 
     __tablename__ = "approval"
     __table_args__ = (
-        UniqueConstraint("job_id", "episodes_digest", name="uq_approval_question"),
+        UniqueConstraint("job_id", "episodes_digest", "round", name="uq_approval_round"),
         Index("ix_approval_due", "status", "expires_at"),
     )
 
@@ -105,6 +105,7 @@ class ApprovalRow(Base):
     scene_id: Mapped[str] = mapped_column(String(128))
     episodes: Mapped[list[str]] = mapped_column(JSON)
     episodes_digest: Mapped[str] = mapped_column(String(64))
+    round: Mapped[int] = mapped_column(Integer, server_default="1")
     gate: Mapped[str] = mapped_column(String(128))
     message: Mapped[str] = mapped_column(Text)
     status: Mapped[str] = mapped_column(String(16))
@@ -216,6 +217,58 @@ class SceneRow(Base):
     last_status: Mapped[str | None] = mapped_column(String(16))
     last_finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     failures: Mapped[int] = mapped_column(Integer, server_default="0")
+
+
+class OutboxRow(Base):
+    """Something that people are told; one row an event."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index("ix_outbox_due", "status", "due_at"), Index("ix_outbox_scene", "scene_id", "kind"))
+
+    message_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    schema_version: Mapped[str] = mapped_column(String(16))
+    kind: Mapped[str] = mapped_column(String(32))
+    scene_id: Mapped[str | None] = mapped_column(String(128))
+    lab: Mapped[str | None] = mapped_column(String(128))
+    run_id: Mapped[str | None] = mapped_column(String(255))
+    code: Mapped[str | None] = mapped_column(String(128))
+    text: Mapped[str] = mapped_column(Text)
+    blocks: Mapped[list[dict[str, object]]] = mapped_column(JSON)
+    link: Mapped[str | None] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """Next try; while a sender has the message, when another may take it over."""
+    attempts: Mapped[int] = mapped_column(Integer)
+    channel: Mapped[str | None] = mapped_column(String(255))
+    error: Mapped[str | None] = mapped_column(Text)
+    sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class RunRow(Base):
+    """One run of the flow."""
+
+    __tablename__ = "run"
+    __table_args__ = (Index("ix_run_status", "status"), Index("ix_run_started", "started_at"))
+
+    dag_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    run_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    schema_version: Mapped[str] = mapped_column(String(16))
+    scene_id: Mapped[str] = mapped_column(String(128))
+    lab: Mapped[str] = mapped_column(String(128))
+    status: Mapped[str] = mapped_column(String(16))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    link: Mapped[str | None] = mapped_column(Text)
+    stage: Mapped[str | None] = mapped_column(String(128))
+    code: Mapped[str | None] = mapped_column(String(128))
+    message: Mapped[str | None] = mapped_column(Text)
+    attempted: Mapped[int | None] = mapped_column(Integer)
+    kept: Mapped[int | None] = mapped_column(Integer)
+    usd: Mapped[float | None] = mapped_column(Float)
+    delivery_id: Mapped[str | None] = mapped_column(String(16))
+    report_url: Mapped[str | None] = mapped_column(Text)
 
 
 class BaselineRow(Base):

@@ -54,6 +54,8 @@ class StageRow:
     ``price_run`` are not in its report."""
     outlet: Literal["", "dataset", "bundle"] = ""
     """Airflow asset that it updates."""
+    tells: bool = False
+    """It tells somebody what happened: whether they could be told does not change what happened, so its failure fails no run."""
     connected: Mapping[str, str] = field(default_factory=dict)
     """Fields of its request that the lab's connection has, where it has them, each with the connection's field."""
     secrets: Mapping[str, str] = field(default_factory=dict)
@@ -218,6 +220,7 @@ _ROWS = (
         group="delivery",
         module="blueprint_pipeline.delivery.stages",
         says="the lab was told; attempts: {attempts}",
+        tells=True,
         params=_LAB,
         config=("labs/{lab}.yaml",),
         secrets={"BPP__DELIVERY__WEBHOOK_URL": "host", "BPP__DELIVERY__WEBHOOK_SECRET": "password"},

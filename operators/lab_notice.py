@@ -1,0 +1,88 @@
+"""A lab that could not be told of its delivery: the delivery stands, our own people are told, and ``watch_runs`` calls the lab again."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn
+
+from airflow.sdk.exceptions import AirflowSkipException
+from pydantic import SecretStr
+
+from blueprint_pipeline.compute.job import Compute, JobSpec
+from blueprint_pipeline.compute.profiles import load_compute
+from blueprint_pipeline.delivery.slack_message import build_notice
+from blueprint_pipeline.errors import BlueprintError
+from blueprint_pipeline.registry.database import Registry
+from blueprint_pipeline.registry.records import Delivery, Message
+from blueprint_pipeline.settings import load_settings
+from operators.scene_requests import secret_variables
+from operators.stage_task import read_connections
+from plugins.providers.messages.failure import runbook_of, scene_and_lab, split_error
+from plugins.providers.messages.outbox import tell
+
+FIRST_PAUSE, LONGEST_PAUSE, GIVE_UP = timedelta(minutes=10), timedelta(hours=4), timedelta(days=3)
+"""Between two rounds of calls to a lab: doubled with each, up to the longest; no call after the last."""
+
+
+def skip_untold(context: Any, error: BlueprintError) -> NoReturn:
+    """Tell our own people that the lab was not told, and skip the task.
+
+    Raises:
+        AirflowSkipException: Always.
+    """
+    ti = context["ti"]
+    scene_id, lab = scene_and_lab(context)
+    code, reason = split_error(error)
+    shown = build_notice(
+        f"{lab} was not told of {scene_id}: {code}",
+        fields={"Scene": str(scene_id), "Lab": str(lab), "Code": f"`{code}`"},
+        sections={
+            "What happened": reason,
+            "What to do": "The delivery stands. watch_runs calls the lab again for three days. If its address or secret is wrong, "
+            f"correct the connection lab_{lab}.",
+        },
+        links={"Run": getattr(ti, "log_url", None), "Runbook": runbook_of(code)},
+    )
+    tell(
+        Message(
+            message_id=f"lab_not_told/{ti.dag_id}/{ti.run_id}",
+            kind="lab_not_told",
+            scene_id=scene_id,
+            lab=lab,
+            run_id=ti.run_id,
+            code=code,
+            text=shown.text,
+            blocks=shown.blocks,
+            link=getattr(ti, "log_url", None),
+        )
+    )
+    raise AirflowSkipException(f"The delivery stands; the lab was not told: {error}") from error
+
+
+def untold(registry: Registry, now: datetime) -> Iterator[Delivery]:
+    """Deliveries whose lab has not acknowledged, and is to be called again now."""
+    for delivery in registry.deliveries.all_of(status="promoted"):
+        rounds = registry.deliveries.attempts(delivery.delivery_id)
+        last = max((attempt.at for attempt in rounds), default=delivery.updated_at)
+        pause = min(FIRST_PAUSE * 2 ** min(len(rounds) // 5, 8), LONGEST_PAUSE)
+        if last + pause <= now and now - delivery.updated_at < GIVE_UP:
+            yield delivery
+
+
+def call_again(registry: Registry, compute: Compute, run_id: str) -> dict[str, str]:
+    """Call every lab that is to be called again now; delivery to how it ended."""
+    ended: dict[str, str] = {}
+    for delivery in untold(registry, datetime.now(UTC)):
+        found = read_connections(secret_variables("notify_lab", delivery.lab))
+        job = JobSpec(
+            stage="notify_lab",
+            requests=({"scene_id": delivery.scene_id, "lab": delivery.lab},),
+            run_id=run_id,
+            profile=load_compute(load_settings().compute.config).local,
+            secrets={name: SecretStr(value) for name, value in found.items()},
+        )
+        try:
+            compute.run(job, lambda _event: None)
+            ended[delivery.delivery_id] = "told"
+        except BlueprintError as error:
+            ended[delivery.delivery_id] = str(error)
+    return ended

@@ -1,0 +1,119 @@
+"""What a run, or a row of ``scenes.yaml``, asks for: checked against the form, the labs and the machine before anything is worked on."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk.exceptions import ParamValidationError
+
+from blueprint_pipeline.delivery.lab import LabProfile, list_labs, load_lab
+from blueprint_pipeline.errors import BlueprintError, InputError
+from blueprint_pipeline.price.table import load_price_table
+from blueprint_pipeline.settings import Settings
+from operators.scene_params import SAMPLE, build_params, parameter_names
+
+
+class RunRefused(InputError):
+    """What was asked for cannot come to a good end."""
+
+    code = "run.refused"
+    template = "The run is refused: {problems:; }. Nothing was worked on."
+
+    problems: Sequence[str]
+
+
+def validate_run(params: Mapping[str, Any], *, given: Mapping[str, Any], settings: Settings) -> None:
+    """Check a run at its door: all problems at once.
+
+    Args:
+        params: Every parameter with its value.
+        given: What was given when the run was started: a name that is no parameter is a typing error.
+        settings: Of this installation.
+
+    Raises:
+        RunRefused: Something is wrong.
+    """
+    problems = [*unknown_names(given), *check_params(params), *wrong_machine(params, settings)]
+    if problems:
+        raise RunRefused(problems)
+
+
+def check_params(params: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a set of parameters, as far as it can be said without asking other machines."""
+    return [*wrong_values(params), *wrong_lab(params), *wrong_source(params), *wrong_window(params)]
+
+
+def check_conf(conf: Mapping[str, Any]) -> list[str]:
+    """What is wrong with what a run would be started with; the other parameters have their defaults."""
+    unknown = list(unknown_names(conf))
+    return unknown or check_params({name: param.value for name, param in build_params(dict(conf)).items()})
+
+
+def unknown_names(given: Mapping[str, Any]) -> Iterator[str]:
+    """Names that are no parameter, each with the one that was meant."""
+    known = parameter_names()
+    for name in sorted(set(given) - set(known) - {"openlineage"}):
+        meant = get_close_matches(name, known, n=1)
+        yield f"{name}: there is no such parameter" + (f"; did you mean '{meant[0]}'?" if meant else f". Parameters: {', '.join(known)}")
+
+
+def wrong_values(params: Mapping[str, Any]) -> Iterator[str]:
+    """Values that the form would not take; the lab has a check of its own, with better words."""
+    for name, param in build_params({name: params[name] for name in parameter_names() if name in params and name != "lab"}).items():
+        try:
+            param.resolve()
+        except ParamValidationError as error:
+            yield f"{name}: {str(error.__cause__ or error).splitlines()[0]}"
+
+
+def wrong_lab(params: Mapping[str, Any]) -> Iterator[str]:
+    """A lab that is not known, or that takes no such job."""
+    lab = params.get("lab")
+    if lab is None:
+        yield f"lab: choose who gets the dataset. Labs: {', '.join(list_labs())}"
+        return
+    try:
+        profile = load_lab(str(lab))
+    except BlueprintError as error:
+        yield f"lab: {error.message}"
+        return
+    yield from _too_little_for(profile, params)
+
+
+def _too_little_for(profile: LabProfile, params: Mapping[str, Any]) -> Iterator[str]:
+    episodes, least = params.get("episodes"), profile.thresholds.min_episodes
+    if isinstance(episodes, int) and 0 < episodes < least:
+        yield f"episodes: {episodes} can never be the {least} kept episodes that lab {profile.id} takes at least"
+
+
+def wrong_source(params: Mapping[str, Any]) -> Iterator[str]:
+    """A folder that is not on this machine. A URL is asked for by the stage that reads it."""
+    source = params.get("source")
+    if isinstance(source, str) and source != SAMPLE and "://" not in source and not Path(source).exists():
+        yield f"source: there is no folder or file {source}"
+
+
+def wrong_window(params: Mapping[str, Any]) -> Iterator[str]:
+    """A person's time to answer that does not fit into the run's."""
+    window_s, deadline_h = params.get("approval_window_s"), params.get("deadline_h")
+    if isinstance(window_s, int | float) and isinstance(deadline_h, int | float) and window_s >= deadline_h * 3600:
+        yield f"approval_window_s: {window_s:.0f} s must be shorter than the run's deadline (deadline_h: {deadline_h:g})"
+
+
+def wrong_machine(params: Mapping[str, Any], settings: Settings) -> Iterator[str]:
+    """What this installation lacks for the end of the run."""
+    if settings.compute.kind != "local":
+        return
+    try:
+        load_price_table(datetime.now(UTC).date()).machine(settings.compute.machine)
+    except BlueprintError as error:
+        yield f"BPP__COMPUTE__MACHINE: {error.message}"
+    if not settings.delivery.signing_key.is_file():
+        yield f"BPP__DELIVERY__SIGNING_KEY: there is no key {settings.delivery.signing_key}; nothing could be signed"
+    lab = params.get("lab")
+    if isinstance(lab, str) and lab in list_labs() and load_lab(lab).thresholds.uncertified == "refuse":
+        python = settings.dataset.certify_python
+        if not python.exists():
+            yield f"lab: {lab} takes no dataset that the real lerobot did not load, and {python} is missing: `make certify-env`"

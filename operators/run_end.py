@@ -1,0 +1,118 @@
+"""The end of a run: what the registry keeps of it, what is freed, and whom it is told."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from blueprint_pipeline.delivery.slack_message import SlackMessage, build_notice
+from blueprint_pipeline.registry.records import Message, MessageKind, RunRecord
+from blueprint_pipeline.settings import load_settings
+from plugins.providers.messages.failure import build_message, failure_id
+from plugins.providers.messages.outbox import tell
+
+if TYPE_CHECKING:
+    from blueprint_pipeline.registry.database import Registry
+
+RESULTS = ("package_bundle", "price_run", "deliver_bundle")
+"""Stages whose results are kept with the run."""
+CANCELLED = "run.cancelled"
+
+
+def close_run(context: Any, scene_id: str, undone: Mapping[str, str]) -> list[str]:
+    """Enter the end of a run and free what it held; the names of leases that it still had."""
+    from blueprint_pipeline.registry.database import open_registry
+
+    ti, run_id = context["ti"], str(context["run_id"])
+    with open_registry(load_settings().registry) as registry:
+        freed = [lease.name for lease in registry.leases.release_all(run_id)]
+        if registry.scenes.find(scene_id) is not None:
+            registry.scenes.mark_finished(scene_id, run_id, "failed" if undone else "succeeded")
+        run = registry.runs.find(ti.dag_id, run_id)
+        if run is not None:
+            run = registry.runs.note(ti.dag_id, run_id, **facts_of({task: ti.xcom_pull(task_ids=task) for task in RESULTS}))
+            run = _enter_failure(registry, context, run, undone) if undone else registry.runs.end(ti.dag_id, run_id, "succeeded")
+    if undone:
+        tell(build_message({**context, "exception": None, "ti": _Failed(ti, next(iter(undone)))}))
+    elif run is not None:
+        tell_recovery(run)
+    return freed
+
+
+def _enter_failure(registry: "Registry", context: Any, run: RunRecord, undone: Mapping[str, str]) -> RunRecord:
+    alert = registry.outbox.find(failure_id(run.dag_id, run.run_id, getattr(context.get("dag_run"), "clear_number", 0)))
+    known = {} if alert is None else {"code": alert.message.code, "message": alert.message.text}
+    registry.runs.note(run.dag_id, run.run_id, stage=next(iter(undone)), **known)
+    return registry.runs.end(run.dag_id, run.run_id, "failed")
+
+
+class _Failed:
+    """A task instance as the alert shows it, of a task that failed without an alert of its own (marked failed by hand)."""
+
+    def __init__(self, closing: Any, task_id: str) -> None:
+        self.dag_id, self.run_id, self.task_id = closing.dag_id, closing.run_id, task_id
+        self.map_index, self.try_number = -1, closing.try_number
+        self.log_url = getattr(closing, "log_url", None)
+
+
+def facts_of(results: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Any]:
+    """What a run came to, from the results of its stages; a stage that did not run gives nothing."""
+    packed, priced, delivered = (results.get(name) or {} for name in RESULTS)
+    usd = priced["measured_usd"] + priced["estimated_usd"] if {"measured_usd", "estimated_usd"} <= set(priced) else None
+    facts = {
+        "attempted": packed.get("attempted"),
+        "kept": packed.get("kept"),
+        "usd": usd,
+        "delivery_id": delivered.get("delivery_id"),
+        "report_url": delivered.get("report_url"),
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def tell_recovery(run: RunRecord) -> None:
+    """A scene is done: the incidents of it that people were told of are over, and they are told so, once."""
+    from blueprint_pipeline.registry.database import open_registry
+
+    with open_registry(load_settings().registry) as registry:
+        incidents = registry.outbox.open_incidents(run.scene_id)
+        registry.outbox.resolve([incident.message.message_id for incident in incidents])
+    if not incidents:
+        return
+    began = min(incident.created_at for incident in incidents)
+    shown = build_notice(
+        f"{run.scene_id} is done: recovered",
+        fields={
+            "Scene": run.scene_id,
+            "Lab": run.lab,
+            "Was told": f"{began:%Y-%m-%d %H:%M} UTC",
+            "Kept": "-" if run.kept is None else f"{run.kept} of {run.attempted}",
+        },
+        sections={"It had been": "\n".join(incident.message.text for incident in incidents)},
+        links={"Run": run.link, "Report": run.report_url},
+    )
+    tell(_about(run, "recovery", f"recovery/{run.dag_id}/{run.run_id}/{began.isoformat()}", shown))
+
+
+def tell_cancelled(run: RunRecord, how: str) -> None:
+    """A run ended without its last task: a person cancelled it, or marked it as done."""
+    shown = build_notice(
+        f"{run.scene_id}: the run was {how} by hand",
+        fields={"Scene": run.scene_id, "Lab": run.lab, "Run": f"`{run.run_id}`", "Code": f"`{CANCELLED}`"},
+        sections={
+            "What to do": "Nothing, if that was meant: the scene is free again and finished work is kept. To go on, clear the run's tasks."
+        },
+        links={"Run": run.link},
+    )
+    tell(_about(run, "cancelled", f"cancelled/{run.dag_id}/{run.run_id}", shown, CANCELLED))
+
+
+def _about(run: RunRecord, kind: MessageKind, message_id: str, shown: SlackMessage, code: str | None = None) -> Message:
+    return Message(
+        message_id=message_id,
+        kind=kind,
+        scene_id=run.scene_id,
+        lab=run.lab,
+        run_id=run.run_id,
+        code=code,
+        text=shown.text,
+        blocks=shown.blocks,
+        link=run.link,
+    )

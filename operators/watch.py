@@ -1,0 +1,93 @@
+"""What is looked after while runs go on: messages, labs, runs that ended without their last task, claims, questions."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+from airflow.sdk.exceptions import AirflowRuntimeError
+
+from blueprint_pipeline.compute.job import Compute
+from blueprint_pipeline.compute.local import LocalCompute
+from blueprint_pipeline.registry.database import Registry, open_registry
+from blueprint_pipeline.registry.records import RunRecord, SceneRecord
+from blueprint_pipeline.settings import load_settings
+from operators.lab_notice import call_again
+from operators.retries import STAGE_RETRIES
+from operators.run_end import tell_cancelled
+from plugins.providers.messages.outbox import send_due
+
+OVER = {"success": "marked as done", "failed": "cancelled", "gone": "deleted"}
+"""State of a run of Airflow's that is over, and how a run came there without its last task."""
+STARTING = timedelta(minutes=15)
+"""A claimed scene whose run Airflow does not know yet is left alone for this long."""
+
+
+class WatchRunsOperator(BaseOperator):
+    """Send messages that wait, call labs again, end what ended without its last task, free what nobody works on, close questions.
+
+    Args:
+        flow: The DAG whose runs scenes are.
+        nights: The DAG that claims scenes.
+        compute: What calls labs; a process of this machine if not given.
+    """
+
+    def __init__(
+        self, *, flow: str = "scene_to_dataset", nights: str = "nightly_scenes", compute: Compute | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**{**STAGE_RETRIES, **kwargs})
+        self.flow = flow
+        self.nights = nights
+        self.compute = compute
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        with open_registry(load_settings().registry) as registry:
+            ended = [run.run_id for run in registry.runs.running() if self._end_if_over(registry, context, run)]
+            freed = [scene.source.scene_id for scene in registry.scenes.claims() if self._free_if_over(registry, context, scene)]
+            expired = [asked.request_id for asked in registry.approvals.expire_due()]
+            called = call_again(registry, self.compute or LocalCompute(), str(context["run_id"]))
+            sent = [state.status for state in send_due(registry)]
+        seen: dict[str, Any] = {"ended": ended, "freed": freed, "expired": expired, "labs": called}
+        seen |= {"sent": sent.count("sent"), "waiting": sent.count("waiting")}
+        self.log.info("%s", seen)
+        return seen
+
+    def _end_if_over(self, registry: Registry, context: Context, run: RunRecord) -> bool:
+        """End a run that is over in Airflow and whose last task never ran."""
+        state = run_state(context, run.dag_id, run.run_id)
+        now = registry.runs.find(run.dag_id, run.run_id)
+        if state not in OVER or now is None or now.status != "running":
+            return False
+        registry.leases.release_all(run.run_id)
+        if registry.scenes.find(run.scene_id) is not None:
+            registry.scenes.mark_finished(run.scene_id, run.run_id, "failed")
+        tell_cancelled(registry.runs.end(run.dag_id, run.run_id, "cancelled"), OVER[state])
+        return True
+
+    def _free_if_over(self, registry: Registry, context: Context, scene: SceneRecord) -> bool:
+        """Free a scene that a run claimed which is over, or was never started."""
+        run_id, scene_id = str(scene.running_run_id), scene.source.scene_id
+        state = run_state(context, self.flow, run_id)
+        if state == "gone":
+            claimed_at = scene.started_at or datetime.now(UTC)
+            night, _, _ = run_id.partition(f"__{scene_id}")
+            if datetime.now(UTC) - claimed_at < STARTING or run_state(context, self.nights, night) in {"running", "queued"}:
+                return False
+        elif state not in OVER:
+            return False
+        known = registry.runs.find(self.flow, run_id)
+        registry.scenes.mark_finished(scene_id, run_id, "succeeded" if known is not None and known.status == "succeeded" else "failed")
+        if known is None and state != "gone":
+            lost = registry.runs.start(dag_id=self.flow, run_id=run_id, scene_id=scene_id, lab=scene.source.lab)
+            tell_cancelled(registry.runs.end(lost.dag_id, lost.run_id, "cancelled"), OVER[state])
+        self.log.warning("scene %s was still claimed by run %s, which is %s: free now", scene_id, run_id, state)
+        return True
+
+
+def run_state(context: Context, dag_id: str, run_id: str) -> str:
+    """State of a run in Airflow; ``gone`` where Airflow does not know it."""
+    try:
+        return str(context["ti"].get_dagrun_state(dag_id, run_id))
+    except AirflowRuntimeError as error:
+        if "not_found" in str(error).lower() or "not found" in str(error).lower():
+            return "gone"
+        raise

@@ -1,0 +1,104 @@
+"""Report a failed task: which scene, which lab, which stage, why, where to look, what to do. One alert a run, until it is cleared."""
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from airflow.sdk import BaseNotifier
+
+from blueprint_pipeline.delivery.slack_message import build_failure_message
+from blueprint_pipeline.registry.records import Message
+from blueprint_pipeline.settings import load_settings
+from plugins.providers.messages.outbox import tell
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_CODE = re.compile(r"^\[(?P<code>[\w.]+)\] (?P<message>.*)$", re.DOTALL)
+RUN_FAILED = "run.failed"
+"""Code of the last task of a run in which another task failed: that one is the alert."""
+
+
+class TaskFailureNotifier(BaseNotifier):
+    """Tell people of the task that failed; to be used as ``on_failure_callback``."""
+
+    def notify(self, context: "Context") -> None:
+        code, _ = split_error(context.get("exception"))
+        if code != RUN_FAILED:
+            tell(build_message(context))
+
+
+def failure_id(dag_id: str, run_id: str, clear_number: int | None) -> str:
+    """The alert of a run; one that was cleared and fails again is another."""
+    return f"failure/{dag_id}/{run_id}/{clear_number or 0}"
+
+
+def build_message(context: Any) -> Message:
+    """The alert about a failed task."""
+    ti, run = context["ti"], context.get("dag_run")
+    code, message = split_error(context.get("exception"))
+    shard = f" (shard {ti.map_index})" if ti.map_index is not None and ti.map_index >= 0 else ""
+    scene_id, lab = scene_and_lab(context)
+    log_url = getattr(ti, "log_url", None)
+    shown = build_failure_message(
+        stage=f"{ti.task_id}{shard}",
+        scene_id=scene_id or "-",
+        lab=lab or "-",
+        code=code,
+        message=message,
+        todo=next_step(context.get("exception"), ti.try_number),
+        attempt=ti.try_number,
+        run_url=log_url,
+        runbook_url=runbook_of(code),
+    )
+    return Message(
+        message_id=failure_id(ti.dag_id, ti.run_id, getattr(run, "clear_number", 0)),
+        kind="failure",
+        scene_id=scene_id,
+        lab=lab,
+        run_id=ti.run_id,
+        code=code,
+        text=shown.text,
+        blocks=shown.blocks,
+        link=log_url,
+    )
+
+
+def scene_and_lab(context: Any) -> tuple[str | None, str | None]:
+    """Of the run; for a task that starts runs or works on a batch, of what it was mapped over."""
+    params = context.get("params") or {}
+    task = context.get("task")
+    found = getattr(task, "conf", None)
+    chosen = found if isinstance(found, dict) else params
+    return tuple(str(chosen[name]) if chosen.get(name) else None for name in ("scene_id", "lab"))  # type: ignore[return-value]  # two names
+
+
+def next_step(exception: object, try_number: int) -> str:
+    """What the person who reads this does now; whether a retry can help is said by the error itself, not guessed from its code."""
+    if exception is None:
+        return "Somebody or something outside of the task ended it. See the log; then clear the task, finished work is kept."
+    if getattr(exception, "retryable", False):
+        return f"It may pass, and did not in {try_number} tries. Look at what is named, then clear the task: finished work is kept."
+    if split_error(exception)[0] == type(exception).__name__:
+        return "This error has no code of ours, so it is a defect: keep the log and open an issue. Finished work is kept."
+    return "No retry will help: correct what the message names, then clear the task. Finished work is kept."
+
+
+def runbook_of(code: str) -> str | None:
+    """Where on-call reads about a code, if this installation says where its runbook is."""
+    url = load_settings().messages.runbook_url
+    return None if url is None else f"{url}#{quote(code.replace('.', ''))}"
+
+
+def run_url_of(log_url: str | None, dag_id: str, run_id: str) -> str | None:
+    """The page of a run, from the URL of one of its tasks."""
+    base, found, _ = (log_url or "").partition("/dags/")
+    return f"{base}/dags/{quote(dag_id)}/runs/{quote(run_id)}" if found else None
+
+
+def split_error(exception: object) -> tuple[str, str]:
+    """The stable code and the message of an exception; its class name where it carries no code."""
+    if exception is None:
+        return "unknown", "The task ended without an exception (killed, or marked failed by hand)."
+    found = _CODE.match(str(exception))
+    return (found["code"], found["message"]) if found else (type(exception).__name__, str(exception) or type(exception).__name__)

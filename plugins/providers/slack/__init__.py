@@ -1,1 +1,0 @@
-"""Slack: who is notified of what."""

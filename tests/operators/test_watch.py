@@ -1,0 +1,145 @@
+"""What is looked after while runs go on: nothing stays claimed, held, unsaid or unanswered."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
+
+from blueprint_pipeline.compute.job import StageFailed
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.registry.records import Message, SceneSource, WebhookAttempt
+from operators.watch import STARTING, WatchRunsOperator
+
+RUN = "n1__s1__aurora_robotics"
+
+
+class Compute:
+    """Calls labs: notes the jobs, and fails where it is told to."""
+
+    def __init__(self, fails=None):
+        self.jobs, self.fails = [], fails
+
+    def run(self, job, on_event):
+        self.jobs.append(job)
+        if self.fails:
+            raise StageFailed({"code": self.fails, "message": "m", "retryable": True, "exit_code": 75}, job.stage)
+        return [{}]
+
+    def stop(self): ...
+
+
+@pytest.fixture
+def registry(environment, settings):
+    opened = open_registry(settings.registry)
+    opened.scenes.sync([SceneSource(scene_id="s1", source_url="sample", lab="aurora_robotics")], datetime.now(UTC))
+    return opened
+
+
+def watch(states, compute=None):
+    def state(dag_id, run_id):
+        if (dag_id, run_id) not in states:
+            raise AirflowRuntimeError(ErrorResponse(error=ErrorType.GENERIC_ERROR, detail={"status_code": 404, "message": "Not Found"}))
+        return states[dag_id, run_id]
+
+    operator = WatchRunsOperator(task_id="watch_runs", compute=compute or Compute())
+    return operator.execute({"ti": SimpleNamespace(get_dagrun_state=state), "run_id": "w"})
+
+
+def start(registry):
+    registry.scenes.mark_started("s1", RUN)
+    registry.runs.start(dag_id="scene_to_dataset", run_id=RUN, scene_id="s1", lab="aurora_robotics", link="http://airflow/run")
+    registry.leases.acquire("s1/simulate_shard", RUN, 600)
+
+
+@pytest.mark.parametrize(("state", "how"), [("failed", "cancelled"), ("success", "marked as done"), (None, "deleted")])
+def test_a_run_that_a_person_ended_is_told_and_holds_nothing(registry, slack, state, how):
+    """Its last task never ran: the registry says cancelled, the scene and its leases are free, on-call is told once."""
+    start(registry)
+    states = {} if state is None else {("scene_to_dataset", RUN): state}
+    assert watch(states)["ended"] == [RUN]
+    assert watch(states)["ended"] == []
+    assert registry.runs.find("scene_to_dataset", RUN).status == "cancelled"
+    assert registry.scenes.find("s1").running_run_id is None
+    assert registry.leases.active() == []
+    (message,) = slack.messages
+    assert message.body["text"] == f"s1: the run was {how} by hand"
+    assert "http://airflow/run" in json.dumps(message.body)
+
+
+def test_a_run_that_goes_on_is_left_alone(registry):
+    start(registry)
+    assert watch({("scene_to_dataset", RUN): "running"})["ended"] == []
+    assert registry.scenes.find("s1").running_run_id == RUN
+    assert len(registry.leases.active()) == 1
+
+
+def test_a_run_that_was_cancelled_while_it_was_queued_frees_its_scene(registry, slack):
+    """No task of it ever ran, so no task could free anything."""
+    registry.scenes.mark_started("s1", RUN)
+    assert watch({("scene_to_dataset", RUN): "failed"})["freed"] == ["s1"]
+    assert registry.scenes.find("s1").running_run_id is None
+    assert len(slack.messages) == 1
+
+
+@pytest.mark.parametrize(("night", "age", "freed"), [("running", 9, []), ("success", 9, ["s1"]), (None, 9, ["s1"]), ("success", 0, [])])
+def test_a_claim_whose_run_was_never_started(registry, monkeypatch, night, age, freed):
+    """While its night goes on, it may still be started, or be part of a batch; after that nobody works on it."""
+    registry.scenes.mark_started("s1", RUN)
+    states = {} if night is None else {("nightly_scenes", "n1"): night}
+    if age:
+        monkeypatch.setattr("operators.watch.STARTING", -STARTING)
+    assert watch(states)["freed"] == freed
+
+
+def test_another_trouble_of_airflows_frees_nothing(registry):
+    """That a state could not be read does not say that the run is gone."""
+    start(registry)
+    broken = AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 500, "message": "x"}))
+
+    def state(*_):
+        raise broken
+
+    with pytest.raises(AirflowRuntimeError):
+        WatchRunsOperator(task_id="w", compute=Compute()).execute({"ti": SimpleNamespace(get_dagrun_state=state), "run_id": "w"})
+    assert registry.scenes.find("s1").running_run_id == RUN
+
+
+def test_messages_that_wait_are_sent(registry, slack):
+    registry.outbox.add(Message(message_id="x", kind="failure", text="it failed"))
+    assert watch({})["sent"] == 1
+    assert watch({})["sent"] == 0
+    assert [message.body["text"] for message in slack.messages] == ["it failed"]
+
+
+@pytest.mark.parametrize(("minutes", "called"), [(1, 0), (30, 1), (5 * 24 * 60, 0)])
+def test_a_lab_that_was_not_told_is_called_again(registry, monkeypatch, minutes, called):
+    """After a pause, for three days; with the secret of its connection."""
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_LAB_AURORA_ROBOTICS", json.dumps({"conn_type": "http", "host": "https://lab/hook", "password": "whsec_x"})
+    )
+    found = registry.deliveries.start(
+        lab="aurora_robotics", scene_id="s1", job_id="j", bundle_sha256="0" * 64, size_bytes=1, url="file:///b"
+    )
+    registry.deliveries.advance(found.delivery_id, "promoted")
+    at = datetime.now(UTC)
+    facts = {
+        "message_id": f"msg_{found.delivery_id}",
+        "url": "https://lab/hook",
+        "status_code": 503,
+        "error": "HTTP 503",
+        "duration_s": 1.0,
+    }
+    registry.deliveries.record_attempt(WebhookAttempt(delivery_id=found.delivery_id, attempt=1, at=at, **facts))
+    later = at + timedelta(minutes=minutes)
+    monkeypatch.setattr("operators.lab_notice.datetime", SimpleNamespace(now=lambda _: later))
+    compute = Compute(fails="delivery.webhook_undelivered")
+    assert len(watch({}, compute)["labs"]) == called
+    assert [set(job.secrets) for job in compute.jobs] == [{"BPP__DELIVERY__WEBHOOK_URL", "BPP__DELIVERY__WEBHOOK_SECRET"}] * called
+
+
+def test_questions_whose_time_is_over_are_closed(registry):
+    asked = registry.approvals.request(job_id="j", scene_id="s1", episodes=["e"], gate="g", message="m", actor="r", ttl_s=-1)
+    assert watch({})["expired"] == [asked.request_id]

@@ -1,0 +1,99 @@
+"""What Airflow's own processes load: deadlines that survive a clearing, and pools that exist."""
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.definitions.deadline import DeadlineAlert
+
+from operators.scene_flow import deadline_alert
+from plugins.scheduler.deadline_reference import RunQueuedDeadline
+from plugins.scheduler.pools import PoolListener, make_missing_pools, pool_names
+from tests.airflow_home import ROOT, prepare_database, run_dag
+
+
+@pytest.fixture
+def session():
+    from airflow.utils.session import create_session
+
+    prepare_database()
+    with create_session() as opened:
+        yield opened
+
+
+def test_reference_survives_airflows_database():
+    """Encoded with the class's path, decoded to the same hours."""
+    from airflow.serialization.decoders import decode_deadline_alert
+    from airflow.serialization.encoders import encode_deadline_alert
+
+    alert: DeadlineAlert = deadline_alert(6.0)
+    back = decode_deadline_alert(encode_deadline_alert(alert))
+    assert back.reference.serialize_reference() == {"reference_type": "RunQueuedDeadline", "default_h": 6.0}
+    assert back.interval == timedelta(0)
+
+
+@pytest.mark.parametrize(("conf", "hours"), [({}, 4.0), ({"deadline_h": 6}, 6.0), ({"deadline_h": "soon"}, 4.0), ({"deadline_h": -1}, 4.0)])
+def test_deadline_counts_from_the_queue_and_by_the_runs_own_hours(session, conf, hours):
+    from airflow.models.dagrun import DagRun
+    from airflow.sdk import task
+
+    with DAG("deadline_reference", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False) as dag:
+
+        @task
+        def do_nothing():
+            """Nothing."""
+
+        do_nothing()
+    run, _ = run_dag(dag)
+    row = session.get(DagRun, run.id)
+    row.conf, row.queued_at = conf, datetime(2026, 1, 1, tzinfo=UTC)
+    session.flush()
+    found = RunQueuedDeadline()._evaluate_with(session=session, dag_id="deadline_reference", run_id=run.run_id)
+    assert found == datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=hours)
+    assert RunQueuedDeadline()._evaluate_with(session=session, dag_id="deadline_reference", run_id="none") is None
+
+
+def test_pools_are_made_where_they_are_missing_and_left_alone_where_they_are(session):
+    """A person's number of slots stays."""
+    from airflow.models.pool import Pool
+    from sqlalchemy import delete, select
+
+    session.execute(delete(Pool).where(Pool.pool.in_(pool_names())))
+    assert make_missing_pools(session) == ["render", "simulation"]
+    session.flush()
+    pool = session.scalar(select(Pool).where(Pool.pool == "render"))
+    assert pool.include_deferred
+    pool.slots = 7
+    session.flush()
+    assert make_missing_pools(session) == []
+    assert session.scalar(select(Pool.slots).where(Pool.pool == "render")) == 7
+    session.rollback()
+
+
+def test_a_run_that_starts_makes_missing_pools(session):
+    """In the scheduler's own session; runs of other people's DAGs are none of our business."""
+    from airflow.models.dagrun import DagRun
+    from airflow.models.pool import Pool
+    from sqlalchemy import delete, func, select
+
+    count = select(func.count()).select_from(Pool).where(Pool.pool.in_(pool_names()))
+    session.execute(delete(Pool).where(Pool.pool.in_(pool_names())))
+    run = DagRun(dag_id="x", run_id="y", run_type="manual")
+    session.add(run)
+    for tags, expected in ((set(), 0), ({"blueprint_pipeline"}, 2)):
+        run.dag = SimpleNamespace(tags=tags)
+        with session.no_autoflush:
+            PoolListener().on_dag_run_running(run, "started")
+        session.expunge(run)
+        session.flush()
+        assert session.scalar(count) == expected
+        session.add(run)
+    session.rollback()
+
+
+def test_pools_of_every_task_are_made_or_imported():
+    """No task names a pool that nobody makes."""
+    from operators.embedded.settings_file import load_airflow_settings
+
+    assert set(pool_names()) == {pool.pool_name for pool in load_airflow_settings(ROOT / "airflow_settings.yaml").pools}
