@@ -1,15 +1,19 @@
 """``bpp registry``: an empty database, one that is behind, one that is there, one that is too new; SQLite and PostgreSQL."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import URL, create_engine, text
 from typer.testing import CliRunner
 
 from blueprint_pipeline.cli.app import app
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.registry.errors import RecordMissing
 from blueprint_pipeline.registry.migrate import HEAD, REVISIONS, RegistryTooNew, migrate
+from blueprint_pipeline.registry.records import Message, SceneSource
 from blueprint_pipeline.registry.sessions import Database, RegistryUnavailable, build_engine
-from blueprint_pipeline.settings import load_settings
+from blueprint_pipeline.settings import RegistrySettings, load_settings
 
 runner = CliRunner()
 
@@ -97,3 +101,41 @@ def test_the_chart_migrates_by_this_command():
     for word in container["args"]:
         command = command.commands[word]
     assert not hasattr(command, "commands")
+
+
+@pytest.fixture
+def filled(url, use):
+    """A registry in which a run has a scene, and one message was sent."""
+    use(url)
+    with open_registry(RegistrySettings(url=url)) as registry:
+        registry.scenes.sync([SceneSource(scene_id="kitchen", source_url="sample", lab="acme")], datetime.now(UTC))
+        registry.scenes.mark_started("kitchen", "n1__kitchen__acme")
+        registry.leases.acquire("kitchen/simulate_shard", "n1__kitchen__acme", 600)
+        registry.runs.start(dag_id="d", run_id="n1__kitchen__acme", scene_id="kitchen", lab="acme")
+        registry.outbox.add(Message(message_id="x", kind="failure", text="it failed"))
+        registry.outbox.mark_sent("x", "slack_default")
+
+
+def test_claims_are_shown_and_freed(filled):
+    """Who has what since when; freed, the scene is due again, and freeing it twice changes nothing."""
+    _, found = ask("claims")
+    assert [scene["running_run_id"] for scene in found["scenes"]] == ["n1__kitchen__acme"]
+    assert [lease["name"] for lease in found["leases"]] == ["kitchen/simulate_shard"]
+    assert "kitchen/simulate_shard" in runner.invoke(app, ["registry", "claims"]).stdout
+    for had in ("n1__kitchen__acme", None):
+        ended = runner.invoke(app, ["registry", "free-scene", "kitchen", "--json"])
+        assert json.loads(ended.stdout)["freed_from"] == had
+    assert ask("claims")[1]["scenes"] == []
+
+
+def test_a_scene_that_is_not_there_cannot_be_freed(filled):
+    assert isinstance(runner.invoke(app, ["registry", "free-scene", "kitchn"]).exception, RecordMissing)
+
+
+def test_messages_and_runs_are_shown(filled):
+    assert [item["channel"] for item in ask("messages")[1]["messages"]] == ["slack_default"]
+    assert "it failed" in runner.invoke(app, ["registry", "messages"]).stdout
+    assert json.loads(runner.invoke(app, ["registry", "messages", "--status", "waiting", "--json"]).stdout) == {"messages": []}
+    assert runner.invoke(app, ["registry", "messages", "--status", "lost"]).exit_code == 2
+    assert [run["status"] for run in ask("runs")[1]["runs"]] == ["running"]
+    assert "kitchen" in runner.invoke(app, ["registry", "runs"]).stdout

@@ -8,6 +8,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -92,9 +93,18 @@ def check_disk(settings: Settings) -> Iterator[DoctorFinding]:
         yield DoctorFinding("workspace", "ok", str(workspace.root))
     except OSError as error:
         yield DoctorFinding("workspace", "broken", f"{workspace.root}: {error}", "Set BPP__WORKSPACE__URL to a place that can be written.")
-    free = shutil.disk_usage(".").free
-    enough = free >= MIN_FREE_BYTES
-    yield DoctorFinding("disk", "ok" if enough else "broken", f"{free / GIB:.1f} GiB free", "" if enough else "Free at least 5 GiB.")
+    places = {"cache": settings.workspace.cache_dir.absolute()}
+    if workspace.root.protocol in {"", "file", "local"}:
+        places = {"workspace": Path(str(workspace.root.path)).absolute(), **places}
+    for name, place in places.items():
+        free = shutil.disk_usage(_nearest(place)).free
+        advice = "" if free >= MIN_FREE_BYTES else f"Free at least {MIN_FREE_BYTES // GIB} GiB there."
+        yield DoctorFinding(f"disk of the {name}", "broken" if advice else "ok", f"{free / GIB:.1f} GiB free at {place}", advice)
+
+
+def _nearest(place: Path) -> Path:
+    """The folder, or where it would be made."""
+    return next(folder for folder in (place, *place.parents) if folder.exists())
 
 
 def check_registry(settings: Settings) -> Iterator[DoctorFinding]:

@@ -37,6 +37,7 @@ from blueprint_pipeline.workspace.commits import (
     package_versions,
     write_commit,
 )
+from blueprint_pipeline.workspace.full_disk import name_full_disk
 from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
 
 Progress = Callable[[int, int], None]
@@ -121,6 +122,7 @@ def run_unit(
     scene = workspace.scene(parsed.scene_id)
     holder = lease_holder(ids.get("run_id"), settings.compute.pod_uid)
     with (
+        name_full_disk(),
         log_context(scene_id=parsed.scene_id, stage=name, unit=unit, **ids),
         open_registry(settings.registry) as registry,
         registry.leases.hold(f"{parsed.scene_id}/{commit_name(name, unit)}", holder=holder, ttl_s=settings.registry.lease_s) as lease,

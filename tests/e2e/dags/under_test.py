@@ -2,13 +2,19 @@
 
 import time
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 
 from airflow.sdk import DAG, task
+from airflow.sdk.configuration import conf
 
+from blueprint_pipeline.workspace.full_disk import name_full_disk
+from operators import nightly
 from operators.approval import ApproveEpisodesOperator
 from operators.open_close_run import CloseRunOperator, OpenRunOperator
 from operators.scene_flow import deadline_alert
 from operators.scene_params import build_params
+from operators.scene_rows import check_scene_rows
 from operators.stage import StageOperator
 from plugins.providers.messages.failure import TaskFailureNotifier
 
@@ -17,7 +23,10 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 with DAG("ask", schedule=None, start_date=START, catchup=False, params={"scene_id": "s1"}):
     ApproveEpisodesOperator(task_id="approve_episodes", scene_id="{{ params.scene_id }}", window_s=600)
 
-with DAG("fail", schedule=None, start_date=START, catchup=False, params={"scene_id": "kitchen"}):
+# The night's file of scenes is the test's own: one row of it is wrong.
+nightly.check_scene_rows = partial(check_scene_rows, Path(conf.get("logging", "base_log_folder")).parent / "scenes.yaml")
+
+with DAG("fail", schedule=None, start_date=START, catchup=False, params={"scene_id": "kitchen"}, deadline=deadline_alert(4.0)):
     StageOperator(
         stage="estimate_physics", request={"scene_id": "{{ params.scene_id }}"}, on_failure_callback=[TaskFailureNotifier()], retries=3
     )
@@ -31,6 +40,26 @@ with DAG("late", schedule=None, start_date=START, catchup=False, deadline=deadli
 
     take_long()
 
-with DAG("scene_to_dataset", schedule=None, start_date=START, catchup=False, params=build_params()):
+TOLD = {"on_failure_callback": [TaskFailureNotifier()]}
+with DAG(
+    "scene_to_dataset",
+    schedule=None,
+    start_date=START,
+    catchup=False,
+    params=build_params(),
+    tags={"blueprint_pipeline"},
+    deadline=deadline_alert(4.0),
+    default_args=TOLD,
+):
+
+    @task(pool="render")
+    def draw(scene_id):
+        """As long as the scene's name says: long enough to be cancelled, or too long for a disk."""
+        if "cancelled" in scene_id:
+            time.sleep(600)
+        if "full" in scene_id:
+            with name_full_disk(), Path("/dev/full").open("wb", buffering=0) as disk:  # Linux: a disk without room
+                disk.write(b"x")
+
     opened = OpenRunOperator(task_id="open_run", scene_id="{{ params.scene_id }}", lab="{{ params.lab }}")
-    opened >> CloseRunOperator(task_id="close_run", scene_id="{{ params.scene_id }}")
+    opened >> draw("{{ params.scene_id }}") >> CloseRunOperator(task_id="close_run", scene_id="{{ params.scene_id }}")

@@ -1,0 +1,1 @@
+../../../dags/watch_runs.py
