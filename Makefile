@@ -48,8 +48,8 @@ lint: install ## Lint, types, secrets, and every file parsed and imported
 	@$(BIN)/python .ci/check_files.py
 
 .PHONY: up
-up: install opengl ## Airflow's UI with DAGs, connections, pools and variables loaded; Ctrl-C ends it
-	@$(BIN)/python -m operators.embedded.up
+up: install opengl ## Airflow's UI with DAGs, connections, pools and variables loaded; Ctrl-C ends it; UP_ARGS="--port 8081"
+	@$(BIN)/python -m operators.embedded.up $(UP_ARGS)
 
 .PHONY: install
 install: $(VENV)/.installed ## The environment in .venv, exactly as locked

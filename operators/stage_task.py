@@ -1,10 +1,11 @@
 """What every operator of a stage shares, whatever computes it: the job, what people read of it, the result."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from airflow.sdk import Asset, BaseOperator, Context
 from airflow.sdk.bases.hook import BaseHook
+from airflow.sdk.bases.operatorlink import BaseOperatorLink
 from airflow.sdk.definitions.param import ParamsDict
 from pydantic import SecretStr
 
@@ -13,6 +14,7 @@ from blueprint_pipeline.compute.job import JobSpec
 from blueprint_pipeline.compute.profiles import Profile, load_compute
 from blueprint_pipeline.settings import load_settings
 from blueprint_pipeline.stage.flow import STAGES
+from operators.links import BundleLink, ReportLink, RunbookLink
 from operators.retries import STAGE_RETRIES
 
 SUMMARY_KEY = "summary"
@@ -50,6 +52,7 @@ class StageTask(BaseOperator):
     """Told of each event and result in this process; the demo's view adds itself here."""
     template_fields: Sequence[str] = ("request", "secret_variables", "connected", "partition_key")
     template_fields_renderers = {"request": "json"}
+    operator_extra_links: Collection[BaseOperatorLink] = (RunbookLink(),)
     ui_color = "#e8f1f2"
 
     def __init__(
@@ -79,6 +82,10 @@ class StageTask(BaseOperator):
         self.connected = connected
         self.partition_key = partition_key
         self.never_fails = never_fails
+        self.result: dict[str, Any] | None = None
+        """Of the stage, once it has come to an end in this process."""
+        if "bundle" in STAGES[stage].outlet:
+            self.operator_extra_links = (ReportLink(), BundleLink(), RunbookLink())
 
     def build_spec(self, context: Context, profile: Profile) -> JobSpec:
         """The job of this task instance."""
@@ -100,12 +107,13 @@ class StageTask(BaseOperator):
     def finish(self, context: Context, results: Sequence[dict[str, Any]]) -> Any:
         """Tell people and the next tasks what came out; returns the task's XCom."""
         ti = context["ti"]
+        self.result = results[0]
         summary = f"{self.stage}: {'; '.join(STAGES[self.stage].describe(result) for result in results)}"
         self.log.info("%s", summary)
         for result in results:
             self._notify_watchers("result", result)
         ti.xcom_push(key=SUMMARY_KEY, value=summary)
-        self._mark_partition(context)
+        self._describe_outlets(context, results[0])
         if self.shards is not None:
             return list(results)
         if self.returns is None:
@@ -123,11 +131,14 @@ class StageTask(BaseOperator):
         for watcher in StageTask.watchers:
             watcher(kind, data)
 
-    def _mark_partition(self, context: Context) -> None:
-        if self.partition_key:
-            for outlet in self.outlets:
-                if isinstance(outlet, Asset):
-                    context["outlet_events"][outlet].add_partitions(self.partition_key)
+    def _describe_outlets(self, context: Context, result: dict[str, Any]) -> None:
+        """Events of the task's assets carry its scene as partition key, and what came out, in plain values."""
+        for outlet in self.outlets:
+            if isinstance(outlet, Asset):
+                event = context["outlet_events"][outlet]
+                event.extra = {name: value for name, value in result.items() if isinstance(value, str | int | float | bool)}
+                if self.partition_key:
+                    event.add_partitions(self.partition_key)
 
 
 def split_evenly(found: Sequence[Any], size: int) -> list[list[Any]]:

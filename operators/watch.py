@@ -1,6 +1,7 @@
 """What is looked after while runs go on: messages, labs, runs that ended without their last task, claims, questions."""
 
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context
@@ -86,8 +87,9 @@ class WatchRunsOperator(BaseOperator):
 def run_state(context: Context, dag_id: str, run_id: str) -> str:
     """State of a run in Airflow; ``gone`` where Airflow does not know it."""
     try:
-        return str(context["ti"].get_dagrun_state(dag_id, run_id))
+        found = context["ti"].get_dagrun_state(dag_id, run_id)
     except AirflowRuntimeError as error:
-        if "not_found" in str(error).lower() or "not found" in str(error).lower():
+        if (error.error.detail or {}).get("status_code") == HTTPStatus.NOT_FOUND:
             return "gone"
         raise
+    return str(getattr(found, "value", found))  # an enumeration whose words are not its values

@@ -1,9 +1,8 @@
-"""How long the demo will take: as long as the last run of the same work took on this machine, or as long as a run that was measured.
+"""How long the demo will take: as long as runs took on this machine; of another machine's time nothing is said.
 
 Each demo that reaches its end adds its own time to ``timings.jsonl`` of its Airflow home.
 """
 
-import os
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -12,12 +11,6 @@ from blueprint_pipeline.frozen import FrozenModel
 from operators.embedded.progress import describe_time
 
 TIMINGS = "timings.jsonl"
-MEASURED_CPU_S = 315.0
-MEASURED_EPISODES = 24
-"""CPU-seconds of ``make demo`` on an empty workspace with every check of the dataset, and its number of episodes.
-
-Source: ``time make demo`` on 2026-11-28, x86-64, Python 3.11, OpenGL without a GPU: 289 s user and 26 s system. The work is taken as
-proportional to the episodes; the meshes of the scene are not, so few episodes take longer than that."""
 
 
 class Timing(FrozenModel):
@@ -62,9 +55,7 @@ def expected_time(home: Path, work: dict[str, str]) -> str:
     if full:
         last_s = full[-1].wall_s * episodes / int(full[-1].work["episodes"])
         return f"about {describe_time(last_s)}, from the last run on this machine."
-    cores = os.cpu_count() or 1
-    wall_s = MEASURED_CPU_S / cores * episodes / MEASURED_EPISODES
-    return f"about {describe_time(round(wall_s, -1))} on {cores} idle cores, from a measured run of {MEASURED_EPISODES} episodes."
+    return "not known before a run has ended on this machine; every stage shows how far it is."
 
 
 def _parsed(line: str) -> Timing | None:

@@ -89,9 +89,10 @@ class RunView:
                 task.result = event["data"]
 
     def failed(self) -> list[tuple[str, TaskView]]:
-        """Tasks that failed, in order of time."""
+        """Tasks that failed, in order of time; the last task of a run only says that another one did."""
         found = [(label(key), task) for key, task in self.tasks.items() if task.state == "failed"]
-        return sorted(found, key=lambda item: item[1].ended_at or 0)
+        own = [(name, task) for name, task in found if name != "close_run"]
+        return sorted(own or found, key=lambda item: item[1].ended_at or 0)
 
     def result_of(self, task_id: str) -> dict[str, Any]:
         """What a stage returned; of all shards, counts added up; empty where it did not run."""

@@ -25,7 +25,10 @@ from operators.embedded.receivers import Receiver, readable_message, receive
 from operators.embedded.settings_file import import_settings, load_airflow_settings
 
 PARTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
-STARTUP_S = 240.0
+STARTUP_S = 600.0
+"""All parts are there within this time [s]; runs that were open when Airflow last ended are taken up first, which takes its time."""
+LOOK_S, SICK_S = 10.0, 60.0
+"""How often the parts are looked at, and how long one may be down before Airflow is started anew [s]."""
 END_S = 20.0
 
 
@@ -135,7 +138,7 @@ def api_environment(port: int) -> dict[str, str]:
 
 
 def serve(console: Console, environment: Mapping[str, str], url: str, log: Path, played: Mapping[str, Receiver]) -> int:
-    """Start Airflow, say where it is, show what the receivers get, and end it with Ctrl-C.
+    """Start Airflow, say where it is, show what the receivers get, start it anew if a part of it is gone, and end it with Ctrl-C.
 
     Raises:
         AirflowNotHealthy: It did not come up.
@@ -144,11 +147,17 @@ def serve(console: Console, environment: Mapping[str, str], url: str, log: Path,
         signal.signal(number, signal.default_int_handler)
     process = start(environment, log)
     try:
-        with console.status("Starting Airflow (scheduler, API, DAG processor, triggerer) ..."):
-            wait_until_healthy(process, url, log)
-        console.print(f"Airflow is up: [bold]{url}[/]  (DAG scene_to_dataset; log: {log}; Ctrl-C ends it)", soft_wrap=True)
-        console.print("[dim]Messages to Slack and to the labs appear here.[/]", soft_wrap=True)
-        return watch(process, console, played)
+        while True:
+            with console.status("Starting Airflow (scheduler, API, DAG processor, triggerer) ..."):
+                wait_until_healthy(process, url, log)
+            console.print(f"Airflow is up: [bold]{url}[/]  (DAG scene_to_dataset; log: {log}; Ctrl-C ends it)", soft_wrap=True)
+            console.print("[dim]Messages to Slack and to the labs appear here.[/]", soft_wrap=True)
+            lost = watch(process, console, played, url)
+            if not lost:
+                return process.returncode
+            console.print(f"[bold red]Airflow's {', '.join(lost)} is gone:[/] starting Airflow anew. Open runs go on.", soft_wrap=True)
+            stop(process)
+            process = start(environment, log)
     except KeyboardInterrupt:
         console.print("Ending Airflow ...")
         return 0
@@ -156,12 +165,21 @@ def serve(console: Console, environment: Mapping[str, str], url: str, log: Path,
         stop(process)
 
 
-def watch(process: "subprocess.Popen[bytes]", console: Console, played: Mapping[str, Receiver]) -> int:
-    """Show messages until Airflow ends; its exit status."""
+def watch(process: "subprocess.Popen[bytes]", console: Console, played: Mapping[str, Receiver], url: str) -> list[str]:
+    """Show messages until Airflow ends, or until a part of it has been down for :data:`SICK_S`; the parts that are."""
+    well_at = looked_at = time.monotonic()
     while process.poll() is None:
         show_messages(console, played)
+        now = time.monotonic()
+        if now - looked_at >= LOOK_S:
+            looked_at = now
+            states = read_health(url)
+            down = [part for part in PARTS if states.get(part) != "healthy"]
+            well_at = well_at if down else now
+            if down and now - well_at >= SICK_S:
+                return down
         time.sleep(0.5)
-    return process.returncode
+    return []
 
 
 def show_messages(console: Console, played: Mapping[str, Receiver]) -> None:

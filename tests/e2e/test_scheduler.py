@@ -60,6 +60,10 @@ class Airflow:
         """State of every run, by id."""
         return {run["dag_run_id"]: run["state"] for run in self.call("GET", f"/dags/{dag_id}/dagRuns")["dag_runs"]}
 
+    def runs_with(self, scene_id, state):
+        """Ids of the runs of a scene that are in this state."""
+        return [run_id for run_id, found in self.runs("scene_to_dataset").items() if scene_id in run_id and found == state]
+
     def state(self, dag_id, run_id, task_id):
         return self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}")["state"]
 
@@ -75,11 +79,11 @@ class Airflow:
 
 
 def wait_for(condition, what):
-    """Wait until something is true."""
+    """What the condition gave, once it is true."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        if condition():
-            return
+        if found := condition():
+            return found
         time.sleep(1.0)
     raise AssertionError(f"waited {PATIENCE_S:.0f} s in vain for {what}")
 
@@ -186,9 +190,8 @@ def test_a_night_of_five_scenes(airflow):
         airflow.call("PATCH", f"/dags/{dag_id}", {"is_paused": False})
     judge = airflow.slack.judge
     airflow.slack.judge = lambda headers, raw: (time.sleep(30), judge(headers, raw))[1]
-    night = airflow.trigger("nightly_scenes")
-    cancelled = f"{night}__office_cancelled__aurora_robotics"
-    wait_for(lambda: airflow.runs("scene_to_dataset").get(cancelled) == "running", "the run to cancel")
+    airflow.trigger("nightly_scenes")
+    (cancelled,) = wait_for(lambda: airflow.runs_with("office_cancelled", "running"), "the run to cancel")
     wait_for(lambda: airflow.state("scene_to_dataset", cancelled, "draw") == "running", "its task")
     airflow.call("PATCH", f"/dags/scene_to_dataset/dagRuns/{cancelled}", {"state": "failed"})
     assert airflow.runs("scene_to_dataset")[cancelled] == "failed"
@@ -211,7 +214,7 @@ def test_a_night_of_five_scenes(airflow):
     ):
         wait_for(lambda words=words: told(airflow.pager, *words), f"the page with {words}")
     airflow.slack.judge = judge
-    seen = [message.body["text"] for message in airflow.pager.messages]
+    seen = [message.body["message_id"] for message in airflow.pager.messages]
     assert len(seen) == len(set(seen)), seen
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from airflow.sdk.api.datamodels._generated import DagRunState
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse
 
@@ -41,8 +42,8 @@ def registry(environment, settings):
 def watch(states, compute=None):
     def state(dag_id, run_id):
         if (dag_id, run_id) not in states:
-            raise AirflowRuntimeError(ErrorResponse(error=ErrorType.GENERIC_ERROR, detail={"status_code": 404, "message": "Not Found"}))
-        return states[dag_id, run_id]
+            raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 404, "message": "Not Found"}))
+        return DagRunState(states[dag_id, run_id])
 
     operator = WatchRunsOperator(task_id="watch_runs", compute=compute or Compute())
     return operator.execute({"ti": SimpleNamespace(get_dagrun_state=state), "run_id": "w"})

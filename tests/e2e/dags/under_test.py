@@ -2,19 +2,15 @@
 
 import time
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 from airflow.sdk import DAG, task
-from airflow.sdk.configuration import conf
 
 from blueprint_pipeline.workspace.full_disk import name_full_disk
-from operators import nightly
 from operators.approval import ApproveEpisodesOperator
 from operators.open_close_run import CloseRunOperator, OpenRunOperator
 from operators.scene_flow import deadline_alert
 from operators.scene_params import build_params
-from operators.scene_rows import check_scene_rows
 from operators.stage import StageOperator
 from plugins.providers.messages.failure import TaskFailureNotifier
 
@@ -22,9 +18,6 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 with DAG("ask", schedule=None, start_date=START, catchup=False, params={"scene_id": "s1"}):
     ApproveEpisodesOperator(task_id="approve_episodes", scene_id="{{ params.scene_id }}", window_s=600)
-
-# The night's file of scenes is the test's own: one row of it is wrong.
-nightly.check_scene_rows = partial(check_scene_rows, Path(conf.get("logging", "base_log_folder")).parent / "scenes.yaml")
 
 with DAG("fail", schedule=None, start_date=START, catchup=False, params={"scene_id": "kitchen"}, deadline=deadline_alert(4.0)):
     StageOperator(
