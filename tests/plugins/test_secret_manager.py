@@ -116,14 +116,13 @@ def test_absent_secret_leads_on_to_the_environment(server, monkeypatch):
     assert server.reads.count("airflow-connections-lab_aurora_robotics") >= 3
 
 
-def test_absent_slack_is_told_in_the_log(server, capfd, monkeypatch, tmp_path):
+def test_absent_slack_is_told_in_the_log(server, caplog, monkeypatch, tmp_path):
     """Nobody was told, and the log says so with the connection's name."""
     monkeypatch.setenv("BPP__REGISTRY__URL", f"sqlite:///{tmp_path / 'registry.db'}")
     load_settings.cache_clear()
     ti = SimpleNamespace(task_id="t", map_index=-1, try_number=1, dag_id="d", run_id="r", log_url=None)
     TaskFailureNotifier().notify({"ti": ti, "params": {}, "exception": RuntimeError("[a.b] c")})
-    told = capfd.readouterr()
-    assert "no message was sent over 'slack_default': [messages.channel_missing]" in told.out + told.err
+    assert "no message was sent over 'slack_default': [messages.channel_missing]" in caplog.text
 
 
 def test_name_that_no_secret_can_have_is_absent(server):

@@ -1,1 +1,1 @@
-"""What must outlive a run: commits, leases, approvals, costs, deliveries, due scenes, runs, messages, baselines."""
+"""What must outlive a run: commits, leases, approvals, costs, deliveries, runs, messages."""
