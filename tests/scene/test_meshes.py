@@ -7,7 +7,7 @@ from PIL import Image
 
 from blueprint_pipeline.scene.assets import load_surfaces
 from blueprint_pipeline.scene.decimate import MAX_TEXTURE_PX, decimate, shrink_texture, simplify
-from blueprint_pipeline.scene.decompose import MAX_OVERFILL, decompose, measure_overfill
+from blueprint_pipeline.scene.decompose import MAX_OVERFILL, decompose, measure_overfill, parts_to_cut
 from blueprint_pipeline.scene.gltf import parse_glb
 from blueprint_pipeline.scene.manifest import load_manifest
 from blueprint_pipeline.scene.mesh_files import build_obj, parse_obj
@@ -242,3 +242,22 @@ def test_torn_cache_entry_is_made_again(job, tmp_path, torn):
     for index in tmp_path.glob("*/index.json"):
         index.write_bytes(torn)
     assert process_mesh(job, cache, 500) == files
+
+
+def test_cuts_are_bounded_whatever_the_number_of_parts():
+    """Twenty cups in one mesh: the eight whose hulls cover most are cut, the others keep their hulls; the measure tells."""
+    cups = []
+    for index in range(20):
+        cup = trimesh.creation.cylinder(0.02 + 0.001 * index, 0.05, sections=12)
+        cup.update_faces(cup.face_normals[:, 2] < 0.5)
+        cup.apply_translation((0.1 * index, 0, 0))
+        cups.append(cup)
+    points = np.array([[0.1 * index, y, 0.0] for index in range(20) for y in np.linspace(0, 0.0005 * index, index + 1)])
+    assert sorted(parts_to_cut(cups, points)) == list(range(12, 20))
+
+
+def test_decomposition_writes_nothing_to_the_terminal(capfd):
+    """JSON logs and tables stand there; CoACD would write its progress between them."""
+    pieces = decompose(trimesh.creation.annulus(0.03, 0.04, 0.05, sections=12))
+    assert pieces.method == "pieces"
+    assert capfd.readouterr() == ("", "")

@@ -19,7 +19,7 @@ from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.scene.decimate import simplify
 from blueprint_pipeline.scene.mass import is_closed
 
-PARAMETERS = "coacd-2 faces 1500b vertices 320/32 steps 0.05x16 0.03x32 overfill 0.03"
+PARAMETERS = "coacd-3 faces 1500b vertices 320/32 steps 0.05x16 0.03x32 overfill 0.03 cuts 8 search 40/20"
 """Names the method; part of the cache key."""
 
 MAX_OVERFILL = 0.03
@@ -27,6 +27,12 @@ MAX_OVERFILL = 0.03
 
 _MAX_COMPONENTS = 48
 _FACES = 1500
+_MIN_FACES = 300
+_MAX_CUTS = 8
+_SEARCH = (10, 40)
+"""Nodes and iterations of CoACD's search."""
+_SHEET_SEARCH, _SHEET_CELLS = (6, 20), 30
+"""Of an open part, which CoACD first turns into a closed one of many more faces, on a grid of so many cells."""
 _HULL_VERTICES = 320
 _PIECE_VERTICES = 32
 _STEPS = ((0.05, 16), (0.03, 32))
@@ -70,7 +76,12 @@ def decompose(mesh: trimesh.Trimesh) -> Pieces:
     overfill = measure_overfill(pieces, points)
     if overfill <= MAX_OVERFILL:
         return Pieces(pieces, "hull", overfill, clearance)
-    pieces = [piece for part in components for piece in _cut(part, points)]
+    area = sum(float(part.area) for part in components)
+    cut = parts_to_cut(components, points)
+    pieces = []
+    for index, part in enumerate(components):
+        faces = max(_MIN_FACES, int(_FACES * part.area / area))
+        pieces += _cut(part, points, faces) if index in cut else [_hull(np.asarray(part.vertices))]
     return Pieces(pieces, "pieces", measure_overfill(pieces, points), clearance)
 
 
@@ -90,8 +101,14 @@ def _components(mesh: trimesh.Trimesh) -> list[trimesh.Trimesh]:
     return parts if 1 < len(parts) <= _MAX_COMPONENTS else [mesh]
 
 
-def _cut(part: trimesh.Trimesh, points: FloatArray) -> list[tuple[FloatArray, NDArray[np.int64]]]:
-    """Pieces of one connected part: its hull if that is true, else ever finer cuts."""
+def parts_to_cut(parts: list[trimesh.Trimesh], points: FloatArray) -> set[int]:
+    """The :data:`_MAX_CUTS` parts whose hulls cover most free space: cutting takes seconds a part, and a mesh may have any number."""
+    covered = {index: measure_overfill([_hull(np.asarray(part.vertices))], points) for index, part in enumerate(parts)}
+    return set(sorted((index for index in covered if covered[index] > 0), key=lambda index: (-covered[index], index))[:_MAX_CUTS])
+
+
+def _cut(part: trimesh.Trimesh, points: FloatArray, faces: int) -> list[tuple[FloatArray, NDArray[np.int64]]]:
+    """Pieces of one connected part, cut from at most about ``faces`` faces: its hull if that is true, else ever finer cuts."""
     low, high = part.bounds
     near = points[((points >= low) & (points <= high)).all(axis=1)]
     limit = MAX_OVERFILL * len(points) / max(len(near), 1)
@@ -101,7 +118,8 @@ def _cut(part: trimesh.Trimesh, points: FloatArray) -> list[tuple[FloatArray, ND
     sheets = _sheets(part)
     if sheets:
         return sheets
-    thin = simplify(part, _FACES)
+    thin = simplify(part, faces)
+    nodes, iterations = _SEARCH if thin.is_watertight else _SHEET_SEARCH
     for threshold, most in _STEPS:
         coacd.set_log_level("error")  # it writes its progress to stdout, where the command line writes results
         raw = coacd.run_coacd(
@@ -109,9 +127,10 @@ def _cut(part: trimesh.Trimesh, points: FloatArray) -> list[tuple[FloatArray, ND
             threshold=threshold,
             max_convex_hull=most,
             preprocess_mode="auto",
+            preprocess_resolution=_SHEET_CELLS,
             resolution=1000,
-            mcts_nodes=10,
-            mcts_iterations=40,
+            mcts_nodes=nodes,
+            mcts_iterations=iterations,
             mcts_max_depth=2,
             max_ch_vertex=_PIECE_VERTICES,
             seed=1,
