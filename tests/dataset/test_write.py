@@ -12,7 +12,7 @@ from upath import UPath
 from blueprint_pipeline.dataset.asset_licences import LicenceUnknown, build_licence
 from blueprint_pipeline.dataset.card import CardFacts
 from blueprint_pipeline.dataset.croissant_check import check_croissant
-from blueprint_pipeline.dataset.errors import EpisodeUnusable, ProfilesMixed
+from blueprint_pipeline.dataset.errors import EpisodeUnusable, ProfilesMixed, RenderersMixed
 from blueprint_pipeline.dataset.formats import FORMATS
 from blueprint_pipeline.dataset.read import check_dataset
 from blueprint_pipeline.dataset.stages import WRITE_DATASET
@@ -118,6 +118,13 @@ def test_pictures_of_two_profiles_are_never_mixed(scene: SceneFolder, tmp_path: 
     other = RENDER_PROFILES["realistic"].model_dump(mode="json")
     _edit(scene, "geniesim/renders/shard_0000/ep_0003/certificate.json", lambda certificate: certificate.update(render_profile=other))
     with pytest.raises(ProfilesMixed, match="ep_0003 was drawn with the render profile realistic, the episodes before it with fast"):
+        WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
+
+
+def test_pictures_of_two_renderers_are_not_mixed(scene: SceneFolder, tmp_path: Path) -> None:
+    """A node without EGL drew one episode with OSMesa: the same scene, other pixels."""
+    _edit(scene, "geniesim/renders/shard_0000/ep_0003/certificate.json", lambda certificate: certificate.update(renderer="mujoco-other"))
+    with pytest.raises(RenderersMixed, match="ep_0003 was drawn by mujoco-other, the episodes before it by egl"):
         WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
 
 

@@ -33,6 +33,20 @@ class ProfilesMixed(InputError):
     expected: str | None
 
 
+class RenderersMixed(InputError):
+    """Episodes of one dataset were drawn by different renderers."""
+
+    code = "dataset.renderers_mixed"
+    template = (
+        "Episode {episode_id} was drawn by {found}, the episodes before it by {expected}: their pixels differ, and one dataset "
+        "has those of one. Set BPP__RENDER__BACKEND to one that all machines have, and render the shards again."
+    )
+
+    episode_id: str
+    found: str
+    expected: str
+
+
 class NotADataset(InputError):
     """A folder is no dataset of a known format."""
 

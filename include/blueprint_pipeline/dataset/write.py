@@ -8,7 +8,7 @@ from blueprint_pipeline.dataset.asset_licences import DatasetLicence
 from blueprint_pipeline.dataset.card import CardFacts, build_card
 from blueprint_pipeline.dataset.contract import DatasetSpec
 from blueprint_pipeline.dataset.croissant import build_croissant
-from blueprint_pipeline.dataset.errors import EpisodeUnusable, ProfilesMixed
+from blueprint_pipeline.dataset.errors import EpisodeUnusable, ProfilesMixed, RenderersMixed
 from blueprint_pipeline.dataset.features import build_vector_features, video_key
 from blueprint_pipeline.dataset.formats import FORMATS, FormatRow
 from blueprint_pipeline.dataset.frames import load_frames
@@ -21,7 +21,6 @@ from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, 
 from blueprint_pipeline.errors import GateError
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH, RenderGateReport, load_kept, load_render_report
 from blueprint_pipeline.robot.layout import ArmLayout
-from blueprint_pipeline.simulation.render_profiles import RenderProfile
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
 from blueprint_pipeline.workspace.checksums import digest_file, digest_files, list_files
@@ -47,6 +46,7 @@ def write_datasets(context: StageContext, arms: Sequence[ArmLayout], licence: Da
     Raises:
         NothingKept: No episode passed.
         ProfilesMixed: The episodes were drawn with different render profiles.
+        RenderersMixed: They were drawn by different renderers, as on nodes of different kinds.
         EpisodeUnusable: A kept episode does not fit its record, or does not replay.
         VideoMismatch: A video cannot be joined to others.
     """
@@ -56,7 +56,8 @@ def write_datasets(context: StageContext, arms: Sequence[ArmLayout], licence: Da
     plan = JobPlan.model_validate_json(context.scene.read_bytes(PLAN_PATH))
     report = load_render_report(context.scene)
     verdicts = {episode.episode_id: episode for episode in report.episodes}
-    profile = _load_certificate(context, *kept[0]).render_profile
+    drawn_first = _load_certificate(context, *kept[0])
+    profile = drawn_first.render_profile
     spec = DatasetSpec(fps=plan.fps, robot_type=plan.robot.embodiment, vectors=build_vector_features(arms), render_profile=profile)
     folder = context.staging / DATASET_PATH
     if folder.exists():
@@ -68,7 +69,7 @@ def write_datasets(context: StageContext, arms: Sequence[ArmLayout], licence: Da
         context.stop_if_asked()
         states = context.input(f"{recording_path(shard_index, episode_id)}/states.parquet")
         record, certificate = _load_records(context, shard_index, episode_id, states)
-        _validate_profile(certificate, profile)
+        _validate_pictures(certificate, drawn_first)
         certificates.append(certificate)
         frames = load_frames(states, record, arms)
         videos = _load_videos(context.input(render_path(shard_index, episode_id)), certificate, plan)
@@ -91,11 +92,13 @@ def _load_certificate(context: StageContext, shard_index: int, episode_id: str) 
     return ReplayCertificate.model_validate_json(context.scene.read_bytes(f"{render_path(shard_index, episode_id)}/certificate.json"))
 
 
-def _validate_profile(certificate: ReplayCertificate, expected: RenderProfile | None) -> None:
-    """Refuse an episode whose pictures are of another kind."""
-    if certificate.render_profile != expected:
-        found = certificate.render_profile
+def _validate_pictures(certificate: ReplayCertificate, first: ReplayCertificate) -> None:
+    """Refuse an episode whose pictures are of another kind than the first one's."""
+    found, expected = certificate.render_profile, first.render_profile
+    if found != expected:
         raise ProfilesMixed(certificate.episode_id, found.name if found else None, expected.name if expected else None)
+    if certificate.renderer != first.renderer:
+        raise RenderersMixed(certificate.episode_id, certificate.renderer, first.renderer)
 
 
 def _load_records(context: StageContext, shard_index: int, episode_id: str, states: Path) -> tuple[EpisodeRecord, ReplayCertificate]:
