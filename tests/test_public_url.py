@@ -9,7 +9,7 @@ from blueprint_pipeline.compute.job import JobSpec
 from blueprint_pipeline.compute.run_job import run_job
 from blueprint_pipeline.delivery.bucket import Bucket
 from blueprint_pipeline.delivery.stages import DeliverBundleRequest, NotifyLabRequest
-from blueprint_pipeline.public_url import public_url
+from blueprint_pipeline.public_url import public_fields, public_origin, public_url
 from blueprint_pipeline.scene.ingest import SOURCE_MANIFEST_PATH, SourceManifest
 from blueprint_pipeline.scene.source_errors import SourceNotFound
 from blueprint_pipeline.stage.runner import InvalidRequest, run_stage
@@ -78,3 +78,18 @@ def test_requests_and_receipts_of_labs_do_not_hold_it():
     assert (bucket.bucket, webhook.webhook_url) == (url, url)
     assert "s3cret" not in bucket.model_dump_json() + webhook.model_dump_json()
     assert Bucket(f"memory://{USER}@drop/x").url == "memory://drop/x"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://lab.example.com/hook/t0ken?x=1#y", "https://lab.example.com/…"),
+        ("https://user:pass@lab.example.com:8443/a", "https://lab.example.com:8443/…"),
+        ("https://lab.example.com", "https://lab.example.com"),
+        ("https://lab.example.com/", "https://lab.example.com"),
+    ],
+)
+def test_of_a_webhook_the_origin_is_shown(url: str, shown: str) -> None:
+    """Its path is a secret as often as not; a job's record has no more of it either."""
+    assert public_origin(url) == shown
+    assert public_fields({"webhook_url": url, "lab": "x", "seed": 3}) == {"webhook_url": shown, "lab": "x", "seed": 3}

@@ -18,14 +18,24 @@ def public_url(url: str) -> str:
     return "::".join(_public_link(link) for link in url.split("::"))
 
 
+def public_origin(url: str) -> str:
+    """Scheme, host and port of a URL, and that there is more: the path of a webhook is often itself what lets its bearer in."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "/…" if parts.path.strip("/") else "", "", ""))
+
+
 def public_text(text: str) -> str:
     """A text in which every URL is shown as :func:`public_url` shows it; one that is malformed keeps its scheme alone."""
     return _URL.sub(_public_match, text)
 
 
 def public_fields(request: Mapping[str, object]) -> dict[str, object]:
-    """Fields of a request, its URLs made public."""
-    return {name: public_url(value) if isinstance(value, str) else value for name, value in request.items()}
+    """Fields of a request, its URLs made public; of a webhook's, the origin."""
+    return {name: _public_field(name, value) if isinstance(value, str) else value for name, value in request.items()}
+
+
+def _public_field(name: str, value: str) -> str:
+    return public_origin(value) if name.endswith("webhook_url") else public_url(value)
 
 
 def _public_match(found: re.Match[str]) -> str:
@@ -44,3 +54,6 @@ def _public_link(link: str) -> str:
 
 PrivateUrl = Annotated[str, PlainSerializer(public_url, return_type=str)]
 """A URL that is used as given, and written down (and keyed) as :func:`public_url` shows it."""
+
+HookUrl = Annotated[str, PlainSerializer(public_origin, return_type=str)]
+"""The address of a webhook: used as given, and written down (and keyed) as :func:`public_origin` shows it."""

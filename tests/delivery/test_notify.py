@@ -18,6 +18,7 @@ from werkzeug import Request, Response
 from blueprint_pipeline.delivery import webhook
 from blueprint_pipeline.delivery.lab import load_lab
 from blueprint_pipeline.delivery.notify import WebhookSecretMissing, notify_lab
+from blueprint_pipeline.delivery.stages import NotifyLabRequest
 from blueprint_pipeline.delivery.webhook import (
     WebhookRefused,
     WebhookSecretInvalid,
@@ -147,13 +148,37 @@ def _drip_to(caller, part):
             time.sleep(0.1)
 
 
-def test_what_lets_the_bearer_in_is_not_written_down(httpserver, receipt, deliveries):
-    """User, password and query of the address reach the receiver, and neither the registry nor the notification."""
-    receiver = Receiver(httpserver, [204])
-    told = notify(receipt, deliveries, receiver.url.replace("//", "//lab:entry@") + "?token=hidden")
-    written = told.model_dump_json() + "".join(attempt.model_dump_json() for attempt in deliveries.attempts(receipt.delivery_id))
-    assert told.url == receiver.url
-    assert not {"hidden", "entry"} & set(re.split(r"\W+", written))
+@pytest.mark.parametrize("answers", [[204], [404], [503] * webhook.ATTEMPTS])
+def test_what_lets_the_bearer_in_is_not_written_down(httpserver, receipt, deliveries, answers):
+    """User, password, query and path of the address reach the receiver, and neither registry nor notification nor error."""
+    receiver = Receiver(httpserver, answers)
+    url = receiver.url.replace("//", "//lab:entry@") + "?token=hidden"
+    written = ""
+    try:
+        written += notify(receipt, deliveries, url).model_dump_json()
+    except (WebhookRefused, WebhookUndelivered) as error:
+        written += str(error) + json.dumps(error.as_dict())
+    written += "".join(attempt.model_dump_json() for attempt in deliveries.attempts(receipt.delivery_id))
+    assert len(receiver.seen) == len(answers)
+    assert f"{httpserver.url_for('').rstrip('/')}/" in written
+    assert not {"hidden", "entry", "hook"} & set(re.split(r"\W+", written))
+
+
+def test_a_request_keeps_no_path_of_a_webhook():
+    """It is written into commits and handed on by Airflow."""
+    asked = NotifyLabRequest(scene_id="kitchen", lab="aurora_robotics", webhook_url="https://hooks.example.com/services/T0/B0/secret?x=1")
+    assert json.loads(asked.model_dump_json())["webhook_url"] == "https://hooks.example.com/…"
+    assert asked.webhook_url.endswith("?x=1")
+
+
+def test_a_name_that_is_not_resolved_ends_with_the_call(receipt, deliveries, monkeypatch):
+    """The limit holds for the look-up too, which runs in a thread that nothing can stop."""
+    monkeypatch.setattr(webhook, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: time.sleep(2))
+    started = time.monotonic()
+    with pytest.raises(WebhookUndelivered, match="no answer within"):
+        notify(receipt, deliveries, "https://lab.example.com/hook")
+    assert time.monotonic() - started < webhook.ATTEMPTS * 1.0
 
 
 @pytest.mark.parametrize("value", ["²", "soon", "-5", "Mon, 99 Foo 2026 00:00:00 GMT"])

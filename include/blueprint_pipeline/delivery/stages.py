@@ -11,7 +11,7 @@ from blueprint_pipeline.delivery.package import bundle_path, package_bundle
 from blueprint_pipeline.delivery.receipt import Receipt, receipt_path
 from blueprint_pipeline.delivery.signing import load_signer, public_pem
 from blueprint_pipeline.delivery.sources import list_reads
-from blueprint_pipeline.public_url import PrivateUrl
+from blueprint_pipeline.public_url import HookUrl, PrivateUrl
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
@@ -69,7 +69,7 @@ class NotifyLabRequest(StageRequest):
     """Whom to notify, and where. The secret comes from the settings of the process, never from a request."""
 
     lab: Id
-    webhook_url: PrivateUrl | None = None
+    webhook_url: HookUrl | None = None
     """In the place of the address in the settings or in the profile."""
 
 

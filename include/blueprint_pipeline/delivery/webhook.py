@@ -20,7 +20,7 @@ from standardwebhooks import Webhook
 
 from blueprint_pipeline.delivery.receipt import Receipt
 from blueprint_pipeline.errors import ConfigurationError, TransientError
-from blueprint_pipeline.public_url import public_url
+from blueprint_pipeline.public_url import public_origin
 from blueprint_pipeline.registry.records import WebhookAttempt
 from blueprint_pipeline.workspace.canonical import canonical_json
 
@@ -28,6 +28,8 @@ ATTEMPTS = 5
 TIMEOUT_S = 15.0
 """For a whole call [s], from the connection to the last header of the answer; its body is not read."""
 MAX_RETRY_AFTER_S = 60.0
+_MAX_REASON = 200
+"""Characters of a receiver's own words that are kept."""
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _RETRYABLE_STATUS = {408, 425, 429}
@@ -138,8 +140,8 @@ def send_message(
         facts = [item.model_dump_json() for item in attempts]
         status = error.attempt.status_code
         if status is not None and not _may_change(status):
-            raise WebhookRefused(url, status, facts) from error
-        raise WebhookUndelivered(url, error.attempt.error or "", facts) from error
+            raise WebhookRefused(public_origin(url), status, facts) from error
+        raise WebhookUndelivered(public_origin(url), error.attempt.error or "", facts) from error
     return attempts
 
 
@@ -154,7 +156,7 @@ def validate_url(url: str) -> None:
         return
     if parts.scheme == "http" and parts.hostname in _LOOPBACK:
         return
-    raise WebhookUrlInvalid(url)
+    raise WebhookUrlInvalid(public_origin(url))
 
 
 def _signer(secret: SecretStr) -> Webhook:
@@ -178,9 +180,9 @@ def _call(signer: Webhook, receipt: Receipt, url: str, *, number: int) -> tuple[
     }
     status, error, retry_after_s = None, None, None
     try:
-        response = asyncio.run(_post(url, body, headers))
+        response = _post_within_limit(url, body, headers)
         status = response.status_code
-        error = None if response.is_success else f"HTTP {status} {response.reason_phrase}".strip()
+        error = None if response.is_success else f"HTTP {status} {response.reason_phrase[:_MAX_REASON]}".strip()
         retry_after_s = _retry_after_s(response.headers.get("retry-after"), at)
     except httpx.TransportError as failure:
         error = f"{type(failure).__name__}: {failure}".rstrip(": ")
@@ -192,12 +194,22 @@ def _call(signer: Webhook, receipt: Receipt, url: str, *, number: int) -> tuple[
         message_id=message_id,
         attempt=number,
         at=at,
-        url=public_url(url),
+        url=public_origin(url),
         status_code=status,
         error=error,
         duration_s=duration_s,
     )
     return made, retry_after_s
+
+
+def _post_within_limit(url: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
+    """One call with a loop of its own, which does not wait for a name that is still being looked up, as ``asyncio.run`` would."""
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(_post(url, body, headers))
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
 
 
 async def _post(url: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
