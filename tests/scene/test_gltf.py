@@ -15,11 +15,9 @@ from blueprint_pipeline.scene.gltf import parse_glb, read_glb
 from blueprint_pipeline.scene.mesh_errors import MeshEmpty, MeshTooLarge, MeshUnreadable, MeshUnsupported, TextureUnreadable
 from blueprint_pipeline.scene.surfaces import Look, merge_positions
 from tests.scene.glb_files import SQUARE, SQUARE_FACES, SQUARE_UV, GlbFile, container, picture_bytes, textured_square
-from tests.scene.scene_files import RESOURCES
 
 QUARTERS = np.zeros((8, 8, 3), dtype=np.uint8)
 QUARTERS[:4, :4], QUARTERS[:4, 4:], QUARTERS[4:, :4], QUARTERS[4:, 4:] = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
-PUBLIC = RESOURCES / "meshes"
 
 
 def read(glb, **options):
