@@ -154,7 +154,7 @@ def test_airflow_may_launch_jobs_and_jobs_may_nothing(release, api):
     """Role and binding, as the API itself judges them."""
     assert all(may(api, "blueprint-pipeline-airflow", verb, "pods") for verb in ("create", "get", "list", "watch", "patch", "delete"))
     assert may(api, "blueprint-pipeline-airflow", "get", "pods", "log")
-    assert may(api, "blueprint-pipeline-airflow", "create", "pods", "exec")
+    assert not may(api, "blueprint-pipeline-airflow", "create", "pods", "exec")
     assert may(api, "blueprint-pipeline-airflow", "get", "nodes")
     assert not may(api, "blueprint-pipeline-airflow", "get", "secrets")
     assert not may(api, "blueprint-pipeline-airflow", "create", "deployments")
