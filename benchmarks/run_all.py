@@ -47,6 +47,11 @@ ROWS = (
     Row("render", ("{workspace}", SCENE, "1"), ("{workspace}", SCENE, "4")),
     Row("package_bundle", ("--megabytes", "2", "--pairs", "1"), ("--megabytes", "128", "--pairs", "5")),
     Row("dataset_write", ("--episodes", "1", "--pairs", "1"), ("--episodes", "50", "--pairs", "5"), load_settings().dataset.certify_python),
+    Row(
+        "learn",
+        ("{workspace}", SCENE, "--episodes", "12", "--attempts", "14", "--trials", "2", "--steps", "20"),
+        ("{workspace}", SCENE),
+    ),
     Row("kill_drill", ("--kills", "1", "--episodes", "1", "--shard-size", "1"), ("--kills", "10", "--episodes", "8")),
 )
 

@@ -1,0 +1,207 @@
+"""How well a small policy learns from what is generated: success in the simulator, from starts that it never saw.
+
+Usage: python -m benchmarks.learn WORKSPACE SCENE [--episodes 100 200] [--trials 50]
+
+Plans, simulates and gates episodes of a settled scene with the project's own stages (nothing is drawn), trains a policy on the CPU by
+behaviour cloning on the kept ones (:mod:`benchmarks.learning`), and lets it act from held-out starts: episodes of a plan with another
+seed, judged by the skill's own success predicate. The policy sees the tool's pose, the gripper's opening, the objects' poses and the
+sentence. Prints successes with Wilson's interval, and what was missed most.
+"""
+
+import argparse
+import math
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.learning.observation import Reader, Sentence, read_sentence
+from benchmarks.learning.policy import Demonstration, Policy, knots_of, rests, train_policy
+from benchmarks.learning.trial import run_trial
+from blueprint_pipeline.episode.arrays import EpisodeArrays
+from blueprint_pipeline.episode.reader import check_states, load_record, planned_episodes
+from blueprint_pipeline.episode.record import recording_path
+from blueprint_pipeline.motion.scene import MotionScene
+from blueprint_pipeline.quality.report import load_gate_report
+from blueprint_pipeline.robot.names import DEFAULT_ROBOT
+from blueprint_pipeline.rollout.shard_work import ShardWork
+from blueprint_pipeline.rollout.worker import Worker, build_worker
+from blueprint_pipeline.settings import RegistrySettings, Settings, WorkspaceSettings, load_settings
+from blueprint_pipeline.stage.runner import run_stage
+from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
+from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
+
+TRAINING_SEED, TRIAL_SEED = 0, 1_000_003
+_STILL = 1e-5
+"""Change of a command [rad, m] up to which nothing is commanded."""
+_CONFIDENT = 1.959964
+"""Standard deviations of a 95 % interval."""
+
+
+def wilson(held: int, of: int) -> tuple[float, float]:
+    """The 95 % interval of a share.
+
+    Source: Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
+    """
+    share, square = held / of, _CONFIDENT**2
+    middle = (share + square / (2 * of)) / (1 + square / of)
+    half = _CONFIDENT * math.sqrt(share * (1 - share) / of + square / (4 * of**2)) / (1 + square / of)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+@dataclass(frozen=True)
+class Generator:
+    """The project's own stages, in a workspace that has the settled scene."""
+
+    settings: Settings
+    scene_id: str
+    robot: str
+
+    def plan(self, episodes: int, seed: int) -> JobPlan:
+        """Plan a job of one shard, and read it."""
+        self._run("plan_tasks", {"robot": self.robot, "episodes": episodes, "shard_size": episodes, "seed": seed})
+        return load_plan(Workspace(self.settings.workspace).scene(self.scene_id))
+
+    def simulate(self) -> None:
+        """Simulate, import and gate what was planned."""
+        for stage, request in (("simulate_shard", {"shard_index": 0}), ("import_episodes", {}), ("gate_episodes", {})):
+            self._run(stage, request)
+
+    def _run(self, stage: str, request: dict[str, object]) -> None:
+        run_stage(stage, {"scene_id": self.scene_id, **request}, self.settings)
+
+
+def load_plan(scene: SceneFolder) -> JobPlan:
+    """The plan that lies in a scene's folder."""
+    return JobPlan.model_validate_json(scene.read_bytes(PLAN_PATH))
+
+
+def load_kept(scene: SceneFolder) -> list[tuple[str, EpisodeArrays, tuple[str, ...]]]:
+    """Sentence, recording and objects' ids of every kept episode, in the plan's order."""
+    kept = {verdict.episode_id for verdict in load_gate_report(scene).with_verdict("kept")}
+    found = []
+    for shard, spec in planned_episodes(load_plan(scene)):
+        if spec.episode_id in kept:
+            folder = scene.local(recording_path(shard, spec.episode_id))
+            record = load_record(folder)
+            arrays, findings = check_states(folder / "states.parquet", record)
+            if arrays is None:
+                raise SystemExit(f"{spec.episode_id}: {findings}")
+            found.append((spec.task.instruction, arrays, record.object_ids))
+    return found
+
+
+def moving_rows(arrays: EpisodeArrays) -> NDArray[np.int64]:
+    """Frames whose command differs from the one before: who copies waiting waits for ever.
+
+    Source: Kim et al., "OpenVLA" (2024), section 5: frames in which nothing is commanded are left out of training.
+    """
+    commands = np.concatenate([arrays.robot_command[:-1], arrays.gripper_command_m[:-1]], axis=1)
+    moved = np.abs(np.diff(commands, axis=0, prepend=commands[:1] + 1.0)).max(axis=1) > _STILL
+    return np.flatnonzero(moved)
+
+
+def demonstrate(episodes: list[tuple[str, EpisodeArrays, tuple[str, ...]]], planner: MotionScene) -> tuple[Reader, list[Demonstration]]:
+    """What a lab would make of the delivered columns of so many episodes."""
+    object_ids = episodes[0][2]
+    sentences = [read_sentence(text, object_ids) for text, _, _ in episodes]
+    vocabulary = tuple(sorted({word for sentence in sentences for word in sentence.words}))
+    reader = Reader(planner.pose_world_base, object_ids, vocabulary)
+    return reader, [_demonstrate(reader, sentence, arrays, planner) for sentence, (_, arrays, _) in zip(sentences, episodes, strict=True)]
+
+
+def _demonstrate(reader: Reader, sentence: Sentence, arrays: EpisodeArrays, planner: MotionScene) -> Demonstration:
+    """The same of one episode."""
+    rows = moving_rows(arrays)
+    tools = np.stack([planner.kinematics.forward(command) for command in arrays.robot_command[rows]])
+    ends = rests(arrays.robot_command[rows])
+    starts = np.insert(ends[:-1] + 1, 0, 0)
+    first = rows[starts]
+    return Demonstration(
+        frames=reader.frames(arrays.ee_pose[first, 0], arrays.gripper_width_m[first, 0], arrays.object_poses[first], sentence),
+        command_m=knots_of(starts, ends, tools[:, :3, 3]),
+        command_turn=knots_of(starts, ends, tools[:, :3, :3]),
+        command_width_m=knots_of(starts, ends, arrays.gripper_command_m[rows, 0]),
+        duration=(ends - starts + 1).astype(np.float64),
+    )
+
+
+def evaluate(worker: Worker, reader: Reader, policy: Policy, plan: JobPlan) -> tuple[int, Counter[str]]:
+    """How many held-out starts end in success, and which condition the others missed first."""
+    held, missed = 0, Counter[str]()
+    for spec in plan.episodes:
+        checks = run_trial(worker, reader, policy, spec).checks()
+        first = next((check.name for check in checks if not check.held), None)
+        held += first is None
+        if first is not None:
+            missed[first] += 1
+        print(f"  {spec.task.instruction!r}: {'success' if first is None else f'missed {first}'}", flush=True)
+    return held, missed
+
+
+def build_trial_worker(scene: SceneFolder, plan: JobPlan, folder: Path, cache_dir: Path) -> Worker:
+    """The project's own worker, to act in."""
+    return build_worker(
+        ShardWork(
+            mjcf_path=scene.local("mjcf") / "scene.xml",
+            scene_id=plan.scene_id,
+            job_id=plan.job_id,
+            shard_index=0,
+            fps=plan.fps,
+            robot=plan.robot,
+            output=folder / "recordings",
+            usage=folder / "usage",
+            cache_dir=cache_dir,
+            machine="local_laptop",
+            side_by_side=1,
+        )
+    )
+
+
+def main(arguments: list[str]) -> None:
+    """Generate, train and evaluate; print a line for each number of episodes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("workspace", type=Path)
+    parser.add_argument("scene")
+    parser.add_argument("--episodes", type=int, nargs="+", default=[100, 200], help="kept ones to train on")
+    parser.add_argument("--attempts", type=int, default=215)
+    parser.add_argument("--trials", type=int, default=50)
+    parser.add_argument("--trial-seed", type=int, default=TRIAL_SEED, help="choose another one to tune on")
+    parser.add_argument("--steps", type=int, default=500, help="of training a network")
+    parser.add_argument("--robot", default=DEFAULT_ROBOT)
+    chosen = parser.parse_args(arguments)
+    settings = Settings(
+        workspace=WorkspaceSettings(url=str(chosen.workspace), cache_dir=load_settings().workspace.cache_dir),
+        registry=RegistrySettings(url=f"sqlite:///{chosen.workspace}/registry.db"),
+    )
+    scene = Workspace(settings.workspace).scene(chosen.scene)
+    generator = Generator(settings, chosen.scene, chosen.robot)
+    trials = generator.plan(chosen.trials, chosen.trial_seed)
+    generator.plan(chosen.attempts, TRAINING_SEED)
+    generator.simulate()
+    kept = load_kept(scene)
+    print(f"{len(kept)} of {chosen.attempts} attempts kept; {len({text for text, _, _ in kept})} different sentences")
+    with tempfile.TemporaryDirectory() as folder:
+        worker = build_trial_worker(scene, trials, Path(folder), settings.workspace.cache_dir)
+        planner = worker.controllers[trials.episodes[0].arm].planner
+        for count in chosen.episodes:
+            started = time.process_time()
+            reader, data = demonstrate(kept[:count], planner)
+            policy = train_policy(data, steps=chosen.steps, seed=0)
+            trained_s = time.process_time() - started
+            held, missed = evaluate(worker, reader, policy, trials)
+            low, high = wilson(held, len(trials.episodes))
+            print(
+                f"{min(count, len(kept))} episodes (trained in {trained_s:.0f} CPU s): {held} of "
+                f"{len(trials.episodes)} held-out starts succeed, {held / len(trials.episodes):.0%} (95 % interval {low:.0%} to "
+                f"{high:.0%}); missed first: {dict(missed.most_common())}"
+            )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

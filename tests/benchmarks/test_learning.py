@@ -1,0 +1,68 @@
+"""What the learning benchmark's figures rest on: sentences are read, demonstrations are cut, and intervals are right."""
+
+import numpy as np
+import pytest
+
+from benchmarks.learn import wilson
+from benchmarks.learning.network import build_network, train
+from benchmarks.learning.observation import nearest_rotation, read_sentence
+from benchmarks.learning.policy import knots_of, rests
+
+IDS = ("soda_can", "akita_black_bowl")
+
+
+def test_the_interval_is_wilsons():
+    """Newcombe (1998), table I: 81 of 263 gives 0.2553 to 0.3662; none of 20 gives 0 to 0.1611."""
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
+
+
+def test_the_first_object_is_the_target_and_the_second_the_reference():
+    found = read_sentence("pick up the black bowl and put it to the left of the red soda can", IDS)
+    assert (found.target, found.reference) == (1, 0)
+    assert "left of" in found.words
+
+
+def test_a_part_of_the_surface_is_another_word_than_a_side_of_an_object():
+    found = read_sentence("put the can at the front of the table", IDS)
+    assert (found.target, found.reference) == (0, None)
+    assert found.words == ("front", "table")
+
+
+def test_a_sentence_that_names_nothing_is_refused():
+    with pytest.raises(ValueError, match="names none of soda_can"):
+        read_sentence("tidy up", IDS)
+
+
+def test_demonstrations_are_cut_where_the_arm_rests():
+    """Two movements from rest to rest, and five frames of standing between them: the first and the last of those."""
+    move = 0.5 - 0.5 * np.cos(np.linspace(0, np.pi, 31))
+    commands = np.concatenate([move[1:], np.full(5, 1.0), 1.0 + move[1:]])[:, None]
+    ends = rests(commands)
+    assert len(ends) == 3
+    assert 28 <= ends[0] <= 30
+    assert 33 <= ends[1] <= 35
+    assert ends[2] == len(commands) - 1
+
+
+def test_a_chunk_ends_where_the_arm_rests():
+    commands = np.arange(20.0)[:, None]
+    knots = knots_of(np.array([0, 10]), np.array([9, 19]), commands)
+    assert knots[:, -1, 0].tolist() == [9.0, 19.0]
+
+
+def test_an_interpolated_matrix_becomes_a_rotation():
+    found = nearest_rotation(np.eye(3) * 0.7)
+    np.testing.assert_allclose(found, np.eye(3), atol=1e-12)
+
+
+def test_the_network_learns_a_line():
+    rng = np.random.default_rng(0)
+    network = build_network((1, 16, 1), rng)
+
+    def draw():
+        inputs = rng.uniform(-1, 1, (64, 1)).astype(np.float32)
+        return inputs, 2 * inputs + 1
+
+    train(network, draw, steps=400, rate=0.01)
+    assert network.predict(np.array([[0.5]], dtype=np.float32))[0, 0] == pytest.approx(2.0, abs=0.1)
