@@ -84,7 +84,7 @@ def test_requests_and_receipts_of_labs_do_not_hold_it():
     ("url", "shown"),
     [
         ("https://lab.example.com/hook/t0ken?x=1#y", "https://lab.example.com/…"),
-        ("https://user:pass@lab.example.com:8443/a", "https://lab.example.com:8443/…"),
+        (f"https://{USER}@lab.example.com:8443/a", "https://lab.example.com:8443/…"),
         ("https://lab.example.com", "https://lab.example.com"),
         ("https://lab.example.com/", "https://lab.example.com"),
     ],
