@@ -56,9 +56,9 @@ def test_units_of_dead_workers_are_named_and_the_others_finish(tmp_path) -> None
 
 def test_error_for_dead_workers_can_be_retried_and_names_the_units() -> None:
     """What the shard raises from it."""
-    error = WorkerDied(["ep_1"], ["killed"], finished=4)
+    error = WorkerDied(["ep_1", "ep_2"], ["killed", "killed"], finished=4)
     assert error.retryable
-    assert "ep_1" in str(error)
+    assert "on ep_1, ep_2 (killed)." in str(error), "a reason that units share is told once"
 
 
 def test_errors_of_the_work_itself_come_through(tmp_path) -> None:

@@ -29,13 +29,19 @@ class WorkerDied(TransientError):
 
     code = "stage.worker_died"
     template = (
-        "Worker processes died while working on {units} ({reasons:; }). The other {finished} units are finished and kept: run "
+        "Worker processes died while working on {units} ({causes:; }). The other {finished} units are finished and kept: run "
         "the stage again to redo these. If the same ones die again, check the machine's memory, or lower BPP__COMPUTE__WORKERS."
     )
 
     units: Sequence[str]
     reasons: Sequence[str]
+    """Of each unit."""
     finished: int
+
+    @property
+    def causes(self) -> list[str]:
+        """Every reason once."""
+        return list(dict.fromkeys(self.reasons))
 
 
 @dataclass(frozen=True)
