@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from blueprint_pipeline.delivery.bag import STATEMENT_NAME
@@ -286,6 +286,7 @@ envelopes = st.fixed_dictionaries({"payload": anything, "payloadType": anything,
 
 
 @given(envelope=envelopes)
+@example(envelope={"payload": "", "payloadType": float("inf"), "signatures": []})
 @settings(max_examples=200, deadline=None)
 def test_any_statement_ends_in_a_report(packed, envelope):
     """Whatever JSON stands in the place of the envelope: the signature does not hold, and the reason is told."""

@@ -54,7 +54,7 @@ def test_every_planned_episode_is_recorded(job) -> None:
     """With its outcome, phases that cover all frames, and every condition of the predicate."""
     for record in records(*job):
         assert record.outcome.success
-        assert [check.held for check in record.outcome.predicate] == [True] * 6
+        assert [check.held for check in record.outcome.predicate] == [True] * 7
         assert record.phases[0].start_frame == 0
         assert record.phases[-1].end_frame == record.frames
         assert all(before.end_frame == after.start_frame for before, after in zip(record.phases, record.phases[1:], strict=False))

@@ -365,7 +365,7 @@ def test_any_tree_is_read_or_refused(data):
     """In our own error tree, and soon."""
     began = time.process_time()
     assert outcome(damaged(data.draw))
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 20, "a bound that a slow machine keeps, too: a damaged count must not be worked off"
 
 
 @settings(max_examples=60, deadline=None)

@@ -10,13 +10,20 @@ from blueprint_pipeline.skill.pick_place import PickPlaceTask
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.task.skills import SKILLS, SkillName, UnknownSkill, load_task_model
 from blueprint_pipeline.task.spec import EpisodeSpec
+from tests.regions import square_about
 
 SPEC = EpisodeSpec(
     episode_index=0,
     episode_id="pick_place_ep000000",
     seed=1,
     task=PickPlaceTask(
-        instruction="move the can", target_object="can", support_object="table", goal_position_m=(0.3, 0.2, 0.76), upright=True
+        instruction="move the can",
+        target_object="can",
+        support_object="table",
+        goal_position_m=(0.3, 0.2, 0.76),
+        region_m=square_about(0.3, 0.2),
+        center_object_m=(0.0, 0.0, 0.05),
+        upright=True,
     ),
     object_poses={"can": Pose(position_m=(0.0, 0.0, 0.76), quat_wxyz=(1.0, 0.0, 0.0, 0.0))},
     robot_qpos=(0.0,),
