@@ -359,13 +359,21 @@ def damaged(draw):
     return container({**glb.tree, "buffers": [{"byteLength": len(glb.data)}]}, bytes(glb.data))
 
 
+@pytest.fixture(scope="module")
+def _imported():
+    """Reading a file once imports what readers import late: that is no part of any later file's time."""
+    assert not isinstance(outcome(textured_square(WHOLE).build()), str)
+
+
 @settings(max_examples=150, deadline=None)
-@given(st.data())
+@given(data=st.data())
+@pytest.mark.usefixtures("_imported")
 def test_any_tree_is_read_or_refused(data):
     """In our own error tree, and soon."""
+    file = damaged(data.draw)  # before the clock: drawing takes longer than reading
     began = time.process_time()
-    assert outcome(damaged(data.draw))
-    assert time.process_time() - began < 20, "a bound that a slow machine keeps, too: a damaged count must not be worked off"
+    assert outcome(file)
+    assert time.process_time() - began < 2
 
 
 @settings(max_examples=60, deadline=None)

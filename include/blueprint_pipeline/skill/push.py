@@ -59,7 +59,7 @@ class Push(Skill[PushTask]):
     """Slides an object into the part of its support that the sentence names."""
 
     name = "push"
-    version = "push-2"
+    version = "push-3"
     difficulty = 0.4
     phases = ("approach", "descend", "push", "leave", "home")
     travel_phases = ("approach", "descend", "push", "leave", "home")

@@ -87,7 +87,8 @@ class Contact:
     before_m: float
     """How far behind that the fingers come down, clear of all that the object overhangs."""
     slope: float
-    """Tangent between the side that is touched and a side square to the stroke: at 0 the object keeps its heading."""
+    """How uneven the side is that is touched, over the width of the fingers: at 0 it is flush with them, and the object keeps its heading;
+    a slanting side turns it, and so does a corner between the fingers."""
     width_m: float
     """Opening between the fingers."""
     lean_rad: float
@@ -163,7 +164,7 @@ def _touch(pushed: Pushed, pad: FingerPad, levels: _Levels, width_m: float, lean
         direction=levels.direction,
         behind_m=behind_m,
         before_m=max(farthest_m - behind_m, 0.0) + BEFORE_M,
-        slope=abs(float(ahead[level, -1] - ahead[level, 0])) / levels.across_m,
+        slope=float(np.ptp(ahead[level])) / levels.across_m,
         width_m=width_m,
         lean_rad=lean_rad,
         edge_m=edge_m,
