@@ -44,7 +44,7 @@ from blueprint_pipeline.public_url import public_text
 class _MessageFormatter(Formatter):
     """Fills a template with the attributes of an error."""
 
-    def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> object:  # noqa: ARG002 -- as the base has it
+    def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> object:  # noqa: ARG002 -- Formatter passes it
         """The attribute of this name."""
         return getattr(kwargs["error"], str(key))
 

@@ -236,9 +236,9 @@ def run_and_leave(job: Callable[[], None]) -> NoReturn:
     except BaseException:  # noqa: BLE001 -- the process ends here, whatever came; the interpreter would do just this
         traceback.print_exc()
         status = 1
-    # What the interpreter does at its end, and has no public name: it waits for threads and executors, then clears up.
-    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 -- see above
-    atexit._run_exitfuncs()  # noqa: SLF001 -- see above
+    # What the interpreter does at its end:
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 -- waits for threads and executors; has no public name
+    atexit._run_exitfuncs()  # noqa: SLF001 -- removes temporary folders, saves coverage; has no public name
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

@@ -12,6 +12,7 @@ import psutil
 import stamina
 
 from blueprint_pipeline.compute.job import JobSpec
+from blueprint_pipeline.compute.preflight import run_preflight
 from blueprint_pipeline.compute.record import JobRecord, UnitRecord
 from blueprint_pipeline.errors import BlueprintError, PreemptedError, TransientError
 from blueprint_pipeline.log import get_logger
@@ -60,8 +61,6 @@ def run_job(spec: JobSpec, settings: Settings, *, keep: Keep, progress: Progress
 def _check_machine(spec: JobSpec, log: "_JobLog") -> None:
     """Let a machine that cannot do the work say so now, not an hour later."""
     if spec.profile.resources.gpus:
-        from blueprint_pipeline.compute.preflight import run_preflight  # noqa: PLC0415 -- only where a GPU is asked for
-
         report = run_preflight(needs_rt_cores=spec.profile.needs_rt_cores, minimum_disk_bytes=spec.profile.minimum_disk_bytes)
         log.change(gpu=report.gpu_name)
 

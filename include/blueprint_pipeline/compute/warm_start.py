@@ -14,6 +14,7 @@ import socket
 import stat
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -152,5 +153,5 @@ def _code_state() -> list[object]:
     """Changes whenever a module of ours or an installed package does: names, sizes, times of change."""
     package = Path(blueprint_pipeline.__file__).parent
     files = ((path, path.stat()) for path in sorted(package.rglob("*.py")))
-    installed = [Path(folder).stat().st_mtime_ns for folder in sys.path if folder.endswith("site-packages") and Path(folder).is_dir()]
+    installed = [Path(sysconfig.get_path(name)).stat().st_mtime_ns for name in ("purelib", "platlib")]
     return [installed, [[str(path), found.st_size, found.st_mtime_ns] for path, found in files]]

@@ -109,7 +109,7 @@ def _revision(connection: Connection) -> str | None:
 
 def _run(database: Database, found: str | None, revision: str) -> None:
     from alembic import command  # noqa: PLC0415 -- half a second that a database at head does not need
-    from alembic.config import Config  # noqa: PLC0415 -- as above
+    from alembic.config import Config  # noqa: PLC0415 -- part of the same half second
 
     with database.engine.execution_options(sqlite_begin="IMMEDIATE").connect() as connection:
         config = Config()

@@ -3,7 +3,6 @@
 Runs in the certifying environment: ``python -m blueprint_pipeline.dataset.certify.in_lerobot REQUEST ANSWERS``.
 """
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,17 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from blueprint_pipeline.dataset.certify.in_compat import prepare_torchvision
 from blueprint_pipeline.dataset.certify.in_expected import (
     TIMESTAMP_TOLERANCE_S,
-    Refuted,
-    answer,
     check_columns,
     image_difference,
     require,
     table_columns,
 )
-from blueprint_pipeline.dataset.certify.request import Answer, CertifyRequest, ExpectedEpisode, load_request, write_answers
+from blueprint_pipeline.dataset.certify.in_program import certify_loaded, read_by, run
+from blueprint_pipeline.dataset.certify.request import Answer, CertifyRequest, ExpectedEpisode
 
 _ITEMS_AN_EPISODE = 8
 """Frames that are also loaded one by one, as a training loop does; the first, the second and the last are among them."""
@@ -81,7 +78,7 @@ def check_videos(dataset: Any, request: CertifyRequest) -> str:
 
 
 def _compare_video(path: Path, start: int, rendered: Path, episode: ExpectedEpisode, *, fps: int) -> int:
-    from torchcodec.decoders import VideoDecoder  # type: ignore[import-not-found]  # noqa: PLC0415 -- only here
+    from torchcodec.decoders import VideoDecoder  # type: ignore[import-not-found]
 
     where = f"{episode.episode_id}, {rendered.stem}"
     joined, single = VideoDecoder(str(path)), VideoDecoder(str(rendered))
@@ -102,7 +99,7 @@ def _compare_video(path: Path, start: int, rendered: Path, episode: ExpectedEpis
 
 def check_items(dataset: Any, request: CertifyRequest) -> str:
     """Some frames one by one through ``dataset[i]``: images, instruction and vectors belong together."""
-    from torchcodec.decoders import VideoDecoder  # noqa: PLC0415 -- only here
+    from torchcodec.decoders import VideoDecoder
 
     loaded = 0
     first = 0
@@ -168,38 +165,26 @@ def _column(table: Any, key: str, length: int) -> Iterator[npt.NDArray[Any]]:
 
 
 def certify(request: CertifyRequest) -> list[Answer]:
-    """All checks; what cannot be loaded is refuted, and ends there."""
+    """All checks."""
     from lerobot.datasets.backward_compatibility import CompatibilityError
 
-    loaded: list[Any] = []
+    def load_it() -> Any:
+        with read_by("LeRobotDataset", CompatibilityError):
+            return load(request)
 
-    def look() -> str:
-        try:
-            loaded.append(load(request))
-        except (CompatibilityError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise Refuted(f"LeRobotDataset raised {type(error).__name__}: {error}") from error
-        return check_loads(loaded[0], request)
-
-    answers = [answer("lerobot.loads", look)]
-    if not loaded:
-        return answers
-    dataset = loaded[0]
-    return [
-        *answers,
-        answer("lerobot.frames_match_states", lambda: check_frames(dataset, request)),
-        answer("lerobot.videos_match_renders", lambda: check_videos(dataset, request)),
-        answer("lerobot.items_load", lambda: check_items(dataset, request)),
-        answer("lerobot.windows_load", lambda: check_windows(request)),
-        answer("lerobot.statistics_agree", lambda: check_statistics(dataset, request)),
-    ]
-
-
-def main() -> None:
-    """Read the request, write the answers."""
-    request_path, answers_path = (Path(argument) for argument in sys.argv[1:])
-    prepare_torchvision()
-    write_answers(answers_path, certify(load_request(request_path)))
+    return certify_loaded(
+        "lerobot.loads",
+        load_it,
+        lambda dataset: check_loads(dataset, request),
+        {
+            "lerobot.frames_match_states": lambda dataset: check_frames(dataset, request),
+            "lerobot.videos_match_renders": lambda dataset: check_videos(dataset, request),
+            "lerobot.items_load": lambda dataset: check_items(dataset, request),
+            "lerobot.windows_load": lambda _dataset: check_windows(request),
+            "lerobot.statistics_agree": lambda dataset: check_statistics(dataset, request),
+        },
+    )
 
 
 if __name__ == "__main__":
-    main()
+    run(certify)

@@ -5,16 +5,15 @@ Runs in the certifying environment: ``python -m blueprint_pipeline.dataset.certi
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from blueprint_pipeline.dataset.certify.in_compat import prepare_torchvision
 from blueprint_pipeline.dataset.certify.in_expected import Refuted, answer, check_columns, image_difference, parquet_columns, require
 from blueprint_pipeline.dataset.certify.in_lerobot import check_frames, check_loads, load
-from blueprint_pipeline.dataset.certify.request import Answer, CertifyRequest, load_request, write_answers
+from blueprint_pipeline.dataset.certify.in_program import run
+from blueprint_pipeline.dataset.certify.request import Answer, CertifyRequest
 
 _ANNOTATION = "annotation.human.action.task_description"
 
@@ -77,7 +76,7 @@ def check_files(request: CertifyRequest) -> str:
 
 def check_datasets(request: CertifyRequest) -> str:
     """Hugging Face's ``datasets`` reads all files as one table."""
-    from datasets import load_dataset  # noqa: PLC0415 -- not every environment that runs this module has it
+    from datasets import load_dataset
 
     files = sorted(str(path) for path in request.dataset.glob("data/*/*.parquet"))
     table = load_dataset("parquet", data_files=files, split="train", cache_dir=str(request.work / "cache"))
@@ -110,7 +109,7 @@ def check_modality(request: CertifyRequest) -> str:
 
 def check_videos(request: CertifyRequest) -> str:
     """Every video decodes from its first to its last frame (they are the rendered files: see the files' check)."""
-    from torchcodec.decoders import VideoDecoder  # type: ignore[import-not-found]  # noqa: PLC0415 -- loads FFmpeg, which may be missing: then this check alone fails
+    from torchcodec.decoders import VideoDecoder  # type: ignore[import-not-found]
 
     decoded = 0
     for path in sorted(request.dataset.glob("videos/*/*/*.mp4")):
@@ -144,12 +143,5 @@ def certify(request: CertifyRequest) -> list[Answer]:
     ]
 
 
-def main() -> None:
-    """Read the request, write the answers."""
-    request_path, answers_path = (Path(argument) for argument in sys.argv[1:])
-    prepare_torchvision()
-    write_answers(answers_path, certify(load_request(request_path)))
-
-
 if __name__ == "__main__":
-    main()
+    run(certify)

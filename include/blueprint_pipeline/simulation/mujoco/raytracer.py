@@ -86,7 +86,7 @@ class RayTracer:
         is_geom = hit[..., 1] == mujoco.mjtObj.mjOBJ_GEOM.value
         return np.where(is_geom, self._mujoco_model.geom_bodyid[hit[..., 0]], -1).astype(np.int32)
 
-    def draw_backdrop(self, data: mujoco.MjData, camera_id: int) -> Backdrop | None:  # noqa: ARG002 -- as OpenGL's
+    def draw_backdrop(self, data: mujoco.MjData, camera_id: int) -> Backdrop | None:  # noqa: ARG002 -- FrameRenderer's signature
         """None: a ray costs the same whatever it meets."""
         return None
 
