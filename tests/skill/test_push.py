@@ -12,7 +12,7 @@ from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.simulation.protocol import BodyContact
 from blueprint_pipeline.skill.conditions import ObservedMotion
 from blueprint_pipeline.skill.push import MOVED_M, SKILL, PushTask
-from blueprint_pipeline.skill.push_contact import observe_pushed
+from blueprint_pipeline.skill.push_contact import find_contacts, observe_pushed
 from tests.motion.conftest import TABLE_M
 from tests.simulation.small_job import small_options, task_scene
 
@@ -124,6 +124,19 @@ def test_a_tall_object_is_pushed_low(table_scene: MotionScene, start_qpos: np.nd
     assert pushed.friction == pytest.approx(1.0)  # the table's: of two the larger one counts
     assert narrow == pytest.approx(0.7 * 0.02, abs=1e-6)
     assert wide == pytest.approx(0.7 * 0.04, abs=1e-6)
+
+
+@pytest.mark.parametrize(("degrees", "least", "most"), [(0.0, 0.0, 0.01), (45.0, 0.3, 2.0), (50.0, 0.3, 2.0)])
+def test_a_corner_between_the_fingers_is_no_flush_side(table_scene: MotionScene, start_qpos: np.ndarray, degrees, least, most):
+    """Seen from its ends alone it would be: the object would turn around it, until the palm touches it."""
+    qpos = start_qpos.copy()
+    address = int(table_scene.model.jnt_qposadr[table_scene.model.body("box").jntadr[0]])
+    half = np.radians(degrees) / 2
+    qpos[address + 3 : address + 7] = (np.cos(half), 0.0, 0.0, np.sin(half))
+    found = find_contacts(table_scene, observe_pushed(table_scene, qpos, "box", "table"), np.array([0.0, 1.0]))
+    slopes = [contact.slope for contact in found if contact.width_m > 0.01]
+    assert slopes
+    assert least <= min(slopes) <= max(slopes) <= most
 
 
 def test_a_region_out_of_reach_has_no_stroke(table_scene: MotionScene, start_qpos: np.ndarray):

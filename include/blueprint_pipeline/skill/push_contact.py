@@ -87,7 +87,7 @@ class Contact:
     before_m: float
     """How far behind that the fingers come down, clear of all that the object overhangs."""
     slope: float
-    """How uneven the side is that is touched, over the width of the fingers: at 0 it is flush with them, and the object keeps its heading;
+    """How uneven the side is that is touched, over the width of the fingers as far as it reaches: at 0 it is flush with them, and the object keeps its heading;
     a slanting side turns it, and so does a corner between the fingers."""
     width_m: float
     """Opening between the fingers."""
@@ -159,12 +159,13 @@ def _touch(pushed: Pushed, pad: FingerPad, levels: _Levels, width_m: float, lean
     if not levels.sides_m.any() or max(float(levels.heights_m[level]), edge_m) > pushed.highest_push_m(levels.direction):
         return None
     behind_m = float(ahead.max())
+    met = ahead[level][levels.sides_m[level] > 0.0]
     farthest_m = float(((pushed.center_m - pushed.points_m[:, :2]) @ levels.direction).max())
     return Contact(
         direction=levels.direction,
         behind_m=behind_m,
         before_m=max(farthest_m - behind_m, 0.0) + BEFORE_M,
-        slope=float(np.ptp(ahead[level])) / levels.across_m,
+        slope=float(np.ptp(met)) / levels.across_m if met.size else 0.0,
         width_m=width_m,
         lean_rad=lean_rad,
         edge_m=edge_m,
