@@ -12,6 +12,7 @@ from airflow.sdk import DAG
 
 from tests.airflow_home import run_dag, xcom_of
 from tests.kube import NAMESPACE, TOY, KubeCluster, environment_of, write_compute, write_templates
+from tests.operators.task_context import Store, TaskInstance
 from tests.stage.toy_rows import TOY_ROWS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("kubernetes")]
@@ -156,21 +157,6 @@ def test_killed_pod_is_lost_and_made_anew(cluster, place, capfd):
     assert run.state == "success", capfd.readouterr().out[-5000:]
     assert tasks["toy_work", -1].try_number == 2
     assert done_units(place) == ["unit 0", "unit 1", "unit 2"]
-
-
-class TaskInstance:
-    """As much of one as an operator looks at."""
-
-    try_number, dag_id, task_id, map_index = 1, "d", "t", -1
-
-    def xcom_push(self, **_): ...
-
-
-class Store(dict):
-    """A task's state."""
-
-    def set(self, key, value):
-        self[key] = value
 
 
 def context_of(store=None):

@@ -15,6 +15,7 @@ from blueprint_pipeline.settings import load_settings
 from blueprint_pipeline.workspace.storage import Workspace
 from plugins.providers.kubernetes.pause_trigger import Pause
 from tests.kube import write_compute, write_templates
+from tests.operators.task_context import Store, TaskInstance
 from tests.stage.toy_rows import TOY_ROWS
 
 PODS = "/api/v1/namespaces/n/pods"
@@ -63,21 +64,6 @@ def place(fake_api, settings, monkeypatch, tmp_path):
         yield {"scene_id": "s1", "source": "/nowhere"}
     load_settings.cache_clear()
     load_compute.cache_clear()
-
-
-class TaskInstance:
-    """As much of one as an operator looks at."""
-
-    try_number, dag_id, task_id, map_index = 1, "d", "t", -1
-
-    def xcom_push(self, **_): ...
-
-
-class Store(dict):
-    """A task's state."""
-
-    def set(self, key, value):
-        self[key] = value
 
 
 def step(place, event=None):

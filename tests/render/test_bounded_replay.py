@@ -13,14 +13,12 @@ import numpy as np
 import pytest
 
 from blueprint_pipeline.episode.certificates import count_rules, describe_replays
-from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, recording_path
+from blueprint_pipeline.episode.record import ReplayCertificate
 from blueprint_pipeline.quality.gates.renders import expected_rule
 from blueprint_pipeline.render.bounded_replay import BOUND, replay_anywhere
 from blueprint_pipeline.render.render import RenderOptions, render_episode
-from blueprint_pipeline.rollout.shard import simulate_shard
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.platform_class import PlatformClass, describe_platform, platform_class
-from tests.simulation.small_job import small_context, small_folder, write_job
 
 WITHOUT_FMA = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-FMA,-FMA4"}
 ELSEWHERE = PlatformClass(machine="riscv64", libm_sha256="0" * 64)
@@ -46,18 +44,6 @@ def test_the_class_is_what_the_library_computes() -> None:
     assert describe_platform().wheel.startswith("mujoco ")
 
 
-@pytest.fixture(scope="module")
-def job(tmp_path_factory):
-    """One simulated episode: its scene, plan, record and states."""
-    folder = tmp_path_factory.mktemp("job")
-    plan = write_job(folder, 1)
-    simulate_shard(0, small_context(folder))
-    recording = small_folder(folder).local(recording_path(0, plan.episodes[0].episode_id))
-    record = EpisodeRecord.model_validate_json((recording / "episode.json").read_bytes())
-    assert record.outcome.success
-    return small_folder(folder).local("mjcf").parent, plan, record, recording / "states.parquet"
-
-
 class Rounding(MujocoSimulator):
     """Rounds otherwise: the arm's first joint is so much off after every frame."""
 
@@ -73,37 +59,37 @@ class Rounding(MujocoSimulator):
         self.data.qpos[0] += self.off_rad
 
 
-def judge(job, simulator, platform):
-    scene, plan, record, states = job
+def judge(one_episode, simulator, platform):
+    scene, plan, record, states = one_episode
     loaded = simulator.load(scene, plan.robot, plan.fps)
     return replay_anywhere(simulator, loaded, record.model_copy(update={"platform": platform}), states)
 
 
 @pytest.mark.slow
-def test_a_recording_names_the_class_that_made_it(job) -> None:
+def test_a_recording_names_the_class_that_made_it(one_episode) -> None:
     """So that another machine knows what it may expect."""
-    assert job[2].platform == platform_class()
+    assert one_episode[2].platform == platform_class()
 
 
 @pytest.mark.slow
-def test_equal_bits_are_equal_bits_anywhere(job) -> None:
+def test_equal_bits_are_equal_bits_anywhere(one_episode) -> None:
     """Another class that happens to give the same bits is certified by them."""
-    verdict = judge(job, MujocoSimulator(), ELSEWHERE)
+    verdict = judge(one_episode, MujocoSimulator(), ELSEWHERE)
     assert (verdict.rule, verdict.replayed) == ("bit_identical", True)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("platform", [platform_class(), None])
-def test_on_its_own_class_a_difference_is_a_refusal(job, platform) -> None:
+def test_on_its_own_class_a_difference_is_a_refusal(one_episode, platform) -> None:
     """And where the class is not known."""
-    verdict = judge(job, Rounding(), platform)
+    verdict = judge(one_episode, Rounding(), platform)
     assert (verdict.rule, verdict.replayed) == ("bit_identical", False)
 
 
 @pytest.mark.slow
-def test_on_another_class_small_differences_are_allowed(job) -> None:
+def test_on_another_class_small_differences_are_allowed(one_episode) -> None:
     """The task is done again, states stay within the bound, and both are in the verdict."""
-    verdict = judge(job, Rounding(), ELSEWHERE)
+    verdict = judge(one_episode, Rounding(), ELSEWHERE)
     assert (verdict.rule, verdict.replayed) == ("bounded", True)
     assert 0 < verdict.max_abs_qpos_difference <= BOUND
     assert verdict.first_difference_frame == 1
@@ -111,11 +97,11 @@ def test_on_another_class_small_differences_are_allowed(job) -> None:
 
 
 @pytest.mark.slow
-def test_on_another_class_large_differences_are_refused(job) -> None:
+def test_on_another_class_large_differences_are_refused(one_episode) -> None:
     """With what was found and what is allowed."""
     simulator = Rounding()
     simulator.off_rad = 3e-4
-    verdict = judge(job, simulator, ELSEWHERE)
+    verdict = judge(one_episode, simulator, ELSEWHERE)
     assert (verdict.rule, verdict.replayed) == ("bounded", False)
     assert f"{BOUND:g}" in str(verdict.refusal) or "did the task" in str(verdict.refusal)
 
@@ -142,9 +128,9 @@ def frames(path: Path) -> np.ndarray:
 
 
 @pytest.mark.slow
-def test_a_node_without_fma_draws_the_same_pictures(job, tmp_path) -> None:
+def test_a_node_without_fma_draws_the_same_pictures(one_episode, tmp_path) -> None:
     """A cluster of mixed nodes loses no episode: the recorded states are drawn, and the certificate says by which rule it was judged."""
-    scene, plan, record, states = job
+    scene, plan, record, states = one_episode
     said = run_without_fma(RENDER, str(scene), plan.model_dump_json(), record.model_dump_json(), str(states), str(tmp_path / "there"))
     there = ReplayCertificate.model_validate_json(said.splitlines()[-1])
     simulator = MujocoSimulator()
@@ -161,9 +147,9 @@ def test_a_node_without_fma_draws_the_same_pictures(job, tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_a_certificate_cannot_claim_to_come_from_elsewhere(job) -> None:
+def test_a_certificate_cannot_claim_to_come_from_elsewhere(one_episode) -> None:
     """On the recording's own class the bounded rule does not count."""
-    scene, plan, record, states = job
+    scene, plan, record, states = one_episode
     simulator = Rounding()
     loaded = simulator.load(scene, plan.robot, plan.fps)
     verdict = replay_anywhere(simulator, loaded, record.model_copy(update={"platform": ELSEWHERE}), states)

@@ -7,34 +7,20 @@ import av
 import numpy as np
 import pytest
 
-from blueprint_pipeline.episode.record import EpisodeRecord, KOfN, recording_path
+from blueprint_pipeline.episode.record import KOfN
 from blueprint_pipeline.quality.replay_rule import load_replay_rule
 from blueprint_pipeline.render.k_of_n_replay import execute_episode
 from blueprint_pipeline.render.playback import PlaybackScene, play_episode
 from blueprint_pipeline.render.render import RenderOptions, render_episode
-from blueprint_pipeline.rollout.shard import simulate_shard
 from blueprint_pipeline.simulation.errors import SimulationDiverged
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.protocol import Capabilities
 from blueprint_pipeline.twin.model import build_scene_model
-from tests.simulation.small_job import small_context, small_folder, write_job
 
 pytestmark = pytest.mark.slow
 
 RULE = KOfN(needed=4, attempts=5, spread_m=0.01)
 OPTIONS = RenderOptions(cameras=("scene", "wrist"), width=160, height=120)
-
-
-@pytest.fixture(scope="module")
-def job(tmp_path_factory):
-    """One simulated episode: its scene, plan, record and states."""
-    folder = tmp_path_factory.mktemp("job")
-    plan = write_job(folder, 1)
-    simulate_shard(0, small_context(folder))
-    recording = small_folder(folder).local(recording_path(0, plan.episodes[0].episode_id))
-    record = EpisodeRecord.model_validate_json((recording / "episode.json").read_bytes())
-    assert record.outcome.success
-    return small_folder(folder).local("mjcf").parent, plan, record, recording / "states.parquet"
 
 
 class Restless(MujocoSimulator):
@@ -67,19 +53,19 @@ class Restless(MujocoSimulator):
         return replace(track, states=tuple(states))
 
 
-def opened(job, simulator):
-    scene, plan, *_ = job
+def opened(one_episode, simulator):
+    scene, plan, *_ = one_episode
     return simulator, simulator.load(scene, plan.robot, plan.fps)
 
 
-def execute(job, simulator, rule=RULE):
-    _, _, record, states = job
-    return execute_episode(*opened(job, simulator), record, states, rule)
+def execute(one_episode, simulator, rule=RULE):
+    _, _, record, states = one_episode
+    return execute_episode(*opened(one_episode, simulator), record, states, rule)
 
 
-def test_an_episode_that_does_its_task_again_is_certified(job) -> None:
+def test_an_episode_that_does_its_task_again_is_certified(one_episode) -> None:
     """Not as the same: how far it was off is told."""
-    verdict = execute(job, Restless(drift_m=(0.001, 0.0, 0.004, 0.002, 0.0)))
+    verdict = execute(one_episode, Restless(drift_m=(0.001, 0.0, 0.004, 0.002, 0.0)))
     assert (verdict.rule, verdict.replayed, verdict.refusal) == ("k_of_n", True, None)
     assert (verdict.k_of_n.held, verdict.k_of_n.rule) == (5, RULE)
     assert verdict.k_of_n.spread_m == pytest.approx(0.004, abs=1e-6)
@@ -87,9 +73,9 @@ def test_an_episode_that_does_its_task_again_is_certified(job) -> None:
     assert verdict.max_abs_qpos_difference == pytest.approx(0.004, abs=1e-6)
 
 
-def test_one_execution_in_five_may_fail(job) -> None:
+def test_one_execution_in_five_may_fail(one_episode) -> None:
     """And its end does not count; the reason is kept."""
-    verdict = execute(job, Restless(slips=(2,)))
+    verdict = execute(one_episode, Restless(slips=(2,)))
     assert (verdict.replayed, verdict.k_of_n.held) == (True, 4)
     failed = verdict.k_of_n.executions[2]
     assert "lifted" in failed.failure
@@ -97,22 +83,22 @@ def test_one_execution_in_five_may_fail(job) -> None:
     assert verdict.k_of_n.spread_m < 1e-6
 
 
-def test_k_below_the_bound_is_rejected(job) -> None:
-    verdict = execute(job, Restless(slips=(1, 3)))
+def test_k_below_the_bound_is_rejected(one_episode) -> None:
+    verdict = execute(one_episode, Restless(slips=(1, 3)))
     assert (verdict.replayed, verdict.k_of_n.held) == (False, 3)
     assert verdict.refusal.code == "episode.not_replayed"
     assert "3 of 5 executions did the task, 4 must" in verdict.refusal.message
 
 
-def test_a_spread_above_the_bound_is_rejected(job) -> None:
+def test_a_spread_above_the_bound_is_rejected(one_episode) -> None:
     """Though the task was done every time."""
-    verdict = execute(job, Restless(drift_m=(0.0, 0.0, 0.012, 0.0, 0.0)))
+    verdict = execute(one_episode, Restless(drift_m=(0.0, 0.0, 0.012, 0.0, 0.0)))
     assert (verdict.replayed, verdict.k_of_n.held) == (False, 5)
     assert "0.01 m are allowed" in verdict.refusal.message
 
 
-def test_an_execution_that_diverges_has_failed(job) -> None:
-    verdict = execute(job, Restless(diverges=(0,)))
+def test_an_execution_that_diverges_has_failed(one_episode) -> None:
+    verdict = execute(one_episode, Restless(diverges=(0,)))
     assert verdict.k_of_n.executions[0].model_dump() == {
         "held": False,
         "failure": "simulation.diverged",
@@ -122,9 +108,9 @@ def test_an_execution_that_diverges_has_failed(job) -> None:
     assert verdict.replayed
 
 
-def test_an_episode_of_another_simulator_is_not_executed(job) -> None:
+def test_an_episode_of_another_simulator_is_not_executed(one_episode) -> None:
     """Which is named."""
-    scene, plan, record, states = job
+    scene, plan, record, states = one_episode
     other = record.model_copy(update={"simulator": record.simulator.model_copy(update={"name": "isaac_sim"})})
     simulator = Restless()
     verdict = execute_episode(simulator, simulator.load(scene, plan.robot, plan.fps), other, states, RULE)
@@ -137,18 +123,18 @@ def pixels(path: Path):
         return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]).astype(int)
 
 
-def play(job, simulator, folder: Path):
-    scene, plan, record, states = job
+def play(one_episode, simulator, folder: Path):
+    scene, plan, record, states = one_episode
     twin = build_scene_model(scene / "mjcf/scene.xml", plan.robot, plan.fps)
     stage = PlaybackScene(simulator=simulator, loaded=simulator.load(scene, plan.robot, plan.fps), twin=twin)
     return play_episode(stage, record, states, folder=folder, options=OPTIONS, rule=RULE)
 
 
-def test_the_pictures_show_the_recorded_states(job, tmp_path) -> None:
+def test_the_pictures_show_the_recorded_states(one_episode, tmp_path) -> None:
     """Though every execution drifted: drawn as the embedded path draws the recording itself, and the target is seen as often."""
-    _, _, record, states = job
-    played = play(job, Restless(drift_m=(0.004,)), tmp_path / "played")
-    embedded = render_episode(*opened(job, MujocoSimulator()), record, states, folder=tmp_path / "embedded", options=OPTIONS)
+    _, _, record, states = one_episode
+    played = play(one_episode, Restless(drift_m=(0.004,)), tmp_path / "played")
+    embedded = render_episode(*opened(one_episode, MujocoSimulator()), record, states, folder=tmp_path / "embedded", options=OPTIONS)
     assert (played.rule, embedded.rule) == ("k_of_n", "bit_identical")
     for camera, video in embedded.videos.items():
         there, here = (pixels(tmp_path / f"{folder}/{camera}.mp4") for folder in ("played", "embedded"))
@@ -162,8 +148,8 @@ def test_the_pictures_show_the_recorded_states(job, tmp_path) -> None:
         assert drawn.frozen_frames == video.frozen_frames
 
 
-def test_nothing_is_drawn_of_an_episode_that_is_rejected(job, tmp_path) -> None:
-    certificate = play(job, Restless(slips=(0, 1)), tmp_path / "played")
+def test_nothing_is_drawn_of_an_episode_that_is_rejected(one_episode, tmp_path) -> None:
+    certificate = play(one_episode, Restless(slips=(0, 1)), tmp_path / "played")
     assert (certificate.replayed, certificate.videos) == (False, {})
     assert certificate.k_of_n.held == 3
     assert list((tmp_path / "played").iterdir()) == []
@@ -179,9 +165,9 @@ class Misplaced(Restless):
         return replace(state, object_poses=poses)
 
 
-def test_a_simulator_that_does_not_stand_where_it_was_put_is_not_drawn(job, tmp_path) -> None:
+def test_a_simulator_that_does_not_stand_where_it_was_put_is_not_drawn(one_episode, tmp_path) -> None:
     """Its pictures would show another state than the row beside them."""
-    certificate = play(job, Misplaced(), tmp_path / "played")
+    certificate = play(one_episode, Misplaced(), tmp_path / "played")
     assert (certificate.replayed, certificate.videos) == (False, {})
     assert "to be drawn, it stands 0.002 m" in certificate.refused
     assert list((tmp_path / "played").iterdir()) == []

@@ -87,8 +87,8 @@ class Contact:
     before_m: float
     """How far behind that the fingers come down, clear of all that the object overhangs."""
     slope: float
-    """How uneven the side is that is touched, over the width of the fingers as far as it reaches: at 0 it is flush with them, and the object keeps its heading;
-    a slanting side turns it, and so does a corner between the fingers."""
+    """How uneven the side is that is touched, over the width of the fingers as far as it reaches: at 0 it is flush with them, and the
+    object keeps its heading; a slanting side turns it, and so does a corner between the fingers."""
     width_m: float
     """Opening between the fingers."""
     lean_rad: float
