@@ -218,7 +218,7 @@ def test_walled_in_table_has_no_room_for_a_robot(scene, tmp_path) -> None:
 
 
 def test_the_scenes_camera_sees_the_work(scene, plan) -> None:
-    """The target, the hand and the place of every goal are in the picture, from the first instant to the last."""
+    """The target, the hand, the place of every goal and all that is named are in the picture, from the first instant to the last."""
     compiled = build_scene_model(scene.mjcf_path, plan.robot, plan.fps)
     camera = compiled.model.camera("scene")
     half = np.tan(np.radians(camera.fovy[0]) / 2) * np.array([plan.width / plan.height, 1.0])
@@ -228,6 +228,7 @@ def test_the_scenes_camera_sees_the_work(scene, plan) -> None:
         mujoco.mj_forward(compiled.model, data)
         target = episode.object_poses[episode.task.target_object].position_m
         goal = (*episode.task.goal_xy_m, target[2])
-        points = np.array([target, goal, *compiled.robot.tool_poses(data)[:, :3]])
+        named = [pose.position_m for name, pose in episode.object_poses.items() if name in episode.task.instruction]
+        points = np.array([target, goal, *named, *compiled.robot.tool_poses(data)[:, :3]])
         local = (points - data.camera("scene").xpos) @ data.camera("scene").xmat.reshape(3, 3)
         assert (np.abs(local[:, :2] / -local[:, 2:]) < half).all(), (episode.episode_id, local)

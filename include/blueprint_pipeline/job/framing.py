@@ -1,4 +1,4 @@
-"""How the scene's camera should look at a job: at the robot's hand, and at every place on the surface where the hand can put something.
+"""How the scene's camera should look at a job: at the robot's hand, where it can put something, and at all that a sentence may name there.
 
 World frame: z up, metres.
 """
@@ -16,6 +16,8 @@ from blueprint_pipeline.skill.support_surface import SupportSurface
 from blueprint_pipeline.twin.model import SceneModel
 from blueprint_pipeline.twin.view import aim_at
 
+NAMED_M = 0.3
+"""How far out of reach something may stand beside which the hand puts something: a gap, and two objects' radii."""
 BESIDE_M, ABOVE_M = 0.06, 0.15
 """How far beside and above a place the picture reaches: what stands there is seen whole."""
 _SIDES = np.array([(1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)])
@@ -30,7 +32,7 @@ def frame_work(compiled: SceneModel, embodiment: Embodiment, surface: SupportSur
         compiled: The twin with the robot in its place.
         embodiment: The robot.
         surface: What it works on.
-        reach: Where on it.
+        reach: How far on it.
         aspect: Width over height of the pictures.
 
     Raises:
@@ -42,7 +44,7 @@ def frame_work(compiled: SceneModel, embodiment: Embodiment, surface: SupportSur
     mujoco.mj_kinematics(compiled.model, data)
     mujoco.mj_camlight(compiled.model, data)
     cells = surface.cells_m()[surface.level]
-    places = cells[reach.reaches(cells).astype(bool)]
+    places = cells[np.linalg.norm(cells - reach.base_m, axis=1) <= reach.farthest_m + NAMED_M]
     ground = (places[:, None] + BESIDE_M * _SIDES).reshape(-1, 2)
     tools = compiled.robot.tool_poses(data)[:, :3]
     shown = [_at_height(ground, surface.height_m), _at_height(ground, surface.height_m + ABOVE_M), *(_cube(tool) for tool in tools)]
