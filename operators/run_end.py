@@ -1,13 +1,13 @@
 """The end of a run: what the registry keeps of it, what is freed, and whom it is told."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from blueprint_pipeline.delivery.slack_message import SlackMessage, build_notice
-from blueprint_pipeline.registry.records import Message, MessageKind, RunRecord
+from blueprint_pipeline.registry.records import Message, MessageKind, OutboxMessage, RunRecord
 from blueprint_pipeline.settings import load_settings
 from plugins.providers.messages.failure import build_message, failure_id
-from plugins.providers.messages.outbox import tell
+from plugins.providers.messages.outbox import send_due, tell
 
 if TYPE_CHECKING:
     from blueprint_pipeline.registry.database import Registry
@@ -73,9 +73,13 @@ def tell_recovery(run: RunRecord) -> None:
 
     with open_registry(load_settings().registry) as registry:
         incidents = registry.outbox.open_incidents(run.scene_id)
-        registry.outbox.resolve([incident.message.message_id for incident in incidents])
-    if not incidents:
-        return
+        if incidents:
+            message = _recovery(run, incidents)
+            registry.outbox.resolve([incident.message.message_id for incident in incidents], message)
+            send_due(registry, message_id=message.message_id)
+
+
+def _recovery(run: RunRecord, incidents: Sequence[OutboxMessage]) -> Message:
     began = min(incident.created_at for incident in incidents)
     shown = build_notice(
         f"{run.scene_id} is done: recovered",
@@ -88,10 +92,10 @@ def tell_recovery(run: RunRecord) -> None:
         sections={"It had been": "\n".join(incident.message.text for incident in incidents)},
         links={"Run": run.link, "Report": run.report_url},
     )
-    tell(_about(run, "recovery", f"recovery/{run.dag_id}/{run.run_id}/{began.isoformat()}", shown))
+    return _about(run, "recovery", f"recovery/{run.dag_id}/{run.run_id}/{began.isoformat()}", shown)
 
 
-def tell_cancelled(run: RunRecord, how: str) -> None:
+def cancelled_message(how: str, run: RunRecord) -> Message:
     """A run ended without its last task: a person cancelled it, or marked it as done."""
     shown = build_notice(
         f"{run.scene_id}: the run was {how} by hand",
@@ -101,7 +105,8 @@ def tell_cancelled(run: RunRecord, how: str) -> None:
         },
         links={"Run": run.link},
     )
-    tell(_about(run, "cancelled", f"cancelled/{run.dag_id}/{run.run_id}", shown, CANCELLED))
+    ended = "" if run.ended_at is None else run.ended_at.isoformat()  # a run that is cleared can be cancelled again
+    return _about(run, "cancelled", f"cancelled/{run.dag_id}/{run.run_id}/{ended}", shown, CANCELLED)
 
 
 def _about(run: RunRecord, kind: MessageKind, message_id: str, shown: SlackMessage, code: str | None = None) -> Message:

@@ -1,6 +1,7 @@
 """What is looked after while runs go on: messages, labs, runs that ended without their last task, claims, questions."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +15,7 @@ from blueprint_pipeline.registry.records import RunRecord, SceneRecord
 from blueprint_pipeline.settings import load_settings
 from operators.lab_notice import call_again
 from operators.retries import STAGE_RETRIES
-from operators.run_end import tell_cancelled
+from operators.run_end import cancelled_message
 from plugins.providers.messages.outbox import send_due
 
 OVER = {"success": "marked as done", "failed": "cancelled", "gone": "deleted"}
@@ -45,8 +46,8 @@ class WatchRunsOperator(BaseOperator):
             ended = [run.run_id for run in registry.runs.running() if self._end_if_over(registry, context, run)]
             freed = [scene.source.scene_id for scene in registry.scenes.claims() if self._free_if_over(registry, context, scene)]
             expired = [asked.request_id for asked in registry.approvals.expire_due()]
-            called = call_again(registry, self.compute or LocalCompute(), str(context["run_id"]))
             sent = [state.status for state in send_due(registry)]
+            called = call_again(registry, self.compute or LocalCompute(), str(context["run_id"]))
         seen: dict[str, Any] = {"ended": ended, "freed": freed, "expired": expired, "labs": called}
         seen |= {"sent": sent.count("sent"), "waiting": sent.count("waiting")}
         self.log.info("%s", seen)
@@ -61,7 +62,7 @@ class WatchRunsOperator(BaseOperator):
         registry.leases.release_all(run.run_id)
         if registry.scenes.find(run.scene_id) is not None:
             registry.scenes.mark_finished(run.scene_id, run.run_id, "failed")
-        tell_cancelled(registry.runs.end(run.dag_id, run.run_id, "cancelled"), OVER[state])
+        registry.runs.end(run.dag_id, run.run_id, "cancelled", partial(cancelled_message, OVER[state]))
         return True
 
     def _free_if_over(self, registry: Registry, context: Context, scene: SceneRecord) -> bool:
@@ -76,10 +77,10 @@ class WatchRunsOperator(BaseOperator):
         elif state not in OVER:
             return False
         known = registry.runs.find(self.flow, run_id)
-        registry.scenes.mark_finished(scene_id, run_id, "succeeded" if known is not None and known.status == "succeeded" else "failed")
         if known is None and state != "gone":
             lost = registry.runs.start(dag_id=self.flow, run_id=run_id, scene_id=scene_id, lab=scene.source.lab)
-            tell_cancelled(registry.runs.end(lost.dag_id, lost.run_id, "cancelled"), OVER[state])
+            registry.runs.end(lost.dag_id, lost.run_id, "cancelled", partial(cancelled_message, OVER[state]))
+        registry.scenes.mark_finished(scene_id, run_id, "succeeded" if known is not None and known.status == "succeeded" else "failed")
         self.log.warning("scene %s was still claimed by run %s, which is %s: free now", scene_id, run_id, state)
         return True
 

@@ -1,4 +1,4 @@
-"""What Airflow pays for every time it reads the DAG files: bounded, in CPU time, against an empty DAG."""
+"""What Airflow pays for every time it reads the DAG files: bounded, in modules that it imports, against an empty DAG."""
 
 import subprocess
 import sys
@@ -15,25 +15,28 @@ with DAG("empty", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
     EmptyOperator(task_id="a_b")
 """
 MEASURE = """
-import runpy, sys, time
+import runpy, sys
 runpy.run_path(sys.argv[1])
-print(time.process_time())
+print(len(sys.modules))
 print(",".join(sorted(set(sys.modules) & set(sys.argv[2].split(",")))))
 """
-HEAVY = "mujoco,pxr,trimesh,toppra,av,coacd,scipy,torch"
-LIMIT = 2.0
-"""Reading a DAG file in a fresh process may cost this many times the CPU time of an empty DAG, Airflow's own import included in both."""
+HEAVY = "mujoco,pxr,trimesh,toppra,av,coacd,scipy,torch,google.cloud.storage,aiohttp,requests"
+LIMIT = 1.35
+"""Reading a DAG file in a fresh process may import this many times the modules of an empty DAG, Airflow's own included in both.
+
+CPU time says the same on a quiet machine (1.16 s beside 1.05 s); on a busy one it says how busy that is.
+"""
 
 
 def measure(path):
-    """CPU seconds of a fresh process that reads one DAG file, and the heavy modules that it dragged in."""
+    """Number of modules in a fresh process that reads one DAG file, and the heavy ones that it dragged in."""
     command = [sys.executable, "-c", MEASURE, str(path), HEAVY]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    return float(out[-2]), out[-1]
+    return int(out[-2]), out[-1]
 
 
 @pytest.fixture(scope="module")
-def empty_cpu_s():
+def modules_of_an_empty_dag():
     """What an empty DAG costs."""
     path = HOME / "empty.py"
     path.write_text(EMPTY)
@@ -41,9 +44,9 @@ def empty_cpu_s():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stem", ["scene_to_dataset", "nightly_scenes", "scheduled_scenes"])
-def test_dag_file_is_cheap_to_read(stem, empty_cpu_s):
-    """No simulator, no mesh library, no data frame library; and little CPU time beside an empty DAG's."""
+@pytest.mark.parametrize("stem", sorted(path.stem for path in (ROOT / "dags").glob("*.py")))
+def test_dag_file_is_cheap_to_read(stem, modules_of_an_empty_dag):
+    """No simulator, no mesh library, no provider's hooks; and few modules beside an empty DAG's."""
     found, heavy = measure(ROOT / "dags" / f"{stem}.py")
     assert heavy == ""
-    assert found < LIMIT * empty_cpu_s, f"{stem}: {found:.2f} CPU-s, an empty DAG {empty_cpu_s:.2f}"
+    assert found < LIMIT * modules_of_an_empty_dag

@@ -12,6 +12,7 @@ from airflow.sdk.execution_time.comms import ErrorResponse
 from blueprint_pipeline.compute.job import StageFailed
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.registry.records import Message, SceneSource, WebhookAttempt
+from blueprint_pipeline.registry.runs import RunRepository
 from operators.watch import STARTING, WatchRunsOperator
 
 RUN = "n1__s1__aurora_robotics"
@@ -68,6 +69,32 @@ def test_a_run_that_a_person_ended_is_told_and_holds_nothing(registry, slack, st
     (message,) = slack.messages
     assert message.body["text"] == f"s1: the run was {how} by hand"
     assert "http://airflow/run" in json.dumps(message.body)
+
+
+def test_a_watcher_that_dies_loses_no_message(registry, slack, monkeypatch):
+    """Killed the moment after the run's end is written down: the next minute tells people, once."""
+    start(registry)
+    states = {("scene_to_dataset", RUN): "failed"}
+    whole = RunRepository.end
+
+    def end_and_die(*given):
+        whole(*given)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(RunRepository, "end", end_and_die)
+        watch(states)
+    watch(states)
+    watch(states)
+    assert [message.body["text"] for message in slack.messages] == ["s1: the run was cancelled by hand"]
+
+
+def test_a_run_that_is_cancelled_again_is_told_again(registry, slack):
+    """Cleared in between, it ran again."""
+    for _ in range(2):
+        start(registry)
+        watch({("scene_to_dataset", RUN): "failed"})
+    assert len(slack.messages) == 2
 
 
 def test_a_run_that_goes_on_is_left_alone(registry):

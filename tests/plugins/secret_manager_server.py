@@ -46,6 +46,7 @@ class SecretManagerServer:
 
     def __init__(self, ca, key):
         self.public_key = key.public_key()
+        self.ca_pem = ca.cert_pem.bytes()
         self.versions = {}
         self.reads = []
         self.failing = None
@@ -183,7 +184,6 @@ def make_identity(folder):
     (folder / "account.json").write_text(json.dumps(account))
     environment = {
         "GOOGLE_APPLICATION_CREDENTIALS": str(folder / "account.json"),
-        "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(folder / "ca.pem"),
         "REQUESTS_CA_BUNDLE": str(folder / "ca.pem"),
     }
     return ca, key, environment

@@ -30,7 +30,7 @@ TIMEOUT_S = 1.0
 
 @pytest.fixture(scope="session")
 def identity(tmp_path_factory):
-    """One authority for the whole process: gRPC reads its default roots once."""
+    """One authority for all tests."""
     return make_identity(tmp_path_factory.mktemp("google"))
 
 
@@ -64,8 +64,11 @@ def server(identity, monkeypatch):
 def gcloud(server):
     """What an operator does with gcloud, over gRPC."""
     from google.cloud import secretmanager_v1 as sm
+    from google.cloud.secretmanager_v1.services.secret_manager_service.transports import SecretManagerServiceGrpcTransport
 
-    with sm.SecretManagerServiceClient(client_options={"api_endpoint": server.grpc_endpoint}) as client:
+    trusted = grpc.ssl_channel_credentials(server.ca_pem)  # handed over: gRPC reads its default roots once a process
+    transport = SecretManagerServiceGrpcTransport(host=server.grpc_endpoint, ssl_channel_credentials=trusted)
+    with sm.SecretManagerServiceClient(transport=transport) as client:
 
         def put(name, value):
             secret = f"projects/{PROJECT}/secrets/{name}"

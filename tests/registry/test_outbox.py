@@ -60,8 +60,9 @@ def test_incidents_of_a_scene_are_open_until_they_are_resolved(registry):
     registry.outbox.add(message("failure/d/q/0", scene_id="office"))
     found = [item.message.message_id for item in registry.outbox.open_incidents("kitchen")]
     assert found == ["failure/d/r/0", "late/d/r"]
-    registry.outbox.resolve(found)
+    assert registry.outbox.resolve(found, message("recovery/d/r", kind="recovery"))
     assert registry.outbox.open_incidents("kitchen") == []
+    assert [item.message.kind for item in registry.outbox.take()][-1] == "recovery"
     assert len(registry.outbox.open_incidents("office")) == 1
 
 

@@ -35,10 +35,7 @@ class Outbox:
     def add(self, message: Message) -> bool:
         """Write a message down; ``False`` where this event has one already."""
         with self._database.write() as session:
-            now = self._database.now(session)
-            row = {**message.model_dump(), "status": "waiting", "created_at": now, "due_at": now, "attempts": 0}
-            insert = dialect_insert(session, OutboxRow).values(row).on_conflict_do_nothing().returning(OutboxRow.message_id)
-            return session.execute(insert).first() is not None
+            return write_message(session, self._database.now(session), message)
 
     def take(self, *, message_id: str | None = None, limit: int = 50) -> list[OutboxMessage]:
         """Messages that are due, oldest first; nobody else gets them for :data:`HOLD_S`."""
@@ -87,11 +84,13 @@ class Outbox:
         with self._database.read() as session:
             return [_record(row) for row in session.execute(query.order_by(OutboxRow.created_at, OutboxRow.message_id)).scalars()]
 
-    def resolve(self, message_ids: Sequence[str]) -> None:
-        """The incidents that these messages opened are over."""
+    def resolve(self, message_ids: Sequence[str], told_by: Message) -> bool:
+        """The incidents that these messages opened are over; the message that says so is written down in the same transaction."""
         with self._database.write() as session:
+            now = self._database.now(session)
             chosen = update(OutboxRow).where(OutboxRow.message_id.in_(list(message_ids)), OutboxRow.resolved_at.is_(None))
-            session.execute(chosen.values(resolved_at=self._database.now(session)))
+            session.execute(chosen.values(resolved_at=now))
+            return write_message(session, now, told_by)
 
     def find(self, message_id: str) -> OutboxMessage | None:
         with self._database.read() as session:
@@ -107,6 +106,13 @@ class Outbox:
             query = query.where(OutboxRow.created_at >= since)
         with self._database.read() as session:
             return [_record(row) for row in session.execute(query).scalars()]
+
+
+def write_message(session: Session, now: datetime, message: Message) -> bool:
+    """Write a message down in the transaction of its event; ``False`` where the event has one already."""
+    row = {**message.model_dump(), "status": "waiting", "created_at": now, "due_at": now, "attempts": 0}
+    insert = dialect_insert(session, OutboxRow).values(row).on_conflict_do_nothing().returning(OutboxRow.message_id)
+    return session.execute(insert).first() is not None
 
 
 def _load(session: Session, message_id: str) -> OutboxRow:

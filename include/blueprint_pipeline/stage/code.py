@@ -10,6 +10,7 @@ import json
 import os
 import re
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -25,6 +26,7 @@ _SOURCES = ("scene/samples",)
 """Folders of the package that are taken in as a scene: their bytes are inputs, not code."""
 _DOTTED = re.compile(rf"{PACKAGE}(\.\w+)+")
 _HASH_DIGITS = 16
+_PARSING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class CodeIndex:
         known = self._known.get(str(path))
         if known is None or known[0] != identity:
             data = path.read_bytes()
-            names = sorted(set(_names(ast.parse(data), self._label(path)))) if path.suffix == ".py" else []
+            names = sorted(set(_names(_parse(data), self._label(path)))) if path.suffix == ".py" else []
             known = self._known[str(path)] = (identity, hashlib.sha256(data).hexdigest(), names)
             self._is_changed = True
         return _Source(known[1], tuple(known[2]))
@@ -116,6 +118,15 @@ class CodeIndex:
             json.dump(self._known, stream)
         Path(beside).replace(self._cache)
         self._is_changed = False
+
+
+def _parse(data: bytes) -> ast.AST:
+    """The tree of a module: one thread at a time, for CPython before 3.13 counts the depth of all threads' trees in one place.
+
+    Source: python/cpython#106905 (``SystemError: AST constructor recursion depth mismatch``).
+    """
+    with _PARSING:
+        return ast.parse(data)
 
 
 def _load(cache: Path) -> dict[str, tuple[list[int], str, list[str]]]:
