@@ -19,7 +19,9 @@ from rich.console import Console
 from rich.live import Live
 
 from blueprint_pipeline.errors import BlueprintError
+from blueprint_pipeline.robot.names import DEFAULT_ROBOT, robot_names
 from blueprint_pipeline.settings import Settings, environment_of_child, load_settings
+from blueprint_pipeline.task.skills import SKILLS
 from operators.embedded.airflow_home import AIRFLOW_HOME, ROOT, airflow_environment, process_environment
 from operators.embedded.demo_connections import lab_secret
 from operators.embedded.demo_report import show_delivery, show_failure
@@ -31,6 +33,8 @@ from operators.embedded.run_view import RunView
 APPROVAL_WINDOW_S = 15
 """Nobody is at the demo to be asked: a borderline episode waits this long [s], then the default (Reject) applies."""
 LAB = "aurora_robotics"
+WORK = ("scene_id", "source", "robot", "skills", "episodes", "seed", "lab")
+"""Options that say what is made; they are parameters of the DAG's run."""
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
@@ -38,6 +42,8 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m operators.demo", description=__doc__)
     parser.add_argument("--scene-id", default="tabletop_scanned", help="name of the scene's folder")
     parser.add_argument("--source", help="folder or URL of a reconstructed scene; the sample scene if not given")
+    parser.add_argument("--robot", choices=robot_names(), default=DEFAULT_ROBOT)
+    parser.add_argument("--skills", choices=sorted(SKILLS), nargs="+", default=["pick_place"], help="episodes are dealt out among them")
     parser.add_argument("--episodes", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--lab", default=LAB)
@@ -75,15 +81,14 @@ def main(arguments: list[str]) -> int:
 
 def show_start(console: Console, chosen: argparse.Namespace) -> None:
     """What is going to run, how long that takes, and where Airflow's log is."""
-    console.print(
-        f"[bold]Demo:[/] scene {chosen.scene_id}, {chosen.episodes} episodes, for lab {chosen.lab}. Log: {log_path(chosen)}", soft_wrap=True
-    )
+    what = f"scene {chosen.scene_id}, {chosen.robot}, {' and '.join(chosen.skills)}, {chosen.episodes} episodes, for lab {chosen.lab}"
+    console.print(f"[bold]Demo:[/] {what}. Log: {log_path(chosen)}", soft_wrap=True)
     console.print(f"[bold]Expected:[/] {expected_time(chosen.airflow_home, work_of(chosen))}", soft_wrap=True)
 
 
 def work_of(chosen: argparse.Namespace) -> dict[str, str]:
     """What a run is asked for: two runs of the same work may be compared in time."""
-    return {name: str(getattr(chosen, name)) for name in ("scene_id", "source", "episodes", "seed", "lab")}
+    return {name: str(getattr(chosen, name)) for name in WORK}
 
 
 def prepare(settings: Settings) -> None:
@@ -113,7 +118,7 @@ def run(
     """Run the DAG in a process of its own and show what happens; returns the view and the process's status."""
     home = Path(chosen.airflow_home)
     conf, events = home / "conf.json", home / "events.jsonl"
-    names = ("scene_id", "source", "episodes", "seed", "lab", "approval_window_s")
+    names = (*WORK, "approval_window_s")
     conf.write_text(json.dumps({name: getattr(chosen, name) for name in names if getattr(chosen, name) is not None}))
     events.write_text("")
     environment = {**airflow_environment(home), **process_environment(settings), **connections(receivers, chosen.lab, secret)}
