@@ -81,9 +81,10 @@ def test_a_watcher_that_dies_loses_no_message(registry, slack, monkeypatch):
         whole(*given)
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(RunRepository, "end", end_and_die)
-        watch(states)
+        with pytest.raises(KeyboardInterrupt):
+            watch(states)
     watch(states)
     watch(states)
     assert [message.body["text"] for message in slack.messages] == ["s1: the run was cancelled by hand"]
