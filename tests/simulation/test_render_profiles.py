@@ -59,10 +59,8 @@ def test_a_profile_is_drawn_again_to_the_pixel(drawn) -> None:
 def test_where_shadows_move_every_frame_is_drawn_whole() -> None:
     """What moves would cast no shadow on a picture of what stands still."""
     model = mujoco.MjModel.from_xml_string(SCENE_XML)
-    data = mujoco.MjData(model)
-    mujoco.mj_forward(model, data)
     with Renderer(model, 160, 120, choose_backend("auto"), REALISTIC) as renderer:
-        assert renderer.draw_backdrop(data, camera_id(model, "scene")) is None
+        assert renderer.fixed_view(camera_id(model, "scene")) is None
 
 
 def test_lights_do_not_move_anything() -> None:

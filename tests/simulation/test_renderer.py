@@ -3,8 +3,11 @@
 import mujoco
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from blueprint_pipeline.geometry.arrays import ImageArray
 from blueprint_pipeline.simulation.errors import UnknownName
+from blueprint_pipeline.simulation.mujoco.fixed_view import RESTING_FRAMES, FixedView
 from blueprint_pipeline.simulation.mujoco.renderer import Renderer, camera_id
 from blueprint_pipeline.simulation.mujoco.renderers import RendererMissing, choose_backend
 from tests.simulation.small_scene import SCENE_XML
@@ -60,23 +63,59 @@ def test_backend_that_does_not_work_says_why() -> None:
     assert "cgl" in caught.value.tried
 
 
-def test_drawing_over_a_backdrop_gives_the_same_pixels() -> None:
-    """Before and after things moved in front of it and away; a transparent geom forbids it."""
+def test_a_fixed_view_gives_the_pixels_of_a_whole_drawing() -> None:
+    """While a thing moves, comes to rest, is at rest and moves again; a transparent geom forbids it."""
+    model = mujoco.MjModel.from_xml_string(SCENE_XML)
+    data = mujoco.MjData(model)
+    camera = camera_id(model, "scene")
+    with Renderer(model, 160, 120, choose_backend("auto")) as renderer:
+        view = renderer.fixed_view(camera)
+        assert view is not None
+        for x in (-0.02, 0.1, 0.2, *[0.05] * (RESTING_FRAMES + 2), 0.1, -0.3, 0.9):
+            data.joint("can").qpos[0] = x
+            mujoco.mj_forward(model, data)
+            layered = view.draw(data).copy()
+            renderer.look(data, camera)
+            assert np.array_equal(layered, renderer.draw())
+        model.geom_rgba[model.geom("box_visual").id, 3] = 0.5
+        assert renderer.fixed_view(camera) is None
+
+
+def test_what_rests_is_drawn_once() -> None:
+    """Of frames in which nothing moves all is drawn at the first; what moves is taken out at once, and kept again after its rest."""
+    model = mujoco.MjModel.from_xml_string(SCENE_XML)
+    data = mujoco.MjData(model)
+    drawn: list[set[str]] = []
+
+    def draw_geoms(_data: mujoco.MjData, chosen: NDArray[np.bool_]) -> tuple[ImageArray, NDArray[np.float32]]:
+        drawn.append({model.geom(int(geom)).name for geom in np.flatnonzero(chosen)})
+        return np.zeros((2, 2, 3), dtype=np.uint8), np.ones((2, 2), dtype=np.float32)
+
+    view = FixedView(draw_geoms, model.ngeom)
+    every = {model.geom(geom).name for geom in range(model.ngeom)}
+    can = {model.geom(geom).name for geom in range(model.ngeom) if model.geom_bodyid[geom] == model.body("can").id}
+    for x in (0.0, 0.0, 0.1, *[0.1] * RESTING_FRAMES):
+        data.joint("can").qpos[0] = x
+        mujoco.mj_kinematics(model, data)
+        view.draw(data)
+    still, moving = [set()], [can]
+    assert drawn == [every, *still, *still, every - can, *moving, *(moving * (RESTING_FRAMES - 1)), every, *still]
+
+
+def test_the_room_is_drawn_last() -> None:
+    """A pixel behind another is not worked out; which geom is drawn first changes none of them."""
     model = mujoco.MjModel.from_xml_string(SCENE_XML)
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
     camera = camera_id(model, "scene")
     with Renderer(model, 160, 120, choose_backend("auto")) as renderer:
-        backdrop = renderer.draw_backdrop(data, camera)
-        assert backdrop is not None
-        for x in (-0.02, 0.2, 0.9):
-            data.joint("can").qpos[0] = x
-            mujoco.mj_forward(model, data)
-            layered = renderer.draw_over(data, backdrop).copy()
-            renderer.look(data, camera)
-            assert np.array_equal(layered, renderer.draw())
-        model.geom_rgba[model.geom("box_visual").id, 3] = 0.5
-        assert renderer.draw_backdrop(data, camera) is None
+        renderer.look(data, camera)
+        order = [model.geom(geom.objid).name for geom in renderer._scene.geoms[: renderer._scene.ngeom]]
+        ordered = renderer.draw().copy()
+        mujoco.mjv_updateScene(model, data, renderer._option, None, renderer._camera, mujoco.mjtCatBit.mjCAT_ALL.value, renderer._scene)
+        assert [model.geom(geom.objid).name for geom in renderer._scene.geoms[: renderer._scene.ngeom]] != order
+        assert np.array_equal(ordered, renderer.draw())
+    assert order.index("can_visual") < order.index("table_visual") < order.index("floor")
 
 
 def test_leaving_out_what_is_out_of_sight_changes_no_pixel(monkeypatch) -> None:

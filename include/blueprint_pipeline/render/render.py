@@ -24,7 +24,8 @@ from blueprint_pipeline.render.bounded_replay import replay_anywhere
 from blueprint_pipeline.render.replay import ReplayVerdict
 from blueprint_pipeline.render.video import LosslessWriter, VideoWriter
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator, show
-from blueprint_pipeline.simulation.mujoco.drawing import Backdrop, FrameRenderer
+from blueprint_pipeline.simulation.mujoco.drawing import FrameRenderer
+from blueprint_pipeline.simulation.mujoco.fixed_view import FixedView
 from blueprint_pipeline.simulation.mujoco.renderer import camera_id
 from blueprint_pipeline.simulation.platform_class import describe_platform
 from blueprint_pipeline.simulation.protocol import LoadedScene
@@ -63,7 +64,7 @@ class _View:
     color: VideoWriter
     depth: LosslessWriter | None
     segmentation: LosslessWriter | None
-    backdrop: Backdrop | None = None
+    fixed: FixedView | None
     sampled: int = 0
     visible: int = 0
 
@@ -101,7 +102,7 @@ class EpisodePainter:
         show(self.simulator.model, self.simulator.data, self._data)
         moving = self.simulator.robot_speed_rad_s() > MOVING_RAD_S
         for view in self._views:
-            view.color.write(self._draw(view, frame), moving=moving)
+            view.color.write(self._draw(view), moving=moving)
             sample = frame % VISIBILITY_STRIDE == 0
             if sample or view.segmentation is not None or view.depth is not None:
                 self._renderer.look(self._data, view.camera)
@@ -110,11 +111,9 @@ class EpisodePainter:
             if view.depth is not None:
                 view.depth.write(depth_mm(self._renderer.draw_depth()))
 
-    def _draw(self, view: _View, frame: int) -> NDArray[np.uint8]:
-        if frame == 0:
-            view.backdrop = self._renderer.draw_backdrop(self._data, view.camera)
-        if view.backdrop is not None:
-            return self._renderer.draw_over(self._data, view.backdrop)
+    def _draw(self, view: _View) -> NDArray[np.uint8]:
+        if view.fixed is not None:
+            return view.fixed.draw(self._data)
         self._renderer.look(self._data, view.camera)
         return self._renderer.draw()
 
@@ -149,9 +148,11 @@ class EpisodePainter:
     def _open(self, name: str) -> _View:
         options, fps = self.options, self.record.fps
         size = (options.width, options.height)
+        camera = camera_id(self.simulator.model, name)
         return _View(
             name=name,
-            camera=camera_id(self.simulator.model, name),
+            camera=camera,
+            fixed=self._renderer.fixed_view(camera),
             color=VideoWriter(self.folder / f"{name}.mp4", *size, fps),
             depth=LosslessWriter(self.folder / f"{name}.depth.mkv", *size, fps, "gray16le") if options.depth else None,
             segmentation=LosslessWriter(self.folder / f"{name}.segmentation.mkv", *size, fps, "gray") if options.segmentation else None,

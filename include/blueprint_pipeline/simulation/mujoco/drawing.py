@@ -1,6 +1,5 @@
 """What every way of drawing offers, and their names."""
 
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import mujoco
@@ -8,21 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blueprint_pipeline.geometry.arrays import ImageArray
+from blueprint_pipeline.simulation.mujoco.fixed_view import FixedView
 from blueprint_pipeline.simulation.render_profiles import RenderProfile
 
 GlBackend = Literal["egl", "osmesa", "cgl"]
 RenderBackend = Literal["egl", "osmesa", "cgl", "warp"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Backdrop:
-    """What a fixed camera sees of all that never moves; drawn once, and drawn over."""
-
-    camera_id: int
-    image: ImageArray
-    """(height, width, 3), last row on top."""
-    depth: NDArray[np.float32]
-    """(height, width): 0 near to 1 far, last row on top."""
 
 
 class FrameRenderer(Protocol):
@@ -44,12 +33,8 @@ class FrameRenderer(Protocol):
         """Body id of every pixel of the view last taken: (height, width), -1 where nothing is."""
         ...
 
-    def draw_backdrop(self, data: mujoco.MjData, camera_id: int) -> Backdrop | None:
-        """Draw what never moves, for :meth:`draw_over`; ``None`` where every frame must be drawn whole."""
-        ...
-
-    def draw_over(self, data: mujoco.MjData, backdrop: Backdrop) -> ImageArray:
-        """Draw what moves in front of a backdrop: the same pixels as :meth:`look` and :meth:`draw`."""
+    def fixed_view(self, camera_id: int) -> FixedView | None:
+        """What draws frame after frame of a camera that never moves, with the same pixels, sooner; ``None`` where nothing is gained."""
         ...
 
     def close(self) -> None:

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blueprint_pipeline.geometry.arrays import ImageArray
-from blueprint_pipeline.simulation.mujoco.drawing import Backdrop, apply_lights
+from blueprint_pipeline.simulation.mujoco.drawing import apply_lights
+from blueprint_pipeline.simulation.mujoco.fixed_view import FixedView
 from blueprint_pipeline.simulation.render_profiles import FAST, RenderProfile
 
 _GROUPS = [0, 1, 2]
@@ -86,14 +87,9 @@ class RayTracer:
         is_geom = hit[..., 1] == mujoco.mjtObj.mjOBJ_GEOM.value
         return np.where(is_geom, self._mujoco_model.geom_bodyid[hit[..., 0]], -1).astype(np.int32)
 
-    def draw_backdrop(self, data: mujoco.MjData, camera_id: int) -> Backdrop | None:  # noqa: ARG002 -- FrameRenderer's signature
+    def fixed_view(self, camera_id: int) -> FixedView | None:  # noqa: ARG002 -- FrameRenderer's signature
         """None: a ray costs the same whatever it meets."""
         return None
-
-    def draw_over(self, data: mujoco.MjData, backdrop: Backdrop) -> ImageArray:
-        """The whole view of the backdrop's camera, traced again."""
-        self.look(data, backdrop.camera_id)
-        return self.draw()
 
     def close(self) -> None:
         """Free the scene's copies."""

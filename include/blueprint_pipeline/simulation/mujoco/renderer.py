@@ -14,7 +14,8 @@ from blueprint_pipeline.errors import MissingPartError
 from blueprint_pipeline.geometry.arrays import ImageArray
 from blueprint_pipeline.simulation.errors import UnknownName
 from blueprint_pipeline.simulation.mujoco.context import make_context
-from blueprint_pipeline.simulation.mujoco.drawing import Backdrop, GlBackend, apply_lights
+from blueprint_pipeline.simulation.mujoco.drawing import GlBackend, apply_lights
+from blueprint_pipeline.simulation.mujoco.fixed_view import FixedView
 from blueprint_pipeline.simulation.render_profiles import FAST, RenderProfile
 
 _EXTRA_GEOMS = 64
@@ -56,6 +57,8 @@ class Renderer:
         model.vis.global_.offheight = height
         self._model = model
         self._groups = model.geom_group.copy()
+        self._fixed = model.body_weldid[model.geom_bodyid] == 0
+        self._no_perturbation = mujoco.MjvPerturb()
         self._gl = make_context(backend, width, height)
         self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50.value)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
@@ -88,15 +91,42 @@ class Renderer:
 
     def look(self, data: mujoco.MjData, camera_id: int) -> None:
         """Take the scene as ``data`` has it (positions must be up to date), seen by a camera."""
-        self._look(data, camera_id, mujoco.mjtCatBit.mjCAT_ALL.value)
+        self._look(data, camera_id, np.ones(self._model.ngeom, dtype=bool))
 
-    def _look(self, data: mujoco.MjData, camera_id: int, categories: int) -> None:
+    def _look(self, data: mujoco.MjData, camera_id: int, chosen: NDArray[np.bool_]) -> None:
+        """Take the chosen geoms, (ngeom,).
+
+        A geom in the hidden group costs nothing; on a CPU, vertices out of sight cost as much as those in sight. But they cast shadows.
+        Geoms are drawn in the order in which they are added, and a pixel that is behind another needs no light and no texture. So what
+        moves comes first, then what stands still, the room around all last.
+        """
         self._camera.fixedcamid = camera_id
-        # A geom in the hidden group costs nothing; on a CPU, vertices out of sight cost as much as those in sight. But they cast shadows.
-        if not self._profile.mixes:
-            self._model.geom_group[:] = np.where(self._in_sight(data, camera_id), self._groups, _COLLISION_GROUP)
-        mujoco.mjv_updateScene(self._model, data, self._option, None, self._camera, categories, self._scene)
+        if self._profile.mixes:
+            self._add(data, np.ones(self._model.ngeom, dtype=bool), first=True)
+            return
+        seen = chosen & (self._groups != _COLLISION_GROUP) & self._in_sight(data, camera_id)
+        self._add(data, seen & ~self._fixed, first=True)
+        for body in self._farthest_last(data, camera_id, seen & self._fixed):
+            self._add(data, seen & (self._model.geom_bodyid == body), first=False)
+
+    def _add(self, data: mujoco.MjData, geoms: NDArray[np.bool_], *, first: bool) -> None:
+        """Add geoms to the scene that is drawn; the first call also empties it, and takes lights and camera."""
+        self._model.geom_group[:] = np.where(geoms, self._groups, _COLLISION_GROUP)
+        if first:
+            every = mujoco.mjtCatBit.mjCAT_ALL.value
+            mujoco.mjv_updateScene(self._model, data, self._option, None, self._camera, every, self._scene)
+        else:
+            static = mujoco.mjtCatBit.mjCAT_STATIC.value
+            mujoco.mjv_addGeoms(self._model, data, self._option, self._no_perturbation, static, self._scene)
         self._model.geom_group[:] = self._groups
+
+    def _farthest_last(self, data: mujoco.MjData, camera_id: int, geoms: NDArray[np.bool_]) -> list[int]:
+        """The bodies of geoms, by how far from the camera the farthest of each may reach (planes reach farthest)."""
+        model = self._model
+        reach = np.linalg.norm(data.geom_xpos - data.cam_xpos[camera_id], axis=1) + model.geom_rbound
+        reach[model.geom_rbound == 0.0] = np.inf
+        farthest = {int(body): float(reach[geoms & (model.geom_bodyid == body)].max()) for body in np.unique(model.geom_bodyid[geoms])}
+        return sorted(farthest, key=lambda body: (farthest[body], body))
 
     def _in_sight(self, data: mujoco.MjData, camera_id: int) -> NDArray[np.bool_]:
         """Which geoms' bounding spheres reach into the camera's pyramid (planes have none, and always do), (ngeom,)."""
@@ -112,8 +142,8 @@ class Renderer:
         in_sight: NDArray[np.bool_] = reaches | (model.geom_rbound == 0.0)
         return in_sight
 
-    def draw_backdrop(self, data: mujoco.MjData, camera_id: int) -> Backdrop | None:
-        """Draw what never moves, for :meth:`draw_over`.
+    def fixed_view(self, camera_id: int) -> FixedView | None:
+        """The view of a camera, for frame after frame: the same pixels as :meth:`look` and :meth:`draw`, in half the time.
 
         Returns:
             ``None`` where the camera moves, or something drawn is transparent, or what moves casts shadows: then all must be drawn again.
@@ -123,15 +153,13 @@ class Renderer:
         opaque = all(self._alpha(geom) >= 1.0 for geom in drawn)
         if self._profile.mixes or model.body_weldid[model.cam_bodyid[camera_id]] != 0 or not opaque:
             return None
-        self._look(data, camera_id, mujoco.mjtCatBit.mjCAT_STATIC.value)
-        self._render(self._image, self._depth)
-        return Backdrop(camera_id=camera_id, image=self._image.copy(), depth=self._depth.copy())
 
-    def draw_over(self, data: mujoco.MjData, backdrop: Backdrop) -> ImageArray:
-        """Draw what moves, in front of a backdrop: the same pixels as :meth:`look` and :meth:`draw`, in half the time."""
-        self._look(data, backdrop.camera_id, mujoco.mjtCatBit.mjCAT_DYNAMIC.value)
-        self._render(self._image, self._depth)
-        return np.where((self._depth < backdrop.depth)[..., None], self._image, backdrop.image)[::-1]
+        def draw_geoms(data: mujoco.MjData, chosen: NDArray[np.bool_]) -> tuple[ImageArray, NDArray[np.float32]]:
+            self._look(data, camera_id, chosen)
+            self._render(self._image, self._depth)
+            return self._image[::-1], self._depth[::-1]
+
+        return FixedView(draw_geoms, model.ngeom)
 
     def _alpha(self, geom: int) -> float:
         material = self._model.geom_matid[geom]
