@@ -13,6 +13,7 @@ from blueprint_pipeline.dataset.certify.graders import GRADERS, Grader, Verdict,
 
 ANSWERS: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "answers.json").read_text())
 """By grader: an answer with advice only, and one with a defect."""
+BY_PACKAGE = {grader.package: grader for grader in GRADERS}
 
 
 @pytest.fixture
@@ -58,19 +59,19 @@ def test_no_answer_is_not_run(grader: Grader, answer: str, environment: CertifyE
 def test_a_grader_that_is_not_installed_has_not_run(environment: CertifyEnvironment, tmp_path: Path) -> None:
     """Its absence is reported, with what to do."""
     del environment.__dict__["versions"]["rdq"]
-    result = run_grader(GRADERS[0], environment, tmp_path, "v3.0")
+    result = run_grader(BY_PACKAGE["rdq"], environment, tmp_path, "v3.0")
     assert (result.status, result.tool_version) == ("not_run", None)
     assert "make certify-env" in result.reason
 
 
 def test_a_program_that_is_missing_has_not_run(environment: CertifyEnvironment, tmp_path: Path) -> None:
     """A package without its program has not run."""
-    assert run_grader(GRADERS[0], environment, tmp_path, "v3.0").status == "not_run"
+    assert run_grader(BY_PACKAGE["rdq"], environment, tmp_path, "v3.0").status == "not_run"
 
 
 def test_a_grader_that_looked_at_nothing_has_not_run(environment: CertifyEnvironment, tmp_path: Path) -> None:
     """Not audited is not passed."""
-    grader = GRADERS[-1]
+    grader = BY_PACKAGE["robot-data-audit"]
     install(environment, grader, json.dumps({"audit_effective": False, "summary": {"verdict_counts": {"PASS": 0}}, "episodes": []}))
     result = run_grader(grader, environment, tmp_path, "v3.0")
     assert (result.status, "looked at nothing" in result.reason) == ("not_run", True)
@@ -78,10 +79,23 @@ def test_a_grader_that_looked_at_nothing_has_not_run(environment: CertifyEnviron
 
 def test_folders_of_this_machine_stay_out_of_the_report(environment: CertifyEnvironment, tmp_path: Path) -> None:
     """Findings name the dataset, not where it lay."""
-    grader = GRADERS[0]
+    grader = BY_PACKAGE["rdq"]
     answer = ANSWERS["rdq"]["fails"] | {"findings": [{"severity": "critical", "check": "c", "message": f"{tmp_path}/data is bad"}]}
     install(environment, grader, json.dumps(answer))
     assert run_grader(grader, environment, tmp_path, "v3.0").findings[0].message == "<dataset>/data is bad"
+
+
+def test_pictures_that_two_formats_share_are_graded_once(environment: CertifyEnvironment, tmp_path: Path) -> None:
+    """A grader that decodes every frame is spared those that it sees in the other format, and its verdict says so."""
+    grader = BY_PACKAGE["robot-data-audit"]
+    install(environment, grader, json.dumps(ANSWERS[grader.package]["passes"]))
+    program = environment.program(grader.program)
+    program.write_text(program.read_text() + f"open({str(tmp_path / 'arguments')!r}, 'w').write(' '.join(sys.argv))\n")
+    whole = run_grader(grader, environment, tmp_path, "v3.0")
+    assert "--no-video" not in (tmp_path / "arguments").read_text()
+    spared = run_grader(grader, environment, tmp_path, "v2.1")
+    assert "--no-video" in (tmp_path / "arguments").read_text()
+    assert spared.verdict == f"{whole.verdict}; its pictures were graded in v3.0"
 
 
 def test_secrets_do_not_reach_graders(environment: CertifyEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:

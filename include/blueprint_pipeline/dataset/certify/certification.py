@@ -188,7 +188,7 @@ def _grade_all(
     tasks: list[Callable[[], list[CheckResult]]] = [
         partial(certify, row.name, number, certifier) for row in rows for number, certifier in enumerate(row.certifiers)
     ]
-    tasks += [partial(_grade, environment, grader, root / row.name, row.name) for row in rows if row.graded for grader in GRADERS]
+    tasks += [partial(_grade, environment, grader, root / row.name, row.name) for grader in GRADERS for row in rows if row.graded]
     found: list[CheckResult] = []
     with ThreadPoolExecutor(max_workers=context.settings.compute.workers) as pool:
         for done, results in enumerate(pool.map(lambda task: _unless_stopping(context, task), tasks)):

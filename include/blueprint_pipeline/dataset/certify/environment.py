@@ -123,6 +123,10 @@ class CertifyEnvironment:
             "NO_COLOR": "1",
             "LANG": "C.UTF-8",
             "COLUMNS": "200",
+            # As many programs run at a time as there are cores: threads of theirs would only wait for each other.
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "POLARS_MAX_THREADS": "1",
             **variables,
         }
         try:

@@ -113,6 +113,8 @@ def check_columns(found: dict[str, npt.NDArray[Any]], episode: ExpectedEpisode, 
 
 def image_difference(one: npt.NDArray[np.uint8], two: npt.NDArray[np.uint8]) -> int:
     """Largest difference of two images' levels; 256 where their shapes differ."""
+    if np.array_equal(one, two):
+        return 0
     return int(np.abs(one.astype(np.int16) - two.astype(np.int16)).max()) if one.shape == two.shape else 256
 
 
