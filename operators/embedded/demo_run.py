@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from blueprint_pipeline.compute.local import stop_local_jobs
+from blueprint_pipeline.compute.local import prepare_jobs, stop_local_jobs
 from operators.embedded.airflow_home import ROOT
 
 DAG_FILE = ROOT / "dags" / "scene_to_dataset.py"
@@ -118,6 +118,7 @@ def end_with_stages(number: int, _frame: object) -> None:
 
 def run_dag(conf: dict[str, Any], events: EventFile, path: Path = DAG_FILE) -> str:
     """Run the DAG that a file is named after, with these parameters; return the run's state."""
+    prepare_jobs()  # they import while Airflow does
     from airflow.dag_processing.dagbag import DagBag
     from airflow.sdk.listener import get_listener_manager
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from blueprint_pipeline.compute import warm_start
-from blueprint_pipeline.compute.warm_start import fork_job
+from blueprint_pipeline.compute.warm_start import fork_job, start_server
 
 SERVER = """
 import os, socket, sys
@@ -52,13 +52,17 @@ def fork(tmp_path, monkeypatch):
         if job is not None:
             job.terminate()
             job.wait(30)
-    for process in psutil.process_iter(["cmdline"]):
-        if {str(path) for path in sockets()} & set(process.info["cmdline"] or ()):
-            process.terminate()
+    for process in servers():
+        process.terminate()
 
 
 def sockets():
     return list(Path(tempfile.gettempdir()).glob("blueprint-pipeline-*/*.socket"))
+
+
+def servers():
+    paths = {str(path) for path in sockets()}
+    return [process for process in psutil.process_iter(["cmdline"]) if paths & set(process.info["cmdline"] or ())]
 
 
 def said(job):
@@ -129,6 +133,16 @@ def test_an_idle_server_ends_and_the_next_job_starts_another(fork):
     assert not psutil.pid_exists(before)
     assert not sockets()
     assert said(fork(SAY))["parent"] != before
+
+
+def test_a_server_that_was_started_ahead_serves_the_first_job(fork, tmp_path):
+    """Whoever will need one starts it while there is something else to do; started twice there is still one."""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    for _ in range(2):
+        start_server(environment, idle_s=30.0, module="job_program")
+    [ahead] = servers()
+    assert said(fork(SAY))["parent"] == ahead.pid
+    assert [process.pid for process in servers()] == [ahead.pid]
 
 
 def test_a_socket_that_nobody_listens_to_is_replaced(fork):

@@ -18,7 +18,7 @@ from blueprint_pipeline.compute.exit_codes import KILLED, Ending, ending_of, exi
 from blueprint_pipeline.compute.job import JobSpec, OnEvent, StageFailed
 from blueprint_pipeline.compute.job_process import JobProcess, start_process
 from blueprint_pipeline.compute.record import JobRecord, describe_first
-from blueprint_pipeline.compute.warm_start import fork_job
+from blueprint_pipeline.compute.warm_start import fork_job, start_server
 from blueprint_pipeline.errors import BlueprintError, Interrupted
 from blueprint_pipeline.settings import environment_of_child, load_settings
 
@@ -32,6 +32,11 @@ Start = Callable[[Sequence[str], Mapping[str, str]], JobProcess]
 def start_warm(arguments: Sequence[str], environment: Mapping[str, str]) -> JobProcess:
     """A fork of the server where there can be one, else a process of its own."""
     return fork_job(arguments, environment, idle_s=load_settings().compute.warm_s) or start_process(arguments, environment)
+
+
+def prepare_jobs() -> None:
+    """Start the server that jobs without variables of their own are forks of, for who will run some soon."""
+    start_server(_environment_with({}), idle_s=load_settings().compute.warm_s)
 
 
 _running: set["LocalCompute"] = set()
@@ -147,9 +152,13 @@ def _start(work: Callable[..., None], *given: Any) -> None:
 
 
 def _environment(spec: JobSpec) -> dict[str, str]:
-    """The job's own variables over those of this process; numerical libraries use one thread, for stages count their processes."""
     secrets = {name: value.get_secret_value() for name, value in spec.secrets.items()}
-    given = environment_of_child({"BPP__LOG__FORMAT": "json", **spec.profile.environment, **secrets})
+    return _environment_with({**spec.profile.environment, **secrets})
+
+
+def _environment_with(variables: Mapping[str, str]) -> dict[str, str]:
+    """A job's own variables over those of this process; numerical libraries use one thread, for stages count their processes."""
+    given = environment_of_child({"BPP__LOG__FORMAT": "json", **variables})
     return {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **given}
 
 

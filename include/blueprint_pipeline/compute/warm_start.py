@@ -17,7 +17,7 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,16 +49,39 @@ def fork_job(arguments: Sequence[str], environment: Mapping[str, str], *, idle_s
     Returns:
         The job; ``None`` where no server can be had: another system than Linux, a folder that others can enter, a server that ends.
     """
-    if idle_s == 0 or not hasattr(os, "pidfd_open"):
+    if not _can_be_had(idle_s):
         return None
     start = JobStart(arguments=tuple(arguments), folder=str(Path.cwd()), environment=environment)
-    for_server = {name: value for name, value in environment.items() if name.startswith(_READ_AT_START)} | _WITHOUT_THREADS
     try:
-        path = _private_folder() / f"{_server_key(for_server, module)[:_KEY_LENGTH]}.socket"
-        return _ask(path, start) or _ask_new(path, start, _Server(for_server, idle_s, module))
+        path, server = _server_for(environment, idle_s, module)
+        return _ask(path, start) or _ask_new(path, start, server)
     except (EOFError, OSError, subprocess.SubprocessError) as error:
         get_logger().warning("no fork server, so the job imports everything again", reason=str(error))
         return None
+
+
+def start_server(environment: Mapping[str, str], *, idle_s: float, module: str = SERVER_MODULE) -> None:
+    """Start the server if there is none: it imports while the caller has something else to do. What prevents it prevents no job.
+
+    Arguments are those of :func:`fork_job`.
+    """
+    if not _can_be_had(idle_s):
+        return
+    with suppress(OSError, subprocess.SubprocessError):
+        path, server = _server_for(environment, idle_s, module)
+        with _locked(path.with_suffix(".lock")):
+            if not path.exists():
+                server.start(path)
+
+
+def _can_be_had(idle_s: float) -> bool:
+    return idle_s > 0 and hasattr(os, "pidfd_open")
+
+
+def _server_for(environment: Mapping[str, str], idle_s: float, module: str) -> tuple[Path, "_Server"]:
+    """Where the server for jobs with an environment listens, and how it is started."""
+    for_server = {name: value for name, value in environment.items() if name.startswith(_READ_AT_START)} | _WITHOUT_THREADS
+    return _private_folder() / f"{_server_key(for_server, module)[:_KEY_LENGTH]}.socket", _Server(for_server, idle_s, module)
 
 
 def _ask(path: Path, start: JobStart) -> ForkedJob | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from blueprint_pipeline.dataset.statistics import QUANTILES, Int64, count_quantiles
 
@@ -39,7 +40,7 @@ def sampled_indices(length: int) -> set[int]:
 
 def count_pixels(image: npt.NDArray[np.uint8]) -> PixelCounts:
     """Count one RGB image (H, W, 3)."""
-    return PixelCounts(np.stack([np.bincount(image[..., channel].ravel(), minlength=256) for channel in range(3)]), 1)
+    return PixelCounts(np.array(Image.fromarray(image).histogram(), dtype=np.int64).reshape(3, 256), 1)
 
 
 def image_statistics(pixels: PixelCounts) -> dict[str, list[object]]:

@@ -7,6 +7,7 @@ Source: lerobot 0.4.4 ``datasets/utils.py``.
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,18 +115,18 @@ class V30Writer:
         for video in self._videos.values():
             video.close()
         lengths = [episode.length for episode in self._waiting]
-        pixels = {key: read_pixels(video.path, lengths) for key, video in self._videos.items()}
+        with ThreadPoolExecutor(len(self._videos) or 1) as pool:  # decoders let go of the interpreter's lock
+            found = pool.map(lambda video: list(read_pixels(video.path, lengths)), self._videos.values())
+            pixels = dict(zip(self._videos, found, strict=True))
         with pq.ParquetFile(self._data.path) as file:
-            for waiting, table in zip(self._waiting, row_groups(file), strict=True):
+            for number, (waiting, table) in enumerate(zip(self._waiting, row_groups(file), strict=True)):
                 columns = episode_statistics(
                     table, position=waiting.position, length=waiting.length, fps=self._spec.fps, vectors=self._spec.vectors
                 )
-                counted = {key: next(counts) for key, counts in pixels.items()}
+                counted = {key: counts[number] for key, counts in pixels.items()}
                 written = WrittenEpisode(waiting.position, waiting.task, waiting.length, waiting.first_frame, columns, counted)
                 self._list(written)
                 yield written
-        for counts in pixels.values():
-            next(counts, None)
         self._data, self._videos, self._waiting = None, {}, []
 
     def _list(self, episode: WrittenEpisode) -> None:
