@@ -32,6 +32,8 @@ from operators.embedded.run_view import RunView
 
 APPROVAL_WINDOW_S = 15
 """Nobody is at the demo to be asked: a borderline episode waits this long [s], then the default (Reject) applies."""
+SHARD_SIZE = 100
+"""Episodes of a mapped task: one machine works off a shard after the other on all cores, and each starts its processes anew (3 s)."""
 LAB = "aurora_robotics"
 WORK = ("scene_id", "source", "robot", "skills", "episodes", "seed", "lab")
 """Options that say what is made; they are parameters of the DAG's run."""
@@ -119,7 +121,8 @@ def run(
     home = Path(chosen.airflow_home)
     conf, events = home / "conf.json", home / "events.jsonl"
     names = (*WORK, "approval_window_s")
-    conf.write_text(json.dumps({name: getattr(chosen, name) for name in names if getattr(chosen, name) is not None}))
+    given = {name: getattr(chosen, name) for name in names if getattr(chosen, name) is not None}
+    conf.write_text(json.dumps({**given, "shard_size": SHARD_SIZE}))
     events.write_text("")
     environment = {**airflow_environment(home), **process_environment(settings), **connections(receivers, chosen.lab, secret)}
     view = RunView()

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -25,13 +26,15 @@ def build_report(facts: ReportFacts, videos: Mapping[str, list[Path]]) -> bytes:
         facts: All that the page shows.
         videos: By camera, the video of each kept episode in the order of ``facts.kept``.
     """
+    with ThreadPoolExecutor() as pool:  # decoders, scalers and encoders let go of the interpreter's lock
+        sheets = dict(zip(videos, pool.map(build_contact_sheet, videos.values()), strict=True))
     strips = [build_strip(path) for path in next(iter(videos.values()))] if len(facts.kept) <= MAX_STRIPS else []
     page = (
         _environment()
         .get_template(TEMPLATE)
         .render(
             facts=facts,
-            sheets={camera: _uri("video/mp4", build_contact_sheet(paths)) for camera, paths in videos.items()},
+            sheets={camera: _uri("video/mp4", sheet) for camera, sheet in sheets.items()},
             sheet_episodes=min(len(facts.kept), MAX_TILES),
             strips=[_uri("image/jpeg", strip) for strip in strips],
             gates_plot=_uri("image/svg+xml", draw_gate_margins(facts.gate_dots)) if facts.gate_dots else None,

@@ -62,12 +62,11 @@ def certify_datasets(context: StageContext) -> CertificationReport:
     plan = JobPlan.model_validate_json(context.scene.read_bytes(PLAN_PATH))
     episodes = _expected_episodes(context, plan.cameras)
     root = context.input(DATASET_PATH).absolute()
-    checks = [look(root / name, name) for look in (_structure_check, _croissant_check) for name in FORMATS]
     with tempfile.TemporaryDirectory(prefix="blueprint-pipeline-certify-") as folder:
         environment = CertifyEnvironment(context.settings.dataset.certify_python, Path(folder))
         versions = environment.versions if environment.exists else {}
         before = _digests(root)
-        checks += _grade_all(context, environment, plan, episodes, root)
+        checks = _look_all(context, environment, plan, episodes, root)
         after = _digests(root)
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     if changed:
@@ -105,10 +104,10 @@ def _expected_episodes(context: StageContext, cameras: tuple[str, ...]) -> tuple
     return tuple(found)
 
 
-def _structure_check(folder: Path, name: FormatName) -> CheckResult:
+def _structure_check(folder: Path, name: FormatName) -> list[CheckResult]:
     """Our own check of the files, which needs no other environment."""
     findings = load_reader(name).check(folder)
-    return CheckResult(
+    result = CheckResult(
         check="blueprint_pipeline.structure",
         dataset=name,
         status="failed" if findings else "passed",
@@ -119,12 +118,13 @@ def _structure_check(folder: Path, name: FormatName) -> CheckResult:
         tool_version=None,
         findings=tuple(GraderFinding(severity="defect", code=found.code, message=f"{found.path}: {found.message}") for found in findings),
     )
+    return [result]
 
 
-def _croissant_check(folder: Path, name: FormatName) -> CheckResult:
+def _croissant_check(folder: Path, name: FormatName) -> list[CheckResult]:
     """MLCommons' own validator reads ``croissant.json``."""
     problems = check_croissant(folder / "croissant.json")
-    return CheckResult(
+    result = CheckResult(
         check="mlcroissant.valid",
         dataset=name,
         status="failed" if problems else "passed",
@@ -134,6 +134,7 @@ def _croissant_check(folder: Path, name: FormatName) -> CheckResult:
         tool="mlcroissant",
         tool_version=package_version("mlcroissant"),
     )
+    return [result]
 
 
 def run_certifier(environment: CertifyEnvironment, certifier: Certifier, request: CertifyRequest, name: FormatName) -> list[CheckResult]:
@@ -169,10 +170,10 @@ def run_certifier(environment: CertifyEnvironment, certifier: Certifier, request
     ]
 
 
-def _grade_all(
+def _look_all(
     context: StageContext, environment: CertifyEnvironment, plan: JobPlan, episodes: tuple[ExpectedEpisode, ...], root: Path
 ) -> list[CheckResult]:
-    """Everything that needs the certifying environment, as many programs at a time as the machine has cores for."""
+    """Everything that looks at the datasets, as much at a time as the machine has cores for."""
 
     def certify(name: FormatName, number: int, certifier: Certifier) -> list[CheckResult]:
         request = CertifyRequest(
@@ -186,8 +187,9 @@ def _grade_all(
 
     rows = FORMATS.values()
     tasks: list[Callable[[], list[CheckResult]]] = [
-        partial(certify, row.name, number, certifier) for row in rows for number, certifier in enumerate(row.certifiers)
+        partial(look, root / name, name) for look in (_structure_check, _croissant_check) for name in FORMATS
     ]
+    tasks += [partial(certify, row.name, number, certifier) for row in rows for number, certifier in enumerate(row.certifiers)]
     tasks += [partial(_grade, environment, grader, root / row.name, row.name) for grader in GRADERS for row in rows if row.graded]
     found: list[CheckResult] = []
     with ThreadPoolExecutor(max_workers=context.settings.compute.workers) as pool:
