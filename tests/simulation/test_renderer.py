@@ -81,6 +81,26 @@ def test_a_fixed_view_gives_the_pixels_of_a_whole_drawing() -> None:
         assert renderer.fixed_view(camera) is None
 
 
+def test_a_fixed_view_tells_surfaces_apart_that_nearly_touch() -> None:
+    """A plate whose top is 5 µm above the table's is before it in every pixel, as when all is drawn at once."""
+    model = mujoco.MjModel.from_xml_string("""
+        <mujoco><statistic extent="2"/><worldbody>
+          <camera name="scene" pos="0 0 2" fovy="50"/>
+          <geom type="box" size="0.8 0.8 0.1" rgba="0.2 0.2 0.8 1"/>
+          <body name="plate" pos="0 0 0.090005"><freejoint/><geom type="box" size="0.3 0.3 0.01" rgba="0.8 0.2 0.2 1"/></body>
+        </worldbody></mujoco>""")
+    data = mujoco.MjData(model)
+    with Renderer(model, 160, 120, choose_backend("auto")) as renderer:
+        view = renderer.fixed_view(0)
+        assert view is not None
+        for x in (0.0, 0.1, 0.2, 0.3):
+            data.qpos[0] = x
+            mujoco.mj_forward(model, data)
+            layered = view.draw(data).copy()
+            renderer.look(data, 0)
+            assert np.array_equal(layered, renderer.draw())
+
+
 def test_what_rests_is_drawn_once() -> None:
     """Of frames in which nothing moves all is drawn at the first; what moves is taken out at once, and kept again after its rest."""
     model = mujoco.MjModel.from_xml_string(SCENE_XML)
@@ -89,7 +109,7 @@ def test_what_rests_is_drawn_once() -> None:
 
     def draw_geoms(_data: mujoco.MjData, chosen: NDArray[np.bool_]) -> tuple[ImageArray, NDArray[np.float32]]:
         drawn.append({model.geom(int(geom)).name for geom in np.flatnonzero(chosen)})
-        return np.zeros((2, 2, 3), dtype=np.uint8), np.ones((2, 2), dtype=np.float32)
+        return np.zeros((2, 2, 3), dtype=np.uint8), np.zeros((2, 2), dtype=np.float32)
 
     view = FixedView(draw_geoms, model.ngeom)
     every = {model.geom(geom).name for geom in range(model.ngeom)}

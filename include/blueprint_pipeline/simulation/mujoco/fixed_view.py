@@ -17,7 +17,7 @@ _PIXEL = "V3"
 """A pixel as one item: numpy copies those that a mask chooses fifteen times as fast as three channels."""
 
 DrawGeoms = Callable[[mujoco.MjData, NDArray[np.bool_]], tuple[ImageArray, NDArray[np.float32]]]
-"""Draws the chosen geoms (ngeom,): colour (height, width, 3) and depth (height, width), 0 near to 1 far; good until the next call."""
+"""Draws the chosen geoms (ngeom,): colour (height, width, 3) and depth (height, width), 1 near to 0 far; good until the next call."""
 
 
 class FixedView:
@@ -40,7 +40,7 @@ class FixedView:
         """The scene as ``data`` has it (positions must be up to date): (height, width, 3) RGB, first row on top."""
         self._keep_what_rests(data)
         image, depth = self._draw_geoms(data, ~self._kept)
-        nearer = depth < self._depth
+        nearer = depth > self._depth
         whole = self._image.copy()
         whole.view(_PIXEL)[..., 0][nearer] = image.view(_PIXEL)[..., 0][nearer]
         return whole

@@ -62,7 +62,8 @@ class Renderer:
         self._gl = make_context(backend, width, height)
         self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50.value)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
-        self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZERONEAR.value
+        # As the depth buffer has it: turned round, small numbers far away would lose the digits that tell two surfaces apart.
+        self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR.value
         if self._context.offSamples < model.vis.quality.offsamples:
             found = max(1, self._context.offSamples)
             self._context.free()
@@ -183,7 +184,7 @@ class Renderer:
         self._draw_ids(None, self._depth)
         extent = self._model.stat.extent
         near, far = self._model.vis.map.znear * extent, self._model.vis.map.zfar * extent
-        depth = self._depth[::-1].astype(np.float64)
+        depth = 1.0 - self._depth[::-1].astype(np.float64)
         distance = near * far / (far - depth * (far - near))
         return np.where(depth >= 1.0, np.inf, distance).astype(np.float32)
 
