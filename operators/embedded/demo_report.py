@@ -1,7 +1,6 @@
 """The end of the demo: what was kept, left out and certified, what it cost, where the bundle is, who was told, and what to try next."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,8 @@ from rich.text import Text
 
 from blueprint_pipeline.dataset.certify.describe import describe_certification
 from blueprint_pipeline.price.money import describe_usd, describe_usd_per_episode
+from blueprint_pipeline.quality.explain import explain
+from blueprint_pipeline.quality.report import EpisodeVerdict, load_gate_report, load_kept, load_render_report
 from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
 from operators.embedded.progress import describe_time
@@ -18,8 +19,6 @@ from operators.embedded.run_view import RunView
 
 _LOG_TAIL = 12
 _LABEL_WIDTH = 12
-_SHOWN_EPISODES = 3
-"""Rejected episodes that are told one by one; of more, reasons are counted."""
 BPP = ".venv/bin/bpp"
 """How a person calls the program in a checkout, whatever stands on the path."""
 
@@ -70,30 +69,25 @@ def show_facts(console: Console, facts: list[Fact]) -> None:
 
 def describe_episodes(scene: SceneFolder) -> list[Fact]:
     """How many episodes were kept, and why the others were not."""
-    from blueprint_pipeline.quality.report import load_gate_report, load_kept, load_render_report
-
     report, final = load_gate_report(scene), load_render_report(scene)
-    rejected = [episode for episode in (*report.episodes, *final.episodes) if episode.verdict != "kept"]
-    facts = [("Episodes", f"{len(load_kept(scene))} of {len(report.episodes)} kept (tier {report.tier}).")]
-    if len(rejected) <= _SHOWN_EPISODES:
-        told = [f"{episode.episode_id} was rejected: {'; '.join(gate.message for gate in episode.failed())}" for episode in rejected]
-    else:
-        counted = Counter(gate.gate for episode in rejected for gate in episode.failed())
-        reasons = ", ".join(f"{gate.replace('_', ' ')} ({count})" for gate, count in counted.most_common())
-        told = [f"{len(rejected)} were rejected, by these gates: {reasons}."]
-    return [*facts, *(("", sentence) for sentence in told)]
+    kept = f"{len(load_kept(scene))} of {len(report.episodes)} kept (tier {report.tier})."
+    return [("Episodes", kept), *(("", sentence) for sentence in describe_rejects([*report.episodes, *final.episodes]))]
+
+
+def describe_rejects(episodes: Iterable[EpisodeVerdict]) -> list[str]:
+    """A sentence a reason, of the gate that decided: what else an attempt lacks that never came to its end is no reason of its own."""
+    shortened = [reason.model_copy(update={"example": reason.example.partition(";")[0]}) for reason in explain(episodes)]
+    return [f"Rejected {reason.sentence().replace('_', ' ')}." for reason in shortened]
 
 
 def describe_left_out(view: RunView) -> list[Fact]:
-    """Objects that a skill does not take, each with the reason; attempts that failed, by reason."""
+    """Objects that a skill does not take, each with the reason."""
     left_out: Mapping[str, Mapping[str, str]] = view.result_of("plan_tasks").get("left_out", {})
-    failures: Mapping[str, int] = view.result_of("simulate_shard").get("failures", {})
     told = [
         f"{target} ({skill}): {reason.partition(';')[0].rstrip('.')}.".replace("_", " ")
         for skill, reasons in left_out.items()
         for target, reason in reasons.items()
     ]
-    told += [f"{count} of the attempts failed: {reason.replace('_', ' ')}." for reason, count in failures.items()]
     return [("Left out" if number == 0 else "", sentence) for number, sentence in enumerate(told)]
 
 

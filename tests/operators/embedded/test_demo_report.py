@@ -5,11 +5,13 @@ import io
 import pytest
 from rich.console import Console
 
+from blueprint_pipeline.quality.report import EpisodeVerdict, GateResult
 from operators.embedded.demo_report import (
     describe_cost,
     describe_delivery,
     describe_left_out,
     describe_messages,
+    describe_rejects,
     describe_wall_time,
     next_commands,
     show_facts,
@@ -46,15 +48,38 @@ def test_cost_that_is_not_known_is_not_filled_in():
     assert words.startswith("of a kept episode not known: 3 entries have no price.")
 
 
-def test_left_out_targets_and_failed_attempts_are_sentences():
-    view = view_of(
-        plan_tasks={"left_out": {"pick_place": {"dinner_plate": "it is out of reach; for example: x"}}},
-        simulate_shard={"failures": {"grasp_lost": 2}},
-    )
-    assert describe_left_out(view) == [
-        ("Left out", "dinner plate (pick place): it is out of reach."),
-        ("", "2 of the attempts failed: grasp lost."),
+def test_left_out_targets_are_sentences():
+    view = view_of(plan_tasks={"left_out": {"pick_place": {"dinner_plate": "it is out of reach; for example: x"}}})
+    assert describe_left_out(view) == [("Left out", "dinner plate (pick place): it is out of reach.")]
+
+
+def test_rejected_episodes_are_told_by_what_decided():
+    """An attempt that was never made lacks twenty measurements; its reason is one."""
+    unplanned = verdict("rejected", outcome=None, contacts=None)
+    dark = verdict("rejected", sharpness=0.1)
+    assert describe_rejects([unplanned, dark, dark, verdict("kept", outcome=1.0)]) == [
+        "Rejected 2x sharpness: 0.1 share, at least 1 allowed (found).",
+        "Rejected 1x outcome (plan pick: no grasp): not measured (found).",
     ]
+
+
+def verdict(found, **values):
+    """An episode with these gates; a value of at least 1 passes."""
+    gates = tuple(
+        GateResult(
+            gate=name,
+            tier="core",
+            passed=value == 1.0,
+            value=value,
+            limit=1.0,
+            direction="at_least",
+            unit="share",
+            origin="measured",
+            message="plan_pick: no_grasp: found; and more" if name == "outcome" else "found; and more",
+        )
+        for name, value in values.items()
+    )
+    return EpisodeVerdict(episode_id="e", shard_index=0, verdict=found, gates=gates, metrics={})
 
 
 @pytest.mark.parametrize("width", [40, 100])
