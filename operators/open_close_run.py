@@ -14,7 +14,7 @@ from blueprint_pipeline.errors import BlueprintError, GateError
 from blueprint_pipeline.settings import load_settings
 from operators.retries import STAGE_RETRIES, raise_for_airflow
 from operators.run_check import validate_run
-from operators.run_end import close_run
+from operators.run_end import RESULTS, close_run
 from plugins.providers.messages.failure import RUN_FAILED, run_url_of
 
 
@@ -87,7 +87,8 @@ class CloseRunOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, object]:
         ti, run_id = context["ti"], str(context["run_id"])
-        undone = undone_tasks(_states(context), own=ti.task_id, may_skip=self.may_skip)
+        states = _states(context)
+        undone = undone_tasks(states, own=ti.task_id, may_skip=self.may_skip) or marked_by_hand(states, context)
         freed = close_run(context, self.scene_id, undone)
         if freed:
             self.log.warning("Run %s still held %s: free now.", run_id, ", ".join(freed))
@@ -106,6 +107,12 @@ def undone_tasks(states: Mapping[str, str | None], *, own: str, may_skip: Collec
     }
     failed = {name: state for name, state in wrong.items() if state == "failed"}
     return {**failed, **wrong}
+
+
+def marked_by_hand(states: Mapping[str, str | None], context: Context) -> dict[str, str]:
+    """Tasks that stand as a success and have no result: a person marked them so, and nothing was made."""
+    claimed = [name for name in RESULTS if states.get(name) == "success"]
+    return {name: "marked as success, without a result" for name in claimed if context["ti"].xcom_pull(task_ids=name) is None}
 
 
 def _states(context: Context) -> dict[str, str | None]:

@@ -83,7 +83,7 @@ def test_leases_of_the_run_are_freed(toy_flow, settings):
     assert [lease.name for lease in registry.leases.active()] == ["s1/other"]
 
 
-def closing(states):
+def closing(states, results=None):
     ti = SimpleNamespace(
         dag_id="d",
         run_id="run-1",
@@ -92,7 +92,7 @@ def closing(states):
         map_index=-1,
         log_url="http://localhost:8080/dags/d/runs/run-1/tasks/close_run",
         get_task_states=lambda **_: {"run-1": states},
-        xcom_pull=lambda **_: None,
+        xcom_pull=lambda task_ids: (results or {}).get(task_ids),
     )
     return {"ti": ti, "run_id": "run-1", "params": {"scene_id": "s1", "lab": "aurora_robotics"}, "dag_run": SimpleNamespace(clear_number=0)}
 
@@ -115,6 +115,21 @@ def test_only_a_run_whose_tasks_all_ended_well_is_done(environment, settings, st
     with pytest.raises(AirflowFailException, match=r"\[run.failed\]"):
         CloseRunOperator(task_id="close_run", scene_id="s1").execute(closing({**states, "close_run": "running"}))
     assert registry.scenes.find("s1").last_status == "failed"
+
+
+def test_a_delivery_that_was_marked_as_success_by_hand_is_none(environment, settings, slack):
+    """Nothing was uploaded; the scene is due again, and on-call hears which task to clear."""
+    registry = open_registry(settings.registry)
+    registry.scenes.sync([SceneSource(scene_id="s1", source_url="x")], datetime.now(UTC))
+    registry.scenes.mark_started("s1", "run-1")
+    packed = {"package_bundle": {"attempted": 2, "kept": 2}}
+    states = {"package_bundle": "success", "deliver_bundle": "success"}
+    with pytest.raises(AirflowFailException, match=r"deliver_bundle is marked as success, without a result"):
+        CloseRunOperator(task_id="close_run", scene_id="s1").execute(closing(states, packed))
+    assert registry.scenes.find("s1").last_status == "failed"
+    assert "deliver_bundle" in slack.messages[0].body["text"]
+    done = closing(states, {**packed, "deliver_bundle": {"delivery_id": "d"}})
+    assert CloseRunOperator(task_id="close_run", scene_id="s1").execute(done)["ended"] == "succeeded"
 
 
 def test_tasks_that_may_be_skipped():

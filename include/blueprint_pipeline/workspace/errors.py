@@ -26,7 +26,10 @@ class InputMissing(IntegrityError):
     """A stage was started before what it reads was there."""
 
     code = "workspace.input_missing"
-    template = "Stage {stage} reads {path}, which does not exist. Run the stages before it first."
+    template = (
+        "Stage {stage} reads {path}, which does not exist. Run the stages before it first; a task that was marked as success by hand made "
+        "nothing: clear it."
+    )
 
     stage: str
     path: str
