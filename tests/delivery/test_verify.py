@@ -148,6 +148,36 @@ def test_swapped_files_are_told_as_such(bundle, public_key):
     assert "holds the bytes of data/replay/replay.py" in found[0].message
 
 
+def test_an_enclosed_key_that_was_exchanged_is_named_first(bundle, tmp_path):
+    """Without the sender's key: what was signed says that this is not the key, so that is the finding, and no other."""
+    make_signing_key(tmp_path / "attacker.pem")
+    (bundle / KEY_NAME).write_bytes(public_pem(load_signer(tmp_path / "attacker.pem").public_key))
+    with pytest.raises(BundleAltered) as caught:
+        validate_bundle(bundle)
+    assert caught.value.first == KEY_NAME
+    assert [finding.partition(" ")[0] for finding in caught.value.findings] == [KEY_NAME]
+
+
+def test_the_first_bad_file_is_named_and_the_others_are_counted(bundle, public_key):
+    """In the order of their names."""
+    for name in ("data/replay/replay.py", "data/index.html"):
+        flip(bundle / name, 4)
+    with pytest.raises(BundleAltered, match=r"first bad file: data/index\.html: data/index\.html was changed.* \(1 more\)\."):
+        validate_bundle(bundle, public_key)
+    (bundle / "data/replay/replay.py").unlink()
+    flip(bundle / "data/index.html", 4)
+    with pytest.raises(BundleAltered) as caught:
+        validate_bundle(bundle, public_key)
+    assert (caught.value.first, "more" in str(caught.value)) == ("data/replay/replay.py", False)
+
+
+def test_without_any_key_there_is_nothing_to_verify_with(bundle):
+    """Neither enclosed nor given: that is said, and it is no finding of the bundle's files."""
+    (bundle / KEY_NAME).unlink()
+    with pytest.raises(NotABundle, match=f"holds no {KEY_NAME}, and no key was given"):
+        verify_bundle(bundle)
+
+
 def forge(bundle, key):
     """Change a file and sign everything again with ``key``, as an attacker would."""
     signer = load_signer(key)

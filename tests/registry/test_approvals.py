@@ -83,6 +83,43 @@ def test_silence_is_a_rejection(registry, clock):
     assert [event.action for event in registry.approvals.audit(early.request_id)] == ["requested", "expired"]
 
 
+def test_a_decision_closes_its_own_question_alone(registry):
+    """Of two that wait, the other still waits."""
+    asked, other = ask(registry), ask(registry, job_id="job-2")
+    registry.approvals.decide(asked.request_id, approve=True, actor="ann", reason="ok")
+    assert [item.request_id for item in registry.approvals.pending()] == [other.request_id]
+
+
+@pytest.mark.parametrize("actor", ["ann", "ines"])
+def test_a_rejection_by_a_person_stands(registry, actor):
+    """It is no silence, whatever the person is called: the question is not asked again, and the answer is no."""
+    first = ask(registry)
+    rejected = registry.approvals.decide(first.request_id, approve=False, actor=actor, reason="no")
+    assert ask(registry).request_id == first.request_id
+    assert registry.approvals.standing("job-1", ["e1", "e2"]) == rejected
+
+
+def test_an_open_round_is_no_answer(registry):
+    """While a person is asked again, what stands is the silence before."""
+    lapsed = registry.approvals.expire(ask(registry).request_id)
+    assert ask(registry).status is ApprovalStatus.PENDING
+    assert registry.approvals.standing("job-1", ["e1", "e2"]) == lapsed
+
+
+def test_the_first_of_three_silences_stands(registry, clock):
+    """Each later one says the same."""
+    first = registry.approvals.expire(ask(registry).request_id)
+    for _ in range(2):
+        clock.advance(seconds=5)
+        registry.approvals.expire(ask(registry).request_id)
+    assert registry.approvals.standing("job-1", ["e1", "e2"]) == first
+
+
+def test_ids_of_rounds_are_those_of_earlier_versions():
+    """They stand in registries and in Slack: the first round is the question alone, the others are told apart by their number."""
+    assert [approval_id("job-1", ["e2", "e1"], round_) for round_ in (1, 2, 3)] == ["apr_da781835628f", "apr_64deca7f2498", "apr_9bd060352d69"]
+
+
 def test_a_late_answer_expires_the_request_itself(registry, clock):
     """Nobody needs to run the expiry: an answer after the end finds the request expired, and that stays."""
     request = ask(registry)

@@ -19,6 +19,7 @@ from blueprint_pipeline.settings import RegistrySettings
 
 def test_a_held_lease_names_its_holder_and_its_end(registry):
     """Who asks for a held lease learns who has it and until when, and that trying again may help."""
+    registry.leases.acquire("s/another", "run-9", 600)
     lease = registry.leases.acquire("s/stage", "run-1", 60)
     with pytest.raises(LeaseHeld) as refused:
         registry.leases.acquire("s/stage", "run-2", 60)
@@ -76,6 +77,32 @@ def test_a_released_lease_is_free_and_its_token_still_grows(registry):
     assert registry.leases.acquire("s/stage", "run-1", 60).token == first.token + 1
 
 
+def test_a_released_lease_cannot_be_renewed(registry):
+    """Who gave it back has no claim to it, though its token is still the last one."""
+    lease = registry.leases.acquire("s/stage", "run-1", 60)
+    registry.leases.release(lease)
+    with pytest.raises(LeaseLost):
+        registry.leases.renew(lease, 60)
+    assert registry.leases.find("s/stage") is None
+
+
+def test_a_lease_ends_with_its_last_second(registry, clock):
+    """At the moment of its end nobody holds it; it still stands under its holder's name."""
+    registry.leases.acquire("s/stage", "run-1", 60)
+    clock.advance(seconds=60)
+    assert registry.leases.active() == []
+    assert registry.leases.find("s/stage").holder == "run-1"
+
+
+def test_a_token_that_was_never_given_validates_nothing(registry):
+    """Neither an older nor a newer one than that of the lease."""
+    lease = registry.leases.acquire("s/stage", "run-1", 60)
+    for token in (lease.token - 1, lease.token + 1):
+        with pytest.raises(LeaseLost):
+            registry.leases.validate(lease.model_copy(update={"token": token}))
+    registry.leases.validate(lease)
+
+
 def test_the_same_holder_on_this_machine_does_not_get_it_twice(registry):
     """Two living processes with one run id do not both run."""
     registry.leases.acquire("s/stage", "run-1", 60)
@@ -97,9 +124,10 @@ def test_everything_of_a_holder_is_released_at_once(registry):
     """An operator frees what a lost run held, and nothing else."""
     for name in ("s/a", "s/b"):
         registry.leases.acquire(name, "run-1", 60)
-    registry.leases.acquire("s/c", "run-2", 60)
+    for name, holder in (("s/c", "run-2"), ("s/d", "run-0")):
+        registry.leases.acquire(name, holder, 60)
     assert sorted(lease.name for lease in registry.leases.release_all("run-1")) == ["s/a", "s/b"]
-    assert [lease.name for lease in registry.leases.active()] == ["s/c"]
+    assert [lease.name for lease in registry.leases.active()] == ["s/c", "s/d"]
 
 
 def test_hold_renews_and_releases(url):
