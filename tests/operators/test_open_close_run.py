@@ -92,7 +92,7 @@ def closing(states, results=None):
         map_index=-1,
         log_url="http://localhost:8080/dags/d/runs/run-1/tasks/close_run",
         get_task_states=lambda **_: {"run-1": states},
-        xcom_pull=lambda task_ids: (results or {}).get(task_ids),
+        xcom_pull=lambda task_ids: None if results is None else results.get(task_ids),
     )
     return {"ti": ti, "run_id": "run-1", "params": {"scene_id": "s1", "lab": "aurora_robotics"}, "dag_run": SimpleNamespace(clear_number=0)}
 

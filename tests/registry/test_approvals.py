@@ -117,7 +117,8 @@ def test_the_first_of_three_silences_stands(registry, clock):
 
 def test_ids_of_rounds_are_those_of_earlier_versions():
     """They stand in registries and in Slack: the first round is the question alone, the others are told apart by their number."""
-    assert [approval_id("job-1", ["e2", "e1"], round_) for round_ in (1, 2, 3)] == ["apr_da781835628f", "apr_64deca7f2498", "apr_9bd060352d69"]
+    ids = [approval_id("job-1", ["e2", "e1"], round_) for round_ in (1, 2, 3)]
+    assert ids == ["apr_da781835628f", "apr_64deca7f2498", "apr_9bd060352d69"]
 
 
 def test_a_late_answer_expires_the_request_itself(registry, clock):
