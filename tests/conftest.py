@@ -11,9 +11,11 @@ from blueprint_pipeline.settings import RegistrySettings, Settings, WorkspaceSet
 pytest_plugins = ("tests.airflow_home", "tests.cluster_api", "tests.postgres", "tests.scene.finished_scene")
 """Fixtures that several rooms share. The first one points Airflow at a home of this process before anything imports it."""
 
-# A deadline in wall time says how busy the machine is, and nothing of the code.
-hypothesis.settings.register_profile("no_deadline", deadline=None)
-hypothesis.settings.load_profile("no_deadline")
+# A deadline in wall time says how busy the machine is, and nothing of the code. The same examples at every run: what new ones find is
+# found with `--hypothesis-profile explore`, and not by the next person who changes something else.
+hypothesis.settings.register_profile("repeat", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("explore", deadline=None)
+hypothesis.settings.load_profile("repeat")
 
 
 @pytest.hookimpl(tryfirst=True)

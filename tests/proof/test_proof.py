@@ -1,6 +1,7 @@
 """``bpp simulator prove``: what it runs, what it files, and that it can fail."""
 
 import json
+import shutil
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.open_simulator import TwinDiffers
 from blueprint_pipeline.simulators import SIMULATORS
 from tests.compute.fake_driver import FakeDriver
+from tests.scene.scene_files import make_context
 from tests.simulation.isaac_sim.fake_kit import FakeKit
 from tests.simulation.isaac_sim.record_session import SESSION
 from tests.simulation.isaac_sim.stand_in import MujocoStandIn
@@ -183,9 +185,11 @@ def test_an_unknown_episode_is_an_error(job):
 
 
 @pytest.fixture(scope="module")
-def planned(finished):
-    """An assembled scene with a planned job of one episode, and its context."""
-    context = finished[0]
+def planned(finished, tmp_path_factory, mesh_cache):
+    """A copy of the assembled scene, for evidence is filed there, with a planned job of one episode; its context."""
+    root = tmp_path_factory.mktemp("planned") / "minimal_ok"
+    shutil.copytree(finished[0].scene.local("mjcf").parent, root)
+    context = make_context(root, "minimal_ok", mesh_cache)
     PLAN_TASKS.run(PLAN_TASKS.request(scene_id="minimal_ok", episodes=1, width=64, height=48), context)
     context.publish("geniesim")
     return context
