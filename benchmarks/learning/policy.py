@@ -33,6 +33,8 @@ _DISTURBED_M = 0.004
 """Standard deviation of the tool's place at the start of a chunk, while training."""
 _KEPT_APART = 7
 """One demonstration of so many is kept apart to choose a model's axes."""
+_ROUNDS = 8
+"""Of weighing demonstrations anew."""
 _AROUND = 6
 _REST_SHARE, _REST_STEP = 0.3, 0.006
 """A step of the commands that is this small, and this small among those around it, is a rest [rad]."""
@@ -202,9 +204,29 @@ def _some(data: Demonstration, rows: NDArray[np.bool_] | NDArray[np.int64]) -> D
 
 
 def _ridge(seen: Float, wanted: Float, ridge: float) -> Float:
-    """Weights (n, m) that cost something, but for the last one, which is the constant; 0 where nothing was seen."""
-    cost = np.append(np.full(seen.shape[1] - 1, ridge * max(len(seen), 1)), 1e-6)
-    return np.asarray(np.linalg.solve(seen.T @ seen + np.diag(cost), seen.T @ wanted))
+    """Weights (n, m) that cost something, but for the last one, which is the constant; 0 where nothing was seen.
+
+    Of two ways to do the same (a bowl is held by either side) the mean is none: demonstrations count the less the farther off they are, so
+    that the commoner way is learnt.
+
+    Source: iteratively reweighted least squares, Holland and Welsch, "Robust regression using iteratively reweighted least squares" (1977).
+    """
+    cost = np.diag(np.append(np.full(seen.shape[1] - 1, ridge * max(len(seen), 1)), 1e-6))
+    counts, found = np.ones(len(seen)), np.zeros((seen.shape[1], wanted.shape[1]))
+    for _ in range(_ROUNDS):
+        found = np.linalg.solve(seen.T @ (seen * counts[:, None]) + cost, seen.T @ (wanted * counts[:, None]))
+        far = _distance(seen @ found - wanted)
+        counts = 1.0 / np.maximum(far / max(float(np.median(far)), 1e-9), 1.0)
+        counts = counts * counts
+        counts *= len(counts) / max(counts.sum(), 1e-9)
+    return np.asarray(found)
+
+
+def _distance(missed: Float) -> Float:
+    """How far off outputs (b, KNOTS * 9 + 1) are at the last command, (b,): a centimetre counts as much as 0.1 of a turn's columns."""
+    last = np.abs(missed[:, -1 - _SIZE : -1])
+    found: Float = last[:, :3].mean(axis=1) / 0.01 + last[:, 3:8].mean(axis=1) / 0.1
+    return found
 
 
 def _linear(inputs: Float, frames: Frames, weights: Float) -> Float:
@@ -216,9 +238,8 @@ def _linear(inputs: Float, frames: Frames, weights: Float) -> Float:
 
 
 def _error(model: Model, data: Demonstration) -> float:
-    """Mean error of the last command: a centimetre counts as much as 0.1 of a turn's columns."""
-    missed = np.abs(model.foretell(data.frames) - _wanted(data, data.frames, model.kind))[:, -1 - _SIZE : -1]
-    return float(missed[:, :3].mean() / 0.01 + missed[:, 3:8].mean() / 0.1)
+    """Median error of the last command (:func:`_distance`): one demonstration done another way does not decide."""
+    return float(np.median(_distance(model.foretell(data.frames) - _wanted(data, data.frames, model.kind))))
 
 
 def _fit(data: Demonstration, kind: Kind, rng: np.random.Generator) -> Model:
