@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import mujoco
 import numpy as np
 import pytest
 
 from blueprint_pipeline.robot.embodiment import list_embodiments, load_embodiment
+from blueprint_pipeline.robot.gripper import Gripper
 from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.names import robot_names
 from blueprint_pipeline.simulation.conformance import check_simulator
@@ -57,6 +59,60 @@ def test_a_held_block_survives_shaking(name: str, tmp_path: Path) -> None:
     assert before.object_poses[0, 2] > scene.block_pose.position_m[2] + 0.03, "it was lifted"
     assert after.gripper_width_m[0] == pytest.approx(BLOCK_M, abs=0.004), "the opening is that of the block"
     assert block_in_hand_m(after) == pytest.approx(block_in_hand_m(before), abs=0.002)
+
+
+ROUND = {
+    "upright can": 'type="cylinder" size="{radius} 0.03"',
+    "lying can": 'type="cylinder" size="{radius} 0.025" euler="0 1.5707963 0"',
+    "ball": 'type="sphere" size="{radius}"',
+}
+
+
+@pytest.mark.parametrize("radius_m", [0.012, 0.02, 0.03])
+@pytest.mark.parametrize("shape", ROUND)
+@pytest.mark.parametrize("name", robot_names())
+def test_a_round_thing_is_pressed_between_the_pads_and_let_go(name: str, shape: str, radius_m: float, tmp_path: Path) -> None:
+    """Pads press the way they close, with the gripper's force and no more, and let go at once.
+
+    A pad with a groove lets a round thing sink in until its edges wedge it: it is pressed sideways, and clings to fingers that open.
+    """
+    robot = load_embodiment(name)
+    scene = write_conformance_scene(tmp_path, robot)
+    path = scene.folder / "mjcf" / "scene.xml"
+    text = path.read_text().replace(' gravity="0 0 -9.81"', ' gravity="0 0 0"')
+    block = 'type="box" size="0.02 0.02 0.02"'
+    assert block in text
+    path.write_text(text.replace(block, ROUND[shape].format(radius=radius_m)))
+    simulator = MujocoSimulator()
+    loaded = simulator.load(scene.folder, scene.placement, FPS)
+    start = simulator.reset({BLOCK: scene.block_pose}, home_qpos(robot)).ctrl
+    gripper = robot.arm(scene.arm).gripper
+    times, held_m = [0, FPS, 2 * FPS, 2 * FPS + 6], 2 * radius_m - gripper.squeeze_m
+    widths_m = np.interp(np.arange(2 * FPS + 18), times, [gripper.stroke_m, held_m, held_m, 2 * radius_m + 0.006])
+    rows = np.tile(start, (len(widths_m), 1))
+    rows[:, loaded.actuators.index(f"robot/{gripper.actuator}")] = gripper.ctrl_at(widths_m)
+    held = simulator.track(rows[: 2 * FPS])
+    assert max(squeezed_n(frame, gripper.finger_bodies) for frame in held.contacts[FPS + 8 :]) <= gripper.continuous_force_n * 1.05
+    assert alignment(simulator, gripper) > 0.95
+    after = simulator.track(rows[2 * FPS :]).contacts[-1]
+    assert squeezed_n(after, gripper.finger_bodies) == 0.0
+
+
+def alignment(simulator: MujocoSimulator, gripper: Gripper) -> float:
+    """Share of the fingers' force on the block that lies along the line on which the pads close."""
+    model, data = simulator.model, simulator.data
+    fingers = {model.body(f"robot/{body}").id for body in gripper.finger_bodies}
+    closing = data.body(f"robot/{gripper.hand_body}").xmat.reshape(3, 3)[:, 1]
+    along = total = 0.0
+    for index in range(data.ncon):
+        contact = data.contact[index]
+        bodies = {int(model.geom_bodyid[geom]) for geom in contact.geom}
+        if model.body(BLOCK).id in bodies and bodies & fingers:
+            force = np.zeros(6)
+            mujoco.mj_contactForce(model, data, index, force)
+            along += force[0] * abs(float(contact.frame[:3] @ closing))
+            total += force[0]
+    return along / total if total else 0.0
 
 
 @pytest.mark.parametrize("embodiment", list_embodiments(), ids=lambda embodiment: embodiment.name)

@@ -145,7 +145,7 @@ def test_every_collider_has_a_friction_and_the_rougher_counts(stage):
             material, _ = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial("physics")
             assert UsdPhysics.MaterialAPI(material.GetPrim()).GetDynamicFrictionAttr().Get() > 0
             assert material.GetPrim().GetAttribute("physxMaterial:frictionCombineMode").Get() == "max"
-    pad = stage.GetPrimAtPath("/World/robot/left_finger/left_finger_pad_1")
+    pad = stage.GetPrimAtPath("/World/robot/left_finger/left_finger_pad")
     material, _ = UsdShade.MaterialBindingAPI(pad).ComputeBoundMaterial("physics")
     assert UsdPhysics.MaterialAPI(material.GetPrim()).GetDynamicFrictionAttr().Get() == pytest.approx(0.9)
 
