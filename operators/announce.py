@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowSkipException
 
-from blueprint_pipeline.registry.records import Message
+from blueprint_pipeline.registry.records import Message, is_acknowledged
 from blueprint_pipeline.settings import load_settings
 from operators.retries import STAGE_RETRIES
 from plugins.providers.messages.failure import run_url_of
@@ -70,6 +70,6 @@ def build_announcement(scene_id: str, lab: str, results: dict[str, Any], run_url
         usd_per_kept_episode=results["price_run"]["usd_per_kept_episode"],
         licence=packed["licence"] or "none: see the bundle",
         certification=describe_certification(**{name: certified[name] for name in ("certified", "passed", "failed", "not_run")}),
-        webhook_acknowledged=status is not None and 200 <= status < 300,  # noqa: PLR2004 -- HTTP success
+        webhook_acknowledged=is_acknowledged(status),
     )
     return build_delivery_message(receipt, facts, run_url=run_url)

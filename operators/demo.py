@@ -127,7 +127,7 @@ def run(
     environment = {**airflow_environment(home), **process_environment(settings), **connections(receivers, chosen.lab, secret)}
     view = RunView()
     with log_path(chosen).open("w") as log, events.open() as stream:
-        process = subprocess.Popen(  # noqa: S603 -- this interpreter and a module of ours, without a shell
+        process = subprocess.Popen(
             [sys.executable, "-m", "operators.embedded.demo_run", str(conf), str(events)],
             cwd=ROOT,
             env=environment_of_child(environment),

@@ -115,7 +115,7 @@ def run(chosen: argparse.Namespace, settings: Settings, scene: SceneFolder, fold
     }
     command = [sys.executable, "-m", "operators.embedded.demo_run", str(conf), str(events), str(DRILL_FILE)]
     with log.open("w") as stream:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment_of_child(environment), stdout=stream, stderr=subprocess.STDOUT)  # noqa: S603 -- this interpreter, our module
+        process = subprocess.Popen(command, cwd=ROOT, env=environment_of_child(environment), stdout=stream, stderr=subprocess.STDOUT)
         while process.poll() is None and len(commits(scene)) < chosen.lose_after:
             time.sleep(0.2)
         lost_at, before, shards = time.monotonic(), published(scene), len(commits(scene))

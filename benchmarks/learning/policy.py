@@ -211,15 +211,17 @@ def _ridge(seen: Float, wanted: Float, ridge: float) -> Float:
 
     Source: iteratively reweighted least squares, Holland and Welsch, "Robust regression using iteratively reweighted least squares" (1977).
     """
-    cost = np.diag(np.append(np.full(seen.shape[1] - 1, ridge * max(len(seen), 1)), 1e-6))
-    counts, found = np.ones(len(seen)), np.zeros((seen.shape[1], wanted.shape[1]))
+    found = np.zeros((seen.shape[1], wanted.shape[1]))
+    if not len(seen):
+        return found
+    cost = np.diag(np.append(np.full(seen.shape[1] - 1, ridge * len(seen)), 1e-6))
+    counts = np.ones((len(seen), 1))
     for _ in range(_ROUNDS):
-        found = np.linalg.solve(seen.T @ (seen * counts[:, None]) + cost, seen.T @ (wanted * counts[:, None]))
-        far = _distance(seen @ found - wanted)
-        counts = 1.0 / np.maximum(far / max(float(np.median(far)), 1e-9), 1.0)
-        counts = counts * counts
-        counts *= len(counts) / max(counts.sum(), 1e-9)
-    return np.asarray(found)
+        counts *= len(counts) / counts.sum()
+        found = np.linalg.solve(seen.T @ (seen * counts) + cost, seen.T @ (wanted * counts))
+        far = np.maximum(_distance(seen @ found - wanted), 1e-9)
+        counts = np.minimum(np.median(far) / far, 1.0)[:, None] ** 2
+    return found
 
 
 def _distance(missed: Float) -> Float:

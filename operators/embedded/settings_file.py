@@ -110,6 +110,6 @@ def import_settings(settings: AirflowSettings, environment: Mapping[str, str]) -
             path.write_text(json.dumps(document))
             overwrite = ["--overwrite"] if kind == "connections" else []
             command = [sys.executable, "-m", "airflow", kind, "import", *overwrite, str(path)]
-            ended = subprocess.run(command, env=environment_of_child(environment), capture_output=True, text=True, check=False)  # noqa: S603 -- Airflow's own command, no shell
+            ended = subprocess.run(command, env=environment_of_child(environment), capture_output=True, text=True, check=False)
         if ended.returncode != 0:
             raise InvalidAirflowSettings(f"airflow {kind} import", [(ended.stderr or ended.stdout).strip()[-400:]])

@@ -62,7 +62,7 @@ def region_loss(
         written = report or Path(folder) / "report.json"  # what Airflow prints stands between the drill's own words on stdout
         command = [sys.executable, "-m", "operators.drill", "region-loss", f"--report={written}"]
         command += [f"--{name}={value}" for name, value in options.items()]
-        ended = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)  # noqa: S603 -- this interpreter and a module of ours, without a shell
+        ended = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
         told = written.read_text() if written.exists() else ""
     if ended.returncode != 0:
         raise PromiseBroken("region-loss", told.strip() or "nothing; its output is above")

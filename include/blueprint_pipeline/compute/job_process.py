@@ -41,7 +41,7 @@ class JobProcess(Protocol):
 
 def start_process(arguments: Sequence[str], environment: Mapping[str, str]) -> JobProcess:
     """A process that imports everything again."""
-    return subprocess.Popen(  # noqa: S603 -- this interpreter and our module, without a shell; the request goes through a file
+    return subprocess.Popen(
         [sys.executable, "-m", "blueprint_pipeline", *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -140,8 +140,6 @@ def _search_path(environment: Mapping[str, str]) -> str:
 
 def _run(command: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(  # noqa: S603 -- names are constants of this module, found in the driver's folders; no shell
-            command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False, env=dict(environment)
-        )
+        return subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False, env=dict(environment))
     except (OSError, subprocess.TimeoutExpired) as error:
         return subprocess.CompletedProcess(command, returncode=_ASLEEP, stdout="", stderr=str(error))

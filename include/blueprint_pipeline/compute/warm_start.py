@@ -126,7 +126,7 @@ class _Server:
         with socket.socket(socket.AF_UNIX) as listener, path.with_suffix(".log").open("wb") as log:
             listener.bind(str(path))
             listener.listen()
-            subprocess.run(  # noqa: S603 -- this interpreter and a module of ours, without a shell; it detaches itself at once
+            subprocess.run(
                 [sys.executable, "-m", self.module, str(listener.fileno()), str(path), str(self.idle_s)],
                 check=True,
                 cwd="/",

@@ -6,6 +6,7 @@ Times are UTC and aware. Money is :data:`Usd`, exact to 1e-9 USD (the unit of Go
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, model_validator
@@ -156,6 +157,11 @@ class Delivery(_Record):
     error: str | None
 
 
+def is_acknowledged(status_code: int | None) -> bool:
+    """Whether a lab's answer says that it took the message: any 2xx (RFC 9110, 15.3)."""
+    return status_code is not None and HTTPStatus.OK <= status_code < HTTPStatus.MULTIPLE_CHOICES
+
+
 class WebhookAttempt(_Record):
     """One try to tell a lab; ``status_code`` is ``None`` where no answer came."""
 
@@ -171,7 +177,7 @@ class WebhookAttempt(_Record):
     @property
     def acknowledged(self) -> bool:
         """Whether the lab answered with 2xx."""
-        return self.status_code is not None and 200 <= self.status_code < 300  # noqa: PLR2004  # HTTP success
+        return is_acknowledged(self.status_code)
 
 
 class SceneSource(_Record):

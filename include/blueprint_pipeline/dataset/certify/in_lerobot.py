@@ -67,7 +67,7 @@ def compare_table(rows: Any, request: CertifyRequest, task_of: Callable[[int], s
 
 def check_videos(dataset: Any, request: CertifyRequest) -> str:
     """Every frame of every video decodes, at its time, to the same pixels as the rendered file."""
-    from torchcodec.decoders import VideoDecoder  # type: ignore[import-not-found]
+    from torchcodec.decoders import VideoDecoder
 
     compared = 0
     decoder_of = lru_cache(16)(lambda path: VideoDecoder(str(path)))  # opening a file reads where all of its frames are

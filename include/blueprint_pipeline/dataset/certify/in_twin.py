@@ -109,7 +109,7 @@ def check_modality(request: CertifyRequest) -> str:
 
 def check_videos(request: CertifyRequest) -> str:
     """Every video decodes from its first to its last frame (they are the rendered files: see the files' check)."""
-    from torchcodec.decoders import VideoDecoder  # type: ignore[import-not-found]
+    from torchcodec.decoders import VideoDecoder
 
     decoded = 0
     for path in sorted(request.dataset.glob("videos/*/*/*.mp4")):

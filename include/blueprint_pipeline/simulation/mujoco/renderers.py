@@ -76,7 +76,7 @@ def _probe(backend: str) -> str | None:
     timeout_s = _PROBE_TIMEOUT_S.get(backend, _USUAL_TIMEOUT_S)
     command = [sys.executable, "-m", "blueprint_pipeline.simulation.mujoco.renderers", backend]
     try:
-        done = subprocess.run(  # noqa: S603 -- this interpreter and this module, without a shell
+        done = subprocess.run(
             command,
             capture_output=True,
             text=True,
