@@ -36,6 +36,11 @@ test: install opengl ## All tests, with coverage
 check: lint ## Lint, types, secrets, data files, unit tests: under two minutes
 	@$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) --dist loadgroup -m "not slow and not e2e" $(TEST_ARGS)
 
+.PHONY: explore
+explore: install opengl ## The property tests on examples that they have not seen; what they find is printed with its seed
+	@grep -rlE "from hypothesis|import hypothesis" tests --include='test_*.py' \
+		| xargs $(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) --dist loadgroup --hypothesis-profile explore $(TEST_ARGS)
+
 .PHONY: bench
 bench: install opengl ## Every benchmark against its peer; BENCH_ARGS="--size small" for a try
 	@$(BIN)/python -m benchmarks.run_all $(BENCH_ARGS)

@@ -10,9 +10,9 @@ from blueprint_pipeline.episode.certificates import describe_replays
 from blueprint_pipeline.episode.record import ReplayCertificate
 from blueprint_pipeline.licence.bundle import BundleLicence
 from blueprint_pipeline.quality.explain import Reason, explain
-from blueprint_pipeline.quality.report import EpisodeVerdict, GateResult
+from blueprint_pipeline.quality.report import EpisodeVerdict
 from blueprint_pipeline.simulators import SIMULATORS
-from blueprint_pipeline.task.outcome import describe_tightest
+from blueprint_pipeline.task.outcome import describe_tightest, share_of_limit
 
 _MAX_GATE_ROWS = 24
 
@@ -95,19 +95,10 @@ def _gate_dots(sources: BundleSources) -> list[GateDot]:
         GateDot(gate=gate.gate, share_of_limit=share, kept=episode.episode_id in kept)
         for episode in _verdicts(sources)
         for gate in episode.gates
-        if (share := _share_of_limit(gate)) is not None
+        if gate.value is not None and (share := share_of_limit(gate.value, gate.limit, gate.direction)) is not None
     ]
     shown = list(dict.fromkeys(dot.gate for dot in dots))[:_MAX_GATE_ROWS]
     return sorted((dot for dot in dots if dot.gate in shown), key=lambda dot: shown.index(dot.gate))
-
-
-def _share_of_limit(gate: GateResult) -> float | None:
-    """Value over limit, or limit over value where more is better; ``None`` where no ratio has a meaning."""
-    if gate.value is None or gate.limit <= 0:
-        return None
-    if gate.direction == "at_most":
-        return max(gate.value, 0.0) / gate.limit
-    return gate.limit / gate.value if gate.value > 0 else None
 
 
 def _metric_rows(sources: BundleSources) -> list[MetricRow]:

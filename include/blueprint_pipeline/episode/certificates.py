@@ -63,4 +63,4 @@ def describe_replays(certificates: Sequence[ReplayCertificate]) -> str:
 def _describe_machine(platform: Platform) -> str:
     own = platform.platform_class
     features = f" with {', '.join(platform.cpu_features)}" if platform.cpu_features else ""
-    return f"{own.machine}{features}, {platform.libm} (class `{own.libm_sha256[:12]}`), {platform.wheel}"
+    return f"{own.machine}{features}, {platform.libm} (class {own.libm_sha256[:12]}), {platform.wheel}"

@@ -52,11 +52,24 @@ def describe_missed(checks: Sequence[PredicateCheck]) -> str:
     )
 
 
+def share_of_limit(value: float, limit: float, direction: Literal["at_most", "at_least"]) -> float | None:
+    """How much of a limit is used up: value over limit, or limit over value where more is better; 1 at the limit.
+
+    Returns:
+        ``None`` where no ratio has a meaning.
+    """
+    if limit <= 0:
+        return None
+    if direction == "at_most":
+        return max(value, 0.0) / limit
+    return limit / value if value > 0 else None
+
+
 def describe_tightest(checks: Sequence[PredicateCheck]) -> str:
-    """The condition that was nearest to its limit, as a share of the limit; limits of 0 count where nothing else does. Empty: no checks."""
+    """The condition that used up most of its limit; those without a ratio count where nothing else does. Empty: no checks."""
     if not checks:
         return ""
-    check = min(checks, key=lambda item: item.margin / abs(item.limit) if item.limit else float("inf"))
+    check = max(checks, key=lambda item: share_of_limit(item.value, item.limit, item.direction) or 0.0)
     return f"{check.name} {check.value:.3g} {check.unit}, {check.direction.replace('_', ' ')} {check.limit:.3g}"
 
 
