@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow.sdk import BaseOperator, Context, RetryAction, task
 from airflow.sdk.exceptions import AirflowFailException
@@ -20,11 +20,15 @@ from blueprint_pipeline.compute.profiles import load_compute
 from blueprint_pipeline.errors import BlueprintError, Interrupted, PreemptedError
 from blueprint_pipeline.settings import load_settings
 from blueprint_pipeline.stage.flow import STAGES
+from operators.claim_notice import claim_lapsed_message
 from operators.retries import STAGE_RETRIES, StageRetryPolicy, as_known
 from operators.scene_params import build_params
 from operators.scene_requests import build_request, connected_fields, secret_variables, values_of
 from operators.scene_rows import SCENES_PATH, InvalidScenes, SceneRow, check_scene_rows, load_pool_limits
 from operators.stage_task import read_connections
+
+if TYPE_CHECKING:
+    from blueprint_pipeline.registry.database import Registry
 
 LOST_AFTER = timedelta(hours=72)
 """A scene whose run did not end for this long is taken for lost, and is due again: longer than a run may wait for a person and work."""
@@ -58,15 +62,16 @@ class PlanNightOperator(BaseOperator):
         from blueprint_pipeline.registry.records import SceneSource
 
         settings = load_settings()
-        scenes = open_registry(settings.registry).scenes
+        registry = open_registry(settings.registry)
+        scenes = registry.scenes
         now, night = datetime.now(UTC), str(context["run_id"])
         found = check_scene_rows()
         rows = {row.scene_id: row for row in found.rows}
         for problem in found.problems:
             self.log.error("left out: %s", problem)
         scenes.sync([SceneSource.model_validate(_source(row)) for row in rows.values()], now)
-        for lost in scenes.mark_lost(now - LOST_AFTER):
-            self.log.warning("The run of scene %s never ended: it is due again.", lost.source.scene_id)
+        for scene_id in free_lost(registry, context, now - LOST_AFTER):
+            self.log.warning("The run of scene %s never ended: it is due again.", scene_id)
         mine = [record.source.scene_id for record in scenes.claims() if record.running_run_id == run_id_of(night, record.source)]
         running = scenes.count_running() - len(mine)
         free = max(0, self.running_limit - running - len(mine))
@@ -79,6 +84,16 @@ class PlanNightOperator(BaseOperator):
         if settings.compute.kind == "kubernetes":
             return {"runs": chosen, "batches": []}
         return split_night(chosen, self.batch_from, self.batch_size)
+
+
+def free_lost(registry: "Registry", context: Any, started_before: datetime) -> list[str]:
+    """Free scenes whose runs never ended, and write down what people are told of each; their ids."""
+    with registry.together():
+        claimed = {scene.source.scene_id: scene for scene in registry.scenes.claims()}
+        lost = [record.source.scene_id for record in registry.scenes.mark_lost(started_before)]
+        for scene_id in lost:
+            registry.outbox.add(claim_lapsed_message(context, claimed[scene_id]))
+    return lost
 
 
 class _Named(Protocol):

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from blueprint_pipeline.delivery.slack_message import SlackMessage, build_notice
 from blueprint_pipeline.registry.records import Message, MessageKind, OutboxMessage, RunRecord
 from blueprint_pipeline.settings import load_settings
-from plugins.providers.messages.failure import build_message, failure_id
-from plugins.providers.messages.outbox import send_due, tell
+from plugins.providers.messages.failure import build_message
+from plugins.providers.messages.outbox import send_now
 
 if TYPE_CHECKING:
     from blueprint_pipeline.registry.database import Registry
@@ -18,30 +18,49 @@ CANCELLED = "run.cancelled"
 
 
 def close_run(context: Any, scene_id: str, undone: Mapping[str, str]) -> list[str]:
-    """Enter the end of a run and free what it held; the names of leases that it still had."""
+    """Enter the end of a run, free what it held and write down what people are told; the names of leases that it still had."""
     from blueprint_pipeline.registry.database import open_registry
 
     ti, run_id = context["ti"], str(context["run_id"])
+    facts = facts_of({task: ti.xcom_pull(task_ids=task) for task in RESULTS})
     with open_registry(load_settings().registry) as registry:
-        freed = [lease.name for lease in registry.leases.release_all(run_id)]
-        if registry.scenes.find(scene_id) is not None:
-            registry.scenes.mark_finished(scene_id, run_id, "failed" if undone else "succeeded")
-        run = registry.runs.find(ti.dag_id, run_id)
-        if run is not None:
-            run = registry.runs.note(ti.dag_id, run_id, **facts_of({task: ti.xcom_pull(task_ids=task) for task in RESULTS}))
-            run = _enter_failure(registry, context, run, undone) if undone else registry.runs.end(ti.dag_id, run_id, "succeeded")
-    if undone:
-        tell(build_message({**context, "exception": None, "ti": _Failed(ti, next(iter(undone)))}))
-    elif run is not None:
-        tell_recovery(run)
+        with registry.together():
+            freed = [lease.name for lease in registry.leases.release_all(run_id)]
+            if registry.scenes.find(scene_id) is not None:
+                registry.scenes.mark_finished(scene_id, run_id, "failed" if undone else "succeeded")
+            run = registry.runs.find(ti.dag_id, run_id)
+            if run is not None:
+                run = registry.runs.note(ti.dag_id, run_id, **facts)
+            message = _enter_failure(registry, context, run, undone) if undone else _enter_success(registry, run)
+        if message is not None:
+            send_now(registry, message.message_id)
     return freed
 
 
-def _enter_failure(registry: "Registry", context: Any, run: RunRecord, undone: Mapping[str, str]) -> RunRecord:
-    alert = registry.outbox.find(failure_id(run.dag_id, run.run_id, getattr(context.get("dag_run"), "clear_number", 0)))
-    known = {} if alert is None else {"code": alert.message.code, "message": alert.message.text}
-    registry.runs.note(run.dag_id, run.run_id, stage=next(iter(undone)), **known)
-    return registry.runs.end(run.dag_id, run.run_id, "failed")
+def _enter_failure(registry: "Registry", context: Any, run: RunRecord | None, undone: Mapping[str, str]) -> Message:
+    """The alert is that of the task that failed, where that one told people itself."""
+    failed = next(iter(undone))
+    message = build_message({**context, "exception": None, "ti": _Failed(context["ti"], failed)})
+    if run is not None:
+        alert = registry.outbox.find(message.message_id)
+        known = {} if alert is None else {"code": alert.message.code, "message": alert.message.text}
+        registry.runs.note(run.dag_id, run.run_id, stage=failed, **known)
+        registry.runs.end(run.dag_id, run.run_id, "failed")
+    registry.outbox.add(message)
+    return message
+
+
+def _enter_success(registry: "Registry", run: RunRecord | None) -> Message | None:
+    """The incidents of its scene that people were told of are over, and they are told so, once."""
+    if run is None:
+        return None
+    registry.runs.end(run.dag_id, run.run_id, "succeeded")
+    incidents = registry.outbox.open_incidents(run.scene_id)
+    if not incidents:
+        return None
+    message = _recovery(run, incidents)
+    registry.outbox.resolve([incident.message.message_id for incident in incidents], message)
+    return message
 
 
 class _Failed:
@@ -65,18 +84,6 @@ def facts_of(results: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Any]:
         "report_url": delivered.get("report_url"),
     }
     return {name: value for name, value in facts.items() if value is not None}
-
-
-def tell_recovery(run: RunRecord) -> None:
-    """A scene is done: the incidents of it that people were told of are over, and they are told so, once."""
-    from blueprint_pipeline.registry.database import open_registry
-
-    with open_registry(load_settings().registry) as registry:
-        incidents = registry.outbox.open_incidents(run.scene_id)
-        if incidents:
-            message = _recovery(run, incidents)
-            registry.outbox.resolve([incident.message.message_id for incident in incidents], message)
-            send_due(registry, message_id=message.message_id)
 
 
 def _recovery(run: RunRecord, incidents: Sequence[OutboxMessage]) -> Message:

@@ -1,7 +1,6 @@
 """What is looked after while runs go on: messages, labs, runs that ended without their last task, claims, questions."""
 
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -13,9 +12,11 @@ from blueprint_pipeline.compute.local import LocalCompute
 from blueprint_pipeline.registry.database import Registry, open_registry
 from blueprint_pipeline.registry.records import RunRecord, SceneRecord
 from blueprint_pipeline.settings import load_settings
+from operators.claim_notice import NIGHTS, claim_lapsed_message, night_of
 from operators.lab_notice import call_again
 from operators.retries import STAGE_RETRIES
 from operators.run_end import cancelled_message
+from plugins.providers.messages.failure import run_url_of
 from plugins.providers.messages.outbox import send_due
 
 OVER = {"success": "marked as done", "failed": "cancelled", "gone": "deleted"}
@@ -33,9 +34,7 @@ class WatchRunsOperator(BaseOperator):
         compute: What calls labs; a process of this machine if not given.
     """
 
-    def __init__(
-        self, *, flow: str = "scene_to_dataset", nights: str = "nightly_scenes", compute: Compute | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, *, flow: str = "scene_to_dataset", nights: str = NIGHTS, compute: Compute | None = None, **kwargs: Any) -> None:
         super().__init__(**{**STAGE_RETRIES, **kwargs})
         self.flow = flow
         self.nights = nights
@@ -59,10 +58,11 @@ class WatchRunsOperator(BaseOperator):
         now = registry.runs.find(run.dag_id, run.run_id)
         if state not in OVER or now is None or now.status != "running":
             return False
-        registry.leases.release_all(run.run_id)
-        if registry.scenes.find(run.scene_id) is not None:
-            registry.scenes.mark_finished(run.scene_id, run.run_id, "failed")
-        registry.runs.end(run.dag_id, run.run_id, "cancelled", partial(cancelled_message, OVER[state]))
+        with registry.together():
+            registry.leases.release_all(run.run_id)
+            if registry.scenes.find(run.scene_id) is not None:
+                registry.scenes.mark_finished(run.scene_id, run.run_id, "failed")
+            _cancel(registry, run, state)
         return True
 
     def _free_if_over(self, registry: Registry, context: Context, scene: SceneRecord) -> bool:
@@ -71,18 +71,31 @@ class WatchRunsOperator(BaseOperator):
         state = run_state(context, self.flow, run_id)
         if state == "gone":
             claimed_at = scene.started_at or datetime.now(UTC)
-            night, _, _ = run_id.partition(f"__{scene_id}")
-            if datetime.now(UTC) - claimed_at < STARTING or run_state(context, self.nights, night) in {"running", "queued"}:
+            if datetime.now(UTC) - claimed_at < STARTING or run_state(context, self.nights, night_of(scene)) in {"running", "queued"}:
                 return False
         elif state not in OVER:
             return False
-        known = registry.runs.find(self.flow, run_id)
-        if known is None and state != "gone":
-            lost = registry.runs.start(dag_id=self.flow, run_id=run_id, scene_id=scene_id, lab=scene.source.lab)
-            registry.runs.end(lost.dag_id, lost.run_id, "cancelled", partial(cancelled_message, OVER[state]))
-        registry.scenes.mark_finished(scene_id, run_id, "succeeded" if known is not None and known.status == "succeeded" else "failed")
+        with registry.together():
+            now = registry.scenes.find(scene_id)
+            if now is None or now.running_run_id != run_id:
+                return False
+            known = registry.runs.find(self.flow, run_id)
+            done = known is not None and known.status == "succeeded"
+            registry.scenes.mark_finished(scene_id, run_id, "succeeded" if done else "failed")
+            if known is None and state == "gone":
+                registry.outbox.add(claim_lapsed_message(context, scene))
+            elif known is None:
+                link = run_url_of(getattr(context["ti"], "log_url", None), self.flow, run_id)
+                lost = registry.runs.start(dag_id=self.flow, run_id=run_id, scene_id=scene_id, lab=scene.source.lab, link=link)
+                _cancel(registry, lost, state)
         self.log.warning("scene %s was still claimed by run %s, which is %s: free now", scene_id, run_id, state)
         return True
+
+
+def _cancel(registry: Registry, run: RunRecord, state: str) -> None:
+    """Enter that a run ended without its last task, with what people are told of it."""
+    ended = registry.runs.end(run.dag_id, run.run_id, "cancelled")
+    registry.outbox.add(cancelled_message(OVER[state], ended))
 
 
 def run_state(context: Context, dag_id: str, run_id: str) -> str:

@@ -12,6 +12,7 @@ from blueprint_pipeline.compute.errors import JobTimedOut
 from blueprint_pipeline.compute.job import StageFailed
 from blueprint_pipeline.errors import PreemptedError
 from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.registry.records import SceneSource
 from blueprint_pipeline.settings import load_settings
 from operators import nightly
 from operators.nightly import (
@@ -57,6 +58,17 @@ def test_task_tried_again_finds_what_it_had_claimed(environment, rows):
     first = plan("n1", running_limit=2)
     assert sorted(ids(plan("n1", running_limit=2))) == sorted(ids(first))
     assert first["runs"][0]["trigger_run_id"] == "n1__s3__aurora_robotics"
+
+
+def test_a_scene_whose_run_was_lost_is_told_and_due_again(environment, rows, settings):
+    """After three days without an end; once."""
+    with open_registry(settings.registry, clock=lambda: datetime.now(UTC) - LOST_AFTER - timedelta(hours=1)) as past:
+        past.scenes.sync([SceneSource(scene_id="s3", source_url="x", lab="aurora_robotics", interval_s=3600)], datetime.now(UTC))
+        past.scenes.mark_started("s3", "n0__s3__aurora_robotics")
+    for night in ("n1", "n2"):
+        plan(night, running_limit=1)
+    (told,) = open_registry(settings.registry).outbox.all_of()
+    assert (told.message.kind, told.message.scene_id, told.message.lab) == ("lapsed", "s3", "aurora_robotics")
 
 
 def test_pools_bound_what_runs_of_each(environment, rows, monkeypatch):

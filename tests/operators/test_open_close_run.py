@@ -1,5 +1,6 @@
 """The first and last task of a run: nothing starts on what cannot end well, nothing stays held, and the run says how it ended."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
 from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.registry.outbox import Outbox
 from blueprint_pipeline.registry.records import Message, SceneSource
 from operators.open_close_run import CloseRunOperator, OpenRunOperator, undone_tasks
 from operators.scene_params import build_params
@@ -190,6 +192,32 @@ def test_what_the_machine_lacks_is_refused_by_the_first_task(monkeypatch, capfd,
     run, _ = run_dag(dag_of("bounds_machine"))
     assert run.state == "failed"
     assert told in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("states", [{"a": "failed"}, {"a": "success"}])
+def test_a_last_task_that_dies_loses_no_message(environment, settings, slack, monkeypatch, states):
+    """A run's end, what it frees and the message about it are one transaction: killed before the message, nothing is entered."""
+    registry = open_registry(settings.registry)
+    registry.outbox.add(Message(message_id="failure/x", kind="failure", scene_id="s1", text="t"))
+    registry.outbox.mark_sent("failure/x", "slack")
+    registry.runs.start(dag_id="d", run_id="run-1", scene_id="s1", lab="aurora_robotics")
+    registry.leases.acquire("s1/a", "run-1", 600)
+    close = CloseRunOperator(task_id="close_run", scene_id="s1")
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        for name in ("add", "resolve"):
+            patched.setattr(Outbox, name, die)
+        with pytest.raises(KeyboardInterrupt):
+            close.execute(closing(states))
+    assert (registry.runs.find("d", "run-1").status, len(registry.leases.active())) == ("running", 1)
+    for _ in range(2):
+        with suppress(AirflowFailException):
+            close.execute(closing(states))
+    assert registry.leases.active() == []
+    assert len(slack.messages) == 1
 
 
 def test_a_cleared_run_that_fails_again_is_another_alert(environment, settings, slack):

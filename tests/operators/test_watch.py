@@ -11,6 +11,7 @@ from airflow.sdk.execution_time.comms import ErrorResponse
 
 from blueprint_pipeline.compute.job import StageFailed
 from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.registry.outbox import Outbox
 from blueprint_pipeline.registry.records import Message, SceneSource, WebhookAttempt
 from blueprint_pipeline.registry.runs import RunRepository
 from operators.watch import STARTING, WatchRunsOperator
@@ -40,14 +41,14 @@ def registry(environment, settings):
     return opened
 
 
-def watch(states, compute=None):
+def watch(states, compute=None, **ti):
     def state(dag_id, run_id):
         if (dag_id, run_id) not in states:
             raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 404, "message": "Not Found"}))
         return DagRunState(states[dag_id, run_id])
 
     operator = WatchRunsOperator(task_id="watch_runs", compute=compute or Compute())
-    return operator.execute({"ti": SimpleNamespace(get_dagrun_state=state), "run_id": "w"})
+    return operator.execute({"ti": SimpleNamespace(get_dagrun_state=state, **ti), "run_id": "w"})
 
 
 def start(registry):
@@ -121,6 +122,41 @@ def test_a_claim_whose_run_was_never_started(registry, monkeypatch, night, age, 
     if age:
         monkeypatch.setattr("operators.watch.STARTING", -STARTING)
     assert watch(states)["freed"] == freed
+
+
+def test_a_claim_that_lapsed_is_told_once(registry, slack, monkeypatch):
+    """No task of its run can tell: scene, lab, the night and what to do."""
+    registry.scenes.mark_started("s1", RUN)
+    monkeypatch.setattr("operators.watch.STARTING", -STARTING)
+    for _ in range(2):
+        watch({("nightly_scenes", "n1"): "success"}, log_url="http://airflow/dags/watch_runs/runs/w/tasks/watch_runs")
+    (message,) = slack.messages
+    told = json.dumps(message.body)
+    for words in (
+        "s1: the run that had it never ended",
+        "aurora_robotics",
+        "scenes.claim_lapsed",
+        "/dags/nightly_scenes/runs/n1",
+        "start_scene",
+    ):
+        assert words in told
+
+
+def test_a_claim_that_is_freed_by_a_watcher_that_dies_is_told(registry, monkeypatch):
+    """State and message are one transaction: the scene is still claimed, and the next minute frees it and tells."""
+    registry.scenes.mark_started("s1", RUN)
+    monkeypatch.setattr("operators.watch.STARTING", -STARTING)
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Outbox, "add", die)
+        with pytest.raises(KeyboardInterrupt):
+            watch({})
+    assert registry.scenes.find("s1").running_run_id == RUN
+    assert watch({})["freed"] == ["s1"]
+    assert [item.message.kind for item in registry.outbox.all_of()] == ["lapsed"]
 
 
 def test_another_trouble_of_airflows_frees_nothing(registry):

@@ -13,6 +13,7 @@ from sqlalchemy.exc import StatementError
 
 from blueprint_pipeline.registry import sessions
 from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.registry.records import Message
 from blueprint_pipeline.registry.sessions import (
     RegistryDriverMissing,
     RegistryUnavailable,
@@ -120,6 +121,42 @@ def test_a_failed_block_writes_nothing(registry, clock):
     with pytest.raises(KeyError):
         write_and_fail()
     assert registry.baselines.latest("x") is None
+
+
+def test_what_is_written_together_is_whole_or_missing(registry, clock):
+    """A change of state and the message about it, each by its own repository: after a crash between the two there is neither."""
+    message = Message(message_id="x", kind="failure", text="t")
+
+    def end(*, crash):
+        with registry.together():
+            registry.runs.start(dag_id="d", run_id="r", scene_id="s", lab="l")
+            assert registry.runs.find("d", "r").status == "running"
+            if crash:
+                raise KeyError
+            with registry.together():
+                registry.outbox.add(message)
+            registry.runs.end("d", "r", "failed")
+
+    with pytest.raises(KeyError):
+        end(crash=True)
+    assert registry.runs.find("d", "r") is None
+    end(crash=False)
+    assert (registry.runs.find("d", "r").status, registry.outbox.find("x").status) == ("failed", "waiting")
+
+
+def test_other_threads_are_not_part_of_what_is_written_together(registry):
+    """A renewal of a lease beside it is neither lost with it nor seen half done."""
+    lease = registry.leases.acquire("a", "me", 600)
+
+    def find_elsewhere():
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(registry.leases.find, "a").result()
+
+    with registry.together():
+        registry.leases.release(lease)
+        assert registry.leases.find("a") is None
+        assert find_elsewhere() == lease
+    assert find_elsewhere() is None
 
 
 def test_the_clock_is_utc_on_both_databases(url):

@@ -5,6 +5,7 @@
 ...     lease.validate()
 """
 
+from contextlib import AbstractContextManager
 from typing import Self
 
 from blueprint_pipeline.registry.approvals import ApprovalRepository
@@ -35,6 +36,13 @@ class Registry:
         self.baselines = BaselineRepository(database)
         self.outbox = Outbox(database)
         self.runs = RunRepository(database)
+
+    def together(self) -> AbstractContextManager[None]:
+        """Make one transaction of a block: a change of state and the message about it are both written, or neither.
+
+        Send messages after the block: the transaction would wait for the receiver.
+        """
+        return self.database.together()
 
     def close(self) -> None:
         """Close all connections."""

@@ -8,7 +8,7 @@ can arrive twice; no receiver of such messages knows a key that would prevent it
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from blueprint_pipeline.registry.errors import RecordMissing
@@ -36,6 +36,11 @@ class Outbox:
         """Write a message down; ``False`` where this event has one already."""
         with self._database.write() as session:
             return write_message(session, self._database.now(session), message)
+
+    def hold(self, message: Message) -> bool:
+        """Write down what people are told if something does not happen, to be released with that event or withdrawn without it."""
+        with self._database.write() as session:
+            return write_message(session, self._database.now(session), message, status="held")
 
     def take(self, *, message_id: str | None = None, limit: int = 50) -> list[OutboxMessage]:
         """Messages that are due, oldest first; nobody else gets them for :data:`HOLD_S`."""
@@ -108,11 +113,22 @@ class Outbox:
             return [_record(row) for row in session.execute(query).scalars()]
 
 
-def write_message(session: Session, now: datetime, message: Message) -> bool:
+def write_message(session: Session, now: datetime, message: Message, *, status: MessageStatus = "waiting") -> bool:
     """Write a message down in the transaction of its event; ``False`` where the event has one already."""
-    row = {**message.model_dump(), "status": "waiting", "created_at": now, "due_at": now, "attempts": 0}
+    row = {**message.model_dump(), "status": status, "created_at": now, "due_at": now, "attempts": 0}
     insert = dialect_insert(session, OutboxRow).values(row).on_conflict_do_nothing().returning(OutboxRow.message_id)
     return session.execute(insert).first() is not None
+
+
+def release_message(session: Session, now: datetime, message_id: str) -> bool:
+    """What a held message is about has happened, in this transaction: the message is due; ``False`` where none is held."""
+    held = update(OutboxRow).where(OutboxRow.message_id == message_id, OutboxRow.status == "held")
+    return session.execute(held.values(status="waiting", created_at=now, due_at=now).returning(OutboxRow.message_id)).first() is not None
+
+
+def withdraw_message(session: Session, message_id: str) -> None:
+    """What a held message is about will not happen."""
+    session.execute(delete(OutboxRow).where(OutboxRow.message_id == message_id, OutboxRow.status == "held"))
 
 
 def _load(session: Session, message_id: str) -> OutboxRow:

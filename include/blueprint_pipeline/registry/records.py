@@ -210,9 +210,10 @@ class SceneRecord(_Record):
     """Failures since the last success."""
 
 
-MessageKind = Literal["failure", "cancelled", "late", "recovery", "approval", "delivery", "lab_not_told", "night", "configuration"]
+MessageKind = Literal["failure", "cancelled", "late", "recovery", "approval", "lapsed", "delivery", "lab_not_told", "night"]
 """What a message is about. The first three open an incident, ``recovery`` closes it."""
-MessageStatus = Literal["waiting", "sent", "given_up"]
+MessageStatus = Literal["waiting", "held", "sent", "given_up"]
+"""``held``: sent only if what it is about happens, e.g. that nobody answers."""
 
 
 class Message(_Record):

@@ -1,6 +1,5 @@
 """Runs of the flow: what the morning's summary, alerts and their recovery are made of."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -8,8 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from blueprint_pipeline.registry.errors import RecordMissing
-from blueprint_pipeline.registry.outbox import write_message
-from blueprint_pipeline.registry.records import Message, RunRecord, RunStatus
+from blueprint_pipeline.registry.records import RunRecord, RunStatus
 from blueprint_pipeline.registry.sessions import Database, dialect_insert
 from blueprint_pipeline.registry.tables import RunRow
 
@@ -44,14 +42,8 @@ class RunRepository:
             session.flush()
             return _record(row)
 
-    def end(self, dag_id: str, run_id: str, status: RunStatus, message: Callable[[RunRecord], Message] | None = None) -> RunRecord:
+    def end(self, dag_id: str, run_id: str, status: RunStatus) -> RunRecord:
         """A run is over; one that had ended before keeps its time.
-
-        Args:
-            dag_id: The DAG.
-            run_id: Its run.
-            status: How it ended.
-            message: What people are told of it: written into the outbox in the same transaction, so that no crash comes between.
 
         Raises:
             RecordMissing: The run was never started.
@@ -61,10 +53,7 @@ class RunRepository:
             if row.ended_at is None or row.status != status:
                 row.status, row.ended_at = status, self._database.now(session)
             session.flush()
-            record = _record(row)
-            if message is not None:
-                write_message(session, self._database.now(session), message(record))
-            return record
+            return _record(row)
 
     def find(self, dag_id: str, run_id: str) -> RunRecord | None:
         with self._database.read() as session:

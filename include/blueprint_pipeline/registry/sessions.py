@@ -9,6 +9,7 @@ Serializable isolation / Savepoints / Transactional DDL".
 """
 
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -90,6 +91,7 @@ class Database:
         self.engine = engine
         self._writing = engine.execution_options(sqlite_begin="IMMEDIATE")
         self._clock = clock
+        self._joined = threading.local()
 
     @property
     def url(self) -> str:
@@ -116,6 +118,10 @@ class Database:
         Raises:
             RegistryUnavailable: The database does not answer.
         """
+        joined = self._together()
+        if joined is not None:
+            yield joined
+            return
         with self._translated(), Session(self.engine) as session:
             yield session
 
@@ -126,8 +132,34 @@ class Database:
         Raises:
             RegistryUnavailable: The database does not answer, or its write lock was not free in time.
         """
+        joined = self._together()
+        if joined is not None:
+            yield joined
+            joined.flush()
+            joined.expire_all()
+            return
         with self._translated(), Session(self._writing) as session, session.begin():
             yield session
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make one transaction of all that this thread reads and writes in the block: all of it is committed, or nothing.
+
+        Raises:
+            RegistryUnavailable: The database does not answer, or its write lock was not free in time.
+        """
+        before = self._together()
+        with self.write() as session:
+            self._joined.session = session
+            try:
+                yield
+            finally:
+                self._joined.session = before
+
+    def _together(self) -> Session | None:
+        """The session of the block of :meth:`together` that this thread is in."""
+        found: Session | None = getattr(self._joined, "session", None)
+        return found
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

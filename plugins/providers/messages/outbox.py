@@ -30,11 +30,19 @@ def tell(message: Message) -> bool:
             if not registry.outbox.add(message):
                 log.info("%s was told before, or waits in the outbox", message.message_id)
                 return False
-            send_due(registry, message_id=message.message_id)
+            send_now(registry, message.message_id)
     except BlueprintError as error:
         log.warning("the outbox cannot be used (%s); the message is sent without it", error)
         _send(message, tries=0)
     return True
+
+
+def send_now(registry: Registry, message_id: str) -> None:
+    """Try once to send a message that stands in the outbox with its event; where that cannot be tried now, ``watch_runs`` sends it."""
+    try:
+        send_due(registry, message_id=message_id)
+    except BlueprintError as error:
+        log.warning("%s is not sent now, the outbox cannot be used: %s", message_id, error)
 
 
 def write_down(message: Message) -> bool:
