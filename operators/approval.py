@@ -14,13 +14,15 @@ from airflow.sdk import Context, Param
 from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from blueprint_pipeline.registry.approvals import lapse_id
 from blueprint_pipeline.settings import load_settings
-from operators.approval_notice import tell_asked
+from operators.approval_notice import asked_message, lapsed_message
 from operators.retries import STAGE_RETRIES
+from plugins.providers.messages.outbox import send_now, tell
 
 if TYPE_CHECKING:
     from blueprint_pipeline.quality.report import EpisodeVerdict, GateReport
-    from blueprint_pipeline.registry.approvals import ApprovalRepository
+    from blueprint_pipeline.registry.database import Registry
     from blueprint_pipeline.registry.records import Approval
 
 APPROVE, REJECT = "Approve", "Reject"
@@ -82,7 +84,8 @@ class ApproveEpisodesOperator(HITLOperator):
         window_s = float(self.window_s)
         self.body = build_question(report, waiting)
         self.params = ParamsDict(_form([episode.episode_id for episode in waiting]))
-        approval = self._request(context, report, window_s)
+        until = datetime.now(UTC) + timedelta(seconds=window_s)
+        approval = self._ask(context, report, until)
         if approval.status != "pending":
             self.log.info(
                 "These %d episodes were decided before (%s by %s): no one is asked again.", len(waiting), approval.status, approval.actor
@@ -90,7 +93,6 @@ class ApproveEpisodesOperator(HITLOperator):
             return build_decisions(approval)
         self.response_timeout = timedelta(seconds=window_s)
         self.log.info("%d borderline episodes wait for a person for %.0f s; without an answer: %s.", len(waiting), window_s, REJECT)
-        tell_asked(context, approval, report, until=datetime.now(UTC) + self.response_timeout)
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
@@ -98,7 +100,7 @@ class ApproveEpisodesOperator(HITLOperator):
         waiting = [episode.episode_id for episode in report.with_verdict("borderline")]
         self.params = ParamsDict(_form(waiting))
         answer = dict(super().execute_complete(context, event))
-        approval = self._request(context, report, float(self.window_s))
+        approval = self._request(_registry(), context, report)
         if event.get("timedout") is True:
             return self._lapse(approval)
         if unknown := unknown_episodes(waiting, answer):
@@ -106,27 +108,44 @@ class ApproveEpisodesOperator(HITLOperator):
         actor, reason = describe_decision(answer)
         keep = chosen_episodes(waiting, answer)
         if approval.status == "pending":
-            approval = _approvals().decide(approval.request_id, approve=bool(keep), actor=actor, reason=reason, episodes=keep or None)
+            approval = _registry().approvals.decide(
+                approval.request_id, approve=bool(keep), actor=actor, reason=reason, episodes=keep or None
+            )
         for decision in build_decisions(approval):
             self.log.info("%s: %s by %s", decision["episode_id"], "approved" if decision["approved"] else "rejected", actor)
         return build_decisions(approval)
 
-    def _request(self, context: Context, report: "GateReport", window_s: float) -> "Approval":
+    def _ask(self, context: Context, report: "GateReport", until: datetime) -> "Approval":
+        """Enter the question, what people are told of it, and what they are told if nobody answers: all of it, or nothing."""
+        registry = _registry()
+        with registry.together():
+            approval = self._request(registry, context, report)
+            if approval.status != "pending":
+                return approval
+            asked = asked_message(context, approval, report, until=until)
+            registry.outbox.add(asked)
+            registry.outbox.hold(lapsed_message(context, approval, until=until))
+        send_now(registry, asked.message_id)
+        return approval
+
+    def _request(self, registry: "Registry", context: Context, report: "GateReport") -> "Approval":
         waiting = report.with_verdict("borderline")
-        return _approvals().request(
+        return registry.approvals.request(
             job_id=report.job_id,
             scene_id=report.scene_id,
             episodes=[episode.episode_id for episode in waiting],
             gate=",".join(sorted({gate.gate for episode in waiting for gate in episode.gates if gate.borderline})) or "borderline",
             message=f"{len(waiting)} borderline episodes of scene {report.scene_id}: keep them?",
             actor=str(context["run_id"]),
-            ttl_s=window_s + _REGISTRY_GRACE_S,
+            ttl_s=float(self.window_s) + _REGISTRY_GRACE_S,
         )
 
     def _lapse(self, approval: "Approval") -> list[dict[str, object]]:
         """Nobody answered: the same decisions as after the first silence."""
-        closed = _approvals().expire(approval.request_id)
-        standing = _approvals().standing(closed.job_id, closed.episodes) or closed
+        registry = _registry()
+        closed = registry.approvals.expire(approval.request_id)
+        send_now(registry, lapse_id(closed.request_id))
+        standing = registry.approvals.standing(closed.job_id, closed.episodes) or closed
         self.log.info("Nobody answered in time: %d episodes are rejected. Run the scene again to be asked again.", len(closed.episodes))
         return build_decisions(standing)
 
@@ -139,7 +158,7 @@ class ApproveEpisodesOperator(HITLOperator):
         self.log.warning("The answer names %s, which do not wait: it was not taken, and is asked for again.", ", ".join(unknown))
         self.body = build_question(report, report.with_verdict("borderline"))
         self.response_timeout = left
-        tell_asked(context, approval, report, until=ends_at, unknown=unknown)
+        tell(asked_message(context, approval, report, until=ends_at, unknown=unknown))
         return super().execute(context)
 
 
@@ -150,10 +169,10 @@ def _load_report(scene_id: str) -> "GateReport":
     return load_gate_report(Workspace(load_settings().workspace).scene(scene_id))
 
 
-def _approvals() -> "ApprovalRepository":
+def _registry() -> "Registry":
     from blueprint_pipeline.registry.database import open_registry
 
-    return open_registry(load_settings().registry).approvals
+    return open_registry(load_settings().registry)
 
 
 def build_question(report: "GateReport", waiting: "list[EpisodeVerdict]") -> str:

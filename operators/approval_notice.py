@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 
-from blueprint_pipeline.delivery.slack_message import build_notice
+from blueprint_pipeline.delivery.slack_message import SlackMessage, build_notice
+from blueprint_pipeline.registry.approvals import lapse_id
 from blueprint_pipeline.registry.records import Approval, Message
 from plugins.providers.messages.failure import runbook_of, scene_and_lab
-from plugins.providers.messages.outbox import tell
 
 if TYPE_CHECKING:
     from blueprint_pipeline.quality.report import GateReport
 
 _SHOWN = 8
-ASKED = "quality.approval_asked"
+ASKED, LAPSED = "quality.approval_asked", "quality.approval_lapsed"
 
 
-def tell_asked(context: Any, approval: Approval, report: "GateReport", *, until: datetime, unknown: Sequence[str] = ()) -> None:
+def asked_message(context: Any, approval: Approval, report: "GateReport", *, until: datetime, unknown: Sequence[str] = ()) -> Message:
     """One message a question; another where an answer was not taken."""
     scene_id, lab = report.scene_id, scene_and_lab(context)[1]
     link = question_url(context)
@@ -42,18 +42,43 @@ def tell_asked(context: Any, approval: Approval, report: "GateReport", *, until:
         links={"Answer": link, "Runbook": runbook_of(ASKED)},
     )
     suffix = f"/{'+'.join(unknown)[:100]}" if unknown else ""
-    tell(
-        Message(
-            message_id=f"approval/{approval.request_id}{suffix}",
-            kind="approval",
-            scene_id=scene_id,
-            lab=lab,
-            run_id=str(context["run_id"]),
-            code=ASKED,
-            text=shown.text,
-            blocks=shown.blocks,
-            link=link,
-        )
+    return _about(context, approval, ASKED, f"approval/{approval.request_id}{suffix}", shown)
+
+
+def lapsed_message(context: Any, approval: Approval, *, until: datetime) -> Message:
+    """What people are told if nobody answers; held until then."""
+    count = len(approval.episodes)
+    shown = build_notice(
+        f"Nobody answered: {count} episodes of {approval.scene_id} are rejected",
+        fields={
+            "Scene": approval.scene_id,
+            "Lab": str(scene_and_lab(context)[1] or "-"),
+            "Code": f"`{LAPSED}`",
+            "Gate": approval.gate,
+            "Answer was due": f"{until:%Y-%m-%d %H:%M} UTC",
+        },
+        sections={
+            "What happened": f"The time to answer is over, so {', '.join(approval.episodes[:_SHOWN])}"
+            f"{f' and {count - _SHOWN} more' if count > _SHOWN else ''} are left out. The run goes on with what is kept.",
+            "What to do": "Nothing, if they may stay out. To be asked again, start a run of the scene with the same parameters: "
+            "finished work is found.",
+        },
+        links={"Question": question_url(context), "Runbook": runbook_of(LAPSED)},
+    )
+    return _about(context, approval, LAPSED, lapse_id(approval.request_id), shown)
+
+
+def _about(context: Any, approval: Approval, code: str, message_id: str, shown: SlackMessage) -> Message:
+    return Message(
+        message_id=message_id,
+        kind="approval" if code == ASKED else "lapsed",
+        scene_id=approval.scene_id,
+        lab=scene_and_lab(context)[1],
+        run_id=str(context["run_id"]),
+        code=code,
+        text=shown.text,
+        blocks=shown.blocks,
+        link=question_url(context),
     )
 
 

@@ -147,11 +147,47 @@ def test_somebody_is_told_that_a_question_waits(task, settings):
     operator, context = task
     with pytest.raises(TaskAwaitingInput):
         operator.execute(context)
-    (asked,) = open_registry(settings.registry).outbox.all_of()
+    held, asked = sorted(open_registry(settings.registry).outbox.all_of(), key=lambda item: item.status)
     told = json.dumps(asked.message.blocks)
     for words in ("2 episodes of s1 wait", "aurora_robotics", "can in table at 2.1 s", "then rejected", "bpp episode render s1 ep_10"):
         assert words in told
-    assert asked.message.kind == "approval"
+    assert (asked.message.kind, held.message.kind, held.status) == ("approval", "lapsed", "held")
+
+
+def test_a_lapse_is_told_once_with_what_to_do(task, settings, slack):
+    """Scene, lab, link and next step; nobody is told where somebody answered, and a second pass tells nothing again."""
+    operator, context = task
+    silent = {**answered(chosen=REJECT), "timedout": True, "responded_by_user": None}
+    for _ in range(2):
+        operator.execute_complete(context, silent)
+    (message,) = slack.messages
+    told = json.dumps(message.body)
+    assert message.body["text"] == "Nobody answered: 2 episodes of s1 are rejected"
+    for words in ("aurora_robotics", "quality.approval_lapsed", "To be asked again, start a run of the scene"):
+        assert words in told
+
+
+def test_an_answer_in_time_tells_no_lapse(task, settings):
+    operator, context = task
+    operator.execute_complete(context, answered())
+    assert [item.message.kind for item in open_registry(settings.registry).outbox.all_of()] == ["approval"]
+
+
+def test_a_question_and_its_message_are_one_transaction(environment, settings, monkeypatch):
+    """Killed between the two, neither is there: the task's next try asks, and tells."""
+    from blueprint_pipeline.registry.outbox import Outbox
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Outbox, "hold", die, raising=False)
+    write_gates(settings, "s1", 2)
+    (operator,) = dag_of("approve_die", window_s=600).tasks
+    operator.scene_id = "s1"
+    with pytest.raises(KeyboardInterrupt):
+        operator.execute({"ti": SimpleNamespace(dag_id="d", run_id="r"), "run_id": "r", "params": {"lab": "aurora_robotics"}})
+    registry = open_registry(settings.registry)
+    assert (registry.approvals.pending(), registry.outbox.all_of()) == ([], [])
 
 
 def test_episodes_are_chosen_from_a_list_and_nothing_is_required(task):

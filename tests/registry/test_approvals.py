@@ -1,13 +1,15 @@
 """Questions to people outlive restarts, end by themselves, and leave a trace."""
 
+from contextlib import suppress
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
-from blueprint_pipeline.registry.approvals import ApprovalDecided, EpisodesNotAsked, approval_id
+from blueprint_pipeline.registry.approvals import ApprovalDecided, EpisodesNotAsked, approval_id, lapse_id
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.registry.errors import RecordMissing
-from blueprint_pipeline.registry.records import ApprovalStatus
+from blueprint_pipeline.registry.records import ApprovalStatus, Message
 from blueprint_pipeline.registry.sessions import RegistryUnavailable
 from blueprint_pipeline.settings import RegistrySettings
 
@@ -81,6 +83,40 @@ def test_silence_is_a_rejection(registry, clock):
     with pytest.raises(ApprovalDecided):
         registry.approvals.decide(early.request_id, approve=True, actor="ann", reason="sorry, late")
     assert [event.action for event in registry.approvals.audit(early.request_id)] == ["requested", "expired"]
+
+
+@pytest.mark.parametrize("closer", ["expire", "expire_due", "request", "decide"])
+def test_a_lapse_releases_its_message_once(registry, clock, closer):
+    """Whoever finds that the time is over: people are told in the same transaction, and by a second pass not again."""
+    asked = ask(registry)
+    registry.outbox.hold(Message(message_id=lapse_id(asked.request_id), kind="lapsed", text="nobody answered"))
+    assert registry.outbox.take() == []
+    clock.advance(seconds=3600)
+    closers = {
+        "expire": lambda: registry.approvals.expire(asked.request_id),
+        "expire_due": registry.approvals.expire_due,
+        "request": lambda: ask(registry),
+        "decide": lambda: registry.approvals.decide(asked.request_id, approve=False, actor="ann", reason="late"),
+    }
+    with suppress(ApprovalDecided):
+        closers[closer]()
+    (told,) = registry.outbox.take()
+    assert (told.message.text, told.created_at) == ("nobody answered", clock())
+    registry.outbox.mark_sent(told.message.message_id, "slack")
+    for again in closers.values():
+        with suppress(ApprovalDecided):
+            again()
+    assert [item.status for item in registry.outbox.all_of()] == ["sent"]
+
+
+def test_an_answer_withdraws_the_message_of_a_lapse(registry, clock):
+    """It would be wrong now."""
+    asked = ask(registry)
+    registry.outbox.hold(Message(message_id=lapse_id(asked.request_id), kind="lapsed", text="nobody answered"))
+    registry.approvals.decide(asked.request_id, approve=False, actor="ann", reason="no")
+    clock.advance(seconds=3601)
+    assert registry.approvals.expire_due() == []
+    assert registry.outbox.all_of() == []
 
 
 def test_a_decision_closes_its_own_question_alone(registry):

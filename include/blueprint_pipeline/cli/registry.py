@@ -83,7 +83,7 @@ def free_scene(scene_id: Annotated[str, typer.Argument(help="The scene.")], *, a
 @app.command(epilog="Example: bpp registry messages --status waiting")
 def messages(
     *,
-    status: Annotated[str | None, typer.Option(help="waiting, sent or given_up; all if not given.")] = None,
+    status: Annotated[str | None, typer.Option(help="waiting, held, sent or given_up; all if not given.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what people were told, what waits to be sent and what no channel took, newest first."""

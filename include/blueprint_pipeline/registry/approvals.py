@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.registry.errors import RecordMissing
+from blueprint_pipeline.registry.outbox import release_message, withdraw_message
 from blueprint_pipeline.registry.records import Approval, ApprovalEvent, ApprovalStatus
 from blueprint_pipeline.registry.sessions import Database, dialect_insert
 from blueprint_pipeline.registry.tables import ApprovalAuditRow, ApprovalRow
@@ -45,7 +46,8 @@ class ApprovalRepository:
     """Approvals by request id, and by what was asked.
 
     A question is asked in rounds: a round that lapsed without an answer is closed, and asking again opens the next one. What a person
-    decided stands for good.
+    decided stands for good. The message :func:`lapse_id` of the outbox, held since the question was asked, is released in the transaction
+    in which a round lapses, whoever closes it, and withdrawn with an answer.
     """
 
     def __init__(self, database: Database) -> None:
@@ -195,6 +197,11 @@ def approval_id(job_id: str, episodes: Sequence[str], round_: int = 1) -> str:
     return f"apr_{key_of(asked if round_ == 1 else {**asked, 'round': round_})[:12]}"
 
 
+def lapse_id(request_id: str) -> str:
+    """Id of the message that nobody answered a request."""
+    return f"lapsed/{request_id}"
+
+
 def _digest(asked: list[str]) -> str:
     return key_of({"episodes": asked})
 
@@ -233,6 +240,10 @@ def _close(session: Session, event: ApprovalEvent, approved: list[str]) -> bool:
     if session.execute(update(ApprovalRow).where(*still_open).values(values).returning(ApprovalRow.request_id)).first() is None:
         return False
     _audit(session, event)
+    if event.action == "expired":
+        release_message(session, event.at, lapse_id(event.request_id))
+    else:
+        withdraw_message(session, lapse_id(event.request_id))
     return True
 
 
