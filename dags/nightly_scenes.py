@@ -5,12 +5,12 @@
 | check_rows | fails, and tells, where a row of `include/config/scenes.yaml` cannot run; it stops no other row |
 | plan_night | takes over `include/config/scenes.yaml`; claims due scenes by priority, fairly between labs, as far as pools have room |
 | start_scene | small night, or stages as pods: one run of `scene_to_dataset` a scene (mapped); the same night never starts a scene twice |
-| run_batch | big night (from 100 scenes on): batches of about fifty scenes (mapped), per-scene state in the registry |
+| run_batch | big night (from 100 scenes on): batches of about fifty scenes (mapped); each scene has its run and its alert in the registry |
 
 **Run ids** are the night's run id, the scene and the lab: clearing a task starts nothing twice.
 **Back-pressure**: scenes of former nights that still run count against the limit; the rest stays due.
 
-This file is read by Airflow's DAG processor; the tasks are in `operators/nightly.py`.
+This file is read by Airflow's DAG processor; the tasks are in `operators/nightly.py` and `operators/scene_batch.py`.
 """
 
 from datetime import timedelta
@@ -19,8 +19,9 @@ from typing import Any
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, timezone
 
-from operators.nightly import CheckRowsOperator, PlanNightOperator, SceneBatchOperator, list_batches, list_runs
+from operators.nightly import CheckRowsOperator, PlanNightOperator, list_batches, list_runs
 from operators.retries import STAGE_RETRIES
+from operators.scene_batch import SceneBatchOperator
 from operators.scene_flow import deadline_alert
 from plugins.providers.messages.failure import TaskFailureNotifier
 

@@ -1,5 +1,6 @@
 """A claim of a scene that lapsed: its run was never started, or never ended. People are told, for no task of that run can tell them."""
 
+from datetime import datetime
 from typing import Any
 
 from blueprint_pipeline.delivery.slack_message import build_notice
@@ -11,16 +12,20 @@ NIGHTS = "nightly_scenes"
 """The DAG that claims scenes."""
 
 
-def night_of(scene: SceneRecord) -> str:
-    """The run id of the night that claimed a scene."""
-    return str(scene.running_run_id).partition(f"__{scene.source.scene_id}")[0]
+def night_of(run_id: str, scene_id: str) -> str:
+    """The run id of the night that claimed a scene for a run."""
+    return run_id.partition(f"__{scene_id}")[0]
 
 
 def claim_lapsed_message(context: Any, scene: SceneRecord) -> Message:
     """One message a claim, of a scene as it was while it was claimed; written down in the transaction that frees it."""
-    scene_id, lab, run_id = scene.source.scene_id, scene.source.lab, str(scene.running_run_id)
-    since = "" if scene.started_at is None else f"{scene.started_at:%Y-%m-%d %H:%M} UTC"
-    link = run_url_of(getattr(context.get("ti"), "log_url", None), NIGHTS, night_of(scene))
+    return lapsed_message(context, str(scene.running_run_id), scene.source.scene_id, scene.source.lab, scene.started_at)
+
+
+def lapsed_message(context: Any, run_id: str, scene_id: str, lab: str, started_at: datetime | None) -> Message:
+    """What people are told of a run that a night wanted, and that went away without an end."""
+    since = "" if started_at is None else f"{started_at:%Y-%m-%d %H:%M} UTC"
+    link = run_url_of(getattr(context.get("ti"), "log_url", None), NIGHTS, night_of(run_id, scene_id))
     shown = build_notice(
         f"{scene_id}: the run that had it never ended",
         fields={"Scene": scene_id, "Lab": lab, "Code": f"`{LAPSED}`", "Run": f"`{run_id}`", "Claimed since": since or "-"},

@@ -16,7 +16,7 @@ from blueprint_pipeline.registry.records import Delivery, Message
 from blueprint_pipeline.settings import load_settings
 from operators.scene_requests import secret_variables
 from operators.stage_task import read_connections
-from plugins.providers.messages.failure import runbook_of, scene_and_lab, split_error
+from plugins.providers.messages.failure import SceneFailure, runbook_of, scene_and_lab, split_error
 from plugins.providers.messages.outbox import tell
 
 FIRST_PAUSE, LONGEST_PAUSE, GIVE_UP = timedelta(minutes=10), timedelta(hours=4), timedelta(days=3)
@@ -31,6 +31,14 @@ def skip_untold(context: Any, error: BlueprintError) -> NoReturn:
     """
     ti = context["ti"]
     scene_id, lab = scene_and_lab(context)
+    link = getattr(ti, "log_url", None)
+    tell(untold_message(SceneFailure(scene_id=scene_id, lab=lab, stage=ti.task_id, dag_id=ti.dag_id, run_id=ti.run_id, link=link), error))
+    raise AirflowSkipException(f"The delivery stands; the lab was not told: {error}") from error
+
+
+def untold_message(call: SceneFailure, error: BlueprintError) -> Message:
+    """What our own people are told of a lab that was not told; one message a run."""
+    scene_id, lab = call.scene_id, call.lab
     code, reason = split_error(error)
     shown = build_notice(
         f"{lab} was not told of {scene_id}: {code}",
@@ -40,22 +48,19 @@ def skip_untold(context: Any, error: BlueprintError) -> NoReturn:
             "What to do": "The delivery stands. watch_runs calls the lab again for three days. If its address or secret is wrong, "
             f"correct the connection lab_{lab}.",
         },
-        links={"Run": getattr(ti, "log_url", None), "Runbook": runbook_of(code)},
+        links={"Run": call.link, "Runbook": runbook_of(code)},
     )
-    tell(
-        Message(
-            message_id=f"lab_not_told/{ti.dag_id}/{ti.run_id}",
-            kind="lab_not_told",
-            scene_id=scene_id,
-            lab=lab,
-            run_id=ti.run_id,
-            code=code,
-            text=shown.text,
-            blocks=shown.blocks,
-            link=getattr(ti, "log_url", None),
-        )
+    return Message(
+        message_id=f"lab_not_told/{call.dag_id}/{call.run_id}",
+        kind="lab_not_told",
+        scene_id=scene_id,
+        lab=lab,
+        run_id=call.run_id,
+        code=code,
+        text=shown.text,
+        blocks=shown.blocks,
+        link=call.link,
     )
-    raise AirflowSkipException(f"The delivery stands; the lab was not told: {error}") from error
 
 
 def untold(registry: Registry, now: datetime) -> Iterator[Delivery]:

@@ -1,31 +1,19 @@
-"""The nightly batch: which scenes are due, how many may start, and how a big night is worked off.
+"""The nightly batch: which scenes are due, and how many may start; :mod:`operators.scene_batch` works off a big night.
 
 The registry says what is due, by priority and fairly between labs, with room in its pool. A night claims its scenes there, so
 two nights never work on the same one, and a task that is tried again finds what it had claimed.
 """
 
-import time
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow.sdk import BaseOperator, Context, RetryAction, task
+from airflow.sdk import BaseOperator, Context, task
 from airflow.sdk.exceptions import AirflowFailException
-from pydantic import SecretStr
 
-from blueprint_pipeline.compute.job import Compute, JobSpec
-from blueprint_pipeline.compute.local import LocalCompute
-from blueprint_pipeline.compute.profiles import load_compute
-from blueprint_pipeline.errors import BlueprintError, Interrupted, PreemptedError
 from blueprint_pipeline.settings import load_settings
-from blueprint_pipeline.stage.flow import STAGES
 from operators.claim_notice import claim_lapsed_message
-from operators.retries import STAGE_RETRIES, StageRetryPolicy, as_known
-from operators.scene_params import build_params
-from operators.scene_requests import build_request, connected_fields, secret_variables, values_of
+from operators.retries import STAGE_RETRIES
 from operators.scene_rows import SCENES_PATH, InvalidScenes, SceneRow, check_scene_rows, load_pool_limits
-from operators.stage_task import read_connections
 
 if TYPE_CHECKING:
     from blueprint_pipeline.registry.database import Registry
@@ -164,115 +152,3 @@ def list_runs(night: dict[str, list[Any]]) -> list[dict[str, Any]]:
 def list_batches(night: dict[str, list[Any]]) -> list[list[dict[str, Any]]]:
     """The batches of a night, to map over."""
     return night["batches"]
-
-
-class SceneBatchOperator(BaseOperator):
-    """Take a batch of scenes through the whole flow, one after the other, each with its own state in the registry.
-
-    Every stage is a process of this worker. One that fails for a reason that may pass is tried again here, by the policy that
-    its task of the DAG would have; a scene that fails for good does not stop the others: it is due again later. Borderline
-    episodes are rejected: nobody is asked in a batch. Tried again, scenes that are done find their commits.
-
-    Raises:
-        AirflowFailException: Every scene of the batch failed.
-        PreemptedError: The task was asked to end; what is finished is kept.
-    """
-
-    template_fields: Sequence[str] = ("scenes",)
-
-    def __init__(self, *, scenes: list[dict[str, Any]], compute: Compute | None = None, **kwargs: Any) -> None:
-        options = {**STAGE_RETRIES, **kwargs}
-        super().__init__(**options)
-        self.policy: StageRetryPolicy = options["retry_policy"]
-        self.scenes = scenes
-        self.compute = compute
-        self.asked_to_end = False
-
-    def execute(self, context: Context) -> dict[str, object]:
-        from blueprint_pipeline.registry.database import open_registry
-
-        compute = self.compute = self.compute or LocalCompute()
-        registry = open_registry(load_settings().registry).scenes
-        failed: dict[str, str] = {}
-        for scene in self.scenes:
-            scene_id, run_id = scene["conf"]["scene_id"], scene["trigger_run_id"]
-            if not registry.mark_started(scene_id, run_id):
-                self.log.info("%s: done before, or another run has it", scene_id)
-                continue
-            try:
-                self._run_scene(compute, scene, context["ti"].try_number)
-            except PreemptedError:
-                raise
-            except BlueprintError as error:
-                failed[scene_id] = str(error)
-                self.log.error("%s: %s", scene_id, error)  # noqa: TRY400 -- the message is whole; a traceback of this process says nothing
-            registry.mark_finished(scene_id, run_id, "failed" if scene_id in failed else "succeeded")
-        self.log.info("%d of %d scenes are done, %d failed.", len(self.scenes) - len(failed), len(self.scenes), len(failed))
-        if self.scenes and len(failed) == len(self.scenes):
-            raise AirflowFailException(f"All {len(failed)} scenes of the batch failed; the first: {next(iter(failed.values()))}")
-        return {"scenes": len(self.scenes), "failed": sorted(failed)}
-
-    def on_kill(self) -> None:
-        self.asked_to_end = True
-        if self.compute is not None:
-            self.compute.stop()
-
-    def _run_scene(self, compute: Compute, scene: dict[str, Any], attempt: int) -> None:
-        values = values_of({name: param.resolve() for name, param in build_params(scene["conf"]).items()})
-        run_stage = partial(self._run_stage, compute, values=values, run_id=scene["trigger_run_id"], attempt=attempt)
-        shards: list[int] = []
-        for row in STAGES.values():
-            for shard in shards if row.sharded else [None]:
-                try:
-                    result = self._retry(partial(run_stage, row.name, shard))
-                except BlueprintError as error:
-                    if not row.tells or isinstance(error, PreemptedError):
-                        raise
-                    self.log.warning("%s: the delivery stands; watch_runs calls the lab again: %s", scene["trigger_run_id"], error)
-                    continue
-                if row.gives:
-                    shards = list(result[row.gives])
-
-    def _run_stage(
-        self, compute: Compute, stage: str, shard: int | None, *, values: dict[str, Any], run_id: str, attempt: int
-    ) -> dict[str, Any]:
-        request = {**build_request(stage, values.__getitem__), **read_connections(connected_fields(stage, values["lab"]))}
-        found = read_connections(secret_variables(stage, values["lab"]))
-        job = JobSpec(
-            stage=stage,
-            requests=(request if shard is None else {**request, "shard_index": shard},),
-            run_id=run_id,
-            attempt=attempt,
-            profile=load_compute(load_settings().compute.config).local,
-            secrets={name: SecretStr(value) for name, value in found.items()},
-        )
-        (result,) = compute.run(job, lambda event: self.log.debug("%s", event))
-        return result
-
-    def _retry(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Do a part of a scene, and again after a failure that may pass, as often as a task of the DAG would be."""
-        failures = 0
-        while True:
-            self._end_if_asked()
-            try:
-                return work()
-            except BlueprintError as error:
-                known = as_known(error)
-                if isinstance(known, PreemptedError):
-                    raise known from error
-                failures += 1
-                decision = self.policy.evaluate(known, failures, self.policy.failures)
-                if decision.action is not RetryAction.RETRY:
-                    raise
-                self.log.warning("%s; %s", error, decision.reason)
-                self._pause(decision.retry_delay or timedelta(0))
-
-    def _pause(self, delay: timedelta) -> None:
-        until = time.monotonic() + delay.total_seconds()
-        while (left := until - time.monotonic()) > 0:
-            self._end_if_asked()
-            time.sleep(min(left, 1.0))
-
-    def _end_if_asked(self) -> None:
-        if self.asked_to_end:
-            raise Interrupted("The batch")

@@ -31,7 +31,7 @@ def close_run(context: Any, scene_id: str, undone: Mapping[str, str]) -> list[st
             run = registry.runs.find(ti.dag_id, run_id)
             if run is not None:
                 run = registry.runs.note(ti.dag_id, run_id, **facts)
-            message = _enter_failure(registry, context, run, undone) if undone else _enter_success(registry, run)
+            message = _enter_failure(registry, context, run, undone) if undone else enter_success(registry, run)
         if message is not None:
             send_now(registry, message.message_id)
     return freed
@@ -50,8 +50,8 @@ def _enter_failure(registry: "Registry", context: Any, run: RunRecord | None, un
     return message
 
 
-def _enter_success(registry: "Registry", run: RunRecord | None) -> Message | None:
-    """The incidents of its scene that people were told of are over, and they are told so, once."""
+def enter_success(registry: "Registry", run: RunRecord | None) -> Message | None:
+    """A run is done: the incidents of its scene that people were told of are over, and they are told so, once."""
     if run is None:
         return None
     registry.runs.end(run.dag_id, run.run_id, "succeeded")

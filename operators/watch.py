@@ -12,7 +12,7 @@ from blueprint_pipeline.compute.local import LocalCompute
 from blueprint_pipeline.registry.database import Registry, open_registry
 from blueprint_pipeline.registry.records import RunRecord, SceneRecord
 from blueprint_pipeline.settings import load_settings
-from operators.claim_notice import NIGHTS, claim_lapsed_message, night_of
+from operators.claim_notice import LAPSED, NIGHTS, claim_lapsed_message, lapsed_message, night_of
 from operators.lab_notice import call_again
 from operators.retries import STAGE_RETRIES
 from operators.run_end import cancelled_message
@@ -53,16 +53,24 @@ class WatchRunsOperator(BaseOperator):
         return seen
 
     def _end_if_over(self, registry: Registry, context: Context, run: RunRecord) -> bool:
-        """End a run that is over in Airflow and whose last task never ran."""
-        state = run_state(context, run.dag_id, run.run_id)
-        now = registry.runs.find(run.dag_id, run.run_id)
-        if state not in OVER or now is None or now.status != "running":
+        """End a run that is over in Airflow and whose last task never ran; a scene of a batch is over with its night."""
+        in_batch = run.dag_id == self.nights
+        state = run_state(context, run.dag_id, night_of(run.run_id, run.scene_id) if in_batch else run.run_id)
+        if state not in OVER:
             return False
         with registry.together():
+            now = registry.runs.find(run.dag_id, run.run_id)
+            if now is None or now.status != "running":
+                return False
             registry.leases.release_all(run.run_id)
             if registry.scenes.find(run.scene_id) is not None:
                 registry.scenes.mark_finished(run.scene_id, run.run_id, "failed")
-            _cancel(registry, run, state)
+            if in_batch:
+                registry.runs.end(run.dag_id, run.run_id, "failed")
+                registry.runs.note(run.dag_id, run.run_id, stage="run_batch", code=LAPSED)
+                registry.outbox.add(lapsed_message(context, run.run_id, run.scene_id, run.lab, run.started_at))
+            else:
+                _cancel(registry, run, state)
         return True
 
     def _free_if_over(self, registry: Registry, context: Context, scene: SceneRecord) -> bool:
@@ -70,8 +78,11 @@ class WatchRunsOperator(BaseOperator):
         run_id, scene_id = str(scene.running_run_id), scene.source.scene_id
         state = run_state(context, self.flow, run_id)
         if state == "gone":
-            claimed_at = scene.started_at or datetime.now(UTC)
-            if datetime.now(UTC) - claimed_at < STARTING or run_state(context, self.nights, night_of(scene)) in {"running", "queued"}:
+            claimed_at, night = scene.started_at or datetime.now(UTC), night_of(run_id, scene_id)
+            if datetime.now(UTC) - claimed_at < STARTING or run_state(context, self.nights, night) in {
+                "running",
+                "queued",
+            }:
                 return False
         elif state not in OVER:
             return False

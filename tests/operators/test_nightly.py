@@ -19,15 +19,16 @@ from operators.nightly import (
     LOST_AFTER,
     CheckRowsOperator,
     PlanNightOperator,
-    SceneBatchOperator,
     list_batches,
     list_runs,
     run_of,
     split_night,
 )
 from operators.retries import build_retries
+from operators.scene_batch import SceneBatchOperator
 from operators.scene_params import DEADLINE_H, build_params
 from operators.scene_rows import SceneRow, SceneRows
+from plugins.providers.messages.failure import TaskFailureNotifier
 from tests.airflow_home import run_dag, xcom_of
 
 
@@ -202,6 +203,35 @@ def test_one_bad_scene_does_not_stop_the_batch(environment, rows, settings):
     assert (scenes.find("s0").last_status, scenes.find("s1").last_status) == ("failed", "succeeded")
 
 
+def test_a_scene_that_fails_in_a_batch_is_told_once_and_counted(environment, rows, settings, slack):
+    """Scene, lab, stage, code, link and next step; the morning has it; when it is done later, people hear that it recovered."""
+    plan("n1", running_limit=9)
+    ti = TaskInstance()
+    ti.log_url = "http://airflow/dags/nightly_scenes/runs/n1/tasks/run_batch"
+    for _ in range(2):
+        SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0", "s1"), compute=Compute("s0")).execute({"ti": ti})
+    (message,) = slack.messages
+    assert message.body["text"] == "ingest_scene failed on s0: scene.bad"
+    told = json.dumps(message.body)
+    for words in ("aurora_robotics", "scene.bad", ti.log_url, "No retry will help", "a night takes the scene again"):
+        assert words in told
+    registry = open_registry(settings.registry)
+    runs = {run.scene_id: run for run in registry.runs.since(datetime.now(UTC) - timedelta(hours=1))}
+    assert (runs["s0"].status, runs["s0"].stage, runs["s0"].code) == ("failed", "ingest_scene", "scene.bad")
+    assert runs["s1"].status == "succeeded"
+    SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0"), compute=Compute()).execute({"ti": ti})
+    assert slack.messages[-1].body["text"] == "s0 is done: recovered"
+
+
+def test_a_batch_in_which_all_failed_is_no_alert_of_its_own(environment, rows, slack):
+    """People were told of each scene."""
+    plan("n1", running_limit=9)
+    with pytest.raises(AirflowFailException) as ended:
+        SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0"), compute=Compute("s0")).execute({"ti": TaskInstance()})
+    TaskFailureNotifier().notify({"exception": ended.value, "ti": TaskInstance()})
+    assert [message.body["text"] for message in slack.messages] == ["ingest_scene failed on s0: scene.bad"]
+
+
 def test_batch_in_which_nothing_worked_fails(environment, rows):
     """Green would say that something was done."""
     plan("n1", running_limit=9)
@@ -233,7 +263,9 @@ def test_a_lab_that_cannot_be_told_fails_no_scene(environment, rows, settings):
             return super().run(job, on_event)
 
     SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0"), compute=Unreachable()).execute({"ti": TaskInstance()})
-    assert open_registry(settings.registry).scenes.find("s0").last_status == "succeeded"
+    registry = open_registry(settings.registry)
+    assert registry.scenes.find("s0").last_status == "succeeded"
+    assert [item.message.kind for item in registry.outbox.all_of()] == ["lab_not_told"]
 
 
 @pytest.mark.parametrize(("times", "status"), [(3, "succeeded"), (4, "failed")])

@@ -159,6 +159,19 @@ def test_a_claim_that_is_freed_by_a_watcher_that_dies_is_told(registry, monkeypa
     assert [item.message.kind for item in registry.outbox.all_of()] == ["lapsed"]
 
 
+@pytest.mark.parametrize(("night", "ended"), [("running", []), ("failed", [RUN]), ("success", [RUN])])
+def test_a_scene_of_a_batch_is_over_with_its_night(registry, slack, night, ended):
+    """It has no run of its own in Airflow: while the night goes on its batch works on it; a batch that died leaves it to be told."""
+    registry.scenes.mark_started("s1", RUN)
+    registry.runs.start(dag_id="nightly_scenes", run_id=RUN, scene_id="s1", lab="aurora_robotics")
+    for _ in range(2):
+        seen = watch({("nightly_scenes", "n1"): night})
+        assert seen["freed"] == []
+    assert registry.runs.find("nightly_scenes", RUN).status == ("failed" if ended else "running")
+    assert (registry.scenes.find("s1").running_run_id is None) == bool(ended)
+    assert [message.body["text"] for message in slack.messages] == ["s1: the run that had it never ended"] * len(ended)
+
+
 def test_another_trouble_of_airflows_frees_nothing(registry):
     """That a state could not be read does not say that the run is gone."""
     start(registry)

@@ -1,6 +1,7 @@
 """Report a failed task: which scene, which lab, which stage, why, where to look, what to do. One alert a run, until it is cleared."""
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 _CODE = re.compile(r"^\[(?P<code>[\w.]+)\] (?P<message>.*)$", re.DOTALL)
 RUN_FAILED = "run.failed"
-"""Code of the last task of a run in which another task failed: that one is the alert."""
+"""Code of a task that fails because of what people were told of before: another task of its run, or each scene of its batch."""
+CLEAR = "clear the task: finished work is kept."
 
 
 class TaskFailureNotifier(BaseNotifier):
@@ -33,34 +35,61 @@ def failure_id(dag_id: str, run_id: str, clear_number: int | None) -> str:
     return f"failure/{dag_id}/{run_id}/{clear_number or 0}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class SceneFailure:
+    """Where something failed, for whom."""
+
+    scene_id: str | None
+    lab: str | None
+    stage: str
+    dag_id: str
+    run_id: str
+    clear_number: int | None = 0
+    """How often the run was cleared."""
+    link: str | None
+
+
 def build_message(context: Any) -> Message:
     """The alert about a failed task."""
-    ti, run = context["ti"], context.get("dag_run")
-    code, message = split_error(context.get("exception"))
+    ti = context["ti"]
     shard = f" (shard {ti.map_index})" if ti.map_index is not None and ti.map_index >= 0 else ""
     scene_id, lab = scene_and_lab(context)
-    log_url = getattr(ti, "log_url", None)
-    shown = build_failure_message(
+    failure = SceneFailure(
+        scene_id=scene_id,
+        lab=lab,
         stage=f"{ti.task_id}{shard}",
-        scene_id=scene_id or "-",
-        lab=lab or "-",
+        dag_id=ti.dag_id,
+        run_id=ti.run_id,
+        clear_number=getattr(context.get("dag_run"), "clear_number", 0),
+        link=getattr(ti, "log_url", None),
+    )
+    return failure_message(failure, context.get("exception"), tries=ti.try_number)
+
+
+def failure_message(failure: SceneFailure, exception: object, *, tries: int, go_on: str = CLEAR) -> Message:
+    """The alert about a failure; ``go_on`` says how work goes on once the cause is away."""
+    code, message = split_error(exception)
+    shown = build_failure_message(
+        stage=failure.stage,
+        scene_id=failure.scene_id or "-",
+        lab=failure.lab or "-",
         code=code,
         message=message,
-        todo=next_step(context.get("exception"), ti.try_number),
-        attempt=ti.try_number,
-        run_url=log_url,
+        todo=next_step(exception, tries, go_on),
+        attempt=tries,
+        run_url=failure.link,
         runbook_url=runbook_of(code),
     )
     return Message(
-        message_id=failure_id(ti.dag_id, ti.run_id, getattr(run, "clear_number", 0)),
+        message_id=failure_id(failure.dag_id, failure.run_id, failure.clear_number),
         kind="failure",
-        scene_id=scene_id,
-        lab=lab,
-        run_id=ti.run_id,
+        scene_id=failure.scene_id,
+        lab=failure.lab,
+        run_id=failure.run_id,
         code=code,
         text=shown.text,
         blocks=shown.blocks,
-        link=log_url,
+        link=failure.link,
     )
 
 
@@ -73,15 +102,15 @@ def scene_and_lab(context: Any) -> tuple[str | None, str | None]:
     return tuple(str(chosen[name]) if chosen.get(name) else None for name in ("scene_id", "lab"))  # type: ignore[return-value]  # two names
 
 
-def next_step(exception: object, try_number: int) -> str:
+def next_step(exception: object, try_number: int, go_on: str = CLEAR) -> str:
     """What the person who reads this does now; whether a retry can help is said by the error itself, not guessed from its code."""
     if exception is None:
-        return "Somebody or something outside of the task ended it. See the log; then clear the task, finished work is kept."
+        return f"Somebody or something outside of the task ended it. See the log; then {go_on}"
     if getattr(exception, "retryable", False):
-        return f"It may pass, and did not in {try_number} tries. Look at what is named, then clear the task: finished work is kept."
+        return f"It may pass, and did not in {try_number} tries. Look at what is named, then {go_on}"
     if split_error(exception)[0] == type(exception).__name__:
         return "This error has no code of ours, so it is a defect: keep the log and open an issue. Finished work is kept."
-    return "No retry will help: correct what the message names, then clear the task. Finished work is kept."
+    return f"No retry will help: correct what the message names, then {go_on}"
 
 
 def runbook_of(code: str) -> str | None:

@@ -1,0 +1,223 @@
+"""The operator that works off a batch of scenes of a big night, and what people are told of each."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator, Context, RetryAction
+from airflow.sdk.exceptions import AirflowFailException
+from pydantic import SecretStr
+
+from blueprint_pipeline.compute.job import Compute, JobSpec
+from blueprint_pipeline.compute.local import LocalCompute
+from blueprint_pipeline.compute.profiles import load_compute
+from blueprint_pipeline.errors import BlueprintError, Interrupted, PreemptedError
+from blueprint_pipeline.settings import load_settings
+from blueprint_pipeline.stage.flow import STAGES
+from operators.claim_notice import NIGHTS
+from operators.lab_notice import untold_message
+from operators.retries import STAGE_RETRIES, StageRetryPolicy, as_known
+from operators.run_end import enter_success, facts_of
+from operators.scene_params import build_params
+from operators.scene_requests import build_request, connected_fields, secret_variables, values_of
+from operators.stage_task import read_connections
+from plugins.providers.messages.failure import RUN_FAILED, SceneFailure, failure_message
+from plugins.providers.messages.outbox import send_now, tell
+
+if TYPE_CHECKING:
+    from blueprint_pipeline.registry.database import Registry
+
+GO_ON = "clear this task, or wait until a night takes the scene again: finished work is kept."
+
+
+@dataclass
+class BatchScene:
+    """A scene of the batch, and how far it is."""
+
+    scene_id: str
+    lab: str
+    run_id: str
+    conf: dict[str, Any]
+    link: str | None
+    """The batch's task in Airflow's UI."""
+    clear_number: int
+    """How often the night was cleared: what fails again after that is told again."""
+    stage: str = "-"
+    """The stage that runs, or ran last."""
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Of stages that are done; of a sharded one, its last shard's."""
+
+    @property
+    def failure(self) -> SceneFailure:
+        """Where it failed, if it did."""
+        return SceneFailure(
+            scene_id=self.scene_id,
+            lab=self.lab,
+            stage=self.stage,
+            dag_id=NIGHTS,
+            run_id=self.run_id,
+            clear_number=self.clear_number,
+            link=self.link,
+        )
+
+
+class SceneBatchOperator(BaseOperator):
+    """Take a batch of scenes through the whole flow, one after the other, each with its own state in the registry.
+
+    Every stage is a process of this worker. One that fails for a reason that may pass is tried again here, by the policy that
+    its task of the DAG would have; a scene that fails for good does not stop the others: people are told of it, and it is due again
+    later. Borderline episodes are rejected: nobody is asked in a batch. Tried again, scenes that are done find their commits.
+
+    Raises:
+        AirflowFailException: Every scene of the batch failed; people were told of each.
+        PreemptedError: The task was asked to end; what is finished is kept.
+    """
+
+    template_fields: Sequence[str] = ("scenes",)
+
+    def __init__(self, *, scenes: list[dict[str, Any]], compute: Compute | None = None, **kwargs: Any) -> None:
+        options = {**STAGE_RETRIES, **kwargs}
+        super().__init__(**options)
+        self.policy: StageRetryPolicy = options["retry_policy"]
+        self.scenes = scenes
+        self.compute = compute
+        self.asked_to_end = False
+
+    def execute(self, context: Context) -> dict[str, object]:
+        from blueprint_pipeline.registry.database import open_registry
+
+        compute = self.compute = self.compute or LocalCompute()
+        failed: dict[str, str] = {}
+        with open_registry(load_settings().registry) as registry:
+            for given in self.scenes:
+                scene = _scene_of(given, context)
+                if not _begin(registry, scene):
+                    self.log.info("%s: done before, or another run has it", scene.scene_id)
+                    continue
+                try:
+                    self._run_scene(compute, scene, context["ti"].try_number)
+                except PreemptedError:
+                    raise
+                except BlueprintError as error:
+                    failed[scene.scene_id] = str(error)
+                    self.log.error("%s: %s", scene.scene_id, error)  # noqa: TRY400 -- the message is whole; a traceback of this process says nothing
+                    _enter_failure(registry, scene, error, tries=self.policy.failures + 1 if error.retryable else 1)
+                else:
+                    _enter_success(registry, scene)
+        self.log.info("%d of %d scenes are done, %d failed.", len(self.scenes) - len(failed), len(self.scenes), len(failed))
+        if self.scenes and len(failed) == len(self.scenes):
+            first = next(iter(failed.values()))
+            raise AirflowFailException(f"[{RUN_FAILED}] All {len(failed)} scenes of the batch failed; the first: {first}")
+        return {"scenes": len(self.scenes), "failed": sorted(failed)}
+
+    def on_kill(self) -> None:
+        self.asked_to_end = True
+        if self.compute is not None:
+            self.compute.stop()
+
+    def _run_scene(self, compute: Compute, scene: BatchScene, attempt: int) -> None:
+        values = values_of({name: param.resolve() for name, param in build_params(scene.conf).items()})
+        run_stage = partial(self._run_stage, compute, values=values, run_id=scene.run_id, attempt=attempt)
+        shards: list[int] = []
+        for row in STAGES.values():
+            scene.stage = row.name
+            for shard in shards if row.sharded else [None]:
+                try:
+                    scene.results[row.name] = self._retry(partial(run_stage, row.name, shard))
+                except BlueprintError as error:
+                    if not row.tells or isinstance(error, PreemptedError):
+                        raise
+                    self.log.warning("%s: the delivery stands; watch_runs calls the lab again: %s", scene.run_id, error)
+                    tell(untold_message(scene.failure, error))
+            if row.gives:
+                shards = list(scene.results[row.name][row.gives])
+
+    def _run_stage(
+        self, compute: Compute, stage: str, shard: int | None, *, values: dict[str, Any], run_id: str, attempt: int
+    ) -> dict[str, Any]:
+        request = {**build_request(stage, values.__getitem__), **read_connections(connected_fields(stage, values["lab"]))}
+        found = read_connections(secret_variables(stage, values["lab"]))
+        job = JobSpec(
+            stage=stage,
+            requests=(request if shard is None else {**request, "shard_index": shard},),
+            run_id=run_id,
+            attempt=attempt,
+            profile=load_compute(load_settings().compute.config).local,
+            secrets={name: SecretStr(value) for name, value in found.items()},
+        )
+        (result,) = compute.run(job, lambda event: self.log.debug("%s", event))
+        return result
+
+    def _retry(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Do a part of a scene, and again after a failure that may pass, as often as a task of the DAG would be."""
+        failures = 0
+        while True:
+            self._end_if_asked()
+            try:
+                return work()
+            except BlueprintError as error:
+                known = as_known(error)
+                if isinstance(known, PreemptedError):
+                    raise known from error
+                failures += 1
+                decision = self.policy.evaluate(known, failures, self.policy.failures)
+                if decision.action is not RetryAction.RETRY:
+                    raise
+                self.log.warning("%s; %s", error, decision.reason)
+                self._pause(decision.retry_delay or timedelta(0))
+
+    def _pause(self, delay: timedelta) -> None:
+        until = time.monotonic() + delay.total_seconds()
+        while (left := until - time.monotonic()) > 0:
+            self._end_if_asked()
+            time.sleep(min(left, 1.0))
+
+    def _end_if_asked(self) -> None:
+        if self.asked_to_end:
+            raise Interrupted("The batch")
+
+
+def _scene_of(given: dict[str, Any], context: Context) -> BatchScene:
+    conf = given["conf"]
+    return BatchScene(
+        scene_id=conf["scene_id"],
+        lab=conf["lab"],
+        run_id=given["trigger_run_id"],
+        conf=conf,
+        link=getattr(context["ti"], "log_url", None),
+        clear_number=getattr(context.get("dag_run"), "clear_number", 0) or 0,
+    )
+
+
+def _begin(registry: "Registry", scene: BatchScene) -> bool:
+    """Claim a scene and enter its run; ``False`` where it is not this batch's to do."""
+    with registry.together():
+        if not registry.scenes.mark_started(scene.scene_id, scene.run_id):
+            return False
+        registry.runs.start(dag_id=NIGHTS, run_id=scene.run_id, scene_id=scene.scene_id, lab=scene.lab, link=scene.link)
+        return True
+
+
+def _enter_success(registry: "Registry", scene: BatchScene) -> None:
+    with registry.together():
+        registry.scenes.mark_finished(scene.scene_id, scene.run_id, "succeeded")
+        run = registry.runs.note(NIGHTS, scene.run_id, **facts_of(scene.results))
+        recovery = enter_success(registry, run)
+    if recovery is not None:
+        send_now(registry, recovery.message_id)
+
+
+def _enter_failure(registry: "Registry", scene: BatchScene, error: BlueprintError, *, tries: int) -> None:
+    """One alert a scene, in the transaction in which its run ends; the others of the batch go on."""
+    alert = failure_message(scene.failure, error, tries=tries, go_on=GO_ON)
+    with registry.together():
+        registry.leases.release_all(scene.run_id)
+        registry.scenes.mark_finished(scene.scene_id, scene.run_id, "failed")
+        facts = {**facts_of(scene.results), "stage": scene.stage, "code": alert.code, "message": alert.text}
+        registry.runs.note(NIGHTS, scene.run_id, **facts)
+        registry.runs.end(NIGHTS, scene.run_id, "failed")
+        registry.outbox.add(alert)
+    send_now(registry, alert.message_id)
