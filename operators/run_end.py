@@ -40,7 +40,7 @@ def close_run(context: Any, scene_id: str, undone: Mapping[str, str]) -> list[st
 def _enter_failure(registry: "Registry", context: Any, run: RunRecord | None, undone: Mapping[str, str]) -> Message:
     """The alert is that of the task that failed, where that one told people itself."""
     failed = next(iter(undone))
-    message = build_message({**context, "exception": None, "ti": _Failed(context["ti"], failed)})
+    message = build_message({**context, "exception": None, "task": None, "ti": _Failed(context["ti"], failed)})
     if run is not None:
         alert = registry.outbox.find(message.message_id)
         known = {} if alert is None else {"code": alert.message.code, "message": alert.message.text}

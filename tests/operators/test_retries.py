@@ -1,6 +1,7 @@
 """Real failures are counted apart from preemptions, in the task's own state."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import RetryAction
@@ -9,7 +10,16 @@ from airflow.sdk.exceptions import AirflowFailException
 from blueprint_pipeline.compute.errors import NoCapacity, PodLost
 from blueprint_pipeline.compute.job import StageFailed
 from blueprint_pipeline.errors import TransientError
-from operators.retries import PREEMPTIONS, StagePreempted, StageRetryPolicy, StageUnavailable, build_retries, raise_for_airflow
+from operators.retries import (
+    PREEMPTIONS,
+    STAGE_RETRIES,
+    StagePreempted,
+    StageRetryPolicy,
+    StageUnavailable,
+    build_retries,
+    log_attempt,
+    raise_for_airflow,
+)
 from tests.sample_errors import BadInput, Unavailable
 
 POLICY = StageRetryPolicy(failures=2, delay=timedelta(seconds=20), max_delay=timedelta(seconds=30))
@@ -42,6 +52,42 @@ def test_a_cleared_task_counts_anew():
     actions = [POLICY.evaluate(FULL, number, 22, context).action for number in (1, 2, 3)]
     assert actions == [RetryAction.RETRY, RetryAction.RETRY, RetryAction.FAIL]
     assert POLICY.evaluate(FULL, 4, 25, context).action is RetryAction.RETRY
+
+
+def test_people_read_which_attempt_a_try_is():
+    """Airflow shows the seventh try of 24; the log says that it was the second attempt of four, also after the task was cleared."""
+    for cleared_at in (0, 5):
+        context, max_tries = {"task_state_store": Store()}, cleared_at + STAGE_RETRIES["retries"]
+        policy = STAGE_RETRIES["retry_policy"]
+        reasons = [
+            policy.evaluate(error, cleared_at + number, max_tries, context).reason
+            for number, error in enumerate([FULL, *[LOST] * 5, FULL, LOST, FULL, FULL], start=1)
+        ]
+        assert reasons[0] == "attempt 1 of 4 failed, the next begins in 20 s"
+        assert reasons[5] == "preempted, finished units are kept: attempt 2 of 4 (5 preemptions not counted) resumes at once"
+        assert reasons[6] == "attempt 2 of 4 (5 preemptions not counted) failed, the next begins in 40 s"
+        assert reasons[9] == "attempt 4 of 4 (6 preemptions not counted) failed, and it was the last"
+
+
+def test_a_try_begins_with_which_attempt_it_is_and_the_page_says_what_retries_means(caplog):
+    """The task's page in the UI shows its documentation."""
+    from airflow.sdk import BaseOperator
+
+    task = BaseOperator(task_id="t", **STAGE_RETRIES)
+    ti = SimpleNamespace(try_number=7, max_tries=23)
+    context = {"ti": ti, "task": task, "task_state_store": Store({"real_failures_of_23": 1})}
+    with caplog.at_level("INFO"):
+        log_attempt(context)
+    assert caplog.messages == ["attempt 2 of 4 (5 preemptions not counted)"]
+    assert "**4 attempts**" in task.doc_md
+    assert "`retries: 23` is 3 after real failures, and room for 20 preemptions" in task.doc_md
+
+
+@pytest.mark.parametrize(("error", "attempts"), [(FULL, 4), (ValueError("a defect"), 4), (AirflowFailException("[a.b] no"), 5), (None, 5)])
+def test_an_alert_counts_attempts_and_no_preemptions(error, attempts):
+    """An error that may pass was counted when the policy was asked about it; what the policy is not asked about is one more."""
+    context = {"ti": SimpleNamespace(try_number=20, max_tries=23), "task_state_store": Store({"real_failures_of_23": 4})}
+    assert STAGE_RETRIES["retry_policy"].count_attempts(context, error) == attempts
 
 
 def test_permanent_errors_fail_at_once():

@@ -63,7 +63,13 @@ def build_message(context: Any) -> Message:
         clear_number=getattr(context.get("dag_run"), "clear_number", 0),
         link=getattr(ti, "log_url", None),
     )
-    return failure_message(failure, context.get("exception"), tries=ti.try_number)
+    return failure_message(failure, context.get("exception"), tries=count_attempts(context))
+
+
+def count_attempts(context: Any) -> int:
+    """Attempts of the task: its retry policy knows which of its tries were preempted, and were none."""
+    count = getattr(getattr(context.get("task"), "retry_policy", None), "count_attempts", None)
+    return int(context["ti"].try_number if count is None else count(context, context.get("exception")))
 
 
 def failure_message(failure: SceneFailure, exception: object, *, tries: int, go_on: str = CLEAR) -> Message:
