@@ -77,6 +77,15 @@ def test_a_grader_that_looked_at_nothing_has_not_run(environment: CertifyEnviron
     assert (result.status, "looked at nothing" in result.reason) == ("not_run", True)
 
 
+def test_a_score_that_kalanos_leaves_open_is_told(environment: CertifyEnvironment, tmp_path: Path) -> None:
+    """Where an episode is to be reviewed it gives no readiness; its answer is read all the same."""
+    grader, answer = BY_PACKAGE["kalanos"], ANSWERS["kalanos"]["passes"]
+    counts = answer["eligibility_counts"] | {"review": 1}
+    install(environment, grader, json.dumps(answer | {"eligibility_counts": counts, "readiness": {"score": None}}))
+    result = run_grader(grader, environment, tmp_path, "v3.0")
+    assert (result.status, result.verdict) == ("passed", "readiness not scored: 1 pass, 1 review, 0 blocked, 0 unknown")
+
+
 def test_folders_of_this_machine_stay_out_of_the_report(environment: CertifyEnvironment, tmp_path: Path) -> None:
     """Findings name the dataset, not where it lay."""
     grader = BY_PACKAGE["rdq"]

@@ -175,7 +175,8 @@ def _parse_kalanos(answer: Answer) -> Verdict:
         GraderFinding(severity="defect", code="blocked", message=f"{counts['blocked']} episode(s) blocked"),
         *(GraderFinding(severity="advice", code=str(code), message=message) for code, message in sorted(_kalanos_findings(answer))),
     ]
-    text = f"readiness {answer['readiness']['score']:.0f}/100: " + ", ".join(
+    score = answer["readiness"]["score"]  # none where an episode is to be reviewed
+    text = ("readiness not scored: " if score is None else f"readiness {score:.0f}/100: ") + ", ".join(
         f"{counts[name]} {name.removesuffix('_count')}" for name in ("pass_count", "review", "blocked", "unknown")
     )
     return Verdict(
