@@ -6,10 +6,11 @@ import mujoco
 import numpy as np
 import pytest
 
-from blueprint_pipeline.geometry.transforms import invert, pose_from_quat
+from blueprint_pipeline.geometry.transforms import build_pose, invert, pose_from_quat
 from blueprint_pipeline.motion.candidates import ik_seeds
 from blueprint_pipeline.motion.collision import Allowance, CollisionChecker, relative_pose
 from blueprint_pipeline.motion.scene import MotionScene
+from blueprint_pipeline.motion.segments import describe_contact
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.twin.binding import bind_robot
 
@@ -23,7 +24,7 @@ def over(point_m: tuple[float, float, float]) -> np.ndarray:
 
 
 def reach(scene: MotionScene, point_m: tuple[float, float, float]) -> np.ndarray:
-    solution = scene.solve_ik(over(point_m), ik_seeds(scene, np.array(point_m)))
+    solution = scene.solve_ik(over(point_m), ik_seeds(scene, over(point_m)))
     assert solution is not None
     return solution
 
@@ -45,7 +46,7 @@ def test_it_fires(table_scene: MotionScene, start_qpos: np.ndarray, point_m: tup
     free = checker.is_free(reach(table_scene, point_m), 0.08)
     assert free == (touched is None)
     if touched is not None:
-        assert any(touched in pair[:2] for pair in checker.contacts())
+        assert any(touched in pair[:2] for pair in checker.collisions())
 
 
 def test_it_fires_on_the_robot_itself(table_scene: MotionScene, start_qpos: np.ndarray) -> None:
@@ -67,6 +68,18 @@ def test_an_allowance_has_a_depth(table_scene: MotionScene, start_qpos: np.ndarr
     assert not checker.is_free(grazing, 0.08)
 
 
+def test_a_collision_is_told_and_not_what_is_allowed(table_scene: MotionScene, start_qpos: np.ndarray) -> None:
+    """A finger that grazes its target as it may, while the hand is too near to another thing: the other thing is named."""
+    checker = table_scene.checker
+    checker.place_objects(start_qpos)
+    checker.allow(Allowance(checker.finger_bodies, checker.bodies_of("can"), 0.002))
+    grazing = reach(table_scene, (0.45, 0.0105, 0.775))
+    checker.put("box", build_pose(checker.tcp_pose(grazing)[:3, 3] + np.array([0.0, 0.0, 0.12]), np.eye(3)))
+    assert not checker.is_free(grazing, 0.08)
+    assert "can" not in describe_contact(table_scene)
+    assert "box" in describe_contact(table_scene)
+
+
 def test_the_object_in_hand_collides_for_the_hand(table_scene: MotionScene, start_qpos: np.ndarray) -> None:
     """A held can is no obstacle for the fingers, and a reason to stop at the crate."""
     checker = table_scene.checker
@@ -76,7 +89,7 @@ def test_the_object_in_hand_collides_for_the_hand(table_scene: MotionScene, star
     high, low = reach(table_scene, (0.6, -0.3, 0.95)), reach(table_scene, (0.6, -0.3, 0.85))
     assert checker.is_free(high, 0.06)
     assert not checker.is_free(low, 0.06)
-    assert any({"can", "crate"} == set(pair[:2]) for pair in checker.contacts())
+    assert any({"can", "crate"} == set(pair[:2]) for pair in checker.collisions())
     checker.release()
     checker.put("can", pose_from_quat(np.array([0.2, 0.5, 0.75]), np.array([1.0, 0, 0, 0])))
     assert checker.is_free(low, 0.06)

@@ -26,7 +26,7 @@ def down_pose(x: float, y: float, z: float, turn: float) -> np.ndarray:
 def test_poses_over_a_table_are_reached_exactly(x: float, y: float, z: float, turn: float) -> None:
     """Half a millimetre and a third of a degree, inside the joint limits."""
     wanted = down_pose(x, y, z, turn)
-    qpos = KINEMATICS.solve(wanted, [HOME])
+    qpos = KINEMATICS.solve(wanted, [KINEMATICS.turn_hand(KINEMATICS.reach_towards(wanted[:3, 3]), wanted[:3, :3])])
     assert qpos is not None
     reached = KINEMATICS.forward(qpos)
     assert np.linalg.norm(reached[:3, 3] - wanted[:3, 3]) < 6e-4
@@ -59,3 +59,23 @@ def test_the_default_has_the_known_tool_pose() -> None:
     pose = KINEMATICS.forward(HOME)
     np.testing.assert_allclose(pose[:3, 3], [0.3069, 0.0, 0.4869], atol=2e-3)
     np.testing.assert_allclose(pose[:3, 2], [0, 0, -1], atol=2e-3)
+
+
+@pytest.mark.parametrize("robot", ["franka_panda", "ur10e_2f85"])
+@pytest.mark.parametrize("bearing_rad", [-1.0, 0.0, 0.7])
+def test_a_hand_from_above_is_reached_all_over_the_working_area(robot: str, bearing_rad: float) -> None:
+    """At every distance and turn, from one start: the default, stretched and turned towards the pose. Nothing flips for it.
+
+    A hand that closes on something can be held in two ways. One of them is always reached, and the other nearly everywhere.
+    """
+    embodiment = load_embodiment(robot)
+    kinematics, radius = ArmKinematics(embodiment, embodiment.arms[0]), embodiment.arms[0].working_radius
+    turns, reached = np.arange(-np.pi, np.pi, np.pi / 6), []
+    for away_m in np.linspace(radius.nearest_m, radius.farthest_m, 4):
+        place = kinematics.root_m[:2] + away_m * np.array([np.cos(bearing_rad), np.sin(bearing_rad)])
+        for wanted in (down_pose(*place, 0.04, turn) for turn in turns):
+            start = kinematics.turn_hand(kinematics.reach_towards(wanted[:3, 3]), wanted[:3, :3])
+            reached.append(kinematics.solve(wanted, [start]) is not None)
+    both = np.array(reached).reshape(4, 2, 6)
+    assert both.any(axis=1).all()
+    assert both.mean() > 0.95

@@ -7,7 +7,7 @@ same states twice come with its stage, and without a script.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,40 +140,51 @@ def validate_kit(kit: Path, records: Sequence[EpisodeRecord]) -> None:
 def _mounting(scene_xml: Path, robot: RobotPlacement) -> Mapping[str, Any]:
     """What building the model added to scene and robot, read off a built one: exact numbers, no second copy of the rules."""
     embodiment = load_embodiment(robot.embodiment)
-    before = {geom.name for geom in mujoco.MjSpec.from_file(str(scene_xml)).worldbody.geoms}
-    own = {camera.name for camera in mujoco.MjSpec.from_file(str(embodiment.mjcf_path)).cameras}
+    scene, robot_alone = (mujoco.MjSpec.from_file(str(path)) for path in (scene_xml, embodiment.mjcf_path))
     spec = build_spec(scene_xml, robot)
-    added = [
-        camera for camera in spec.cameras if camera.name.startswith(ROBOT_PREFIX) and camera.name.removeprefix(ROBOT_PREFIX) not in own
-    ]
     return {
         "option": {name: int(getattr(spec.option, name)) for name in ("enableflags", "disableflags")},
         "robot_mjcf": f"robot/{embodiment.mjcf_path.name}",
         "robot_prefix": ROBOT_PREFIX,
         "robot_base": {"pos": list(robot.base_pose.position_m), "quat": list(robot.base_pose.quat_wxyz)},
-        "robot_cameras": {
-            camera.parent.name.removeprefix(ROBOT_PREFIX): {
-                "name": camera.name.removeprefix(ROBOT_PREFIX),
-                "pos": camera.pos.tolist(),
-                "quat": camera.quat.tolist(),
-                "fovy": float(camera.fovy),
-            }
-            for camera in added
-        },
-        "scene_cameras": {} if robot.view is None else {SCENE_CAMERA: {"quat": list(robot.view.quat_wxyz), "fovy": robot.view.fovy_deg}},
-        "added_boxes": [
+        "robot_cameras": [
+            {"body": _local(camera.parent), "camera": _placed(camera) | {"fovy": float(camera.fovy)}}
+            for camera in _mounted(spec.cameras, robot_alone.cameras)
+        ],
+        "robot_boxes": [
             {
-                "name": geom.name,
-                "pos": geom.pos.tolist(),
-                "quat": geom.quat.tolist(),
-                "size": geom.size.tolist(),
-                "rgba": geom.rgba.tolist(),
-                "group": int(geom.group),
+                "body": _local(body.parent),
+                "frame": _placed(body) | {"gravcomp": float(body.gravcomp)},
+                "box": _placed(geom) | _look(geom) | {"mass": float(geom.mass)},
             }
+            for body in _mounted(spec.bodies, robot_alone.bodies)
+            for geom in body.geoms
+        ],
+        "scene_cameras": {} if robot.view is None else {SCENE_CAMERA: {"quat": list(robot.view.quat_wxyz), "fovy": robot.view.fovy_deg}},
+        "scene_boxes": [
+            _placed(geom) | _look(geom) | {"name": geom.name}
             for geom in spec.worldbody.geoms
-            if geom.name not in before
+            if geom.name not in {known.name for known in scene.worldbody.geoms}
         ],
     }
+
+
+def _mounted(found: Iterable[Any], own: Iterable[Any]) -> list[Any]:
+    """Elements with the robot's prefix that its model alone does not have."""
+    known = {f"{ROBOT_PREFIX}{element.name}" for element in own}
+    return [element for element in found if element.name.startswith(ROBOT_PREFIX) and element.name not in known]
+
+
+def _local(element: Any) -> str:
+    return str(element.name.removeprefix(ROBOT_PREFIX))
+
+
+def _placed(element: Any) -> dict[str, Any]:
+    return {"name": _local(element), "pos": element.pos.tolist(), "quat": element.quat.tolist()}
+
+
+def _look(geom: Any) -> dict[str, Any]:
+    return {"size": geom.size.tolist(), "rgba": geom.rgba.tolist(), "group": int(geom.group)}
 
 
 def _files(folder: Path) -> list[Path]:

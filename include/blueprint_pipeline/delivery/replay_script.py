@@ -60,8 +60,10 @@ def load_scene(folder: Path) -> mujoco.MjSpec:
     """The scene with the robot on its pedestal, as it was simulated."""
     kit = json.loads((folder / "kit.json").read_text())
     scene, robot = (mujoco.MjSpec.from_file(str(folder / kit[name])) for name in ("scene_mjcf", "robot_mjcf"))
-    for body, camera in kit["robot_cameras"].items():
-        robot.body(body).add_camera(**camera)
+    for added in kit["robot_cameras"]:
+        robot.body(added["body"]).add_camera(**added["camera"])
+    for added in kit["robot_boxes"]:
+        robot.body(added["body"]).add_body(**added["frame"]).add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, **added["box"])
     robot.option.integrator, robot.option.cone, robot.option.impratio = scene.option.integrator, scene.option.cone, scene.option.impratio
     scene.attach(robot, prefix=kit["robot_prefix"], frame=scene.worldbody.add_frame(**kit["robot_base"]))
     for name, view in kit["scene_cameras"].items():
@@ -70,7 +72,7 @@ def load_scene(folder: Path) -> mujoco.MjSpec:
         camera.quat, camera.fovy = view["quat"], view["fovy"]
     for name, value in kit["option"].items():
         setattr(scene.option, name, value)
-    for geom in kit["added_boxes"]:
+    for geom in kit["scene_boxes"]:
         scene.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, **geom)
     return scene
 

@@ -63,13 +63,14 @@ def hand_turns(scene: MotionScene, pose_world_tcp: FloatArray) -> list[FloatArra
     return [pose_world_tcp, turned] if pose_world_tcp[:3, 0] @ default_x >= 0 else [turned, pose_world_tcp]
 
 
-def ik_seeds(scene: MotionScene, point_m: FloatArray, *, near: FloatArray | None = None) -> list[FloatArray]:
-    """Configurations to start inverse kinematics from: near a known one, and with the arm turned towards the point."""
-    aimed = aim(scene, point_m)
+def ik_seeds(scene: MotionScene, pose_world_tcp: FloatArray, *, near: FloatArray | None = None) -> list[FloatArray]:
+    """Configurations to start inverse kinematics from: near a known one, and with arm and hand turned towards the pose."""
+    rotation = scene.pose_world_base[:3, :3].T @ pose_world_tcp[:3, :3]
+    aimed = scene.kinematics.turn_hand(aim(scene, pose_world_tcp[:3, 3]), rotation)
     return [aimed] if near is None else [near, aimed]
 
 
 def aim(scene: MotionScene, point_m: FloatArray) -> FloatArray:
-    """The default configuration, turned as a whole towards a point of the world where the arm's first joint can do so."""
+    """The default configuration, stretched and turned as a whole towards a point of the world, as far as the arm can do so."""
     local = invert(scene.pose_world_base) @ np.append(point_m, 1.0)
-    return scene.kinematics.turn_towards(np.array(scene.arm.default_qpos_rad), local[:2])
+    return scene.kinematics.reach_towards(local[:3])

@@ -6,6 +6,7 @@ meets the rest and the arm's links (not the hand), the rest never meets itself. 
 """
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import mujoco
@@ -129,12 +130,13 @@ class CollisionChecker:
         found = {int(b if a in bodies else a) for a, b in pairs if (int(a) in bodies) != (int(b) in bodies)}
         return frozenset(found)
 
-    def contacts(self) -> list[tuple[str, str, float]]:
-        """Pairs of bodies of the last check, with their distance [m]: for messages."""
-        body = self.model.geom_bodyid
+    def collisions(self) -> list[tuple[str, str, float]]:
+        """Pairs of bodies that made the last check fail, with their distance [m]: for messages."""
+        names = self.model.body
         return [
-            (self.model.body(int(body[first])).name, self.model.body(int(body[second])).name, float(distance))
-            for (first, second), distance in zip(self.data.contact.geom, self.data.contact.dist, strict=True)
+            (names(first).name, names(second).name, distance)
+            for first, second, distance in self._contacts()
+            if not self._permits(first, second, distance)
         ]
 
     def _carry(self) -> None:
@@ -147,11 +149,16 @@ class CollisionChecker:
         mujoco.mj_kinematics(self.model, data)
 
     def _only_allowed(self) -> bool:
+        return all(self._permits(*contact) for contact in self._contacts())
+
+    def _contacts(self) -> Iterator[tuple[int, int, float]]:
+        """Ids of two bodies that touch, and their distance."""
         bodies = self.model.geom_bodyid[self.data.contact.geom]
-        return all(
-            any(allowance.permits(int(first), int(second), float(distance)) for allowance in self._allowances)
-            for (first, second), distance in zip(bodies, self.data.contact.dist, strict=True)
-        )
+        for (first, second), distance in zip(bodies, self.data.contact.dist, strict=True):
+            yield int(first), int(second), float(distance)
+
+    def _permits(self, first: int, second: int, distance_m: float) -> bool:
+        return any(allowance.permits(first, second, distance_m) for allowance in self._allowances)
 
     def _set_bits(self, held_body: int | None) -> None:
         held = self.bodies_of(self.model.body(held_body).name) if held_body is not None else frozenset()

@@ -11,20 +11,22 @@ import mujoco
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.geometry.transforms import build_pose, pose_from_quat
+from blueprint_pipeline.geometry.transforms import build_pose, pose_from_quat, shift
 from blueprint_pipeline.robot.arm import Arm
 from blueprint_pipeline.robot.embodiment import Embodiment
 
 POSITION_TOLERANCE_M = 5e-4
 ORIENTATION_TOLERANCE_RAD = 5e-3
 MAX_ITERATIONS = 40
-LARGEST_BEND_RAD = 1.6
+LARGEST_BEND_RAD = 1.3
 """Of any joint but the last, which turns the hand, from where a solution was sought: more means that shoulder, elbow or wrist flipped."""
 _STALLED = 0.98
 _STALL_ITERATIONS = 6
 _UPRIGHT = 0.999
 """Cosine to the base's z axis from which the first joint turns the arm as a whole."""
 _SOLVER = "daqp"
+_STRETCH_M = 0.04
+"""Between the places for which the arm's default is stretched once and kept."""
 
 
 class ArmKinematics:
@@ -62,7 +64,15 @@ class ArmKinematics:
         """Where the first joint stands in the base frame, (3,)."""
         self.pose_base_body: FloatArray = build_pose(data.body(str(embodiment.base_body)).xpos, data.body(str(embodiment.base_body)).xmat)
         """The base body in the base frame, which is that of the robot's model (4, 4)."""
-        self._turns: float = float(data.xaxis[first, 2]) if self._model.jnt_type[first] == mujoco.mjtJoint.mjJNT_HINGE else 0.0
+        self._reached: dict[tuple[int, int], FloatArray] = {}
+        self._turns = self._turns_about(data, first, np.array([0.0, 0.0, 1.0]))
+        self._hand_turns = self._turns_about(
+            data, self._model.joint(arm.joints[-1].name).id, data.site_xmat[self._site].reshape(3, 3)[:, 2]
+        )
+
+    def _turns_about(self, data: mujoco.MjData, joint: int, axis: FloatArray) -> float:
+        """Cosine between a joint's axis and another; 0 for a joint that does not turn."""
+        return float(data.xaxis[joint] @ axis) if self._model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_HINGE else 0.0
 
     def forward(self, qpos: FloatArray) -> FloatArray:
         """Pose of the tool centre point in the base frame (4, 4)."""
@@ -71,19 +81,56 @@ class ArmKinematics:
         matrix: FloatArray = pose.as_matrix()
         return matrix
 
-    def turn_towards(self, qpos: FloatArray, point_m: FloatArray) -> FloatArray:
-        """A configuration (n,) turned about the first joint until its tool points towards a place of the base frame (2,).
+    def reach_towards(self, point_m: FloatArray) -> FloatArray:
+        """The default configuration (n,), stretched and turned until its tool is about where a place of the base frame (3,) is.
 
-        It stays as it is where the first joint's axis is not upright. The turn is the shortest that keeps the joint's limits.
+        The hand is held as by default, and the arm stays on the default's branch: a place that it does not reach so is approached as far
+        as it goes. Where the first joint's axis is not upright the default stays as it is.
         """
         if abs(self._turns) < _UPRIGHT:
+            return np.array(self.arm.default_qpos_rad)
+        away_m = float(np.linalg.norm(point_m[:2] - self.root_m[:2]))
+        return self._turn_towards(self._stretched(round(away_m / _STRETCH_M), round(point_m[2] / _STRETCH_M)), point_m[:2])
+
+    def _stretched(self, away: int, up: int) -> FloatArray:
+        """The default configuration moved straight to a distance from the first joint and a height, in steps of :data:`_STRETCH_M`."""
+        if (away, up) in self._reached:
+            return self._reached[away, up]
+        qpos = np.array(self.arm.default_qpos_rad)
+        pose = self.forward(qpos)
+        outward = pose[:2, 3] - self.root_m[:2]
+        goal_m = np.array([*(self.root_m[:2] + away * _STRETCH_M * outward / np.linalg.norm(outward)), up * _STRETCH_M])
+        way_m = goal_m - pose[:3, 3]
+        steps = max(1, int(np.ceil(np.linalg.norm(way_m) / _STRETCH_M)))
+        for share in np.arange(1, steps + 1) / steps:
+            solution = self.solve(shift(pose, share * way_m), [qpos])
+            if solution is None:
+                break
+            qpos = solution
+        self._reached[away, up] = qpos
+        return qpos
+
+    def turn_hand(self, qpos: FloatArray, rotation_base_tcp: FloatArray) -> FloatArray:
+        """A configuration (n,) with the last joint turned until the fingers close as in a rotation (3, 3), as near as it goes.
+
+        It stays as it is where the last joint does not turn the hand about its approach.
+        """
+        if abs(self._hand_turns) < _UPRIGHT:
             return qpos
+        closing = self.forward(qpos)[:3, :3].T @ rotation_base_tcp[:, 1]
+        return self._turned(qpos, -1, self._hand_turns * float(np.arctan2(-closing[0], closing[1])))
+
+    def _turn_towards(self, qpos: FloatArray, point_m: FloatArray) -> FloatArray:
+        """A configuration (n,) turned about the upright first joint until its tool points towards a place of the base frame (2,)."""
         tool, place = self.forward(qpos)[:2, 3] - self.root_m[:2], point_m - self.root_m[:2]
-        angle = np.sign(self._turns) * (np.arctan2(place[1], place[0]) - np.arctan2(tool[1], tool[0]))
-        turns = qpos[0] + (angle + np.pi) % (2 * np.pi) - np.pi + 2 * np.pi * np.array([0.0, -1.0, 1.0])
-        within = turns[(turns >= self.lower[0]) & (turns <= self.upper[0])]
+        return self._turned(qpos, 0, self._turns * float(np.arctan2(place[1], place[0]) - np.arctan2(tool[1], tool[0])))
+
+    def _turned(self, qpos: FloatArray, joint: int, angle_rad: float) -> FloatArray:
+        """A configuration with one joint turned by an angle, the shortest way that keeps the joint's limits; else up to a limit."""
+        turns = qpos[joint] + (angle_rad + np.pi) % (2 * np.pi) - np.pi + 2 * np.pi * np.array([0.0, -1.0, 1.0])
+        within = turns[(turns >= self.lower[joint]) & (turns <= self.upper[joint])]
         turned = qpos.copy()
-        turned[0] = within[0] if len(within) else np.clip(turns[0], self.lower[0], self.upper[0])
+        turned[joint] = within[0] if len(within) else np.clip(turns[0], self.lower[joint], self.upper[joint])
         return turned
 
     def solve(self, pose_base_tcp: FloatArray, seeds: Sequence[FloatArray], *, max_iterations: int = MAX_ITERATIONS) -> FloatArray | None:

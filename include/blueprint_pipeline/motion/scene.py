@@ -10,6 +10,7 @@ from blueprint_pipeline.geometry.transforms import apply, invert
 from blueprint_pipeline.motion.collision import CollisionChecker
 from blueprint_pipeline.motion.grasp_cache import load_grasps
 from blueprint_pipeline.motion.grasp_set import GraspSet
+from blueprint_pipeline.motion.hand_camera import HandCamera, find_hand_camera
 from blueprint_pipeline.motion.ik import ArmKinematics, base_pose_of
 from blueprint_pipeline.motion.surface import object_surface
 from blueprint_pipeline.robot.arm import Arm
@@ -31,6 +32,7 @@ class MotionScene:
     kinematics: ArmKinematics
     pose_world_base: FloatArray
     """The robot's model in the world (4, 4)."""
+    hand_camera: HandCamera | None
     _grasps: dict[str, GraspSet] = field(default_factory=dict)
 
     def grasps_of(self, object_id: str) -> GraspSet:
@@ -101,5 +103,6 @@ def build_motion_scene(model: mujoco.MjModel, embodiment: Embodiment, arm: str, 
         cache_dir=cache_dir,
         checker=CollisionChecker(model, acting),
         kinematics=kinematics,
+        hand_camera=find_hand_camera(model, acting),
         pose_world_base=base_pose_of(model, f"{ROBOT_PREFIX}{embodiment.base_body}") @ invert(kinematics.pose_base_body),
     )

@@ -56,9 +56,11 @@ def require_free(scene: MotionScene, points: FloatArray, width_m: float, code: s
 
 
 def describe_contact(scene: MotionScene) -> str:
-    """The deepest contact of the last check, in words."""
-    first, second, distance = min(scene.checker.contacts(), key=lambda contact: contact[2])
-    return f"{first} would touch {second} ({-distance * 1000:.1f} mm deep)"
+    """The deepest collision of the last check, in words."""
+    first, second, distance_m = min(scene.checker.collisions(), key=lambda pair: pair[2])
+    if distance_m > 0:
+        return f"{first} would come within {distance_m * 1000:.1f} mm of {second}"
+    return f"{first} would touch {second} ({-distance_m * 1000:.1f} mm deep)"
 
 
 def find_path(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: float, seed: int) -> FloatArray:

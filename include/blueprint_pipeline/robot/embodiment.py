@@ -56,6 +56,14 @@ class UnknownArm(ConfigurationError):
     available: Sequence[str]
 
 
+class CameraHousing(FrozenModel):
+    """The box behind a camera's lens: it collides, so a camera is never where no camera could be."""
+
+    half_size_m: Vector3
+    """Along the image's right and up, and along the line of sight."""
+    mass_kg: float = Field(gt=0)
+
+
 class WristCamera(FrozenModel):
     """A camera fixed to the hand."""
 
@@ -65,6 +73,7 @@ class WristCamera(FrozenModel):
     xyaxes: tuple[float, float, float, float, float, float]
     """The image's right and up, in the body's frame (MuJoCo's ``xyaxes``)."""
     fovy_deg: float = Field(gt=0, lt=180)
+    housing: CameraHousing
 
     @property
     def rotation(self) -> FloatArray:

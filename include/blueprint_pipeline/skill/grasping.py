@@ -116,7 +116,7 @@ def _check_grasp(query: GraspQuery, pose_object_tcp: FloatArray, width_m: float,
     query.reset()
     pose_world_object = checker.pose_of(query.target)
     pose_world_tcp = pose_world_object @ pose_object_tcp
-    at_grasp = scene.solve_ik(pose_world_tcp, ik_seeds(scene, pose_world_tcp[:3, 3]))
+    at_grasp = scene.solve_ik(pose_world_tcp, ik_seeds(scene, pose_world_tcp))
     if at_grasp is None:
         raise CandidateRejected("no_ik", "the grasp is out of the arm's reach")
     back = solve_line(scene, pose_world_tcp, at_grasp, -APPROACH_M * pose_world_tcp[:3, 2], "no_ik")
@@ -176,7 +176,7 @@ def solve_place(query: GraspQuery, pose_world_tcp: FloatArray, near: FloatArray,
         CandidateRejected: ``goal_unreachable``.
     """
     scene = query.scene
-    at_place = scene.solve_ik(pose_world_tcp, ik_seeds(scene, pose_world_tcp[:3, 3], near=near))
+    at_place = scene.solve_ik(pose_world_tcp, ik_seeds(scene, pose_world_tcp, near=near))
     if at_place is None:
         raise CandidateRejected("goal_unreachable", "the goal is out of the arm's reach with this grasp")
     query.allow_support()

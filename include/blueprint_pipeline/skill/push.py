@@ -5,6 +5,7 @@ from there, until it lies deep enough in the region; then the arm goes home.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
@@ -23,7 +24,7 @@ from blueprint_pipeline.skill.instruction import PUSH, phrases_of, say
 from blueprint_pipeline.skill.picking import FREE_PACE, LINE_PACE, MAX_PATH_SEARCHES, SEED_STEP, STOP_S, summarise_rejected
 from blueprint_pipeline.skill.push_contact import LEANS_RAD, Contact, Pushed, Sides, observe_pushed
 from blueprint_pipeline.skill.region import THIRDS, Region, RegionTask, build_region, center_in_object, rounded_corners
-from blueprint_pipeline.skill.stroke import Stroke, carry, leave_behind, solve_stroke
+from blueprint_pipeline.skill.stroke import Stroke, carry, holds, leave_behind, solve_stroke
 from blueprint_pipeline.skill.support_surface import BoolArray
 from blueprint_pipeline.task.outcome import PredicateCheck, at_least, at_most
 from blueprint_pipeline.twin.footprint import Footprint
@@ -45,7 +46,7 @@ TILT_RAD = 0.15
 MOVED_M = 0.03
 GRIP_CHANGE_M = 0.01
 _STEP_M = 0.01
-_SLOPE_COST, _LENGTH_COST, _LEAN_COST = 1.0, 1.5, 0.05
+_SLOPE_COST, _LENGTH_COST, _LEAN_COST, _HIDDEN_COST = 1.0, 1.5, 0.05, 0.5
 _STAGE = "plan_stroke"
 
 
@@ -59,7 +60,7 @@ class Push(Skill[PushTask]):
     """Slides an object into the part of its support that the sentence names."""
 
     name = "push"
-    version = "push-3"
+    version = "push-4"
     difficulty = 0.4
     phases = ("approach", "descend", "push", "leave", "home")
     travel_phases = ("approach", "descend", "push", "leave", "home")
@@ -178,13 +179,19 @@ def _center_m(scene: MotionScene, qpos: FloatArray, task: PushTask) -> FloatArra
     return middle[:2]
 
 
-Way = tuple[Contact, float]
-"""A contact, and the length of the stroke."""
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """A stroke that leads into the region, whatever the arm can do."""
+
+    contact: Contact
+    length_m: float
+    cost: float
+    """The less the better: square to the side that is touched, short, and leaning little."""
 
 
 def _ways(sides: Sides, center_m: FloatArray, region: Region) -> list[Way]:
-    """Strokes that lead into the region, best first: square to the side that is touched, short, and leaning little."""
-    found: list[tuple[float, int, Way]] = []
+    """Strokes that lead into the region."""
+    found: list[Way] = []
     for index, direction in enumerate(sides.directions):
         crossing = region.crossing_m(center_m, direction, DEEP_M)
         if crossing is None or crossing[0] > FARTHEST_M:
@@ -192,26 +199,30 @@ def _ways(sides: Sides, center_m: FloatArray, region: Region) -> list[Way]:
         length_m = min(crossing[0] + AIM_DEEPER_M, (crossing[0] + crossing[1]) / 2)
         for contact in sides.contacts(index):
             cost = _SLOPE_COST * contact.slope + _LENGTH_COST * length_m + _LEAN_COST * abs(contact.lean_rad - LEANS_RAD[0])
-            found.append((cost, len(found), (contact, length_m)))
-    return [way for _, _, way in sorted(found, key=lambda item: item[:2])]
+            found.append(Way(contact=contact, length_m=length_m, cost=cost))
+    return found
 
 
 def _is_clear(place: Workplace, clear: BoolArray, footprint: Footprint, way: Way) -> bool:
     """Whether the object's outline finds room all the way, and the robot reaches its end."""
-    contact, length_m = way
+    direction = way.contact.direction
     outline = footprint.polygon_m + footprint.origin_m[:2]
     corners = np.concatenate([outline, (outline + np.roll(outline, -1, axis=0)) / 2])
-    ahead = np.append(np.arange(_STEP_M, length_m, _STEP_M), length_m)
-    points = (corners + ahead[:, None, None] * contact.direction).reshape(-1, 2)
-    end = footprint.center_m + length_m * contact.direction
+    ahead = np.append(np.arange(_STEP_M, way.length_m, _STEP_M), way.length_m)
+    points = (corners + ahead[:, None, None] * direction).reshape(-1, 2)
+    end = footprint.center_m + way.length_m * direction
     return bool(place.surface.at(clear, points).all() and place.reach.reaches(end[None])[0])
 
 
 def _strokes(scene: MotionScene, pushed: Pushed, ways: list[Way], rejected: list[CandidateRejected]) -> Iterator[Stroke]:
-    """The strokes that the arm can do, best first; why others cannot be done is added to ``rejected``."""
-    for contact, length_m in ways:
+    """The strokes that the arm can do, best first; why others cannot be done is added to ``rejected``.
+
+    Of two that are as good, the better is the one that the camera on the hand sees more of.
+    """
+    tries = [(way, hold) for way in ways for hold in holds(scene, pushed, way.contact)]
+    for way, hold in sorted(tries, key=lambda item: item[0].cost + _HIDDEN_COST * item[1].hidden):
         try:
-            yield solve_stroke(scene, pushed, contact, length_m)
+            yield solve_stroke(scene, pushed, way.contact, hold, way.length_m)
         except CandidateRejected as reason:
             rejected.append(reason)
 

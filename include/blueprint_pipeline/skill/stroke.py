@@ -61,29 +61,38 @@ def tool_pose(pushed: Pushed, contact: Contact, gripper: Gripper) -> FloatArray:
     return build_pose(position, rotation)
 
 
-def solve_stroke(scene: MotionScene, pushed: Pushed, contact: Contact, length_m: float) -> Stroke:
+@dataclass(frozen=True, kw_only=True)
+class Hold:
+    """One way to hold the hand at a contact."""
+
+    pose_world_tcp: FloatArray
+    """As the fingers touch (4, 4)."""
+    hidden: float
+    """Share of the object that is out of sight of the hand's camera then; 0 for a hand without one."""
+
+
+def holds(scene: MotionScene, pushed: Pushed, contact: Contact) -> list[Hold]:
+    """The two ways to hold the hand at a contact, the one nearer to the arm's default first."""
+    camera, turns = scene.hand_camera, hand_turns(scene, tool_pose(pushed, contact, scene.arm.gripper))
+    hidden = [0.0 if camera is None else 1.0 - camera.share_in_view(turn, pushed.points_m) for turn in turns]
+    return [Hold(pose_world_tcp=turn, hidden=share) for turn, share in zip(turns, hidden, strict=True)]
+
+
+def solve_stroke(scene: MotionScene, pushed: Pushed, contact: Contact, hold: Hold, length_m: float) -> Stroke:
     """Joint positions for a stroke of a length, free of collisions with everything but the object.
 
     Raises:
-        CandidateRejected: The last reason of the two ways to hold the hand.
+        CandidateRejected: ``no_ik``, ``goal_unreachable`` or ``stroke_blocked``.
     """
-    touching = tool_pose(pushed, contact, scene.arm.gripper)
-    rejected = CandidateRejected("no_ik", "the stroke is out of the arm's reach")
-    for pose_world_tcp in hand_turns(scene, touching):
-        try:
-            stroke = _solve_turn(scene, contact, pose_world_tcp, length_m)
-            _require_free(scene, pushed, stroke)
-        except CandidateRejected as reason:
-            rejected = reason
-        else:
-            return stroke
-    raise rejected
+    stroke = _solve_line(scene, contact, hold.pose_world_tcp, length_m)
+    _require_free(scene, pushed, stroke)
+    return stroke
 
 
-def _solve_turn(scene: MotionScene, contact: Contact, pose_world_tcp: FloatArray, length_m: float) -> Stroke:
+def _solve_line(scene: MotionScene, contact: Contact, pose_world_tcp: FloatArray, length_m: float) -> Stroke:
     forward, up = np.array([*contact.direction, 0.0]), np.array([0.0, 0.0, 1.0])
     before = shift(pose_world_tcp, -contact.before_m * forward)
-    at_before = scene.solve_ik(before, ik_seeds(scene, before[:3, 3]))
+    at_before = scene.solve_ik(before, ik_seeds(scene, before))
     if at_before is None:
         raise CandidateRejected("no_ik", "the start of the stroke is out of the arm's reach")
     descend = solve_line(scene, before, at_before, HOVER_M * up, "no_ik")[::-1]

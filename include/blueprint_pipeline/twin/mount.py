@@ -10,14 +10,18 @@ from blueprint_pipeline.robot.errors import BrokenEmbodiment
 PEDESTAL = f"{ROBOT_PREFIX}pedestal"
 _PEDESTAL_RGBA = (0.32, 0.34, 0.37, 1.0)
 _SMALLEST_PEDESTAL_M = 0.02
+_HOUSING_RGBA = (0.12, 0.12, 0.13, 1.0)
+_BEHIND_LENS_M = 0.001
+"""Rays from the lens do not start on its own housing."""
+_DRAWN_GROUP = 1
 
 
 def mount(scene_spec: mujoco.MjSpec, embodiment: Embodiment, base_pose: Pose) -> None:
     """Attach the robot to the world of ``scene_spec``, in place.
 
     All its names get the prefix ``robot/``. A box ``robot/pedestal`` fills the gap between the floor (z = 0) and the
-    base. Each camera ``robot/<name>`` of ``wrist_cameras`` looks past the fingers at the workspace. Solver options of the
-    scene stay as they are (``MjSpec.attach`` keeps the parent's).
+    base. Each camera ``robot/<name>`` of ``wrist_cameras`` looks past the fingers at the workspace; its housing is the body
+    ``robot/<name>_camera``. Solver options of the scene stay as they are (``MjSpec.attach`` keeps the parent's).
 
     Raises:
         BrokenEmbodiment: The record names something that the model lacks.
@@ -59,9 +63,21 @@ def validate_record(robot_spec: mujoco.MjSpec, embodiment: Embodiment) -> None:
 
 
 def _add_camera(robot_spec: mujoco.MjSpec, camera: WristCamera) -> None:
+    """The lens on its body, and the housing behind it as a body of its own, so that contacts tell it from the hand."""
     quat_wxyz = np.zeros(4)
     mujoco.mju_mat2Quat(quat_wxyz, camera.rotation.flatten())
-    robot_spec.body(camera.body).add_camera(name=camera.name, pos=camera.position_m, quat=quat_wxyz, fovy=camera.fovy_deg)
+    hand, half_size_m = robot_spec.body(camera.body), np.array(camera.housing.half_size_m)
+    hand.add_camera(name=camera.name, pos=camera.position_m, quat=quat_wxyz, fovy=camera.fovy_deg)
+    backwards = camera.rotation[:, 2] * (half_size_m[2] + _BEHIND_LENS_M)
+    housing = hand.add_body(name=f"{camera.name}_camera", pos=camera.position_m + backwards, quat=quat_wxyz, gravcomp=hand.gravcomp)
+    housing.add_geom(
+        name=f"{camera.name}_camera",
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        size=half_size_m,
+        mass=camera.housing.mass_kg,
+        rgba=_HOUSING_RGBA,
+        group=_DRAWN_GROUP,
+    )
 
 
 def _add_pedestal(scene_spec: mujoco.MjSpec, embodiment: Embodiment, base_pose: Pose) -> None:
@@ -77,5 +93,5 @@ def _add_pedestal(scene_spec: mujoco.MjSpec, embodiment: Embodiment, base_pose: 
         quat=base_pose.quat_wxyz,
         size=(half_side, half_side, height / 2),
         rgba=_PEDESTAL_RGBA,
-        group=1,
+        group=_DRAWN_GROUP,
     )

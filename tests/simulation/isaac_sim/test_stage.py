@@ -44,12 +44,12 @@ def robot(scene):
 
 
 def test_a_physics_engine_finds_one_fixed_articulation(stage):
-    """As UsdPhysics parses it: one articulation, its links, seven hinges, two sliders, fixed to the world."""
+    """As UsdPhysics parses it: one articulation, its links, seven hinges, two sliders; base, hand and camera are fixed."""
     parsed = UsdPhysics.UsdPhysicsLoadStageFromPrimRange(stage, ["/"])
     counts = {str(kind).rsplit(".", 1)[-1]: len(found[0]) for kind, found in parsed.items()}
     assert counts["Articulation"] == counts["Scene"] == 1
-    assert (counts["RevoluteJoint"], counts["PrismaticJoint"], counts["FixedJoint"]) == (7, 2, 2)
-    assert counts["RigidBody"] == 12, "eleven links and the block"
+    assert (counts["RevoluteJoint"], counts["PrismaticJoint"], counts["FixedJoint"]) == (7, 2, 3)
+    assert counts["RigidBody"] == 13, "eleven links, the camera and the block"
     base = UsdPhysics.Joint(stage.GetPrimAtPath("/World/robot/joints/link0_fixed"))
     assert list(base.GetBody0Rel().GetTargets()) == [], "the base is held by the world"
 
