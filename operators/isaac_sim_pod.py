@@ -21,7 +21,7 @@ from blueprint_pipeline.compute.errors import (
     PodNotStarted,
     SecretsInPod,
 )
-from blueprint_pipeline.compute.job import JobSpec
+from blueprint_pipeline.compute.job import JobSpec, UnitDone
 from blueprint_pipeline.compute.profiles import Cluster, ComputeConfig, load_compute
 from blueprint_pipeline.compute.record import JobRecord, load_record, move_record_aside, record_name
 from blueprint_pipeline.errors import BlueprintError
@@ -193,7 +193,7 @@ class IsaacSimPodOperator(StageTask, KubernetesPodOperator):
         if error is not None:
             raise error
         job.remove_others(cluster)
-        return self.finish(context, _results_of(scene, job.spec, cluster, told, record))
+        return self.finish(context, _done_of(scene, job.spec, cluster, told, record))
 
 
 def _read_record(scene: SceneFolder, spec: JobSpec, told: JobEvent) -> tuple[JobRecord | None, JobRecordUnreadable | None]:
@@ -225,7 +225,7 @@ def _start_error(spec: JobSpec, cluster: Cluster, told: JobEvent) -> BlueprintEr
     return PodNotStarted(spec.name, cluster.name, None if told.pod is None else told.pod.node, told.reason)
 
 
-def _results_of(scene: SceneFolder, spec: JobSpec, cluster: Cluster, told: JobEvent, record: JobRecord | None) -> list[dict[str, Any]]:
+def _done_of(scene: SceneFolder, spec: JobSpec, cluster: Cluster, told: JobEvent, record: JobRecord | None) -> list[UnitDone]:
     if record is None or record.outcome != "done":
         raise JobRecordMissing(spec.name, cluster.name, str(scene.root / record_name(spec.name, told.uid)))
-    return record.results()
+    return record.done()

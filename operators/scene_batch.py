@@ -148,8 +148,8 @@ class SceneBatchOperator(BaseOperator):
             profile=load_compute(load_settings().compute.config).local,
             secrets={name: SecretStr(value) for name, value in found.items()},
         )
-        (result,) = compute.run(job, lambda event: self.log.debug("%s", event))
-        return result
+        (unit,) = compute.run(job, lambda event: self.log.debug("%s", event))
+        return unit.result
 
     def _retry(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Do a part of a scene, and again after a failure that may pass, as often as a task of the DAG would be."""

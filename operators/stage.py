@@ -31,12 +31,12 @@ class StageOperator(StageTask):
         spec = self.build_spec(context, load_compute(load_settings().compute.config).local)
         self.compute = self.compute or LocalCompute()
         try:
-            results = self.compute.run(spec, self.show_event)
+            done = self.compute.run(spec, self.show_event)
         except BlueprintError as error:
             if self.never_fails and not isinstance(as_known(error), PreemptedError):
                 skip_untold(context, error)
             raise_for_airflow(error)
-        return self.finish(context, results)
+        return self.finish(context, done)
 
     def on_kill(self) -> None:
         """Pass the wish to end on to the stage; it stops between two units and what is whole stays."""

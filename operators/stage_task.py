@@ -10,7 +10,7 @@ from airflow.sdk.definitions.param import ParamsDict
 from pydantic import SecretStr
 
 from blueprint_pipeline.compute.events import level_of, readable
-from blueprint_pipeline.compute.job import JobSpec
+from blueprint_pipeline.compute.job import JobSpec, UnitDone
 from blueprint_pipeline.compute.profiles import Profile, load_compute
 from blueprint_pipeline.settings import load_settings
 from blueprint_pipeline.stage.flow import STAGES
@@ -19,6 +19,8 @@ from operators.retries import STAGE_RETRIES
 
 SUMMARY_KEY = "summary"
 """XCom key of the one line for people."""
+FOUND_KEY = "found_done"
+"""XCom key of whether the work had been done before, a request each."""
 RESULT_KEY = "result"
 """XCom key of the whole result where ``returns`` picks one field of it."""
 
@@ -104,23 +106,25 @@ class StageTask(BaseOperator):
             secrets={name: SecretStr(value) for name, value in read_connections(self.secret_variables).items()},
         )
 
-    def finish(self, context: Context, results: Sequence[dict[str, Any]]) -> Any:
-        """Tell people and the next tasks what came out; returns the task's XCom."""
-        ti = context["ti"]
+    def finish(self, context: Context, done: Sequence[UnitDone]) -> Any:
+        """Tell people and the next tasks what came out, and whether it was worked on or found; returns the task's XCom."""
+        ti, results = context["ti"], [unit.result for unit in done]
         self.result = results[0]
-        summary = f"{self.stage}: {'; '.join(STAGES[self.stage].describe(result) for result in results)}"
+        found = describe_found(done)
+        summary = f"{self.stage}: {'; '.join(STAGES[self.stage].describe(result) for result in results)}{f' ({found})' if found else ''}"
         self.log.info("%s", summary)
         for result in results:
             self._notify_watchers("result", result)
         ti.xcom_push(key=SUMMARY_KEY, value=summary)
-        self._describe_outlets(context, results[0])
+        ti.xcom_push(key=FOUND_KEY, value=[unit.found_done for unit in done])
+        self._describe_outlets(context, done[0])
         if self.shards is not None:
             return list(results)
         if self.returns is None:
             return results[0]
         ti.xcom_push(key=RESULT_KEY, value=results[0])
-        found = results[0][self.returns]
-        return split_evenly(found, shards_per_job()) if self.in_batches else found
+        value = results[0][self.returns]
+        return split_evenly(value, shards_per_job()) if self.in_batches else value
 
     def show_event(self, event: dict[str, Any]) -> None:
         """Write one log event of the stage as a readable line of the task's log."""
@@ -131,14 +135,23 @@ class StageTask(BaseOperator):
         for watcher in StageTask.watchers:
             watcher(kind, data)
 
-    def _describe_outlets(self, context: Context, result: dict[str, Any]) -> None:
-        """Events of the task's assets carry its scene as partition key, and what came out, in plain values."""
+    def _describe_outlets(self, context: Context, done: UnitDone) -> None:
+        """Events of the task's assets carry its scene as partition key, what came out, in plain values, and whether that is new."""
         for outlet in self.outlets:
             if isinstance(outlet, Asset):
                 event = context["outlet_events"][outlet]
-                event.extra = {name: value for name, value in result.items() if isinstance(value, str | int | float | bool)}
+                event.extra = {name: value for name, value in done.result.items() if isinstance(value, str | int | float | bool)}
+                event.extra["found_done"] = done.found_done
                 if self.partition_key:
                     event.add_partitions(self.partition_key)
+
+
+def describe_found(done: Sequence[UnitDone]) -> str:
+    """How much was found done; empty where all of it was worked on."""
+    found = sum(unit.found_done for unit in done)
+    if not found:
+        return ""
+    return "found done, not repeated" if found == len(done) else f"{found} of {len(done)} found done, not repeated"
 
 
 def split_evenly(found: Sequence[Any], size: int) -> list[list[Any]]:

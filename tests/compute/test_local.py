@@ -55,8 +55,9 @@ def test_error_of_the_stage_comes_back_typed(environment):
 def test_result_and_events_of_the_stage_come_back(environment, sound_scene):
     """The result is the stage's own, and its log events carry the ids of the run."""
     events = []
-    (result,) = LocalCompute().run(job("ingest_scene", environment, source=str(sound_scene)), events.append)
-    assert result["objects"] > 0
+    (unit,) = LocalCompute().run(job("ingest_scene", environment, source=str(sound_scene)), events.append)
+    assert unit.result["objects"] > 0
+    assert not unit.found_done
     assert {event.get("run_id") for event in events if event["event"] == "stage done"} == {"run-1"}
 
 

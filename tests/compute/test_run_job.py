@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from blueprint_pipeline.compute.errors import JobRecordUnreadable
-from blueprint_pipeline.compute.job import JobSpec
+from blueprint_pipeline.compute.job import JobSpec, UnitDone
 from blueprint_pipeline.compute.record import JobRecord, load_record, record_name
 from blueprint_pipeline.compute.run_job import run_job, shorten_error, write_termination_message
 from blueprint_pipeline.errors import PreemptedError, TransientError
@@ -57,7 +57,7 @@ def test_every_request_is_done_and_recorded(settings, fields):
     """The record is kept at the start and after each request; results are in order."""
     run_stage("toy_plan", fields, settings)
     run, records = start(shards(3, 5), settings)
-    assert run().results() == [{"shard": 3}, {"shard": 5}]
+    assert [unit.result for unit in run().done()] == [{"shard": 3}, {"shard": 5}]
     assert [sum(unit.state == "done" for unit in record.units) for record in records] == [0, 1, 2, 2]
     last = records[-1]
     assert last.outcome == "done"
@@ -73,7 +73,7 @@ def test_done_work_is_found_and_costs_this_job_nothing(settings, fields):
     again = start(shards(3, 5), settings)[0]()
     assert [unit.found_done for unit in again.units] == [True, False]
     assert again.units[0].wall_s is None
-    assert again.results() == [{"shard": 3}, {"shard": 5}]
+    assert again.done() == [UnitDone(result={"shard": 3}, found_done=True), UnitDone(result={"shard": 5}, found_done=False)]
 
 
 def test_permanent_error_ends_the_job_at_once(settings, fields):
@@ -104,7 +104,7 @@ def test_work_of_another_pod_is_waited_for(settings, fields):
     mine = settings.model_copy(update={"compute": ComputeSettings(pod_uid="this-pod")})
     threading.Timer(1.5, leases.release, [lease]).start()
     began = time.monotonic()
-    assert start(shards(3), mine)[0]().results() == [{"shard": 3}]
+    assert start(shards(3), mine)[0]().done() == [UnitDone(result={"shard": 3}, found_done=False)]
     assert time.monotonic() - began > 1.4
 
 
@@ -219,7 +219,7 @@ def test_a_registry_that_blinks_is_waited_for(settings, fields, monkeypatch):
 
     monkeypatch.setattr(runner, "open_registry", blinking)
     run, records = start(shards(3, 5), settings)
-    assert run().results() == [{"shard": 3}, {"shard": 5}]
+    assert [unit.result for unit in run().done()] == [{"shard": 3}, {"shard": 5}]
     assert len(asked) == 5
     assert records[-1].outcome == "done"
 

@@ -9,7 +9,7 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
 from blueprint_pipeline.compute.errors import JobTimedOut
-from blueprint_pipeline.compute.job import StageFailed
+from blueprint_pipeline.compute.job import StageFailed, UnitDone
 from blueprint_pipeline.errors import PreemptedError
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.registry.records import SceneSource
@@ -143,7 +143,7 @@ class Compute:
             raise self.passing.pop(0)
         if job.scene_id in self.bad:
             raise StageFailed({"code": "scene.bad", "message": "bad", "retryable": False, "exit_code": 65}, job.stage)
-        return [{"shards": [0, 1]} if job.stage == "plan_tasks" else {}]
+        return [UnitDone(result={"shards": [0, 1]} if job.stage == "plan_tasks" else {}, found_done=False)]
 
     def stop(self): ...
 

@@ -8,12 +8,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Asset
 
 from blueprint_pipeline.compute.events import readable
+from blueprint_pipeline.compute.job import UnitDone
 from blueprint_pipeline.stage.flow import STAGES
 from operators.retries import build_retries
 from operators.stage import StageOperator
+from operators.stage_task import describe_found
 from plugins.providers.messages.failure import TaskFailureNotifier
 from tests.airflow_home import run_dag, xcom_of
 
@@ -44,6 +46,40 @@ def test_result_is_small_and_the_summary_is_for_people(toy_flow):
     assert xcom_of(run, "toy_intake") == {"files": 1}
     assert xcom_of(run, "toy_intake", "summary") == "toy_intake: 1 files taken in"
     assert tasks["toy_intake", -1].try_number == 1
+
+
+def test_found_work_is_told_apart_from_done_work(toy_flow, capfd):
+    """In the summary, the log, an XCom of its own, and the asset's event, so that a consumer need not work on what is not new."""
+    asset = Asset(name="toys", uri="x-toy://toys")
+    flow = dag_of("stage_found", intake(toy_flow, outlets=[asset], partition_key="s1"))
+    (first, _), (second, _) = run_dag(flow), run_dag(flow)
+    assert [xcom_of(run, "toy_intake", "found_done") for run in (first, second)] == [[False], [True]]
+    assert xcom_of(first, "toy_intake") == xcom_of(second, "toy_intake")
+    told = "toy_intake: 1 files taken in (found done, not repeated)"
+    assert xcom_of(second, "toy_intake", "summary") == told
+    assert capfd.readouterr().out.count(told) == 1
+    assert [(extra["files"], extra["found_done"]) for extra in extras_of(asset)] == [(1, False), (1, True)]
+
+
+def extras_of(asset):
+    """What the events of an asset say, oldest first."""
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        mine = select(AssetEvent).join(AssetModel, AssetModel.id == AssetEvent.asset_id).where(AssetModel.uri == asset.uri)
+        return [event.extra for event in session.scalars(mine.order_by(AssetEvent.id))]
+
+
+def test_how_much_of_a_batch_was_found():
+    """Shards of one task may be both."""
+    done = [UnitDone(result={}, found_done=found) for found in (True, False, True)]
+    assert [describe_found(part) for part in (done, done[:1], done[1:2])] == [
+        "2 of 3 found done, not repeated",
+        "found done, not repeated",
+        "",
+    ]
 
 
 def test_events_of_the_stage_are_readable_in_the_tasks_log(toy_flow, capfd):

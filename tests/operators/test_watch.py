@@ -9,7 +9,7 @@ from airflow.sdk.api.datamodels._generated import DagRunState
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse
 
-from blueprint_pipeline.compute.job import StageFailed
+from blueprint_pipeline.compute.job import StageFailed, UnitDone
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.registry.outbox import Outbox
 from blueprint_pipeline.registry.records import Message, SceneSource, WebhookAttempt
@@ -29,7 +29,7 @@ class Compute:
         self.jobs.append(job)
         if self.fails:
             raise StageFailed({"code": self.fails, "message": "m", "retryable": True, "exit_code": 75}, job.stage)
-        return [{}]
+        return [UnitDone(result={}, found_done=False)]
 
     def stop(self): ...
 

@@ -58,11 +58,22 @@ class JobSpec(BaseModel):
         return f"{self.stage.replace('_', '-')}-{self.key[:_KEY_LENGTH]}"
 
 
-class Compute(Protocol):
-    """Runs jobs somewhere and returns their results."""
+class UnitDone(BaseModel):
+    """A request of a job that is done."""
 
-    def run(self, spec: JobSpec, on_event: OnEvent) -> list[dict[str, Any]]:
-        """Run a job to its end; one result a request.
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    result: dict[str, Any]
+    """What the stage returned."""
+    found_done: bool
+    """The work had been done before, and was found by its commit."""
+
+
+class Compute(Protocol):
+    """Runs jobs somewhere and returns what was done."""
+
+    def run(self, spec: JobSpec, on_event: OnEvent) -> list[UnitDone]:
+        """Run a job to its end; one answer a request.
 
         Raises:
             StageFailed: A stage raised; the class says code, retryability and exit status.

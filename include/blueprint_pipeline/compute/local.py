@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from blueprint_pipeline.compute.errors import JobCrashed, JobRecordMissing, JobRecordUnreadable, JobTimedOut, OutOfMemory
 from blueprint_pipeline.compute.events import parse_event
 from blueprint_pipeline.compute.exit_codes import KILLED, Ending, ending_of, exit_code_of
-from blueprint_pipeline.compute.job import JobSpec, OnEvent, StageFailed
+from blueprint_pipeline.compute.job import JobSpec, OnEvent, StageFailed, UnitDone
 from blueprint_pipeline.compute.job_process import JobProcess, start_process
 from blueprint_pipeline.compute.record import JobRecord, describe_first
 from blueprint_pipeline.compute.warm_start import fork_job, start_server
@@ -62,8 +62,8 @@ class LocalCompute:
         self._process: JobProcess | None = None
         self._grace_s = 0.0
 
-    def run(self, spec: JobSpec, on_event: OnEvent) -> list[dict[str, Any]]:
-        """Run ``bpp job run`` and return the stage's results.
+    def run(self, spec: JobSpec, on_event: OnEvent) -> list[UnitDone]:
+        """Run ``bpp job run`` and return what became of each request.
 
         A process that takes longer than its profile's ``timeout_s`` is ended, whether it says something or not. Nothing of its
         group outlives it.
@@ -176,10 +176,10 @@ def _pass_on(stream: IO[bytes] | None, on_event: OnEvent) -> list[str]:
     return plain
 
 
-def _outcome(spec: JobSpec, status: int, path: Path, tail: list[str]) -> list[dict[str, Any]]:
+def _outcome(spec: JobSpec, status: int, path: Path, tail: list[str]) -> list[UnitDone]:
     record = _read_record(spec, status, path)
     if status == 0 and record is not None:
-        return record.results()
+        return record.done()
     if record is not None and record.error is not None:
         raise StageFailed(record.error, spec.stage)
     raise _untyped_failure(spec, status, path, tail)

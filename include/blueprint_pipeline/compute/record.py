@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blueprint_pipeline.compute.errors import JobRecordUnreadable
-from blueprint_pipeline.compute.job import JobSpec
+from blueprint_pipeline.compute.job import JobSpec, UnitDone
 from blueprint_pipeline.workspace.storage import SceneFolder
 
 _INSTANCE_LENGTH = 13
@@ -61,9 +61,9 @@ class JobRecord(BaseModel):
     """Price profile that the commits of this job were priced with."""
     gpu: str | None = None
 
-    def results(self) -> list[dict[str, Any]]:
-        """What the stage returned, a request each; call it where the outcome is ``done``."""
-        return [unit.result or {} for unit in self.units]
+    def done(self) -> list[UnitDone]:
+        """What became of each request; call it where the outcome is ``done``."""
+        return [UnitDone(result=unit.result or {}, found_done=unit.found_done) for unit in self.units]
 
 
 def record_name(name: str, pod_uid: str | None) -> str:
