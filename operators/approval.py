@@ -14,9 +14,10 @@ from airflow.sdk import Context, Param
 from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from blueprint_pipeline.registry.approvals import lapse_id
+from blueprint_pipeline.registry.approvals import CLOCK_ACTOR, lapse_id
 from blueprint_pipeline.settings import load_settings
 from operators.approval_notice import asked_message, lapsed_message
+from operators.approval_picture import Picture, draw_picture
 from operators.retries import STAGE_RETRIES
 from plugins.providers.messages.outbox import send_now, tell
 
@@ -81,11 +82,12 @@ class ApproveEpisodesOperator(HITLOperator):
             raise AirflowSkipException(
                 f"No episode of {self.scene_id} is borderline ({kept} kept, {rejected} rejected): no approval is needed."
             )
+        ids = [episode.episode_id for episode in waiting]
+        picture = self._draw(report, ids)
         window_s = float(self.window_s)
-        self.body = build_question(report, waiting)
-        self.params = ParamsDict(_form([episode.episode_id for episode in waiting]))
-        until = datetime.now(UTC) + timedelta(seconds=window_s)
-        approval = self._ask(context, report, until)
+        self.body = build_question(report, waiting, picture)
+        self.params = ParamsDict(_form(ids))
+        approval = self._ask(context, report, datetime.now(UTC) + timedelta(seconds=window_s), picture)
         if approval.status != "pending":
             self.log.info(
                 "These %d episodes were decided before (%s by %s): no one is asked again.", len(waiting), approval.status, approval.actor
@@ -115,14 +117,19 @@ class ApproveEpisodesOperator(HITLOperator):
             self.log.info("%s: %s by %s", decision["episode_id"], "approved" if decision["approved"] else "rejected", actor)
         return build_decisions(approval)
 
-    def _ask(self, context: Context, report: "GateReport", until: datetime) -> "Approval":
+    def _draw(self, report: "GateReport", ids: list[str]) -> Picture | None:
+        """Draw what is asked about; ``None`` where a person has decided already."""
+        standing = _registry().approvals.standing(report.job_id, ids)
+        return draw_picture(self.scene_id, ids) if standing is None or standing.actor == CLOCK_ACTOR else None
+
+    def _ask(self, context: Context, report: "GateReport", until: datetime, picture: Picture | None) -> "Approval":
         """Enter the question, what people are told of it, and what they are told if nobody answers: all of it, or nothing."""
         registry = _registry()
         with registry.together():
             approval = self._request(registry, context, report)
             if approval.status != "pending":
                 return approval
-            asked = asked_message(context, approval, report, until=until)
+            asked = asked_message(context, approval, report, until=until, picture=picture)
             registry.outbox.add(asked)
             registry.outbox.hold(lapsed_message(context, approval, until=until))
         send_now(registry, asked.message_id)
@@ -156,9 +163,10 @@ class ApproveEpisodesOperator(HITLOperator):
         if left <= timedelta(0):
             return self._lapse(approval)
         self.log.warning("The answer names %s, which do not wait: it was not taken, and is asked for again.", ", ".join(unknown))
-        self.body = build_question(report, report.with_verdict("borderline"))
+        picture = draw_picture(self.scene_id, approval.episodes)
+        self.body = build_question(report, report.with_verdict("borderline"), picture)
         self.response_timeout = left
-        tell(asked_message(context, approval, report, until=ends_at, unknown=unknown))
+        tell(asked_message(context, approval, report, until=ends_at, picture=picture, unknown=unknown))
         return super().execute(context)
 
 
@@ -175,8 +183,9 @@ def _registry() -> "Registry":
     return open_registry(load_settings().registry)
 
 
-def build_question(report: "GateReport", waiting: "list[EpisodeVerdict]") -> str:
-    """What the person reads, in Markdown: one row a gate that is near its limit."""
+def build_question(report: "GateReport", waiting: "list[EpisodeVerdict]", picture: Picture | None = None) -> str:
+    """What the person reads, in Markdown: a picture, and one row a gate that is near its limit."""
+    shown = "" if picture is None else f"{picture.markdown()}\n\n"
     rows = [
         f"| {episode.episode_id} | {gate.gate} | {_number(gate.value)} {gate.unit} | {_number(gate.limit)} {gate.unit} | {gate.message} |"
         for episode in waiting[:_SHOWN]
@@ -186,7 +195,7 @@ def build_question(report: "GateReport", waiting: "list[EpisodeVerdict]") -> str
     more = f"\n\n{len(waiting) - _SHOWN} more are in `geniesim/quality/gates.json`." if len(waiting) > _SHOWN else ""
     return (
         f"Scene **{report.scene_id}**, job `{report.job_id}`, tier **{report.tier}**: "
-        f"{len(waiting)} of {len(report.episodes)} episodes are near a limit.\n\n"
+        f"{len(waiting)} of {len(report.episodes)} episodes are near a limit.\n\n{shown}"
         "| episode | gate | found | limit | what was seen |\n|---|---|---|---|---|\n" + "\n".join(rows) + more + "\n\n"
         "**Approve** renders and delivers them, **Reject** leaves them out. "
         "Choose single episodes under *Only these*; the others get the opposite answer.\n\n"

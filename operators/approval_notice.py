@@ -9,6 +9,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from blueprint_pipeline.delivery.slack_message import SlackMessage, build_notice
 from blueprint_pipeline.registry.approvals import lapse_id
 from blueprint_pipeline.registry.records import Approval, Message
+from operators.approval_picture import Picture
 from plugins.providers.messages.failure import runbook_of, scene_and_lab
 
 if TYPE_CHECKING:
@@ -18,7 +19,15 @@ _SHOWN = 8
 ASKED, LAPSED = "quality.approval_asked", "quality.approval_lapsed"
 
 
-def asked_message(context: Any, approval: Approval, report: "GateReport", *, until: datetime, unknown: Sequence[str] = ()) -> Message:
+def asked_message(
+    context: Any,
+    approval: Approval,
+    report: "GateReport",
+    *,
+    until: datetime,
+    picture: Picture | None = None,
+    unknown: Sequence[str] = (),
+) -> Message:
     """One message a question; another where an answer was not taken."""
     scene_id, lab = report.scene_id, scene_and_lab(context)[1]
     link = question_url(context)
@@ -37,9 +46,10 @@ def asked_message(context: Any, approval: Approval, report: "GateReport", *, unt
         sections={
             **refused,
             "What was found": "\n".join([*found, *more]),
-            "To see one": f"bpp episode render {scene_id} {waiting[0].episode_id} --out look",
+            **({} if picture is None else {"Picture": picture.describe()}),
+            "To see one move": f"bpp episode render {scene_id} {waiting[0].episode_id} --out look",
         },
-        links={"Answer": link, "Runbook": runbook_of(ASKED)},
+        links={"Answer": link, "Picture": None if picture is None else picture.link, "Runbook": runbook_of(ASKED)},
     )
     suffix = f"/{'+'.join(unknown)[:100]}" if unknown else ""
     return _about(context, approval, ASKED, f"approval/{approval.request_id}{suffix}", shown)

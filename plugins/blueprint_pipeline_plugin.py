@@ -1,7 +1,8 @@
-"""The one file that Airflow loads as a plugin: macros for templates of DAGs, the reference of deadlines, and who makes missing pools."""
+"""The one file that Airflow loads as a plugin: macros for templates, the reference of deadlines, who makes missing pools, and pictures."""
 
 from airflow.plugins_manager import AirflowPlugin
 
+from plugins.pages.pictures import PREFIX, pictures
 from plugins.scheduler.deadline_reference import RunQueuedDeadline
 from plugins.scheduler.pools import PoolListener
 
@@ -21,3 +22,4 @@ class BlueprintPipelinePlugin(AirflowPlugin):
     macros = [scene_files]
     deadline_references = [RunQueuedDeadline]
     listeners = [PoolListener()]
+    fastapi_apps = [{"name": "pictures of scenes", "app": pictures, "url_prefix": PREFIX}]

@@ -89,6 +89,15 @@ def test_error_as_json_is_one_document(tmp_path):
     assert (error["code"], error["retryable"], ended.returncode) == ("flow.unknown_stage", False, 65)
 
 
+@pytest.mark.parametrize("words", [("show", "typo"), ("strip", "typo", "x"), ("replay", "typo", "x")])
+def test_a_scene_that_is_not_there_is_named(tmp_path, words):
+    """A typing error in its id is no defect of the program."""
+    answer = bpp("episode", *words, "--json", BPP__WORKSPACE__URL=str(tmp_path))
+    error = json.loads(answer.stdout)["error"]
+    assert (answer.returncode, error["code"]) == (65, "workspace.file_missing")
+    assert "('typo')" in error["message"]
+
+
 def test_misspelt_setting_ends_with_78():
     """A wrong environment variable stops every command, with its name."""
     ended = bpp("stage", "list", BPP__WORKSPASE__URL="x")

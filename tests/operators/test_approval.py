@@ -2,7 +2,9 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 from airflow.sdk import DAG
@@ -10,7 +12,9 @@ from airflow.sdk.exceptions import TaskAwaitingInput
 
 from blueprint_pipeline.quality.report import load_gate_report
 from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.rollout.shard import simulate_shard
 from blueprint_pipeline.workspace.storage import Workspace
+from operators import approval_picture
 from operators.approval import (
     APPROVE,
     REJECT,
@@ -20,9 +24,23 @@ from operators.approval import (
     describe_decision,
     unknown_episodes,
 )
+from operators.approval_picture import Picture
 from operators.embedded.demo_run import EventFile, expire_approvals
 from tests.airflow_home import run_dag, xcom_of
 from tests.operators.gate_case import write_gates
+from tests.simulation.small_job import small_context, write_job
+
+
+@pytest.fixture
+def drawing():
+    """Name it in a test that draws."""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_drawn(request, monkeypatch):
+    """What is asked about is drawn by a process of its own; here it is not, where the test is about something else."""
+    if "drawing" not in request.fixturenames:
+        monkeypatch.setattr(approval_picture, "_draw", lambda *_: Picture(missing="this test draws nothing"))
 
 
 def dag_of(name, window_s=1.0):
@@ -152,6 +170,65 @@ def test_somebody_is_told_that_a_question_waits(task, settings):
     for words in ("2 episodes of s1 wait", "aurora_robotics", "can in table at 2.1 s", "then rejected", "bpp episode render s1 ep_10"):
         assert words in told
     assert (asked.message.kind, held.message.kind, held.status) == ("approval", "lapsed", "held")
+
+
+@pytest.mark.usefixtures("drawing")
+def test_a_person_sees_what_is_asked_about(environment, settings, monkeypatch):
+    """A picture is drawn when the question is asked, shown in the question, and linked in the message."""
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example/blue")
+    folder = Path(settings.workspace.url).parent
+    plan = write_job(folder, 1)
+    simulate_shard(0, small_context(folder))
+    episode = plan.episodes[0]
+    drawn = approval_picture.draw_picture("small", [episode.episode_id])
+    assert drawn.missing == ""
+    (name,) = [path.name for path in (folder / "workspace/scenes/small/geniesim/strips").iterdir()]
+    link = f"https://airflow.example/blue/blueprint-pipeline/pictures/small/{name}"
+    assert f"![Start, first touch and end of each episode]({link})" in drawn.markdown()
+    monkeypatch.setattr(approval_picture, "_draw", lambda *_: drawn)
+    operator, registry = ask(settings)
+    assert link in operator.body
+    asked = next(item.message for item in registry.outbox.all_of() if item.message.kind == "approval")
+    buttons = [button for block in asked.blocks if block["type"] == "actions" for button in block["elements"]]
+    assert [button["url"] for button in buttons if button["text"]["text"] == "Picture"] == [link]
+
+
+@pytest.mark.usefixtures("drawing", "environment")
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        (None, "There is no picture: [workspace.file_missing]"),
+        ("exit", "There is no picture: the process that draws ended with status 3: a broken driver"),
+        ("hang", "There is no picture: it was not drawn within 1 s"),
+        ("spawn", "There is no picture: FileNotFoundError"),
+    ],
+)
+def test_a_question_is_asked_without_a_picture_too(settings, monkeypatch, tmp_path, broken, why):
+    """It says that there is none, and why: nothing that happens to the picture changes what is asked."""
+    programs = {"exit": "echo a broken driver >&2; exit 3", "hang": "sleep 60"}
+    if broken:
+        program = tmp_path / "python"
+        if broken in programs:
+            program.write_text(f"#!/bin/sh\n{programs[broken]}\n")
+            program.chmod(0o755)
+        monkeypatch.setattr(approval_picture.sys, "executable", str(program))
+        monkeypatch.setattr(approval_picture, "DRAW_S", 1.0)
+    operator, registry = ask(settings)
+    assert why in operator.body
+    assert len(registry.approvals.pending()) == 1
+    asked = next(item.message for item in registry.outbox.all_of() if item.message.kind == "approval")
+    assert why in json.dumps(asked.blocks)
+
+
+def ask(settings):
+    """Ask about two episodes; the operator, and the registry."""
+    write_gates(settings, "s1", 2)
+    (operator,) = dag_of("approve_picture", window_s=600).tasks
+    operator.scene_id = "s1"
+    ti = SimpleNamespace(id="1", dag_id="d", run_id="r", task_id="approve_episodes", map_index=-1)
+    with patch("airflow.providers.standard.operators.hitl.upsert_hitl_detail"), pytest.raises(TaskAwaitingInput):
+        operator.execute({"ti": ti, "task_instance": ti, "task": operator, "run_id": "r", "params": {"lab": "aurora_robotics"}})
+    return operator, open_registry(settings.registry)
 
 
 def test_a_lapse_is_told_once_with_what_to_do(task, settings, slack):

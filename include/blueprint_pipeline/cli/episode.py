@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from blueprint_pipeline.episode.record import EpisodeRecord
     from blueprint_pipeline.render.playback import PlaybackScene
 
-app = typer.Typer(help="Show, replay and render recorded episodes.", no_args_is_help=True)
+app = typer.Typer(help="Show, replay and draw recorded episodes.", no_args_is_help=True)
 
 SceneArgument = Annotated[str, typer.Argument(help="Scene in the workspace.")]
 EpisodeArgument = Annotated[str, typer.Argument(help="Episode id; `bpp episode show SCENE` lists them.")]
@@ -144,6 +144,25 @@ def render(
     show(certificate.model_dump(mode="json"), as_json=as_json, text=lambda console: console.print(table(title, columns, rows)))
     if not certificate.replayed:
         raise typer.Exit(66)
+
+
+@app.command(epilog="Example: bpp episode strip tabletop_scanned pick_place_000003 pick_place_000007")
+def strip(
+    scene_id: SceneArgument,
+    episode_ids: Annotated[list[str], typer.Argument(help="Episode ids; the first six are drawn.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw stills of episodes side by side (start, first touch, end, with the sentence) from their recorded states; certifies nothing."""
+    from blueprint_pipeline.render.strip import draw_strip
+    from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
+    from blueprint_pipeline.workspace.storage import Workspace
+
+    settings = load_settings()
+    scene = Workspace(settings.workspace).scene(scene_id)
+    name = draw_strip(scene, episode_ids, choose_backend(settings.render.backend))
+    url = str(scene.root / name)
+    show({"scene_id": scene_id, "name": name, "url": url}, as_json=as_json, text=lambda console: console.print(url, soft_wrap=True))
 
 
 @dataclass(frozen=True)

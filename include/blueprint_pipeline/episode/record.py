@@ -218,6 +218,8 @@ def shard_name(shard_index: int) -> str:
 STATES_NAME = "states.parquet"
 EPISODE_NAME = "episode.json"
 """Files of a recording's folder."""
+STRIPS_FOLDER = "geniesim/strips"
+"""Stills of episodes that people were asked about, each named by its content."""
 
 
 def recording_path(shard_index: int, episode_id: str = "") -> str:

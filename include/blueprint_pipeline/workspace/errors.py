@@ -1,6 +1,18 @@
 """What can be wrong with stored files and commits."""
 
-from blueprint_pipeline.errors import IntegrityError
+from blueprint_pipeline.errors import InputError, IntegrityError
+
+
+class FileMissing(InputError):
+    """A scene has no such file: there is no such scene, or the stage that makes it did not run."""
+
+    code = "workspace.file_missing"
+    template = (
+        "There is no {path}. Check the scene's id ('{scene_id}') and the workspace; `bpp scene show {scene_id}` says which stages ran."
+    )
+
+    scene_id: str
+    path: str
 
 
 class FileChanged(IntegrityError):

@@ -18,6 +18,7 @@ from upath import UPath
 from blueprint_pipeline.errors import ConfigurationError, InputError, TransientError
 from blueprint_pipeline.settings import WorkspaceSettings
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_file, list_files, move_file
+from blueprint_pipeline.workspace.errors import FileMissing
 from blueprint_pipeline.workspace.store_calls import LOCAL_PROTOCOLS, StoreCalls
 
 _PART = ".part"
@@ -139,7 +140,15 @@ class SceneFolder:
             return dict(zip(ordered, pool.map(self.digest, ordered), strict=True))
 
     def read_bytes(self, name: str) -> bytes:
-        return self._call(name, lambda: bytes((self.root / name).read_bytes()))
+        """Content of a file.
+
+        Raises:
+            FileMissing: It is not there; an object store says no (:class:`StorageRefused`).
+        """
+        try:
+            return self._call(name, lambda: bytes((self.root / name).read_bytes()))
+        except FileNotFoundError as error:
+            raise FileMissing(self.scene_id, str(self.root / name)) from error
 
     def find_bytes(self, name: str) -> bytes | None:
         """Content of a file; ``None`` where it is not there, or went away meanwhile."""

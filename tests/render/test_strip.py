@@ -1,0 +1,44 @@
+"""Stills of episodes that a person is asked about: small, from recorded states alone, kept under the name of their content."""
+
+import io
+from hashlib import sha256
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from blueprint_pipeline.episode.arrays import load_arrays
+from blueprint_pipeline.episode.record import STRIPS_FOLDER
+from blueprint_pipeline.render.strip import NothingToDraw, draw_strip, first_touch
+from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
+from blueprint_pipeline.workspace.storage import SceneFolder
+
+
+@pytest.fixture(scope="module")
+def folder(one_episode):
+    from upath import UPath
+
+    return SceneFolder(UPath(str(one_episode[0])), "small", one_episode[0].parent / "cache")
+
+
+def test_strip_shows_start_touch_and_end(folder, one_episode):
+    """Three pictures that differ, under one caption; the name is the content's, so drawing again changes nothing."""
+    _, plan, record, states = one_episode
+    name = draw_strip(folder, [record.episode_id, "unknown"], choose_backend("auto"))
+    data = folder.read_bytes(name)
+    assert name == f"{STRIPS_FOLDER}/{sha256(data).hexdigest()[:16]}.jpg"
+    assert draw_strip(folder, [plan.episodes[0].episode_id], choose_backend("auto")) == name
+    assert len(folder.files_under(STRIPS_FOLDER)) == 1
+    assert len(data) < 60_000
+    picture = np.asarray(Image.open(io.BytesIO(data)), dtype=float)
+    assert picture.shape == (204, 732, 3)
+    start, touch, end = (picture[20:200, 244 * index : 244 * index + 240] for index in range(3))
+    assert all(np.abs(one - other).mean() > 1 for one, other in ((start, touch), (touch, end), (start, end)))
+    arrays = load_arrays(states, frames=record.frames, n_objects=len(record.object_ids))
+    assert 0 < first_touch(arrays, record.spec.task.target_object) < record.frames
+    assert first_touch(arrays, "nothing") == record.frames // 2
+
+
+def test_episodes_without_states_are_named(folder):
+    with pytest.raises(NothingToDraw, match="small has no recorded states of ghost"):
+        draw_strip(folder, ["ghost"], choose_backend("auto"))
