@@ -95,7 +95,7 @@ class V30Writer:
             return False
         if self._data.size_bytes + size_bytes > self._spec.data_file_bytes:
             return True
-        return any(self._videos[key].size_bytes + video.size_bytes > self._spec.video_file_bytes for key, video in videos.items())
+        return any(self._videos[key].size_bytes + len(video.data) > self._spec.video_file_bytes for key, video in videos.items())
 
     def _open_file(self, videos: dict[str, EpisodeVideo]) -> ParquetFile:
         chunk, file = chunk_and_file(len(self.data_files))

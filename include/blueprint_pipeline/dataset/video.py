@@ -4,6 +4,7 @@ An episode's video must start with a keyframe, hold no B-frames and run at a con
 joined without encoding and every frame has the time ``frame / fps``.
 """
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -38,14 +39,19 @@ class VideoMismatch(InputError):
 
 @dataclass(frozen=True)
 class EpisodeVideo:
-    """An episode's video, checked packet by packet."""
+    """An episode's video, checked packet by packet, and held in memory while every format takes its packets."""
 
     path: Path
+    data: bytes
+    """The file, some megabytes."""
     feature: VideoFeature
     frames: int
-    size_bytes: int
     parameter_sets: bytes
     """The codec's parameter sets; videos that are joined must have the same."""
+
+    def open(self) -> "av.container.InputContainer":
+        """To read its packets."""
+        return av.open(io.BytesIO(self.data), "r")
 
 
 def load_episode_video(path: Path, key: str, *, frames: int, fps: int) -> EpisodeVideo:
@@ -63,8 +69,8 @@ def load_episode_video(path: Path, key: str, *, frames: int, fps: int) -> Episod
     if not path.is_file():
         raise VideoMismatch(str(path), "file", "missing", "an mp4")
     keyframes: list[int] = []
-    count = 0
-    with av.open(str(path)) as container:
+    count, data = 0, path.read_bytes()
+    with av.open(io.BytesIO(data), "r") as container:
         if len(container.streams) != 1 or len(container.streams.video) != 1:
             raise VideoMismatch(str(path), "streams", [stream.type for stream in container.streams], "one video stream")
         stream = container.streams.video[0]
@@ -87,7 +93,7 @@ def load_episode_video(path: Path, key: str, *, frames: int, fps: int) -> Episod
             pix_fmt=str(context.pix_fmt),
             gop=max(np.diff([*keyframes, count]).tolist()),
         )
-        return EpisodeVideo(path, feature, count, path.stat().st_size, bytes(context.extradata or b""))
+        return EpisodeVideo(path, data, feature, count, bytes(context.extradata or b""))
 
 
 def _packets(container: "av.container.InputContainer") -> Iterator["av.Packet[av.VideoStream]"]:
@@ -111,7 +117,7 @@ class VideoFile(GrowingFile):
         self.frames = 0
         self._first = first
         self._output = av.open(str(self._part), "w", format="mp4", options=_MUXER)
-        with av.open(str(first.path)) as template:
+        with first.open() as template:
             self._stream = self._output.add_stream_from_template(template.streams.video[0])
 
     def append(self, video: EpisodeVideo) -> None:
@@ -126,7 +132,7 @@ class VideoFile(GrowingFile):
                 str(video.path), "encoding", video.feature, f"{first.feature} and the same parameter sets, as in {first.path}"
             )
         rate = Fraction(1, video.feature.fps)
-        with av.open(str(video.path)) as source:
+        with video.open() as source:
             for number, packet in enumerate(_packets(source)):
                 packet.time_base = rate
                 packet.pts = packet.dts = self.frames + number
@@ -134,7 +140,7 @@ class VideoFile(GrowingFile):
                 packet.stream = self._stream
                 self._output.mux(packet)
         self.frames += video.frames
-        self.size_bytes += video.size_bytes
+        self.size_bytes += len(video.data)
 
     def _end(self) -> None:
         self._output.close()
