@@ -20,7 +20,7 @@ runpy.run_path(sys.argv[1])
 print(len(sys.modules))
 print(",".join(sorted(set(sys.modules) & set(sys.argv[2].split(",")))))
 """
-HEAVY = "mujoco,pxr,trimesh,toppra,av,coacd,scipy,torch,google.cloud.storage,aiohttp,requests"
+HEAVY = "mujoco,pxr,trimesh,toppra,av,manifold3d,scipy,torch,google.cloud.storage,aiohttp,requests"
 LIMIT = 1.35
 """Reading a DAG file in a fresh process may import this many times the modules of an empty DAG, Airflow's own included in both.
 

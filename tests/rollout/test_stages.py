@@ -21,9 +21,8 @@ REQUEST: dict[str, object] = {"scene_id": SCENE_ID, "episodes": 2, "shard_size":
 
 def meshes_of(object_id: str, overfill: float) -> MeshReport:
     visual = VisualReport(triangles_before=12, triangles_after=12, surfaces=1, textures_px=())
-    return MeshReport(
-        object_id=object_id, visual=visual, collision=CollisionReport(method="pieces", hulls=1, overfill=overfill, clearance_m=0.004)
-    )
+    collision = CollisionReport(method="pieces", hulls=1, overfill=overfill, clearance_m=0.004, gap_m=0.0, within_budget=True)
+    return MeshReport(object_id=object_id, visual=visual, collision=collision)
 
 
 def prepare(folder, poses: dict[str, Pose], *, closed: str = "") -> Settings:

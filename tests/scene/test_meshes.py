@@ -1,11 +1,17 @@
 """Meshes for drawing keep their looks, meshes for collision keep the shape open, and the cache gives the same bytes."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import trimesh
 from PIL import Image
 
+from blueprint_pipeline.scene import decompose as decompose_module
 from blueprint_pipeline.scene.assets import load_surfaces
+from blueprint_pipeline.scene.cutting import Work
 from blueprint_pipeline.scene.decimate import MAX_TEXTURE_PX, decimate, shrink_texture, simplify
 from blueprint_pipeline.scene.decompose import MAX_OVERFILL, decompose, measure_overfill, parts_to_cut
 from blueprint_pipeline.scene.gltf import parse_glb
@@ -146,7 +152,9 @@ def test_vessel_stays_open(finished):
     pieces = [parse_obj(context.scene.read_bytes(name)) for name in context.scene.files_under(collision_folder("ramekin"))]
     report = load_mesh_report(context.scene, "ramekin").collision
     assert report.method == "pieces"
-    assert 6 <= len(pieces) == report.hulls <= 32
+    assert 6 <= len(pieces) == report.hulls <= 48
+    assert report.within_budget
+    assert report.gap_m < report.clearance_m
     assert report.overfill <= MAX_OVERFILL
     inside = np.array([[x, y, z] for x in (-0.015, 0, 0.015) for y in (-0.015, 0, 0.015) for z in (0.015, 0.03, 0.04)])
     inside += [*mesh.bounds[:, :2].mean(axis=0), mesh.bounds[0, 2]]
@@ -245,19 +253,114 @@ def test_torn_cache_entry_is_made_again(job, tmp_path, torn):
 
 
 def test_cuts_are_bounded_whatever_the_number_of_parts():
-    """Twenty cups in one mesh: the eight whose hulls cover most are cut, the others keep their hulls; the measure tells."""
+    """Forty cups in one mesh: those whose hulls cover most are cut, the others keep their hulls; the measure tells."""
     cups = []
-    for index in range(20):
+    for index in range(40):
         cup = trimesh.creation.cylinder(0.02 + 0.001 * index, 0.05, sections=12)
         cup.update_faces(cup.face_normals[:, 2] < 0.5)
-        cup.apply_translation((0.1 * index, 0, 0))
+        cup.apply_translation((0.2 * index, 0, 0))
         cups.append(cup)
-    points = np.array([[0.1 * index, y, 0.0] for index in range(20) for y in np.linspace(0, 0.0005 * index, index + 1)])
-    assert sorted(parts_to_cut(cups, points)) == list(range(12, 20))
+    points = np.array([[0.2 * index, y, 0.0] for index in range(40) for y in np.linspace(0, 0.0005 * index, index + 1)])
+    assert sorted(parts_to_cut(cups, points)) == list(range(8, 40))
+
+
+def open_cylinder():
+    """A bag without thickness: a cylinder without its lid."""
+    bag = trimesh.creation.cylinder(0.09, 0.2, sections=48)
+    bag.update_faces(bag.face_normals[:, 2] < 0.5)
+    bag.remove_unreferenced_vertices()
+    return bag
+
+
+def crumpled(faces=4000):
+    """A ball of sharp folds that touch one another, of separate triangles: nothing about it is closed or convex."""
+    rng = np.random.default_rng(4)
+    centers = rng.normal(size=(faces, 1, 3))
+    corners = centers / np.linalg.norm(centers, axis=2, keepdims=True) * 0.1 + rng.normal(scale=0.012, size=(faces, 3, 3))
+    return trimesh.Trimesh(corners.reshape(-1, 3), np.arange(3 * faces).reshape(-1, 3), process=False)
+
+
+def cups(count=28):
+    """A basket of so many cups with thick walls, in one mesh."""
+    parts = [trimesh.creation.annulus(0.016, 0.02, 0.06, sections=24) for _ in range(count)]
+    for index, part in enumerate(parts):
+        part.apply_translation((0.05 * (index % 7), 0.05 * (index // 7), 0))
+    return trimesh.util.concatenate(parts)
+
+
+@pytest.fixture
+def splits(monkeypatch):
+    """Triangles of the pieces that were split, counted at the library's door."""
+    found = []
+
+    class Counting(Work):
+        def spend(self, piece):
+            found.append(piece.num_tri())
+            super().spend(piece)
+
+    monkeypatch.setattr(decompose_module, "Work", Counting)
+    return found
+
+
+@pytest.mark.parametrize(("make", "limit"), [(open_cylinder, 3_000_000), (crumpled, 3_000_000), (cups, 9_000_000)])
+def test_work_is_bounded_in_triangles(splits, make, limit):
+    """Whatever the mesh: seconds follow from it, and no machine stops earlier than another."""
+    pieces = decompose(make())
+    assert sum(splits[:-1]) <= limit  # the last split may go beyond it, none follows
+    assert len(pieces.hulls) <= 256
+
+
+def test_bag_without_thickness_stays_open():
+    """A ring is as empty as its halves: only a look ahead finds the cuts. The wall is where it was."""
+    bag = open_cylinder()
+    pieces = decompose(bag)
+    assert pieces.within_budget
+    assert pieces.overfill <= 0.005
+    assert pieces.gap_m < 0.003
+    assert len(pieces.hulls) <= 16
+    corners = np.vstack([vertices for vertices, _ in pieces.hulls])
+    assert np.allclose([corners.min(axis=0), corners.max(axis=0)], bag.bounds, atol=1e-3), "no thicker than it was"
+
+
+def test_every_part_of_a_basket_is_true():
+    """A part may not use up what all of them may overfill."""
+    pieces = decompose(cups(6))
+    assert pieces.overfill <= MAX_OVERFILL
+    assert len(pieces.hulls) >= 6 * 6
+
+
+def test_used_up_work_is_told(monkeypatch):
+    """The pieces are those that were reached; the report says how true they are."""
+    monkeypatch.setattr(decompose_module, "_WORK", 20_000)
+    pieces = decompose(open_cylinder())
+    assert not pieces.within_budget
+    assert pieces.overfill > MAX_OVERFILL
+
+
+_PRINT_DIGEST = """
+import hashlib
+from blueprint_pipeline.scene.decompose import decompose
+from tests.scene.test_meshes import cups, open_cylinder
+digest = hashlib.sha256()
+for mesh in (open_cylinder(), cups(3)):
+    for vertices, faces in decompose(mesh).hulls:
+        digest.update(vertices.tobytes() + faces.tobytes())
+print(digest.hexdigest())
+"""
+
+
+def test_number_of_threads_does_not_show():
+    """One thread on one processor, and as many as there are: the same bytes."""
+    found = set()
+    for threads, processors in (("1", {min(os.sched_getaffinity(0))}), ("2", os.sched_getaffinity(0))):
+        command = [sys.executable, "-c", f"import os; os.sched_setaffinity(0, {processors!r})" + _PRINT_DIGEST]
+        environment = {**os.environ, "OMP_NUM_THREADS": threads, "TBB_NUM_THREADS": threads, "PYTHONPATH": os.pathsep.join(sys.path)}
+        found.add(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+    assert len(found) == 1
 
 
 def test_decomposition_writes_nothing_to_the_terminal(capfd):
-    """JSON logs and tables stand there; CoACD would write its progress between them."""
+    """JSON logs and tables stand there."""
     pieces = decompose(trimesh.creation.annulus(0.03, 0.04, 0.05, sections=12))
     assert pieces.method == "pieces"
     assert capfd.readouterr() == ("", "")

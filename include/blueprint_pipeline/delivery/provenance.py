@@ -18,7 +18,7 @@ from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.simulators import SIMULATORS
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_file, digest_files, list_files
 
-_PACKAGES = ("mink", "ompl", "toppra", "numpy", "scipy", "trimesh", "coacd", "av", "pyarrow")
+_PACKAGES = ("mink", "ompl", "toppra", "numpy", "scipy", "trimesh", "manifold3d", "av", "pyarrow")
 
 
 def build_provenance(

@@ -4,22 +4,27 @@ How true they are is measured: points that float a little off the surface and se
 bowl that a hull would close fails this at once, so it is cut finer until it does not. One that even the last cut closes keeps its
 pieces, and is no target of a task (:mod:`blueprint_pipeline.job.planning`).
 
+The work is bounded, in triangles and not in seconds: the same mesh gives the same bytes on every machine. Where the bound ended the
+cutting, the report says so.
+
 Directions are those of a Fibonacci sphere.
 """
 
 from dataclasses import dataclass
 
-import coacd
 import numpy as np
 import trimesh
+from manifold3d import Manifold
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, QhullError
 
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.scene.cutting import Cutter, Work, merge
 from blueprint_pipeline.scene.decimate import simplify
 from blueprint_pipeline.scene.mass import is_closed
+from blueprint_pipeline.scene.solidify import solidify
 
-PARAMETERS = "coacd-3 faces 1500b vertices 320/32 steps 0.05x16 0.03x32 overfill 0.03 cuts 8 search 40/20"
+PARAMETERS = "planes-1 faces 1500/300 vertices 320/64 steps 24x16 48x32 64x48 overfill 0.03 parts 32 work 3e6/9e6 cells 40"
 """Names the method; part of the cache key."""
 
 MAX_OVERFILL = 0.03
@@ -28,14 +33,20 @@ MAX_OVERFILL = 0.03
 _MAX_COMPONENTS = 48
 _FACES = 1500
 _MIN_FACES = 300
-_MAX_CUTS = 8
-_SEARCH = (10, 40)
-"""Nodes and iterations of CoACD's search."""
-_SHEET_SEARCH, _SHEET_CELLS = (6, 20), 30
-"""Of an open part, which CoACD first turns into a closed one of many more faces, on a grid of so many cells."""
+"""Of a part that is cut, at the smallest share of the work; :data:`_FACES` at all of it."""
+_MAX_CUT_PARTS = 32
+_WORK, _MAX_WORK = 3_000_000, 9_000_000
+"""Triangles of pieces that are split: for each part that is cut, and for all parts of one object."""
+_MIN_SHARE = 1 / 32
+"""Of the work, for a part that is cut."""
+_CELLS = (20, 40)
+"""Along the longest side of a part that is no solid: at the smallest share of the work, and at all of it."""
 _HULL_VERTICES = 320
-_PIECE_VERTICES = 32
-_STEPS = ((0.05, 16), (0.03, 32))
+_PIECE_VERTICES = 64
+_STEPS = ((24, 16), (48, 32), (64, 48))
+"""Cuts of one part, and the most pieces that are left when near ones are made one again."""
+_MAX_PIECES = 256
+"""Of all parts that are cut."""
 _SAMPLES = 3000
 _MIN_CLEARANCE_M = 0.004
 _CLEARANCE_SHARE = 0.02
@@ -53,36 +64,50 @@ class Pieces:
 
     Attributes:
         hulls: Vertices of each, shape (N, 3) [m], and faces, shape (F, 3).
-        method: ``hull`` (one a connected part) or ``pieces`` (parts cut by CoACD, or slabs of an open shell).
+        method: ``hull`` (one a connected part) or ``pieces`` (parts cut by planes, or slabs of an open shell).
         overfill: Measured share of free-space points that the pieces cover.
         clearance_m: How far off the surface these points are.
+        gap_m: Farthest that a point of the surface lies outside all pieces.
+        within_budget: Whether the cutting ended by itself, not because its work or its number of cuts was used up.
     """
 
     hulls: list[tuple[FloatArray, NDArray[np.int64]]]
     method: str
     overfill: float
     clearance_m: float
+    gap_m: float
+    within_budget: bool
 
 
 def decompose(mesh: trimesh.Trimesh) -> Pieces:
-    """Convex pieces of a mesh in [m] whose vertices are merged; the same mesh gives the same pieces.
-
-    Source: X. Wei et al., "Approximate Convex Decomposition for 3D Meshes with Collision-Aware Concavity and Tree
-    Search", SIGGRAPH 2022 (CoACD).
-    """
-    points, clearance = _free_points(mesh)
+    """Convex pieces of a mesh in [m] whose vertices are merged; the same mesh gives the same pieces."""
+    thin = simplify(mesh, _FACES)
+    clearance = max(_MIN_CLEARANCE_M, _CLEARANCE_SHARE * float(mesh.scale))
+    surface, points = _surface_and_free_points(thin, clearance)
     components = _components(mesh)
     pieces = [_hull(np.asarray(part.vertices)) for part in components]
     overfill = measure_overfill(pieces, points)
     if overfill <= MAX_OVERFILL:
-        return Pieces(pieces, "hull", overfill, clearance)
-    area = sum(float(part.area) for part in components)
-    cut = parts_to_cut(components, points)
-    pieces = []
+        return Pieces(pieces, "hull", overfill, clearance, measure_gap(pieces, surface), within_budget=True)
+    shares = _shares(components, parts_to_cut(components, points))
+    work = min(_WORK * len(shares), _MAX_WORK)
+    pieces, within_budget = [], True
     for index, part in enumerate(components):
-        faces = max(_MIN_FACES, int(_FACES * part.area / area))
-        pieces += _cut(part, points, faces) if index in cut else [_hull(np.asarray(part.vertices))]
-    return Pieces(pieces, "pieces", measure_overfill(pieces, points), clearance)
+        if index in shares:
+            item = _Part(part, thin if part is mesh else None, shares[index], int(work * shares[index]), _MAX_PIECES // len(shares))
+            found, ended = _cut(item, points, clearance)
+            pieces += found
+            within_budget &= ended
+        else:
+            pieces.append(_hull(np.asarray(part.vertices)))
+    return Pieces(pieces, "pieces", measure_overfill(pieces, points), clearance, measure_gap(pieces, surface), within_budget)
+
+
+def _shares(parts: list[trimesh.Trimesh], cut: set[int]) -> dict[int, float]:
+    """Share of the work of each part that is cut: by area, but for a least one; they add up to 1."""
+    area = sum(float(parts[index].area) for index in cut)
+    weights = {index: max(float(parts[index].area) / area, _MIN_SHARE) for index in sorted(cut)}
+    return {index: weight / sum(weights.values()) for index, weight in weights.items()}
 
 
 def measure_overfill(pieces: list[tuple[FloatArray, NDArray[np.int64]]], points: FloatArray) -> float:
@@ -96,51 +121,86 @@ def measure_overfill(pieces: list[tuple[FloatArray, NDArray[np.int64]]], points:
     return float(covered.mean())
 
 
+def measure_gap(pieces: list[tuple[FloatArray, NDArray[np.int64]]], points: FloatArray) -> float:
+    """Farthest that one of ``points`` (N, 3) lies outside all pieces, measured to their planes [m]; 0 where all are covered."""
+    gap = np.full(len(points), np.inf)
+    for vertices, _ in pieces:
+        equations = ConvexHull(vertices).equations
+        np.minimum(gap, (points @ equations[:, :3].T + equations[:, 3]).max(axis=1), out=gap)
+    return max(0.0, float(gap.max(initial=0.0)))
+
+
 def _components(mesh: trimesh.Trimesh) -> list[trimesh.Trimesh]:
     parts = list(mesh.split(only_watertight=False))
     return parts if 1 < len(parts) <= _MAX_COMPONENTS else [mesh]
 
 
 def parts_to_cut(parts: list[trimesh.Trimesh], points: FloatArray) -> set[int]:
-    """The :data:`_MAX_CUTS` parts whose hulls cover most free space: cutting takes seconds a part, and a mesh may have any number."""
+    """The :data:`_MAX_CUT_PARTS` parts whose hulls cover most free space: cutting takes seconds a part, and a mesh may have any number."""
     covered = {index: measure_overfill([_hull(np.asarray(part.vertices))], points) for index, part in enumerate(parts)}
-    return set(sorted((index for index in covered if covered[index] > 0), key=lambda index: (-covered[index], index))[:_MAX_CUTS])
+    return set(sorted((index for index in covered if covered[index] > 0), key=lambda index: (-covered[index], index))[:_MAX_CUT_PARTS])
 
 
-def _cut(part: trimesh.Trimesh, points: FloatArray, faces: int) -> list[tuple[FloatArray, NDArray[np.int64]]]:
-    """Pieces of one connected part, cut from at most about ``faces`` faces: its hull if that is true, else ever finer cuts."""
+@dataclass(frozen=True)
+class _Part:
+    """A connected part that is cut.
+
+    Attributes:
+        mesh: The part.
+        thin: The same with fewer faces, if that is known.
+        share: Its share of the object's work.
+        work: Triangles of its pieces that may be split.
+        most: Most pieces that may be left of it.
+    """
+
+    mesh: trimesh.Trimesh
+    thin: trimesh.Trimesh | None
+    share: float
+    work: int
+    most: int
+
+
+def _cut(item: _Part, points: FloatArray, clearance: float) -> tuple[list[tuple[FloatArray, NDArray[np.int64]]], bool]:
+    """Pieces of one part: its hull if that is true, else ever more cuts; and whether they are true within the budget."""
+    part = item.mesh
     low, high = part.bounds
     near = points[((points >= low) & (points <= high)).all(axis=1)]
-    limit = MAX_OVERFILL * len(points) / max(len(near), 1)
-    found = [_hull(np.asarray(part.vertices))]
-    if len(near) == 0 or measure_overfill(found, near) <= limit:
-        return found
+    own = ((points >= low - clearance) & (points <= high + clearance)).all(axis=1).sum()
+    limit = MAX_OVERFILL * own / max(len(near), 1)
+    best = [_hull(np.asarray(part.vertices))]
+    least = measure_overfill(best, near)
+    if least <= limit:
+        return best, True
     sheets = _sheets(part)
     if sheets:
-        return sheets
-    thin = simplify(part, faces)
-    nodes, iterations = _SEARCH if thin.is_watertight else _SHEET_SEARCH
-    for threshold, most in _STEPS:
-        coacd.set_log_level("error")  # it writes its progress to stdout, where the command line writes results
-        raw = coacd.run_coacd(
-            coacd.Mesh(np.asarray(thin.vertices), np.asarray(thin.faces, dtype=np.int32)),
-            threshold=threshold,
-            max_convex_hull=most,
-            preprocess_mode="auto",
-            preprocess_resolution=_SHEET_CELLS,
-            resolution=1000,
-            mcts_nodes=nodes,
-            mcts_iterations=iterations,
-            mcts_max_depth=2,
-            max_ch_vertex=_PIECE_VERTICES,
-            seed=1,
-        )
-        found = sorted(
-            (_hull(np.asarray(vertices), _PIECE_VERTICES) for vertices, _ in raw), key=lambda piece: piece[0].mean(axis=0).round(6).tolist()
-        )
-        if measure_overfill(found, near) <= limit:
+        return sheets, True
+    thin = item.thin or simplify(part, round(_MIN_FACES + item.share * (_FACES - _MIN_FACES)))
+    made = solidify(part, thin, round(_CELLS[0] + item.share * (_CELLS[1] - _CELLS[0])))
+    surface = np.asarray(trimesh.sample.sample_surface(thin, _SAMPLES, seed=0)[0])
+    cutter = Cutter(made.solid, Work(item.work))
+    for cuts, most in _STEPS:
+        cutter.cut(cuts)
+        found = [
+            _hull(_back_on(thin, _vertices_of(hull), made.off_m), _PIECE_VERTICES) for hull in merge(cutter.pieces, min(most, item.most))
+        ]
+        overfill = measure_overfill(found, near)
+        if overfill < least:
+            best, least = found, overfill
+        if (least <= limit and measure_gap(best, surface) <= clearance) or cutter.work.is_done:
             break
-    return found
+    return sorted(best, key=lambda piece: (piece[0].mean(axis=0).round(6).tolist(), piece[0].tolist())), least <= limit
+
+
+def _vertices_of(hull: Manifold) -> FloatArray:
+    return np.asarray(hull.to_mesh64().vert_properties[:, :3], dtype=np.float64)
+
+
+def _back_on(mesh: trimesh.Trimesh, vertices: FloatArray, off_m: float) -> FloatArray:
+    """Vertices (N, 3), those that lie off the surface by no more than ``off_m`` moved onto it."""
+    if off_m == 0:
+        return vertices
+    closest, distance, _ = trimesh.proximity.closest_point(mesh, vertices)
+    return np.where((distance <= off_m)[:, None], closest, vertices)
 
 
 def _sheets(part: trimesh.Trimesh) -> list[tuple[FloatArray, NDArray[np.int64]]]:
@@ -163,20 +223,19 @@ def _sheets(part: trimesh.Trimesh) -> list[tuple[FloatArray, NDArray[np.int64]]]
     return slabs
 
 
-def _free_points(mesh: trimesh.Trimesh) -> tuple[FloatArray, float]:
-    """Points just off the surface that can be seen from outside, with nothing else near: shape (N, 3), and how far off they are [m].
+def _surface_and_free_points(mesh: trimesh.Trimesh, clearance: float) -> tuple[FloatArray, FloatArray]:
+    """Points of the surface, shape (S, 3), and points ``clearance`` off it that can be seen from outside, with nothing nearer, (N, 3).
 
     Both sides of every triangle are tried, for a reconstruction may be an open sheet or inside out: the inside of a closed
     carton sees nothing of the world, the inside of a bowl does.
     """
-    clearance = max(_MIN_CLEARANCE_M, _CLEARANCE_SHARE * float(mesh.scale))
-    thin = simplify(mesh, _FACES)
-    on_surface, faces = trimesh.sample.sample_surface(thin, _SAMPLES, seed=0)
-    offset = clearance * np.asarray(thin.face_normals)[faces]
-    points = np.vstack([np.asarray(on_surface) + offset, np.asarray(on_surface) - offset])
-    distance = trimesh.proximity.closest_point(thin, points)[1]
+    on_surface, faces = trimesh.sample.sample_surface(mesh, _SAMPLES, seed=0)
+    offset = clearance * np.asarray(mesh.face_normals)[faces]
+    surface = np.asarray(on_surface)
+    points = np.vstack([surface + offset, surface - offset])
+    distance = trimesh.proximity.closest_point(mesh, points)[1]
     points = points[distance >= _CLEAR_SHARE * clearance]
-    return points[_line_of_sight(thin, points) >= _MIN_SIGHT], clearance
+    return surface, points[_line_of_sight(mesh, points) >= _MIN_SIGHT]
 
 
 def _line_of_sight(mesh: trimesh.Trimesh, points: FloatArray) -> FloatArray:

@@ -53,6 +53,10 @@ class CollisionReport(FrozenModel):
     overfill: float
     """Share of points in free space, ``clearance_m`` off the surface, that the convex pieces cover."""
     clearance_m: float
+    gap_m: float
+    """Farthest that a point of the surface lies outside all convex pieces."""
+    within_budget: bool
+    """Whether the pieces came out true before the work that cutting may take was used up."""
 
 
 class MeshReport(FrozenModel):
@@ -99,7 +103,12 @@ def build_collision(surfaces: list[Surface]) -> dict[str, bytes]:
     """``collision/hull_000.obj`` ... of an object and its report, from surfaces in its frame [m]."""
     pieces = decompose(merge_positions(surfaces))
     report = CollisionReport(
-        method=pieces.method, hulls=len(pieces.hulls), overfill=rounded(pieces.overfill, 6), clearance_m=rounded(pieces.clearance_m, 6)
+        method=pieces.method,
+        hulls=len(pieces.hulls),
+        overfill=rounded(pieces.overfill, 6),
+        clearance_m=rounded(pieces.clearance_m, 6),
+        gap_m=rounded(pieces.gap_m, 6),
+        within_budget=pieces.within_budget,
     )
     files = {f"collision/hull_{index:03d}.obj": build_obj(vertices, faces) for index, (vertices, faces) in enumerate(pieces.hulls)}
     return {**files, _REPORT: json_bytes(report)}

@@ -49,6 +49,8 @@ class ProcessMeshesResult(StageResult):
 
     triangles: int
     hulls: int
+    over_budget: tuple[str, ...]
+    """Objects whose cutting used up its work before the pieces came out true; how true they are stands in their ``meshes.json``."""
 
 
 class AssembleSceneResult(StageResult):
@@ -90,10 +92,12 @@ def _estimate(_request: SceneRequest, context: StageContext) -> EstimatePhysicsR
 
 
 def _process(_request: SceneRequest, context: StageContext) -> ProcessMeshesResult:
-    reports = process_scene(context).values()
+    reports = process_scene(context)
+    collision = {name: report.collision for name, report in reports.items() if report.collision is not None}
     return ProcessMeshesResult(
-        triangles=sum(report.visual.triangles_after for report in reports),
-        hulls=sum(report.collision.hulls for report in reports if report.collision is not None),
+        triangles=sum(report.visual.triangles_after for report in reports.values()),
+        hulls=sum(item.hulls for item in collision.values()),
+        over_budget=tuple(sorted(name for name, item in collision.items() if not item.within_budget)),
     )
 
 

@@ -21,10 +21,10 @@ from blueprint_pipeline.workspace.storage import SceneFolder
 
 _COMPUTING_PACKAGES = (
     "av",
-    "coacd",
     "daqp",
     "embreex",
     "fast-simplification",
+    "manifold3d",
     "mink",
     "mujoco",
     "numpy",
