@@ -8,7 +8,8 @@
 | dataset | write, certify | LeRobot v3.0 and v2.1 from one encode, read by the real readers |
 | delivery | price, package, deliver, notify, announce | a signed bundle in the lab's bucket, receipt, webhook, Slack |
 
-**Started** by hand, by `nightly_scenes`, or through the API; one run is one scene (`scene_id` is the partition key).
+**Started** by hand, by `nightly_scenes`, or through the API; one run is one scene (`scene_id` is the partition key
+of the events of its assets `dataset` and `bundle`; their `found_done` says whether the work is new).
 **Run again**, a stage whose inputs, request and code are the same finds its commit and does nothing;
 a killed one resumes at the last finished episode.
 **Errors**: a permanent one fails the task at once with the whole message; a transient one is tried again after a pause;

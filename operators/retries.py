@@ -179,8 +179,6 @@ def raise_for_airflow(error: BlueprintError) -> NoReturn:
         TransientError: Airflow tries again after a pause.
     """
     if not error.retryable:
-        raise AirflowFailException(str(error)) from error
+        raise AirflowFailException(str(error)) from None  # the message is whole; frames of this process say nothing of another one
     known = as_known(error)
-    if known is error:
-        raise error
-    raise known from error
+    raise known from None

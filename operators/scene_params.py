@@ -83,7 +83,7 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
         "type": "string",
         "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$",
         "section": "Scene",
-        "description": "Names the scene's folder; also the partition key.",
+        "description": "Names the scene's folder; also the partition key of the events of its assets.",
     },
     "source": {
         "type": "string",

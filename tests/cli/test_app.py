@@ -98,6 +98,16 @@ def test_a_scene_that_is_not_there_is_named(tmp_path, words):
     assert "('typo')" in error["message"]
 
 
+def test_a_defect_is_lines_in_a_log_and_no_boxes(tmp_path):
+    """Where no person sits at a terminal; the last line is the error."""
+    (tmp_path / "scenes" / "s" / "geniesim").mkdir(parents=True)
+    (tmp_path / "scenes" / "s" / "geniesim" / "plan.json").write_text("no JSON")
+    answer = bpp("episode", "replay", "s", "x", BPP__WORKSPACE__URL=str(tmp_path))
+    assert answer.returncode == 1
+    assert "Traceback (most recent call last)" in answer.stderr
+    assert "│" not in answer.stderr
+
+
 def test_misspelt_setting_ends_with_78():
     """A wrong environment variable stops every command, with its name."""
     ended = bpp("stage", "list", BPP__WORKSPASE__URL="x")

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from blueprint_pipeline.delivery.signing import make_signing_key
+from blueprint_pipeline.episode.record import STRIPS_FOLDER
 from blueprint_pipeline.quality.report import load_gate_report
 from blueprint_pipeline.registry.approvals import approval_id
 from blueprint_pipeline.registry.database import open_registry
@@ -17,6 +18,7 @@ from blueprint_pipeline.workspace.storage import Workspace
 from operators.embedded import up
 from operators.embedded.airflow_home import airflow_environment, process_environment
 from operators.embedded.receivers import receive
+from plugins.pages.pictures import picture_path
 from tests.airflow_home import ROOT
 from tests.operators.gate_case import write_gates
 
@@ -38,8 +40,8 @@ class Airflow:
 
     def __init__(self, url, settings, slack, pager):
         self.settings, self.slack, self.pager = settings, slack, pager
-        token = httpx.get(f"{url}/auth/token", timeout=30).json()["access_token"]
-        self._client = httpx.Client(base_url=f"{url}/api/v2", headers={"Authorization": f"Bearer {token}"}, timeout=60)
+        self.url, self.token = url, httpx.get(f"{url}/auth/token", timeout=30).json()["access_token"]
+        self._client = httpx.Client(base_url=f"{url}/api/v2", headers={"Authorization": f"Bearer {self.token}"}, timeout=60)
 
     def call(self, method, path, body=None):
         answer = self._client.request(method, path, json=body)
@@ -122,6 +124,15 @@ def airflow(tmp_path_factory):
     assert up.read_health(url) == {}
 
 
+def test_a_picture_is_served_where_the_question_points(airflow):
+    """Airflow's API server has the plugin's page."""
+    name = "0123456789abcdef.jpg"
+    Workspace(airflow.settings.workspace).scene("s1").write_bytes(f"{STRIPS_FOLDER}/{name}", b"jpeg")
+    address = f"{airflow.url}{picture_path('s1', name)}"
+    shown = httpx.get(address, headers={"Authorization": f"Bearer {airflow.token}"})
+    assert (shown.status_code, shown.content, shown.headers["content-type"]) == (200, b"jpeg", "image/jpeg")
+
+
 def told(slack, *words):
     """Whether a message with all these words has arrived."""
     return any(all(word in json.dumps(message.body) for word in words) for message in slack.messages)
@@ -134,6 +145,7 @@ def test_person_approves_through_the_api(airflow):
     wait_for(lambda: airflow.reached("ask", run_id, "approve_episodes", "awaiting_input"), "the question")
     (question,) = airflow.call("GET", f"/dags/ask/dagRuns/{run_id}/hitlDetails")["hitl_details"]
     assert waiting[0] in question["body"]
+    assert "There is no picture: [workspace.file_missing]" in question["body"]
     # Airflow 3.3 takes an answer within a scheduler's loop of the question for a lost task; no person is so fast.
     time.sleep(10)
     answer = {"chosen_options": ["Approve"], "params_input": {"only_episodes": [waiting[0]], "review_note": "looks fine"}}

@@ -37,7 +37,8 @@ def toy_flow(environment, monkeypatch, tmp_path):
         monkeypatch.setitem(STAGES, name, row)
 
     def start_toy(arguments, variables):
-        return fork_job(arguments, {**variables, "PYTHONPATH": str(ROOT)}, idle_s=30, module="tests.operators.toy_server")
+        path = f"{ROOT}:{ROOT / 'include'}"  # this checkout's, wherever the package is installed from
+        return fork_job(arguments, {**variables, "PYTHONPATH": path}, idle_s=30, module="tests.operators.toy_server")
 
     monkeypatch.setattr(local, "start_warm", start_toy)
     source = tmp_path / "source"

@@ -90,6 +90,16 @@ def test_events_of_the_stage_are_readable_in_the_tasks_log(toy_flow, capfd):
     assert "3 of 3 done" in log
 
 
+def test_a_failure_is_told_twice_in_the_log_and_no_more(toy_flow, capfd):
+    """By the stage with its facts, and as the task's own error, without frames of the process that only waited for it."""
+    run_dag(dag_of("stage_told", intake({**toy_flow, "fail": "input"})))
+    log = capfd.readouterr().out
+    assert log.count("this source is no good") == 3  # the stage's message and its facts, and Airflow's error
+    assert log.count("stage failed code=sample.bad_input") == 1
+    assert "StageFailed" not in log
+    assert "direct cause" not in log
+
+
 def test_permanent_error_fails_at_once_and_slack_is_told(toy_flow, slack):
     """No second try; the whole message is in the exception that on-call gets."""
     dag = dag_of("stage_permanent", intake({**toy_flow, "fail": "input"}, on_failure_callback=[TaskFailureNotifier()]))

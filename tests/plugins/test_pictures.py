@@ -1,8 +1,9 @@
 """Pictures of scenes in Airflow's UI: for those who are logged in, and nothing else of the workspace."""
 
 import pytest
+from airflow.api_fastapi.core_api import security
 from airflow.api_fastapi.core_api.security import get_user
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
 from fastapi.testclient import TestClient
 
 from blueprint_pipeline.settings import load_settings
@@ -30,8 +31,18 @@ def client(settings, monkeypatch):
     load_settings.cache_clear()
 
 
-def test_who_is_not_logged_in_sees_nothing(client):
+def test_who_is_not_logged_in_sees_nothing(client, monkeypatch):
+    """The cookie of Airflow's UI is asked for: it is all that a browser sends for a picture of a page."""
+    asked = []
+
+    async def resolve(token):
+        asked.append(token)
+        raise HTTPException(401)
+
+    monkeypatch.setattr(security, "resolve_user_from_token", resolve)
+    client.cookies.set("_token", "a-token")
     assert client.get(picture_path("s1", NAME)).status_code == 401
+    assert asked == ["a-token"]
 
 
 def test_a_picture_is_served_to_people_who_are_logged_in(client):

@@ -22,6 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     add_completion=False,
+    pretty_exceptions_enable=sys.stderr.isatty(),  # a log has lines, no boxes
 )
 app.add_typer(scene.app, name="scene")
 app.add_typer(stage.app, name="stage")

@@ -67,7 +67,7 @@ def run(
             write_termination_message(error)
             if as_json or error_console.is_terminal:
                 raise
-            raise typer.Exit(error.exit_code) from error  # who reads the log has it in the event "job ended"
+            raise typer.Exit(error.exit_code) from error  # who reads the log has it in an event, "stage failed" or "job ended"
     show(ended.model_dump(mode="json"), as_json=as_json, text=lambda console: console.print(f"{ended.name}: {ended.outcome}"))
 
 

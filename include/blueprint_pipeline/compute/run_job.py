@@ -15,7 +15,7 @@ from blueprint_pipeline.compute.job import JobSpec
 from blueprint_pipeline.compute.preflight import run_preflight
 from blueprint_pipeline.compute.record import JobRecord, UnitRecord
 from blueprint_pipeline.errors import BlueprintError, PreemptedError, TransientError
-from blueprint_pipeline.log import get_logger
+from blueprint_pipeline.log import get_logger, log_context
 from blueprint_pipeline.public_url import public_fields
 from blueprint_pipeline.registry.leases import LeaseHeld
 from blueprint_pipeline.registry.sessions import RegistryUnavailable
@@ -28,6 +28,9 @@ _TERMINATION_BYTES = 4096
 """Kubernetes cuts a longer message off."""
 _WAIT_MAX_S = 5.0
 """Between two tries at a lease or at the registry [s]: SIGTERM is heard in between, and a pod has 15 s."""
+
+_IDS = ("scene_id", "shard_index")
+"""Fields of a request that name what failed, in the log."""
 
 Keep = Callable[[JobRecord], None]
 """Stores the record; called after each request."""
@@ -73,10 +76,10 @@ def _attempt(spec: JobSpec, index: int, settings: Settings, progress: Progress, 
     except PreemptedError:
         raise
     except TransientError as error:
-        log.unit(index, state="failed", error=error.as_dict())
+        log.failed(index, error)
         return error
     except BlueprintError as error:
-        log.unit(index, state="failed", error=error.as_dict())
+        log.failed(index, error)
         raise
     commit = outcome.commit
     log.unit(
@@ -180,9 +183,16 @@ class _JobLog:
         units[index] = units[index].model_copy(update=fields)
         self.change(units=tuple(units))
 
+    def failed(self, index: int, error: BlueprintError) -> None:
+        """A request failed, for good or for now: told here, once."""
+        self.unit(index, state="failed", error=error.as_dict())
+        with log_context(**{name: str(value) for name, value in self.record.units[index].request.items() if name in _IDS}):
+            get_logger().error("stage failed", **error.as_dict())
+
     def end(self, outcome: str, error: BlueprintError | None = None) -> None:
         self.change(outcome=outcome, error=None if error is None else error.as_dict(), finished_at=datetime.now(UTC))
         done = sum(unit.state == "done" for unit in self.record.units)
-        why = {} if error is None else {"code": error.code, "message": error.message}
-        log = get_logger().info if error is None else get_logger().error
+        was_told = error is None or any(unit.state == "failed" for unit in self.record.units)
+        why = {} if error is None else {"code": error.code} if was_told else {"code": error.code, "message": error.message}
+        log = get_logger().info if was_told else get_logger().error
         log("job ended", job=self.record.name, outcome=outcome, done=done, requests=len(self.record.units), **why)

@@ -190,7 +190,6 @@ class _Work:
                 self.lease.validate()
                 outputs = attempt.promote()
         except BlueprintError as error:
-            log.error("stage failed", **error.as_dict())  # noqa: TRY400 -- facts, not a traceback: this is not a defect
             self.lease.validate()  # what lies there may be another's by now: only the holder clears it away
             attempt.fail(error)
             raise
