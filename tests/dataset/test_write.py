@@ -158,6 +158,14 @@ def test_an_asset_without_a_licence_is_refused(scene: SceneFolder, tmp_path: Pat
         build_licence([])
 
 
+def test_card_tells_what_cannot_move() -> None:
+    """An object of the pictures that never came to rest, with the reason."""
+    from blueprint_pipeline.dataset.card import describe_set_aside
+
+    assert describe_set_aside({}) == ""
+    assert describe_set_aside({"ball": "it rolls on"}) == "`ball` is fixed where it was reconstructed: it rolls on. "
+
+
 def test_one_licence_stands_by_its_hub_name() -> None:
     """Where all assets have one licence the Hub's own id of it is used."""
     from blueprint_pipeline.dataset.card import _metadata
@@ -165,6 +173,7 @@ def test_one_licence_stands_by_its_hub_name() -> None:
 
     licence = build_licence([("a", "CC-BY-4.0", ""), ("b", "CC-BY-4.0", "")])
     facts = CardFacts(
+        set_aside={},
         scene_id="s",
         job_id="job-1",
         seed=0,

@@ -188,6 +188,13 @@ def test_object_that_its_collision_pieces_close_is_no_target(scene) -> None:
     assert job.left_out == {"pick_place": {"can": reason}}
 
 
+def test_object_that_was_set_aside_is_told(scene) -> None:
+    """It is none of the movable ones; the plan, and with it the dataset's card, has the reason."""
+    job = plan_job(replace(scene, set_aside={"ball": "it does not come to rest: it moved 90 mm"}), small_options(4))
+    assert job.left_out == {"pick_place": {"ball": "it does not come to rest: it moved 90 mm"}}
+    assert job.plan.set_aside == {"ball": "it does not come to rest: it moved 90 mm"}
+
+
 def test_scene_without_anything_to_hold_is_refused(scene, tmp_path) -> None:
     """Every object says why it is no target."""
     text = SCENE_XML.replace('type="cylinder" size="0.03 0.06"', 'type="cylinder" size="0.06 0.06"')

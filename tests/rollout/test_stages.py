@@ -6,6 +6,7 @@ from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.job.plan_tasks import PoseMissing
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.scene.process_meshes import CollisionReport, MeshReport, VisualReport
+from blueprint_pipeline.scene.set_aside import SET_ASIDE_PATH, SetAside
 from blueprint_pipeline.scene.settle import SettledScene, SettleLimits
 from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.stage.runner import run_stage
@@ -49,6 +50,7 @@ def prepare(folder, poses: dict[str, Pose], *, closed: str = "") -> Settings:
         objects=(),
     )
     scene.write_bytes("layout/settled.json", settled.model_dump_json().encode())
+    scene.write_bytes(SET_ASIDE_PATH, SetAside(scene_id=SCENE_ID, reasons={}).model_dump_json().encode())
     return small_settings(folder).model_copy(
         update={"registry": small_settings(folder).registry.model_copy(update={"url": f"sqlite:///{folder}/registry.db"})}
     )

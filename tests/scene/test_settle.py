@@ -79,6 +79,16 @@ def test_a_state_that_mujoco_reset_is_refused(height_m, worst):
         settle(model, "s", duration_s=2)
 
 
+def test_the_one_that_diverges_is_named():
+    """Not the first of the scene: what is set aside must be what blew up."""
+    text = WORLD.replace('<geom name="floor" type="plane" size="0 0 1"/>', "").replace("0.002083333", "0.5")
+    calm = BOX.format("5 0 0", "0 0 0").replace('name="box"', 'name="calm" gravcomp="1"')
+    model = mujoco.MjModel.from_xml_string(text.format(calm + BOX.format("0 0 9e9", "0 0 0")))
+    model.opt.gravity[2] = -9.9e9
+    with pytest.raises(SceneNotStable, match="object box makes"):
+        settle(model, "s", duration_s=2)
+
+
 def test_limits_can_be_set_tighter():
     """Each limit is judged on its own."""
     record = settled(BOX.format("0 0 0.0505", "0 0 0"))

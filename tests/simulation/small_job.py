@@ -38,6 +38,7 @@ def task_scene(folder: Path) -> TaskScene:
         mjcf_path=mjcf_path,
         poses=settled_poses(),
         overfill=dict.fromkeys(settled_poses(), 0.0),
+        set_aside={},
         affordances=load_affordances(),
         cache_dir=folder / "cache",
     )

@@ -36,6 +36,8 @@ class CardFacts:
     controller: str
     attempted: int
     """Episodes that were planned, whatever became of them."""
+    set_aside: Mapping[str, str]
+    """Objects of the scene that cannot move because they never come to rest, each with the reason."""
     licence: DatasetLicence
     spread: Mapping[str, float | None]
     """Measures of the kept episodes together, by name (:mod:`blueprint_pipeline.quality.metrics.spread`)."""
@@ -141,10 +143,15 @@ def _origin(facts: CardFacts, summary: DatasetSummary) -> str:
         "## Where it comes from\n\n"
         f"Simulated with {facts.simulator}, controller {facts.controller}, scene `{facts.scene_id}`, job `{facts.job_id}`, "
         f"seed {facts.seed}; {summary.episodes} of {facts.attempted} attempted episodes were kept. "
-        f"{facts.pictures} "
+        f"{facts.pictures} {describe_set_aside(facts.set_aside)}"
         "`meta/blueprint_pipeline/episodes.jsonl` has for each episode: seed, start poses, integration state in float64, phases, success "
         "predicate with margins, gates, replay certificate. No person was recorded; there are no personal data.\n"
     )
+
+
+def describe_set_aside(reasons: Mapping[str, str]) -> str:
+    """A sentence for each object that was set aside."""
+    return "".join(f"`{name}` is fixed where it was reconstructed: {reason}. " for name, reason in sorted(reasons.items()))
 
 
 def _licences(licence: DatasetLicence) -> str:

@@ -136,6 +136,7 @@ def _card_facts(
         pictures=describe_render_profile(certificates[0].render_profile),
         controller=record.controller,
         attempted=len(plan.episodes),
+        set_aside=plan.set_aside,
         licence=licence,
         spread=report.set_metrics,
     )

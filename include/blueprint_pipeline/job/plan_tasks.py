@@ -14,9 +14,9 @@ from blueprint_pipeline.job.planning import JobOptions, PlannedJob, plan_job
 from blueprint_pipeline.job.start_states import StartStates
 from blueprint_pipeline.job.task_scene import TaskScene
 from blueprint_pipeline.robot.embodiment import load_embodiment
-from blueprint_pipeline.scene.manifest import load_manifest
 from blueprint_pipeline.scene.physics import load_physics
 from blueprint_pipeline.scene.process_meshes import load_overfill
+from blueprint_pipeline.scene.set_aside import load_assembled_manifest, load_set_aside
 from blueprint_pipeline.scene.settle import load_settled
 from blueprint_pipeline.skill.affordances import load_affordances
 from blueprint_pipeline.stage.contract import StageContext
@@ -58,11 +58,12 @@ def load_task_scene(context: StageContext) -> TaskScene:
     if movable != set(poses):
         raise PoseMissing(SETTLED_PATH, sorted(movable - set(poses)), sorted(set(poses) - movable))
     return TaskScene(
-        manifest=load_manifest(context.scene),
+        manifest=load_assembled_manifest(context.scene),
         twin=twin,
         mjcf_path=mjcf_path,
         poses=poses,
         overfill={name: load_overfill(context.scene, name) for name in poses},
+        set_aside=load_set_aside(context.scene).reasons,
         affordances=load_affordances(),
         cache_dir=context.cache_dir,
     )

@@ -77,6 +77,7 @@ def plan_job(scene: TaskScene, options: JobOptions) -> PlannedJob:
         width=options.width,
         height=options.height,
         start_area=_start_area(site),
+        set_aside=dict(scene.set_aside),
         shards=shards,
         episodes=episodes,
     )

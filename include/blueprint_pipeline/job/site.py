@@ -160,8 +160,8 @@ def _by_height(prints: Mapping[str, Footprint]) -> Iterator[dict[str, Footprint]
 
 
 def _elsewhere(tier: Tier | None, scene: TaskScene, starts: StartStates) -> dict[str, str]:
-    """Why the movable objects that do not stand on the tier are no targets."""
-    reasons = {name: "it stands on nothing" for name in scene.poses if name not in starts.supports}
+    """Why the movable objects that do not stand on the tier, and those that were set aside, are no targets."""
+    reasons = {**scene.set_aside, **{name: "it stands on nothing" for name in scene.poses if name not in starts.supports}}
     if tier is None:
         return reasons | {name: f"it stands on '{below}'" for name, below in starts.supports.items()}
     for name, below in starts.supports.items():

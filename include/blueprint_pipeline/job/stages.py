@@ -9,6 +9,7 @@ from blueprint_pipeline.task.skills import SkillName
 from blueprint_pipeline.workspace.canonical import MAX_INTEGER
 
 SETTLED_PATH = "layout/settled.json"
+SET_ASIDE_PATH = "layout/set_aside.json"
 
 
 class PlanTasksRequest(StageRequest):
@@ -58,7 +59,7 @@ PLAN_TASKS = Stage(
     request=PlanTasksRequest,
     result=PlanTasksResult,
     run=_plan_tasks,
-    reads=lambda _: ["assets/scene_manifest.json", "assets/*/physics.json", "assets/*/meshes.json", SETTLED_PATH, "mjcf"],
+    reads=lambda _: ["assets/scene_manifest.json", "assets/*/physics.json", "assets/*/meshes.json", SETTLED_PATH, SET_ASIDE_PATH, "mjcf"],
     writes=lambda _: [
         PLAN_PATH,
         SCENE_GRAPH_PATH,

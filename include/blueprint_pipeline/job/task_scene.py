@@ -25,6 +25,8 @@ class TaskScene:
     """Settled pose of every movable object."""
     overfill: Mapping[str, float]
     """Share of the free space close to each movable object that its convex pieces cover."""
+    set_aside: Mapping[str, str]
+    """Why each object that never comes to rest cannot move, by id."""
     affordances: Affordances
     cache_dir: Path
 

@@ -1,6 +1,7 @@
 """Assemble a scene: the USD stage and its MJCF twin, from the same assets; both are read back and compared."""
 
 from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 import mujoco
 import numpy as np
@@ -8,12 +9,14 @@ from pxr import Usd, UsdGeom, UsdPhysics, UsdValidation
 
 from blueprint_pipeline.errors import InternalError
 from blueprint_pipeline.geometry.rotations import rotation_from_quat
+from blueprint_pipeline.scene.canonical_files import write_json
 from blueprint_pipeline.scene.manifest import load_manifest
 from blueprint_pipeline.scene.mjcf import TWIN_PATH, SceneAssets, build_twin
 from blueprint_pipeline.scene.physics import load_physics
 from blueprint_pipeline.scene.prim_paths import object_path
 from blueprint_pipeline.scene.process_meshes import collision_folder
-from blueprint_pipeline.scene.settle import find_restless
+from blueprint_pipeline.scene.set_aside import SET_ASIDE_PATH, SetAside, fix_objects
+from blueprint_pipeline.scene.settle import find_restless, find_worst
 from blueprint_pipeline.scene.usd import STAGE_PATH, build_usd
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.workspace.storage import SceneFolder
@@ -51,22 +54,46 @@ def load_assets(scene: SceneFolder) -> SceneAssets:
     )
 
 
-def write_twin(assets: SceneAssets, context: StageContext) -> mujoco.MjModel:
-    """Write the twin, compile it, and compare it with the manifest.
+@dataclass(frozen=True)
+class WrittenTwin:
+    """A twin in which everything that can move comes to rest.
+
+    Attributes:
+        model: The twin, compiled.
+        assets: What it is made of; what was set aside cannot move.
+        set_aside: Why each object was set aside, by id.
+    """
+
+    model: mujoco.MjModel
+    assets: SceneAssets
+    set_aside: dict[str, str]
+
+
+def write_twin(assets: SceneAssets, context: StageContext) -> WrittenTwin:
+    """Write the twin, compile it, compare it with the manifest, and write what was set aside.
 
     An object that rolls away without rolling friction, and rests with it, gets it (``condim`` 6); the others have none, which is cheaper.
+    One that never rests is fixed where it was reconstructed; the worst comes first, for it may be what moves the others.
 
     Raises:
         TwinInvalid: It does not compile, or says something else.
+        SceneNotStable: No object is left that can move.
     """
+    scene_id = assets.manifest.scene_id
     model = _write_twin(assets, context, ())
-    restless = find_restless(model, assets.manifest.scene_id)
+    restless, slowed, set_aside = find_restless(model, scene_id), set[str](), dict[str, str]()
     if restless:
-        slowed = _write_twin(assets, context, restless)
-        rested = restless - find_restless(slowed, assets.manifest.scene_id)
-        model = slowed if rested == restless else _write_twin(assets, context, rested)
+        slowed = restless - find_restless(_write_twin(assets, context, restless), scene_id)
+        model = _write_twin(assets, context, slowed)
+    while restless and (worst := find_worst(model, scene_id)) is not None:
+        set_aside[worst.object_id] = f"it does not come to rest: it {'; '.join(worst.failures)}"
+        assets = replace(assets, manifest=fix_objects(assets.manifest, set_aside))
+        if not any(item.is_movable for item in assets.manifest.objects):
+            raise worst
+        model = _write_twin(assets, context, slowed)
     validate_twin(model, assets)
-    return model
+    write_json(context.output(SET_ASIDE_PATH), SetAside(scene_id=scene_id, reasons=set_aside))
+    return WrittenTwin(model, assets, set_aside)
 
 
 def _write_twin(assets: SceneAssets, context: StageContext, slowed: Collection[str]) -> mujoco.MjModel:

@@ -19,7 +19,7 @@ from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.scene.build_manifest import pose_of
 from blueprint_pipeline.scene.canonical_files import rounded
 from blueprint_pipeline.scene.mjcf import ROLLING_CONDIM
-from blueprint_pipeline.twin.divergence import find_divergence
+from blueprint_pipeline.twin.divergence import find_diverged_body, find_divergence
 from blueprint_pipeline.workspace.storage import Id, SceneFolder
 
 SETTLED_PATH = "layout/settled.json"
@@ -131,7 +131,8 @@ def settle(model: mujoco.MjModel, scene_id: str, *, duration_s: float, limits: S
     mujoco.mj_forward(model, data)
     worst = find_divergence(data)
     if worst is not None:
-        raise SceneNotStable(names[0] if names else scene_id, [f"makes the simulation diverge: {worst} is not finite, or huge"])
+        name = find_diverged_body(model, data) or (names[0] if names else scene_id)
+        raise SceneNotStable(name, [f"makes the simulation diverge: {worst} is not finite, or huge"])
     found = tuple(_measure(model, data, body, (start[i], turned[i], float(drift[i]))) for i, body in enumerate(bodies.tolist()))
     bounds = limits or SettleLimits()
     return SettledScene(
@@ -160,12 +161,21 @@ def settle_patiently(model: mujoco.MjModel, scene_id: str, *, duration_s: float)
 
 
 def find_restless(model: mujoco.MjModel, scene_id: str) -> set[str]:
-    """Objects that do not rest where they were reconstructed; empty where the simulation diverges, for then none is to blame."""
+    """Objects that do not rest where they were reconstructed; where the simulation diverges, the one that does."""
     try:
         record = settle(model, scene_id, duration_s=_TRIAL_S)
-    except SceneNotStable:
-        return set()
+    except SceneNotStable as error:
+        return {error.object_id}
     return {item.object_id for item in record.objects if check_settled(item, record.limits)}
+
+
+def find_worst(model: mujoco.MjModel, scene_id: str) -> SceneNotStable | None:
+    """What a patient trial refuses the scene for; ``None``: it rests."""
+    try:
+        validate_settled(settle_patiently(model, scene_id, duration_s=_TRIAL_S))
+    except SceneNotStable as error:
+        return error
+    return None
 
 
 def _is_slow(record: SettledScene) -> bool:

@@ -12,6 +12,7 @@ from blueprint_pipeline.scene.canonical_files import write_json
 from blueprint_pipeline.scene.ingest import SOURCE_FOLDER, SOURCE_MANIFEST_PATH, digest_source, ingest
 from blueprint_pipeline.scene.layout import INVENTORY_PATH, LAYOUT_PATH
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH, load_manifest
+from blueprint_pipeline.scene.set_aside import SET_ASIDE_PATH
 from blueprint_pipeline.scene.settle import SETTLED_PATH, settle_patiently, validate_settled
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 
@@ -59,6 +60,8 @@ class AssembleSceneResult(StageResult):
     prims: int
     bodies: int
     geoms: int
+    set_aside: dict[str, str]
+    """Objects that never come to rest, each with the reason: they are fixed where they were reconstructed."""
 
 
 class SettleSceneRequest(StageRequest):
@@ -102,9 +105,9 @@ def _process(_request: SceneRequest, context: StageContext) -> ProcessMeshesResu
 
 
 def _assemble(_request: SceneRequest, context: StageContext) -> AssembleSceneResult:
-    assets = load_assets(context.scene)
-    model = write_twin(assets, context)
-    return AssembleSceneResult(prims=write_usd(assets, context), bodies=int(model.nbody), geoms=int(model.ngeom))
+    twin = write_twin(load_assets(context.scene), context)
+    prims = write_usd(twin.assets, context)
+    return AssembleSceneResult(prims=prims, bodies=int(twin.model.nbody), geoms=int(twin.model.ngeom), set_aside=twin.set_aside)
 
 
 def _settle(request: SettleSceneRequest, context: StageContext) -> SettleSceneResult:
@@ -154,7 +157,7 @@ ASSEMBLE_SCENE = Stage(
     result=AssembleSceneResult,
     run=_assemble,
     reads=lambda _: ["assets"],
-    writes=lambda _: ["usd", "mjcf"],
+    writes=lambda _: ["usd", "mjcf", SET_ASIDE_PATH],
 )
 
 SETTLE_SCENE = Stage(

@@ -5,6 +5,7 @@ from pydantic import BaseModel, ConfigDict
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.scene.manifest import load_manifest
 from blueprint_pipeline.scene.physics import load_physics, physics_path
+from blueprint_pipeline.scene.set_aside import SET_ASIDE_PATH, load_set_aside
 from blueprint_pipeline.workspace.storage import Id, SceneFolder
 
 
@@ -16,6 +17,8 @@ class ObjectSummary(BaseModel):
     object_id: Id
     category: str
     sim_role: str
+    set_aside: str | None
+    """Why it cannot move though its role says so, found when the scene was assembled."""
     licence: str
     mass_kg: float | None
     mass_origin: Origin | None
@@ -27,6 +30,7 @@ class ObjectSummary(BaseModel):
 def load_summary(scene: SceneFolder) -> list[ObjectSummary]:
     """Read what is known of the objects of a scene."""
     found = []
+    set_aside = load_set_aside(scene).reasons if scene.exists(SET_ASIDE_PATH) else {}
     for item in load_manifest(scene).objects:
         physics = load_physics(scene, item.id) if scene.exists(physics_path(item.id)) else None
         found.append(
@@ -34,6 +38,7 @@ def load_summary(scene: SceneFolder) -> list[ObjectSummary]:
                 object_id=item.id,
                 category=item.category,
                 sim_role=item.sim_role,
+                set_aside=set_aside.get(item.id),
                 licence=item.asset.licence,
                 mass_kg=None if physics is None else physics.mass.mass_kg,
                 mass_origin=None if physics is None else physics.mass.origin,
@@ -43,3 +48,8 @@ def load_summary(scene: SceneFolder) -> list[ObjectSummary]:
             )
         )
     return found
+
+
+def describe_role(item: ObjectSummary) -> str:
+    """Its role; of an object that was set aside, the reason too."""
+    return item.sim_role if item.set_aside is None else f"{item.sim_role}, set aside: {item.set_aside}"

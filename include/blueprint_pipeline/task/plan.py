@@ -46,6 +46,8 @@ class JobPlan(FrozenModel):
     height: int
     start_area: StartArea | None = None
     """``None`` in plans of before it was recorded."""
+    set_aside: dict[Id, str] = {}
+    """Objects of the scene that never come to rest, each with the reason: they are fixed where they were reconstructed."""
     shards: tuple[ShardRef, ...]
     episodes: tuple[EpisodeSpec, ...]
 

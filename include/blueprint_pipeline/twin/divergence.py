@@ -13,6 +13,20 @@ _WARNINGS = {
 }
 
 
+def find_diverged_body(model: mujoco.MjModel, data: mujoco.MjData) -> str | None:
+    """The body whose coordinate MuJoCo warned of last; ``None`` where it did not warn.
+
+    Source: ``mj_checkPos``, ``mj_checkVel`` and ``mj_checkAcc`` note the index of the first bad element.
+    """
+    for name, warning in _WARNINGS.items():
+        noted = data.warning[warning.value]
+        if noted.number:
+            starts = model.jnt_qposadr if name == "qpos" else model.jnt_dofadr
+            joint = int(np.searchsorted(starts, noted.lastinfo, side="right")) - 1
+            return str(model.body(int(model.jnt_bodyid[joint])).name)
+    return None
+
+
 def find_divergence(data: mujoco.MjData) -> str | None:
     """What was or is not finite, or huge, since the state was last reset by us: ``qpos``, ``qvel`` or ``qacc``; ``None`` if nothing."""
     for name, warning in _WARNINGS.items():
