@@ -16,6 +16,7 @@ from blueprint_pipeline.settings import load_settings
 from blueprint_pipeline.stage.flow import STAGES
 from operators.links import BundleLink, ReportLink, RunbookLink
 from operators.retries import STAGE_RETRIES
+from operators.stage_metrics import count_stage
 
 SUMMARY_KEY = "summary"
 """XCom key of the one line for people."""
@@ -117,6 +118,7 @@ class StageTask(BaseOperator):
             self._notify_watchers("result", result)
         ti.xcom_push(key=SUMMARY_KEY, value=summary)
         ti.xcom_push(key=FOUND_KEY, value=[unit.found_done for unit in done])
+        count_stage(self.stage, done)
         self._describe_outlets(context, done[0])
         if self.shards is not None:
             return list(results)
