@@ -10,7 +10,9 @@ from blueprint_pipeline.motion.hand_camera import HandCamera
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import describe_contact
 from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.names import robot_names
+from blueprint_pipeline.twin.binding import bind_robot
 from blueprint_pipeline.twin.mount import mount
 from tests.motion.test_collision import over, reach
 
@@ -39,18 +41,21 @@ def test_a_hand_sees_what_it_is_about_to_take(table_scene: MotionScene, start_qp
 
 @pytest.mark.parametrize("robot", robot_names())
 def test_a_housing_lies_behind_its_lens(robot: str) -> None:
-    """So it is never in its own picture; and it touches nothing of the robot at home."""
+    """So it is never in its own picture. At home it touches nothing of the robot."""
     embodiment, spec = load_embodiment(robot), mujoco.MjSpec()
     mount(spec, embodiment, Pose(position_m=(0.0, 0.0, 0.8), quat_wxyz=(1.0, 0.0, 0.0, 0.0)))
     model = spec.compile()
     data = mujoco.MjData(model)
+    bind_robot(model, embodiment).place(data, home_qpos(embodiment))
     mujoco.mj_forward(model, data)
+    touching = {model.geom(geom).name for geom in data.contact.geom.flatten()}
     for camera in embodiment.wrist_cameras:
         lens, box = data.camera(f"robot/{camera.name}"), data.geom(f"robot/{camera.name}_camera")
         center_m = apply(invert(build_pose(lens.xpos, lens.xmat)), box.xpos[None])[0]
         np.testing.assert_allclose(center_m[:2], 0.0, atol=1e-6)
         assert center_m[2] > camera.housing.half_size_m[2]
         assert model.geom(f"robot/{camera.name}_camera").contype[0] == 1
+        assert f"robot/{camera.name}_camera" not in touching
 
 
 def test_a_camera_is_never_inside_of_a_thing(table_scene: MotionScene, start_qpos: np.ndarray) -> None:

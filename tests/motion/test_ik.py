@@ -79,3 +79,21 @@ def test_a_hand_from_above_is_reached_all_over_the_working_area(robot: str, bear
     both = np.array(reached).reshape(4, 2, 6)
     assert both.any(axis=1).all()
     assert both.mean() > 0.95
+
+
+def leaning_pose(x: float, turn: float, lean: float) -> np.ndarray:
+    """Over a table, the hand's approach leaning from straight down towards a direction that is turned from x."""
+    forward, up = np.array([np.cos(turn), np.sin(turn), 0.0]), np.array([0.0, 0.0, 1.0])
+    approach, closing = np.sin(lean) * forward - np.cos(lean) * up, np.cross(up, forward)
+    pose = np.eye(4)
+    pose[:3, :3] = np.column_stack([np.cross(closing, approach), closing, approach])
+    pose[:3, 3] = x, 0.0, 0.04
+    return pose
+
+
+@pytest.mark.parametrize(("lean", "reached"), [(0.1, True), (0.7, False)])
+def test_what_bends_the_arm_far_from_its_start_is_refused(lean: float, reached: bool) -> None:
+    """A hand that leans a little to the side is reached as the arm stands; for one that leans much the shoulder would swing by 1.5 rad."""
+    wanted = leaning_pose(0.35, 0.8, lean)
+    start = KINEMATICS.turn_hand(KINEMATICS.reach_towards(wanted[:3, 3]), wanted[:3, :3])
+    assert (KINEMATICS.solve(wanted, [start]) is not None) == reached

@@ -11,8 +11,9 @@ from blueprint_pipeline.motion.errors import PlanningFailed
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.simulation.protocol import BodyContact
 from blueprint_pipeline.skill.conditions import ObservedMotion
-from blueprint_pipeline.skill.push import MOVED_M, SKILL, PushTask
+from blueprint_pipeline.skill.push import MOVED_M, SKILL, PushTask, Way, order_tries
 from blueprint_pipeline.skill.push_contact import find_contacts, observe_pushed
+from blueprint_pipeline.skill.stroke import holds
 from tests.motion.conftest import TABLE_M
 from tests.simulation.small_job import small_options, task_scene
 
@@ -52,6 +53,29 @@ def test_a_clean_push_holds_everywhere():
     assert [check.name for check in checks] == ["in_region", "moved", "upright", "on_support", "not_gripped", "at_rest", "untouched"]
     assert all(check.held and check.margin >= 0 for check in checks)
     assert checks[0].value == pytest.approx(0.1)
+
+
+def test_a_hand_is_held_so_that_its_camera_sees(table_scene: MotionScene, start_qpos: np.ndarray):
+    """Of the two ways to hold the hand at a contact the one that has more of the can in view is tried first, against the arm's default."""
+    pushed, changed = observe_pushed(table_scene, start_qpos, "can", "table"), 0
+    for direction in np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]):
+        contact = find_contacts(table_scene, pushed, direction)[0]
+        hidden = [hold.hidden for hold in holds(table_scene, pushed, contact)]
+        tried = [hold.hidden for _, hold in order_tries(table_scene, pushed, [Way(contact=contact, length_m=0.1, cost=0.0)])]
+        assert tried == sorted(hidden)
+        changed += tried != hidden
+    assert changed
+
+
+def test_a_hand_without_a_camera_is_held_as_by_default(table_scene: MotionScene, start_qpos: np.ndarray):
+    """Nothing is hidden from it, and the order stays."""
+    blind = replace(table_scene, hand_camera=None)
+    pushed = observe_pushed(blind, start_qpos, "can", "table")
+    contact = find_contacts(blind, pushed, np.array([1.0, 0.0]))[0]
+    ways = holds(blind, pushed, contact)
+    assert [hold.hidden for hold in ways] == [0.0, 0.0]
+    tries = order_tries(blind, pushed, [Way(contact=contact, length_m=0.1, cost=0.0)])
+    assert all(np.array_equal(hold.pose_world_tcp, first.pose_world_tcp) for (_, hold), first in zip(tries, ways, strict=True))
 
 
 def test_an_object_short_of_the_region_fails():

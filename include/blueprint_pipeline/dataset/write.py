@@ -23,7 +23,7 @@ from blueprint_pipeline.quality.report import RENDER_GATES_PATH, RenderGateRepor
 from blueprint_pipeline.robot.layout import ArmLayout
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
-from blueprint_pipeline.workspace.checksums import digest_files, list_files
+from blueprint_pipeline.workspace.checksums import digest_file, digest_files, list_files
 
 
 class NothingKept(GateError):
@@ -68,11 +68,11 @@ def write_datasets(context: StageContext, arms: Sequence[ArmLayout], licence: Da
     for done, (shard_index, episode_id) in enumerate(kept):
         context.stop_if_asked()
         states = context.input(f"{recording_path(shard_index, episode_id)}/states.parquet")
-        record, certificate = _load_records(context, shard_index, episode_id)
+        record, certificate = _load_records(context, shard_index, episode_id, states)
         _validate_pictures(certificate, drawn_first)
         certificates.append(certificate)
         frames = load_frames(states, record, arms)
-        videos = _load_videos(context, render_path(shard_index, episode_id), certificate, plan)
+        videos = _load_videos(context.input(render_path(shard_index, episode_id)), certificate, plan)
         writer.add(
             frames, videos, build_provenance(record, certificate, load_integration_state(states, episode_id), verdicts.get(episode_id))
         )
@@ -101,25 +101,25 @@ def _validate_pictures(certificate: ReplayCertificate, first: ReplayCertificate)
         raise RenderersMixed(certificate.episode_id, certificate.renderer, first.renderer)
 
 
-def _load_records(context: StageContext, shard_index: int, episode_id: str) -> tuple[EpisodeRecord, ReplayCertificate]:
+def _load_records(context: StageContext, shard_index: int, episode_id: str, states: Path) -> tuple[EpisodeRecord, ReplayCertificate]:
     record = _load_record(context, shard_index, episode_id)
     certificate = _load_certificate(context, shard_index, episode_id)
     if not certificate.replayed:
         raise EpisodeUnusable(episode_id, "certificate.json", "replayed", False, True)
-    states = f"{recording_path(shard_index, episode_id)}/states.parquet"
-    digest = context.digest(states)
+    digest = digest_file(states)
     if record.states != digest or certificate.states_sha256 != digest.sha256:
-        raise EpisodeUnusable(episode_id, states, "sha256", digest.sha256, "the one in episode.json and certificate.json")
+        raise EpisodeUnusable(episode_id, str(states), "sha256", digest.sha256, "the one in episode.json and certificate.json")
     return record, certificate
 
 
-def _load_videos(context: StageContext, folder: str, certificate: ReplayCertificate, plan: JobPlan) -> dict[str, EpisodeVideo]:
+def _load_videos(folder: Path, certificate: ReplayCertificate, plan: JobPlan) -> dict[str, EpisodeVideo]:
     videos = {}
     for camera in plan.cameras:
-        known, name = certificate.videos.get(camera), f"{folder}/{camera}.mp4"
-        if known is None or not context.scene.exists(name) or context.digest(name) != known.digest:
-            raise EpisodeUnusable(certificate.episode_id, name, "sha256", "another, or none", "the one in certificate.json")
-        videos[video_key(camera)] = load_episode_video(context.input(name), video_key(camera), frames=certificate.frames, fps=plan.fps)
+        known = certificate.videos.get(camera)
+        path = folder / f"{camera}.mp4"
+        if known is None or not path.is_file() or digest_file(path) != known.digest:
+            raise EpisodeUnusable(certificate.episode_id, str(path), "sha256", "another, or none", "the one in certificate.json")
+        videos[video_key(camera)] = load_episode_video(path, video_key(camera), frames=certificate.frames, fps=plan.fps)
     return videos
 
 

@@ -141,7 +141,7 @@ def _mounting(scene_xml: Path, robot: RobotPlacement) -> Mapping[str, Any]:
     """What building the model added to scene and robot, read off a built one: exact numbers, no second copy of the rules."""
     embodiment = load_embodiment(robot.embodiment)
     scene, robot_alone = (mujoco.MjSpec.from_file(str(path)) for path in (scene_xml, embodiment.mjcf_path))
-    spec = build_spec(scene_xml, robot)
+    spec, own_boxes = build_spec(scene_xml, robot), {geom.name for geom in scene.worldbody.geoms}
     return {
         "option": {name: int(getattr(spec.option, name)) for name in ("enableflags", "disableflags")},
         "robot_mjcf": f"robot/{embodiment.mjcf_path.name}",
@@ -161,11 +161,7 @@ def _mounting(scene_xml: Path, robot: RobotPlacement) -> Mapping[str, Any]:
             for geom in body.geoms
         ],
         "scene_cameras": {} if robot.view is None else {SCENE_CAMERA: {"quat": list(robot.view.quat_wxyz), "fovy": robot.view.fovy_deg}},
-        "scene_boxes": [
-            _placed(geom) | _look(geom) | {"name": geom.name}
-            for geom in spec.worldbody.geoms
-            if geom.name not in {known.name for known in scene.worldbody.geoms}
-        ],
+        "scene_boxes": [_placed(geom) | _look(geom) | {"name": geom.name} for geom in spec.worldbody.geoms if geom.name not in own_boxes],
     }
 
 

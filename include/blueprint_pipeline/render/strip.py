@@ -18,6 +18,7 @@ from blueprint_pipeline.episode.reader import load_plan, load_record, planned_ep
 from blueprint_pipeline.episode.record import STATES_NAME, STRIPS_FOLDER, recording_path
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.geometry.arrays import ImageArray
+from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX
 from blueprint_pipeline.simulation.mujoco.drawing import FrameRenderer, RenderBackend
 from blueprint_pipeline.simulation.mujoco.renderer import camera_id
 from blueprint_pipeline.simulation.mujoco.renderers import make_renderer
@@ -30,7 +31,6 @@ MOST = 6
 _WIDTH, _HEIGHT = 240, 180
 _CAPTION, _MARGIN = 20, 4
 _QUALITY = 70
-_ROBOT = "robot/"
 
 
 class NothingToDraw(InputError):
@@ -98,7 +98,7 @@ def first_touch(arrays: EpisodeArrays, target: str) -> int:
     """The row in which the robot first touches the target; the middle one where it never does."""
     for row, pair in zip(arrays.contacts.row, arrays.contacts.pair, strict=True):
         names = pair.split("|")
-        if target in names and any(name.startswith(_ROBOT) for name in names):
+        if target in names and any(name.startswith(ROBOT_PREFIX) for name in names):
             return int(row)
     return arrays.frames // 2
 

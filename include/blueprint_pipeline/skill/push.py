@@ -24,7 +24,7 @@ from blueprint_pipeline.skill.instruction import PUSH, phrases_of, say
 from blueprint_pipeline.skill.picking import FREE_PACE, LINE_PACE, MAX_PATH_SEARCHES, SEED_STEP, STOP_S, summarise_rejected
 from blueprint_pipeline.skill.push_contact import LEANS_RAD, Contact, Pushed, Sides, observe_pushed
 from blueprint_pipeline.skill.region import THIRDS, Region, RegionTask, build_region, center_in_object, rounded_corners
-from blueprint_pipeline.skill.stroke import Stroke, carry, holds, leave_behind, solve_stroke
+from blueprint_pipeline.skill.stroke import Hold, Stroke, carry, holds, leave_behind, solve_stroke
 from blueprint_pipeline.skill.support_surface import BoolArray
 from blueprint_pipeline.task.outcome import PredicateCheck, at_least, at_most
 from blueprint_pipeline.twin.footprint import Footprint
@@ -47,6 +47,7 @@ MOVED_M = 0.03
 GRIP_CHANGE_M = 0.01
 _STEP_M = 0.01
 _SLOPE_COST, _LENGTH_COST, _LEAN_COST, _HIDDEN_COST = 1.0, 1.5, 0.05, 0.5
+"""Of a side that slants by its whole width, a metre of way, a radian of lean, and an object that the camera on the hand sees nothing of."""
 _STAGE = "plan_stroke"
 
 
@@ -214,13 +215,18 @@ def _is_clear(place: Workplace, clear: BoolArray, footprint: Footprint, way: Way
     return bool(place.surface.at(clear, points).all() and place.reach.reaches(end[None])[0])
 
 
-def _strokes(scene: MotionScene, pushed: Pushed, ways: list[Way], rejected: list[CandidateRejected]) -> Iterator[Stroke]:
-    """The strokes that the arm can do, best first; why others cannot be done is added to ``rejected``.
+def order_tries(scene: MotionScene, pushed: Pushed, ways: list[Way]) -> list[tuple[Way, Hold]]:
+    """What to try, best first: each way with the hand held in two ways.
 
-    Of two that are as good, the better is the one that the camera on the hand sees more of.
+    What the hand's camera would see of the object is weighed against how good the way is.
     """
     tries = [(way, hold) for way in ways for hold in holds(scene, pushed, way.contact)]
-    for way, hold in sorted(tries, key=lambda item: item[0].cost + _HIDDEN_COST * item[1].hidden):
+    return sorted(tries, key=lambda item: item[0].cost + _HIDDEN_COST * item[1].hidden)
+
+
+def _strokes(scene: MotionScene, pushed: Pushed, ways: list[Way], rejected: list[CandidateRejected]) -> Iterator[Stroke]:
+    """The strokes that the arm can do, best first; why others cannot be done is added to ``rejected``."""
+    for way, hold in order_tries(scene, pushed, ways):
         try:
             yield solve_stroke(scene, pushed, way.contact, hold, way.length_m)
         except CandidateRejected as reason:

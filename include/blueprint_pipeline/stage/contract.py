@@ -79,11 +79,8 @@ class StageContext:
 
     def digests_under(self, *names: str) -> dict[str, FileDigest]:
         """sha256 and size of the scene's files and folders of these names; those that the key was made from are not read again."""
-        return {file: self.digest(file) for name in names for file in self.scene.files_under(name)}
-
-    def digest(self, name: str) -> FileDigest:
-        """sha256 and size of one of the scene's files; one that the key was made from is not read again."""
-        return self.inputs.get(name) or self.scene.digest(name)
+        files = [file for name in names for file in self.scene.files_under(name)]
+        return {file: self.inputs.get(file) or self.scene.digest(file) for file in files}
 
     def output(self, name: str) -> Path:
         """The local path to write ``name`` at; its folder is made."""
