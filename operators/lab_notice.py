@@ -19,6 +19,7 @@ from operators.stage_task import read_connections
 from plugins.providers.messages.failure import SceneFailure, runbook_of, scene_and_lab, split_error
 from plugins.providers.messages.outbox import tell
 
+GIVEN_UP = "delivery.lab_given_up"
 FIRST_PAUSE, LONGEST_PAUSE, GIVE_UP = timedelta(minutes=10), timedelta(hours=4), timedelta(days=3)
 """Between two rounds of calls to a lab: doubled with each, up to the longest; no call after the last."""
 
@@ -60,6 +61,42 @@ def untold_message(call: SceneFailure, error: BlueprintError) -> Message:
         text=shown.text,
         blocks=shown.blocks,
         link=call.link,
+    )
+
+
+def tell_given_up(registry: Registry) -> list[str]:
+    """Write down, once a delivery, that its lab is called no more; the deliveries of which that is new."""
+    now = datetime.now(UTC)
+    over = [found for found in registry.deliveries.all_of(status="promoted") if now - found.updated_at >= GIVE_UP]
+    return [found.delivery_id for found in over if registry.outbox.add(given_up_message(found))]
+
+
+def given_up_message(delivery: Delivery) -> Message:
+    """What our own people are told of a lab that never answered."""
+    shown = build_notice(
+        f"{delivery.lab} is called no more about {delivery.scene_id}",
+        fields={
+            "Scene": delivery.scene_id,
+            "Lab": delivery.lab,
+            "Code": f"`{GIVEN_UP}`",
+            "Delivery": f"`{delivery.delivery_id}`",
+            "Delivered": f"{delivery.updated_at:%Y-%m-%d %H:%M} UTC",
+        },
+        sections={
+            "What happened": f"The lab did not acknowledge its delivery in {GIVE_UP.days} days. The delivery stands: {delivery.url}",
+            "What to do": f"Tell the lab by hand. Then correct the connection lab_{delivery.lab} and clear notify_lab of the run.",
+        },
+        links={"Runbook": runbook_of(GIVEN_UP)},
+    )
+    return Message(
+        message_id=f"lab_given_up/{delivery.delivery_id}",
+        kind="lapsed",
+        scene_id=delivery.scene_id,
+        lab=delivery.lab,
+        code=GIVEN_UP,
+        text=shown.text,
+        blocks=shown.blocks,
+        link=delivery.url,
     )
 
 

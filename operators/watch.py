@@ -13,7 +13,7 @@ from blueprint_pipeline.registry.database import Registry, open_registry
 from blueprint_pipeline.registry.records import RunRecord, SceneRecord
 from blueprint_pipeline.settings import load_settings
 from operators.claim_notice import LAPSED, NIGHTS, claim_lapsed_message, lapsed_message, night_of
-from operators.lab_notice import call_again
+from operators.lab_notice import call_again, tell_given_up
 from operators.retries import STAGE_RETRIES
 from operators.run_end import cancelled_message
 from plugins.providers.messages.failure import run_url_of
@@ -45,9 +45,10 @@ class WatchRunsOperator(BaseOperator):
             ended = [run.run_id for run in registry.runs.running() if self._end_if_over(registry, context, run)]
             freed = [scene.source.scene_id for scene in registry.scenes.claims() if self._free_if_over(registry, context, scene)]
             expired = [asked.request_id for asked in registry.approvals.expire_due()]
+            given_up = tell_given_up(registry)
             sent = [state.status for state in send_due(registry)]
             called = call_again(registry, self.compute or LocalCompute(), str(context["run_id"]))
-        seen: dict[str, Any] = {"ended": ended, "freed": freed, "expired": expired, "labs": called}
+        seen: dict[str, Any] = {"ended": ended, "freed": freed, "expired": expired, "labs": called, "labs_given_up": given_up}
         seen |= {"sent": sent.count("sent"), "waiting": sent.count("waiting")}
         self.log.info("%s", seen)
         return seen

@@ -218,6 +218,21 @@ def test_a_lab_that_was_not_told_is_called_again(registry, monkeypatch, minutes,
     assert [set(job.secrets) for job in compute.jobs] == [{"BPP__DELIVERY__WEBHOOK_URL", "BPP__DELIVERY__WEBHOOK_SECRET"}] * called
 
 
+def test_a_lab_that_is_called_no_more_is_told_once(registry, slack, monkeypatch):
+    """After three days; our own people hear it, with what to do, and the delivery stands."""
+    facts = {"lab": "aurora_robotics", "scene_id": "s1", "job_id": "j", "bundle_sha256": "0" * 64, "size_bytes": 1, "url": "gs://b/d"}
+    found = registry.deliveries.start(**facts)
+    registry.deliveries.advance(found.delivery_id, "promoted")
+    later = datetime.now(UTC) + timedelta(days=3, minutes=1)
+    monkeypatch.setattr("operators.lab_notice.datetime", SimpleNamespace(now=lambda _: later))
+    assert [watch({})["labs_given_up"] for _ in range(2)] == [[found.delivery_id], []]
+    (message,) = slack.messages
+    told = json.dumps(message.body)
+    assert message.body["text"] == "aurora_robotics is called no more about s1"
+    for words in ("delivery.lab_given_up", "gs://b/d", "clear notify_lab"):
+        assert words in told
+
+
 def test_questions_whose_time_is_over_are_closed(registry):
     asked = registry.approvals.request(job_id="j", scene_id="s1", episodes=["e"], gate="g", message="m", actor="r", ttl_s=-1)
     assert watch({})["expired"] == [asked.request_id]
