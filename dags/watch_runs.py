@@ -3,7 +3,7 @@
 | what | why |
 |---|---|
 | messages that wait | a channel that did not take one is tried again with growing pauses, for a day; then the second channel too |
-| labs that were not told | a delivery stands whether its lab could be told or not; it is called again for three days, then people are told |
+| labs that were not told | a delivery stands whether its lab could be told or not; it is called for three days, then people are told |
 | runs that ended without `close_run` | cancelled, marked as done, or deleted: people are told, leases and the scene are free again |
 | claims of scenes | a scene whose run is over, or was never started, is due again; of a claim that lapsed people are told |
 | questions to people | one whose time is over is closed, and people are told that nobody answered |
