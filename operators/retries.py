@@ -9,7 +9,8 @@ unknown exception     as transient: a defect may also be a lost machine
 
 Airflow counts every try, whatever the policy says (its server compares ``try_number`` with ``max_tries``). So a task is
 given tries for both, and real failures are counted apart, in the task's own state, which outlives a try. Its page in the UI says
-what the large number of retries means, and the log of each try begins and ends with which attempt it is.
+what the large number of retries means. From the second try on, a log begins with which attempt the try is; the log of a try that
+was preempted, or met an error that may pass, ends with it.
 """
 
 import logging
@@ -48,11 +49,16 @@ class StageRetryPolicy(RetryPolicy):
     def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: "Context | None" = None) -> RetryDecision:
         """Whether and when to try again."""
         if isinstance(exception, PreemptedError):
-            at = self.tell_attempt(_failures(context, max_tries) + 1, try_number + 1, max_tries)
+            failed = _failures(context, max_tries)
+            at = "the task" if failed is None else self.tell_attempt(failed + 1, try_number + 1, max_tries)
             return RetryDecision.retry(timedelta(0), f"preempted, finished units are kept: {at} resumes at once")
         if _is_permanent(exception):
             return RetryDecision.fail("permanent: the same input fails again")
-        failed = _count_failure(context, try_number, max_tries)
+        failed = _count_failure(context, max_tries)
+        if failed is None:
+            failed = try_number
+            if context is not None:
+                log.warning("the task's state cannot be reached: this try counts as a real failure, and so do all before it")
         at = self.tell_attempt(failed, try_number, max_tries)
         if failed > self.failures:
             return RetryDecision.fail(f"{at} failed, and it was the last")
@@ -60,54 +66,63 @@ class StageRetryPolicy(RetryPolicy):
         return RetryDecision.retry(pause, f"{at} failed, the next begins in {pause.total_seconds():.0f} s")
 
     def count_attempts(self, context: "Context", exception: BaseException | None) -> int:
-        """Attempts of a task that has failed for good, this one among them; preemptions are none."""
-        was_counted = exception is not None and not isinstance(exception, AirflowFailException) and not _is_permanent(exception)
-        return _failures(context, context["ti"].max_tries) + (0 if was_counted else 1)
+        """Attempts of a task that has failed for good, this one among them; preemptions are none.
+
+        Where the task's state cannot be reached, every try counts as one. Nor is it asked for without an exception: a task that was
+        ended from outside has its callback in Airflow's DAG processor, which waits for ever when it is asked for a state.
+        """
+        ti = context["ti"]
+        failed = None if exception is None else _failures(context, ti.max_tries)
+        if failed is None:
+            return int(ti.try_number)
+        return failed + (1 if isinstance(exception, AirflowFailException) or _is_permanent(exception) else 0)
 
     def tell_attempt(self, attempt: int, try_number: int, max_tries: int) -> str:
         """Which attempt a try is, and how many tries were not counted."""
         of, first = self.failures + 1, max(0, max_tries - self.failures - PREEMPTIONS)
         preempted = max(0, try_number - first - attempt)
-        return f"attempt {attempt} of {of}" + (f" ({preempted} preemptions not counted)" if preempted else "")
+        return f"attempt {attempt} of {of}" + (f" (preemptions, not counted: {preempted})" if preempted else "")
 
 
 def log_attempt(context: "Context") -> None:
-    """Begin the log of a try that is not the first with which attempt it is."""
+    """Begin the log of a try that is not the first with which attempt it is, where the task's state can be reached."""
     ti, policy = context["ti"], getattr(context.get("task"), "retry_policy", None)
-    if ti.try_number > 1 and isinstance(policy, StageRetryPolicy):
-        log.info("%s", policy.tell_attempt(_failures(context, ti.max_tries) + 1, ti.try_number, ti.max_tries))
+    if ti.try_number <= 1 or not isinstance(policy, StageRetryPolicy):
+        return
+    failed = _failures(context, ti.max_tries)
+    if failed is not None:
+        log.info("%s", policy.tell_attempt(failed + 1, ti.try_number, ti.max_tries))
 
 
-def _is_permanent(exception: BaseException) -> bool:
+def _is_permanent(exception: BaseException | None) -> bool:
     return isinstance(exception, BlueprintError) and not isinstance(exception, TransientError | PreemptedError)
 
 
-def _failures(context: "Context | None", max_tries: int) -> int:
-    """Real failures so far; 0 where the task's state cannot be reached.
+def _failures(context: "Context | None", max_tries: int) -> int | None:
+    """Real failures so far; ``None`` where the task's state cannot be reached.
 
     Airflow keeps a task's state when it is cleared, and raises its ``max_tries``: a cleared task begins to count again.
     """
     store = None if context is None else context.get("task_state_store")
+    if store is None:
+        return None
     try:
-        found = 0 if store is None else store.get(_key(max_tries), 0)
+        found = store.get(_key(max_tries), 0)
     except AirflowRuntimeError:
-        return 0
+        return None
     return found if isinstance(found, int) else 0
 
 
-def _count_failure(context: "Context | None", try_number: int, max_tries: int) -> int:
-    """Count one more real failure; where the task's state cannot be reached, every try counts as one."""
-    store = None if context is None else context.get("task_state_store")
-    if store is None:
-        return try_number
+def _count_failure(context: "Context | None", max_tries: int) -> int | None:
+    """Count one more real failure; ``None`` where the task's state cannot be reached."""
+    failed = _failures(context, max_tries)
+    if context is None or failed is None:
+        return None
     try:
-        found = store.get(_key(max_tries), 0)
-        failed = (found if isinstance(found, int) else 0) + 1
-        store.set(_key(max_tries), failed)
+        context["task_state_store"].set(_key(max_tries), failed + 1)
     except AirflowRuntimeError:
-        log.warning("the task's state cannot be reached: this try counts as a real failure, and so do all before it")
-        return try_number
-    return failed
+        return None
+    return failed + 1
 
 
 def _key(max_tries: int) -> str:
@@ -125,7 +140,7 @@ def build_retries(failures: int = 3, delay: timedelta = timedelta(seconds=20)) -
         "doc_md": (
             f"**{failures + 1} attempts** before this task has failed for good. `retries: {retries}` is {failures} after real failures, "
             f"and room for {PREEMPTIONS} preemptions, which are not counted. An error that no retry can help ends it at once. "
-            "The log of each try says which attempt it is."
+            "From the second try on, the log begins with which attempt the try is."
         ),
     }
 

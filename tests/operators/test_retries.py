@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import RetryAction
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
 
 from blueprint_pipeline.compute.errors import NoCapacity, PodLost
 from blueprint_pipeline.compute.job import StageFailed
@@ -64,9 +65,9 @@ def test_people_read_which_attempt_a_try_is():
             for number, error in enumerate([FULL, *[LOST] * 5, FULL, LOST, FULL, FULL], start=1)
         ]
         assert reasons[0] == "attempt 1 of 4 failed, the next begins in 20 s"
-        assert reasons[5] == "preempted, finished units are kept: attempt 2 of 4 (5 preemptions not counted) resumes at once"
-        assert reasons[6] == "attempt 2 of 4 (5 preemptions not counted) failed, the next begins in 40 s"
-        assert reasons[9] == "attempt 4 of 4 (6 preemptions not counted) failed, and it was the last"
+        assert reasons[5] == "preempted, finished units are kept: attempt 2 of 4 (preemptions, not counted: 5) resumes at once"
+        assert reasons[6] == "attempt 2 of 4 (preemptions, not counted: 5) failed, the next begins in 40 s"
+        assert reasons[9] == "attempt 4 of 4 (preemptions, not counted: 6) failed, and it was the last"
 
 
 def test_a_try_begins_with_which_attempt_it_is_and_the_page_says_what_retries_means(caplog):
@@ -78,16 +79,51 @@ def test_a_try_begins_with_which_attempt_it_is_and_the_page_says_what_retries_me
     context = {"ti": ti, "task": task, "task_state_store": Store({"real_failures_of_23": 1})}
     with caplog.at_level("INFO"):
         log_attempt(context)
-    assert caplog.messages == ["attempt 2 of 4 (5 preemptions not counted)"]
+    assert caplog.messages == ["attempt 2 of 4 (preemptions, not counted: 5)"]
     assert "**4 attempts**" in task.doc_md
     assert "`retries: 23` is 3 after real failures, and room for 20 preemptions" in task.doc_md
 
 
-@pytest.mark.parametrize(("error", "attempts"), [(FULL, 4), (ValueError("a defect"), 4), (AirflowFailException("[a.b] no"), 5), (None, 5)])
+@pytest.mark.parametrize(("error", "attempts"), [(FULL, 4), (ValueError("a defect"), 4), (AirflowFailException("[a.b] no"), 5)])
 def test_an_alert_counts_attempts_and_no_preemptions(error, attempts):
     """An error that may pass was counted when the policy was asked about it; what the policy is not asked about is one more."""
     context = {"ti": SimpleNamespace(try_number=20, max_tries=23), "task_state_store": Store({"real_failures_of_23": 4})}
     assert STAGE_RETRIES["retry_policy"].count_attempts(context, error) == attempts
+
+
+class Unanswered(dict):
+    """A state that must not be asked for: Airflow's DAG processor never gets an answer."""
+
+    def get(self, *_):
+        pytest.fail("the DAG processor would wait for ever")
+
+
+def test_a_task_that_was_ended_from_outside_does_not_ask_for_its_state():
+    """Its worker is gone: Airflow calls back in its DAG processor, without an exception, with a state that cannot be asked for there."""
+    context = {"ti": SimpleNamespace(try_number=5, max_tries=23), "task_state_store": Unanswered()}
+    assert STAGE_RETRIES["retry_policy"].count_attempts(context, None) == 5
+
+
+class Unreachable(dict):
+    """A state that Airflow's server does not give out."""
+
+    def get(self, *_):
+        raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 500}))
+
+
+@pytest.mark.parametrize("facts", [{}, {"task_state_store": Unreachable()}])
+def test_where_the_state_cannot_be_reached_every_try_is_an_attempt(facts, caplog):
+    """The alert and the decision say the same number; nothing is said of preemptions, which are not known."""
+    from airflow.sdk import BaseOperator
+
+    policy = STAGE_RETRIES["retry_policy"]
+    context = {"ti": SimpleNamespace(try_number=7, max_tries=23), "task": BaseOperator(task_id="t", **STAGE_RETRIES), **facts}
+    with caplog.at_level("INFO"):
+        log_attempt(context)
+    assert caplog.messages == []
+    assert policy.evaluate(FULL, 4, 23, context).reason == "attempt 4 of 4 failed, and it was the last"
+    assert policy.evaluate(LOST, 4, 23, context).reason == "preempted, finished units are kept: the task resumes at once"
+    assert {policy.count_attempts(context, error) for error in (FULL, AirflowFailException("[a.b] no"))} == {7}
 
 
 def test_permanent_errors_fail_at_once():
