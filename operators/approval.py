@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from blueprint_pipeline.registry.approvals import CLOCK_ACTOR, lapse_id
 from blueprint_pipeline.settings import load_settings
-from operators.approval_notice import asked_message, lapsed_message
+from operators.approval_notice import asked_message, question_lapsed_message
 from operators.approval_picture import Picture, draw_picture
 from operators.retries import STAGE_RETRIES
 from plugins.providers.messages.outbox import send_now, tell
@@ -131,7 +131,7 @@ class ApproveEpisodesOperator(HITLOperator):
                 return approval
             asked = asked_message(context, approval, report, until=until, picture=picture)
             registry.outbox.add(asked)
-            registry.outbox.hold(lapsed_message(context, approval, until=until))
+            registry.outbox.hold(question_lapsed_message(context, approval, until=until))
         send_now(registry, asked.message_id)
         return approval
 

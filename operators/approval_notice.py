@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from blueprint_pipeline.quality.report import GateReport
 
 _SHOWN = 8
-ASKED, LAPSED = "quality.approval_asked", "quality.approval_lapsed"
+ASKED, QUESTION_LAPSED = "quality.approval_asked", "quality.approval_lapsed"
 
 
 def asked_message(
@@ -55,7 +55,7 @@ def asked_message(
     return _about(context, approval, ASKED, f"approval/{approval.request_id}{suffix}", shown)
 
 
-def lapsed_message(context: Any, approval: Approval, *, until: datetime) -> Message:
+def question_lapsed_message(context: Any, approval: Approval, *, until: datetime) -> Message:
     """What people are told if nobody answers; held until then."""
     count = len(approval.episodes)
     shown = build_notice(
@@ -63,7 +63,7 @@ def lapsed_message(context: Any, approval: Approval, *, until: datetime) -> Mess
         fields={
             "Scene": approval.scene_id,
             "Lab": str(scene_and_lab(context)[1] or "-"),
-            "Code": f"`{LAPSED}`",
+            "Code": f"`{QUESTION_LAPSED}`",
             "Gate": approval.gate,
             "Answer was due": f"{until:%Y-%m-%d %H:%M} UTC",
         },
@@ -73,15 +73,15 @@ def lapsed_message(context: Any, approval: Approval, *, until: datetime) -> Mess
             "What to do": "Nothing, if they may stay out. To be asked again, start a run of the scene with the same parameters: "
             "finished work is found.",
         },
-        links={"Question": question_url(context), "Runbook": runbook_of(LAPSED)},
+        links={"Question": question_url(context), "Runbook": runbook_of(QUESTION_LAPSED)},
     )
-    return _about(context, approval, LAPSED, lapse_id(approval.request_id), shown)
+    return _about(context, approval, QUESTION_LAPSED, lapse_id(approval.request_id), shown)
 
 
 def _about(context: Any, approval: Approval, code: str, message_id: str, shown: SlackMessage) -> Message:
     return Message(
         message_id=message_id,
-        kind="approval" if code == ASKED else "lapsed",
+        kind="approval" if code == ASKED else "unanswered",
         scene_id=approval.scene_id,
         lab=scene_and_lab(context)[1],
         run_id=str(context["run_id"]),

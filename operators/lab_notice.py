@@ -16,7 +16,7 @@ from blueprint_pipeline.registry.records import Delivery, Message
 from blueprint_pipeline.settings import load_settings
 from operators.scene_requests import secret_variables
 from operators.stage_task import read_connections
-from plugins.providers.messages.failure import SceneFailure, runbook_of, scene_and_lab, split_error
+from plugins.providers.messages.failure import StageOfRun, runbook_of, scene_and_lab, split_error
 from plugins.providers.messages.outbox import tell
 
 GIVEN_UP = "delivery.lab_given_up"
@@ -33,13 +33,13 @@ def skip_untold(context: Any, error: BlueprintError) -> NoReturn:
     ti = context["ti"]
     scene_id, lab = scene_and_lab(context)
     link = getattr(ti, "log_url", None)
-    tell(untold_message(SceneFailure(scene_id=scene_id, lab=lab, stage=ti.task_id, dag_id=ti.dag_id, run_id=ti.run_id, link=link), error))
+    tell(untold_message(StageOfRun(scene_id=scene_id, lab=lab, stage=ti.task_id, dag_id=ti.dag_id, run_id=ti.run_id, link=link), error))
     raise AirflowSkipException(f"The delivery stands; the lab was not told: {error}") from error
 
 
-def untold_message(call: SceneFailure, error: BlueprintError) -> Message:
+def untold_message(where: StageOfRun, error: BlueprintError) -> Message:
     """What our own people are told of a lab that was not told; one message a run."""
-    scene_id, lab = call.scene_id, call.lab
+    scene_id, lab = where.scene_id, where.lab
     code, reason = split_error(error)
     shown = build_notice(
         f"{lab} was not told of {scene_id}: {code}",
@@ -49,18 +49,18 @@ def untold_message(call: SceneFailure, error: BlueprintError) -> Message:
             "What to do": "The delivery stands. watch_runs calls the lab again for three days. If its address or secret is wrong, "
             f"correct the connection lab_{lab}.",
         },
-        links={"Run": call.link, "Runbook": runbook_of(code)},
+        links={"Run": where.link, "Runbook": runbook_of(code)},
     )
     return Message(
-        message_id=f"lab_not_told/{call.dag_id}/{call.run_id}",
+        message_id=f"lab_not_told/{where.dag_id}/{where.run_id}",
         kind="lab_not_told",
         scene_id=scene_id,
         lab=lab,
-        run_id=call.run_id,
+        run_id=where.run_id,
         code=code,
         text=shown.text,
         blocks=shown.blocks,
-        link=call.link,
+        link=where.link,
     )
 
 
@@ -90,7 +90,7 @@ def given_up_message(delivery: Delivery) -> Message:
     )
     return Message(
         message_id=f"lab_given_up/{delivery.delivery_id}",
-        kind="lapsed",
+        kind="lab_given_up",
         scene_id=delivery.scene_id,
         lab=delivery.lab,
         code=GIVEN_UP,

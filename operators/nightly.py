@@ -5,13 +5,14 @@ two nights never work on the same one, and a task that is tried again finds what
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Context, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from blueprint_pipeline.settings import load_settings
 from operators.claim_notice import claim_lapsed_message
+from operators.night_runs import run_id_of
 from operators.retries import STAGE_RETRIES
 from operators.scene_rows import SCENES_PATH, InvalidScenes, SceneRow, check_scene_rows, load_pool_limits
 
@@ -82,18 +83,6 @@ def free_lost(registry: "Registry", context: Any, started_before: datetime) -> l
         for scene_id in lost:
             registry.outbox.add(claim_lapsed_message(context, claimed[scene_id]))
     return lost
-
-
-class _Named(Protocol):
-    @property
-    def scene_id(self) -> str: ...
-    @property
-    def lab(self) -> str: ...
-
-
-def run_id_of(night: str, row: _Named) -> str:
-    """The run id of a scene in a night, with scene and lab in it: the same whenever it is asked for."""
-    return f"{night}__{row.scene_id}__{row.lab}"
 
 
 def run_of(night: str, row: SceneRow) -> dict[str, Any]:

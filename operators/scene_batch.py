@@ -17,14 +17,14 @@ from blueprint_pipeline.compute.profiles import load_compute
 from blueprint_pipeline.errors import BlueprintError, Interrupted, PreemptedError
 from blueprint_pipeline.settings import load_settings
 from blueprint_pipeline.stage.flow import STAGES
-from operators.claim_notice import NIGHTS
 from operators.lab_notice import untold_message
+from operators.night_runs import NIGHTS
 from operators.retries import STAGE_RETRIES, StageRetryPolicy, as_known
 from operators.run_end import enter_success, facts_of
 from operators.scene_params import build_params
 from operators.scene_requests import build_request, connected_fields, secret_variables, values_of
 from operators.stage_task import read_connections
-from plugins.providers.messages.failure import RUN_FAILED, SceneFailure, failure_message
+from plugins.providers.messages.failure import RUN_FAILED, StageOfRun, failure_message
 from plugins.providers.messages.outbox import send_now, tell
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ class BatchScene:
     """Of stages that are done; of a sharded one, its last shard's."""
 
     @property
-    def failure(self) -> SceneFailure:
-        """Where it failed, if it did."""
-        return SceneFailure(
+    def where(self) -> StageOfRun:
+        """Where in its run it is."""
+        return StageOfRun(
             scene_id=self.scene_id,
             lab=self.lab,
             stage=self.stage,
@@ -131,7 +131,7 @@ class SceneBatchOperator(BaseOperator):
                     if not row.tells or isinstance(error, PreemptedError):
                         raise
                     self.log.warning("%s: the delivery stands; watch_runs calls the lab again: %s", scene.run_id, error)
-                    tell(untold_message(scene.failure, error))
+                    tell(untold_message(scene.where, error))
             if row.gives:
                 shards = list(scene.results[row.name][row.gives])
 
@@ -212,7 +212,7 @@ def _enter_success(registry: "Registry", scene: BatchScene) -> None:
 
 def _enter_failure(registry: "Registry", scene: BatchScene, error: BlueprintError, *, tries: int) -> None:
     """One alert a scene, in the transaction in which its run ends; the others of the batch go on."""
-    alert = failure_message(scene.failure, error, tries=tries, go_on=GO_ON)
+    alert = failure_message(scene.where, error, tries=tries, go_on=GO_ON)
     with registry.together():
         registry.leases.release_all(scene.run_id)
         registry.scenes.mark_finished(scene.scene_id, scene.run_id, "failed")

@@ -12,8 +12,9 @@ from blueprint_pipeline.compute.local import LocalCompute
 from blueprint_pipeline.registry.database import Registry, open_registry
 from blueprint_pipeline.registry.records import RunRecord, SceneRecord
 from blueprint_pipeline.settings import load_settings
-from operators.claim_notice import LAPSED, NIGHTS, claim_lapsed_message, lapsed_message, night_of
+from operators.claim_notice import CLAIM_LAPSED, claim_lapsed_message, run_lapsed_message
 from operators.lab_notice import call_again, tell_given_up
+from operators.night_runs import NIGHTS, night_of
 from operators.retries import STAGE_RETRIES
 from operators.run_end import cancelled_message
 from plugins.providers.messages.failure import run_url_of
@@ -21,6 +22,8 @@ from plugins.providers.messages.outbox import send_due
 
 OVER = {"success": "marked as done", "failed": "cancelled", "gone": "deleted"}
 """State of a run of Airflow's that is over, and how a run came there without its last task."""
+GOING_ON = frozenset({"queued", "running"})
+"""State of a night that may still start runs, or work on its batches."""
 STARTING = timedelta(minutes=15)
 """A claimed scene whose run Airflow does not know yet is left alone for this long."""
 
@@ -30,14 +33,12 @@ class WatchRunsOperator(BaseOperator):
 
     Args:
         flow: The DAG whose runs scenes are.
-        nights: The DAG that claims scenes.
         compute: What calls labs; a process of this machine if not given.
     """
 
-    def __init__(self, *, flow: str = "scene_to_dataset", nights: str = NIGHTS, compute: Compute | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, flow: str = "scene_to_dataset", compute: Compute | None = None, **kwargs: Any) -> None:
         super().__init__(**{**STAGE_RETRIES, **kwargs})
         self.flow = flow
-        self.nights = nights
         self.compute = compute
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -55,8 +56,8 @@ class WatchRunsOperator(BaseOperator):
 
     def _end_if_over(self, registry: Registry, context: Context, run: RunRecord) -> bool:
         """End a run that is over in Airflow and whose last task never ran; a scene of a batch is over with its night."""
-        in_batch = run.dag_id == self.nights
-        state = run_state(context, run.dag_id, night_of(run.run_id, run.scene_id) if in_batch else run.run_id)
+        in_batch = run.dag_id == NIGHTS
+        state = run_state(context, run.dag_id, night_of(run.run_id) if in_batch else run.run_id)
         if state not in OVER:
             return False
         with registry.together():
@@ -64,12 +65,14 @@ class WatchRunsOperator(BaseOperator):
             if now is None or now.status != "running":
                 return False
             registry.leases.release_all(run.run_id)
-            if registry.scenes.find(run.scene_id) is not None:
+            scene = registry.scenes.find(run.scene_id)
+            claimed_at = scene.started_at if scene is not None and scene.running_run_id == run.run_id else run.started_at
+            if scene is not None:
                 registry.scenes.mark_finished(run.scene_id, run.run_id, "failed")
             if in_batch:
                 registry.runs.end(run.dag_id, run.run_id, "failed")
-                registry.runs.note(run.dag_id, run.run_id, stage="run_batch", code=LAPSED)
-                registry.outbox.add(lapsed_message(context, run.run_id, run.scene_id, run.lab, run.started_at))
+                registry.runs.note(run.dag_id, run.run_id, stage="run_batch", code=CLAIM_LAPSED)
+                registry.outbox.add(run_lapsed_message(context, run.run_id, run.scene_id, run.lab, claimed_at))
             else:
                 _cancel(registry, run, state)
         return True
@@ -79,11 +82,8 @@ class WatchRunsOperator(BaseOperator):
         run_id, scene_id = str(scene.running_run_id), scene.source.scene_id
         state = run_state(context, self.flow, run_id)
         if state == "gone":
-            claimed_at, night = scene.started_at or datetime.now(UTC), night_of(run_id, scene_id)
-            if datetime.now(UTC) - claimed_at < STARTING or run_state(context, self.nights, night) in {
-                "running",
-                "queued",
-            }:
+            claimed_at = scene.started_at or datetime.now(UTC)
+            if datetime.now(UTC) - claimed_at < STARTING or run_state(context, NIGHTS, night_of(run_id)) in GOING_ON:
                 return False
         elif state not in OVER:
             return False

@@ -169,7 +169,7 @@ def test_somebody_is_told_that_a_question_waits(task, settings):
     told = json.dumps(asked.message.blocks)
     for words in ("2 episodes of s1 wait", "aurora_robotics", "can in table at 2.1 s", "then rejected", "bpp episode render s1 ep_10"):
         assert words in told
-    assert (asked.message.kind, held.message.kind, held.status) == ("approval", "lapsed", "held")
+    assert (asked.message.kind, held.message.kind, held.status) == ("approval", "unanswered", "held")
 
 
 @pytest.mark.usefixtures("drawing")

@@ -58,18 +58,18 @@ def test_task_tried_again_finds_what_it_had_claimed(environment, rows):
     """The second try of the same night starts the same runs, under the same ids."""
     first = plan("n1", running_limit=2)
     assert sorted(ids(plan("n1", running_limit=2))) == sorted(ids(first))
-    assert first["runs"][0]["trigger_run_id"] == "n1__s3__aurora_robotics"
+    assert first["runs"][0]["trigger_run_id"] == "n1~s3~aurora_robotics"
 
 
 def test_a_scene_whose_run_was_lost_is_told_and_due_again(environment, rows, settings):
     """After three days without an end; once."""
     with open_registry(settings.registry, clock=lambda: datetime.now(UTC) - LOST_AFTER - timedelta(hours=1)) as past:
         past.scenes.sync([SceneSource(scene_id="s3", source_url="x", lab="aurora_robotics", interval_s=3600)], datetime.now(UTC))
-        past.scenes.mark_started("s3", "n0__s3__aurora_robotics")
+        past.scenes.mark_started("s3", "n0~s3~aurora_robotics")
     for night in ("n1", "n2"):
         plan(night, running_limit=1)
     (told,) = open_registry(settings.registry).outbox.all_of()
-    assert (told.message.kind, told.message.scene_id, told.message.lab) == ("lapsed", "s3", "aurora_robotics")
+    assert (told.message.kind, told.message.scene_id, told.message.lab) == ("claim_lapsed", "s3", "aurora_robotics")
 
 
 def test_pools_bound_what_runs_of_each(environment, rows, monkeypatch):
@@ -78,7 +78,7 @@ def test_pools_bound_what_runs_of_each(environment, rows, monkeypatch):
     rows[2:] = [row.model_copy(update={"pool": "gpu"}) for row in rows[2:]]
     assert ids(plan("n1", running_limit=9)) == ["s3", "s1", "s0"]
     assert ids(plan("n2", running_limit=9)) == []
-    open_registry(load_settings().registry).scenes.mark_finished("s3", "n1__s3__aurora_robotics", "succeeded")
+    open_registry(load_settings().registry).scenes.mark_finished("s3", "n1~s3~aurora_robotics", "succeeded")
     assert ids(plan("n3", running_limit=9)) == ["s2"]
 
 
@@ -288,4 +288,4 @@ def test_a_batch_that_waits_to_try_again_hears_that_it_shall_end(environment, ro
     timer.start()
     with pytest.raises(PreemptedError, match="asked to end"):
         batch.execute({"ti": TaskInstance()})
-    assert open_registry(settings.registry).scenes.find("s0").running_run_id == "n1__s0__aurora_robotics"
+    assert open_registry(settings.registry).scenes.find("s0").running_run_id == "n1~s0~aurora_robotics"

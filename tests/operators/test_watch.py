@@ -16,7 +16,7 @@ from blueprint_pipeline.registry.records import Message, SceneSource, WebhookAtt
 from blueprint_pipeline.registry.runs import RunRepository
 from operators.watch import STARTING, WatchRunsOperator
 
-RUN = "n1__s1__aurora_robotics"
+RUN = "n1~s1~aurora_robotics"
 
 
 class Compute:
@@ -156,7 +156,7 @@ def test_a_claim_that_is_freed_by_a_watcher_that_dies_is_told(registry, monkeypa
             watch({})
     assert registry.scenes.find("s1").running_run_id == RUN
     assert watch({})["freed"] == ["s1"]
-    assert [item.message.kind for item in registry.outbox.all_of()] == ["lapsed"]
+    assert [item.message.kind for item in registry.outbox.all_of()] == ["claim_lapsed"]
 
 
 @pytest.mark.parametrize(("night", "ended"), [("running", []), ("failed", [RUN]), ("success", [RUN])])
@@ -170,6 +170,15 @@ def test_a_scene_of_a_batch_is_over_with_its_night(registry, slack, night, ended
     assert registry.runs.find("nightly_scenes", RUN).status == ("failed" if ended else "running")
     assert (registry.scenes.find("s1").running_run_id is None) == bool(ended)
     assert [message.body["text"] for message in slack.messages] == ["s1: the run that had it never ended"] * len(ended)
+
+
+def test_a_scene_of_a_batch_that_is_lost_again_is_told_again(registry, slack):
+    """The night was cleared in between: the batch claimed its scene again, and was lost again."""
+    for _ in range(2):
+        registry.scenes.mark_started("s1", RUN)
+        registry.runs.start(dag_id="nightly_scenes", run_id=RUN, scene_id="s1", lab="aurora_robotics")
+        watch({("nightly_scenes", "n1"): "failed"})
+    assert [message.body["text"] for message in slack.messages] == ["s1: the run that had it never ended"] * 2
 
 
 def test_another_trouble_of_airflows_frees_nothing(registry):

@@ -21,14 +21,14 @@ def registry(settings, monkeypatch):
     load_settings.cache_clear()
 
 
-def late(state, run_id="n1__kitchen__aurora_robotics", conf=None):
+def late(state, run_id="n1~kitchen~aurora_robotics", conf=None):
     run = {"dag_id": "scene_to_dataset", "dag_run_id": run_id, "state": state, "conf": conf}
     asyncio.run(tell_late_run(context={"dag_run": run, "deadline": {"id": "x", "deadline_time": DEADLINE}}, base_url="http://airflow"))
 
 
 def test_a_running_run_is_told_once(registry):
     """Scene, lab, code, deadline, link and next step."""
-    registry.runs.start(dag_id="scene_to_dataset", run_id="n1__kitchen__aurora_robotics", scene_id="kitchen", lab="aurora_robotics")
+    registry.runs.start(dag_id="scene_to_dataset", run_id="n1~kitchen~aurora_robotics", scene_id="kitchen", lab="aurora_robotics")
     late("running")
     late("running")
     (found,) = registry.outbox.all_of()

@@ -89,7 +89,7 @@ def test_silence_is_a_rejection(registry, clock):
 def test_a_lapse_releases_its_message_once(registry, clock, closer):
     """Whoever finds that the time is over: people are told in the same transaction, and by a second pass not again."""
     asked = ask(registry)
-    registry.outbox.hold(Message(message_id=lapse_id(asked.request_id), kind="lapsed", text="nobody answered"))
+    registry.outbox.hold(Message(message_id=lapse_id(asked.request_id), kind="unanswered", text="nobody answered"))
     assert registry.outbox.take() == []
     clock.advance(seconds=3600)
     closers = {
@@ -112,7 +112,7 @@ def test_a_lapse_releases_its_message_once(registry, clock, closer):
 def test_an_answer_withdraws_the_message_of_a_lapse(registry, clock):
     """It would be wrong now."""
     asked = ask(registry)
-    registry.outbox.hold(Message(message_id=lapse_id(asked.request_id), kind="lapsed", text="nobody answered"))
+    registry.outbox.hold(Message(message_id=lapse_id(asked.request_id), kind="unanswered", text="nobody answered"))
     registry.approvals.decide(asked.request_id, approve=False, actor="ann", reason="no")
     clock.advance(seconds=3601)
     assert registry.approvals.expire_due() == []

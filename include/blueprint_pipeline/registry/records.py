@@ -210,7 +210,19 @@ class SceneRecord(_Record):
     """Failures since the last success."""
 
 
-MessageKind = Literal["failure", "cancelled", "late", "recovery", "approval", "lapsed", "delivery", "lab_not_told", "night"]
+MessageKind = Literal[
+    "failure",
+    "cancelled",
+    "late",
+    "recovery",
+    "approval",
+    "unanswered",
+    "claim_lapsed",
+    "delivery",
+    "lab_not_told",
+    "lab_given_up",
+    "night",
+]
 """What a message is about. The first three open an incident, ``recovery`` closes it."""
 MessageStatus = Literal["waiting", "held", "sent", "given_up"]
 """``held``: sent only if what it is about happens, e.g. that nobody answers."""

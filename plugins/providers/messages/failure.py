@@ -36,8 +36,8 @@ def failure_id(dag_id: str, run_id: str, clear_number: int | None) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SceneFailure:
-    """Where something failed, for whom."""
+class StageOfRun:
+    """Where in a run something happened, and for whom."""
 
     scene_id: str | None
     lab: str | None
@@ -54,7 +54,7 @@ def build_message(context: Any) -> Message:
     ti = context["ti"]
     shard = f" (shard {ti.map_index})" if ti.map_index is not None and ti.map_index >= 0 else ""
     scene_id, lab = scene_and_lab(context)
-    failure = SceneFailure(
+    where = StageOfRun(
         scene_id=scene_id,
         lab=lab,
         stage=f"{ti.task_id}{shard}",
@@ -63,7 +63,7 @@ def build_message(context: Any) -> Message:
         clear_number=getattr(context.get("dag_run"), "clear_number", 0),
         link=getattr(ti, "log_url", None),
     )
-    return failure_message(failure, context.get("exception"), tries=count_attempts(context))
+    return failure_message(where, context.get("exception"), tries=count_attempts(context))
 
 
 def count_attempts(context: Any) -> int:
@@ -72,30 +72,30 @@ def count_attempts(context: Any) -> int:
     return int(context["ti"].try_number if count is None else count(context, context.get("exception")))
 
 
-def failure_message(failure: SceneFailure, exception: object, *, tries: int, go_on: str = CLEAR) -> Message:
+def failure_message(where: StageOfRun, exception: object, *, tries: int, go_on: str = CLEAR) -> Message:
     """The alert about a failure; ``go_on`` says how work goes on once the cause is away."""
     code, message = split_error(exception)
     shown = build_failure_message(
-        stage=failure.stage,
-        scene_id=failure.scene_id or "-",
-        lab=failure.lab or "-",
+        stage=where.stage,
+        scene_id=where.scene_id or "-",
+        lab=where.lab or "-",
         code=code,
         message=message,
         todo=next_step(exception, tries, go_on),
         attempt=tries,
-        run_url=failure.link,
+        run_url=where.link,
         runbook_url=runbook_of(code),
     )
     return Message(
-        message_id=failure_id(failure.dag_id, failure.run_id, failure.clear_number),
+        message_id=failure_id(where.dag_id, where.run_id, where.clear_number),
         kind="failure",
-        scene_id=failure.scene_id,
-        lab=failure.lab,
-        run_id=failure.run_id,
+        scene_id=where.scene_id,
+        lab=where.lab,
+        run_id=where.run_id,
         code=code,
         text=shown.text,
         blocks=shown.blocks,
-        link=failure.link,
+        link=where.link,
     )
 
 
