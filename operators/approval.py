@@ -84,17 +84,18 @@ class ApproveEpisodesOperator(HITLOperator):
             )
         ids = [episode.episode_id for episode in waiting]
         picture = self._draw(report, ids)
-        window_s = float(self.window_s)
         self.body = build_question(report, waiting, picture)
         self.params = ParamsDict(_form(ids))
-        approval = self._ask(context, report, datetime.now(UTC) + timedelta(seconds=window_s), picture)
+        approval = self._ask(context, report, picture)
         if approval.status != "pending":
             self.log.info(
                 "These %d episodes were decided before (%s by %s): no one is asked again.", len(waiting), approval.status, approval.actor
             )
             return build_decisions(approval)
-        self.response_timeout = timedelta(seconds=window_s)
-        self.log.info("%d borderline episodes wait for a person for %.0f s; without an answer: %s.", len(waiting), window_s, REJECT)
+        until = answer_until(approval)
+        self.response_timeout = until - datetime.now(UTC)
+        shown = f"{until:%Y-%m-%d %H:%M} UTC"
+        self.log.info("A person may answer until %s (borderline episodes: %d); without an answer: %s.", shown, len(waiting), REJECT)
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
@@ -122,13 +123,20 @@ class ApproveEpisodesOperator(HITLOperator):
         standing = _registry().approvals.standing(report.job_id, ids)
         return draw_picture(self.scene_id, ids) if standing is None or standing.actor == CLOCK_ACTOR else None
 
-    def _ask(self, context: Context, report: "GateReport", until: datetime, picture: Picture | None) -> "Approval":
-        """Enter the question, what people are told of it, and what they are told if nobody answers: all of it, or nothing."""
+    def _ask(self, context: Context, report: "GateReport", picture: Picture | None) -> "Approval":
+        """Enter the question, what people are told of it, and what they are told if nobody answers: all of it, or nothing.
+
+        A question that waits already keeps its end; one whose end has passed is asked anew.
+        """
         registry = _registry()
         with registry.together():
             approval = self._request(registry, context, report)
+            if approval.status == "pending" and answer_until(approval) <= datetime.now(UTC):
+                registry.approvals.withdraw(approval.request_id, actor=str(context["run_id"]), reason="its time was over; asked anew")
+                approval = self._request(registry, context, report)
             if approval.status != "pending":
                 return approval
+            until = answer_until(approval)
             asked = asked_message(context, approval, report, until=until, picture=picture)
             registry.outbox.add(asked)
             registry.outbox.hold(question_lapsed_message(context, approval, until=until))
@@ -158,7 +166,7 @@ class ApproveEpisodesOperator(HITLOperator):
 
     def _ask_again(self, context: Context, approval: "Approval", report: "GateReport", unknown: list[str]) -> Any:
         """Put the question again for the rest of the window."""
-        ends_at = approval.expires_at - timedelta(seconds=_REGISTRY_GRACE_S)
+        ends_at = answer_until(approval)
         left = ends_at - datetime.now(UTC)
         if left <= timedelta(0):
             return self._lapse(approval)
@@ -168,6 +176,11 @@ class ApproveEpisodesOperator(HITLOperator):
         self.response_timeout = left
         tell(asked_message(context, approval, report, until=ends_at, picture=picture, unknown=unknown))
         return super().execute(context)
+
+
+def answer_until(approval: "Approval") -> datetime:
+    """End of Airflow's window, in which an answer is taken."""
+    return approval.expires_at - timedelta(seconds=_REGISTRY_GRACE_S)
 
 
 def _load_report(scene_id: str) -> "GateReport":

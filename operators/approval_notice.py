@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from blueprint_pipeline.quality.report import GateReport
 
 _SHOWN = 8
+_ID_CHARACTERS = 255
+"""An id of a message has no more; a run id of Airflow's may have nearly as many."""
 ASKED, QUESTION_LAPSED = "quality.approval_asked", "quality.approval_lapsed"
 
 
@@ -28,7 +30,7 @@ def asked_message(
     picture: Picture | None = None,
     unknown: Sequence[str] = (),
 ) -> Message:
-    """One message a question; another where an answer was not taken."""
+    """One message a question and run that asks it; another where an answer was not taken."""
     scene_id, lab = report.scene_id, scene_and_lab(context)[1]
     link = question_url(context)
     waiting = report.with_verdict("borderline")
@@ -52,7 +54,8 @@ def asked_message(
         links={"Answer": link, "Picture": None if picture is None else picture.link, "Runbook": runbook_of(ASKED)},
     )
     suffix = f"/{'+'.join(unknown)[:100]}" if unknown else ""
-    return _about(context, approval, ASKED, f"approval/{approval.request_id}{suffix}", shown)
+    message_id = f"approval/{approval.request_id}/{context['run_id']}{suffix}"
+    return _about(context, approval, ASKED, message_id[:_ID_CHARACTERS], shown)
 
 
 def question_lapsed_message(context: Any, approval: Approval, *, until: datetime) -> Message:

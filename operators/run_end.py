@@ -26,6 +26,7 @@ def close_run(context: Any, scene_id: str, undone: Mapping[str, str]) -> list[st
     with open_registry(load_settings().registry) as registry:
         with registry.together():
             freed = [lease.name for lease in registry.leases.release_all(run_id)]
+            registry.approvals.withdraw_all(scene_id, run_id)
             if registry.scenes.find(scene_id) is not None:
                 registry.scenes.mark_finished(scene_id, run_id, "failed" if undone else "succeeded")
             run = registry.runs.find(ti.dag_id, run_id)

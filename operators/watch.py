@@ -65,6 +65,7 @@ class WatchRunsOperator(BaseOperator):
             if now is None or now.status != "running":
                 return False
             registry.leases.release_all(run.run_id)
+            registry.approvals.withdraw_all(run.scene_id, run.run_id)
             scene = registry.scenes.find(run.scene_id)
             claimed_at = scene.started_at if scene is not None and scene.running_run_id == run.run_id else run.started_at
             if scene is not None:

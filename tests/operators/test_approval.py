@@ -1,7 +1,7 @@
 """People decide on borderline episodes: asked once, with an end, and what they said is kept."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -11,7 +11,9 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import TaskAwaitingInput
 
 from blueprint_pipeline.quality.report import load_gate_report
+from blueprint_pipeline.registry.approvals import lapse_id
 from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.registry.records import Message
 from blueprint_pipeline.rollout.shard import simulate_shard
 from blueprint_pipeline.workspace.storage import Workspace
 from operators import approval_picture
@@ -242,6 +244,48 @@ def test_a_lapse_is_told_once_with_what_to_do(task, settings, slack):
     assert message.body["text"] == "Nobody answered: 2 episodes of s1 are rejected"
     for words in ("aurora_robotics", "quality.approval_lapsed", "To be asked again, start a run of the scene"):
         assert words in told
+
+
+def asked_before(settings, **ago):
+    """The question as another run asked it: it had ten minutes."""
+    with open_registry(settings.registry, clock=lambda: datetime.now(UTC) - timedelta(**ago)) as past:
+        facts = {"job_id": "job-1", "scene_id": "s1", "episodes": ["ep_10", "ep_11"], "gate": "g", "message": "keep?", "actor": "r0"}
+        asked = past.approvals.request(**facts, ttl_s=600 + 3600)
+        silence = {"kind": "unanswered", "scene_id": "s1", "run_id": "r0", "text": "nobody answered"}
+        past.outbox.hold(Message(message_id=lapse_id(asked.request_id), **silence))
+    return asked
+
+
+def test_a_question_that_is_found_again_keeps_its_end(environment, settings):
+    """Half of the window is left: Airflow asks as long, and so say the message and the registry; the run that asks last is who waits."""
+    first = asked_before(settings, minutes=5)
+    operator, registry = ask(settings)
+    assert timedelta(minutes=4) < operator.response_timeout <= timedelta(minutes=5)
+    assert registry.approvals.pending() == [first]
+    (told,) = [item.message for item in registry.outbox.all_of() if item.message.kind == "approval"]
+    assert f"{first.created_at + timedelta(minutes=10):%Y-%m-%d %H:%M} UTC, then rejected" in json.dumps(told.blocks)
+    assert [item.message.run_id for item in registry.outbox.all_of(status="held")] == ["r"]
+
+
+def test_another_run_that_asks_the_same_is_told(task, settings):
+    """With a link to its own question; asked again by the same run, people hear nothing new."""
+    operator, context = task
+    for run_id in ("r", "r2"):
+        with pytest.raises(TaskAwaitingInput):
+            operator.execute({**context, "run_id": run_id})
+    told = [item.message.run_id for item in open_registry(settings.registry).outbox.all_of() if item.message.kind == "approval"]
+    assert sorted(told) == ["r", "r2"]
+
+
+def test_a_question_whose_end_has_passed_is_asked_anew(environment, settings):
+    """People have a whole window again, and nobody hears of a silence."""
+    first = asked_before(settings, minutes=11)
+    operator, registry = ask(settings)
+    assert operator.response_timeout > timedelta(minutes=9)
+    (second,) = registry.approvals.pending()
+    assert (second.round, registry.approvals.find(first.request_id).status) == (2, "withdrawn")
+    assert [item.message.run_id for item in registry.outbox.all_of(status="held")] == ["r"]
+    assert "nobody answered" not in [item.message.text for item in registry.outbox.all_of()]
 
 
 def test_an_answer_in_time_tells_no_lapse(task, settings):

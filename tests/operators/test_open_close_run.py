@@ -8,6 +8,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
+from blueprint_pipeline.registry.approvals import lapse_id
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.registry.outbox import Outbox
 from blueprint_pipeline.registry.records import Message, SceneSource
@@ -218,6 +219,18 @@ def test_a_last_task_that_dies_loses_no_message(environment, settings, slack, mo
             close.execute(closing(states))
     assert registry.leases.active() == []
     assert len(slack.messages) == 1
+
+
+def test_the_question_of_a_run_that_failed_is_withdrawn(environment, settings, slack):
+    """The task that waited was marked as failed by hand: nobody is told later that nobody answered."""
+    registry = open_registry(settings.registry)
+    asked = registry.approvals.request(job_id="j", scene_id="s1", episodes=["e"], gate="g", message="m", actor="r", ttl_s=3600)
+    silence = {"message_id": lapse_id(asked.request_id), "kind": "unanswered", "scene_id": "s1", "run_id": "run-1", "text": "nobody"}
+    registry.outbox.hold(Message(**silence))
+    with pytest.raises(AirflowFailException):
+        CloseRunOperator(task_id="close_run", scene_id="s1").execute(closing({"approve_episodes": "failed"}))
+    assert registry.approvals.find(asked.request_id).status == "withdrawn"
+    assert registry.outbox.find(lapse_id(asked.request_id)) is None
 
 
 def test_a_cleared_run_that_fails_again_is_another_alert(environment, settings, slack):

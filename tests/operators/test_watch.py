@@ -1,6 +1,7 @@
 """What is looked after while runs go on: nothing stays claimed, held, unsaid or unanswered."""
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from airflow.sdk.execution_time.comms import ErrorResponse
 
 from blueprint_pipeline.compute.job import StageFailed, UnitDone
+from blueprint_pipeline.registry.approvals import lapse_id
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.registry.outbox import Outbox
 from blueprint_pipeline.registry.records import Message, SceneSource, WebhookAttempt
@@ -97,6 +99,19 @@ def test_a_run_that_is_cancelled_again_is_told_again(registry, slack):
         start(registry)
         watch({("scene_to_dataset", RUN): "failed"})
     assert len(slack.messages) == 2
+
+
+def test_nobody_hears_of_the_silence_of_a_run_that_was_cancelled(registry, slack):
+    """It waited for a person; its question is withdrawn with it, and no message says that the run goes on."""
+    start(registry)
+    asked = registry.approvals.request(job_id="j", scene_id="s1", episodes=["e"], gate="g", message="m", actor=RUN, ttl_s=0.5)
+    silence = {"message_id": lapse_id(asked.request_id), "kind": "unanswered", "scene_id": "s1", "run_id": RUN, "text": "nobody answered"}
+    registry.outbox.hold(Message(**silence))
+    assert watch({("scene_to_dataset", RUN): "failed"})["expired"] == []
+    time.sleep(0.6)
+    assert watch({("scene_to_dataset", RUN): "failed"})["expired"] == []
+    assert [message.body["text"] for message in slack.messages] == ["s1: the run was cancelled by hand"]
+    assert registry.approvals.find(asked.request_id).status == "withdrawn"
 
 
 def test_a_run_that_goes_on_is_left_alone(registry):

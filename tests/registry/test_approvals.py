@@ -119,6 +119,44 @@ def test_an_answer_withdraws_the_message_of_a_lapse(registry, clock):
     assert registry.outbox.all_of() == []
 
 
+def hold(registry, asked, run_id):
+    """What a run that asks writes down."""
+    facts = {"kind": "unanswered", "scene_id": "s", "run_id": run_id, "text": "nobody answered"}
+    registry.outbox.hold(Message(message_id=lapse_id(asked.request_id), **facts))
+
+
+def test_a_run_that_is_over_withdraws_its_questions(registry, clock):
+    """Nobody waits for the answer: its end is no lapse, is no decision, and asking again opens another round."""
+    asked = ask(registry)
+    hold(registry, asked, "run-1")
+    assert registry.approvals.withdraw_all("s", "run-2") == registry.approvals.withdraw_all("other", "run-1") == []
+    assert registry.approvals.withdraw_all("s", "run-1") == [asked.request_id]
+    clock.advance(seconds=3601)
+    assert registry.approvals.expire_due() == registry.outbox.all_of() == []
+    assert registry.approvals.standing("job-1", ["e1", "e2"]) is None
+    with pytest.raises(ApprovalDecided):
+        registry.approvals.decide(asked.request_id, approve=True, actor="ann", reason="late")
+    assert [event.action for event in registry.approvals.audit(asked.request_id)] == ["requested", "withdrawn"]
+    again = ask(registry)
+    assert (again.round, again.status) == (2, ApprovalStatus.PENDING)
+
+
+def test_the_run_that_asked_last_has_the_question(registry):
+    """The first run is over; the second one still waits."""
+    asked = ask(registry)
+    for run_id in ("run-1", "run-2"):
+        hold(registry, asked, run_id)
+    assert registry.approvals.withdraw_all("s", "run-1") == []
+    assert registry.approvals.withdraw_all("s", "run-2") == [asked.request_id]
+
+
+def test_a_decision_is_not_withdrawn(registry):
+    asked = ask(registry)
+    hold(registry, asked, "run-1")
+    registry.approvals.decide(asked.request_id, approve=True, actor="ann", reason="ok")
+    assert registry.approvals.withdraw(asked.request_id, actor="run-1", reason="over").status == ApprovalStatus.APPROVED
+
+
 def test_a_decision_closes_its_own_question_alone(registry):
     """Of two that wait, the other still waits."""
     asked, other = ask(registry), ask(registry, job_id="job-2")

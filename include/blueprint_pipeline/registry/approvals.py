@@ -11,9 +11,11 @@ from blueprint_pipeline.registry.errors import RecordMissing
 from blueprint_pipeline.registry.outbox import release_message, withdraw_message
 from blueprint_pipeline.registry.records import Approval, ApprovalEvent, ApprovalStatus
 from blueprint_pipeline.registry.sessions import Database, dialect_insert
-from blueprint_pipeline.registry.tables import ApprovalAuditRow, ApprovalRow
+from blueprint_pipeline.registry.tables import ApprovalAuditRow, ApprovalRow, OutboxRow
 from blueprint_pipeline.workspace.canonical import key_of
 
+LAPSE = "lapsed/"
+"""Begins the ids of messages that nobody answered a request."""
 CLOCK_ACTOR = "expiry"
 """Who stands in the audit where nobody answered in time."""
 
@@ -45,9 +47,10 @@ class ApprovalDecided(InputError):
 class ApprovalRepository:
     """Approvals by request id, and by what was asked.
 
-    A question is asked in rounds: a round that lapsed without an answer is closed, and asking again opens the next one. What a person
-    decided stands for good. The message :func:`lapse_id` of the outbox, held since the question was asked, is released in the transaction
-    in which a round lapses, whoever closes it, and withdrawn with an answer.
+    A question is asked in rounds: a round that lapsed without an answer is closed, and so is one that was withdrawn, for nobody waits for
+    its answer any more; asking again opens the next one. What a person decided stands for good. The message :func:`lapse_id` of the
+    outbox, held since the question was asked, is released in the transaction in which a round lapses, whoever closes it, and withdrawn
+    with an answer or with the round.
     """
 
     def __init__(self, database: Database) -> None:
@@ -59,7 +62,7 @@ class ApprovalRepository:
         """Ask, or find what was asked before: the same episodes of the same job are one question.
 
         A round whose time is over is closed first. Then the latest round is found, if it waits or a person decided it; where nobody
-        answered it, the next round is opened.
+        answered it, or it was withdrawn, the next round is opened.
 
         Args:
             job_id: With ``episodes`` the identity of the question.
@@ -77,7 +80,7 @@ class ApprovalRepository:
             if latest is not None:
                 _expire(session, now, latest.request_id)
                 latest = _load(session, latest.request_id)
-                if not _lapsed(latest):
+                if not _lapsed(latest) and latest.status != ApprovalStatus.WITHDRAWN.value:
                     return _record(latest)
             round_ = 1 if latest is None else latest.round + 1
             request_id = approval_id(job_id, asked, round_)
@@ -108,7 +111,7 @@ class ApprovalRepository:
         """
         with self._database.read() as session:
             rounds = list(session.execute(_rounds(job_id, sorted(set(episodes)))).scalars())
-            decided = [row for row in rounds if row.status != ApprovalStatus.PENDING.value]
+            decided = [row for row in rounds if row.status not in {ApprovalStatus.PENDING.value, ApprovalStatus.WITHDRAWN.value}]
             by_person = [row for row in decided if not _lapsed(row)]
             chosen = by_person[0] if by_person else decided[-1] if decided else None
             return None if chosen is None else _record(chosen)
@@ -156,6 +159,30 @@ class ApprovalRepository:
             _close(session, _silence(request_id, self._database.now(session)), [])
             return _record(_load(session, request_id))
 
+    def withdraw(self, request_id: str, *, actor: str, reason: str) -> Approval:
+        """Close a request whose answer nobody waits for; one that was decided stays as it is.
+
+        Raises:
+            RecordMissing: There is no such request.
+        """
+        with self._database.write() as session:
+            _load(session, request_id)
+            _close(session, _withdrawal(request_id, self._database.now(session), actor, reason), [])
+            return _record(_load(session, request_id))
+
+    def withdraw_all(self, scene_id: str, run_id: str) -> list[str]:
+        """Close the open requests about a scene that this run was the last to ask: it is over. Their ids.
+
+        Who asked last is who holds the message :func:`lapse_id`.
+        """
+        mine = (OutboxRow.scene_id == scene_id, OutboxRow.run_id == run_id, OutboxRow.status == "held")
+        asked = select(ApprovalRow.request_id).join(OutboxRow, OutboxRow.message_id == LAPSE + ApprovalRow.request_id)
+        with self._database.write() as session:
+            now = self._database.now(session)
+            open_ids = sorted(session.execute(asked.where(*mine, ApprovalRow.status == ApprovalStatus.PENDING.value)).scalars())
+            events = [_withdrawal(request_id, now, run_id, "the run that asked is over") for request_id in open_ids]
+            return [event.request_id for event in events if _close(session, event, [])]
+
     def expire_due(self, now: datetime | None = None) -> list[Approval]:
         """Close all pending requests whose time is over; their episodes are rejected.
 
@@ -199,7 +226,7 @@ def approval_id(job_id: str, episodes: Sequence[str], round_: int = 1) -> str:
 
 def lapse_id(request_id: str) -> str:
     """Id of the message that nobody answered a request."""
-    return f"lapsed/{request_id}"
+    return f"{LAPSE}{request_id}"
 
 
 def _digest(asked: list[str]) -> str:
@@ -223,6 +250,10 @@ def _lapsed(row: ApprovalRow) -> bool:
 
 def _silence(request_id: str, now: datetime) -> ApprovalEvent:
     return ApprovalEvent(request_id=request_id, at=now, action="expired", actor=CLOCK_ACTOR, reason="nobody answered in time")
+
+
+def _withdrawal(request_id: str, now: datetime, actor: str, reason: str) -> ApprovalEvent:
+    return ApprovalEvent(request_id=request_id, at=now, action="withdrawn", actor=actor, reason=reason)
 
 
 def _expire(session: Session, now: datetime, request_id: str | None = None) -> list[str]:

@@ -38,8 +38,12 @@ class Outbox:
             return write_message(session, self._database.now(session), message)
 
     def hold(self, message: Message) -> bool:
-        """Write down what people are told if something does not happen, to be released with that event or withdrawn without it."""
+        """Write down what people are told if something does not happen, to be released with that event or withdrawn without it.
+
+        What is still held about the same event gives way to it.
+        """
         with self._database.write() as session:
+            withdraw_message(session, message.message_id)
             return write_message(session, self._database.now(session), message, status="held")
 
     def take(self, *, message_id: str | None = None, limit: int = 50) -> list[OutboxMessage]:

@@ -45,6 +45,7 @@ class ApprovalStatus(StrEnum):
     APPROVED = "approved"
     REJECTED = "rejected"
     EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
 
 
 class Approval(_Record):
@@ -58,7 +59,7 @@ class Approval(_Record):
     """The episodes asked about, sorted."""
     episodes_digest: str
     round: int = Field(ge=1)
-    """Of this question; a round that nobody answered is followed by another where it is asked again."""
+    """Of this question; a round that nobody answered, or that was withdrawn, is followed by another where it is asked again."""
     gate: str
     message: str
     status: ApprovalStatus
@@ -76,7 +77,7 @@ class ApprovalEvent(_Record):
 
     request_id: str
     at: datetime
-    action: Literal["requested", "approved", "rejected", "expired"]
+    action: Literal["requested", "approved", "rejected", "expired", "withdrawn"]
     actor: str
     reason: str
 
