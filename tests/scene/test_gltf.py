@@ -70,6 +70,45 @@ def test_strips_and_fans_are_triangles(mode, indices, faces):
     assert (merge_positions([surface]).face_normals[:, 2] > 0.99).all()
 
 
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b'{"asset": {"version": "2.0"}}', "glTF as JSON text, not packed into one binary file"),
+        (b"ply\nformat ascii 1.0\nend_header\n", "PLY"),
+        (b"solid thing\nfacet normal 0 0 1\n", "STL as text"),
+        (b"\0" * 80 + struct.pack("<I", 2) + b"\0" * 100, "binary STL"),
+        (b"# made by hand\nmtllib a.mtl\no thing\nv 0 0 0\n", "Wavefront OBJ"),
+        (b"\xef\xbb\xbf# comment\r\nv 0 0 0\r\n", "Wavefront OBJ"),
+        (struct.pack("<4sII", b"glTF", 1, 20) + b"\0" * 8, "binary glTF 1.0, which is not read"),
+    ],
+    ids=["gltf", "ply", "stl text", "stl", "obj", "obj with mark", "gltf 1"],
+)
+def test_mesh_of_another_format_is_refused_by_its_name(data, kind):
+    """It is not damaged: its author exported another format under this name."""
+    with pytest.raises(MeshUnreadable, match=f"mesh.glb is {kind}"):
+        read_glb(data, "thing", "mesh.glb")
+
+
+def test_value_that_is_not_finite_is_told_with_its_vertex():
+    """Not as a wrong number of values."""
+    glb = GlbFile()
+    broken = SQUARE.copy()
+    broken[2, 1] = np.inf
+    glb.primitive({"POSITION": glb.array(broken)}, glb.array(SQUARE_FACES))
+    with pytest.raises(MeshUnreadable, match="POSITION has 1 values that are not finite, first of vertex 2"):
+        read(glb)
+
+
+def test_what_no_scene_shows_is_told():
+    """Meshes of other scenes, cameras, and attributes of an application."""
+    glb = GlbFile(
+        scenes=[{"nodes": [0]}, {"nodes": [1]}], nodes=[{"mesh": 0}, {"mesh": 0}, {"camera": 0}], cameras=[{"type": "perspective"}]
+    )
+    glb.primitive({"POSITION": glb.array(SQUARE), "_FEATURE_ID_0": glb.array(np.zeros(4, dtype=np.float32))}, glb.array(SQUARE_FACES))
+    hidden = "1 meshes that are in no scene, or in another one than the file shows"
+    assert read(glb).losses == ("attribute _FEATURE_ID_0", hidden, "cameras")
+
+
 def test_triangles_without_indices_are_read():
     """Vertices in turn."""
     glb = GlbFile()

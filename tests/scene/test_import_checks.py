@@ -68,6 +68,16 @@ def test_open_mesh_is_told_to_weigh_as_a_shell(small):
     assert "shell" in finding.message
 
 
+def test_flat_mesh_of_a_filled_thing_is_told_to_weigh_as_a_shell(small):
+    """A can that is one square has no contents."""
+    square = trimesh.Trimesh(
+        [[-0.03, -0.03, 0], [0.03, -0.03, 0], [0.03, 0.03, 0], [-0.03, 0.03, 0]], [[0, 1, 2], [0, 2, 3]], process=False
+    )
+    write_mesh(small, "can", [surface_of(square)])
+    (finding,) = findings(small, "scene.mass_of_shell")
+    assert (finding.where, finding.blocking) == ("can", False)
+
+
 def test_parts_of_several_looks_are_told_to_be_one_material(small):
     """A hammer's handle counts as steel."""
     head, handle = trimesh.creation.box((0.03, 0.03, 0.02)), trimesh.creation.box((0.02, 0.02, 0.02))

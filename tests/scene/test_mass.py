@@ -131,3 +131,18 @@ def test_decal_does_not_make_a_box_a_shell():
     found = estimate_mass(trimesh.util.concatenate([box, decal]), WOOD, SOLID)
     assert found.mass_kg == pytest.approx(0.65 + 0.00125 * WOOD.shell_thickness_m * WOOD.density_kg_m3)
     assert "open parts" in found.method
+
+
+@pytest.mark.parametrize(
+    "corners", [[[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 0, 0.5], [1, 0, 0.5], [1, 1, 0.5], [0, 1, 0.5]]], ids=["triangle", "square"]
+)
+@pytest.mark.filterwarnings("error")
+def test_flat_mesh_of_a_filled_thing_is_a_sheet(corners):
+    """A hull around it would hold nothing: no mass, and no centre."""
+    mesh = trimesh.Trimesh(corners, [[0, index, index + 1] for index in range(1, len(corners) - 1)], process=False)
+    found = estimate_mass(mesh, WOOD, FILLED)
+    assert found.mass_kg == pytest.approx(mesh.area * WOOD.shell_thickness_m * WOOD.density_kg_m3)
+    assert "shell thickness" in found.method
+    assert np.isfinite(found.com_m).all()
+    moments, _ = principal_axes(found.inertia_kg_m2)
+    assert moments[1] + moments[2] > moments[0] * (1 + 1e-12), "its thickness makes it a body"

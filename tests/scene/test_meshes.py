@@ -9,6 +9,7 @@ import pytest
 import trimesh
 from PIL import Image
 
+from blueprint_pipeline.scene import decimate as decimate_module
 from blueprint_pipeline.scene import decompose as decompose_module
 from blueprint_pipeline.scene.assets import load_surfaces
 from blueprint_pipeline.scene.cutting import Work
@@ -22,6 +23,7 @@ from blueprint_pipeline.scene.process_meshes import (
     MeshCache,
     MeshJob,
     MeshReport,
+    build_visual,
     collision_folder,
     load_mesh_report,
     process_mesh,
@@ -81,6 +83,26 @@ def test_plain_surface_is_decimated_too():
     thin = decimate(Surface(np.asarray(ball.vertices), np.asarray(ball.faces), None, GREY), 300)
     assert len(thin.faces) <= 320
     assert merge_positions([thin]).is_watertight
+
+
+def test_something_is_left_of_many_small_parts(monkeypatch):
+    """Where edges cannot save enough, and a coarse grid swallows every part, the fewest triangles that were found are drawn."""
+    monkeypatch.setattr(decimate_module, "_AGGRESSIONS", ())
+    rng = np.random.default_rng(2)
+    spots = [trimesh.creation.icosphere(subdivisions=2, radius=0.002) for _ in range(24)]
+    for spot in spots:
+        spot.apply_translation(rng.uniform(-1, 1, 3))
+    thin = simplify(trimesh.util.concatenate(spots), 20)
+    assert 0 < len(thin.faces) <= 24 * 320
+
+
+def test_surface_without_an_area_is_not_drawn():
+    """A look whose triangles are all lines; the rest of the object is."""
+    ball = trimesh.creation.icosphere(subdivisions=2)
+    lines = np.repeat(np.arange(60), 3).reshape(-1, 3)
+    flat = Surface(np.asarray(ball.vertices), lines, None, Look((1, 0, 0, 1), 0, 1))
+    files = build_visual("thing", [flat, Surface(np.asarray(ball.vertices), np.asarray(ball.faces), None, GREY)], 30)
+    assert len(parse_glb(files["visual.glb"], "thing", "visual.glb")) == 1
 
 
 def test_texture_is_made_small_and_its_background_does_not_bleed():

@@ -2,15 +2,17 @@
 
 import time
 
+import numpy as np
 import pytest
 
 from blueprint_pipeline.scene.summary import load_summary
+from blueprint_pipeline.scene.surfaces import WHITE, Surface
 from blueprint_pipeline.stage.flow import load_stage
 from blueprint_pipeline.stage.runner import run_stage
 from blueprint_pipeline.workspace.checksums import digest_files, list_files
 from blueprint_pipeline.workspace.storage import Workspace
 from tests.scene.finished_scene import run_all
-from tests.scene.scene_files import SAMPLES, SCENES, Z_TO_Y_UP, seen_from
+from tests.scene.scene_files import SAMPLES, SCENES, Z_TO_Y_UP, seen_from, write_mesh
 
 STAGES = ("ingest_scene", "estimate_physics", "process_meshes", "assemble_scene", "settle_scene")
 
@@ -55,6 +57,14 @@ def test_broken_scene_leaves_nothing_in_the_workspace(settings):
         run_stage("ingest_scene", {"scene_id": "s1", "source": str(SCENES / "broken/nan_pose")}, settings)
     root = Workspace(settings.workspace).root
     assert not root.exists() or [path for path in root.rglob("*") if path.is_file()] == []
+
+
+def test_flat_thing_goes_through_all_stages(small, mesh_cache, tmp_path):
+    """A square that weighs as its sheet is a body to the simulator: its moments are those of a thin plate."""
+    square = np.array([[-0.03, -0.03, 0], [0.03, -0.03, 0], [0.03, 0.03, 0], [-0.03, 0.03, 0]])
+    write_mesh(small, "can", [Surface(square, np.array([[0, 1, 2], [0, 2, 3]]), None, WHITE)])
+    _, results = run_all(tmp_path / "flat", small, mesh_cache)
+    assert results["assemble_scene"].set_aside == {}
 
 
 @pytest.mark.slow

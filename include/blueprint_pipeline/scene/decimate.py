@@ -46,7 +46,7 @@ def draw_with(surface: Surface, target_faces: int, max_texture_px: int = MAX_TEX
     """
     if surface.colors is None:
         thin = decimate(shrink_texture(surface, max_texture_px), target_faces)
-        if len(thin.faces) <= _SLACK * target_faces:
+        if 0 < len(thin.faces) <= _SLACK * target_faces:
             return thin
     elif len(surface.faces) <= target_faces:
         return shrink_texture(bake(surface), max_texture_px)
@@ -60,31 +60,38 @@ def simplify(mesh: trimesh.Trimesh, target_faces: int) -> trimesh.Trimesh:
     if len(mesh.faces) <= target_faces:
         return mesh
     vertices, faces = np.asarray(mesh.vertices, dtype=np.float32), np.asarray(mesh.faces, dtype=np.int32)
+    fewest = mesh
     for aggression in _AGGRESSIONS:
         found, kept = fast_simplification.simplify(vertices, faces, target_count=target_faces, agg=aggression)
-        if len(kept) <= _SLACK * target_faces:
-            return trimesh.Trimesh(np.asarray(found, dtype=np.float64), np.asarray(kept, dtype=np.int64), process=False)
-    return _clustered(mesh, target_faces)
+        if 0 < len(kept) < len(fewest.faces):
+            fewest = trimesh.Trimesh(np.asarray(found, dtype=np.float64), np.asarray(kept, dtype=np.int64), process=False)
+        if len(fewest.faces) <= _SLACK * target_faces:
+            return fewest
+    return _clustered(mesh, target_faces, fewest)
 
 
-def _clustered(mesh: trimesh.Trimesh, target_faces: int) -> trimesh.Trimesh:
+def _clustered(mesh: trimesh.Trimesh, target_faces: int, fewest: trimesh.Trimesh) -> trimesh.Trimesh:
     """At most ``target_faces``, but for a tenth, of a mesh of so many parts that edges alone cannot be saved: near vertices become one.
+
+    Where that leaves none, the mesh with the fewest triangles that was found; ``fewest`` is the best of before.
 
     Source: J. Rossignac and P. Borrel, "Multi-resolution 3D approximations for rendering complex scenes", 1993.
     """
     low, extent = mesh.bounds[0], float(np.ptp(mesh.bounds, axis=0).max())
     cells = int(np.sqrt(target_faces)) + 1
-    while True:
+    while cells > 0:
         _, first, same = np.unique(((mesh.vertices - low) / extent * cells).astype(int), axis=0, return_index=True, return_inverse=True)
         faces = same.reshape(-1)[mesh.faces]
         distinct = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 0] != faces[:, 2])
         faces = faces[distinct]
         faces = faces[np.sort(np.unique(np.sort(faces, axis=1), axis=0, return_index=True)[1])]
-        if cells == 1 or 0 < len(faces) <= _SLACK * target_faces:
-            found = trimesh.Trimesh(mesh.vertices[first], faces, process=False)
-            found.remove_unreferenced_vertices()
-            return found
+        if 0 < len(faces) < len(fewest.faces):
+            fewest = trimesh.Trimesh(mesh.vertices[first], faces, process=False)
+            fewest.remove_unreferenced_vertices()
+        if len(faces) <= _SLACK * target_faces:
+            break
         cells = cells * 3 // 4
+    return fewest
 
 
 def shrink_texture(surface: Surface, max_px: int = MAX_TEXTURE_PX) -> Surface:

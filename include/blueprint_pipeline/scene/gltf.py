@@ -119,6 +119,8 @@ class _Reader:
         surfaces = [surface for node, matrix in self._nodes() for surface in self._surfaces(node, matrix)]
         if self._tree.animations:
             self._losses.append("animations")
+        if any(node.camera is not None for node in self._tree.nodes):
+            self._losses.append("cameras")
         losses = dict.fromkeys([*self._losses, *self._looks.losses])
         return MeshContent(surfaces, tuple(losses))
 
@@ -151,6 +153,9 @@ class _Reader:
             matrix = above @ _matrix(node)
             waiting += [(child, matrix) for child in reversed(node.children)]
             yield node, matrix
+        hidden = sum(node.mesh is not None and index not in seen for index, node in enumerate(tree.nodes))
+        if hidden:
+            self._losses.append(f"{hidden} meshes that are in no scene, or in another one than the file shows")
 
     def _surfaces(self, node: Node, matrix: FloatArray) -> Iterator[Surface]:
         if node.mesh is None:
@@ -162,6 +167,7 @@ class _Reader:
             if primitive.mode < _TRIANGLES:
                 self._losses.append("points or lines")
                 continue
+            self._losses += [f"attribute {name}" for name in sorted(primitive.attributes) if name.startswith("_")]
             if primitive.targets:
                 self._losses.append("morph targets")
             surface = self._surface(primitive)
@@ -183,8 +189,12 @@ class _Reader:
         if self._triangles > MAX_TRIANGLES:
             raise TooLargeGltfError(f"{self._triangles} triangles or more", f"{MAX_TRIANGLES} triangles")
         for name, values in arrays.attributes.items():
-            if len(values) != len(vertices) or not np.isfinite(values).all():
-                raise DamagedGltfError(f"is damaged: {name} has {len(values)} values for {len(vertices)} vertices, or some are not finite")
+            if len(values) != len(vertices):
+                raise DamagedGltfError(f"is damaged: {name} has {len(values)} values for {len(vertices)} vertices")
+            if not (finite := np.isfinite(values).all(axis=1)).all():
+                raise DamagedGltfError(
+                    f"is damaged: {name} has {int((~finite).sum())} values that are not finite, first of vertex {finite.argmin()}"
+                )
         placed = self._looks.find(primitive.material)
         look, colors = _with_vertex_colors(placed.look, arrays.attributes.get("COLOR_0"))
         uv = arrays.attributes.get(f"TEXCOORD_{placed.uv_set}")

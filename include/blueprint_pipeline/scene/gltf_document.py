@@ -26,6 +26,21 @@ _DTYPES = {5120: np.int8, 5121: np.uint8, 5122: np.int16, 5123: np.uint16, 5125:
 _LARGEST = {5120: 127, 5121: 255, 5122: 32767, 5123: 65535, 5125: 2**32 - 1}
 _COMPONENTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 
+_SNIFFED_BYTES = 2048
+_KINDS = {
+    b"{": "glTF as JSON text, not packed into one binary file",
+    b"ply": "PLY",
+    b"solid": "STL as text",
+    b"Kaydara FBX": "FBX",
+    b"PK": "a ZIP archive (3MF, or a packed folder)",
+    b"<?xml": "XML (COLLADA, X3D)",
+    b"#usda": "USD as text",
+    b"PXR-USDC": "USD",
+}
+"""Formats by their first bytes."""
+_OBJ_WORDS = (b"v ", b"vn ", b"mtllib ", b"o ", b"g ", b"f ")
+_STL_HEADER_BYTES, _STL_TRIANGLE_BYTES = 80, 50
+
 Item = TypeVar("Item")
 
 
@@ -169,10 +184,11 @@ def data_of_uri(uri: str | None, what: str) -> bytes:
 def _split(data: bytes) -> tuple[bytes, bytes]:
     """The JSON chunk and the binary chunk of a GLB."""
     if len(data) < _HEADER_BYTES + _CHUNK_HEADER_BYTES:
-        raise DamagedGltfError(f"is truncated: it has {len(data)} bytes, less than a header")
+        kind = _find_kind(data)
+        raise DamagedGltfError(f"is {kind}" if kind else f"is truncated: it has {len(data)} bytes, less than a header")
     magic, version, length = struct.unpack_from("<3I", data)
     if magic != _MAGIC or version != _VERSION:
-        raise DamagedGltfError("is damaged: it does not begin as binary glTF 2.0 does")
+        raise DamagedGltfError(_other_kind(data, version if magic == _MAGIC else None))
     if length > len(data):
         raise DamagedGltfError(f"is truncated: its header claims a length of {length} bytes, the file has {len(data)}")
     found: dict[int, bytes] = {}
@@ -187,6 +203,26 @@ def _split(data: bytes) -> tuple[bytes, bytes]:
         found.setdefault(kind, data[start : start + size])
         start += size
     return found.get(_JSON_CHUNK, b""), found.get(_BINARY_CHUNK, b"")
+
+
+def _other_kind(data: bytes, version: int | None) -> str:
+    """What a file is that does not begin as binary glTF 2.0 does."""
+    if version is not None:
+        return f"is binary glTF {version}.0, which is not read"
+    kind = _find_kind(data)
+    return f"is {kind}" if kind else "is damaged: it does not begin as binary glTF 2.0 does"
+
+
+def _find_kind(data: bytes) -> str | None:
+    """The format of a mesh file by how it begins, in words; ``None`` for an unknown one."""
+    head = data[:_SNIFFED_BYTES].lstrip(b"\xef\xbb\xbf \t\r\n")
+    for begins, kind in _KINDS.items():
+        if head.startswith(begins):
+            return kind
+    if any(line.startswith(_OBJ_WORDS) for line in head.splitlines()):
+        return "Wavefront OBJ"
+    count = struct.unpack_from("<I", data, _STL_HEADER_BYTES)[0] if len(data) >= _STL_HEADER_BYTES + 4 else None
+    return "binary STL" if count and len(data) == _STL_HEADER_BYTES + 4 + count * _STL_TRIANGLE_BYTES else None
 
 
 def _parse(text: bytes) -> Gltf:

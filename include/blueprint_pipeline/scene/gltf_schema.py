@@ -107,6 +107,7 @@ class Node(_Node):
     """A place in the tree."""
 
     mesh: Index | None = None
+    camera: Index | None = None
     skin: Index | None = None
     children: list[Index] = []
     matrix: Annotated[list[Number], Field(min_length=16, max_length=16)] | None = None

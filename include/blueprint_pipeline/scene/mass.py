@@ -21,6 +21,8 @@ _HOLE_LENGTH, _HOLE_EDGES, _HOLE_EDGES_LENGTH = 0.1, 16, 0.4
 """The same, of one hole that is closed before anything is measured, for it is no mouth: short, or of few edges (missing faces)."""
 _MIN_VOLUME_SHARE = 1e-5
 """Of area times extent: below it a mesh encloses nothing, as a sheet with two sides does."""
+_FLAT_SHARE = 1e-6
+"""Of the extent: what is thinner is a sheet."""
 _MAX_WALL_SHARE = 0.06
 """Mean thickness over extent, up to which a closed mesh is a wall with two skins."""
 _MIN_SOLID_SHARE = 0.9
@@ -82,10 +84,10 @@ def _edge_keys(edges: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> np.nda
 def is_closed(mesh: trimesh.Trimesh) -> bool:
     """Whether the volume within a mesh is well defined: no mouth, one winding, more inside than nothing."""
     whole = with_small_holes_closed(mesh)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a flat mesh has a volume of 0, and trimesh divides by it for the centre
+        volume = abs(float(whole.volume))
     return bool(
-        open_length(whole) <= MAX_OPEN_LENGTH
-        and whole.is_winding_consistent
-        and abs(whole.volume) > _MIN_VOLUME_SHARE * whole.area * whole.scale
+        open_length(whole) <= MAX_OPEN_LENGTH and whole.is_winding_consistent and volume > _MIN_VOLUME_SHARE * whole.area * whole.scale
     )
 
 
@@ -97,11 +99,13 @@ def estimate_mass(mesh: trimesh.Trimesh, material: Material, category: Category)
     closed = is_closed(mesh)
     if category.build == "filled" and category.apparent_density_kg_m3 is not None:
         density, contents = category.apparent_density_kg_m3, "of the filled container"
+        if is_flat(mesh):
+            return _of_open(mesh, material)
         return _of_solid(mesh, density, contents) if closed else _of_hull(mesh, density, contents)
     density = material.density_kg_m3
     if category.build == "hollow" and category.wall_m is not None and not (closed and _is_wall(mesh)):
         wall = category.wall_m
-        return _of_sheet(mesh, density * wall, f"area x wall {wall * 1000:g} mm x density {density:g} kg/m3")
+        return _of_sheet(mesh, density, wall, f"area x wall {wall * 1000:g} mm x density {density:g} kg/m3")
     if closed:
         return _of_solid(mesh, density, "")
     return _of_open(mesh, material)
@@ -124,6 +128,12 @@ def _of_solid(mesh: trimesh.Trimesh, density: float, contents: str) -> MassPrope
     return _of_volume(whole, density, f"volume of the closed mesh x {words}")
 
 
+def is_flat(mesh: trimesh.Trimesh) -> bool:
+    """Whether all of a mesh lies in one plane, so that nothing is within its hull."""
+    extents = np.linalg.svd(mesh.vertices - mesh.vertices.mean(axis=0), compute_uv=False)
+    return bool(extents[-1] <= _FLAT_SHARE * extents[0])
+
+
 def _of_hull(mesh: trimesh.Trimesh, density: float, contents: str) -> MassProperties:
     words = f"volume of the convex hull (the mesh is open) x apparent density {density:g} kg/m3 {contents}"
     return _of_volume(mesh.convex_hull, density, words)
@@ -139,9 +149,9 @@ def _of_open(mesh: trimesh.Trimesh, material: Material) -> MassProperties:
         part = labels == label
         is_solid[part] = is_closed(trimesh.Trimesh(mesh.vertices, mesh.faces[part], process=False))
     if is_solid.all() or (mesh.area_faces * is_solid).sum() < _MIN_SOLID_SHARE * mesh.area:
-        return _of_sheet(mesh, density * wall, sheet_words)
+        return _of_sheet(mesh, density, wall, sheet_words)
     solid, sheets = (trimesh.Trimesh(mesh.vertices, mesh.faces[chosen], process=False) for chosen in (is_solid, ~is_solid))
-    return _joined(_of_solid(solid, density, ""), _of_sheet(sheets, density * wall, sheet_words))
+    return _joined(_of_solid(solid, density, ""), _of_sheet(sheets, density, wall, sheet_words))
 
 
 def _joined(first: MassProperties, second: MassProperties) -> MassProperties:
@@ -162,16 +172,22 @@ def _of_volume(mesh: trimesh.Trimesh, density: float, method: str) -> MassProper
     return MassProperties(float(found.mass), np.asarray(found.center_mass), np.asarray(found.inertia), method)
 
 
-def _of_sheet(mesh: trimesh.Trimesh, density_kg_m2: float, method: str) -> MassProperties:
-    """Integrals over triangles: with corners v and centroid c, the second moment is A/12 (sum v v^T + 9 c c^T)."""
+def _of_sheet(mesh: trimesh.Trimesh, density: float, wall: float, method: str) -> MassProperties:
+    """Integrals over triangles: with corners v, centroid c and normal n, the second moment is A/12 (sum v v^T + 9 c c^T + wall^2 n n^T).
+
+    Without the last term, a flat sheet has the moments A + B = C, and rounding makes them those of no body.
+    """
     corners = np.asarray(mesh.triangles)
     area = np.asarray(mesh.area_faces)
     centroid = corners.mean(axis=1)
     com = (centroid * area[:, None]).sum(axis=0) / area.sum()
     offset, center = corners - com, centroid - com
+    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normal = wall * across / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), np.finfo(float).tiny)
     second = np.einsum("t,tki,tkj->ij", area, offset, offset) + 9 * np.einsum("t,ti,tj->ij", area, center, center)
-    second *= density_kg_m2 / 12
-    return MassProperties(float(area.sum() * density_kg_m2), com, np.trace(second) * np.eye(3) - second, method)
+    second += np.einsum("t,ti,tj->ij", area, normal, normal)
+    second *= density * wall / 12
+    return MassProperties(float(area.sum() * density * wall), com, np.trace(second) * np.eye(3) - second, method)
 
 
 def principal_axes(inertia: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -30,7 +30,7 @@ MAX_OBJECT_TRIANGLES = 2_500
 _MIN_TRIANGLES = 12
 _FULL_TEXTURES = 4
 """Textures of one object that may have the full size; of more, each is smaller, so that all take no more memory."""
-_VISUAL_VERSION = "8"
+_VISUAL_VERSION = "9"
 _REPORT = "report.json"
 _INDEX = TypeAdapter(Annotated[dict[str, str], Field(min_length=1)])
 """sha256 of each file of a cache entry."""
@@ -209,7 +209,7 @@ def process_unit(job: MeshJob) -> dict[str, bytes]:
 
 
 def _visual(surfaces: list[Surface], max_triangles: int) -> list[Surface]:
-    merged = merge_looks(surfaces)
+    merged = [surface for surface in merge_looks(surfaces) if merge_positions([surface]).area > 0]  # what has no area cannot be seen
     total = _drawn_triangles(merged)
     pictures = sum(surface.look.texture is not None or surface.colors is not None for surface in merged)
     side = int(MAX_TEXTURE_PX * min(1.0, (_FULL_TEXTURES / max(pictures, 1)) ** 0.5))
