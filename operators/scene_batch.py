@@ -68,8 +68,9 @@ class SceneBatchOperator(BaseOperator):
     """Take a batch of scenes through the whole flow, one after the other, each with its own state in the registry.
 
     Every stage is a process of this worker. One that fails for a reason that may pass is tried again here, by the policy that
-    its task of the DAG would have; a scene that fails for good does not stop the others: people are told of it, and it is due again
-    later. Borderline episodes are rejected: nobody is asked in a batch. Tried again, scenes that are done find their commits.
+    its task of the DAG would have; a scene that fails for good, or meets a defect, does not stop the others: people are told of it, and
+    it is due again later. Borderline episodes are rejected: nobody is asked in a batch. Tried again, scenes that are done find their
+    commits.
 
     Raises:
         AirflowFailException: Every scene of the batch failed; people were told of each.
@@ -102,9 +103,13 @@ class SceneBatchOperator(BaseOperator):
                 except PreemptedError:
                     raise
                 except BlueprintError as error:
-                    failed[scene.scene_id] = str(error)
                     self.log.error("%s: %s", scene.scene_id, error)  # noqa: TRY400 -- the message is whole; a traceback of this process says nothing
+                    failed[scene.scene_id] = str(error)
                     _enter_failure(registry, scene, error, tries=self.policy.failures + 1 if error.retryable else 1)
+                except Exception as error:  # a defect that one scene meets is no reason to leave the others undone
+                    self.log.exception("%s: a defect", scene.scene_id)
+                    failed[scene.scene_id] = f"{type(error).__name__}: {error}"
+                    _enter_failure(registry, scene, error, tries=1)
                 else:
                     _enter_success(registry, scene)
         self.log.info("%d of %d scenes are done, %d failed.", len(self.scenes) - len(failed), len(self.scenes), len(failed))
@@ -210,7 +215,7 @@ def _enter_success(registry: "Registry", scene: BatchScene) -> None:
         send_now(registry, recovery.message_id)
 
 
-def _enter_failure(registry: "Registry", scene: BatchScene, error: BlueprintError, *, tries: int) -> None:
+def _enter_failure(registry: "Registry", scene: BatchScene, error: Exception, *, tries: int) -> None:
     """One alert a scene, in the transaction in which its run ends; the others of the batch go on."""
     alert = failure_message(scene.where, error, tries=tries, go_on=GO_ON)
     with registry.together():

@@ -203,6 +203,29 @@ def test_one_bad_scene_does_not_stop_the_batch(environment, rows, settings):
     assert (scenes.find("s0").last_status, scenes.find("s1").last_status) == ("failed", "succeeded")
 
 
+@pytest.mark.usefixtures("environment", "rows")
+@pytest.mark.parametrize("defect", [KeyError("shards"), ValueError("x")])
+def test_a_defect_that_one_scene_meets_does_not_stop_the_batch(settings, slack, capfd, defect):
+    """People are told which class it was, the log has where, and the others are done."""
+    plan("n1", running_limit=9)
+    batch = SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0", "s1"), compute=Compute(passing=[defect]))
+    assert batch.execute({"ti": TaskInstance()})["failed"] == ["s0"]
+    scenes = open_registry(settings.registry).scenes
+    assert (scenes.find("s0").last_status, scenes.find("s1").last_status) == ("failed", "succeeded")
+    (message,) = slack.messages
+    assert message.body["text"] == f"ingest_scene failed on s0: {type(defect).__name__}"
+    assert "it is a defect" in json.dumps(message.body)
+    assert "in _run_stage" in capfd.readouterr().out
+
+
+def test_a_scene_whose_parameters_are_wrong_does_not_stop_the_batch(environment, rows, settings):
+    """The row was changed between the night's plan and its batch."""
+    plan("n1", running_limit=9)
+    scenes = batch_of("n1", "s0", "s1")
+    scenes[0]["conf"]["episodes"] = -1
+    assert SceneBatchOperator(task_id="b", scenes=scenes, compute=Compute()).execute({"ti": TaskInstance()})["failed"] == ["s0"]
+
+
 def test_a_scene_that_fails_in_a_batch_is_told_once_and_counted(environment, rows, settings, slack):
     """Scene, lab, stage, code, link and next step; the morning has it; when it is done later, people hear that it recovered."""
     plan("n1", running_limit=9)

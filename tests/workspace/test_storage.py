@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from blueprint_pipeline.settings import WorkspaceSettings
 from blueprint_pipeline.workspace.checksums import digest_file, digest_files, list_files
+from blueprint_pipeline.workspace.errors import FileMissing
 from blueprint_pipeline.workspace.storage import InvalidId, Workspace
 
 
@@ -35,6 +36,14 @@ def test_files_are_listed_relative_and_sorted(scene):
     assert scene.files_under("b") == ["b/1.txt", "b/2.txt"]
     assert scene.files_under("a.txt") == ["a.txt"]
     assert scene.files_under("none") == []
+
+
+@pytest.mark.parametrize("call", [lambda scene: scene.read_bytes("none"), lambda scene: scene.digest("none")], ids=["read", "digest"])
+def test_a_file_that_is_not_there_is_named(scene, call):
+    """On a disk and in an object store alike: it is no matter of the store's rights."""
+    with pytest.raises(FileMissing, match=r"There is no .*scenes/s1/none"):
+        call(scene)
+    assert scene.find_bytes("none") is None
 
 
 def test_local_gives_a_readable_path(scene):

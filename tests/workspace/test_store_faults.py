@@ -5,6 +5,7 @@ import stamina
 
 from blueprint_pipeline.settings import WorkspaceSettings
 from blueprint_pipeline.workspace.checksums import digest_file
+from blueprint_pipeline.workspace.errors import FileMissing
 from blueprint_pipeline.workspace.storage import StorageRefused, StorageUnreachable, Workspace
 from tests.gcs import google_storage
 
@@ -85,6 +86,12 @@ def test_a_dead_store_is_a_fault_that_a_retry_may_cure(scene, google_server, cal
     with pytest.raises(StorageRefused, match=r"kitchen/a cannot be used: access is denied") as refused:
         call(scene)
     assert not refused.value.retryable
+
+
+def test_an_object_that_is_not_there_is_a_missing_file(scene):
+    """The store answers, and lets us in."""
+    with pytest.raises(FileMissing, match="kitchen/none"):
+        scene.read_bytes("none")
 
 
 def test_absent_bucket_is_named(google_server, monkeypatch, tmp_path):

@@ -130,8 +130,12 @@ class SceneFolder:
         return below or ([name] if self._is_file(name) else [])
 
     def digest(self, name: str) -> FileDigest:
-        """sha256 and size of a file."""
-        return self._call(name, lambda: digest_file(self.root / name))
+        """sha256 and size of a file.
+
+        Raises:
+            FileMissing: It is not there.
+        """
+        return self._found(name, digest_file)
 
     def digests(self, names: Iterable[str]) -> dict[str, FileDigest]:
         """sha256 and size of files, in the order given."""
@@ -143,26 +147,13 @@ class SceneFolder:
         """Content of a file.
 
         Raises:
-            FileMissing: It is not there; an object store says no (:class:`StorageRefused`).
+            FileMissing: It is not there.
         """
-        try:
-            return self._call(name, lambda: bytes((self.root / name).read_bytes()))
-        except FileNotFoundError as error:
-            raise FileMissing(self.scene_id, str(self.root / name)) from error
+        return self._found(name, _read)
 
     def find_bytes(self, name: str) -> bytes | None:
         """Content of a file; ``None`` where it is not there, or went away meanwhile."""
-        path = self.root / name
-
-        def read() -> bytes | None:
-            if not self.is_local:
-                path.fs.invalidate_cache()
-            try:
-                return bytes(path.read_bytes())
-            except FileNotFoundError:
-                return None
-
-        return self._call(name, read)
+        return self._find(name, _read)
 
     def read_json(self, name: str) -> object:
         return json.loads(self.read_bytes(name))
@@ -275,6 +266,27 @@ class SceneFolder:
             return bool(path.is_file())
         return bool(self._call(name, lambda: path.path in path.fs.find(path.path)))
 
+    def _found(self, name: str, work: Callable[[UPath], Result]) -> Result:
+        """What ``work`` makes of a file that must be there."""
+        found = self._find(name, work)
+        if found is None:
+            raise FileMissing(self.scene_id, str(self.root / name))
+        return found
+
+    def _find(self, name: str, work: Callable[[UPath], Result]) -> Result | None:
+        """What ``work`` makes of a file; ``None`` where it is not there."""
+        path = self.root / name
+
+        def look() -> Result | None:
+            if not self.is_local:
+                path.fs.invalidate_cache()
+            try:
+                return work(path)
+            except FileNotFoundError:
+                return None
+
+        return self._call(name, look)
+
     def _call(self, name: str, work: Callable[[], Result]) -> Result:
         """A local disk is used as it is: another try would not help."""
         return work() if self.is_local else self._calls(str(self.root / name), work)
@@ -309,6 +321,10 @@ class Workspace:
 
         names = calls(str(scenes), listing)
         return sorted(name for name in names if SceneFolder(scenes / name, name, self._cache_dir).exists("commits"))
+
+
+def _read(path: UPath) -> bytes:
+    return bytes(path.read_bytes())
 
 
 def _is_part(path: str) -> bool:
