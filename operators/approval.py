@@ -88,9 +88,7 @@ class ApproveEpisodesOperator(HITLOperator):
         self.params = ParamsDict(_form(ids))
         approval = self._ask(context, report, picture)
         if approval.status != "pending":
-            self.log.info(
-                "These %d episodes were decided before (%s by %s): no one is asked again.", len(waiting), approval.status, approval.actor
-            )
+            self.log.info("Decided before (%s by %s), episodes: %d; no one is asked again.", approval.status, approval.actor, len(waiting))
             return build_decisions(approval)
         until = answer_until(approval)
         self.response_timeout = until - datetime.now(UTC)
@@ -150,7 +148,7 @@ class ApproveEpisodesOperator(HITLOperator):
             scene_id=report.scene_id,
             episodes=[episode.episode_id for episode in waiting],
             gate=",".join(sorted({gate.gate for episode in waiting for gate in episode.gates if gate.borderline})) or "borderline",
-            message=f"{len(waiting)} borderline episodes of scene {report.scene_id}: keep them?",
+            message=f"Borderline episodes of scene {report.scene_id}: {len(waiting)}. Keep them?",
             actor=str(context["run_id"]),
             ttl_s=float(self.window_s) + _REGISTRY_GRACE_S,
         )
@@ -161,7 +159,7 @@ class ApproveEpisodesOperator(HITLOperator):
         closed = registry.approvals.expire(approval.request_id)
         send_now(registry, lapse_id(closed.request_id))
         standing = registry.approvals.standing(closed.job_id, closed.episodes) or closed
-        self.log.info("Nobody answered in time: %d episodes are rejected. Run the scene again to be asked again.", len(closed.episodes))
+        self.log.info("Nobody answered in time. Rejected episodes: %d. Run the scene again to be asked again.", len(closed.episodes))
         return build_decisions(standing)
 
     def _ask_again(self, context: Context, approval: "Approval", report: "GateReport", unknown: list[str]) -> Any:
@@ -205,10 +203,10 @@ def build_question(report: "GateReport", waiting: "list[EpisodeVerdict]", pictur
         for gate in episode.gates
         if gate.borderline or not gate.passed
     ]
-    more = f"\n\n{len(waiting) - _SHOWN} more are in `geniesim/quality/gates.json`." if len(waiting) > _SHOWN else ""
+    more = f"\n\nMore in `geniesim/quality/gates.json`: {len(waiting) - _SHOWN}." if len(waiting) > _SHOWN else ""
     return (
         f"Scene **{report.scene_id}**, job `{report.job_id}`, tier **{report.tier}**: "
-        f"{len(waiting)} of {len(report.episodes)} episodes are near a limit.\n\n{shown}"
+        f"episodes near a limit: {len(waiting)} of {len(report.episodes)}.\n\n{shown}"
         "| episode | gate | found | limit | what was seen |\n|---|---|---|---|---|\n" + "\n".join(rows) + more + "\n\n"
         "**Approve** renders and delivers them, **Reject** leaves them out. "
         "Choose single episodes under *Only these*; the others get the opposite answer.\n\n"

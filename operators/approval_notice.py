@@ -43,7 +43,7 @@ def asked_message(
     more = [f"and {len(waiting) - _SHOWN} more"] if len(waiting) > _SHOWN else []
     refused = {"Not taken": f"The answer names {', '.join(unknown)}, which wait for no decision. Please answer again."} if unknown else {}
     shown = build_notice(
-        f"{len(waiting)} episodes of {scene_id} wait for a person",
+        f"Episodes of {scene_id} that wait for a person: {len(waiting)}",
         fields={"Scene": scene_id, "Lab": str(lab or "-"), "Gate": approval.gate, "Until": f"{until:%Y-%m-%d %H:%M} UTC, then rejected"},
         sections={
             **refused,
@@ -62,7 +62,7 @@ def question_lapsed_message(context: Any, approval: Approval, *, until: datetime
     """What people are told if nobody answers; held until then."""
     count = len(approval.episodes)
     shown = build_notice(
-        f"Nobody answered: {count} episodes of {approval.scene_id} are rejected",
+        f"Nobody answered. Rejected episodes of {approval.scene_id}: {count}",
         fields={
             "Scene": approval.scene_id,
             "Lab": str(scene_and_lab(context)[1] or "-"),

@@ -51,13 +51,14 @@ def build_summary(
     counted = Counter(run.status for run in runs)
     title = f"Night to {now:%Y-%m-%d}: " + (", ".join(f"{counted[name]} {name}" for name in _WORST_FIRST if counted[name]) or "nothing ran")
     known = [run.usd for run in runs if run.usd is not None]
-    fields = {"Runs": str(len(runs)), "Kept": f"{sum(run.kept or 0 for run in runs)} of {sum(run.attempted or 0 for run in runs)} episodes"}
+    kept, attempted = sum(run.kept or 0 for run in runs), sum(run.attempted or 0 for run in runs)
+    fields = {"Runs": str(len(runs)), "Kept episodes": f"{kept} of {attempted}"}
     if known:
-        fields["Cost, as far as known"] = f"{describe_usd(sum(known))} ({len(known)} of {len(runs)} runs)"
+        fields["Cost, as far as known"] = f"{describe_usd(sum(known))} (runs: {len(known)} of {len(runs)})"
     if asked:
         fields["Wait for a person"] = ", ".join(sorted({question.scene_id for question in asked}))
     if unsent:
-        fields["Could not be told"] = f"{len(unsent)} messages: bpp registry messages --status given_up"
+        fields["Could not be told"] = f"Messages: {len(unsent)}, see bpp registry messages --status given_up"
     ordered = sorted(runs, key=lambda run: (_WORST_FIRST.index(run.status), run.scene_id))
     lines = [describe_run(run) for run in ordered[:_SHOWN]]
     more = [f"and {len(ordered) - _SHOWN} more"] if len(ordered) > _SHOWN else []

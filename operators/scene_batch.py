@@ -115,7 +115,7 @@ class SceneBatchOperator(BaseOperator):
         self.log.info("%d of %d scenes are done, %d failed.", len(self.scenes) - len(failed), len(self.scenes), len(failed))
         if self.scenes and len(failed) == len(self.scenes):
             first = next(iter(failed.values()))
-            raise AirflowFailException(f"[{RUN_FAILED}] All {len(failed)} scenes of the batch failed; the first: {first}")
+            raise AirflowFailException(f"[{RUN_FAILED}] Every scene of the batch failed, {len(failed)} in all; the first: {first}")
         return {"scenes": len(self.scenes), "failed": sorted(failed)}
 
     def on_kill(self) -> None:

@@ -102,4 +102,4 @@ def test_who_cannot_be_told_changes_nothing(context, settings, trouble, monkeypa
     assert time.monotonic() - began < 7
     (waiting,) = open_registry(settings.registry).outbox.all_of(status="waiting")
     assert waiting.attempts == 1
-    assert "23 episodes of s1" in waiting.message.text
+    assert "a dataset of s1, episodes: 23" in waiting.message.text

@@ -169,7 +169,13 @@ def test_somebody_is_told_that_a_question_waits(task, settings):
         operator.execute(context)
     held, asked = sorted(open_registry(settings.registry).outbox.all_of(), key=lambda item: item.status)
     told = json.dumps(asked.message.blocks)
-    for words in ("2 episodes of s1 wait", "aurora_robotics", "can in table at 2.1 s", "then rejected", "bpp episode render s1 ep_10"):
+    for words in (
+        "Episodes of s1 that wait for a person: 2",
+        "aurora_robotics",
+        "can in table at 2.1 s",
+        "then rejected",
+        "bpp episode render s1 ep_10",
+    ):
         assert words in told
     assert (asked.message.kind, held.message.kind, held.status) == ("approval", "unanswered", "held")
 
@@ -241,7 +247,7 @@ def test_a_lapse_is_told_once_with_what_to_do(task, settings, slack):
         operator.execute_complete(context, silent)
     (message,) = slack.messages
     told = json.dumps(message.body)
-    assert message.body["text"] == "Nobody answered: 2 episodes of s1 are rejected"
+    assert message.body["text"] == "Nobody answered. Rejected episodes of s1: 2"
     for words in ("aurora_robotics", "quality.approval_lapsed", "To be asked again, start a run of the scene"):
         assert words in told
 
@@ -355,7 +361,7 @@ def test_question_shows_what_was_found(environment, settings):
     report = load_gate_report(Workspace(settings.workspace).scene("s1"))
     text = build_question(report, report.with_verdict("borderline"))
     assert "| ep_10 | penetration | 0.0031 m | 0.003 m | can in table at 2.1 s |" in text
-    assert "5 more are in" in text
+    assert "More in `geniesim/quality/gates.json`: 5" in text
 
 
 def test_who_decided():

@@ -41,11 +41,11 @@ def test_what_the_night_came_to(registry, slack):
     assert message.body["text"].endswith(": 1 failed, 1 cancelled, 1 running, 1 succeeded")
     told = json.dumps(message.body["blocks"])
     for words in (
-        "20 of 24 episodes",
+        "*Kept episodes*\\n20 of 24",
         "done: kitchen for aurora_robotics, 20 of 24 kept",
         "dlv_1: https://r/1",
         "FAILED: office for aurora_robotics, simulate_shard: compute.timed_out http://airflow/office",
-        "(1 of 4 runs)",
+        "(runs: 1 of 4)",
     ):
         assert words in told
     assert told.index("FAILED: office") < told.index("done: kitchen")
@@ -67,5 +67,5 @@ def test_what_nobody_could_be_told_stands_there(registry, slack):
     registry.approvals.request(job_id="j", scene_id="attic", episodes=["e"], gate="g", message="m", actor="r", ttl_s=60)
     summarise()
     told = json.dumps(slack.messages[-1].body["blocks"])
-    assert "1 messages: bpp registry messages --status given_up" in told
+    assert "Messages: 1, see bpp registry messages --status given_up" in told
     assert "attic" in told

@@ -258,7 +258,7 @@ def test_a_batch_in_which_all_failed_is_no_alert_of_its_own(environment, rows, s
 def test_batch_in_which_nothing_worked_fails(environment, rows):
     """Green would say that something was done."""
     plan("n1", running_limit=9)
-    with pytest.raises(AirflowFailException, match="All 2 scenes"):
+    with pytest.raises(AirflowFailException, match="Every scene of the batch failed, 2 in all"):
         SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0", "s1"), compute=Compute("s0", "s1")).execute({"ti": TaskInstance()})
 
 

@@ -72,7 +72,7 @@ class Later(TransientError):
 @pytest.mark.parametrize(
     ("exception", "todo"),
     [
-        (Later(), "It may pass, and did not in 2 tries"),
+        (Later(), "It may pass, and has not yet (attempts: 2)"),
         (AirflowFailException("[a.b] wrong"), "No retry will help"),
         (ZeroDivisionError("x"), "a defect"),
         (None, "ended it"),

@@ -58,14 +58,14 @@ def build_delivery_message(receipt: Receipt, facts: DeliveryFacts, *, run_url: s
     Raises:
         SlackObjectFormationError: A block breaks a limit of Slack's.
     """
-    text = f"{facts.lab_name} got {facts.kept} episodes of {receipt.scene_id}"
+    text = f"{facts.lab_name} got a dataset of {receipt.scene_id}, episodes: {facts.kept}"
     cost = "not known" if facts.usd_per_kept_episode is None else describe_usd_per_episode(facts.usd_per_kept_episode)
     fields = {
         "Scene": receipt.scene_id,
         "Job": receipt.job_id,
         "Kept": f"{facts.kept} of {facts.attempted} attempted",
         "Cost": cost,
-        "Size": f"{receipt.size_bytes / 1e6:.1f} MB in {receipt.files} files",
+        "Size": f"{receipt.size_bytes / 1e6:.1f} MB, files: {receipt.files}",
         "Licence": facts.licence,
         "Dataset": facts.certification,
         "Lab told": "yes, acknowledged" if facts.webhook_acknowledged else "not yet",

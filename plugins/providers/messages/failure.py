@@ -113,7 +113,7 @@ def next_step(exception: object, try_number: int, go_on: str = CLEAR) -> str:
     if exception is None:
         return f"Somebody or something outside of the task ended it. See the log; then {go_on}"
     if getattr(exception, "retryable", False):
-        return f"It may pass, and did not in {try_number} tries. Look at what is named, then {go_on}"
+        return f"It may pass, and has not yet (attempts: {try_number}). Look at what is named, then {go_on}"
     if split_error(exception)[0] == type(exception).__name__:
         return "This error has no code of ours, so it is a defect: keep the log and open an issue. Finished work is kept."
     return f"No retry will help: correct what the message names, then {go_on}"

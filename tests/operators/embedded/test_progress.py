@@ -61,7 +61,7 @@ def test_every_task_is_one_line_whatever_the_window(width):
 
 def test_a_line_has_state_time_and_words():
     lines = {line.split()[0]: line for line in screen(half_way())}
-    assert re.search(r"done +2\.0 s +8 objects", lines["ingest_scene"])
+    assert re.search(r"done +2\.0 s +objects: 8", lines["ingest_scene"])
     assert re.search(r"━.* 10\.0 s +4 ", lines["process_meshes"])
     assert "failed" in lines["settle_scene"]
     assert lines["notify_lab"].split() == ["notify_lab"]

@@ -76,7 +76,7 @@ def test_work_that_was_found_done_is_told_apart():
     assert view.found_done() == (1, 1)
     line = view.line("ingest_scene", now=9.0)
     assert line.state == "found done"
-    assert line.words.startswith("8 objects")
+    assert line.words.startswith("objects: 8")
 
 
 def test_failed_tasks_in_order_with_their_message():
