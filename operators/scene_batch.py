@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Context, RetryAction
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from pydantic import SecretStr
 
 from blueprint_pipeline.compute.job import Compute, JobSpec
@@ -30,6 +30,19 @@ from plugins.providers.messages.outbox import send_now, tell
 if TYPE_CHECKING:
     from blueprint_pipeline.registry.database import Registry
 
+DEFECTS = (
+    AirflowException,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What is raised where a scene meets a defect, ours or of its row. What is wrong with the worker or with Airflow ends the task."""
 GO_ON = "clear this task, or wait until a night takes the scene again: finished work is kept."
 
 
@@ -106,7 +119,7 @@ class SceneBatchOperator(BaseOperator):
                     self.log.error("%s: %s", scene.scene_id, error)  # noqa: TRY400 -- the message is whole; a traceback of this process says nothing
                     failed[scene.scene_id] = str(error)
                     _enter_failure(registry, scene, error, tries=self.policy.failures + 1 if error.retryable else 1)
-                except Exception as error:  # a defect that one scene meets is no reason to leave the others undone
+                except DEFECTS as error:
                     self.log.exception("%s: a defect", scene.scene_id)
                     failed[scene.scene_id] = f"{type(error).__name__}: {error}"
                     _enter_failure(registry, scene, error, tries=1)

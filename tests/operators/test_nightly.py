@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
 
 from blueprint_pipeline.compute.errors import JobTimedOut
 from blueprint_pipeline.compute.job import StageFailed, UnitDone
@@ -204,7 +204,7 @@ def test_one_bad_scene_does_not_stop_the_batch(environment, rows, settings):
 
 
 @pytest.mark.usefixtures("environment", "rows")
-@pytest.mark.parametrize("defect", [KeyError("shards"), ValueError("x")])
+@pytest.mark.parametrize("defect", [KeyError("shards"), ValueError("x"), ParamValidationError("y")])
 def test_a_defect_that_one_scene_meets_does_not_stop_the_batch(settings, slack, capfd, defect):
     """People are told which class it was, the log has where, and the others are done."""
     plan("n1", running_limit=9)
