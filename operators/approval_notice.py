@@ -9,6 +9,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from blueprint_pipeline.delivery.slack_message import SlackMessage, build_notice
 from blueprint_pipeline.registry.approvals import lapse_id
 from blueprint_pipeline.registry.records import Approval, Message
+from blueprint_pipeline.workspace.canonical import key_of
 from operators.approval_picture import Picture
 from plugins.providers.messages.failure import runbook_of, scene_and_lab
 
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from blueprint_pipeline.quality.report import GateReport
 
 _SHOWN = 8
-_ID_CHARACTERS = 255
-"""An id of a message has no more; a run id of Airflow's may have nearly as many."""
+_KEY_DIGITS = 16
+"""Of the key in a message's id: a run id of Airflow's may be nearly as long as an id of a message, and may not be cut."""
 ASKED, QUESTION_LAPSED = "quality.approval_asked", "quality.approval_lapsed"
 
 
@@ -53,9 +54,8 @@ def asked_message(
         },
         links={"Answer": link, "Picture": None if picture is None else picture.link, "Runbook": runbook_of(ASKED)},
     )
-    suffix = f"/{'+'.join(unknown)[:100]}" if unknown else ""
-    message_id = f"approval/{approval.request_id}/{context['run_id']}{suffix}"
-    return _about(context, approval, ASKED, message_id[:_ID_CHARACTERS], shown)
+    asked = key_of({"run": str(context["run_id"]), "unknown": list(unknown)})[:_KEY_DIGITS]
+    return _about(context, approval, ASKED, f"approval/{approval.request_id}/{asked}", shown)
 
 
 def question_lapsed_message(context: Any, approval: Approval, *, until: datetime) -> Message:

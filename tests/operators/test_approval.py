@@ -336,6 +336,21 @@ def test_an_answer_that_names_a_wrong_episode_is_asked_for_again(task, settings)
     assert [(d["episode_id"], d["approved"]) for d in decisions] == [("ep_10", True), ("ep_11", False)]
 
 
+def test_the_longest_run_id_hides_no_message(task, settings):
+    """The question, and each answer that was not taken, are messages of their own."""
+    operator, context = task
+    context = {**context, "run_id": "r" * 250}
+    with pytest.raises(TaskAwaitingInput):
+        operator.execute(context)
+    for wrong in ("ep_98", "ep_99", "ep_99"):
+        with pytest.raises(TaskAwaitingInput):
+            operator.execute_complete(context, answered(wrong))
+    told = [item.message for item in open_registry(settings.registry).outbox.all_of() if item.message.run_id == context["run_id"]]
+    refused = sorted(name for name in ("ep_98", "ep_99") for message in told if f"The answer names {name}" in json.dumps(message.blocks))
+    assert refused == ["ep_98", "ep_99"]
+    assert [message.kind for message in told].count("approval") == 3
+
+
 def test_an_answer_counts_though_the_registry_closed_the_question_meanwhile(task, settings):
     """The person answered in Airflow's window: a round that was closed is followed by the one that is answered."""
     operator, context = task
