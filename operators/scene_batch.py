@@ -23,6 +23,7 @@ from operators.retries import STAGE_RETRIES, StageRetryPolicy, as_known
 from operators.run_end import enter_success, facts_of
 from operators.scene_params import build_params
 from operators.scene_requests import build_request, connected_fields, secret_variables, values_of
+from operators.stage_metrics import count_stage
 from operators.stage_task import read_connections
 from plugins.providers.messages.failure import RUN_FAILED, StageOfRun, failure_message
 from plugins.providers.messages.outbox import send_now, tell
@@ -167,6 +168,7 @@ class SceneBatchOperator(BaseOperator):
             secrets={name: SecretStr(value) for name, value in found.items()},
         )
         (unit,) = compute.run(job, lambda event: self.log.debug("%s", event))
+        count_stage(stage, [unit])
         return unit.result
 
     def _retry(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -58,3 +58,22 @@ def slack(monkeypatch):
         connection = {"conn_type": "slackwebhook", "host": f"{receiver.url}/services", "password": "T/B/X"}
         monkeypatch.setenv("AIRFLOW_CONN_SLACK_DEFAULT", json.dumps(connection))
         yield receiver
+
+
+@pytest.fixture
+def statsd(monkeypatch):
+    """A StatsD server: what it has got so far, metric by metric."""
+    import socket
+
+    from airflow.sdk.observability import stats
+    from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(5)
+        for name, value in {"ON": "True", "HOST": "127.0.0.1", "PORT": server.getsockname()[1]}.items():
+            monkeypatch.setenv(f"AIRFLOW__METRICS__STATSD_{name}", str(value))
+        stats.initialize(factory=get_stats_factory(), export_legacy_names=False)
+        yield lambda count: sorted(server.recv(512).decode() for _ in range(count))
+        monkeypatch.undo()
+        stats.initialize(factory=get_stats_factory(), export_legacy_names=False)

@@ -179,6 +179,14 @@ def test_batch_takes_each_scene_through_all_stages(environment, rows, settings):
     assert open_registry(settings.registry).scenes.find("s0").last_status == "succeeded"
 
 
+def test_what_a_batch_does_is_counted_as_in_the_dag(environment, rows, statsd):
+    """Metrics of a big night are those of a small one."""
+    plan("n1", running_limit=9)
+    compute = Compute()
+    SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0"), compute=compute).execute({"ti": TaskInstance()})
+    assert statsd(len(compute.jobs)) == sorted(f"airflow.blueprint_pipeline.{job.stage}.done:1|c" for job in compute.jobs)
+
+
 def test_batch_delivers_and_tells_as_the_dag_does(environment, rows, monkeypatch):
     """The lab's bucket, address and secret come from its connection; only the stage that calls the lab is given the secret."""
     word = "whsec_x"
