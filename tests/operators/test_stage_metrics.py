@@ -1,16 +1,25 @@
 """Metrics of stages arrive where Airflow's own do."""
 
+from airflow.sdk.observability import stats
+
 from blueprint_pipeline.compute.job import UnitDone
 from operators.stage_metrics import count_stage
 
 
 def test_what_a_stage_did_is_counted_and_what_was_found_is_not_counted_again(statsd):
-    """Whole numbers add up, other numbers are gauges; ids and switches are no metrics."""
-    made = UnitDone(result={"kept": 20, "usd": 0.5, "job_id": "j", "signed": True, "shard_index": 3}, found_done=False)
-    count_stage("gate_episodes", [made, made.model_copy(update={"found_done": True})])
-    assert statsd(4) == [
-        "airflow.blueprint_pipeline.gate_episodes.done:1|c",
-        "airflow.blueprint_pipeline.gate_episodes.found:1|c",
-        "airflow.blueprint_pipeline.gate_episodes.kept:20|c",
-        "airflow.blueprint_pipeline.gate_episodes.usd:0.5|g",
+    """Quantities add up; an index, a status code and an id are no metrics."""
+    simulated = UnitDone(result={"shard_index": 3, "attempted": 6, "succeeded": 5, "failures": {}, "frames": 900}, found_done=False)
+    count_stage("simulate_shard", [simulated, simulated.model_copy(update={"found_done": True})])
+    told = UnitDone(result={"lab": "l", "message_id": "m", "attempts": 2, "status_code": 200}, found_done=False)
+    count_stage("notify_lab", [told])
+    stats.incr("end")
+    assert statsd(8) == [
+        "airflow.blueprint_pipeline.notify_lab.attempts:2|c",
+        "airflow.blueprint_pipeline.notify_lab.done:1|c",
+        "airflow.blueprint_pipeline.simulate_shard.attempted:6|c",
+        "airflow.blueprint_pipeline.simulate_shard.done:1|c",
+        "airflow.blueprint_pipeline.simulate_shard.found:1|c",
+        "airflow.blueprint_pipeline.simulate_shard.frames:900|c",
+        "airflow.blueprint_pipeline.simulate_shard.succeeded:5|c",
+        "airflow.end:1|c",
     ]

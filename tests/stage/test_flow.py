@@ -38,6 +38,15 @@ def test_a_row_speaks_of_its_stage(row):
     assert "{" not in row.describe(result)
 
 
+@pytest.mark.parametrize("row", STAGES.values(), ids=STAGES)
+def test_quantities_are_the_whole_numbers_that_add_up(row):
+    """None is forgotten; an index and a status code are none."""
+    fields = load_stage(row.name).result.model_fields
+    whole = {name for name, field in fields.items() if field.annotation is int}
+    assert set(row.quantities) == whole - {"shard_index"}
+    assert "status_code" not in row.quantities
+
+
 def test_lists_stand_for_their_length():
     """No list and no dictionary reaches a person."""
     assert STAGES["record_approval"].describe({"approved": ["ep_1"], "rejected": []}) == "1 approved, 0 rejected by a person"

@@ -36,6 +36,8 @@ class StageRow:
     """Its result in words: a format string over the result's fields; a list stands for its length."""
     counts: str = ""
     """What its progress counts: ``episodes``; empty for a stage that does one thing."""
+    quantities: tuple[str, ...] = ()
+    """Whole numbers of its result that add up over scenes and shards; each is a metric. An index or a status code does not add up."""
     params: Mapping[str, str] = field(default_factory=dict)
     """Fields of its request, each with the parameter of the run that it takes."""
     config: tuple[str, ...] = ()
@@ -79,6 +81,7 @@ _ROWS = (
         group="scene",
         module="blueprint_pipeline.scene.stages",
         says="objects: {objects}, movable: {movable}, without a known licence: {unknown_licences}",
+        quantities=("objects", "movable", "unknown_licences"),
         params={"source": "source"},
         config=("categories.yaml",),
     ),
@@ -87,6 +90,7 @@ _ROWS = (
         group="scene",
         module="blueprint_pipeline.scene.stages",
         says="objects: {objects}; the movable ones weigh {movable_mass_kg:.2f} kg",
+        quantities=("objects",),
         counts="objects",
         config=("materials.yaml", "categories.yaml"),
     ),
@@ -95,6 +99,7 @@ _ROWS = (
         group="scene",
         module="blueprint_pipeline.scene.stages",
         says="triangles to draw: {triangles}, convex hulls to collide: {hulls}",
+        quantities=("triangles", "hulls"),
         counts="meshes",
     ),
     StageRow(
@@ -102,6 +107,7 @@ _ROWS = (
         group="scene",
         module="blueprint_pipeline.scene.stages",
         says="prims of the USD stage: {prims}, bodies of the MJCF twin: {bodies}",
+        quantities=("prims", "bodies", "geoms"),
     ),
     StageRow(
         name="settle_scene",
@@ -115,6 +121,7 @@ _ROWS = (
         group="simulation",
         module="blueprint_pipeline.job.stages",
         says="episodes: {episodes}, objects to handle: {targets}, shards: {shards}",
+        quantities=("episodes",),
         params={name: name for name in ("robot", "skills", "episodes", "seed", "shard_size", "fps", "width", "height")},
         config=("affordances.yaml", "third_party_policy.yaml"),
         gives="shards",
@@ -124,6 +131,7 @@ _ROWS = (
         group="simulation",
         module="blueprint_pipeline.rollout.stages",
         says="{succeeded} of {attempted} attempts succeeded",
+        quantities=("attempted", "succeeded", "frames"),
         counts="episodes",
         sharded=True,
         pool="simulation",
@@ -135,6 +143,7 @@ _ROWS = (
         group="episode",
         module="blueprint_pipeline.episode_import.import_episodes",
         says="{recorded} of {planned} planned episodes are complete",
+        quantities=("planned", "recorded", "succeeded", "failed_attempts"),
         counts="episodes",
     ),
     StageRow(
@@ -158,6 +167,7 @@ _ROWS = (
         group="episode",
         module="blueprint_pipeline.render.stages",
         says="{rendered} of {selected} kept episodes replayed and rendered",
+        quantities=("selected", "rendered", "frames"),
         counts="episodes",
         params={name: name for name in ("render_profile", "depth", "segmentation")},
         sharded=True,
@@ -179,6 +189,7 @@ _ROWS = (
         group="dataset",
         module="blueprint_pipeline.dataset.stages",
         says="episodes: {episodes}, frames: {frames}, cameras: {cameras}",
+        quantities=("episodes", "frames", "size_bytes"),
         counts="episodes",
         config=("third_party_policy.yaml",),
     ),
@@ -195,6 +206,7 @@ _ROWS = (
         group="delivery",
         module="blueprint_pipeline.cost.stages",
         says="episodes kept: {kept} of {attempted}; entries without a price: {unknown_entries}",
+        quantities=("attempted", "kept", "unknown_entries"),
         config=("prices/*.yaml",),
     ),
     StageRow(
@@ -202,6 +214,7 @@ _ROWS = (
         group="delivery",
         module="blueprint_pipeline.delivery.stages",
         says="signed; episodes: {kept}, files: {files}",
+        quantities=("attempted", "kept", "files", "size_bytes"),
         params=_LAB,
         config=("labs/{lab}.yaml", *_LIMITS),
     ),
@@ -210,6 +223,7 @@ _ROWS = (
         group="delivery",
         module="blueprint_pipeline.delivery.stages",
         says="uploaded, read back and verified; files: {files}",
+        quantities=("files", "size_bytes"),
         params=_LAB,
         config=("labs/{lab}.yaml",),
         connected={"bucket": "delivery_url"},
@@ -220,6 +234,7 @@ _ROWS = (
         group="delivery",
         module="blueprint_pipeline.delivery.stages",
         says="the lab was told; attempts: {attempts}",
+        quantities=("attempts",),
         tells=True,
         params=_LAB,
         config=("labs/{lab}.yaml",),
