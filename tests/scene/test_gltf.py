@@ -77,11 +77,12 @@ def test_strips_and_fans_are_triangles(mode, indices, faces):
         (b"ply\nformat ascii 1.0\nend_header\n", "PLY"),
         (b"solid thing\nfacet normal 0 0 1\n", "STL as text"),
         (b"\0" * 80 + struct.pack("<I", 2) + b"\0" * 100, "binary STL"),
+        (b"solid".ljust(80) + struct.pack("<I", 2) + b"\0" * 100, "binary STL"),
         (b"# made by hand\nmtllib a.mtl\no thing\nv 0 0 0\n", "Wavefront OBJ"),
         (b"\xef\xbb\xbf# comment\r\nv 0 0 0\r\n", "Wavefront OBJ"),
         (struct.pack("<4sII", b"glTF", 1, 20) + b"\0" * 8, "binary glTF 1.0, which is not read"),
     ],
-    ids=["gltf", "ply", "stl text", "stl", "obj", "obj with mark", "gltf 1"],
+    ids=["gltf", "ply", "stl text", "stl", "stl named solid", "obj", "obj with mark", "gltf 1"],
 )
 def test_mesh_of_another_format_is_refused_by_its_name(data, kind):
     """It is not damaged: its author exported another format under this name."""
@@ -105,7 +106,7 @@ def test_what_no_scene_shows_is_told():
         scenes=[{"nodes": [0]}, {"nodes": [1]}], nodes=[{"mesh": 0}, {"mesh": 0}, {"camera": 0}], cameras=[{"type": "perspective"}]
     )
     glb.primitive({"POSITION": glb.array(SQUARE), "_FEATURE_ID_0": glb.array(np.zeros(4, dtype=np.float32))}, glb.array(SQUARE_FACES))
-    hidden = "1 meshes that are in no scene, or in another one than the file shows"
+    hidden = "meshes in no scene, or in another one than the file shows: 1"
     assert read(glb).losses == ("attribute _FEATURE_ID_0", hidden, "cameras")
 
 

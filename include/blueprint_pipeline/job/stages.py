@@ -3,13 +3,13 @@
 from pydantic import Field, Json
 
 from blueprint_pipeline.robot.names import DEFAULT_ROBOT
+from blueprint_pipeline.scene.set_aside import SET_ASIDE_PATH
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 from blueprint_pipeline.task.plan import ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH, PLAN_PATH, SCENE_GRAPH_PATH, TASK_CONFIG_PATH
 from blueprint_pipeline.task.skills import SkillName
 from blueprint_pipeline.workspace.canonical import MAX_INTEGER
 
 SETTLED_PATH = "layout/settled.json"
-SET_ASIDE_PATH = "layout/set_aside.json"
 
 
 class PlanTasksRequest(StageRequest):

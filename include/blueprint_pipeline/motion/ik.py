@@ -21,8 +21,8 @@ MAX_ITERATIONS = 40
 LARGEST_BEND_RAD = 1.3
 """Of any joint but the last, which turns the hand, from where a solution was sought: more means that shoulder, elbow or wrist flipped.
 
-At 1.6 two of 24 pushes of a seven-axis arm brought a joint farther from its default than the gate ``branch`` allows. Of 1,008 ways to hold a hand
-that leans up to 55 degrees, anywhere in the working area, 878 are reached within 1.3, and 901 within 1.6."""
+At 1.6 two of 24 pushes of a seven-axis arm brought a joint farther from its default than the gate ``branch`` allows. Of 1,008 ways to
+hold a hand that leans up to 55 degrees, anywhere in the working area, 878 are reached within 1.3, and 901 within 1.6."""
 _STALLED = 0.98
 _STALL_ITERATIONS = 6
 _ALIGNED = 0.999

@@ -16,7 +16,7 @@ from blueprint_pipeline.scene.physics import load_physics
 from blueprint_pipeline.scene.prim_paths import object_path
 from blueprint_pipeline.scene.process_meshes import collision_folder
 from blueprint_pipeline.scene.set_aside import SET_ASIDE_PATH, SetAside, fix_objects
-from blueprint_pipeline.scene.settle import find_restless, find_worst
+from blueprint_pipeline.scene.settle import SceneNotStable, find_restless, find_worst
 from blueprint_pipeline.scene.usd import STAGE_PATH, build_usd
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.workspace.storage import SceneFolder
@@ -80,20 +80,30 @@ def write_twin(assets: SceneAssets, context: StageContext) -> WrittenTwin:
         SceneNotStable: No object is left that can move.
     """
     scene_id = assets.manifest.scene_id
-    model = _write_twin(assets, context, ())
-    restless, slowed, set_aside = find_restless(model, scene_id), set[str](), dict[str, str]()
-    if restless:
-        slowed = restless - find_restless(_write_twin(assets, context, restless), scene_id)
-        model = _write_twin(assets, context, slowed)
-    while restless and (worst := find_worst(model, scene_id)) is not None:
+    set_aside: dict[str, str] = {}
+    model, worst = _write_slowed(assets, context)
+    while worst is not None:
+        context.stop_if_asked()
         set_aside[worst.object_id] = f"it does not come to rest: it {'; '.join(worst.failures)}"
         assets = replace(assets, manifest=fix_objects(assets.manifest, set_aside))
         if not any(item.is_movable for item in assets.manifest.objects):
             raise worst
-        model = _write_twin(assets, context, slowed)
+        model, worst = _write_slowed(assets, context)
     validate_twin(model, assets)
     write_json(context.output(SET_ASIDE_PATH), SetAside(scene_id=scene_id, reasons=set_aside))
     return WrittenTwin(model, assets, set_aside)
+
+
+def _write_slowed(assets: SceneAssets, context: StageContext) -> tuple[mujoco.MjModel, SceneNotStable | None]:
+    """Write the twin with rolling friction for what rests with it and not without; and what is worst of all that does not rest even so."""
+    scene_id = assets.manifest.scene_id
+    model = _write_twin(assets, context, ())
+    restless = find_restless(model, scene_id)
+    if not restless:
+        return model, None
+    slowed = restless - find_restless(_write_twin(assets, context, restless), scene_id)
+    model = _write_twin(assets, context, slowed)
+    return model, find_worst(model, scene_id)
 
 
 def _write_twin(assets: SceneAssets, context: StageContext, slowed: Collection[str]) -> mujoco.MjModel:

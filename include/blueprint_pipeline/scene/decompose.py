@@ -4,8 +4,8 @@ How true they are is measured: points that float a little off the surface and se
 bowl that a hull would close fails this at once, so it is cut finer until it does not. One that even the last cut closes keeps its
 pieces, and is no target of a task (:mod:`blueprint_pipeline.job.planning`).
 
-The work is bounded, in triangles and not in seconds: the same mesh gives the same bytes on every machine. Where the bound ended the
-cutting, the report says so.
+The splits are bounded, in triangles and not in seconds: where cutting ends does not depend on how fast a machine is. How true the
+pieces are stands in the report.
 
 Directions are those of a Fibonacci sphere.
 """
@@ -24,7 +24,7 @@ from blueprint_pipeline.scene.decimate import simplify
 from blueprint_pipeline.scene.mass import is_closed
 from blueprint_pipeline.scene.solidify import solidify
 
-PARAMETERS = "planes-1 faces 1500/300 vertices 320/64 steps 24x16 48x32 64x48 overfill 0.03 parts 32 work 3e6/9e6 cells 40"
+PARAMETERS = "planes-2 faces 1500/300 vertices 320/64 steps 24x16 48x32 64x48 overfill 0.03 parts 32 work 3e6/9e6 cells 40"
 """Names the method; part of the cache key."""
 
 MAX_OVERFILL = 0.03
@@ -68,7 +68,6 @@ class Pieces:
         overfill: Measured share of free-space points that the pieces cover.
         clearance_m: How far off the surface these points are.
         gap_m: Farthest that a point of the surface lies outside all pieces.
-        within_budget: Whether the cutting ended by itself, not because its work or its number of cuts was used up.
     """
 
     hulls: list[tuple[FloatArray, NDArray[np.int64]]]
@@ -76,31 +75,29 @@ class Pieces:
     overfill: float
     clearance_m: float
     gap_m: float
-    within_budget: bool
 
 
 def decompose(mesh: trimesh.Trimesh) -> Pieces:
     """Convex pieces of a mesh in [m] whose vertices are merged; the same mesh gives the same pieces."""
     thin = simplify(mesh, _FACES)
     clearance = max(_MIN_CLEARANCE_M, _CLEARANCE_SHARE * float(mesh.scale))
-    surface, points = _surface_and_free_points(thin, clearance)
+    points = _free_points(thin, clearance)
+    surface = np.asarray(trimesh.sample.sample_surface(mesh, _SAMPLES, seed=0)[0])
     components = _components(mesh)
     pieces = [_hull(np.asarray(part.vertices)) for part in components]
     overfill = measure_overfill(pieces, points)
     if overfill <= MAX_OVERFILL:
-        return Pieces(pieces, "hull", overfill, clearance, measure_gap(pieces, surface), within_budget=True)
+        return Pieces(pieces, "hull", overfill, clearance, measure_gap(pieces, surface))
     shares = _shares(components, parts_to_cut(components, points))
     work = min(_WORK * len(shares), _MAX_WORK)
-    pieces, within_budget = [], True
+    pieces = []
     for index, part in enumerate(components):
         if index in shares:
             item = _Part(part, thin if part is mesh else None, shares[index], int(work * shares[index]), _MAX_PIECES // len(shares))
-            found, ended = _cut(item, points, clearance)
-            pieces += found
-            within_budget &= ended
+            pieces += _cut(item, points, clearance)
         else:
             pieces.append(_hull(np.asarray(part.vertices)))
-    return Pieces(pieces, "pieces", measure_overfill(pieces, points), clearance, measure_gap(pieces, surface), within_budget)
+    return Pieces(pieces, "pieces", measure_overfill(pieces, points), clearance, measure_gap(pieces, surface))
 
 
 def _shares(parts: list[trimesh.Trimesh], cut: set[int]) -> dict[int, float]:
@@ -160,8 +157,8 @@ class _Part:
     most: int
 
 
-def _cut(item: _Part, points: FloatArray, clearance: float) -> tuple[list[tuple[FloatArray, NDArray[np.int64]]], bool]:
-    """Pieces of one part: its hull if that is true, else ever more cuts; and whether they are true within the budget."""
+def _cut(item: _Part, points: FloatArray, clearance: float) -> list[tuple[FloatArray, NDArray[np.int64]]]:
+    """Pieces of one part: its hull if that is true, else ever more cuts, as far as its work goes."""
     part = item.mesh
     low, high = part.bounds
     near = points[((points >= low) & (points <= high)).all(axis=1)]
@@ -170,10 +167,10 @@ def _cut(item: _Part, points: FloatArray, clearance: float) -> tuple[list[tuple[
     best = [_hull(np.asarray(part.vertices))]
     least = measure_overfill(best, near)
     if least <= limit:
-        return best, True
+        return best
     sheets = _sheets(part)
     if sheets:
-        return sheets, True
+        return sheets
     thin = item.thin or simplify(part, round(_MIN_FACES + item.share * (_FACES - _MIN_FACES)))
     made = solidify(part, thin, round(_CELLS[0] + item.share * (_CELLS[1] - _CELLS[0])))
     surface = np.asarray(trimesh.sample.sample_surface(thin, _SAMPLES, seed=0)[0])
@@ -188,7 +185,7 @@ def _cut(item: _Part, points: FloatArray, clearance: float) -> tuple[list[tuple[
             best, least = found, overfill
         if (least <= limit and measure_gap(best, surface) <= clearance) or cutter.work.is_done:
             break
-    return sorted(best, key=lambda piece: (piece[0].mean(axis=0).round(6).tolist(), piece[0].tolist())), least <= limit
+    return sorted(best, key=lambda piece: (piece[0].mean(axis=0).round(6).tolist(), piece[0].tolist()))
 
 
 def _vertices_of(hull: Manifold) -> FloatArray:
@@ -223,19 +220,19 @@ def _sheets(part: trimesh.Trimesh) -> list[tuple[FloatArray, NDArray[np.int64]]]
     return slabs
 
 
-def _surface_and_free_points(mesh: trimesh.Trimesh, clearance: float) -> tuple[FloatArray, FloatArray]:
-    """Points of the surface, shape (S, 3), and points ``clearance`` off it that can be seen from outside, with nothing nearer, (N, 3).
+def _free_points(mesh: trimesh.Trimesh, clearance: float) -> FloatArray:
+    """Points ``clearance`` off the surface that can be seen from outside, with nothing nearer, shape (N, 3).
 
     Both sides of every triangle are tried, for a reconstruction may be an open sheet or inside out: the inside of a closed
     carton sees nothing of the world, the inside of a bowl does.
     """
     on_surface, faces = trimesh.sample.sample_surface(mesh, _SAMPLES, seed=0)
     offset = clearance * np.asarray(mesh.face_normals)[faces]
-    surface = np.asarray(on_surface)
-    points = np.vstack([surface + offset, surface - offset])
+    points = np.vstack([on_surface + offset, on_surface - offset])
     distance = trimesh.proximity.closest_point(mesh, points)[1]
     points = points[distance >= _CLEAR_SHARE * clearance]
-    return surface, points[_line_of_sight(mesh, points) >= _MIN_SIGHT]
+    clear: FloatArray = points[_line_of_sight(mesh, points) >= _MIN_SIGHT]
+    return clear
 
 
 def _line_of_sight(mesh: trimesh.Trimesh, points: FloatArray) -> FloatArray:

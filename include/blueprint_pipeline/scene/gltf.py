@@ -155,7 +155,7 @@ class _Reader:
             yield node, matrix
         hidden = sum(node.mesh is not None and index not in seen for index, node in enumerate(tree.nodes))
         if hidden:
-            self._losses.append(f"{hidden} meshes that are in no scene, or in another one than the file shows")
+            self._losses.append(f"meshes in no scene, or in another one than the file shows: {hidden}")
 
     def _surfaces(self, node: Node, matrix: FloatArray) -> Iterator[Surface]:
         if node.mesh is None:

@@ -45,7 +45,7 @@ Item = TypeVar("Item")
 
 
 class DamagedGltfError(ValueError):
-    """The file contradicts itself or the specification; says how, as the end of "the file ..."."""
+    """The file cannot be read as binary glTF 2.0; says how, as the end of "the file ..."."""
 
 
 class TooLargeGltfError(ValueError):
@@ -215,14 +215,14 @@ def _other_kind(data: bytes, version: int | None) -> str:
 
 def _find_kind(data: bytes) -> str | None:
     """The format of a mesh file by how it begins, in words; ``None`` for an unknown one."""
+    count = struct.unpack_from("<I", data, _STL_HEADER_BYTES)[0] if len(data) >= _STL_HEADER_BYTES + 4 else None
+    if count and len(data) == _STL_HEADER_BYTES + 4 + count * _STL_TRIANGLE_BYTES:
+        return "binary STL"  # asked first: many begin with the word of STL as text
     head = data[:_SNIFFED_BYTES].lstrip(b"\xef\xbb\xbf \t\r\n")
     for begins, kind in _KINDS.items():
         if head.startswith(begins):
             return kind
-    if any(line.startswith(_OBJ_WORDS) for line in head.splitlines()):
-        return "Wavefront OBJ"
-    count = struct.unpack_from("<I", data, _STL_HEADER_BYTES)[0] if len(data) >= _STL_HEADER_BYTES + 4 else None
-    return "binary STL" if count and len(data) == _STL_HEADER_BYTES + 4 + count * _STL_TRIANGLE_BYTES else None
+    return "Wavefront OBJ" if any(line.startswith(_OBJ_WORDS) for line in head.splitlines()) else None
 
 
 def _parse(text: bytes) -> Gltf:

@@ -55,8 +55,6 @@ class CollisionReport(FrozenModel):
     clearance_m: float
     gap_m: float
     """Farthest that a point of the surface lies outside all convex pieces."""
-    within_budget: bool
-    """Whether the pieces came out true before the work that cutting may take was used up."""
 
 
 class MeshReport(FrozenModel):
@@ -108,7 +106,6 @@ def build_collision(surfaces: list[Surface]) -> dict[str, bytes]:
         overfill=rounded(pieces.overfill, 6),
         clearance_m=rounded(pieces.clearance_m, 6),
         gap_m=rounded(pieces.gap_m, 6),
-        within_budget=pieces.within_budget,
     )
     files = {f"collision/hull_{index:03d}.obj": build_obj(vertices, faces) for index, (vertices, faces) in enumerate(pieces.hulls)}
     return {**files, _REPORT: json_bytes(report)}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import trimesh
-from manifold3d import Error, Manifold, Mesh64
+from manifold3d import Error, Manifold, Mesh64, OpType
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
@@ -41,8 +41,14 @@ def solidify(mesh: trimesh.Trimesh, thin: trimesh.Trimesh, cells: int) -> MadeSo
         closed = with_small_holes_closed(tried)
         solid = Manifold(Mesh64(np.asarray(closed.vertices), np.asarray(closed.faces, dtype=np.uint64)))
         if solid.status() == Error.NoError and solid.volume() > 0:
-            return MadeSolid(solid, 0.0)
+            return MadeSolid(_united(solid), 0.0)
     return _layer(thin, cells)
+
+
+def _united(solid: Manifold) -> Manifold:
+    """The same without overlaps: bodies that cut through each other count twice in a volume. Closed hollows within it are filled."""
+    bodies = [body for body in solid.decompose() if body.volume() > 0]
+    return Manifold.batch_boolean(bodies, OpType.Add) if len(bodies) > 1 else solid
 
 
 def _layer(mesh: trimesh.Trimesh, cells: int) -> MadeSolid:

@@ -9,6 +9,7 @@ from blueprint_pipeline.public_url import PrivateUrl
 from blueprint_pipeline.scene.assemble import load_assets, write_twin, write_usd
 from blueprint_pipeline.scene.assets import estimate_scene, process_scene
 from blueprint_pipeline.scene.canonical_files import write_json
+from blueprint_pipeline.scene.decompose import MAX_OVERFILL
 from blueprint_pipeline.scene.ingest import SOURCE_FOLDER, SOURCE_MANIFEST_PATH, digest_source, ingest
 from blueprint_pipeline.scene.layout import INVENTORY_PATH, LAYOUT_PATH
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH, load_manifest
@@ -50,8 +51,8 @@ class ProcessMeshesResult(StageResult):
 
     triangles: int
     hulls: int
-    over_budget: tuple[str, ...]
-    """Objects whose cutting used up its work before the pieces came out true; how true they are stands in their ``meshes.json``."""
+    overfilled: tuple[str, ...]
+    """Objects whose pieces cover more free space than :data:`~blueprint_pipeline.scene.decompose.MAX_OVERFILL`, as far as they were cut."""
 
 
 class AssembleSceneResult(StageResult):
@@ -100,7 +101,7 @@ def _process(_request: SceneRequest, context: StageContext) -> ProcessMeshesResu
     return ProcessMeshesResult(
         triangles=sum(report.visual.triangles_after for report in reports.values()),
         hulls=sum(item.hulls for item in collision.values()),
-        over_budget=tuple(sorted(name for name, item in collision.items() if not item.within_budget)),
+        overfilled=tuple(sorted(name for name, item in collision.items() if item.overfill > MAX_OVERFILL)),
     )
 
 

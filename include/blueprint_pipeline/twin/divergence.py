@@ -14,7 +14,7 @@ _WARNINGS = {
 
 
 def find_diverged_body(model: mujoco.MjModel, data: mujoco.MjData) -> str | None:
-    """The body whose coordinate MuJoCo warned of last; ``None`` where it did not warn.
+    """The body of the first coordinate that MuJoCo found bad, positions first; ``None`` where it did not warn.
 
     Source: ``mj_checkPos``, ``mj_checkVel`` and ``mj_checkAcc`` note the index of the first bad element.
     """
