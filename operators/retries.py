@@ -177,7 +177,7 @@ class StageUnavailable(TransientError):
         return self.error.facts
 
 
-def as_known(error: BlueprintError) -> BlueprintError:
+def as_known(error: Exception) -> Exception:
     """What may pass and was said in another process, as a class that the policy knows; every other error as it is."""
     if not isinstance(error, StageFailed) or not error.retryable:
         return error

@@ -38,12 +38,12 @@ DEFECTS = (
     AttributeError,
     LookupError,
     NameError,
-    OSError,
     RuntimeError,
     TypeError,
     ValueError,
 )
-"""What is raised where a scene meets a defect, ours or of its row. What is wrong with the worker or with Airflow ends the task."""
+"""What is raised where a scene meets a defect, ours or of its row. What is wrong with the worker (a full disk, no
+file that can be opened: ``OSError``) or with Airflow ends the task, which is tried again."""
 GO_ON = "clear this task, or wait until a night takes the scene again: finished work is kept."
 
 
@@ -61,6 +61,8 @@ class BatchScene:
     """How often the night was cleared: what fails again after that is told again."""
     stage: str = "-"
     """The stage that runs, or ran last."""
+    tries: int = 1
+    """Of the part that runs, or ran last."""
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Of stages that are done; of a sharded one, its last shard's."""
 
@@ -81,14 +83,15 @@ class BatchScene:
 class SceneBatchOperator(BaseOperator):
     """Take a batch of scenes through the whole flow, one after the other, each with its own state in the registry.
 
-    Every stage is a process of this worker. One that fails for a reason that may pass is tried again here, by the policy that
-    its task of the DAG would have; a scene that fails for good, or meets a defect, does not stop the others: people are told of it, and
-    it is due again later. Borderline episodes are rejected: nobody is asked in a batch. Tried again, scenes that are done find their
+    Every stage is a process of this worker. One that fails for a reason that may pass, or meets a defect, is tried again here, by the
+    policy that its task of the DAG would have; a scene that fails for good does not stop the others: people are told of it, and it is
+    due again later. Borderline episodes are rejected: nobody is asked in a batch. Tried again, scenes that are done find their
     commits.
 
     Raises:
         AirflowFailException: Every scene of the batch failed; people were told of each.
         PreemptedError: The task was asked to end; what is finished is kept.
+        OSError: The worker is short of something. The scene stays claimed, and the task's next try goes on with it.
     """
 
     template_fields: Sequence[str] = ("scenes",)
@@ -119,11 +122,11 @@ class SceneBatchOperator(BaseOperator):
                 except BlueprintError as error:
                     self.log.error("%s: %s", scene.scene_id, error)  # noqa: TRY400 -- the message is whole; a traceback of this process says nothing
                     failed[scene.scene_id] = str(error)
-                    _enter_failure(registry, scene, error, tries=self.policy.failures + 1 if error.retryable else 1)
+                    _enter_failure(registry, scene, error)
                 except DEFECTS as error:
                     self.log.exception("%s: a defect", scene.scene_id)
                     failed[scene.scene_id] = f"{type(error).__name__}: {error}"
-                    _enter_failure(registry, scene, error, tries=1)
+                    _enter_failure(registry, scene, error)
                 else:
                     _enter_success(registry, scene)
         self.log.info("%d of %d scenes are done, %d failed.", len(self.scenes) - len(failed), len(self.scenes), len(failed))
@@ -145,7 +148,7 @@ class SceneBatchOperator(BaseOperator):
             scene.stage = row.name
             for shard in shards if row.sharded else [None]:
                 try:
-                    scene.results[row.name] = self._retry(partial(run_stage, row.name, shard))
+                    scene.results[row.name] = self._retry(scene, partial(run_stage, row.name, shard))
                 except BlueprintError as error:
                     if not row.tells or isinstance(error, PreemptedError):
                         raise
@@ -171,22 +174,22 @@ class SceneBatchOperator(BaseOperator):
         count_stage(stage, [unit])
         return unit.result
 
-    def _retry(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Do a part of a scene, and again after a failure that may pass, as often as a task of the DAG would be."""
-        failures = 0
+    def _retry(self, scene: BatchScene, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Do a part of a scene, and again after a failure that may pass or a defect, as often as a task of the DAG would be."""
+        scene.tries = 1
         while True:
             self._end_if_asked()
             try:
                 return work()
-            except BlueprintError as error:
+            except (BlueprintError, *DEFECTS) as error:
                 known = as_known(error)
                 if isinstance(known, PreemptedError):
                     raise known from error
-                failures += 1
-                decision = self.policy.evaluate(known, failures, self.policy.failures)
+                decision = self.policy.evaluate(known, scene.tries, self.policy.failures)
                 if decision.action is not RetryAction.RETRY:
                     raise
-                self.log.warning("%s; %s", error, decision.reason)
+                self.log.warning("%s; %s", error, decision.reason, exc_info=not isinstance(error, BlueprintError))
+                scene.tries += 1
                 self._pause(decision.retry_delay or timedelta(0))
 
     def _pause(self, delay: timedelta) -> None:
@@ -230,9 +233,9 @@ def _enter_success(registry: "Registry", scene: BatchScene) -> None:
         send_now(registry, recovery.message_id)
 
 
-def _enter_failure(registry: "Registry", scene: BatchScene, error: Exception, *, tries: int) -> None:
+def _enter_failure(registry: "Registry", scene: BatchScene, error: Exception) -> None:
     """One alert a scene, in the transaction in which its run ends; the others of the batch go on."""
-    alert = failure_message(scene.where, error, tries=tries, go_on=GO_ON)
+    alert = failure_message(scene.where, error, tries=scene.tries, go_on=GO_ON)
     with registry.together():
         registry.leases.release_all(scene.run_id)
         registry.scenes.mark_finished(scene.scene_id, scene.run_id, "failed")

@@ -1,11 +1,13 @@
 """A night: what is due by priority, no more than may run, nothing twice, and batches that go on after a failure."""
 
+import errno
 import json
+import re
 import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, RetryAction
 from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
 
 from blueprint_pipeline.compute.errors import JobTimedOut
@@ -153,6 +155,11 @@ def batch_of(night, *scene_ids):
     return [run_of(night, row) for row in rows]
 
 
+def attempts_told(message):
+    """How many attempts a message to people names."""
+    return re.search(r"Attempts\D*(\d+)", json.dumps(message.body))[1]
+
+
 class TaskInstance:
     """As much of a task instance as a batch looks at."""
 
@@ -214,16 +221,54 @@ def test_one_bad_scene_does_not_stop_the_batch(environment, rows, settings):
 @pytest.mark.usefixtures("environment", "rows")
 @pytest.mark.parametrize("defect", [KeyError("shards"), ValueError("x"), ParamValidationError("y")])
 def test_a_defect_that_one_scene_meets_does_not_stop_the_batch(settings, slack, capfd, defect):
-    """People are told which class it was, the log has where, and the others are done."""
+    """Tried as often as in the DAG, people are told which class it was and how often, the log has where, and the others are done."""
     plan("n1", running_limit=9)
-    batch = SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0", "s1"), compute=Compute(passing=[defect]))
+    batch = SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0", "s1"), compute=Compute(passing=[defect] * 4), **AT_ONCE)
     assert batch.execute({"ti": TaskInstance()})["failed"] == ["s0"]
     scenes = open_registry(settings.registry).scenes
     assert (scenes.find("s0").last_status, scenes.find("s1").last_status) == ("failed", "succeeded")
     (message,) = slack.messages
     assert message.body["text"] == f"ingest_scene failed on s0: {type(defect).__name__}"
     assert "it is a defect" in json.dumps(message.body)
+    assert attempts_told(message) == "4"
     assert "in _run_stage" in capfd.readouterr().out
+
+
+@pytest.mark.usefixtures("environment", "rows")
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_defect_that_passes_is_no_end_of_a_scene(settings, slack, times):
+    """A defect may also be a lost machine: the policy takes it as what may pass."""
+    plan("n1", running_limit=9)
+    batch = SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0"), compute=Compute(passing=[RuntimeError("x")] * times), **AT_ONCE)
+    assert batch.execute({"ti": TaskInstance()})["failed"] == []
+    assert open_registry(settings.registry).scenes.find("s0").last_status == "succeeded"
+    assert slack.messages == []
+
+
+@pytest.mark.usefixtures("environment", "rows")
+def test_an_error_that_no_retry_helps_tells_the_tries_that_were_made(slack):
+    """Two that may pass came before it."""
+    plan("n1", running_limit=9)
+    passing = [StageFailed(LATER, "ingest_scene")] * 2
+    batch = SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0", "s1"), compute=Compute("s0", passing=passing), **AT_ONCE)
+    assert batch.execute({"ti": TaskInstance()})["failed"] == ["s0"]
+    assert [attempts_told(message) for message in slack.messages] == ["3"]
+
+
+@pytest.mark.usefixtures("environment", "rows")
+@pytest.mark.parametrize("short_of", [errno.ENOSPC, errno.EMFILE])
+def test_a_worker_that_is_short_of_something_fails_no_scene(settings, slack, short_of):
+    """The task ends, and its policy tries it again; the scene stays claimed, and the next try goes on with it."""
+    plan("n1", running_limit=9)
+    compute = Compute(passing=[OSError(short_of, "short")])
+    batch = SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0", "s1"), compute=compute, **AT_ONCE)
+    with pytest.raises(OSError, match="short") as ended:
+        batch.execute({"ti": TaskInstance()})
+    assert batch.policy.evaluate(ended.value, 1, batch.retries).action is RetryAction.RETRY
+    scenes = open_registry(settings.registry).scenes
+    assert scenes.find("s0").running_run_id == "n1~s0~aurora_robotics"
+    assert slack.messages == []
+    assert batch.execute({"ti": TaskInstance()}) == {"scenes": 2, "failed": []}
 
 
 def test_a_scene_whose_parameters_are_wrong_does_not_stop_the_batch(environment, rows, settings):
