@@ -7,6 +7,8 @@ import struct
 import numpy as np
 from PIL import Image
 
+from blueprint_pipeline.scene.gltf import read_glb
+
 KINDS = {"uint8": 5121, "int8": 5120, "uint16": 5123, "int16": 5122, "uint32": 5125, "float32": 5126}
 WIDTHS = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4"}
 SQUARE = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], dtype=np.float32)
@@ -88,3 +90,15 @@ def textured_square(data, texture_info=None, attributes=None, texture=None, **ma
     chosen = glb.material(pbrMetallicRoughness={"baseColorTexture": info}, **material)
     glb.square(chosen, **({"TEXCOORD_0": SQUARE_UV} if attributes is None else attributes))
     return glb
+
+
+def read(glb, **options):
+    """What a file is read as."""
+    return read_glb(glb.build(), "thing", "mesh.glb", **options)
+
+
+QUARTERS = np.zeros((8, 8, 3), dtype=np.uint8)
+QUARTERS[:4, :4], QUARTERS[:4, 4:], QUARTERS[4:, :4], QUARTERS[4:, 4:] = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
+"""A picture of four colours."""
+WHOLE = picture_bytes(np.random.default_rng(0).integers(0, 255, (64, 64, 3)))
+"""A picture that is read."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
-from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]  # re-exported by its __init__
+from securesystemslib.signer import SSlibKey
 
 from blueprint_pipeline.delivery.bag import STATEMENT_NAME, TAGMANIFEST_NAME
 from blueprint_pipeline.delivery.bucket import Bucket, BucketUnreachable

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key, load_pem_public_key
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
-from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]  # re-exported by its __init__
+from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from blueprint_pipeline.errors import ConfigurationError
 from blueprint_pipeline.workspace.canonical import NotCanonical, canonical_json

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
-from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]  # re-exported by its __init__
+from securesystemslib.signer import SSlibKey
 
 from blueprint_pipeline.delivery.bag import (
     KEY_NAME,

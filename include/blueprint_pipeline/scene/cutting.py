@@ -169,7 +169,7 @@ def _split(piece: Manifold, axis: int, offset: float, work: Work) -> _Halves | N
     if work.is_done:
         return None
     work.spend(piece)
-    above, below = piece.split_by_plane([float(axis == 0), float(axis == 1), float(axis == 2)], offset)  # noqa: PLR2004 -- x, y, z
+    above, below = piece.split_by_plane(np.eye(3)[axis].tolist(), offset)
     if above.is_empty() or below.is_empty():
         return None
     return _Halves(float(above.hull().volume() + below.hull().volume()), axis, offset, (above, below))
