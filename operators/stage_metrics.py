@@ -20,5 +20,5 @@ def count_stage(stage: str, done: Sequence[UnitDone]) -> None:
         stats.incr(f"{PREFIX}.{stage}.{'found' if unit.found_done else 'done'}")
         if unit.found_done:
             continue
-        for name in unit.result.keys() & STAGES[stage].quantities:
-            stats.incr(f"{PREFIX}.{stage}.{name}", count=unit.result[name])
+        for name, count in STAGES[stage].count(unit.result).items():
+            stats.incr(f"{PREFIX}.{stage}.{name}", count=count)

@@ -23,3 +23,15 @@ def test_what_a_stage_did_is_counted_and_what_was_found_is_not_counted_again(sta
         "airflow.blueprint_pipeline.simulate_shard.succeeded:5|c",
         "airflow.end:1|c",
     ]
+
+
+def test_a_gate_counts_the_episodes_that_it_judged(statsd):
+    """Its result names them; the metric is how many."""
+    judged = {"tier": "core", "kept": ["ep_1", "ep_2"], "rejected": ["ep_3"], "borderline": [], "top_reasons": ["slow"]}
+    count_stage("gate_episodes", [UnitDone(result=judged, found_done=False)])
+    assert statsd(4) == [
+        "airflow.blueprint_pipeline.gate_episodes.borderline:0|c",
+        "airflow.blueprint_pipeline.gate_episodes.done:1|c",
+        "airflow.blueprint_pipeline.gate_episodes.kept:2|c",
+        "airflow.blueprint_pipeline.gate_episodes.rejected:1|c",
+    ]

@@ -37,7 +37,8 @@ class StageRow:
     counts: str = ""
     """What its progress counts: ``episodes``; empty for a stage that does one thing."""
     quantities: tuple[str, ...] = ()
-    """Whole numbers of its result that add up over scenes and shards; each is a metric. An index or a status code does not add up."""
+    """Fields of its result that add up over scenes and shards, each a metric: a whole number, or a list, which stands for its length.
+    An index or a status code does not add up."""
     params: Mapping[str, str] = field(default_factory=dict)
     """Fields of its request, each with the parameter of the run that it takes."""
     config: tuple[str, ...] = ()
@@ -67,8 +68,12 @@ class StageRow:
         """A result of the stage in words."""
         return self.says.format_map({name: _plain(value) for name, value in result.items()})
 
+    def count(self, result: Mapping[str, Any]) -> dict[str, int]:
+        """The quantities of a result, by name."""
+        return {name: _plain(result[name]) for name in self.quantities if name in result}
 
-def _plain(value: object) -> object:
+
+def _plain(value: Any) -> Any:
     return len(value) if isinstance(value, list | tuple | dict) else value
 
 
@@ -151,6 +156,7 @@ _ROWS = (
         group="episode",
         module="blueprint_pipeline.quality.stages",
         says="{kept} kept, {rejected} rejected, {borderline} for a person to decide",
+        quantities=("kept", "rejected", "borderline"),
         counts="episodes",
         params={"tier": "tier"},
         config=_LIMITS,
@@ -160,6 +166,7 @@ _ROWS = (
         group="episode",
         module="blueprint_pipeline.quality.stages",
         says="{approved} approved, {rejected} rejected by a person",
+        quantities=("approved", "rejected"),
         priced="by_unit",
     ),
     StageRow(
@@ -167,7 +174,7 @@ _ROWS = (
         group="episode",
         module="blueprint_pipeline.render.stages",
         says="{rendered} of {selected} kept episodes replayed and rendered",
-        quantities=("selected", "rendered", "frames"),
+        quantities=("selected", "rendered", "refused", "frames"),
         counts="episodes",
         params={name: name for name in ("render_profile", "depth", "segmentation")},
         sharded=True,
@@ -180,6 +187,7 @@ _ROWS = (
         group="episode",
         module="blueprint_pipeline.quality.stages",
         says="{kept} kept, {rejected} rejected",
+        quantities=("kept", "rejected"),
         counts="episodes",
         params={"tier": "tier"},
         config=_LIMITS,
@@ -198,6 +206,7 @@ _ROWS = (
         group="dataset",
         module="blueprint_pipeline.dataset.stages",
         says="checks: {passed} passed, {failed} failed, {not_run} did not run",
+        quantities=("passed", "failed", "not_run"),
         counts="checks",
         outlet="dataset",
     ),
