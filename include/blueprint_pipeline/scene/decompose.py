@@ -15,12 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 import trimesh
 from manifold3d import Manifold
-from numpy.typing import NDArray
-from scipy.spatial import ConvexHull, QhullError
+from scipy.spatial import ConvexHull
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.scene.cutting import Cutter, Work, merge
 from blueprint_pipeline.scene.decimate import simplify
+from blueprint_pipeline.scene.hulls import Hull, convex_hull, thickened
 from blueprint_pipeline.scene.mass import is_closed
 from blueprint_pipeline.scene.solidify import solidify
 
@@ -41,7 +41,6 @@ _MIN_SHARE = 1 / 32
 """Of the work, for a part that is cut."""
 _CELLS = (20, 40)
 """Along the longest side of a part that is no solid: at the smallest share of the work, and at all of it."""
-_HULL_VERTICES = 320
 _PIECE_VERTICES = 64
 _STEPS = ((24, 16), (48, 32), (64, 48))
 """Cuts of one part, and the most pieces that are left when near ones are made one again."""
@@ -50,7 +49,6 @@ _MAX_PIECES = 256
 _SAMPLES = 3000
 _MIN_CLEARANCE_M = 0.004
 _CLEARANCE_SHARE = 0.02
-_HALF_SHEET_M = 5e-4
 _CLEAR_SHARE = 0.95
 _CONVEX_SHARE = 0.95
 _DIRECTIONS = 32
@@ -70,7 +68,7 @@ class Pieces:
         gap_m: Farthest that a point of the surface lies outside all pieces.
     """
 
-    hulls: list[tuple[FloatArray, NDArray[np.int64]]]
+    hulls: list[Hull]
     method: str
     overfill: float
     clearance_m: float
@@ -84,7 +82,7 @@ def decompose(mesh: trimesh.Trimesh) -> Pieces:
     points = _free_points(thin, clearance)
     surface = np.asarray(trimesh.sample.sample_surface(mesh, _SAMPLES, seed=0)[0])
     components = _components(mesh)
-    pieces = [_hull(np.asarray(part.vertices)) for part in components]
+    pieces = [convex_hull(np.asarray(part.vertices)) for part in components]
     overfill = measure_overfill(pieces, points)
     if overfill <= MAX_OVERFILL:
         return Pieces(pieces, "hull", overfill, clearance, measure_gap(pieces, surface))
@@ -96,7 +94,7 @@ def decompose(mesh: trimesh.Trimesh) -> Pieces:
             item = _Part(part, thin if part is mesh else None, shares[index], int(work * shares[index]), _MAX_PIECES // len(shares))
             pieces += _cut(item, points, clearance)
         else:
-            pieces.append(_hull(np.asarray(part.vertices)))
+            pieces.append(convex_hull(np.asarray(part.vertices)))
     return Pieces(pieces, "pieces", measure_overfill(pieces, points), clearance, measure_gap(pieces, surface))
 
 
@@ -107,7 +105,7 @@ def _shares(parts: list[trimesh.Trimesh], cut: set[int]) -> dict[int, float]:
     return {index: weight / sum(weights.values()) for index, weight in weights.items()}
 
 
-def measure_overfill(pieces: list[tuple[FloatArray, NDArray[np.int64]]], points: FloatArray) -> float:
+def measure_overfill(pieces: list[Hull], points: FloatArray) -> float:
     """Share of ``points`` (N, 3) that lie within a piece."""
     if not len(points):
         return 0.0
@@ -118,7 +116,7 @@ def measure_overfill(pieces: list[tuple[FloatArray, NDArray[np.int64]]], points:
     return float(covered.mean())
 
 
-def measure_gap(pieces: list[tuple[FloatArray, NDArray[np.int64]]], points: FloatArray) -> float:
+def measure_gap(pieces: list[Hull], points: FloatArray) -> float:
     """Farthest that one of ``points`` (N, 3) lies outside all pieces, measured to their planes [m]; 0 where all are covered."""
     gap = np.full(len(points), np.inf)
     for vertices, _ in pieces:
@@ -134,7 +132,7 @@ def _components(mesh: trimesh.Trimesh) -> list[trimesh.Trimesh]:
 
 def parts_to_cut(parts: list[trimesh.Trimesh], points: FloatArray) -> set[int]:
     """The :data:`_MAX_CUT_PARTS` parts whose hulls cover most free space: cutting takes seconds a part, and a mesh may have any number."""
-    covered = {index: measure_overfill([_hull(np.asarray(part.vertices))], points) for index, part in enumerate(parts)}
+    covered = {index: measure_overfill([convex_hull(np.asarray(part.vertices))], points) for index, part in enumerate(parts)}
     return set(sorted((index for index in covered if covered[index] > 0), key=lambda index: (-covered[index], index))[:_MAX_CUT_PARTS])
 
 
@@ -157,14 +155,14 @@ class _Part:
     most: int
 
 
-def _cut(item: _Part, points: FloatArray, clearance: float) -> list[tuple[FloatArray, NDArray[np.int64]]]:
+def _cut(item: _Part, points: FloatArray, clearance: float) -> list[Hull]:
     """Pieces of one part: its hull if that is true, else ever more cuts, as far as its work goes."""
     part = item.mesh
     low, high = part.bounds
     near = points[((points >= low) & (points <= high)).all(axis=1)]
     own = ((points >= low - clearance) & (points <= high + clearance)).all(axis=1).sum()
     limit = MAX_OVERFILL * own / max(len(near), 1)
-    best = [_hull(np.asarray(part.vertices))]
+    best = [convex_hull(np.asarray(part.vertices))]
     least = measure_overfill(best, near)
     if least <= limit:
         return best
@@ -177,9 +175,8 @@ def _cut(item: _Part, points: FloatArray, clearance: float) -> list[tuple[FloatA
     cutter = Cutter(made.solid, Work(item.work))
     for cuts, most in _STEPS:
         cutter.cut(cuts)
-        found = [
-            _hull(_back_on(thin, _vertices_of(hull), made.off_m), _PIECE_VERTICES) for hull in merge(cutter.pieces, min(most, item.most))
-        ]
+        merged = merge(cutter.pieces, min(most, item.most))
+        found = [convex_hull(_back_on(thin, _vertices_of(hull), made.off_m), _PIECE_VERTICES) for hull in merged]
         overfill = measure_overfill(found, near)
         if overfill < least:
             best, least = found, overfill
@@ -200,7 +197,7 @@ def _back_on(mesh: trimesh.Trimesh, vertices: FloatArray, off_m: float) -> Float
     return np.where((distance <= off_m)[:, None], closest, vertices)
 
 
-def _sheets(part: trimesh.Trimesh) -> list[tuple[FloatArray, NDArray[np.int64]]]:
+def _sheets(part: trimesh.Trimesh) -> list[Hull]:
     """A thin slab for each flat face of an open shell (a room without thickness); empty unless it is made of few convex ones."""
     if is_closed(part):
         return []
@@ -211,7 +208,7 @@ def _sheets(part: trimesh.Trimesh) -> list[tuple[FloatArray, NDArray[np.int64]]]
         return []
     slabs = []
     for group in groups:
-        slab = _hull(_thickened(np.asarray(part.vertices[np.unique(part.faces[group])])))
+        slab = convex_hull(thickened(np.asarray(part.vertices[np.unique(part.faces[group])])))
         faces_area = float(part.area_faces[group].sum())
         slab_area = float(trimesh.Trimesh(*slab, process=False).area) / 2
         if faces_area < _CONVEX_SHARE * slab_area:
@@ -245,33 +242,3 @@ def _line_of_sight(mesh: trimesh.Trimesh, points: FloatArray) -> FloatArray:
     hit = mesh.ray.intersects_any(origins, directions)
     seen: FloatArray = 1.0 - np.asarray(hit, dtype=np.float64).reshape(len(points), _DIRECTIONS).mean(axis=1)
     return seen
-
-
-def _hull(vertices: FloatArray, most: int = _HULL_VERTICES) -> tuple[FloatArray, NDArray[np.int64]]:
-    """Convex hull with at most about ``most`` vertices, outward faces; a flat piece gets a little thickness.
-
-    Source: Qhull manual, option TAn (stop after n vertices have been added, farthest first).
-    """
-    try:
-        hull = ConvexHull(vertices, qhull_options="Qt")
-        if len(hull.vertices) > most:
-            hull = ConvexHull(vertices[hull.vertices], qhull_options=f"Qt TA{most - 4}")
-    except QhullError:
-        return _hull(_thickened(vertices), most)
-    used = np.unique(hull.simplices)
-    number = np.full(len(hull.points), -1)
-    number[used] = np.arange(len(used))
-    points = np.asarray(hull.points[used])
-    faces = number[hull.simplices].astype(np.int64)
-    corners = points[faces]
-    outward = np.einsum("ti,ti->t", np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), hull.equations[:, :3])
-    faces[outward < 0] = faces[outward < 0][:, ::-1]
-    return points, faces
-
-
-def _thickened(vertices: FloatArray) -> FloatArray:
-    """Points of a flat piece, moved to both sides of its plane by :data:`_HALF_SHEET_M`: what rests on it is raised by no more."""
-    center = vertices.mean(axis=0)
-    normal = np.linalg.svd(vertices - center)[2][2]
-    both: FloatArray = np.vstack([vertices + _HALF_SHEET_M * normal, vertices - _HALF_SHEET_M * normal])
-    return both
