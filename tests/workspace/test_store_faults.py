@@ -94,9 +94,24 @@ def test_an_object_that_is_not_there_is_a_missing_file(scene):
         scene.read_bytes("none")
 
 
-def test_absent_bucket_is_named(google_server, monkeypatch, tmp_path):
-    """A misspelt bucket is a matter of the settings."""
+ABSENT = {
+    "read": lambda workspace: workspace.scene("kitchen").read_bytes("a"),
+    "find": lambda workspace: workspace.scene("kitchen").find_bytes("a"),
+    "digest": lambda workspace: workspace.scene("kitchen").digest("a"),
+    "exists": lambda workspace: workspace.scene("kitchen").exists("a"),
+    "list": lambda workspace: workspace.scene("kitchen").files_under("a"),
+    "copy": lambda workspace: workspace.scene("kitchen").local("a"),
+    "write": lambda workspace: workspace.scene("kitchen").write_bytes("a", b"1"),
+    "remove": lambda workspace: workspace.scene("kitchen").remove("a"),
+    "scenes": lambda workspace: workspace.scene_ids(),
+}
+"""Every way into a workspace."""
+
+
+@pytest.mark.parametrize("call", ABSENT.values(), ids=ABSENT)
+def test_absent_bucket_is_named(google_server, monkeypatch, tmp_path, call):
+    """A misspelt bucket is a matter of the settings, and no missing scene."""
     with google_storage(google_server, monkeypatch):
-        scene = Workspace(WorkspaceSettings(url="gs://no-such-bucket/work", cache_dir=tmp_path / "cache")).scene("kitchen")
+        workspace = Workspace(WorkspaceSettings(url="gs://no-such-bucket/work", cache_dir=tmp_path / "cache"))
         with pytest.raises(StorageRefused, match=r"gs://no-such-bucket/work.*there is no such bucket or object.*WORKSPACE__URL"):
-            scene.write_bytes("a", b"1")
+            call(workspace)

@@ -109,12 +109,7 @@ class SceneFolder:
 
     def exists(self, name: str) -> bool:
         path = self.root / name
-
-        def look() -> bool:
-            path.fs.invalidate_cache()
-            return bool(path.exists())
-
-        return bool(path.exists()) if self.is_local else self._call(name, look)
+        return bool(path.exists()) if self.is_local else self._find(name, lambda found: found.stat()) is not None
 
     def files_under(self, name: str) -> list[str]:
         """All files that ``name`` stands for: itself if it is a file, else everything below it, sorted.
@@ -276,16 +271,7 @@ class SceneFolder:
     def _find(self, name: str, work: Callable[[UPath], Result]) -> Result | None:
         """What ``work`` makes of a file; ``None`` where it is not there."""
         path = self.root / name
-
-        def look() -> Result | None:
-            if not self.is_local:
-                path.fs.invalidate_cache()
-            try:
-                return work(path)
-            except FileNotFoundError:
-                return None
-
-        return self._call(name, look)
+        return self._call(name, lambda: _look(path, work))
 
     def _call(self, name: str, work: Callable[[], Result]) -> Result:
         """A local disk is used as it is: another try would not help."""
@@ -316,11 +302,28 @@ class Workspace:
         calls = StoreCalls(self.root.protocol, unreachable=StorageUnreachable, refused=StorageRefused)
 
         def listing() -> list[str]:
-            scenes.fs.invalidate_cache()
-            return [path.rstrip("/").rpartition("/")[2] for path in scenes.fs.ls(scenes.path, detail=False)] if scenes.exists() else []
+            found = _look(scenes, lambda folder: folder.fs.ls(folder.path, detail=False))
+            return [path.rstrip("/").rpartition("/")[2] for path in found or []]
 
         names = calls(str(scenes), listing)
         return sorted(name for name in names if SceneFolder(scenes / name, name, self._cache_dir).exists("commits"))
+
+
+def _look(path: UPath, work: Callable[[UPath], Result]) -> Result | None:
+    """What ``work`` makes of a file or folder; ``None`` where it is not there.
+
+    Raises:
+        FileNotFoundError: Nor is its bucket, so that nothing can be said of what is in it.
+    """
+    is_local = path.protocol in LOCAL_PROTOCOLS
+    if not is_local:
+        path.fs.invalidate_cache()
+    try:
+        return work(path)
+    except FileNotFoundError:
+        if not is_local:
+            path.fs.find(path.path)  # a bucket has a list, if an empty one
+        return None
 
 
 def _read(path: UPath) -> bytes:
