@@ -211,3 +211,15 @@ def test_google_dead_in_the_middle_then_resumed(deliver, google, bundle):
     deliver(bucket)
     uploads = [call for call in proxy.writes if "/upload/" in call]
     assert len(uploads) == len(list_files(bundle)) - len(staged) + 1  # and the receipt
+
+
+@pytest.mark.usefixtures("google")
+@pytest.mark.parametrize(
+    "call",
+    [lambda bucket: bucket.read_bytes("a"), lambda bucket: bucket.names("a"), lambda bucket: bucket.remove_folder("a")],
+    ids=["read", "list", "remove"],
+)
+def test_an_absent_bucket_is_not_an_empty_one(call):
+    """A misspelt bucket of a lab is named before anything is uploaded."""
+    with stamina.set_testing(True, attempts=1), pytest.raises(BucketRefused, match="no such bucket"):
+        call(Bucket("gs://no-such-bucket/drop"))

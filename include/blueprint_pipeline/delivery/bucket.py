@@ -11,7 +11,7 @@ from upath import UPath
 from blueprint_pipeline.errors import ConfigurationError, TransientError
 from blueprint_pipeline.public_url import public_url
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_file, list_files
-from blueprint_pipeline.workspace.store_calls import LOCAL_PROTOCOLS, StoreCalls
+from blueprint_pipeline.workspace.store_calls import LOCAL_PROTOCOLS, StoreCalls, look_up
 
 _REMOTE_THREADS = 8
 _LOCAL_THREADS = 2
@@ -77,13 +77,7 @@ class Bucket:
 
     def read_bytes(self, name: str) -> bytes | None:
         """Bytes of an object, or ``None`` if there is none."""
-
-        def read() -> bytes | None:
-            path = self.root / name
-            path.fs.invalidate_cache()
-            return bytes(path.read_bytes()) if path.exists() else None
-
-        return self._call(name, read)
+        return self._call(name, lambda: look_up(self.root / name, lambda path: bytes(path.read_bytes())))
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Write a small object whole."""
@@ -106,7 +100,7 @@ class Bucket:
         def remove() -> None:
             folder = self.root / name
             folder.fs.invalidate_cache()
-            if folder.exists():
+            if folder.exists() if self._is_local else folder.fs.find(folder.path):
                 folder.fs.rm(folder.path, recursive=True)
             if self._is_local and folder.parent.exists() and not any(folder.parent.iterdir()):
                 folder.parent.rmdir()

@@ -19,7 +19,7 @@ from blueprint_pipeline.errors import ConfigurationError, InputError, TransientE
 from blueprint_pipeline.settings import WorkspaceSettings
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_file, list_files, move_file
 from blueprint_pipeline.workspace.errors import FileMissing
-from blueprint_pipeline.workspace.store_calls import LOCAL_PROTOCOLS, StoreCalls
+from blueprint_pipeline.workspace.store_calls import LOCAL_PROTOCOLS, StoreCalls, look_up
 
 _PART = ".part"
 """End of the name of a file that is being written."""
@@ -271,7 +271,7 @@ class SceneFolder:
     def _find(self, name: str, work: Callable[[UPath], Result]) -> Result | None:
         """What ``work`` makes of a file; ``None`` where it is not there."""
         path = self.root / name
-        return self._call(name, lambda: _look(path, work))
+        return self._call(name, lambda: look_up(path, work))
 
     def _call(self, name: str, work: Callable[[], Result]) -> Result:
         """A local disk is used as it is: another try would not help."""
@@ -302,28 +302,11 @@ class Workspace:
         calls = StoreCalls(self.root.protocol, unreachable=StorageUnreachable, refused=StorageRefused)
 
         def listing() -> list[str]:
-            found = _look(scenes, lambda folder: folder.fs.ls(folder.path, detail=False))
+            found = look_up(scenes, lambda folder: folder.fs.ls(folder.path, detail=False))
             return [path.rstrip("/").rpartition("/")[2] for path in found or []]
 
         names = calls(str(scenes), listing)
         return sorted(name for name in names if SceneFolder(scenes / name, name, self._cache_dir).exists("commits"))
-
-
-def _look(path: UPath, work: Callable[[UPath], Result]) -> Result | None:
-    """What ``work`` makes of a file or folder; ``None`` where it is not there.
-
-    Raises:
-        FileNotFoundError: Nor is its bucket, so that nothing can be said of what is in it.
-    """
-    is_local = path.protocol in LOCAL_PROTOCOLS
-    if not is_local:
-        path.fs.invalidate_cache()
-    try:
-        return work(path)
-    except FileNotFoundError:
-        if not is_local:
-            path.fs.find(path.path)  # a bucket has a list, if an empty one
-        return None
 
 
 def _read(path: UPath) -> bytes:

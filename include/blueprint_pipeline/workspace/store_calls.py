@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import stamina
+from upath import UPath
 
 from blueprint_pipeline.errors import BlueprintError
 
@@ -48,6 +49,23 @@ class StoreCalls:
                 raise self._unreachable(location, _reason(error)) from error
             raise self._refused(location, _reason(error)) from error
         raise self._unreachable(location, "no attempt was made")
+
+
+def look_up(path: UPath, work: Callable[[UPath], Result]) -> Result | None:
+    """What ``work`` makes of a file or folder; ``None`` where it is not there.
+
+    Raises:
+        FileNotFoundError: Nor is its bucket, so that nothing can be said of what is in it.
+    """
+    is_local = path.protocol in LOCAL_PROTOCOLS
+    if not is_local:
+        path.fs.invalidate_cache()
+    try:
+        return work(path)
+    except FileNotFoundError:
+        if not is_local:
+            path.fs.find(path.path)  # a bucket has a list, if an empty one
+        return None
 
 
 def _error_kinds(protocol: str) -> tuple[tuple[type[Exception], ...], Callable[[Exception], bool]]:
