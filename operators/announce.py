@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowSkipException
 
-from blueprint_pipeline.registry.records import Message, is_acknowledged
+from blueprint_pipeline.registry.records import is_acknowledged
 from blueprint_pipeline.settings import load_settings
 from operators.retries import STAGE_RETRIES
+from plugins.providers.messages.compose import compose
 from plugins.providers.messages.failure import run_url_of
 from plugins.providers.messages.outbox import tell
 
@@ -38,16 +39,8 @@ class AnnounceDeliveryOperator(BaseOperator):
         results = {task: ti.xcom_pull(task_ids=task) for task in REPORTED}
         delivery_id, run_url = results["deliver_bundle"]["delivery_id"], run_url_of(getattr(ti, "log_url", None), ti.dag_id, ti.run_id)
         shown = build_announcement(self.scene_id, self.lab, results, run_url)
-        message = Message(
-            message_id=f"delivery/{delivery_id}",
-            kind="delivery",
-            scene_id=self.scene_id,
-            lab=self.lab,
-            run_id=ti.run_id,
-            text=shown.text,
-            blocks=shown.blocks,
-            link=results["deliver_bundle"]["report_url"],
-        )
+        link = results["deliver_bundle"]["report_url"]
+        message = compose("delivery", delivery_id, shown=shown, scene_id=self.scene_id, lab=self.lab, run_id=ti.run_id, link=link)
         if not tell(message):
             raise AirflowSkipException(f"Delivery {delivery_id} was announced before: it is not announced again.")
 

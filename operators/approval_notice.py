@@ -6,19 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 
-from blueprint_pipeline.delivery.slack_message import SlackMessage, build_notice
-from blueprint_pipeline.registry.approvals import lapse_id
+from blueprint_pipeline.delivery.slack_message import build_notice
+from blueprint_pipeline.registry.approvals import LAPSE
 from blueprint_pipeline.registry.records import Approval, Message
-from blueprint_pipeline.workspace.canonical import key_of
 from operators.approval_picture import Picture
+from plugins.providers.messages.compose import compose
 from plugins.providers.messages.failure import runbook_of, scene_and_lab
 
 if TYPE_CHECKING:
     from blueprint_pipeline.quality.report import GateReport
 
 _SHOWN = 8
-_KEY_DIGITS = 16
-"""Of the key in a message's id: a run id of Airflow's may be nearly as long as an id of a message, and may not be cut."""
 ASKED, QUESTION_LAPSED = "quality.approval_asked", "quality.approval_lapsed"
 
 
@@ -54,13 +52,13 @@ def asked_message(
         },
         links={"Answer": link, "Picture": None if picture is None else picture.link, "Runbook": runbook_of(ASKED)},
     )
-    asked = key_of({"run": str(context["run_id"]), "unknown": list(unknown)})[:_KEY_DIGITS]
-    return _about(context, approval, ASKED, f"approval/{approval.request_id}/{asked}", shown)
+    event = (approval.request_id, context["run_id"], ",".join(unknown))
+    return compose("approval", *event, shown=shown, code=ASKED, link=link, **_about(context, approval))
 
 
 def question_lapsed_message(context: Any, approval: Approval, *, until: datetime) -> Message:
     """What people are told if nobody answers; held until then."""
-    count = len(approval.episodes)
+    count, link = len(approval.episodes), question_url(context)
     shown = build_notice(
         f"Nobody answered. Rejected episodes of {approval.scene_id}: {count}",
         fields={
@@ -76,23 +74,13 @@ def question_lapsed_message(context: Any, approval: Approval, *, until: datetime
             "What to do": "Nothing, if they may stay out. To be asked again, start a run of the scene with the same parameters: "
             "finished work is found.",
         },
-        links={"Question": question_url(context), "Runbook": runbook_of(QUESTION_LAPSED)},
+        links={"Question": link, "Runbook": runbook_of(QUESTION_LAPSED)},
     )
-    return _about(context, approval, QUESTION_LAPSED, lapse_id(approval.request_id), shown)
+    return compose(LAPSE, approval.request_id, shown=shown, code=QUESTION_LAPSED, link=link, **_about(context, approval))
 
 
-def _about(context: Any, approval: Approval, code: str, message_id: str, shown: SlackMessage) -> Message:
-    return Message(
-        message_id=message_id,
-        kind="approval" if code == ASKED else "unanswered",
-        scene_id=approval.scene_id,
-        lab=scene_and_lab(context)[1],
-        run_id=str(context["run_id"]),
-        code=code,
-        text=shown.text,
-        blocks=shown.blocks,
-        link=question_url(context),
-    )
+def _about(context: Any, approval: Approval) -> dict[str, str | None]:
+    return {"scene_id": approval.scene_id, "lab": scene_and_lab(context)[1], "run_id": str(context["run_id"])}
 
 
 def question_url(context: Any) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any
 from blueprint_pipeline.delivery.slack_message import build_notice
 from blueprint_pipeline.registry.records import Message, SceneRecord
 from operators.night_runs import NIGHTS, night_of
+from plugins.providers.messages.compose import compose
 from plugins.providers.messages.failure import run_url_of, runbook_of
 
 CLAIM_LAPSED = "scenes.claim_lapsed"
@@ -30,14 +31,5 @@ def run_lapsed_message(context: Any, run_id: str, scene_id: str, lab: str, claim
         },
         links={"Night": link, "Runbook": runbook_of(CLAIM_LAPSED)},
     )
-    return Message(
-        message_id=f"claim_lapsed/{run_id}/{'' if claimed_at is None else claimed_at.isoformat()}",
-        kind="claim_lapsed",
-        scene_id=scene_id,
-        lab=lab,
-        run_id=run_id,
-        code=CLAIM_LAPSED,
-        text=shown.text,
-        blocks=shown.blocks,
-        link=link,
-    )
+    about = {"scene_id": scene_id, "lab": lab, "run_id": run_id, "code": CLAIM_LAPSED, "link": link}
+    return compose("claim_lapsed", run_id, claimed_at, shown=shown, **about)

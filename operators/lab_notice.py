@@ -16,6 +16,7 @@ from blueprint_pipeline.registry.records import Delivery, Message
 from blueprint_pipeline.settings import load_settings
 from operators.scene_requests import secret_variables
 from operators.stage_task import read_connections
+from plugins.providers.messages.compose import compose
 from plugins.providers.messages.failure import StageOfRun, runbook_of, scene_and_lab, split_error
 from plugins.providers.messages.outbox import tell
 
@@ -51,17 +52,8 @@ def untold_message(where: StageOfRun, error: BlueprintError) -> Message:
         },
         links={"Run": where.link, "Runbook": runbook_of(code)},
     )
-    return Message(
-        message_id=f"lab_not_told/{where.dag_id}/{where.run_id}",
-        kind="lab_not_told",
-        scene_id=scene_id,
-        lab=lab,
-        run_id=where.run_id,
-        code=code,
-        text=shown.text,
-        blocks=shown.blocks,
-        link=where.link,
-    )
+    about = {"scene_id": scene_id, "lab": lab, "run_id": where.run_id, "code": code, "link": where.link}
+    return compose("lab_not_told", where.dag_id, where.run_id, shown=shown, **about)
 
 
 def tell_given_up(registry: Registry) -> list[str]:
@@ -88,16 +80,8 @@ def given_up_message(delivery: Delivery) -> Message:
         },
         links={"Runbook": runbook_of(GIVEN_UP)},
     )
-    return Message(
-        message_id=f"lab_given_up/{delivery.delivery_id}",
-        kind="lab_given_up",
-        scene_id=delivery.scene_id,
-        lab=delivery.lab,
-        code=GIVEN_UP,
-        text=shown.text,
-        blocks=shown.blocks,
-        link=delivery.url,
-    )
+    about = {"scene_id": delivery.scene_id, "lab": delivery.lab, "code": GIVEN_UP, "link": delivery.url}
+    return compose("lab_given_up", delivery.delivery_id, shown=shown, **about)
 
 
 def untold(registry: Registry, now: datetime) -> Iterator[Delivery]:

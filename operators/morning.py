@@ -10,9 +10,10 @@ from airflow.sdk import BaseOperator, Context
 from blueprint_pipeline.delivery.slack_message import SlackMessage, build_notice
 from blueprint_pipeline.price.money import describe_usd
 from blueprint_pipeline.registry.database import open_registry
-from blueprint_pipeline.registry.records import Approval, Message, OutboxMessage, RunRecord, RunStatus
+from blueprint_pipeline.registry.records import Approval, OutboxMessage, RunRecord, RunStatus
 from blueprint_pipeline.settings import load_settings
 from operators.retries import STAGE_RETRIES
+from plugins.providers.messages.compose import compose
 from plugins.providers.messages.failure import run_url_of
 from plugins.providers.messages.outbox import tell
 
@@ -39,7 +40,7 @@ class MorningSummaryOperator(BaseOperator):
             asked, unsent = registry.approvals.pending(), registry.outbox.all_of(status="given_up", since=now - timedelta(hours=self.hours))
         url = run_url_of(getattr(ti, "log_url", None), ti.dag_id, ti.run_id)
         shown = build_summary(runs, asked, unsent, now, url)
-        tell(Message(message_id=f"night/{ti.run_id}", kind="night", run_id=ti.run_id, text=shown.text, blocks=shown.blocks, link=url))
+        tell(compose("night", ti.run_id, shown=shown, run_id=ti.run_id, link=url))
         self.log.info("%s", shown.text)
         return shown.text
 

@@ -1,11 +1,13 @@
 """The end of a run: what the registry keeps of it, what is freed, and whom it is told."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from blueprint_pipeline.delivery.slack_message import SlackMessage, build_notice
 from blueprint_pipeline.registry.records import Message, MessageKind, OutboxMessage, RunRecord
 from blueprint_pipeline.settings import load_settings
+from plugins.providers.messages.compose import compose
 from plugins.providers.messages.failure import build_message
 from plugins.providers.messages.outbox import send_now
 
@@ -100,7 +102,7 @@ def _recovery(run: RunRecord, incidents: Sequence[OutboxMessage]) -> Message:
         sections={"It had been": "\n".join(incident.message.text for incident in incidents)},
         links={"Run": run.link, "Report": run.report_url},
     )
-    return _about(run, "recovery", f"recovery/{run.dag_id}/{run.run_id}/{began.isoformat()}", shown)
+    return _about(run, "recovery", began, shown)
 
 
 def cancelled_message(how: str, run: RunRecord) -> Message:
@@ -113,19 +115,9 @@ def cancelled_message(how: str, run: RunRecord) -> Message:
         },
         links={"Run": run.link},
     )
-    ended = "" if run.ended_at is None else run.ended_at.isoformat()  # a run that is cleared can be cancelled again
-    return _about(run, "cancelled", f"cancelled/{run.dag_id}/{run.run_id}/{ended}", shown, CANCELLED)
+    return _about(run, "cancelled", run.ended_at, shown, CANCELLED)  # a run that is cleared can be cancelled again
 
 
-def _about(run: RunRecord, kind: MessageKind, message_id: str, shown: SlackMessage, code: str | None = None) -> Message:
-    return Message(
-        message_id=message_id,
-        kind=kind,
-        scene_id=run.scene_id,
-        lab=run.lab,
-        run_id=run.run_id,
-        code=code,
-        text=shown.text,
-        blocks=shown.blocks,
-        link=run.link,
-    )
+def _about(run: RunRecord, kind: MessageKind, when: datetime | None, shown: SlackMessage, code: str | None = None) -> Message:
+    about = {"scene_id": run.scene_id, "lab": run.lab, "run_id": run.run_id, "code": code, "link": run.link}
+    return compose(kind, run.dag_id, run.run_id, when, shown=shown, **about)

@@ -6,6 +6,8 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from blueprint_pipeline.registry.ids import shorten_id
+from operators.night_runs import RUN_ID_CHARACTERS
 from operators.retries import STAGE_RETRIES
 from plugins.providers.messages.failure import RUN_FAILED
 
@@ -35,6 +37,11 @@ class RunSceneOperator(TriggerDagRunOperator):
             **STAGE_RETRIES,
         }
         super().__init__(task_id=task_id, **{**options, **kwargs})
+
+    def execute(self, context: Context) -> None:
+        """Start the run; where this task's own run id leaves no room for scene and lab, their run id is cut off and ends in a digest."""
+        self.trigger_run_id = shorten_id(str(self.trigger_run_id), RUN_ID_CHARACTERS)
+        super().execute(context)
 
     def execute_complete(self, context: Context, event: tuple[str, dict[str, Any]]) -> None:
         """The scene's run has ended."""

@@ -6,10 +6,12 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import uuid
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
 
 @contextmanager
@@ -50,3 +52,20 @@ def database_url():
     """An empty PostgreSQL database on loopback, of this test process's own."""
     with running_postgres() as url:
         yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def registry_url(request, tmp_path):
+    """The URL of an empty database of the test's own, SQLite and PostgreSQL alike."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'below' / 'registry.db'}"
+        return
+    server = request.getfixturevalue("database_url")
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    admin = create_engine(server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield admin.url.set(database=name).render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()

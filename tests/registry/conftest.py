@@ -1,10 +1,8 @@
 """A fresh database for each test, SQLite and PostgreSQL alike; PostgreSQL is skipped, in words, where there is none."""
 
-import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import create_engine, text
 
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.settings import RegistrySettings
@@ -28,21 +26,10 @@ def clock():
     return SettableClock()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-def url(request, tmp_path):
+@pytest.fixture
+def url(registry_url):
     """The URL of an empty database."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'below' / 'registry.db'}"
-        return
-    server = request.getfixturevalue("database_url")
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    admin = create_engine(server, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    yield admin.url.set(database=name).render_as_string(hide_password=False)
-    with admin.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    admin.dispose()
+    return registry_url
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from blueprint_pipeline.registry import migrate as migrate_module
+from blueprint_pipeline.registry.approvals import lapse_id
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.registry.migrate import HEAD, REVISIONS, RegistryTooNew, load_revision, migrate
 from blueprint_pipeline.registry.records import Certainty
@@ -140,6 +141,7 @@ def test_a_failed_migration_changes_nothing(old_database, monkeypatch):
 
 OPENER = """
 import sys
+from blueprint_pipeline.registry.approvals import lapse_id
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.settings import RegistrySettings
 sys.stdin.readline()
@@ -171,3 +173,22 @@ def test_sqlite_waits_and_checks(tmp_path):
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("journal_mode", "busy_timeout", "foreign_keys")
         }
     assert found == {"journal_mode": "wal", "busy_timeout": 60000, "foreign_keys": 1}
+
+
+def test_messages_of_the_last_revision_are_found_by_their_new_ids(url):
+    """A question that waits while the version changes is still told about when nobody answers; down again, it is as before."""
+    database = Database(build_engine(url))
+    migrate(database, "0004")
+    values = "'1.0', 'unanswered', 't', '[]', 'held', '2026-11-28', '2026-11-28', 0"
+    with database.engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO outbox (message_id, schema_version, kind, text, blocks, status, created_at, due_at, attempts) "
+                f"VALUES ('lapsed/apr_1', {values})"
+            )
+        )
+    for revision, expected in (("0005", lapse_id("apr_1")), ("0004", "lapsed/apr_1")):
+        migrate(database, revision)
+        with database.engine.connect() as connection:
+            assert connection.execute(text("SELECT message_id FROM outbox")).scalar_one() == expected
+    database.engine.dispose()

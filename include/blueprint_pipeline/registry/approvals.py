@@ -8,14 +8,15 @@ from sqlalchemy.orm import Session
 
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.registry.errors import RecordMissing
+from blueprint_pipeline.registry.ids import message_id
 from blueprint_pipeline.registry.outbox import release_message, withdraw_message
-from blueprint_pipeline.registry.records import Approval, ApprovalEvent, ApprovalStatus
+from blueprint_pipeline.registry.records import Approval, ApprovalEvent, ApprovalStatus, MessageKind
 from blueprint_pipeline.registry.sessions import Database, dialect_insert
 from blueprint_pipeline.registry.tables import ApprovalAuditRow, ApprovalRow, OutboxRow
 from blueprint_pipeline.workspace.canonical import key_of
 
-LAPSE = "lapsed/"
-"""Begins the ids of messages that nobody answered a request."""
+LAPSE: MessageKind = "unanswered"
+"""Kind of the message that nobody answered a request."""
 CLOCK_ACTOR = "expiry"
 """Who stands in the audit where nobody answered in time."""
 
@@ -175,11 +176,11 @@ class ApprovalRepository:
 
         Who asked last is who holds the message :func:`lapse_id`.
         """
-        mine = (OutboxRow.scene_id == scene_id, OutboxRow.run_id == run_id, OutboxRow.status == "held")
-        asked = select(ApprovalRow.request_id).join(OutboxRow, OutboxRow.message_id == LAPSE + ApprovalRow.request_id)
+        mine = select(OutboxRow.message_id).where(OutboxRow.scene_id == scene_id, OutboxRow.run_id == run_id, OutboxRow.status == "held")
+        pending = select(ApprovalRow.request_id).where(ApprovalRow.scene_id == scene_id, ApprovalRow.status == ApprovalStatus.PENDING.value)
         with self._database.write() as session:
-            now = self._database.now(session)
-            open_ids = sorted(session.execute(asked.where(*mine, ApprovalRow.status == ApprovalStatus.PENDING.value)).scalars())
+            now, held = self._database.now(session), set(session.execute(mine).scalars())
+            open_ids = sorted(found for found in session.execute(pending).scalars() if lapse_id(found) in held)
             events = [_withdrawal(request_id, now, run_id, "the run that asked is over") for request_id in open_ids]
             return [event.request_id for event in events if _close(session, event, [])]
 
@@ -226,7 +227,7 @@ def approval_id(job_id: str, episodes: Sequence[str], round_: int = 1) -> str:
 
 def lapse_id(request_id: str) -> str:
     """Id of the message that nobody answered a request."""
-    return f"{LAPSE}{request_id}"
+    return message_id(LAPSE, request_id)
 
 
 def _digest(asked: list[str]) -> str:

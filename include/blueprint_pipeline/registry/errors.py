@@ -1,5 +1,7 @@
 """What can go wrong with the registry's database and with the promises kept in it."""
 
+from sqlalchemy.exc import DontWrapMixin
+
 from blueprint_pipeline.errors import InputError
 
 
@@ -11,3 +13,14 @@ class RecordMissing(InputError):
 
     kind: str
     record_id: str
+
+
+class ValueTooLong(InputError, DontWrapMixin):
+    """A value has more characters than its column."""
+
+    code = "registry.value_too_long"
+    template = "'{value:.60}' has {characters} characters, and the registry keeps at most {limit} there. Give a shorter name or id."
+
+    value: str
+    characters: int
+    limit: int

@@ -11,6 +11,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
+from blueprint_pipeline.registry.errors import ValueTooLong
+from blueprint_pipeline.registry.ids import ID_CHARACTERS
 from blueprint_pipeline.registry.records import NANO
 
 
@@ -37,6 +39,24 @@ class UtcDateTime(TypeDecorator[datetime]):
         """From the database."""
         del dialect
         return None if value is None else value.replace(tzinfo=UTC)
+
+
+class BoundedString(TypeDecorator[str]):
+    """A string of at most so many characters, on both databases: SQLite alone would take any, and PostgreSQL refuse it in production.
+
+    Raises:
+        ValueTooLong: A value has more.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """To the database."""
+        del dialect
+        if value is not None and self.impl_instance.length is not None and len(value) > self.impl_instance.length:
+            raise ValueTooLong(value, len(value), self.impl_instance.length)
+        return value
 
 
 class NanoUsd(TypeDecorator[Decimal]):
@@ -66,12 +86,12 @@ class StageCommitRow(Base):
     __tablename__ = "stage_commit"
     __table_args__ = (Index("ix_stage_commit_scene", "scene_id", "finished_at"),)
 
-    key: Mapped[str] = mapped_column(String(64), primary_key=True)
-    schema_version: Mapped[str] = mapped_column(String(16))
-    scene_id: Mapped[str] = mapped_column(String(128))
-    stage: Mapped[str] = mapped_column(String(64))
-    unit: Mapped[str] = mapped_column(String(128))
-    code_version: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str] = mapped_column(BoundedString(64), primary_key=True)
+    schema_version: Mapped[str] = mapped_column(BoundedString(16))
+    scene_id: Mapped[str] = mapped_column(BoundedString(128))
+    stage: Mapped[str] = mapped_column(BoundedString(64))
+    unit: Mapped[str] = mapped_column(BoundedString(128))
+    code_version: Mapped[str] = mapped_column(BoundedString(64))
     finished_at: Mapped[datetime] = mapped_column(UtcDateTime)
     document: Mapped[dict[str, object]] = mapped_column(JSON)
 
@@ -81,10 +101,10 @@ class LeaseRow(Base):
 
     __tablename__ = "lease"
 
-    name: Mapped[str] = mapped_column(String(255), primary_key=True)
-    schema_version: Mapped[str] = mapped_column(String(16))
-    holder: Mapped[str] = mapped_column(String(255))
-    process: Mapped[str] = mapped_column(String(255))
+    name: Mapped[str] = mapped_column(BoundedString(255), primary_key=True)
+    schema_version: Mapped[str] = mapped_column(BoundedString(16))
+    holder: Mapped[str] = mapped_column(BoundedString(255))
+    process: Mapped[str] = mapped_column(BoundedString(255))
     token: Mapped[int] = mapped_column(BigInteger)
     acquired_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -99,20 +119,20 @@ class ApprovalRow(Base):
         Index("ix_approval_due", "status", "expires_at"),
     )
 
-    request_id: Mapped[str] = mapped_column(String(16), primary_key=True)
-    schema_version: Mapped[str] = mapped_column(String(16))
-    job_id: Mapped[str] = mapped_column(String(128))
-    scene_id: Mapped[str] = mapped_column(String(128))
+    request_id: Mapped[str] = mapped_column(BoundedString(16), primary_key=True)
+    schema_version: Mapped[str] = mapped_column(BoundedString(16))
+    job_id: Mapped[str] = mapped_column(BoundedString(128))
+    scene_id: Mapped[str] = mapped_column(BoundedString(128))
     episodes: Mapped[list[str]] = mapped_column(JSON)
-    episodes_digest: Mapped[str] = mapped_column(String(64))
+    episodes_digest: Mapped[str] = mapped_column(BoundedString(64))
     round: Mapped[int] = mapped_column(Integer, server_default="1")
-    gate: Mapped[str] = mapped_column(String(128))
+    gate: Mapped[str] = mapped_column(Text)
     message: Mapped[str] = mapped_column(Text)
-    status: Mapped[str] = mapped_column(String(16))
+    status: Mapped[str] = mapped_column(BoundedString(16))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     decided_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    actor: Mapped[str | None] = mapped_column(String(255))
+    actor: Mapped[str | None] = mapped_column(BoundedString(255))
     reason: Mapped[str | None] = mapped_column(Text)
     approved_episodes: Mapped[list[str]] = mapped_column(JSON)
 
@@ -123,11 +143,11 @@ class ApprovalAuditRow(Base):
     __tablename__ = "approval_audit"
 
     audit_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
-    schema_version: Mapped[str] = mapped_column(String(16))
+    schema_version: Mapped[str] = mapped_column(BoundedString(16))
     request_id: Mapped[str] = mapped_column(ForeignKey("approval.request_id"), index=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
-    action: Mapped[str] = mapped_column(String(16))
-    actor: Mapped[str] = mapped_column(String(255))
+    action: Mapped[str] = mapped_column(BoundedString(16))
+    actor: Mapped[str] = mapped_column(BoundedString(255))
     reason: Mapped[str] = mapped_column(Text)
 
 
@@ -137,26 +157,26 @@ class LedgerRow(Base):
     __tablename__ = "ledger_entry"
     __table_args__ = (Index("ix_ledger_entry_scene", "scene_id"), Index("ix_ledger_entry_time", "occurred_at"))
 
-    commit_key: Mapped[str] = mapped_column(String(64), primary_key=True)
-    item: Mapped[str] = mapped_column(String(64), primary_key=True)
+    commit_key: Mapped[str] = mapped_column(BoundedString(64), primary_key=True)
+    item: Mapped[str] = mapped_column(BoundedString(64), primary_key=True)
     occurred_at: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
-    schema_version: Mapped[str] = mapped_column(String(16))
-    scene_id: Mapped[str] = mapped_column(String(128))
-    stage: Mapped[str] = mapped_column(String(64))
-    unit: Mapped[str] = mapped_column(String(128))
-    job_id: Mapped[str | None] = mapped_column(String(128))
-    lab: Mapped[str | None] = mapped_column(String(128))
-    machine: Mapped[str] = mapped_column(String(64))
+    schema_version: Mapped[str] = mapped_column(BoundedString(16))
+    scene_id: Mapped[str] = mapped_column(BoundedString(128))
+    stage: Mapped[str] = mapped_column(BoundedString(64))
+    unit: Mapped[str] = mapped_column(BoundedString(128))
+    job_id: Mapped[str | None] = mapped_column(BoundedString(128))
+    lab: Mapped[str | None] = mapped_column(BoundedString(128))
+    machine: Mapped[str] = mapped_column(BoundedString(64))
     quantity: Mapped[float | None] = mapped_column(Float)
-    quantity_unit: Mapped[str] = mapped_column(String(32))
-    quantity_certainty: Mapped[str] = mapped_column(String(16))
-    price_id: Mapped[str | None] = mapped_column(String(128))
-    price_table: Mapped[str | None] = mapped_column(String(32))
-    price_usd: Mapped[str | None] = mapped_column(String(40))
+    quantity_unit: Mapped[str] = mapped_column(BoundedString(32))
+    quantity_certainty: Mapped[str] = mapped_column(BoundedString(16))
+    price_id: Mapped[str | None] = mapped_column(BoundedString(128))
+    price_table: Mapped[str | None] = mapped_column(BoundedString(32))
+    price_usd: Mapped[str | None] = mapped_column(BoundedString(40))
     """Decimal as text: prices are finer than a nano dollar."""
-    price_certainty: Mapped[str] = mapped_column(String(16))
+    price_certainty: Mapped[str] = mapped_column(BoundedString(16))
     amount_nano_usd: Mapped[Decimal | None] = mapped_column(NanoUsd)
-    certainty: Mapped[str] = mapped_column(String(16))
+    certainty: Mapped[str] = mapped_column(BoundedString(16))
 
 
 class DeliveryRow(Base):
@@ -165,15 +185,15 @@ class DeliveryRow(Base):
     __tablename__ = "delivery"
     __table_args__ = (Index("ix_delivery_lab", "lab", "status"),)
 
-    delivery_id: Mapped[str] = mapped_column(String(16), primary_key=True)
-    schema_version: Mapped[str] = mapped_column(String(16))
-    lab: Mapped[str] = mapped_column(String(128))
-    scene_id: Mapped[str] = mapped_column(String(128))
-    job_id: Mapped[str] = mapped_column(String(128))
-    bundle_sha256: Mapped[str] = mapped_column(String(64))
+    delivery_id: Mapped[str] = mapped_column(BoundedString(16), primary_key=True)
+    schema_version: Mapped[str] = mapped_column(BoundedString(16))
+    lab: Mapped[str] = mapped_column(BoundedString(128))
+    scene_id: Mapped[str] = mapped_column(BoundedString(128))
+    job_id: Mapped[str] = mapped_column(BoundedString(128))
+    bundle_sha256: Mapped[str] = mapped_column(BoundedString(64))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     url: Mapped[str] = mapped_column(Text)
-    status: Mapped[str] = mapped_column(String(16))
+    status: Mapped[str] = mapped_column(BoundedString(16))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     receipt: Mapped[dict[str, object] | None] = mapped_column(JSON(none_as_null=True))
@@ -185,9 +205,9 @@ class WebhookAttemptRow(Base):
 
     __tablename__ = "webhook_attempt"
 
-    message_id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    message_id: Mapped[str] = mapped_column(BoundedString(128), primary_key=True)
     attempt: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    schema_version: Mapped[str] = mapped_column(String(16))
+    schema_version: Mapped[str] = mapped_column(BoundedString(16))
     delivery_id: Mapped[str] = mapped_column(ForeignKey("delivery.delivery_id"), index=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     url: Mapped[str] = mapped_column(Text)
@@ -202,19 +222,19 @@ class SceneRow(Base):
     __tablename__ = "scene"
     __table_args__ = (Index("ix_scene_due", "enabled", "due_at"), Index("ix_scene_running", "running_run_id"))
 
-    scene_id: Mapped[str] = mapped_column(String(128), primary_key=True)
-    schema_version: Mapped[str] = mapped_column(String(16))
+    scene_id: Mapped[str] = mapped_column(BoundedString(128), primary_key=True)
+    schema_version: Mapped[str] = mapped_column(BoundedString(16))
     source_url: Mapped[str] = mapped_column(Text)
-    lab: Mapped[str] = mapped_column(String(128))
+    lab: Mapped[str] = mapped_column(BoundedString(128))
     priority: Mapped[int] = mapped_column(Integer)
-    pool: Mapped[str] = mapped_column(String(128))
+    pool: Mapped[str] = mapped_column(BoundedString(128))
     interval_s: Mapped[float | None] = mapped_column(Float)
     enabled: Mapped[bool] = mapped_column(Boolean)
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    running_run_id: Mapped[str | None] = mapped_column(String(255))
+    running_run_id: Mapped[str | None] = mapped_column(BoundedString(255))
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    last_run_id: Mapped[str | None] = mapped_column(String(255))
-    last_status: Mapped[str | None] = mapped_column(String(16))
+    last_run_id: Mapped[str | None] = mapped_column(BoundedString(255))
+    last_status: Mapped[str | None] = mapped_column(BoundedString(16))
     last_finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     failures: Mapped[int] = mapped_column(Integer, server_default="0")
 
@@ -225,22 +245,22 @@ class OutboxRow(Base):
     __tablename__ = "outbox"
     __table_args__ = (Index("ix_outbox_due", "status", "due_at"), Index("ix_outbox_scene", "scene_id", "kind"))
 
-    message_id: Mapped[str] = mapped_column(String(255), primary_key=True)
-    schema_version: Mapped[str] = mapped_column(String(16))
-    kind: Mapped[str] = mapped_column(String(32))
-    scene_id: Mapped[str | None] = mapped_column(String(128))
-    lab: Mapped[str | None] = mapped_column(String(128))
-    run_id: Mapped[str | None] = mapped_column(String(255))
-    code: Mapped[str | None] = mapped_column(String(128))
+    message_id: Mapped[str] = mapped_column(BoundedString(ID_CHARACTERS), primary_key=True)
+    schema_version: Mapped[str] = mapped_column(BoundedString(16))
+    kind: Mapped[str] = mapped_column(BoundedString(32))
+    scene_id: Mapped[str | None] = mapped_column(BoundedString(128))
+    lab: Mapped[str | None] = mapped_column(BoundedString(128))
+    run_id: Mapped[str | None] = mapped_column(BoundedString(255))
+    code: Mapped[str | None] = mapped_column(BoundedString(128))
     text: Mapped[str] = mapped_column(Text)
     blocks: Mapped[list[dict[str, object]]] = mapped_column(JSON)
     link: Mapped[str | None] = mapped_column(Text)
-    status: Mapped[str] = mapped_column(String(16))
+    status: Mapped[str] = mapped_column(BoundedString(16))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     due_at: Mapped[datetime] = mapped_column(UtcDateTime)
     """Next try; while a sender has the message, when another may take it over."""
     attempts: Mapped[int] = mapped_column(Integer)
-    channel: Mapped[str | None] = mapped_column(String(255))
+    channel: Mapped[str | None] = mapped_column(BoundedString(255))
     error: Mapped[str | None] = mapped_column(Text)
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -252,22 +272,22 @@ class RunRow(Base):
     __tablename__ = "run"
     __table_args__ = (Index("ix_run_status", "status"), Index("ix_run_started", "started_at"))
 
-    dag_id: Mapped[str] = mapped_column(String(255), primary_key=True)
-    run_id: Mapped[str] = mapped_column(String(255), primary_key=True)
-    schema_version: Mapped[str] = mapped_column(String(16))
-    scene_id: Mapped[str] = mapped_column(String(128))
-    lab: Mapped[str] = mapped_column(String(128))
-    status: Mapped[str] = mapped_column(String(16))
+    dag_id: Mapped[str] = mapped_column(BoundedString(255), primary_key=True)
+    run_id: Mapped[str] = mapped_column(BoundedString(255), primary_key=True)
+    schema_version: Mapped[str] = mapped_column(BoundedString(16))
+    scene_id: Mapped[str] = mapped_column(BoundedString(128))
+    lab: Mapped[str] = mapped_column(BoundedString(128))
+    status: Mapped[str] = mapped_column(BoundedString(16))
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     link: Mapped[str | None] = mapped_column(Text)
-    stage: Mapped[str | None] = mapped_column(String(128))
-    code: Mapped[str | None] = mapped_column(String(128))
+    stage: Mapped[str | None] = mapped_column(BoundedString(128))
+    code: Mapped[str | None] = mapped_column(BoundedString(128))
     message: Mapped[str | None] = mapped_column(Text)
     attempted: Mapped[int | None] = mapped_column(Integer)
     kept: Mapped[int | None] = mapped_column(Integer)
     usd: Mapped[float | None] = mapped_column(Float)
-    delivery_id: Mapped[str | None] = mapped_column(String(16))
+    delivery_id: Mapped[str | None] = mapped_column(BoundedString(16))
     report_url: Mapped[str | None] = mapped_column(Text)
 
 
@@ -276,9 +296,9 @@ class BaselineRow(Base):
 
     __tablename__ = "baseline"
 
-    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    name: Mapped[str] = mapped_column(BoundedString(128), primary_key=True)
     revision: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    schema_version: Mapped[str] = mapped_column(String(16))
+    schema_version: Mapped[str] = mapped_column(BoundedString(16))
     recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
     source: Mapped[str] = mapped_column(Text)
     metrics: Mapped[dict[str, object]] = mapped_column(JSON)

@@ -21,6 +21,7 @@ from blueprint_pipeline.price.table import load_price_table
 from blueprint_pipeline.price.usage import measure_usage
 from blueprint_pipeline.public_url import public_fields, public_url
 from blueprint_pipeline.registry.database import Registry, open_registry
+from blueprint_pipeline.registry.ids import shorten_id
 from blueprint_pipeline.registry.leases import HeldLease
 from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.stage.attempt import StageAttempt
@@ -125,7 +126,9 @@ def run_unit(
         name_full_disk(),
         log_context(scene_id=parsed.scene_id, stage=name, unit=unit, **ids),
         open_registry(settings.registry) as registry,
-        registry.leases.hold(f"{parsed.scene_id}/{commit_name(name, unit)}", holder=holder, ttl_s=settings.registry.lease_s) as lease,
+        registry.leases.hold(
+            shorten_id(f"{parsed.scene_id}/{commit_name(name, unit)}"), holder=holder, ttl_s=settings.registry.lease_s
+        ) as lease,
     ):
         code_version = CodeIndex(workspace.cache_dir / "code.json").version_of(STAGES[name].module)
         outcome = _Work(stage, parsed, unit, workspace, scene, settings, progress, lease, code_version).find_or_run()

@@ -10,6 +10,7 @@ from airflow.sdk import BaseNotifier
 from blueprint_pipeline.delivery.slack_message import build_failure_message
 from blueprint_pipeline.registry.records import Message
 from blueprint_pipeline.settings import load_settings
+from plugins.providers.messages.compose import compose
 from plugins.providers.messages.outbox import tell
 
 if TYPE_CHECKING:
@@ -28,11 +29,6 @@ class TaskFailureNotifier(BaseNotifier):
         code, _ = split_error(context.get("exception"))
         if code != RUN_FAILED:
             tell(build_message(context))
-
-
-def failure_id(dag_id: str, run_id: str, clear_number: int | None) -> str:
-    """The alert of a run; one that was cleared and fails again is another."""
-    return f"failure/{dag_id}/{run_id}/{clear_number or 0}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +69,7 @@ def count_attempts(context: Any) -> int:
 
 
 def failure_message(where: StageOfRun, exception: object, *, tries: int, go_on: str = CLEAR) -> Message:
-    """The alert about a failure; ``go_on`` says how work goes on once the cause is away."""
+    """The alert about a failure, one a run, until it is cleared; ``go_on`` says how work goes on once the cause is away."""
     code, message = split_error(exception)
     shown = build_failure_message(
         stage=where.stage,
@@ -86,17 +82,8 @@ def failure_message(where: StageOfRun, exception: object, *, tries: int, go_on: 
         run_url=where.link,
         runbook_url=runbook_of(code),
     )
-    return Message(
-        message_id=failure_id(where.dag_id, where.run_id, where.clear_number),
-        kind="failure",
-        scene_id=where.scene_id,
-        lab=where.lab,
-        run_id=where.run_id,
-        code=code,
-        text=shown.text,
-        blocks=shown.blocks,
-        link=where.link,
-    )
+    about = {"scene_id": where.scene_id, "lab": where.lab, "run_id": where.run_id, "code": code, "link": where.link}
+    return compose("failure", where.dag_id, where.run_id, where.clear_number or 0, shown=shown, **about)
 
 
 def scene_and_lab(context: Any) -> tuple[str | None, str | None]:

@@ -9,6 +9,7 @@ from blueprint_pipeline.delivery.slack_message import build_notice
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.registry.records import Approval, Message, RunRecord
 from blueprint_pipeline.settings import load_settings
+from plugins.providers.messages.compose import compose
 from plugins.providers.messages.failure import runbook_of
 from plugins.providers.messages.outbox import REGISTRY_WAIT_S, write_down
 
@@ -62,14 +63,4 @@ def build_late_message(
         sections={"What to do": todo},
         links={"Open run": link, "Runbook": runbook_of(LATE)},
     )
-    return Message(
-        message_id=f"late/{dag_id}/{run_id}",
-        kind="late",
-        scene_id=scene_id,
-        lab=lab,
-        run_id=run_id,
-        code=LATE,
-        text=shown.text,
-        blocks=shown.blocks,
-        link=link,
-    )
+    return compose("late", dag_id, run_id, shown=shown, scene_id=scene_id, lab=lab, run_id=run_id, code=LATE, link=link)
