@@ -287,7 +287,7 @@ def write_manifest(scene: SceneFolder, **licences: str) -> None:
         scene=SceneSection(environment_type="test", room=Room(bounds=Size(width=3, depth=3, height=2.5), origin=(-1.5, -1.5, 0))),
         objects=objects,
         background=Background(
-            path="assets/background.glb", relative_path="", source_linear=square, bearing_surfaces=(), licence="CC0-1.0",
+            path="assets/background.glb", relative_path="", source_linear=square, licence="CC0-1.0",
             licence_statement="CC0 1.0", licence_origin=Origin.AUTHORED,
         ),
         camera=Camera(pose=Pose(position_m=(1, 0, 1), quat_wxyz=(1, 0, 0, 0)), fovy_rad=0.8, width=320, height=240),

@@ -181,7 +181,6 @@ def _write_source(scene):
             "path": "assets/background/visual.glb",
             "relative_path": "regen3d/background/mesh.glb",
             "source_linear": identity,
-            "bearing_surfaces": [],
             "licence": "CC0-1.0",
             "licence_statement": "CC0 1.0",
             "licence_origin": "authored",

@@ -89,7 +89,7 @@ def test_the_same_scene_seen_from_elsewhere_is_sound(small, turn, units, frame):
     seen_from(small, turn, units, frame)
     findings, scene = check_folder(small)
     assert findings == []
-    assert find_supports(scene).bearing_background == (0,)
+    assert find_supports(scene).unsupported == {}
 
 
 def test_wrong_frame_is_not_taken_for_sound(small):

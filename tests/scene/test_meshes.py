@@ -228,7 +228,7 @@ def test_triangles_are_shared_fairly():
 def job():
     source = (SCENES / "minimal_ok/objects/can/mesh.glb").read_bytes()
     surfaces = parse_glb(source, "can", "mesh.glb")
-    return MeshJob("can", source, surfaces, surfaces)
+    return MeshJob("can", source, surfaces)
 
 
 def test_cache_gives_the_same_bytes_and_mends_itself(job, tmp_path):
@@ -250,8 +250,8 @@ def test_other_parameters_are_other_entries(job, tmp_path):
     cache = MeshCache(tmp_path)
     process_mesh(job, cache, 956)
     assert MeshReport.model_validate_json(process_mesh(job, cache, 850)["meshes.json"]).visual.triangles_after <= 850
-    larger = [surface.moved(np.eye(3) * 1.1) for surface in job.drawn]
-    vertices, _ = parse_obj(process_mesh(MeshJob("can", job.source, larger, larger), cache, 956)["collision/hull_000.obj"])
+    larger = [surface.moved(np.eye(3) * 1.1) for surface in job.surfaces]
+    vertices, _ = parse_obj(process_mesh(MeshJob("can", job.source, larger), cache, 956)["collision/hull_000.obj"])
     assert np.ptp(vertices[:, 2]) == pytest.approx(0.088, abs=0.002)
 
 

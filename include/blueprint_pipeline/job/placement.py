@@ -30,6 +30,8 @@ BACKGROUND = "background"
 """Body of what is no object of its own; it may hold walls as well as the support."""
 _BESIDE_M = 0.005
 _CAMERA_COSINE = 0.5
+_UNDERFOOT_M = 0.02
+"""A pedestal stands on what is no higher: a floor that is not quite level, a rug."""
 _ANY_FPS = 30
 _EVERY = 7
 """Of the surface's cells that are asked whether they are within reach."""
@@ -197,9 +199,16 @@ def _pedestal_cuts(model: mujoco.MjModel, data: mujoco.MjData, own: BoolArray) -
     solid = [
         geom
         for geom in np.flatnonzero(~own & ((model.geom_contype | model.geom_conaffinity) > 0)).tolist()
-        if model.geom_type[geom] != mujoco.mjtGeom.mjGEOM_PLANE
+        if model.geom_type[geom] != mujoco.mjtGeom.mjGEOM_PLANE and _top_m(model, data, geom) > _UNDERFOOT_M
     ]
     return any(mujoco.mj_geomDistance(model, data, pedestal, geom, 1.0, None) <= 0.0 for geom in solid)
+
+
+def _top_m(model: mujoco.MjModel, data: mujoco.MjData, geom: int) -> float:
+    """Height that a geom reaches, by the box around it."""
+    center, half = model.geom_aabb[geom, :3], model.geom_aabb[geom, 3:]
+    turn = data.geom_xmat[geom].reshape(3, 3)
+    return float(data.geom_xpos[geom][2] + turn[2] @ center + np.abs(turn[2]) @ half)
 
 
 def _is_robot(model: mujoco.MjModel, geom: int) -> bool:

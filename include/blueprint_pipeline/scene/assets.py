@@ -99,9 +99,8 @@ def _mesh_jobs(scene: SceneFolder) -> list[MeshJob]:
     jobs = []
     for item in manifest.objects:
         surfaces = load_surfaces(scene, item)
-        jobs.append(MeshJob(item.id, scene.read_bytes(item.asset.relative_path), surfaces, surfaces))
+        jobs.append(MeshJob(item.id, scene.read_bytes(item.asset.relative_path), surfaces))
     if manifest.background is not None:
         surfaces = load_background(scene, manifest.background)
-        bearing = [surfaces[index] for index in manifest.background.bearing_surfaces]
-        jobs.append(MeshJob("background", scene.read_bytes(manifest.background.relative_path), surfaces, bearing))
+        jobs.append(MeshJob("background", scene.read_bytes(manifest.background.relative_path), surfaces, manifest.camera.pose.position_m))
     return jobs

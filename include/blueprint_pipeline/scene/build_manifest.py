@@ -60,13 +60,12 @@ def category_of(item: SourceObject) -> str:
     return item.object_id.rstrip("0123456789").rstrip("_-").lower() or "unknown"
 
 
-def build_manifest(scene_id: str, scene: SourceScene, bearing_surfaces: tuple[int, ...]) -> SceneManifest:
+def build_manifest(scene_id: str, scene: SourceScene) -> SceneManifest:
     """The manifest of a source scene; see :mod:`blueprint_pipeline.scene.manifest` for the conventions.
 
     Args:
         scene_id: Id in the workspace.
         scene: The source.
-        bearing_surfaces: Surfaces of the background that movable objects stand on.
     """
     stated = parse_attribution(scene.attribution)
     corners = [world_bounds(item) for item in scene.objects.values()]
@@ -78,7 +77,7 @@ def build_manifest(scene_id: str, scene: SourceScene, bearing_surfaces: tuple[in
         scene_id=scene_id,
         scene=SceneSection(environment_type=info.environment_type, room=Room(bounds=_size(high - low), origin=vector(low))),
         objects=tuple(_object(index, item, stated.get(item.object_id, UNSTATED)) for index, item in enumerate(scene.objects.values())),
-        background=_background(scene, stated.get("background", UNSTATED), bearing_surfaces) if scene.background else None,
+        background=_background(scene, stated.get("background", UNSTATED)) if scene.background else None,
         camera=Camera(
             pose=pose_of(scene.camera_pose),
             fovy_rad=rounded(2 * math.atan(scene.intrinsics.height / (2 * scene.intrinsics.matrix[1][1])), 12),
@@ -187,12 +186,11 @@ def _articulation(item: SourceObject, stated: ArticulationFile) -> Articulation:
     )
 
 
-def _background(scene: SourceScene, stated: Attribution, bearing_surfaces: tuple[int, ...]) -> Background:
+def _background(scene: SourceScene, stated: Attribution) -> Background:
     return Background(
         path="assets/background/visual.glb",
         relative_path="regen3d/background/mesh.glb",
         source_linear=_rows(scene.frame.rotation_world_scene * scene.frame.meters_per_unit),
-        bearing_surfaces=bearing_surfaces,
         licence=stated.licence,
         licence_statement=stated.statement,
         licence_origin=stated.origin,

@@ -20,7 +20,7 @@ from scipy.spatial import ConvexHull
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.scene.cutting import Cutter, Work, merge
 from blueprint_pipeline.scene.decimate import simplify
-from blueprint_pipeline.scene.hulls import Hull, convex_hull, thickened
+from blueprint_pipeline.scene.hulls import Hull, convex_hull, gaps_outside, thickened
 from blueprint_pipeline.scene.mass import is_closed
 from blueprint_pipeline.scene.solidify import solidify
 
@@ -66,6 +66,7 @@ class Pieces:
         overfill: Measured share of free-space points that the pieces cover.
         clearance_m: How far off the surface these points are.
         gap_m: Farthest that a point of the surface lies outside all pieces.
+        solid_share: Share of the surface that lies outside by no more than the clearance.
     """
 
     hulls: list[Hull]
@@ -73,6 +74,7 @@ class Pieces:
     overfill: float
     clearance_m: float
     gap_m: float
+    solid_share: float
 
 
 def decompose(mesh: trimesh.Trimesh) -> Pieces:
@@ -85,7 +87,7 @@ def decompose(mesh: trimesh.Trimesh) -> Pieces:
     pieces = [convex_hull(np.asarray(part.vertices)) for part in components]
     overfill = measure_overfill(pieces, points)
     if overfill <= MAX_OVERFILL:
-        return Pieces(pieces, "hull", overfill, clearance, measure_gap(pieces, surface))
+        return _measured(pieces, "hull", overfill, clearance, surface)
     shares = _shares(components, parts_to_cut(components, points))
     work = min(_WORK * len(shares), _MAX_WORK)
     pieces = []
@@ -95,7 +97,12 @@ def decompose(mesh: trimesh.Trimesh) -> Pieces:
             pieces += _cut(item, points, clearance)
         else:
             pieces.append(convex_hull(np.asarray(part.vertices)))
-    return Pieces(pieces, "pieces", measure_overfill(pieces, points), clearance, measure_gap(pieces, surface))
+    return _measured(pieces, "pieces", measure_overfill(pieces, points), clearance, surface)
+
+
+def _measured(pieces: list[Hull], method: str, overfill: float, clearance: float, surface: FloatArray) -> Pieces:
+    gaps = gaps_outside(pieces, surface)
+    return Pieces(pieces, method, overfill, clearance, float(gaps.max()), float((gaps <= clearance).mean()))
 
 
 def _shares(parts: list[trimesh.Trimesh], cut: set[int]) -> dict[int, float]:
@@ -118,11 +125,7 @@ def measure_overfill(pieces: list[Hull], points: FloatArray) -> float:
 
 def measure_gap(pieces: list[Hull], points: FloatArray) -> float:
     """Farthest that one of ``points`` (N, 3) lies outside all pieces, measured to their planes [m]; 0 where all are covered."""
-    gap = np.full(len(points), np.inf)
-    for vertices, _ in pieces:
-        equations = ConvexHull(vertices).equations
-        np.minimum(gap, (points @ equations[:, :3].T + equations[:, 3]).max(axis=1), out=gap)
-    return max(0.0, float(gap.max(initial=0.0)))
+    return float(gaps_outside(pieces, points).max(initial=0.0))
 
 
 def _components(mesh: trimesh.Trimesh) -> list[trimesh.Trimesh]:

@@ -35,6 +35,16 @@ def convex_hull(vertices: FloatArray, most: int = HULL_VERTICES) -> Hull:
     return points, faces
 
 
+def gaps_outside(hulls: list[Hull], points: FloatArray) -> FloatArray:
+    """How far each of ``points`` (N, 3) lies outside all hulls, by their planes, shape (N,) [m]; 0 within one, infinite without any."""
+    gaps = np.full(len(points), np.inf)
+    for vertices, _ in hulls:
+        equations = ConvexHull(vertices).equations
+        np.minimum(gaps, (points @ equations[:, :3].T + equations[:, 3]).max(axis=1), out=gaps)
+    outside: FloatArray = np.maximum(gaps, 0.0)
+    return outside
+
+
 def thickened(vertices: FloatArray) -> FloatArray:
     """Points of a flat piece, moved to both sides of its plane by :data:`_HALF_SHEET_M`: what rests on it is raised by no more."""
     center = vertices.mean(axis=0)

@@ -15,7 +15,6 @@ from blueprint_pipeline.scene.checks import check_folder
 from blueprint_pipeline.scene.findings import validate_findings
 from blueprint_pipeline.scene.layout import INVENTORY_PATH, LAYOUT_PATH, build_inventory, build_layout
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH, SceneManifest
-from blueprint_pipeline.scene.physical_checks import find_supports
 from blueprint_pipeline.scene.source import SourceScene
 from blueprint_pipeline.scene.source_errors import SourceNotFound
 from blueprint_pipeline.scene.source_folder import SourceFolder
@@ -132,7 +131,7 @@ def _validate_copy(folder: Path, hashed: Mapping[str, FileDigest]) -> None:
 
 
 def _describe(scene_id: str, source: str, scene: SourceScene, folder: Path, context: StageContext) -> SceneManifest:
-    manifest = build_manifest(scene_id, scene, find_supports(scene).bearing_background)
+    manifest = build_manifest(scene_id, scene)
     names = list_files(folder)
     listed = SourceManifest(
         scene_id=scene_id,

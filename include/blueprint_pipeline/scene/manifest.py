@@ -217,8 +217,6 @@ class Background(FrozenModel):
     relative_path: str
     source_linear: tuple[Vector3, Vector3, Vector3]
     """Linear map of its vertices to the world [m]."""
-    bearing_surfaces: tuple[int, ...]
-    """Surfaces of it, in the file's order, that movable objects stand on: these collide, the others are drawn only."""
     licence: str
     licence_statement: str | None
     licence_origin: Origin

@@ -115,12 +115,10 @@ class Supports:
 
     Attributes:
         unsupported: Object to its gap [m] above the nearest thing below, and that thing.
-        bearing_background: Indices of the background's surfaces that movable objects stand on.
         stands_on: Pairs of an object and an object below it that bears it.
     """
 
     unsupported: dict[str, tuple[float, str]]
-    bearing_background: tuple[int, ...]
     stands_on: tuple[tuple[str, str], ...] = ()
 
 
@@ -198,15 +196,13 @@ def find_supports(scene: SourceScene) -> Supports:
     for name in sorted(waiting):
         other, gap = min(((other, gap) for other, gap in below[name].items() if gap > MAX_GAP_M), key=lambda item: (item[1], item[0]))
         unsupported[name] = (gap, other.split("#")[0] if "#" not in other else "the background")
-    movable = [gaps for name, gaps in below.items() if is_movable(scene.objects[name])]
-    bearing = {other for gaps in movable for other, gap in gaps.items() if gap <= MAX_GAP_M}
     stands_on = tuple(
         (name, other)
         for name, gaps in below.items()
         for other, gap in gaps.items()
         if gap <= MAX_GAP_M and other in solids and below[other].get(name, np.inf) > MAX_GAP_M
     )
-    return Supports(unsupported, tuple(index for index, part in enumerate(background) if part.name in bearing), stands_on)
+    return Supports(unsupported, stands_on)
 
 
 def is_movable(item: SourceObject) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
 from blueprint_pipeline.frozen import FrozenModel
@@ -20,6 +21,8 @@ from blueprint_pipeline.scene.canonical_files import json_bytes, rounded
 from blueprint_pipeline.scene.decimate import MAX_TEXTURE_PX, draw_with
 from blueprint_pipeline.scene.decompose import PARAMETERS, decompose
 from blueprint_pipeline.scene.mesh_files import build_glb, build_obj
+from blueprint_pipeline.scene.room import PARAMETERS as ROOM_PARAMETERS
+from blueprint_pipeline.scene.room import decompose_room
 from blueprint_pipeline.scene.surfaces import Surface, merge_looks, merge_positions
 from blueprint_pipeline.workspace.canonical import key_of
 from blueprint_pipeline.workspace.storage import Id, SceneFolder
@@ -55,6 +58,8 @@ class CollisionReport(FrozenModel):
     clearance_m: float
     gap_m: float
     """Farthest that a point of the surface lies outside all convex pieces."""
+    solid_share: float
+    """Share of the surface (of a background, without the floor) that lies outside all convex pieces by no more than the clearance."""
 
 
 class MeshReport(FrozenModel):
@@ -63,8 +68,7 @@ class MeshReport(FrozenModel):
     schema_version: Literal["1.0"] = "1.0"
     object_id: Id
     visual: VisualReport
-    collision: CollisionReport | None
-    """``None`` for a background that nothing stands on."""
+    collision: CollisionReport
     origin: Origin = Origin.MEASURED
 
 
@@ -97,15 +101,17 @@ def build_visual(name: str, surfaces: list[Surface], max_triangles: int) -> dict
     return {"visual.glb": build_glb(name, visual), _REPORT: json_bytes(report)}
 
 
-def build_collision(surfaces: list[Surface]) -> dict[str, bytes]:
-    """``collision/hull_000.obj`` ... of an object and its report, from surfaces in its frame [m]."""
-    pieces = decompose(merge_positions(surfaces))
+def build_collision(job: "MeshJob") -> dict[str, bytes]:
+    """``collision/hull_000.obj`` ... of an object or of the background, and its report."""
+    mesh = merge_positions(job.surfaces)
+    pieces = decompose(mesh) if job.eye_m is None else decompose_room(mesh, np.asarray(job.eye_m))
     report = CollisionReport(
         method=pieces.method,
         hulls=len(pieces.hulls),
         overfill=rounded(pieces.overfill, 6),
         clearance_m=rounded(pieces.clearance_m, 6),
         gap_m=rounded(pieces.gap_m, 6),
+        solid_share=rounded(pieces.solid_share, 6),
     )
     files = {f"collision/hull_{index:03d}.obj": build_obj(vertices, faces) for index, (vertices, faces) in enumerate(pieces.hulls)}
     return {**files, _REPORT: json_bytes(report)}
@@ -118,19 +124,19 @@ class MeshJob:
     Attributes:
         name: Object id, or ``background``.
         source: Bytes of the mesh that was ingested.
-        drawn: Its surfaces, in the frame that they must have [m].
-        bearing: What of it collides.
+        surfaces: In the frame that they must have [m].
+        eye_m: Of the background: a point from which its front is seen, in the world.
     """
 
     name: str
     source: bytes
-    drawn: list[Surface]
-    bearing: list[Surface]
+    surfaces: list[Surface]
+    eye_m: tuple[float, float, float] | None = None
 
     @property
     def triangles(self) -> int:
         """Triangles that are drawn, before any are saved."""
-        return _drawn_triangles(self.drawn)
+        return _drawn_triangles(self.surfaces)
 
 
 @dataclass(frozen=True)
@@ -138,25 +144,22 @@ class _Keys:
     """Where the parts of a job's result are kept."""
 
     visual: str
-    collision: str | None
-    """``None``: nothing of it collides."""
+    collision: str
 
 
 def _keys(job: MeshJob, max_triangles: int) -> _Keys:
-    parts = (*job.drawn, *job.bearing)
-    placed = hashlib.sha256(b"".join(surface.vertices.tobytes() + surface.faces.tobytes() for surface in parts)).hexdigest()
-    colors = [surface.look.base_color for surface in job.drawn]
+    placed = hashlib.sha256(b"".join(surface.vertices.tobytes() + surface.faces.tobytes() for surface in job.surfaces)).hexdigest()
+    colors = [surface.look.base_color for surface in job.surfaces]
     identity = {"mesh": hashlib.sha256(job.source).hexdigest(), "placed": placed, "colors": colors}
     visual = {**identity, "name": job.name, "triangles": min(max_triangles, job.triangles), "method": _VISUAL_VERSION}
-    collision = {**identity, "bearing": len(job.bearing), "method": PARAMETERS}
-    return _Keys(key_of(visual), key_of(collision) if job.bearing else None)
+    collision = {**identity, "eye": job.eye_m, "method": PARAMETERS if job.eye_m is None else f"{ROOM_PARAMETERS} {PARAMETERS}"}
+    return _Keys(key_of(visual), key_of(collision))
 
 
 def find_mesh(job: MeshJob, cache: "MeshCache", max_triangles: int) -> dict[str, bytes] | None:
     """What :func:`process_mesh` returns, if all of it is in the cache."""
     keys = _keys(job, max_triangles)
-    visual = cache.find(keys.visual)
-    collision = {} if keys.collision is None else cache.find(keys.collision)
+    visual, collision = cache.find(keys.visual), cache.find(keys.collision)
     return None if visual is None or collision is None else _join(job, visual, collision)
 
 
@@ -171,12 +174,10 @@ def process_mesh(job: MeshJob, cache: "MeshCache", max_triangles: int) -> dict[s
     keys = _keys(job, max_triangles)
     visual = cache.find(keys.visual)
     if visual is None:
-        visual = cache.put(keys.visual, build_visual(job.name, job.drawn, max_triangles))
-    if keys.collision is None:
-        return _join(job, visual, {})
+        visual = cache.put(keys.visual, build_visual(job.name, job.surfaces, max_triangles))
     collision = cache.find(keys.collision)
     if collision is None:
-        collision = cache.put(keys.collision, build_collision(job.bearing))
+        collision = cache.put(keys.collision, build_collision(job))
     return _join(job, visual, collision)
 
 
@@ -184,7 +185,7 @@ def _join(job: MeshJob, visual: dict[str, bytes], collision: dict[str, bytes]) -
     report = MeshReport(
         object_id=job.name,
         visual=VisualReport.model_validate_json(visual[_REPORT]),
-        collision=CollisionReport.model_validate_json(collision[_REPORT]) if collision else None,
+        collision=CollisionReport.model_validate_json(collision[_REPORT]),
     )
     files = {file: data for part in (visual, collision) for file, data in part.items() if file != _REPORT}
     return {**files, "meshes.json": json_bytes(report)}
@@ -270,9 +271,8 @@ class MeshCache:
 
 
 def load_overfill(scene: SceneFolder, object_id: str) -> float:
-    """Share of the free space close to an object that its convex pieces cover; 0 where it has none."""
-    collision = load_mesh_report(scene, object_id).collision
-    return 0.0 if collision is None else collision.overfill
+    """Share of the free space close to an object that its convex pieces cover."""
+    return load_mesh_report(scene, object_id).collision.overfill
 
 
 def load_mesh_report(scene: SceneFolder, object_id: str) -> MeshReport:

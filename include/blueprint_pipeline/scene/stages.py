@@ -53,6 +53,8 @@ class ProcessMeshesResult(StageResult):
     hulls: int
     overfilled: tuple[str, ...]
     """Objects whose pieces cover more free space than :data:`~blueprint_pipeline.scene.decompose.MAX_OVERFILL`, as far as they were cut."""
+    solid_share: float
+    """Of the surface of the mesh that collides least: what lies no farther outside its pieces than their clearance."""
 
 
 class AssembleSceneResult(StageResult):
@@ -97,11 +99,12 @@ def _estimate(_request: SceneRequest, context: StageContext) -> EstimatePhysicsR
 
 def _process(_request: SceneRequest, context: StageContext) -> ProcessMeshesResult:
     reports = process_scene(context)
-    collision = {name: report.collision for name, report in reports.items() if report.collision is not None}
+    collision = {name: report.collision for name, report in reports.items()}
     return ProcessMeshesResult(
         triangles=sum(report.visual.triangles_after for report in reports.values()),
         hulls=sum(item.hulls for item in collision.values()),
         overfilled=tuple(sorted(name for name, item in collision.items() if item.overfill > MAX_OVERFILL)),
+        solid_share=min(item.solid_share for item in collision.values()),
     )
 
 

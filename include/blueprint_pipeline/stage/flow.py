@@ -103,7 +103,7 @@ _ROWS = (
         name="process_meshes",
         group="scene",
         module="blueprint_pipeline.scene.stages",
-        says="triangles to draw: {triangles}, convex hulls to collide: {hulls}",
+        says="triangles to draw: {triangles}, convex hulls to collide: {hulls}; they cover at least {solid_share:.0%} of every surface",
         quantities=("triangles", "hulls"),
         counts="meshes",
     ),

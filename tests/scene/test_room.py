@@ -1,0 +1,122 @@
+"""What is drawn of a room is solid: walls, shelves and scans of them, with their doors and windows open."""
+
+import numpy as np
+import pytest
+import trimesh
+from manifold3d import CrossSection, triangulate
+
+from blueprint_pipeline.scene.hulls import gaps_outside
+from blueprint_pipeline.scene.room import decompose_room
+from blueprint_pipeline.scene.slabs import MAX_SLABS, THICKNESS_M
+
+EYE = np.array([0.1, -0.2, 1.4])
+SIZE = (4.0, 3.0, 2.5)
+
+
+def room_shell():
+    """Floor, walls and ceiling, without thickness, normals outwards."""
+    shell = trimesh.creation.box(SIZE)
+    shell.apply_translation((0, 0, SIZE[2] / 2))
+    return shell
+
+
+def seen_from(mesh, eye, count=400):
+    """Points of a mesh that the eye sees, and the directions in which it sees them."""
+    rng = np.random.default_rng(7)
+    directions = rng.normal(size=(count, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    places, rays, _ = mesh.ray.intersects_location(np.tile(eye, (count, 1)), directions, multiple_hits=False)
+    return places, directions[rays]
+
+
+def window_wall():
+    """A wall 4 m long, 2.5 m high, in the plane y = 1.5, with a window of 0.9 x 1.2 m: outline, and middle of the window."""
+    outline = CrossSection.square((4.0, 2.5)) - CrossSection.square((0.9, 1.2)).translate((1.2, 0.9))
+    return outline, np.array([1.65 - 2.0, 1.5, 1.5])
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_a_room_without_thickness_is_solid_behind_what_the_eye_sees(inverted):
+    """Whatever the winding says: nothing stands before a wall, and whoever goes through it meets a slab."""
+    shell = room_shell()
+    if inverted:
+        shell.invert()
+    pieces = decompose_room(shell, EYE)
+    assert len(pieces.hulls) == 5  # no floor: that is the plane's
+    places, directions = seen_from(shell, EYE)
+    above = places[:, 2] > 0.01
+    places, directions = places[above], directions[above]
+    assert (gaps_outside(pieces.hulls, places - 0.01 * directions) > 0).all()
+    inwards = np.sign(EYE - places) * np.isclose(np.abs(places - [0, 0, SIZE[2] / 2]), np.array(SIZE) / 2, atol=1e-6)
+    assert (gaps_outside(pieces.hulls, places - 0.9 * THICKNESS_M * inwards) == 0).all()
+
+
+@pytest.mark.parametrize("kind", ["sheet", "thick"])
+def test_a_window_stays_open(kind):
+    """A hand passes through it, and not beside it."""
+    outline, middle = window_wall()
+    if kind == "thick":
+        made = outline.extrude(0.1).to_mesh64()
+        wall = trimesh.Trimesh(made.vert_properties[:, :3], made.tri_verts)
+    else:
+        polygons = outline.to_polygons()
+        flat = np.vstack(polygons)
+        wall = trimesh.Trimesh(np.column_stack([flat, np.zeros(len(flat))]), triangulate(polygons))
+    wall.vertices = np.column_stack([wall.vertices[:, 0] - 2, 1.5 + wall.vertices[:, 2], wall.vertices[:, 1]])
+    hulls = decompose_room(wall, EYE).hulls
+    opening = middle + np.array([[x, y, z] for x in (-0.43, 0, 0.43) for y in (-0.1, 0.005, 0.05, 0.1) for z in (-0.58, 0, 0.58)])
+    assert (gaps_outside(hulls, opening) > 0).all()
+    beside = np.array([[x, 1.505, z] for x in (-1.9, -1.0, 0.3, 1.9) for z in (0.1, 1.5, 2.4)])
+    assert (gaps_outside(hulls, beside) == 0).all()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_scan_is_solid_within_its_noise(seed):
+    """Some mm of noise, 100 000 triangles, no ceiling, turned anyhow: nearly all of it collides, in a bounded number of slabs."""
+    rng = np.random.default_rng(seed)
+    scan = room_shell().subdivide_to_size(0.06)
+    scan.update_faces(scan.triangles_center[:, 2] < SIZE[2] - 0.01)
+    scan.vertices += rng.normal(0, 0.004, scan.vertices.shape)
+    turn = trimesh.transformations.rotation_matrix(rng.uniform(0, np.pi), (0, 0, 1))
+    scan.apply_transform(turn)
+    pieces = decompose_room(scan, turn[:3, :3] @ EYE)
+    assert 4 <= len(pieces.hulls) <= MAX_SLABS
+    assert pieces.solid_share > 0.99
+    assert pieces.overfill < 0.01
+    free = (rng.uniform(-0.45, 0.45, (500, 3)) * SIZE + [0, 0, SIZE[2] / 2]) @ turn[:3, :3].T
+    assert (gaps_outside(pieces.hulls, free) > 0).all()
+
+
+def test_a_floor_alone_is_the_planes():
+    """A thin box under z = 0 makes no pieces, and nothing of it is called open."""
+    floor = trimesh.creation.box((4, 3, 0.02))
+    floor.apply_translation((0, 0, -0.01))
+    pieces = decompose_room(floor, EYE)
+    assert pieces.hulls == []
+    assert pieces.solid_share == 1.0
+
+
+def test_a_table_that_stands_on_the_floor_is_one_solid_a_part():
+    """Its legs end at z = 0, where faces are left out of shells and not out of solids."""
+    top = trimesh.creation.box((1.2, 0.8, 0.04))
+    top.apply_translation((0, 0, 0.72))
+    legs = []
+    for x, y in ((-0.5, -0.3), (-0.5, 0.3), (0.5, -0.3), (0.5, 0.3)):
+        leg = trimesh.creation.box((0.05, 0.05, 0.7))
+        leg.apply_translation((x, y, 0.35))
+        legs.append(leg)
+    pieces = decompose_room(trimesh.util.concatenate([top, *legs]), EYE)
+    assert len(pieces.hulls) == 5
+    assert gaps_outside(pieces.hulls, np.array([[0, 0, 0.72], [0.5, 0.3, 0.35]])).tolist() == [0, 0]
+    assert gaps_outside(pieces.hulls, np.array([[0, 0, 0.35]]))[0] > 0.2
+
+
+def test_what_no_slab_holds_is_counted():
+    """A cloud of single triangles is more than slabs can be: the share that collides says so."""
+    rng = np.random.default_rng(0)
+    middles = rng.uniform((-2, -2, 1), (2, 2, 5), (3000, 1, 3))
+    cloud = trimesh.Trimesh((middles + rng.normal(0, 0.1, (3000, 3, 3))).reshape(-1, 3), np.arange(9000).reshape(-1, 3))
+    pieces = decompose_room(cloud, EYE)
+    assert len(pieces.hulls) == MAX_SLABS
+    assert pieces.solid_share < 0.8
+    assert pieces.gap_m > THICKNESS_M
