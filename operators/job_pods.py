@@ -10,9 +10,8 @@ from blueprint_pipeline.compute.breaker import ClusterBreaker
 from blueprint_pipeline.compute.errors import ClusterRefused, ClusterUnreachable, NoCapacity
 from blueprint_pipeline.compute.job import JobSpec
 from blueprint_pipeline.compute.profiles import Cluster, ComputeConfig
-from blueprint_pipeline.registry.leases import LeaseRepository
+from blueprint_pipeline.registry.leases import LeaseRepository, lease_holder
 from blueprint_pipeline.registry.sessions import RegistryUnavailable
-from blueprint_pipeline.stage.runner import lease_holder
 from plugins.providers.kubernetes.api_errors import ApiUnreachable, QuotaUsedUp
 from plugins.providers.kubernetes.pod_facts import PodFacts
 from plugins.providers.kubernetes.pod_spec import build_pod
@@ -175,7 +174,7 @@ class JobPods:
 
     def _free_leases(self, facts: PodFacts) -> None:
         try:
-            for lease in self._leases.release_all(lease_holder(self.spec.run_id, facts.uid)):
+            for lease in self._leases.release_all(lease_holder(self.spec.correlation_id, facts.uid)):
                 log.info("lease %s of pod %s is free again", lease.name, facts.name)
         except RegistryUnavailable as error:
             log.warning("leases of pod %s end by their time: %s", facts.name, error)

@@ -94,14 +94,15 @@ def untold(registry: Registry, now: datetime) -> Iterator[Delivery]:
             yield delivery
 
 
-def call_again(registry: Registry, compute: Compute, run_id: str) -> dict[str, str]:
-    """Call every lab that is to be called again now; delivery to how it ended."""
+def call_again(registry: Registry, compute: Compute, dag_id: str, run_id: str) -> dict[str, str]:
+    """Call every lab that is to be called again now, as work of this run; delivery to how it ended."""
     ended: dict[str, str] = {}
     for delivery in untold(registry, datetime.now(UTC)):
         found = read_connections(secret_variables("notify_lab", delivery.lab))
         job = JobSpec(
             stage="notify_lab",
             requests=({"scene_id": delivery.scene_id, "lab": delivery.lab},),
+            dag_id=dag_id,
             run_id=run_id,
             profile=load_compute(load_settings().compute.config).local,
             secrets={name: SecretStr(value) for name, value in found.items()},

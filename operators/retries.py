@@ -65,6 +65,14 @@ class StageRetryPolicy(RetryPolicy):
         pause = min(self.delay * 2 ** (failed - 1), self.max_delay)
         return RetryDecision.retry(pause, f"{at} failed, the next begins in {pause.total_seconds():.0f} s")
 
+    def is_last(self, exception: BaseException, context: "Context") -> bool:
+        """Whether a task that raises this now has failed for good. Nothing is counted."""
+        ti = context["ti"]
+        if ti.try_number > ti.max_tries or isinstance(exception, AirflowFailException) or _is_permanent(exception):
+            return True
+        failed = _failures(context, ti.max_tries)
+        return not isinstance(exception, PreemptedError) and (ti.try_number - 1 if failed is None else failed) >= self.failures
+
     def count_attempts(self, context: "Context", exception: BaseException | None) -> int:
         """Attempts of a task that has failed for good, this one among them; preemptions are none.
 

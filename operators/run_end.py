@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from blueprint_pipeline.delivery.slack_message import SlackMessage, build_notice
+from blueprint_pipeline.registry.ids import run_name
+from blueprint_pipeline.registry.leases import lease_holder
 from blueprint_pipeline.registry.records import Message, MessageKind, OutboxMessage, RunRecord
 from blueprint_pipeline.settings import load_settings
 from plugins.providers.messages.compose import compose
@@ -27,7 +29,7 @@ def close_run(context: Any, scene_id: str, undone: Mapping[str, str]) -> list[st
     facts = facts_of({task: ti.xcom_pull(task_ids=task) for task in RESULTS})
     with open_registry(load_settings().registry) as registry:
         with registry.together():
-            freed = [lease.name for lease in registry.leases.release_all(run_id)]
+            freed = [lease.name for lease in registry.leases.release_all(lease_holder(run_name(ti.dag_id, run_id)))]
             registry.approvals.withdraw_all(scene_id, run_id)
             if registry.scenes.find(scene_id) is not None:
                 registry.scenes.mark_finished(scene_id, run_id, "failed" if undone else "succeeded")

@@ -1,7 +1,9 @@
 """The operator that works off a batch of scenes of a big night, and what people are told of each."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -11,10 +13,13 @@ from airflow.sdk import BaseOperator, Context, RetryAction
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from pydantic import SecretStr
 
+from blueprint_pipeline.compute.events import level_of, readable
 from blueprint_pipeline.compute.job import Compute, JobSpec
 from blueprint_pipeline.compute.local import LocalCompute
 from blueprint_pipeline.compute.profiles import load_compute
 from blueprint_pipeline.errors import BlueprintError, Interrupted, PreemptedError
+from blueprint_pipeline.registry.ids import run_name
+from blueprint_pipeline.registry.leases import lease_holder
 from blueprint_pipeline.settings import load_settings
 from blueprint_pipeline.stage.flow import STAGES
 from operators.lab_notice import untold_message
@@ -27,6 +32,7 @@ from operators.stage_metrics import count_stage
 from operators.stage_task import read_connections
 from plugins.providers.messages.failure import RUN_FAILED, StageOfRun, failure_message
 from plugins.providers.messages.outbox import send_now, tell
+from plugins.providers.metrics import count_event
 
 if TYPE_CHECKING:
     from blueprint_pipeline.registry.database import Registry
@@ -91,7 +97,8 @@ class SceneBatchOperator(BaseOperator):
     Raises:
         AirflowFailException: Every scene of the batch failed; people were told of each.
         PreemptedError: The task was asked to end; what is finished is kept.
-        OSError: The worker is short of something. The scene stays claimed, and the task's next try goes on with it.
+        OSError: The worker is short of something. The scene stays claimed, and the task's next try goes on with it; after the last try,
+            all scenes of the batch are free.
     """
 
     template_fields: Sequence[str] = ("scenes",)
@@ -103,18 +110,22 @@ class SceneBatchOperator(BaseOperator):
         self.scenes = scenes
         self.compute = compute
         self.asked_to_end = False
+        self.scene: BatchScene | None = None
+        """The one in work."""
 
     def execute(self, context: Context) -> dict[str, object]:
         from blueprint_pipeline.registry.database import open_registry
 
         compute = self.compute = self.compute or LocalCompute()
         failed: dict[str, str] = {}
-        with open_registry(load_settings().registry) as registry:
+        with open_registry(load_settings().registry) as registry, ExitStack() as ending:
+            ending.push(partial(self._free_if_last, registry, context))
             for given in self.scenes:
                 scene = _scene_of(given, context)
                 if not _begin(registry, scene):
                     self.log.info("%s: done before, or another run has it", scene.scene_id)
                     continue
+                self.scene = scene
                 try:
                     self._run_scene(compute, scene, context["ti"].try_number)
                 except PreemptedError:
@@ -129,11 +140,21 @@ class SceneBatchOperator(BaseOperator):
                     _enter_failure(registry, scene, error)
                 else:
                     _enter_success(registry, scene)
+                self.scene = None
         self.log.info("%d of %d scenes are done, %d failed.", len(self.scenes) - len(failed), len(self.scenes), len(failed))
         if self.scenes and len(failed) == len(self.scenes):
             first = next(iter(failed.values()))
             raise AirflowFailException(f"[{RUN_FAILED}] Every scene of the batch failed, {len(failed)} in all; the first: {first}")
         return {"scenes": len(self.scenes), "failed": sorted(failed)}
+
+    def _free_if_last(self, registry: "Registry", context: Context, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """What ends the task for good leaves no scene claimed: people are told of the one in work, and the others are due again."""
+        if error is None or not self.policy.is_last(error, context):
+            return
+        if self.scene is not None:
+            _enter_failure(registry, self.scene, error)
+        for given in self.scenes:
+            registry.scenes.free(given["conf"]["scene_id"], given["trigger_run_id"])
 
     def on_kill(self) -> None:
         self.asked_to_end = True
@@ -165,14 +186,21 @@ class SceneBatchOperator(BaseOperator):
         job = JobSpec(
             stage=stage,
             requests=(request if shard is None else {**request, "shard_index": shard},),
+            dag_id=NIGHTS,
             run_id=run_id,
             attempt=attempt,
             profile=load_compute(load_settings().compute.config).local,
             secrets={name: SecretStr(value) for name, value in found.items()},
         )
-        (unit,) = compute.run(job, lambda event: self.log.debug("%s", event))
+        (unit,) = compute.run(job, self._show_event)
         count_stage(stage, [unit])
         return unit.result
+
+    def _show_event(self, event: dict[str, Any]) -> None:
+        """The log of so many scenes has what a stage warns of; the rest is for who looks for more."""
+        count_event(event)
+        level = level_of(event)
+        self.log.log(level if level > logging.INFO else logging.DEBUG, "%s: %s", event.get("scene_id", "-"), readable(event))
 
     def _retry(self, scene: BatchScene, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Do a part of a scene, and again after a failure that may pass or a defect, as often as a task of the DAG would be."""
@@ -233,11 +261,11 @@ def _enter_success(registry: "Registry", scene: BatchScene) -> None:
         send_now(registry, recovery.message_id)
 
 
-def _enter_failure(registry: "Registry", scene: BatchScene, error: Exception) -> None:
+def _enter_failure(registry: "Registry", scene: BatchScene, error: BaseException) -> None:
     """One alert a scene, in the transaction in which its run ends; the others of the batch go on."""
     alert = failure_message(scene.where, error, tries=scene.tries, go_on=GO_ON)
     with registry.together():
-        registry.leases.release_all(scene.run_id)
+        registry.leases.release_all(lease_holder(run_name(NIGHTS, scene.run_id)))
         registry.scenes.mark_finished(scene.scene_id, scene.run_id, "failed")
         facts = {**facts_of(scene.results), "stage": scene.stage, "code": alert.code, "message": alert.text}
         registry.runs.note(NIGHTS, scene.run_id, **facts)

@@ -10,8 +10,7 @@ from airflow.sdk.observability import stats
 
 from blueprint_pipeline.compute.job import UnitDone
 from blueprint_pipeline.stage.flow import STAGES
-
-PREFIX = "blueprint_pipeline"
+from plugins.providers.metrics import PREFIX
 
 
 def count_stage(stage: str, done: Sequence[UnitDone]) -> None:

@@ -17,6 +17,7 @@ from blueprint_pipeline.stage.flow import STAGES
 from operators.links import BundleLink, ReportLink, RunbookLink
 from operators.retries import STAGE_RETRIES
 from operators.stage_metrics import count_stage
+from plugins.providers.metrics import count_event
 
 SUMMARY_KEY = "summary"
 """XCom key of the one line for people."""
@@ -100,9 +101,9 @@ class StageTask(BaseOperator):
         return JobSpec(
             stage=self.stage,
             requests=tuple(requests),
+            dag_id=ti.dag_id,
             run_id=run_id,
             attempt=ti.try_number,
-            correlation_id=f"{ti.dag_id}/{run_id}",
             profile=profile,
             secrets={name: SecretStr(value) for name, value in read_connections(self.secret_variables).items()},
         )
@@ -129,7 +130,8 @@ class StageTask(BaseOperator):
         return split_evenly(value, shards_per_job()) if self.in_batches else value
 
     def show_event(self, event: dict[str, Any]) -> None:
-        """Write one log event of the stage as a readable line of the task's log."""
+        """Write one log event of the stage as a readable line of the task's log, and count what is counted."""
+        count_event(event)
         self.log.log(level_of(event), "%s", readable(event))
         self._notify_watchers("event", event)
 

@@ -10,6 +10,8 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 from blueprint_pipeline.compute.job import Compute
 from blueprint_pipeline.compute.local import LocalCompute
 from blueprint_pipeline.registry.database import Registry, open_registry
+from blueprint_pipeline.registry.ids import run_name
+from blueprint_pipeline.registry.leases import lease_holder
 from blueprint_pipeline.registry.records import RunRecord, SceneRecord
 from blueprint_pipeline.settings import load_settings
 from operators.claim_notice import CLAIM_LAPSED, claim_lapsed_message, run_lapsed_message
@@ -48,7 +50,7 @@ class WatchRunsOperator(BaseOperator):
             expired = [asked.request_id for asked in registry.approvals.expire_due()]
             given_up = tell_given_up(registry)
             sent = [state.status for state in send_due(registry)]
-            called = call_again(registry, self.compute or LocalCompute(), str(context["run_id"]))
+            called = call_again(registry, self.compute or LocalCompute(), context["ti"].dag_id, str(context["run_id"]))
         seen: dict[str, Any] = {"ended": ended, "freed": freed, "expired": expired, "labs": called, "labs_given_up": given_up}
         seen |= {"sent": sent.count("sent"), "waiting": sent.count("waiting")}
         self.log.info("%s", seen)
@@ -64,7 +66,7 @@ class WatchRunsOperator(BaseOperator):
             now = registry.runs.find(run.dag_id, run.run_id)
             if now is None or now.status != "running":
                 return False
-            registry.leases.release_all(run.run_id)
+            registry.leases.release_all(lease_holder(run_name(run.dag_id, run.run_id)))
             registry.approvals.withdraw_all(run.scene_id, run.run_id)
             scene = registry.scenes.find(run.scene_id)
             claimed_at = scene.started_at if scene is not None and scene.running_run_id == run.run_id else run.started_at

@@ -18,7 +18,7 @@ SPEC = {"stage": "simulate_shard", "requests": ({"scene_id": "s1", "shard_index"
 def test_the_key_knows_neither_time_nor_try_nor_secrets():
     """A retry finds the pod of the first try."""
     first = JobSpec(**SPEC)
-    again = JobSpec(**SPEC, attempt=7, correlation_id="x", secrets={"WORD": SecretStr("a")}, profile=Profile(timeout_s=5))
+    again = JobSpec(**SPEC, attempt=7, secrets={"WORD": SecretStr("a")}, profile=Profile(timeout_s=5))
     assert (first.key, first.name) == (again.key, again.name)
 
 
@@ -27,6 +27,7 @@ def test_the_key_knows_neither_time_nor_try_nor_secrets():
     [
         {"stage": "render_shard"},
         {"run_id": "other"},
+        {"dag_id": "other"},
         {"requests": ({"scene_id": "s1", "shard_index": 4},)},
         {"profile": Profile(image="job@sha256:1")},
     ],

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, ParamValidationError
 
 from blueprint_pipeline.compute.errors import JobTimedOut
 from blueprint_pipeline.compute.job import StageFailed, UnitDone
-from blueprint_pipeline.errors import PreemptedError
+from blueprint_pipeline.errors import Interrupted, PreemptedError
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.registry.records import SceneSource
 from blueprint_pipeline.settings import load_settings
@@ -163,7 +163,7 @@ def attempts_told(message):
 class TaskInstance:
     """As much of a task instance as a batch looks at."""
 
-    try_number = 1
+    try_number, max_tries = 1, 23
 
 
 def test_a_run_that_waits_for_a_person_is_not_lost():
@@ -269,6 +269,25 @@ def test_a_worker_that_is_short_of_something_fails_no_scene(settings, slack, sho
     assert scenes.find("s0").running_run_id == "n1~s0~aurora_robotics"
     assert slack.messages == []
     assert batch.execute({"ti": TaskInstance()}) == {"scenes": 2, "failed": []}
+
+
+@pytest.mark.usefixtures("environment", "rows")
+@pytest.mark.parametrize("last", [OSError(errno.ENOSPC, "short"), MemoryError("short"), Interrupted("The batch")])
+def test_a_batch_that_has_failed_for_good_leaves_no_scene_claimed(settings, slack, last):
+    """Its last try met what ends a task: the scene in work is told and due later, those that it never came to are due at once."""
+    plan("n1", running_limit=9)
+    batch = SceneBatchOperator(task_id="b", scenes=batch_of("n1", "s0", "s1"), compute=Compute(passing=[last]), **AT_ONCE)
+    last_try = TaskInstance()
+    last_try.try_number = last_try.max_tries + 1
+    with pytest.raises(type(last)):
+        batch.execute({"ti": last_try})
+    registry = open_registry(settings.registry)
+    found = {name: registry.scenes.find(name) for name in ("s0", "s1")}
+    assert [(scene.running_run_id, scene.last_status) for scene in found.values()] == [(None, "failed"), (None, "lost")]
+    assert found["s1"].due_at <= datetime.now(UTC) < found["s0"].due_at
+    assert registry.runs.find("nightly_scenes", "n1~s0~aurora_robotics").status == "failed"
+    assert registry.leases.active() == []
+    assert len(slack.messages) == 1
 
 
 def test_a_scene_whose_parameters_are_wrong_does_not_stop_the_batch(environment, rows, settings):

@@ -78,12 +78,13 @@ def test_recovery_is_told_once(toy_flow, door, settings, slack):
 
 
 def test_leases_of_the_run_are_freed(toy_flow, settings):
-    """What a lost process of this run still held is free afterwards; other holders keep theirs."""
+    """What a lost process of this run still held is free afterwards; others keep theirs, also a run of another DAG with the same id."""
     registry = open_registry(settings.registry)
-    registry.leases.acquire("s1/other", "another-run", 600)
-    registry.leases.acquire("s1/toy", "run-1", 600)
+    registry.leases.acquire("s1/other", "d/another-run", 600)
+    registry.leases.acquire("s1/notify_lab", "watch_runs/run-1", 600)
+    registry.leases.acquire("s1/toy", "d/run-1", 600)
     CloseRunOperator(task_id="close_run", scene_id="s1").execute(closing({"toy": "success"}))
-    assert [lease.name for lease in registry.leases.active()] == ["s1/other"]
+    assert [lease.name for lease in registry.leases.active()] == ["s1/notify_lab", "s1/other"]
 
 
 def closing(states, results=None):
@@ -202,7 +203,7 @@ def test_a_last_task_that_dies_loses_no_message(environment, settings, slack, mo
     registry.outbox.add(Message(message_id="failure/x", kind="failure", scene_id="s1", text="t"))
     registry.outbox.mark_sent("failure/x", "slack")
     registry.runs.start(dag_id="d", run_id="run-1", scene_id="s1", lab="aurora_robotics")
-    registry.leases.acquire("s1/a", "run-1", 600)
+    registry.leases.acquire("s1/a", "d/run-1", 600)
     close = CloseRunOperator(task_id="close_run", scene_id="s1")
 
     def die(*_):

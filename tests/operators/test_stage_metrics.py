@@ -3,7 +3,9 @@
 from airflow.sdk.observability import stats
 
 from blueprint_pipeline.compute.job import UnitDone
+from blueprint_pipeline.registry.leases import TAKEN_OVER
 from operators.stage_metrics import count_stage
+from plugins.providers.metrics import count_event
 
 
 def test_what_a_stage_did_is_counted_and_what_was_found_is_not_counted_again(statsd):
@@ -35,3 +37,11 @@ def test_a_gate_counts_the_episodes_that_it_judged(statsd):
         "airflow.blueprint_pipeline.gate_episodes.kept:2|c",
         "airflow.blueprint_pipeline.gate_episodes.rejected:1|c",
     ]
+
+
+def test_a_lease_that_was_taken_over_is_counted(statsd):
+    """A process or a machine went away; other events of a stage are none."""
+    for event in ({"event": "stage started"}, {"event": TAKEN_OVER, "former": "d/run-1"}):
+        count_event(event)
+    stats.incr("end")
+    assert statsd(2) == ["airflow.blueprint_pipeline.leases_taken_over:1|c", "airflow.end:1|c"]

@@ -50,25 +50,29 @@ def watch(states, compute=None, **ti):
         return DagRunState(states[dag_id, run_id])
 
     operator = WatchRunsOperator(task_id="watch_runs", compute=compute or Compute())
-    return operator.execute({"ti": SimpleNamespace(get_dagrun_state=state, **ti), "run_id": "w"})
+    return operator.execute({"ti": SimpleNamespace(dag_id="watch_runs", get_dagrun_state=state, **ti), "run_id": "w"})
 
 
 def start(registry):
     registry.scenes.mark_started("s1", RUN)
     registry.runs.start(dag_id="scene_to_dataset", run_id=RUN, scene_id="s1", lab="aurora_robotics", link="http://airflow/run")
-    registry.leases.acquire("s1/simulate_shard", RUN, 600)
+    registry.leases.acquire("s1/simulate_shard", f"scene_to_dataset/{RUN}", 600)
 
 
 @pytest.mark.parametrize(("state", "how"), [("failed", "cancelled"), ("success", "marked as done"), (None, "deleted")])
 def test_a_run_that_a_person_ended_is_told_and_holds_nothing(registry, slack, state, how):
-    """Its last task never ran: the registry says cancelled, the scene and its leases are free, on-call is told once."""
+    """Its last task never ran: the registry says cancelled, the scene and its leases are free, on-call is told once.
+
+    A run of another DAG that has the same id keeps its own.
+    """
     start(registry)
+    registry.leases.acquire("s1/notify_lab", f"watch_runs/{RUN}", 600)
     states = {} if state is None else {("scene_to_dataset", RUN): state}
     assert watch(states)["ended"] == [RUN]
     assert watch(states)["ended"] == []
     assert registry.runs.find("scene_to_dataset", RUN).status == "cancelled"
     assert registry.scenes.find("s1").running_run_id is None
-    assert registry.leases.active() == []
+    assert [lease.name for lease in registry.leases.active()] == ["s1/notify_lab"]
     (message,) = slack.messages
     assert message.body["text"] == f"s1: the run was {how} by hand"
     assert "http://airflow/run" in json.dumps(message.body)

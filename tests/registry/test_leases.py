@@ -9,9 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+import structlog
 
 from blueprint_pipeline.registry.database import open_registry
-from blueprint_pipeline.registry.leases import LeaseHeld, LeaseLost
+from blueprint_pipeline.registry.ids import run_name
+from blueprint_pipeline.registry.leases import TAKEN_OVER, LeaseHeld, LeaseLost, lease_holder
 from blueprint_pipeline.registry.processes import is_alive, this_process
 from blueprint_pipeline.registry.sessions import RegistryUnavailable
 from blueprint_pipeline.settings import RegistrySettings
@@ -128,6 +130,37 @@ def test_everything_of_a_holder_is_released_at_once(registry):
         registry.leases.acquire(name, holder, 60)
     assert sorted(lease.name for lease in registry.leases.release_all("run-1")) == ["s/a", "s/b"]
     assert [lease.name for lease in registry.leases.active()] == ["s/c", "s/d"]
+
+
+@pytest.fixture
+def told():
+    """What is logged."""
+    with structlog.testing.capture_logs() as events:
+        yield events
+
+
+def test_a_lease_that_was_not_given_back_is_told_of(registry, clock, told):
+    """Its holder went away in the middle of its work: whoever takes it over says so; one that was given back is no news."""
+    registry.leases.acquire("s/stage", "d/run-1", 60)
+    clock.advance(seconds=61)
+    with registry.leases.hold("s/stage", "d/run-2", 60):
+        pass
+    with registry.leases.hold("s/stage", "d/run-3", 60), registry.leases.hold("s/other", "d/run-3", 60):
+        pass
+    (event,) = told
+    assert (event["event"], event["log_level"], event["lease"], event["former"]) == (TAKEN_OVER, "warning", "s/stage", "d/run-1")
+    assert event["expires_at"] == (clock() - timedelta(seconds=1)).isoformat()
+
+
+def test_who_holds_a_lease():
+    """Two DAGs have runs of one id, a pod may outlive its try, and the longest ids fit into the registry."""
+    holders = [lease_holder(run_name(dag_id, "run"), pod) for dag_id in ("a", "b") for pod in (None, "u1", "u2")]
+    assert holders[:2] == ["a/run", "a/run@u1"]
+    assert len(set(holders)) == 6
+    longest = [lease_holder(run_name("d" * 250, "r" * 250), f"{'0' * 35}{pod}") for pod in (1, 2)]
+    assert [len(holder) for holder in longest] == [255, 255]
+    assert longest[0] != longest[1]
+    assert lease_holder(None).startswith("cli@")
 
 
 def test_hold_renews_and_releases(url):

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, model_v
 
 from blueprint_pipeline.compute.profiles import Profile
 from blueprint_pipeline.errors import RelayedError
+from blueprint_pipeline.registry.ids import run_name
 from blueprint_pipeline.workspace.canonical import key_of
 
 OnEvent = Callable[[dict[str, Any]], None]
@@ -25,8 +26,9 @@ class JobSpec(BaseModel):
     requests: tuple[dict[str, JsonValue], ...] = Field(min_length=1)
     """Fields of the stage's request, one of each unit of work (a shard), in order."""
     run_id: str
-    """The run that wants it (Airflow's ``run_id``); goes into logs and leases."""
-    correlation_id: str = ""
+    """The run that wants it (Airflow's ``run_id``)."""
+    dag_id: str = ""
+    """The DAG of that run; two DAGs of one schedule have runs of one id."""
     attempt: int = 1
     profile: Profile = Profile()
     secrets: dict[str, SecretStr] = Field(default={}, exclude=True, repr=False)
@@ -47,7 +49,12 @@ class JobSpec(BaseModel):
     @property
     def key(self) -> str:
         """What makes two jobs the same: stage, requests, run and image; neither time nor attempt. 64 hex digits."""
-        return key_of({"stage": self.stage, "requests": list(self.requests), "run_id": self.run_id, "image": self.profile.image})
+        return key_of({"stage": self.stage, "requests": list(self.requests), "run": self.correlation_id, "image": self.profile.image})
+
+    @property
+    def correlation_id(self) -> str:
+        """Who wants it, among all runs: in logs, and as the holder of its leases."""
+        return run_name(self.dag_id, self.run_id) if self.dag_id else self.run_id
 
     @property
     def name(self) -> str:

@@ -112,7 +112,7 @@ def _run_when_free(spec: JobSpec, index: int, settings: Settings, progress: Prog
             progress=progress,
             run_id=spec.run_id,
             attempt=str(spec.attempt),
-            correlation_id=spec.correlation_id or spec.run_id,
+            correlation_id=spec.correlation_id,
         )
 
     for_lease, for_registry = _caller(settings.compute.lease_wait_s), _caller(settings.compute.registry_wait_s)

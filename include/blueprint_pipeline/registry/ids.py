@@ -22,6 +22,11 @@ def shorten_id(whole: str, limit: int = ID_CHARACTERS) -> str:
     return f"{whole[: limit - _DIGITS - 1]}~{key_of({'id': whole})[:_DIGITS]}"
 
 
+def run_name(dag_id: str, run_id: str) -> str:
+    """A run among the runs of all DAGs: two DAGs of one schedule have runs of one id."""
+    return f"{dag_id}/{run_id}"
+
+
 def message_id(kind: MessageKind, *event: object) -> str:
     """The id of the message about an event: the same event is the same message.
 

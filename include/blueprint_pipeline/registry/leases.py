@@ -3,6 +3,8 @@
 Source: M. Kleppmann, "How to do distributed locking" (2016): a lock with an expiry needs a fencing token.
 """
 
+import os
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +14,15 @@ from sqlalchemy import ColumnElement, false, or_, select, update
 from sqlalchemy.orm import Session
 
 from blueprint_pipeline.errors import TransientError
+from blueprint_pipeline.log import get_logger
+from blueprint_pipeline.registry.ids import shorten_id
 from blueprint_pipeline.registry.processes import is_alive, this_process
 from blueprint_pipeline.registry.records import Lease
 from blueprint_pipeline.registry.sessions import Database, RegistryUnavailable, dialect_insert
 from blueprint_pipeline.registry.tables import LeaseRow
 
+TAKEN_OVER = "lease taken over"
+"""Event in the log of whoever takes a lease that its holder did not give back."""
 _RENEWALS = 3
 """A held lease is renewed this many times within its time to live, so that a few missed ones do no harm."""
 
@@ -61,17 +67,23 @@ class LeaseRepository:
 
         Args:
             name: What must run alone, e.g. ``scene_a/simulate_shard.0003``.
-            holder: Who takes it: the id of a run, unique among all that may want it at once.
+            holder: Who takes it, unique among all that may want it at once (:func:`lease_holder`).
             ttl_s: Time until it expires unless renewed [s], > 0.
 
         Raises:
             LeaseHeld: Another holder has it, or a living process on this machine.
         """
+        return self._take(name, holder, ttl_s)[0]
+
+    def _take(self, name: str, holder: str, ttl_s: float) -> tuple[Lease, Lease | None]:
+        """The lease, and the one that it was taken over from: nobody gave that one back."""
         with self._database.write() as session:
             now = self._database.now(session)
             expires_at = now + timedelta(seconds=ttl_s)
             mine = {"holder": holder, "process": this_process(), "acquired_at": now, "expires_at": expires_at}
-            free = _free_condition(session.get(LeaseRow, name), holder)
+            seen = session.get(LeaseRow, name)
+            before = None if seen is None or not seen.holder else _record(seen)
+            free = _free_condition(seen, holder)
             statement = (
                 dialect_insert(session, LeaseRow)
                 .values(name=name, schema_version="1.0", token=1, **mine)
@@ -84,7 +96,7 @@ class LeaseRepository:
             )
             token = session.execute(statement).scalar_one_or_none()
             if token is not None:
-                return Lease(name=name, token=token, **mine)
+                return Lease(name=name, token=token, **mine), before
             session.expire_all()
             other = session.execute(select(LeaseRow).where(LeaseRow.name == name)).scalar_one()
             raise LeaseHeld(name, other.holder, other.expires_at.isoformat())
@@ -147,10 +159,16 @@ class LeaseRepository:
     def hold(self, name: str, holder: str, ttl_s: float) -> Iterator["HeldLease"]:
         """Acquire a lease, renew it in a thread as long as the block runs, release it at the end.
 
+        A lease that nobody gave back (its holder was killed, or its machine was lost) is logged as :data:`TAKEN_OVER`.
+
         Raises:
             LeaseHeld: Another holder has it.
         """
-        held = HeldLease(self, self.acquire(name, holder, ttl_s), ttl_s)
+        lease, before = self._take(name, holder, ttl_s)
+        if before is not None:
+            times = {"acquired_at": before.acquired_at.isoformat(), "expires_at": before.expires_at.isoformat()}
+            get_logger().warning(TAKEN_OVER, lease=name, former=before.holder, **times)
+        held = HeldLease(self, lease, ttl_s)
         held.start()
         try:
             yield held
@@ -205,6 +223,21 @@ class HeldLease:
                 return
             except RegistryUnavailable:
                 continue  # the next renewal may come through; if none does, the lease expires and validate() says so
+
+
+def lease_holder(run: str | None, pod_uid: str | None = None) -> str:
+    """Who holds the leases of a process.
+
+    A run's next try on another machine may take its own leases over at once, for Airflow runs one try at a time. A pod may
+    outlive the try that made it (its cluster cannot be reached), so each pod is a holder of its own.
+
+    Args:
+        run: The run among the runs of all DAGs (:func:`blueprint_pipeline.registry.ids.run_name`); ``None``: a person's process.
+        pod_uid: Of the pod in which it works.
+    """
+    if run is None:
+        return f"cli@{socket.gethostname()}:{os.getpid()}"
+    return shorten_id(f"{run}@{pod_uid}" if pod_uid else run)
 
 
 def _free_condition(seen: LeaseRow | None, holder: str) -> ColumnElement[bool]:

@@ -51,11 +51,15 @@ class BoundedString(TypeDecorator[str]):
     impl = String
     cache_ok = True
 
+    def __init__(self, characters: int) -> None:
+        super().__init__(characters)
+        self.characters = characters
+
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """To the database."""
         del dialect
-        if value is not None and self.impl_instance.length is not None and len(value) > self.impl_instance.length:
-            raise ValueTooLong(value, len(value), self.impl_instance.length)
+        if value is not None and len(value) > self.characters:
+            raise ValueTooLong(value, len(value), self.characters)
         return value
 
 

@@ -1,8 +1,6 @@
 """Run one stage: lease, inputs verified, the same key never worked twice, promoted whole, committed last."""
 
-import os
 import signal
-import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +20,7 @@ from blueprint_pipeline.price.usage import measure_usage
 from blueprint_pipeline.public_url import public_fields, public_url
 from blueprint_pipeline.registry.database import Registry, open_registry
 from blueprint_pipeline.registry.ids import shorten_id
-from blueprint_pipeline.registry.leases import HeldLease
+from blueprint_pipeline.registry.leases import HeldLease, lease_holder
 from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.stage.attempt import StageAttempt
 from blueprint_pipeline.stage.code import CodeIndex
@@ -88,7 +86,7 @@ def run_stage(
         request: Fields of its request.
         settings: Settings of the process.
         progress: Called with (done, total) units on long work.
-        ids: For logs and leases: ``run_id``, ``attempt``, ``correlation_id``.
+        ids: For logs: ``run_id``, ``attempt``, ``correlation_id``; the last one also holds the leases.
 
     Raises:
         BlueprintError: Whatever went wrong, with a stable code and whether a retry can help.
@@ -121,7 +119,7 @@ def run_unit(
     unit = stage.unit(parsed)
     workspace = Workspace(settings.workspace)
     scene = workspace.scene(parsed.scene_id)
-    holder = lease_holder(ids.get("run_id"), settings.compute.pod_uid)
+    holder = lease_holder(ids.get("correlation_id"), settings.compute.pod_uid)
     with (
         name_full_disk(),
         log_context(scene_id=parsed.scene_id, stage=name, unit=unit, **ids),
@@ -134,17 +132,6 @@ def run_unit(
         outcome = _Work(stage, parsed, unit, workspace, scene, settings, progress, lease, code_version).find_or_run()
         _record(registry, outcome)
     return outcome
-
-
-def lease_holder(run_id: str | None, pod_uid: str | None) -> str:
-    """Who holds the leases of a process.
-
-    A run's next try on another machine may take its own leases over at once, for Airflow runs one try at a time. A pod may
-    outlive the try that made it (its cluster cannot be reached), so each pod is a holder of its own.
-    """
-    if run_id is None:
-        return f"cli@{socket.gethostname()}:{os.getpid()}"
-    return f"{run_id}@{pod_uid}" if pod_uid else run_id
 
 
 @dataclass(frozen=True)

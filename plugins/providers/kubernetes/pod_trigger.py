@@ -17,6 +17,7 @@ from plugins.providers.kubernetes.api_errors import ApiUnreachable, PodGone
 from plugins.providers.kubernetes.async_api import AsyncClusterApi
 from plugins.providers.kubernetes.pod_facts import NodeFacts, PodFacts, facts_of, judge, node_facts_of, now_utc
 from plugins.providers.kubernetes.pod_logs import LineCutter, LogCursor, LogReading
+from plugins.providers.metrics import count_event
 
 _LOG_TRIES = 5
 """Tries at the last piece of a log."""
@@ -208,6 +209,7 @@ class JobPodTrigger(BaseTrigger):
         for line in lines:
             event = parse_event(line)
             if event:
+                count_event(event)
                 self.log.log(level_of(event), "%s", readable(event))
             else:
                 self.log.info("%s", line)
