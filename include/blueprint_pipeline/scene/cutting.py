@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from manifold3d import Manifold
+from manifold3d import Manifold, Mesh64
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 _PLANES = 9
@@ -29,7 +31,8 @@ _MIN_EMPTY = 1e-4
 """Share of the whole hull: a piece that leaves less of its hull empty is convex enough."""
 _MIN_TRIANGLES = 300
 """What splitting a small piece costs at least."""
-_MAX_BODIES = 64
+_MAX_PIECES = 128
+"""A piece of so many bodies that there would be more is one piece, until cuts have made it less."""
 _NEIGHBOURS = 8
 
 
@@ -89,8 +92,8 @@ class Cutter:
                 self._push(half)
 
     def _push(self, solid: Manifold) -> None:
-        bodies = solid.decompose()
-        if len(bodies) + len(self._open) > _MAX_BODIES:
+        bodies = bodies_of(solid)
+        if len(bodies) + len(self._open) + len(self._convex) > _MAX_PIECES:
             bodies = [solid]
         for piece in bodies:
             empty = piece.hull().volume() - piece.volume()
@@ -103,10 +106,28 @@ class Cutter:
                 heapq.heappush(self._open, (-empty, self._number, piece))
 
 
+def bodies_of(solid: Manifold) -> list[Manifold]:
+    """The connected bodies of a solid: what ``Manifold.decompose`` gives, which looks at the whole solid once for each of them."""
+    mesh = solid.to_mesh64()
+    vertices, faces = mesh.vert_properties[:, :3], mesh.tri_verts.astype(np.int64)
+    links = coo_matrix((np.ones(2 * len(faces)), (faces[:, [0, 1]].ravel(), faces[:, [1, 2]].ravel())), shape=(len(vertices),) * 2)
+    count, body_of = connected_components(links, directed=False)
+    if count == 1:
+        return [solid]
+    order = np.argsort(body_of[faces[:, 0]], kind="stable")
+    parts = np.split(faces[order], np.flatnonzero(np.diff(body_of[faces[order, 0]])) + 1)
+    numbered = (np.unique(part, return_inverse=True) for part in parts)
+    return [Manifold(Mesh64(vertices[used], number.reshape(-1, 3).astype(np.uint64))) for used, number in numbered]
+
+
 def merge(pieces: list[Manifold], most: int) -> list[Manifold]:
-    """Hulls of the pieces, at most ``most``: of near ones, those are made one whose hull adds least volume."""
-    hulls = {index: piece.hull() for index, piece in enumerate(pieces)}
-    cost = {pair: _added(hulls, pair) for pair in _near_pairs(list(hulls.values()))}
+    """Hulls of the pieces, at most ``most``: of near ones, those are made one whose hull adds least volume.
+
+    A piece that is too thin to have a hull has none here.
+    """
+    found = [hull for hull in (piece.hull() for piece in pieces) if not hull.is_empty()]
+    hulls = dict(enumerate(found))
+    cost = {pair: _added(hulls, pair) for pair in _near_pairs(found)}
     while len(hulls) > most:
         kept, gone = min(cost, key=lambda pair: (cost[pair], pair))
         hulls[kept] = Manifold.batch_hull([hulls[kept], hulls.pop(gone)])
@@ -123,6 +144,8 @@ def _added(hulls: dict[int, Manifold], pair: tuple[int, int]) -> float:
 
 def _near_pairs(hulls: list[Manifold]) -> set[tuple[int, int]]:
     """Pairs of each with its nearest ones; a chain through all of them connects what stands apart."""
+    if len(hulls) < 2:  # noqa: PLR2004 -- one alone
+        return set()
     centers = np.array([np.asarray(hull.bounding_box()).reshape(2, 3).mean(axis=0) for hull in hulls])
     near = cKDTree(centers).query(centers, k=min(_NEIGHBOURS + 1, len(hulls)))[1].reshape(len(hulls), -1)
     chain = np.lexsort(centers.T)

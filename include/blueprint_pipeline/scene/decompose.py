@@ -24,7 +24,7 @@ from blueprint_pipeline.scene.hulls import Hull, convex_hull, gaps_outside, thic
 from blueprint_pipeline.scene.mass import is_closed
 from blueprint_pipeline.scene.solidify import solidify
 
-PARAMETERS = "planes-2 faces 1500/300 vertices 320/64 steps 24x16 48x32 64x48 overfill 0.03 parts 32 work 3e6/9e6 cells 40"
+PARAMETERS = "planes-3 faces 1500/300 vertices 320/64 steps 24x16 48x32 64x48 overfill 0.03 parts 32 work 3e6/9e6 cells 40"
 """Names the method; part of the cache key."""
 
 MAX_OVERFILL = 0.03
@@ -47,6 +47,8 @@ _STEPS = ((24, 16), (48, 32), (64, 48))
 _MAX_PIECES = 256
 """Of all parts that are cut."""
 _SAMPLES = 3000
+_GAP_STEPS = 10
+"""Of the clearance: more pieces must make the gap smaller by one of them."""
 _MIN_CLEARANCE_M = 0.004
 _CLEARANCE_SHARE = 0.02
 _CLEAR_SHARE = 0.95
@@ -129,8 +131,9 @@ def measure_gap(pieces: list[Hull], points: FloatArray) -> float:
 
 
 def _components(mesh: trimesh.Trimesh) -> list[trimesh.Trimesh]:
-    parts = list(mesh.split(only_watertight=False))
-    return parts if 1 < len(parts) <= _MAX_COMPONENTS else [mesh]
+    labels = trimesh.graph.connected_component_labels(mesh.face_adjacency, node_count=len(mesh.faces))
+    parts = int(labels.max()) + 1  # counted first: splitting takes a millisecond a part
+    return list(mesh.split(only_watertight=False)) if 1 < parts <= _MAX_COMPONENTS else [mesh]
 
 
 def parts_to_cut(parts: list[trimesh.Trimesh], points: FloatArray) -> set[int]:
@@ -165,25 +168,32 @@ def _cut(item: _Part, points: FloatArray, clearance: float) -> list[Hull]:
     near = points[((points >= low) & (points <= high)).all(axis=1)]
     own = ((points >= low - clearance) & (points <= high + clearance)).all(axis=1).sum()
     limit = MAX_OVERFILL * own / max(len(near), 1)
-    best = [convex_hull(np.asarray(part.vertices))]
-    least = measure_overfill(best, near)
-    if least <= limit:
-        return best
+    hull = [convex_hull(np.asarray(part.vertices))]
+    if measure_overfill(hull, near) <= limit:
+        return hull
     sheets = _sheets(part)
     if sheets:
         return sheets
     thin = item.thin or simplify(part, round(_MIN_FACES + item.share * (_FACES - _MIN_FACES)))
     made = solidify(part, thin, round(_CELLS[0] + item.share * (_CELLS[1] - _CELLS[0])))
+    if made is None:
+        return hull
     surface = np.asarray(trimesh.sample.sample_surface(thin, _SAMPLES, seed=0)[0])
+
+    def flaws(pieces: list[Hull]) -> tuple[float, float]:
+        """What is compared: openness first, then the gap in tenths of the clearance; both only as far as they are too large."""
+        gap = np.ceil(measure_gap(pieces, surface) / clearance * _GAP_STEPS) / _GAP_STEPS
+        return max(measure_overfill(pieces, near), limit), max(float(gap), 1.0)
+
+    best, least = hull, flaws(hull)
     cutter = Cutter(made.solid, Work(item.work))
     for cuts, most in _STEPS:
         cutter.cut(cuts)
         merged = merge(cutter.pieces, min(most, item.most))
-        found = [convex_hull(_back_on(thin, _vertices_of(hull), made.off_m), _PIECE_VERTICES) for hull in merged]
-        overfill = measure_overfill(found, near)
-        if overfill < least:
-            best, least = found, overfill
-        if (least <= limit and measure_gap(best, surface) <= clearance) or cutter.work.is_done:
+        found = [convex_hull(_back_on(thin, _vertices_of(piece), made.off_m), _PIECE_VERTICES) for piece in merged]
+        if found and flaws(found) < least:
+            best, least = found, flaws(found)
+        if least == (limit, 1.0) or cutter.work.is_done:
             break
     return sorted(best, key=lambda piece: (piece[0].mean(axis=0).round(6).tolist(), piece[0].tolist()))
 

@@ -71,9 +71,11 @@ def with_small_holes_closed(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     small = ((length <= _HOLE_LENGTH * size) | ((np.bincount(hole) <= _HOLE_EDGES) & (length <= _HOLE_EDGES_LENGTH * size)))[hole]
     if not small.any():
         return mesh
-    number, middle = np.unique(hole[small], return_inverse=True)
-    centers = np.array([mesh.vertices[border[small][middle == index, 0]].mean(axis=0) for index in range(len(number))])
-    fans = np.column_stack([border[small][:, ::-1], places + middle.reshape(-1)])
+    _, middle = np.unique(hole[small], return_inverse=True)
+    rim = np.asarray(mesh.vertices)[border[small][:, 0]]
+    middle = middle.reshape(-1)
+    centers = np.column_stack([np.bincount(middle, rim[:, axis]) for axis in range(3)]) / np.bincount(middle)[:, None]
+    fans = np.column_stack([border[small][:, ::-1], places + middle])
     return trimesh.Trimesh(np.vstack([mesh.vertices, centers]), np.vstack([mesh.faces, fans]), process=False)
 
 
