@@ -17,8 +17,6 @@ from operators.open_close_run import CloseRunOperator, OpenRunOperator
 from operators.retries import STAGE_RETRIES
 from operators.scene_params import DEADLINE_H, build_params
 from operators.scene_requests import (
-    ANNOUNCED_AFTER,
-    ASKED_BEFORE,
     as_template,
     build_request,
     connected_fields,
@@ -27,6 +25,7 @@ from operators.scene_requests import (
 from operators.scene_rows import OwnDag, SceneRow
 from operators.stage_operator import operator_of, stage_task
 from operators.stage_task import StageTask
+from operators.task_order import ANNOUNCED_AFTER, ASKED_BEFORE
 from plugins.providers.messages.failure import TaskFailureNotifier
 from plugins.providers.messages.late_run import tell_late_run
 from plugins.scheduler.deadline_reference import RunQueuedDeadline

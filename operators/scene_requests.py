@@ -1,26 +1,13 @@
-"""What the rows of the stages mean for a run: its tasks in order, and which parameters and connections go into which request."""
+"""What the rows of the stages mean for a run: which of its parameters and connections go into which request."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from blueprint_pipeline.stage.flow import GROUPS, STAGES, stages_of
+from blueprint_pipeline.stage.flow import STAGES
 from operators.scene_params import SAMPLE, sample_source
 
-ASKED_BEFORE = {"record_approval": "approve_episodes"}
-"""Stage to the task before it that asks a person."""
-ANNOUNCED_AFTER = {"notify_lab": "announce_delivery"}
-"""Stage to the task after it that tells people."""
 _LISTS = frozenset({"skills"})
 """Parameters that are lists."""
-
-
-def task_ids() -> dict[str, tuple[str, ...]]:
-    """All tasks between the first and the last of a run, by group, in order."""
-    return {group: tuple(task for row in stages_of(group) for task in _tasks_of(row.name)) for group in GROUPS}
-
-
-def _tasks_of(stage: str) -> list[str]:
-    return [*filter(None, [ASKED_BEFORE.get(stage), stage, ANNOUNCED_AFTER.get(stage)])]
 
 
 def connected_fields(stage: str, lab: str) -> dict[str, str]:

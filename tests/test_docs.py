@@ -14,7 +14,7 @@ import yaml
 
 from blueprint_pipeline.cli.app import app
 from blueprint_pipeline.settings import Settings
-from operators.scene_requests import task_ids
+from operators.task_order import task_ids
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted(ROOT.glob("docs/*.md")), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md"))]

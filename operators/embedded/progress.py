@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from operators.embedded.run_view import RunView, StageLine
-from operators.scene_requests import task_ids
+from operators.task_order import task_ids
 
 _BAR_WIDTH = 12
 _MINUTE_S = 60

@@ -17,7 +17,7 @@ from blueprint_pipeline.stage.inputs import config_digests
 from operators.embedded.progress import RunView, draw
 from operators.scene_flow import SceneFlow, build_scene_dag
 from operators.scene_params import build_params
-from operators.scene_requests import task_ids
+from operators.task_order import task_ids
 from tests.stage.toy_rows import TOY_ROWS
 
 NOT_OF_RESULTS = {"compute.yaml", "gpus.yaml", "scenes.yaml", "certify_environment/pyproject.toml", "certify_environment/oldest.in"}

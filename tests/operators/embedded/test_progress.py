@@ -8,7 +8,7 @@ from rich.console import Console
 
 from operators.embedded.progress import LineReporter, describe_time, draw
 from operators.embedded.run_view import RunView
-from operators.scene_requests import task_ids
+from operators.task_order import task_ids
 
 LONG = "[scene.bad] " + "a long explanation " * 20
 
