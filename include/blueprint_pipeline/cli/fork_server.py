@@ -22,8 +22,13 @@ def main(arguments: list[str]) -> None:
     from blueprint_pipeline.compute.fork_server import ForkServer, run_and_leave, take_on_job
     from blueprint_pipeline.stage.flow import STAGES
 
+    from blueprint_pipeline.registry.tables import Base
+    from blueprint_pipeline.workspace.commits import package_versions
+
     for module in (*dict.fromkeys(row.module for row in STAGES.values()), *_IMPORTED_LATE):
         import_module(module)
+    Base.registry.configure()  # once, instead of in every job: 30 ms each
+    package_versions()  # likewise; another server takes over when a package is installed
     threads = len(list(_THREADS.iterdir()))
     if threads != 1:
         sys.exit(f"{threads} threads run after the imports: a fork would leave all but one behind.")

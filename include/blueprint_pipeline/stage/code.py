@@ -49,6 +49,7 @@ class CodeIndex:
         self._cache, self._folder = cache, folder
         self._known: dict[str, tuple[list[int], str, list[str]]] = _load(cache)
         self._is_changed = False
+        self._files: dict[str, Path | None] = {}
 
     def version_of(self, module: str) -> str:
         """``<version>+<hash>`` of the code of a stage that this module holds; the hash covers its closure."""
@@ -77,11 +78,18 @@ class CodeIndex:
         """Files that an import of a dotted name runs: the module, and the packages that it lies in."""
         parts = name.split(".")[1:] if name.split(".", maxsplit=1)[0] == PACKAGE else []
         for depth in range(len(parts) + 1 if parts else 0):
-            path = self._folder.joinpath(*parts[:depth])
-            if (path / "__init__.py").is_file():
-                yield path / "__init__.py"
-            elif path.with_suffix(".py").is_file():
-                yield path.with_suffix(".py")
+            below = "/".join(parts[:depth])
+            if below not in self._files:
+                self._files[below] = self._file_of_part(below)
+            file = self._files[below]
+            if file is not None:
+                yield file
+
+    def _file_of_part(self, below: str) -> Path | None:
+        """File of a module or package, by its path below the folder; ``None`` of a name within a module."""
+        path = self._folder / below
+        candidates = (path / "__init__.py", path.with_suffix(".py"))
+        return next((file for file in candidates if file.is_file()), None)
 
     def _data_beside(self, modules: set[Path]) -> set[Path]:
         """Files that are no modules, in the folders of the modules and in folders below them that hold none."""
