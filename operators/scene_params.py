@@ -96,7 +96,7 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
         "exclusiveMinimum": 0,
         "maximum": 60,
         "section": "Scene",
-        "description": "How long the settled scene must stay at rest [s].",
+        "description": "How long the scene is watched [s]: what does not stay at rest is set aside.",
     },
     "robot": {"type": "string", "enum": list(robot_names()), "section": "Episodes", "description": "Embodiment."},
     "skills": {

@@ -50,7 +50,7 @@ def prepare(folder, poses: dict[str, Pose], *, closed: str = "") -> Settings:
         objects=(),
     )
     scene.write_bytes("layout/settled.json", settled.model_dump_json().encode())
-    scene.write_bytes(SET_ASIDE_PATH, SetAside(scene_id=SCENE_ID, reasons={}).model_dump_json().encode())
+    scene.write_bytes(SET_ASIDE_PATH, SetAside(scene_id=SCENE_ID, watched_s=2.0, reasons={}).model_dump_json().encode())
     return small_settings(folder).model_copy(
         update={"registry": small_settings(folder).registry.model_copy(update={"url": f"sqlite:///{folder}/registry.db"})}
     )

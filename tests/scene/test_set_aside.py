@@ -6,11 +6,14 @@ import mujoco
 import pytest
 from pxr import Usd, UsdPhysics
 
+from blueprint_pipeline.scene import assemble as assemble_module
 from blueprint_pipeline.scene.assemble import load_assets, write_twin, write_usd
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH, Xyz
+from blueprint_pipeline.scene.mjcf import build_twin
 from blueprint_pipeline.scene.prim_paths import object_path
 from blueprint_pipeline.scene.set_aside import SET_ASIDE_PATH, load_assembled_manifest, load_set_aside
-from blueprint_pipeline.scene.settle import SceneNotStable, settle_patiently, validate_settled
+from blueprint_pipeline.scene.settle import SceneNotStable, load_settled, settle, settle_patiently, validate_settled
+from blueprint_pipeline.scene.stages import ASSEMBLE_SCENE, SETTLE_SCENE, AssembleSceneRequest, SceneRequest
 from blueprint_pipeline.scene.summary import describe_role, load_summary
 from blueprint_pipeline.twin.footprint import movable_objects
 from tests.scene.scene_files import make_context
@@ -41,7 +44,7 @@ def lifted(assets, *names):
 
 def test_scene_is_used_without_the_object_that_falls(assets, context):
     """It is fixed in both twins; the reason has figures; what is left rests."""
-    twin = write_twin(lifted(assets, "can"), context)
+    twin = write_twin(lifted(assets, "can"), context, duration_s=2.0)
     assert movable_objects(twin.model) == ("ramekin",)
     assert set(twin.set_aside) == {"can"}
     assert "does not come to rest: it moved 2" in twin.set_aside["can"]
@@ -55,7 +58,7 @@ def test_scene_is_used_without_the_object_that_falls(assets, context):
 
 def test_one_file_says_what_was_set_aside(assets, context):
     """Who reads the scene afterwards sees the same objects move, and a person the reason."""
-    write_twin(lifted(assets, "can"), context)
+    write_twin(lifted(assets, "can"), context, duration_s=2.0)
     assert list(load_set_aside(context.scene).reasons) == ["can"]
     movable = {item.id for item in load_assembled_manifest(context.scene).objects if item.is_movable}
     assert movable == set(movable_objects(mujoco.MjModel.from_xml_path(str(context.input("mjcf/scene.xml")))))
@@ -67,7 +70,41 @@ def test_one_file_says_what_was_set_aside(assets, context):
 def test_scene_of_which_nothing_is_left_is_refused(assets, context):
     """Everything falls."""
     with pytest.raises(SceneNotStable, match=r"object (can|ramekin) moved 2"):
-        write_twin(lifted(assets, "can", "ramekin"), context)
+        write_twin(lifted(assets, "can", "ramekin"), context, duration_s=2.0)
+
+
+def test_scene_is_settled_for_as_long_as_it_was_watched(finished, context):
+    """One figure for both stages: what settling would find, setting aside has found."""
+    for name in finished[0].scene.files_under("assets"):
+        context.scene.write_bytes(name, finished[0].scene.read_bytes(name))
+    ASSEMBLE_SCENE.run(AssembleSceneRequest(scene_id="minimal_ok", duration_s=0.75), context)
+    assert load_set_aside(context.scene).watched_s == 0.75
+    SETTLE_SCENE.run(SceneRequest(scene_id="minimal_ok"), context)
+    assert load_settled(context.scene).duration_s == 0.75
+
+
+def test_files_are_written_once(assets, context, monkeypatch):
+    """Whatever is set aside: trials need no looks, and leave nothing on the disk."""
+    drawn = []
+
+    def counting(*args, is_drawn=True):
+        drawn.append(is_drawn)
+        return build_twin(*args, is_drawn=is_drawn)
+
+    monkeypatch.setattr(assemble_module, "build_twin", counting)
+    write_twin(lifted(assets, "can"), context, duration_s=2.0)
+    assert drawn.count(True) == 1
+    assert len(drawn) > 3
+
+
+def test_twin_without_looks_moves_the_same(assets, context):
+    """Bit by bit: trials are made of it."""
+    written = write_twin(assets, context, duration_s=0.5).model
+    files = build_twin(assets, is_drawn=False)
+    text = files.pop("scene.xml").decode()
+    plain = mujoco.MjModel.from_xml_string(text, files)
+    assert plain.ngeom < written.ngeom
+    assert settle(plain, "s", duration_s=0.5) == settle(written, "s", duration_s=0.5)
 
 
 def test_sound_scene_sets_nothing_aside(finished):

@@ -8,6 +8,7 @@ from blueprint_pipeline.scene.settle import (
     SettleLimits,
     check_settled,
     find_restless,
+    find_worst,
     load_settled,
     settle,
     settle_patiently,
@@ -121,7 +122,7 @@ def test_ball_rests_where_its_contacts_resist_rolling(condim, rests):
     """On a table that leans by a thousandth."""
     model = mujoco.MjModel.from_xml_string(WORLD.format(BALL.format("0 0 0.04", condim)))
     model.opt.gravity[0] = 0.01
-    assert (find_restless(model, "s") == set()) == rests
+    assert (find_restless(model, "s", duration_s=2.0) == set()) == rests
     assert settle(model, "s", duration_s=1.0).objects[0].resists_rolling == rests
 
 
@@ -134,3 +135,11 @@ def test_what_only_takes_longer_is_given_more_time():
     assert record.duration_s == pytest.approx(0.3)
     falling = mujoco.MjModel.from_xml_string(WORLD.format(BOX.format("0 0 0.2", "0 0 0")))
     assert settle_patiently(falling, "s", duration_s=0.1).duration_s == 0.1
+
+
+def test_what_creeps_away_is_found_by_who_watches_long_enough():
+    """On a slope soft contacts let a box creep, under the limit of speed: after two seconds it has not moved far, after twenty it has."""
+    model = mujoco.MjModel.from_xml_string(WORLD.format(BOX.format("0 0 0.05", "0 0 0")))
+    model.opt.gravity[0] = 3.0
+    assert find_worst(model, "s", duration_s=2.0) is None
+    assert "moved 15" in find_worst(model, "s", duration_s=20.0).message

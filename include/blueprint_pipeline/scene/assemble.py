@@ -1,6 +1,6 @@
 """Assemble a scene: the USD stage and its MJCF twin, from the same assets; both are read back and compared."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 import mujoco
@@ -69,48 +69,58 @@ class WrittenTwin:
     set_aside: dict[str, str]
 
 
-def write_twin(assets: SceneAssets, context: StageContext) -> WrittenTwin:
+def write_twin(assets: SceneAssets, context: StageContext, *, duration_s: float) -> WrittenTwin:
     """Write the twin, compile it, compare it with the manifest, and write what was set aside.
 
     An object that rolls away without rolling friction, and rests with it, gets it (``condim`` 6); the others have none, which is cheaper.
-    One that never rests is fixed where it was reconstructed; the worst comes first, for it may be what moves the others.
+    One that never rests is fixed where it was reconstructed; the worst comes first, one at a time, for it may be what moves the others.
+
+    Args:
+        assets: What it is made of.
+        context: Where it is written.
+        duration_s: How long the scene is watched [s]; the scene is settled for as long.
 
     Raises:
         TwinInvalid: It does not compile, or says something else.
         SceneNotStable: No object is left that can move.
     """
-    scene_id = assets.manifest.scene_id
     set_aside: dict[str, str] = {}
-    model, worst = _write_slowed(assets, context)
+    slowed, worst = _try(assets, duration_s)
     while worst is not None:
         context.stop_if_asked()
         set_aside[worst.object_id] = f"it does not come to rest: it {'; '.join(worst.failures)}"
         assets = replace(assets, manifest=fix_objects(assets.manifest, set_aside))
         if not any(item.is_movable for item in assets.manifest.objects):
             raise worst
-        model, worst = _write_slowed(assets, context)
+        slowed, worst = _try(assets, duration_s)
+    for name, data in build_twin(assets, slowed).items():
+        context.output(f"mjcf/{name}").write_bytes(data)
+    model = _compiled(lambda: mujoco.MjModel.from_xml_path(str(context.output(TWIN_PATH))))
     validate_twin(model, assets)
-    write_json(context.output(SET_ASIDE_PATH), SetAside(scene_id=scene_id, reasons=set_aside))
+    record = SetAside(scene_id=assets.manifest.scene_id, watched_s=duration_s, reasons=set_aside)
+    write_json(context.output(SET_ASIDE_PATH), record)
     return WrittenTwin(model, assets, set_aside)
 
 
-def _write_slowed(assets: SceneAssets, context: StageContext) -> tuple[mujoco.MjModel, SceneNotStable | None]:
-    """Write the twin with rolling friction for what rests with it and not without; and what is worst of all that does not rest even so."""
+def _try(assets: SceneAssets, duration_s: float) -> tuple[set[str], SceneNotStable | None]:
+    """What needs rolling friction, for it rests with it and not without; and what is worst of all that does not rest even so."""
     scene_id = assets.manifest.scene_id
-    model = _write_twin(assets, context, ())
-    restless = find_restless(model, scene_id)
+    restless = find_restless(_trial(assets, ()), scene_id, duration_s=duration_s)
     if not restless:
-        return model, None
-    slowed = restless - find_restless(_write_twin(assets, context, restless), scene_id)
-    model = _write_twin(assets, context, slowed)
-    return model, find_worst(model, scene_id)
+        return set(), None
+    slowed = restless - find_restless(_trial(assets, restless), scene_id, duration_s=duration_s)
+    return slowed, find_worst(_trial(assets, slowed), scene_id, duration_s=duration_s)
 
 
-def _write_twin(assets: SceneAssets, context: StageContext, slowed: Collection[str]) -> mujoco.MjModel:
-    for name, data in build_twin(assets, slowed).items():
-        context.output(f"mjcf/{name}").write_bytes(data)
+def _trial(assets: SceneAssets, slowed: Collection[str]) -> mujoco.MjModel:
+    files = build_twin(assets, slowed, is_drawn=False)
+    text = files.pop("scene.xml").decode()
+    return _compiled(lambda: mujoco.MjModel.from_xml_string(text, files))
+
+
+def _compiled(load: Callable[[], mujoco.MjModel]) -> mujoco.MjModel:
     try:
-        return mujoco.MjModel.from_xml_path(str(context.output(TWIN_PATH)))
+        return load()
     except ValueError as error:
         raise TwinInvalid(str(error)) from error
 

@@ -60,20 +60,22 @@ class SceneAssets:
         return parse_glb(self.visual[name], name, f"assets/{name}/visual.glb")
 
 
-def build_twin(assets: SceneAssets, slowed: Collection[str] = ()) -> dict[str, bytes]:
+def build_twin(assets: SceneAssets, slowed: Collection[str] = (), *, is_drawn: bool = True) -> dict[str, bytes]:
     """Files of the twin, by name below ``mjcf/``.
 
     Args:
         assets: What it is made of.
         slowed: Objects whose contacts also resist rolling.
+        is_drawn: Whether it has looks; without them it moves the same, and is made faster.
     """
-    return _Twin(assets, slowed).files()
+    return _Twin(assets, slowed, is_drawn=is_drawn).files()
 
 
 class _Twin:
-    def __init__(self, assets: SceneAssets, slowed: Collection[str]) -> None:
+    def __init__(self, assets: SceneAssets, slowed: Collection[str], *, is_drawn: bool) -> None:
         self._assets = assets
         self._slowed = slowed
+        self._is_drawn = is_drawn
         self._written: dict[str, bytes] = {}
         self._root = ET.Element("mujoco", model=assets.manifest.scene_id)
         self._settings()
@@ -159,7 +161,7 @@ class _Twin:
             if name in self._slowed:
                 geom.set("condim", str(ROLLING_CONDIM))
                 geom.set("friction", numbers([friction[0], friction[1], max(friction[2], ROLLING_M)]))
-        for index, surface in enumerate(self._assets.surfaces(name)):
+        for index, surface in enumerate(self._assets.surfaces(name) if self._is_drawn else ()):
             look = f"{name}_visual" if index == 0 else f"{name}_visual_{index}"
             self._material(look, surface)
             drawn = both_sides(surface) if surface.look.double_sided else surface
@@ -191,7 +193,8 @@ class _Twin:
 
     def _floor(self) -> None:
         """A plane to fall on; it is drawn only where the background has no floor of its own."""
-        hidden = self._assets.manifest.background is not None and has_floor(self._assets.surfaces("background"))
+        has_background = self._is_drawn and self._assets.manifest.background is not None
+        hidden = has_background and has_floor(self._assets.surfaces("background"))
         ET.SubElement(
             self._world,
             "geom",

@@ -7,6 +7,8 @@ planner of tasks follow the manifest of :func:`load_assembled_manifest`, in whic
 from collections.abc import Collection
 from typing import Literal
 
+from pydantic import Field
+
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.scene.manifest import SceneManifest, load_manifest
 from blueprint_pipeline.workspace.storage import Id, SceneFolder
@@ -19,6 +21,8 @@ class SetAside(FrozenModel):
 
     schema_version: Literal["1.0"] = "1.0"
     scene_id: Id
+    watched_s: float = Field(gt=0)
+    """For how long the scene was watched [s], simulated; it is settled for as long, so that nothing is found there for the first time."""
     reasons: dict[Id, str]
     """Why each object was set aside, by id; empty where every object rests."""
 

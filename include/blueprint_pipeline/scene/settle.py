@@ -26,7 +26,6 @@ SETTLED_PATH = "layout/settled.json"
 
 _SAMPLE_STEPS = 8
 _FREE_DOFS = 6
-_TRIAL_S = 2.0
 _PATIENCE = 5
 
 
@@ -160,19 +159,19 @@ def settle_patiently(model: mujoco.MjModel, scene_id: str, *, duration_s: float)
     return settle(model, scene_id, duration_s=duration_s * _PATIENCE) if _is_slow(record) else record
 
 
-def find_restless(model: mujoco.MjModel, scene_id: str) -> set[str]:
+def find_restless(model: mujoco.MjModel, scene_id: str, *, duration_s: float) -> set[str]:
     """Objects that do not rest where they were reconstructed; where the simulation diverges, the one that does."""
     try:
-        record = settle(model, scene_id, duration_s=_TRIAL_S)
+        record = settle(model, scene_id, duration_s=duration_s)
     except SceneNotStable as error:
         return {error.object_id}
     return {item.object_id for item in record.objects if check_settled(item, record.limits)}
 
 
-def find_worst(model: mujoco.MjModel, scene_id: str) -> SceneNotStable | None:
+def find_worst(model: mujoco.MjModel, scene_id: str, *, duration_s: float) -> SceneNotStable | None:
     """What a patient trial refuses the scene for; ``None``: it rests."""
     try:
-        validate_settled(settle_patiently(model, scene_id, duration_s=_TRIAL_S))
+        validate_settled(settle_patiently(model, scene_id, duration_s=duration_s))
     except SceneNotStable as error:
         return error
     return None

@@ -13,7 +13,7 @@ from blueprint_pipeline.scene.decompose import MAX_OVERFILL
 from blueprint_pipeline.scene.ingest import SOURCE_FOLDER, SOURCE_MANIFEST_PATH, digest_source, ingest
 from blueprint_pipeline.scene.layout import INVENTORY_PATH, LAYOUT_PATH
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH, load_manifest
-from blueprint_pipeline.scene.set_aside import SET_ASIDE_PATH
+from blueprint_pipeline.scene.set_aside import SET_ASIDE_PATH, load_set_aside
 from blueprint_pipeline.scene.settle import SETTLED_PATH, settle_patiently, validate_settled
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 
@@ -57,6 +57,13 @@ class ProcessMeshesResult(StageResult):
     """Of the surface of the mesh that collides least: what lies no farther outside its pieces than their clearance."""
 
 
+class AssembleSceneRequest(StageRequest):
+    """For how long the scene is watched, here and when it is settled: what does not rest until then is set aside."""
+
+    duration_s: float = Field(default=2.0, gt=0, le=60)
+    """Simulated time [s]."""
+
+
 class AssembleSceneResult(StageResult):
     """Size of the assembled scene."""
 
@@ -65,13 +72,6 @@ class AssembleSceneResult(StageResult):
     geoms: int
     set_aside: dict[str, str]
     """Objects that never come to rest, each with the reason: they are fixed where they were reconstructed."""
-
-
-class SettleSceneRequest(StageRequest):
-    """For how long the scene is watched."""
-
-    duration_s: float = Field(default=2.0, gt=0, le=60)
-    """Simulated time [s]."""
 
 
 class SettleSceneResult(StageResult):
@@ -108,15 +108,16 @@ def _process(_request: SceneRequest, context: StageContext) -> ProcessMeshesResu
     )
 
 
-def _assemble(_request: SceneRequest, context: StageContext) -> AssembleSceneResult:
-    twin = write_twin(load_assets(context.scene), context)
+def _assemble(request: AssembleSceneRequest, context: StageContext) -> AssembleSceneResult:
+    twin = write_twin(load_assets(context.scene), context, duration_s=request.duration_s)
     prims = write_usd(twin.assets, context)
     return AssembleSceneResult(prims=prims, bodies=int(twin.model.nbody), geoms=int(twin.model.ngeom), set_aside=twin.set_aside)
 
 
-def _settle(request: SettleSceneRequest, context: StageContext) -> SettleSceneResult:
+def _settle(request: SceneRequest, context: StageContext) -> SettleSceneResult:
     model = mujoco.MjModel.from_xml_path(str(context.input("mjcf") / "scene.xml"))
-    record = settle_patiently(model, request.scene_id, duration_s=request.duration_s)
+    watched_s = load_set_aside(context.scene).watched_s
+    record = settle_patiently(model, request.scene_id, duration_s=watched_s)
     validate_settled(record)
     write_json(context.output(SETTLED_PATH), record)
     return SettleSceneResult(max_drift_m=record.max_drift_m, max_tilt_rad=record.max_tilt_rad, max_penetration_m=record.max_penetration_m)
@@ -157,7 +158,7 @@ PROCESS_MESHES = Stage(
 ASSEMBLE_SCENE = Stage(
     name="assemble_scene",
     description="Assemble the USD stage and its MJCF twin from the same assets.",
-    request=SceneRequest,
+    request=AssembleSceneRequest,
     result=AssembleSceneResult,
     run=_assemble,
     reads=lambda _: ["assets"],
@@ -167,9 +168,9 @@ ASSEMBLE_SCENE = Stage(
 SETTLE_SCENE = Stage(
     name="settle_scene",
     description="Let the scene come to rest, and refuse one that does not rest where it was reconstructed.",
-    request=SettleSceneRequest,
+    request=SceneRequest,
     result=SettleSceneResult,
     run=_settle,
-    reads=lambda _: [MANIFEST_PATH, "mjcf"],
+    reads=lambda _: [MANIFEST_PATH, "mjcf", SET_ASIDE_PATH],
     writes=lambda _: [SETTLED_PATH],
 )

@@ -113,13 +113,13 @@ _ROWS = (
         module="blueprint_pipeline.scene.stages",
         says="prims of the USD stage: {prims}, bodies of the MJCF twin: {bodies}",
         quantities=("prims", "bodies", "geoms"),
+        params={"duration_s": "settle_s"},
     ),
     StageRow(
         name="settle_scene",
         group="scene",
         module="blueprint_pipeline.scene.stages",
         says="at rest: nothing moved by more than {max_drift_m:.3f} m",
-        params={"duration_s": "settle_s"},
     ),
     StageRow(
         name="plan_tasks",
