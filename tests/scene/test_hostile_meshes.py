@@ -11,7 +11,8 @@ from scipy.spatial import cKDTree
 from blueprint_pipeline.scene import decompose as decompose_module
 from blueprint_pipeline.scene import solidify as solidify_module
 from blueprint_pipeline.scene.cutting import Cutter, Work, bodies_of, merge
-from blueprint_pipeline.scene.decompose import MAX_OVERFILL, decompose, measure_gap
+from blueprint_pipeline.scene.decimate import simplify
+from blueprint_pipeline.scene.decompose import MAX_OVERFILL, decompose, measure_gap, measure_overfill
 from blueprint_pipeline.scene.mass import with_small_holes_closed
 from blueprint_pipeline.scene.solidify import solidify
 
@@ -57,7 +58,7 @@ def duplicated(rng, count):
 @settings(max_examples=10)
 @given(kind=st.sampled_from([soup, slivers, bodies, flat, duplicated]), count=st.integers(1, 400), seed=st.integers(0, 2**32 - 1))
 def test_any_mesh_is_cut_within_bounds(kind, count, seed):
-    """Few hulls that have a volume; no place of the surface is farther off than the gap."""
+    """Few hulls that have a volume; the overfill is that of these hulls, and no place of the surface is farther off than the gap."""
     mesh = kind(np.random.default_rng(seed), count)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decompose_module, "_WORK", 60_000)
@@ -66,7 +67,8 @@ def test_any_mesh_is_cut_within_bounds(kind, count, seed):
     assert all(trimesh.Trimesh(*hull, process=False).volume > 0 for hull in pieces.hulls)
     surface = np.asarray(trimesh.sample.sample_surface(mesh, 500, seed=1)[0])
     assert measure_gap(pieces.hulls, surface) <= pieces.gap_m + 0.02 * mesh.scale, "what 3000 points cannot miss"
-    assert 0 <= pieces.overfill <= 1
+    free = decompose_module._free_points(simplify(mesh, decompose_module._FACES), pieces.clearance_m)
+    assert pieces.overfill == measure_overfill(pieces.hulls, free)
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])

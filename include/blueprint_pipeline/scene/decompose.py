@@ -191,8 +191,8 @@ def _cut(item: _Part, points: FloatArray, clearance: float) -> list[Hull]:
         cutter.cut(cuts)
         merged = merge(cutter.pieces, min(most, item.most))
         found = [convex_hull(_back_on(thin, _vertices_of(piece), made.off_m), _PIECE_VERTICES) for piece in merged]
-        if found and flaws(found) < least:
-            best, least = found, flaws(found)
+        if found and (left := flaws(found)) < least:
+            best, least = found, left
         if least == (limit, 1.0) or cutter.work.is_done:
             break
     return sorted(best, key=lambda piece: (piece[0].mean(axis=0).round(6).tolist(), piece[0].tolist()))
