@@ -20,9 +20,8 @@ def main(arguments: list[str]) -> None:
         os._exit(0)
     from blueprint_pipeline.cli import app
     from blueprint_pipeline.compute.fork_server import ForkServer, run_and_leave, take_on_job
-    from blueprint_pipeline.stage.flow import STAGES
-
     from blueprint_pipeline.registry.tables import Base
+    from blueprint_pipeline.stage.flow import STAGES
     from blueprint_pipeline.workspace.commits import package_versions
 
     for module in (*dict.fromkeys(row.module for row in STAGES.values()), *_IMPORTED_LATE):
