@@ -55,6 +55,22 @@ def test_a_cleared_task_counts_anew():
     assert POLICY.evaluate(FULL, 4, 25, context).action is RetryAction.RETRY
 
 
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize(
+    "raised",
+    [[FULL, FULL, FULL], [LOST, FULL, LOST, ValueError("x"), OSError("y")], [BadInput("z")], [LOST, LOST], [FULL, LOST, BadInput("z")]],
+)
+def test_who_asks_whether_a_failure_is_the_last_hears_what_the_policy_decides_then(raised, kept):
+    """Without counting it; where the task's state cannot be reached, too. After its last try, any failure is the last."""
+    store = {"task_state_store": Store()} if kept else {}
+    for number, error in enumerate(raised, start=1):
+        context = {**store, "ti": SimpleNamespace(try_number=number, max_tries=9)}
+        asked = [POLICY.is_last(error, context) for _ in range(2)]
+        decided = POLICY.evaluate(error, number, 9, context).action is RetryAction.FAIL
+        assert asked == [decided, decided]
+        assert POLICY.is_last(error, {**store, "ti": SimpleNamespace(try_number=10, max_tries=9)})
+
+
 def test_people_read_which_attempt_a_try_is():
     """Airflow shows the seventh try of 24; the log says that it was the second attempt of four, also after the task was cleared."""
     for cleared_at in (0, 5):
