@@ -4,7 +4,7 @@ Usage: python -m benchmarks.learn WORKSPACE SCENE [--episodes 100 200] [--trials
 
 Plans, simulates and gates episodes of a settled scene with the project's own stages (nothing is drawn), trains a policy on the CPU by
 behaviour cloning on the kept ones (:mod:`benchmarks.learning`), and lets it act from held-out starts: episodes of a plan with another
-seed, judged by the skill's own success predicate. The policy sees the tool's pose, the gripper's opening, the objects' poses and the
+seed, of objects that are demonstrated, judged by the skill's own success predicate. The policy sees the tool's pose, the gripper's opening, the objects' poses and the
 sentence. Prints successes with Wilson's interval, and what was missed most.
 """
 
@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from blueprint_pipeline.rollout.worker import Worker, build_worker
 from blueprint_pipeline.settings import RegistrySettings, Settings, WorkspaceSettings, load_settings
 from blueprint_pipeline.stage.runner import run_stage
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
+from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
 
 TRAINING_SEED, TRIAL_SEED = 0, 1_000_003
@@ -131,10 +133,10 @@ def _demonstrate(reader: Reader, sentence: Sentence, arrays: EpisodeArrays, plan
     )
 
 
-def evaluate(worker: Worker, reader: Reader, policy: Policy, plan: JobPlan) -> tuple[int, Counter[str]]:
+def evaluate(worker: Worker, reader: Reader, policy: Policy, specs: Sequence[EpisodeSpec]) -> tuple[int, Counter[str]]:
     """How many held-out starts end in success, and which condition the others missed first."""
     held, missed = 0, Counter[str]()
-    for spec in plan.episodes:
+    for spec in specs:
         checks = run_trial(worker, reader, policy, spec).checks()
         first = next((check.name for check in checks if not check.held), None)
         held += first is None
@@ -182,7 +184,9 @@ def main(arguments: list[str]) -> None:
     scene = Workspace(settings.workspace).scene(chosen.scene)
     generator = Generator(settings, chosen.scene, chosen.robot)
     trials = generator.plan(chosen.trials, chosen.trial_seed)
-    generator.plan(chosen.attempts, TRAINING_SEED)
+    shown = {spec.task.target_object for spec in generator.plan(chosen.attempts, TRAINING_SEED).episodes}
+    held_out = [spec for spec in trials.episodes if spec.task.target_object in shown]
+    print(f"{len(held_out)} of {chosen.trials} held-out starts are of objects that are demonstrated: {', '.join(sorted(shown))}")
     generator.simulate()
     kept = load_kept(scene)
     print(f"{len(kept)} of {chosen.attempts} attempts kept; {len({text for text, _, _ in kept})} different sentences")
@@ -194,11 +198,11 @@ def main(arguments: list[str]) -> None:
             reader, data = demonstrate(kept[:count], planner)
             policy = train_policy(data, steps=chosen.steps, seed=0)
             trained_s = time.process_time() - started
-            held, missed = evaluate(worker, reader, policy, trials)
-            low, high = wilson(held, len(trials.episodes))
+            held, missed = evaluate(worker, reader, policy, held_out)
+            low, high = wilson(held, len(held_out))
             print(
                 f"{min(count, len(kept))} episodes (trained in {trained_s:.0f} CPU s): {held} of "
-                f"{len(trials.episodes)} held-out starts succeed, {held / len(trials.episodes):.0%} (95 % interval {low:.0%} to "
+                f"{len(held_out)} held-out starts succeed, {held / len(held_out):.0%} (95 % interval {low:.0%} to "
                 f"{high:.0%}); missed first: {dict(missed.most_common())}"
             )
 

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 
 from benchmarks.learning.observation import Reader, nearest_rotation, read_sentence
 from benchmarks.learning.policy import KNOTS, Chunk, Policy
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.transforms import build_pose
+from blueprint_pipeline.motion.candidates import ik_seeds
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.rollout.controller import observe_motion
 from blueprint_pipeline.rollout.worker import Worker
@@ -67,30 +69,25 @@ def run_trial(worker: Worker, reader: Reader, policy: Policy, spec: EpisodeSpec)
 
 
 def _setpoints(planner: MotionScene, chunk: Chunk, start: FloatArray, fps: int) -> FloatArray:
-    """A chunk as setpoints (T, nu), from the one before on; at its end the arm waits a little."""
+    """A chunk as setpoints (T, nu), from the one before on; at its end the arm waits a little.
+
+    The arm goes through the knots' joint positions along a cubic spline that rests at both ends, as a chunk does.
+    """
     arm = planner.acting
     step_rad = np.array([joint.max_velocity_rad_s for joint in arm.arm.joints]) * _FASTEST_SHARE / fps
-    here = planner.kinematics.forward(start[arm.actuators])
-    knots = (
-        np.concatenate([here[None, :3, 3], chunk.places_m]),
-        np.concatenate([here[None, :3, :3], chunk.turns]),
-        np.concatenate([[arm.command_m(start)], chunk.widths_m]),
-    )
+    joints = [start[arm.actuators]]
+    for place_m, turn in zip(chunk.places_m, chunk.turns, strict=True):
+        pose_world_tcp = planner.pose_world_base @ build_pose(place_m, nearest_rotation(turn))
+        solved = planner.solve_ik(pose_world_tcp, [*ik_seeds(planner, pose_world_tcp), joints[-1]])
+        joints.append(joints[-1] if solved is None else solved)
+    widths_m = np.clip([arm.command_m(start), *chunk.widths_m], 0.0, arm.arm.gripper.stroke_m)
     at = np.append(np.arange(1, chunk.frames + 1) / chunk.frames, np.ones(_AT_REST)) * KNOTS
     rows, now = [], start
-    for place_m, turn, width_m in zip(*(_between(values, at) for values in knots), strict=True):
+    for wanted, width_m in zip(
+        CubicSpline(range(KNOTS + 1), joints, bc_type="clamped")(at), np.interp(at, range(KNOTS + 1), widths_m), strict=True
+    ):
         now = now.copy()
-        solved = planner.kinematics.solve(build_pose(place_m, nearest_rotation(turn)), [now[arm.actuators]])
-        if solved is not None:
-            now[arm.actuators] += np.clip(solved - now[arm.actuators], -step_rad, step_rad)
-        now[arm.gripper_actuator] = arm.arm.gripper.ctrl_at(float(np.clip(width_m, 0.0, arm.arm.gripper.stroke_m)))
+        now[arm.actuators] += np.clip(wanted - now[arm.actuators], -step_rad, step_rad)
+        now[arm.gripper_actuator] = arm.arm.gripper.ctrl_at(float(width_m))
         rows.append(now)
     return np.array(rows)
-
-
-def _between(knots: FloatArray, at: FloatArray) -> FloatArray:
-    """Values at places ``at`` (T,) among knots (KNOTS + 1, ...), straight in between."""
-    before = np.minimum(at.astype(int), KNOTS - 1)
-    share = (at - before).reshape(-1, *[1] * (knots.ndim - 1))
-    found: FloatArray = knots[before] + share * (knots[before + 1] - knots[before])
-    return found

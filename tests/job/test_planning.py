@@ -12,6 +12,7 @@ from blueprint_pipeline.job.placement import NoRoomForRobot
 from blueprint_pipeline.job.planning import plan_job
 from blueprint_pipeline.job.site import NothingToDo
 from blueprint_pipeline.job.task_scene import TaskScene
+from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.scene.decompose import MAX_OVERFILL
 from blueprint_pipeline.task.plan import JobPlan
 from blueprint_pipeline.twin.footprint import find_supports, measure_footprint
@@ -239,3 +240,27 @@ def test_the_scenes_camera_sees_the_work(scene, plan) -> None:
         points = np.array([target, goal, *named, *compiled.robot.tool_poses(data)[:, :3]])
         local = (points - data.camera("scene").xpos) @ data.camera("scene").xmat.reshape(3, 3)
         assert (np.abs(local[:, :2] / -local[:, 2:]) < half).all(), (episode.episode_id, local)
+
+
+def test_a_hand_has_room_among_taller_things(scene, tmp_path) -> None:
+    """Whatever is higher than the target stands a palm's half width from it, at the start and at the goal, fixed or not."""
+    tower = with_twin(
+        scene,
+        tmp_path,
+        '<geom name="floor"',
+        '<body name="tower" pos="0.1 0.1 0.85"><geom type="box" size="0.04 0.04 0.15"/></body>\n    <geom name="floor"',
+    )
+    palm_m = load_embodiment("franka_panda").arms[0].gripper.palm.half_y_m
+    plan = plan_job(tower, small_options(24)).plan
+    seen = set()
+    for episode in plan.episodes:
+        task = episode.task
+        target, other = task.target_object, "can" if task.target_object == "box" else "box"
+        places = {name: np.array(pose.position_m[:2]) for name, pose in episode.object_poses.items()}
+        for place in (places[target], np.array(task.goal_position_m[:2])):
+            beside = np.maximum(np.abs(place - [0.1, 0.1]) - 0.04, 0.0)
+            assert np.linalg.norm(beside) > palm_m - 0.012
+            if target == "box":  # the can is 4 cm higher
+                assert np.linalg.norm(place - places[other]) > palm_m + 0.03 - 0.012
+        seen.add(target)
+    assert seen == {"can", "box"}

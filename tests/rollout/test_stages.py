@@ -22,7 +22,7 @@ REQUEST: dict[str, object] = {"scene_id": SCENE_ID, "episodes": 2, "shard_size":
 
 def meshes_of(object_id: str, overfill: float) -> MeshReport:
     visual = VisualReport(triangles_before=12, triangles_after=12, surfaces=1, textures_px=())
-    collision = CollisionReport(method="pieces", hulls=1, overfill=overfill, clearance_m=0.004, gap_m=0.0)
+    collision = CollisionReport(method="pieces", hulls=1, overfill=overfill, clearance_m=0.004, gap_m=0.0, solid_share=1.0)
     return MeshReport(object_id=object_id, visual=visual, collision=collision)
 
 

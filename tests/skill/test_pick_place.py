@@ -224,3 +224,28 @@ def _digest(cache_dir: Path) -> str:
 
 if __name__ == "__main__":
     sys.stdout.write(_digest(Path(sys.argv[1])) + "\n")
+
+
+def test_whatever_stands_in_between_the_same_way_is_taken_over_it(
+    table_scene: MotionScene, table_model: mujoco.MjModel, start_qpos: np.ndarray
+) -> None:
+    """The way does not depend on where other things stand: who learns from it need not see them."""
+    goal_m = (0.45, -0.4, TABLE_M + 0.05)
+    task, box = task_for("can", goal_m), table_model.joint("box").qposadr[0]
+    crate = table_model.joint("crate").qposadr[0]
+    start_qpos[crate : crate + 2] = (0.75, 0.35)
+    ways = []
+    for place in ((0.45, -0.2), (0.65, 0.1), (0.3, 0.4)):  # the first is where the can passes
+        start_qpos[box : box + 2] = place
+        data = begin(table_model, start_qpos)
+        pick = plan_pick(query_for(table_scene, data.qpos, task), seed=1)
+        assert execute(table_model, data, pick.setpoints) == {("can", "robot/left_finger"), ("can", "robot/right_finger")}
+        plan = plan_place(query_for(table_scene, data.qpos, task), pick, seed=1)
+        carried = next(phase for phase in plan.phases if phase.name == "transport")
+        for setpoint in plan.setpoints[: carried.end_frame]:
+            execute(table_model, data, setpoint[None])
+            assert data.body("can").xpos[2] - 0.05 > TABLE_M + 0.12
+        ways.append((pick.setpoints, plan.setpoints))
+    for taken, set_down in ways[1:]:
+        assert np.array_equal(taken, ways[0][0])
+        np.testing.assert_allclose(set_down, ways[0][1], atol=1e-6)

@@ -146,7 +146,7 @@ def _draw_task(scene: TaskScene, site: Site, skill: Skill[Any], *, turn: int, rn
     for step in range(len(targets) * STARTS):
         target = targets[(turn + step // STARTS) % len(targets)]
         try:
-            start = site.draw_start(target, rng)
+            start = site.draw_start(skill, target, rng)
             return start, skill.propose(site.place, start, target, rng)
         except NotOffered as refusal:
             refused[target] = refusal.reason

@@ -31,7 +31,7 @@ from blueprint_pipeline.skill.support_surface import SupportSurface, scan_surfac
 from blueprint_pipeline.twin.footprint import Footprint
 from blueprint_pipeline.twin.model import SceneModel, build_scene_model, planning_copy
 
-PROBES, ENOUGH = 5, 2
+PROBES, ENOUGH = 12, 3
 """Start states in which a task is proposed and planned for an object, and in how many of them that must work for it to be a target."""
 TIER_M = 0.03
 """Objects whose undersides differ by no more than this stand on one tier of their support."""
@@ -91,7 +91,7 @@ class Site:
     """By skill, in the order of the request: the objects that it takes."""
     left_out: LeftOut
 
-    def draw_start(self, target: str, rng: np.random.Generator) -> StartState:
+    def draw_start(self, skill: Skill[Any], target: str, rng: np.random.Generator) -> StartState:
         """A start state for a target.
 
         Raises:
@@ -102,7 +102,8 @@ class Site:
             if not self.place.reach.reaches(state.footprints[target].center_m[None])[0]:
                 raise NotOffered("it is out of the robot's good reach")
             return state
-        drawn = self.starts.sample(self.spread, target, rng)
+        hand_m = self.place.planner.arm.gripper.palm.half_y_m if skill.takes else 0.0
+        drawn = self.starts.sample(self.spread, target, hand_m, rng)
         if drawn is None:
             raise NotOffered("the surface has no room for it within reach, beside everything else")
         return drawn
@@ -246,7 +247,7 @@ def _find_obstacle(site: Site, skill: Skill[Any], name: str, *, seed: int) -> st
     planned, reason = 0, ""
     for _ in range(PROBES):
         try:
-            state = site.draw_start(name, rng)
+            state = site.draw_start(skill, name, rng)
             qpos = _whole_qpos(site, state.poses, home_qpos(site.place.embodiment))
             next(skill.plan(site.place.planner, qpos, skill.propose(site.place, state, name, rng), seed=seed))
         except (NotOffered, PlanningFailed) as refusal:

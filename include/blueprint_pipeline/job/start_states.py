@@ -13,10 +13,10 @@ from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.skill.contract import StartState
 from blueprint_pipeline.skill.goals import MARGIN_M, Reach
-from blueprint_pipeline.skill.support_surface import CELL_M, SupportSurface
+from blueprint_pipeline.skill.support_surface import CELL_M, HAND_OVER_M, SupportSurface
 from blueprint_pipeline.twin.footprint import Footprint, find_supports, measure_footprint, movable_objects
 
-VERSION = "spread-1"
+VERSION = "spread-2"
 """Of the way in which start states are drawn; part of a job's identity."""
 APART_M = 0.02
 """No two objects start nearer to each other than this, so that fingers find a way between them."""
@@ -61,17 +61,23 @@ class StartStates:
             name for name in self._names if name in self.supports and name not in bearing and self.supports[name] not in self._names
         ]
 
-    def sample(self, spread: Spread, target: str, rng: np.random.Generator) -> StartState | None:
+    def sample(self, spread: Spread, target: str, hand_m: float, rng: np.random.Generator) -> StartState | None:
         """A start state: the target anywhere within reach, with room for the fingers, every other free object anywhere on the surface.
 
         Every free cell has the same chance, and so has every heading. Objects that bear others, and those that stand on others, stay
         where the settled scene has them. The larger an object, the earlier it gets its place, after the target.
 
+        Args:
+            spread: Where.
+            target: What will be taken.
+            hand_m: Half of the width of a hand that goes down to the target: what is taller leaves it so much room.
+            rng: Decides.
+
         Returns:
             ``None`` where no try found room for all, at rest.
         """
         for _ in range(_TRIES):
-            moved = self._draw(spread, target, rng)
+            moved = self._draw(spread, target, hand_m, rng)
             if moved is not None and self._stays(moved):
                 return StartState(poses=self._poses(self._data.qpos), footprints=self._footprints(spread.names))
         return None
@@ -85,23 +91,28 @@ class StartStates:
         """Whether an object may start elsewhere than in the settled scene: it stands on something fixed, and bears nothing."""
         return name in self._free
 
-    def _draw(self, spread: Spread, target: str, rng: np.random.Generator) -> FloatArray | None:
+    def _draw(self, spread: Spread, target: str, hand_m: float, rng: np.random.Generator) -> FloatArray | None:
         """Where everything is put, (nq,); ``None``: an object found no room."""
         settled = self._settled
         moving = sorted((name for name in spread.names if name in self._free), key=lambda name: (name != target, -settled[name].radius_m))
         placed = [footprint for name, footprint in settled.items() if name not in moving and footprint.top_m > spread.surface.height_m]
         cells = spread.surface.cells_m()
-        qpos = self.settled_qpos.copy()
+        qpos, target_at_m = self.settled_qpos.copy(), settled[target].center_m
+        passed_m, wide_m = settled[target].top_m + HAND_OVER_M, max(settled[target].radius_m, hand_m)
         for name in moving:
             room = settled[name].radius_m + (MARGIN_M if name == target else APART_M)
             free = spread.surface.clearance_m(placed) >= room
             if name == target:
                 free &= spread.reach.reaches(cells).astype(bool)
+                free &= spread.surface.from_taller_m(placed, passed_m) >= wide_m
+            elif settled[name].top_m > passed_m:
+                free &= np.linalg.norm(cells - target_at_m, axis=-1) >= wide_m + settled[name].radius_m
             spots = cells[free]
             if len(spots) == 0:
                 return None
             spot, turn_rad = spots[rng.integers(len(spots))] + rng.uniform(-0.5, 0.5, 2) * CELL_M, rng.uniform(-np.pi, np.pi)
             placed.append(settled[name].moved(spot, turn_rad))
+            target_at_m = placed[-1].center_m if name == target else target_at_m
             address = self._address[name]
             qpos[address : address + 2] = spot
             mujoco.mju_mulQuat(

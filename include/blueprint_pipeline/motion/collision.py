@@ -56,9 +56,9 @@ class CollisionChecker:
         self._tcp = binding.tool_site
         self.finger_bodies = frozenset(self.model.body(ROBOT_PREFIX + name).id for name in self._gripper.finger_bodies)
         self._hand_bodies = frozenset(self.model.body(ROBOT_PREFIX + name).id for name in self._gripper.hand_bodies)
-        self._collides = (model.geom_contype != 0) | (model.geom_conaffinity != 0)
+        self.collides = (model.geom_contype != 0) | (model.geom_conaffinity != 0)
         names = [self.model.body(body).name for body in range(self.model.nbody)]
-        self._robot_bodies = frozenset(body for body, name in enumerate(names) if name.startswith(ROBOT_PREFIX))
+        self.robot_bodies = frozenset(body for body, name in enumerate(names) if name.startswith(ROBOT_PREFIX))
         self._held_qpos: int | None = None
         self._pose_tcp_held = np.eye(4)
         self._allowances: tuple[Allowance, ...] = ()
@@ -165,9 +165,9 @@ class CollisionChecker:
         contype = np.zeros(self.model.ngeom, dtype=np.int32)
         conaffinity = np.zeros(self.model.ngeom, dtype=np.int32)
         margin = np.zeros(self.model.ngeom)
-        for geom in np.flatnonzero(self._collides):
+        for geom in np.flatnonzero(self.collides):
             body = int(self.model.geom_bodyid[geom])
-            if body in self._robot_bodies:
+            if body in self.robot_bodies:
                 contype[geom] = _ROBOT
                 conaffinity[geom] = _ROBOT | _WORLD | (0 if body in self._hand_bodies else _HELD)
             elif body in held:
@@ -180,7 +180,7 @@ class CollisionChecker:
         """What the robot keeps from one object; lasts until objects are placed, held or released."""
         bodies = self.bodies_of(object_id)
         margin = self.model.geom_margin.copy()
-        for geom in np.flatnonzero(np.isin(self.model.geom_bodyid, list(bodies)) & self._collides):
+        for geom in np.flatnonzero(np.isin(self.model.geom_bodyid, list(bodies)) & self.collides):
             margin[geom] = clearance_m
         self._write(self.model.geom_contype.copy(), self.model.geom_conaffinity.copy(), margin)
 

@@ -102,6 +102,9 @@ class Skill(ABC, Generic[AnyTask]):
     """Those in which the tool travels: the efficiency of its path is measured there."""
     touch_phases: ClassVar[frozenset[str]]
     """Those in which the fingers may touch the target."""
+    takes: ClassVar[bool] = False
+    """Whether the hand goes down over the object. Starts and goals then leave it room among taller things: a way in between them would
+    depend on where they stand, and who learns from it would not see why."""
     task: type[AnyTask]
     """Model of its tasks."""
 

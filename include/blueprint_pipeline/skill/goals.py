@@ -13,7 +13,7 @@ import numpy as np
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.skill.instruction import SurfaceFrame
 from blueprint_pipeline.skill.region import RELATIONS, Region, build_beside, build_region
-from blueprint_pipeline.skill.support_surface import SupportSurface
+from blueprint_pipeline.skill.support_surface import HAND_OVER_M, BoolArray, SupportSurface
 from blueprint_pipeline.twin.footprint import Footprint
 
 AWAY_M = 0.10
@@ -72,6 +72,10 @@ class GoalSearch:
     reach: Reach
     target: Footprint
     others: Mapping[str, Footprint]
+    hand_m: float
+    """Half of the hand's width."""
+    hand_from_center_m: FloatArray
+    """(2,): where the hand holds the object, from the middle of its outline."""
 
     def offers(self, words: str, reference: str | None) -> Destination | None:
         """The destination of that name, if the object starts outside of it and there is room near its middle."""
@@ -111,14 +115,21 @@ class GoalSearch:
         return cells.mean(axis=0) if len(cells) else None
 
     @cached_property
+    def room_for_hand(self) -> BoolArray:
+        """Cells (nx, ny) in which a hand that holds the object touches nothing that is taller than it, however it is turned."""
+        room: BoolArray = self.surface.from_taller_m(self.others.values(), self.target.top_m + HAND_OVER_M) >= self.hand_m
+        return room
+
+    @cached_property
     def _free_m(self) -> FloatArray:
         """All spots (n, 2) on which the middle of the object's outline may come to rest.
 
-        A spot keeps the circle about the outline, and room for the fingers, clear of edges, fixed things and other objects, is within
-        reach and at least :data:`AWAY_M` from the start.
+        A spot keeps the circle about the outline, and room for the fingers, clear of edges, fixed things and other objects, and the hand
+        clear of what is taller; it is within reach and at least :data:`AWAY_M` from the start.
         """
         cells = self.surface.cells_m()
         clear = self.surface.clearance_m(self.others.values()) >= self.target.radius_m + MARGIN_M
+        clear &= self.surface.at(self.room_for_hand, cells.reshape(-1, 2) + self.hand_from_center_m).reshape(clear.shape)
         away = np.linalg.norm(cells - self.target.center_m, axis=-1) >= AWAY_M
         spots: FloatArray = cells[clear & away & self.reach.reaches(cells).astype(bool)]
         return spots

@@ -12,9 +12,11 @@ from pydantic import Field
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Vector3
-from blueprint_pipeline.geometry.transforms import invert
+from blueprint_pipeline.geometry.transforms import invert, pose_from_quat
+from blueprint_pipeline.motion.candidates import rank_grasps
 from blueprint_pipeline.motion.collision import relative_pose
 from blueprint_pipeline.motion.errors import CandidateRejected, PlanningFailed
+from blueprint_pipeline.motion.overhead import extend_up
 from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import constant, find_path, solve_line, time_checked
@@ -22,7 +24,7 @@ from blueprint_pipeline.motion.timing import Pace
 from blueprint_pipeline.skill.conditions import ObservedMotion, check_at_rest, check_untouched, check_upright
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, named_objects
 from blueprint_pipeline.skill.goals import Destination, GoalSearch
-from blueprint_pipeline.skill.grasping import YAWS_RAD, GraspQuery, goal_pose, solve_place
+from blueprint_pipeline.skill.grasping import LOWER_M, YAWS_RAD, GraspQuery, goal_pose, solve_place
 from blueprint_pipeline.skill.instruction import PUT, NamedObject, phrases_of, say
 from blueprint_pipeline.skill.picking import (
     FREE_PACE,
@@ -68,11 +70,12 @@ class PickPlace(Skill[PickPlaceTask]):
     """Takes an object and sets it down where the sentence says."""
 
     name = "pick_place"
-    version = "pick_place-4"
+    version = "pick_place-5"
     difficulty = 0.3
     phases = ("approach", "pre_grasp", "close", "lift", "transport", "place", "release", "retract", "home")
     travel_phases = ("approach", "pre_grasp", "lift", "transport", "place", "retract", "home")
     touch_phases = frozenset({"pre_grasp", "close", "lift", "transport", "place", "release", "retract"})
+    takes = True
     task = PickPlaceTask
 
     def find_unsuitable(self, place: Workplace, target: str) -> str | None:
@@ -147,13 +150,35 @@ def _draw_destination(
 ) -> Destination | None:
     """One of what is on offer: every part of the surface and every relation has the same chance, whatever there are of each."""
     others = {name: footprint for name, footprint in start.footprints.items() if name != target}
-    search = GoalSearch(surface=place.surface, frame=place.frame, reach=place.reach, target=start.footprints[target], others=others)
+    center_m, held_m = start.footprints[target].center_m, _preferred_hold_m(place, start, target)
+    search = GoalSearch(
+        surface=place.surface,
+        frame=place.frame,
+        reach=place.reach,
+        target=start.footprints[target],
+        others=others,
+        hand_m=place.planner.arm.gripper.palm.half_y_m,
+        hand_from_center_m=held_m - center_m,
+    )
+    if not place.surface.at(search.room_for_hand, held_m[None])[0]:
+        raise NotOffered("where the hand would hold it, something taller stands too near")
     for words in rng.permutation([*THIRDS, *RELATIONS]):
         for reference in rng.permutation(list(references)) if words in RELATIONS else [None]:
             found = search.offers(str(words), None if reference is None else str(reference))
             if found is not None:
                 return found
     return None
+
+
+def _preferred_hold_m(place: Workplace, start: StartState, target: str) -> FloatArray:
+    """Where the hand would hold an object that stands alone, (2,) in the world."""
+    stands = start.poses[target]
+    pose = pose_from_quat(np.array(stands.position_m), np.array(stands.quat_wxyz))
+    best = rank_grasps(place.planner, target, pose, 1)
+    if len(best) == 0:
+        raise NotOffered("the gripper has no grasp of it from above, as it stands")
+    held: FloatArray = (pose @ place.planner.grasps_of(target).pose_object_tcp[best[0]])[:2, 3]
+    return held
 
 
 def plan_place(query: GraspQuery, pick: PickPlan, *, seed: int) -> MotionPlan:
@@ -197,6 +222,7 @@ def _complete_place(query: GraspQuery, pick: PickPlan, pose_tcp_object: FloatArr
     query.reset()
     checker.hold(query.target, pose_tcp_object)
     up = solve_place(query, pose_world_tcp, start, pick.width_m)
+    up = extend_up(scene, up, pick.over_m + pick.hangs_m - float(pose_world_goal[2, 3]) - LOWER_M, pick.width_m)
     checker.allow()
     path = find_path(scene, start, up[-1], pick.width_m, seed)
     transport, _ = time_checked(scene, path, CARRY_PACE, constant(pick.width_m))
@@ -211,6 +237,7 @@ def _complete_place(query: GraspQuery, pick: PickPlan, pose_tcp_object: FloatArr
     checker.put(query.target, pose_world_goal)
     query.allow_target()
     back = solve_line(scene, pose_world_tcp, up[0], -RETRACT_M * pose_world_tcp[:3, 2], "goal_unreachable")
+    back = extend_up(scene, back, pick.over_m - float(scene.tool_pose(back[-1])[2, 3]), pick.open_m)
     builder.move("retract", *time_checked(scene, back, AWAY_PACE, builder.early(pick.open_m)))
     checker.release()
     checker.allow()

@@ -9,10 +9,11 @@ import numpy as np
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.transforms import invert
 from blueprint_pipeline.motion.errors import CandidateRejected, PlanningFailed
+from blueprint_pipeline.motion.overhead import bottom_of, extend_up, from_above, height_over
 from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
 from blueprint_pipeline.motion.segments import constant, describe_contact, find_path, time_checked
 from blueprint_pipeline.motion.timing import Pace
-from blueprint_pipeline.skill.grasping import GraspQuery, ReachableGrasp, reachable_grasps
+from blueprint_pipeline.skill.grasping import LIFT_M, GraspQuery, ReachableGrasp, reachable_grasps
 
 FREE_PACE = Pace(velocity=0.7, acceleration=0.4)
 LINE_PACE = Pace(velocity=0.3, acceleration=0.18)
@@ -45,6 +46,10 @@ class PickPlan(MotionPlan):
     close_m: float
     """Commanded opening while holding."""
     grasp_quality: float
+    over_m: float
+    """Height in the world at which hand and object travel."""
+    hangs_m: float
+    """How far the object reaches below its origin."""
 
 
 def plan_pick(query: GraspQuery, *, seed: int) -> PickPlan:
@@ -80,15 +85,19 @@ def _complete_pick(query: GraspQuery, grasp: ReachableGrasp, seed: int) -> PickP
     start = scene.arm_qpos(query.qpos)
     query.reset()
     pose_world_object = checker.pose_of(query.target)
+    bottom_m = bottom_of(scene, query.target)
+    over_m = height_over(scene, bottom_m, query.target)
+    down = from_above(scene, grasp.approach, over_m, grasp.open_m)
     builder = SetpointBuilder(scene.acting, fps=scene.fps, start=scene.holding(query.qpos))
-    path = find_path(scene, start, grasp.approach[0], grasp.open_m, seed)
+    path = find_path(scene, start, down[0], grasp.open_m, seed)
     builder.move("approach", *time_checked(scene, path, FREE_PACE, builder.early(grasp.open_m)))
     query.allow_target()
-    builder.move("pre_grasp", *time_checked(scene, grasp.approach, LINE_PACE, builder.early(grasp.open_m)), hold_s=STOP_S)
+    builder.move("pre_grasp", *time_checked(scene, down, LINE_PACE, builder.early(grasp.open_m)), hold_s=STOP_S)
     builder.grip("close", width_m=grasp.close_m, speed_m_s=GRIP_SPEED_M_S, hold_s=_CLOSE_HOLD_S)
     checker.hold(query.target, invert(grasp.pose_object_tcp))
     query.allow_lift(grasp.lift[0], grasp.width_m)
-    lift, _ = time_checked(scene, grasp.lift, LINE_PACE, constant(grasp.width_m))
+    rise_m = over_m - bottom_m - LIFT_M
+    lift, _ = time_checked(scene, extend_up(scene, grasp.lift, rise_m, grasp.width_m), LINE_PACE, constant(grasp.width_m))
     builder.move("lift", lift, np.full(len(lift), grasp.close_m))
     setpoints, phases = builder.build()
     return PickPlan(
@@ -102,6 +111,8 @@ def _complete_pick(query: GraspQuery, grasp: ReachableGrasp, seed: int) -> PickP
         open_m=grasp.open_m,
         close_m=grasp.close_m,
         grasp_quality=grasp.quality,
+        over_m=over_m,
+        hangs_m=float(pose_world_object[2, 3]) - bottom_m,
     )
 
 

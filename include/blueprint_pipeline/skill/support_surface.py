@@ -12,12 +12,19 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.twin.footprint import Footprint, bodies_of, measure_footprint, movable_objects
+from blueprint_pipeline.twin.footprint import Footprint, bodies_of, collision_pieces, footprint_of, movable_objects
 
 BoolArray = NDArray[np.bool_]
 
 CELL_M = 0.01
+HAND_M = 0.25
+"""Height of a hand, with what is above it of the arm."""
+HAND_OVER_M = 0.02
+"""How far above the top of an object a hand that holds it is, at least."""
 _FLAT_M = 0.004
+_PIECE_M = 0.01
+_AROUND_M = 0.2
+"""Beside the support, where things may stand that a hand touches."""
 _ABOVE_M = 0.5
 _FAR_BELOW_M = -50.0
 _COLLIDING_GROUPS = np.array([1, 1, 0, 1, 1, 1], dtype=np.uint8)
@@ -33,6 +40,8 @@ class SupportSurface:
     """(2,): centre of cell [0, 0] in the world."""
     level: BoolArray
     """(nx, ny): cells of :data:`CELL_M` in which the support's top is level at ``height_m``, with nothing fixed above it."""
+    fixed: tuple[Footprint, ...] = ()
+    """Convex pieces of what cannot be moved and reaches above the surface, on it or beside it."""
 
     def cells_m(self) -> FloatArray:
         """Centres of all cells in the world, (nx, ny, 2)."""
@@ -50,12 +59,25 @@ class SupportSurface:
 
     def clearance_m(self, obstacles: Iterable[Footprint]) -> FloatArray:
         """Distance of each cell from the nearest edge, fixed thing or obstacle, (nx, ny); 0 where not free."""
-        free = self.level.copy()
-        for obstacle in obstacles:
-            self._take_away(free, obstacle)
+        free = self._without(self.level, obstacles)
         padded = np.pad(free, 1, constant_values=False)
         distance: FloatArray = ndimage.distance_transform_edt(padded)[1:-1, 1:-1] * CELL_M
         return distance
+
+    def from_taller_m(self, obstacles: Iterable[Footprint], height_m: float) -> FloatArray:
+        """Distance of each cell from the nearest thing, fixed or not, that a hand at ``height_m`` meets, (nx, ny); infinite without any."""
+        met = [item for item in (*self.fixed, *obstacles) if item.top_m > height_m and item.bottom_m < height_m + HAND_M]
+        lower = self._without(np.ones_like(self.level), met)
+        if lower.all():
+            return np.full(lower.shape, np.inf)
+        distance: FloatArray = ndimage.distance_transform_edt(lower) * CELL_M
+        return distance
+
+    def _without(self, cells: BoolArray, obstacles: Iterable[Footprint]) -> BoolArray:
+        free = cells.copy()
+        for obstacle in obstacles:
+            self._take_away(free, obstacle)
+        return free
 
     def _take_away(self, free: BoolArray, obstacle: Footprint) -> None:
         """Clear the cells that an outline covers, looking only at those of its bounding box."""
@@ -92,9 +114,9 @@ def scan_surface(model: mujoco.MjModel, qpos: FloatArray, support: str, height_m
     for name in movable_objects(model):
         data.joint(model.body(name).jntadr[0]).qpos[2] = _FAR_BELOW_M
     mujoco.mj_kinematics(model, data)
-    outline = measure_footprint(model, data, support)
-    corner = outline.origin_m[:2] + outline.polygon_m.min(axis=0)
-    shape = np.ceil((outline.polygon_m.max(axis=0) - outline.polygon_m.min(axis=0)) / CELL_M).astype(int) + 1
+    lowest, highest = _outline(model, data, support, height_m)
+    corner = lowest - _AROUND_M
+    shape = np.ceil((highest - lowest + 2 * _AROUND_M) / CELL_M).astype(int) + 1
     bodies = set(bodies_of(model, support).tolist())
     level = np.zeros(tuple(shape), dtype=bool)
     geom = np.zeros(1, dtype=np.int32)
@@ -105,4 +127,19 @@ def scan_surface(model: mujoco.MjModel, qpos: FloatArray, support: str, height_m
         distance = mujoco.mj_ray(model, data, start, down, _COLLIDING_GROUPS, 1, -1, geom, None)
         hit = geom[0] >= 0 and int(model.geom_bodyid[geom[0]]) in bodies
         level[i, j] = hit and abs(start_height - distance - height_m) <= _FLAT_M
-    return SupportSurface(support=support, height_m=height_m, corner_m=corner, level=level)
+    return SupportSurface(support=support, height_m=height_m, corner_m=corner, level=level, fixed=_fixed_above(model, data, height_m))
+
+
+def _fixed_above(model: mujoco.MjModel, data: mujoco.MjData, height_m: float) -> tuple[Footprint, ...]:
+    fixed = [
+        model.body(int(body)).name for body in np.unique(model.body_rootid) if model.body(int(body)).name not in movable_objects(model)
+    ]
+    pieces = [points for name in fixed for points in collision_pieces(model, data, name)]
+    return tuple(footprint_of(points, points.mean(axis=0)) for points in pieces if points[:, 2].max() > height_m + _FLAT_M)
+
+
+def _outline(model: mujoco.MjModel, data: mujoco.MjData, support: str, height_m: float) -> tuple[FloatArray, FloatArray]:
+    """Corners (2,) of the box around the pieces of a support that end about at a height: a room has walls as well."""
+    pieces = [points for points in collision_pieces(model, data, support) if abs(float(points[:, 2].max()) - height_m) <= _PIECE_M]
+    points = np.concatenate(pieces or collision_pieces(model, data, support))[:, :2]
+    return points.min(axis=0), points.max(axis=0)

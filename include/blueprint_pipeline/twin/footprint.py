@@ -73,21 +73,24 @@ def bodies_of(model: mujoco.MjModel, object_id: str) -> NDArray[np.int64]:
 
 def collision_points(model: mujoco.MjModel, data: mujoco.MjData, object_id: str) -> FloatArray:
     """Corners (n, 3) in the world of an object's collision geometry (``data`` must have its kinematics)."""
-    return np.concatenate(
-        [
-            _corners(model, data, geom)
-            for geom in np.flatnonzero(np.isin(model.geom_bodyid, bodies_of(model, object_id))).tolist()
-            if _collides(model, geom)
-        ]
-    )
+    return np.concatenate(collision_pieces(model, data, object_id))
+
+
+def collision_pieces(model: mujoco.MjModel, data: mujoco.MjData, object_id: str) -> list[FloatArray]:
+    """The same piece by piece."""
+    geoms = np.flatnonzero(np.isin(model.geom_bodyid, bodies_of(model, object_id))).tolist()
+    return [_corners(model, data, geom) for geom in geoms if _collides(model, geom)]
 
 
 def measure_footprint(model: mujoco.MjModel, data: mujoco.MjData, object_id: str) -> Footprint:
     """Outline and height of an object in its present pose (``data`` must have its kinematics)."""
+    return footprint_of(collision_points(model, data, object_id), data.body(object_id).xpos.copy())
+
+
+def footprint_of(points: FloatArray, origin: FloatArray) -> Footprint:
+    """Outline and height of what has these corners (n, 3), relative to an origin (3,)."""
     from scipy.spatial import ConvexHull  # noqa: PLC0415 -- most who read models need no hulls, and it loads slowly
 
-    points = collision_points(model, data, object_id)
-    origin = data.body(object_id).xpos.copy()
     outline = points[:, :2] - origin[:2]
     return Footprint(
         origin_m=origin,
