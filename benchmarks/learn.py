@@ -4,8 +4,8 @@ Usage: python -m benchmarks.learn WORKSPACE SCENE [--episodes 100 200] [--trials
 
 Plans, simulates and gates episodes of a settled scene with the project's own stages (nothing is drawn), trains a policy on the CPU by
 behaviour cloning on the kept ones (:mod:`benchmarks.learning`), and lets it act from held-out starts: episodes of a plan with another
-seed, of objects that are demonstrated, judged by the skill's own success predicate. The policy sees the tool's pose, the gripper's opening, the objects' poses and the
-sentence. Prints successes with Wilson's interval, and what was missed most.
+seed, of objects that are demonstrated, judged by the skill's own success predicate. The policy sees the tool's pose, the gripper's
+opening, the objects' poses and the sentence. Prints successes with Wilson's interval, and what was missed most.
 """
 
 import argparse
