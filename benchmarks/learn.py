@@ -83,8 +83,18 @@ def load_plan(scene: SceneFolder) -> JobPlan:
     return JobPlan.model_validate_json(scene.read_bytes(PLAN_PATH))
 
 
-def load_kept(scene: SceneFolder) -> list[tuple[str, EpisodeArrays, tuple[str, ...]]]:
-    """Sentence, recording and objects' ids of every kept episode, in the plan's order."""
+@dataclass(frozen=True)
+class Kept:
+    """A kept episode."""
+
+    target: str
+    sentence: str
+    arrays: EpisodeArrays
+    object_ids: tuple[str, ...]
+
+
+def load_kept(scene: SceneFolder) -> list[Kept]:
+    """Every kept episode, in the plan's order."""
     kept = {verdict.episode_id for verdict in load_gate_report(scene).with_verdict("kept")}
     found = []
     for shard, spec in planned_episodes(load_plan(scene)):
@@ -94,7 +104,7 @@ def load_kept(scene: SceneFolder) -> list[tuple[str, EpisodeArrays, tuple[str, .
             arrays, findings = check_states(folder / "states.parquet", record)
             if arrays is None:
                 raise SystemExit(f"{spec.episode_id}: {findings}")
-            found.append((spec.task.instruction, arrays, record.object_ids))
+            found.append(Kept(spec.task.target_object, spec.task.instruction, arrays, record.object_ids))
     return found
 
 
@@ -108,13 +118,13 @@ def moving_rows(arrays: EpisodeArrays) -> NDArray[np.int64]:
     return np.flatnonzero(moved)
 
 
-def demonstrate(episodes: list[tuple[str, EpisodeArrays, tuple[str, ...]]], planner: MotionScene) -> tuple[Reader, list[Demonstration]]:
+def demonstrate(episodes: list[Kept], planner: MotionScene) -> tuple[Reader, list[Demonstration]]:
     """What a lab would make of the delivered columns of so many episodes."""
-    object_ids = episodes[0][2]
-    sentences = [read_sentence(text, object_ids) for text, _, _ in episodes]
+    object_ids = episodes[0].object_ids
+    sentences = [read_sentence(item.sentence, object_ids) for item in episodes]
     vocabulary = tuple(sorted({word for sentence in sentences for word in sentence.words}))
     reader = Reader(planner.pose_world_base, object_ids, vocabulary)
-    return reader, [_demonstrate(reader, sentence, arrays, planner) for sentence, (_, arrays, _) in zip(sentences, episodes, strict=True)]
+    return reader, [_demonstrate(reader, sentence, item.arrays, planner) for sentence, item in zip(sentences, episodes, strict=True)]
 
 
 def _demonstrate(reader: Reader, sentence: Sentence, arrays: EpisodeArrays, planner: MotionScene) -> Demonstration:
@@ -184,16 +194,21 @@ def main(arguments: list[str]) -> None:
     scene = Workspace(settings.workspace).scene(chosen.scene)
     generator = Generator(settings, chosen.scene, chosen.robot)
     trials = generator.plan(chosen.trials, chosen.trial_seed)
-    shown = {spec.task.target_object for spec in generator.plan(chosen.attempts, TRAINING_SEED).episodes}
-    held_out = [spec for spec in trials.episodes if spec.task.target_object in shown]
-    print(f"{len(held_out)} of {chosen.trials} held-out starts are of objects that are demonstrated: {', '.join(sorted(shown))}")
+    generator.plan(chosen.attempts, TRAINING_SEED)
     generator.simulate()
     kept = load_kept(scene)
-    print(f"{len(kept)} of {chosen.attempts} attempts kept; {len({text for text, _, _ in kept})} different sentences")
+    print(f"{len(kept)} of {chosen.attempts} attempts kept; {len({item.sentence for item in kept})} different sentences")
     with tempfile.TemporaryDirectory() as folder:
         worker = build_trial_worker(scene, trials, Path(folder), settings.workspace.cache_dir)
         planner = worker.controllers[trials.episodes[0].arm].planner
         for count in chosen.episodes:
+            shown = {item.target for item in kept[:count]}
+            held_out = [spec for spec in trials.episodes if spec.task.target_object in shown]
+            if not held_out:
+                raise SystemExit(
+                    f"none of {chosen.trials} held-out starts is of an object that is demonstrated: {', '.join(sorted(shown))}"
+                )
+            print(f"{len(held_out)} of {chosen.trials} held-out starts are of objects that are demonstrated: {', '.join(sorted(shown))}")
             started = time.process_time()
             reader, data = demonstrate(kept[:count], planner)
             policy = train_policy(data, steps=chosen.steps, seed=0)

@@ -102,7 +102,7 @@ class Site:
             if not self.place.reach.reaches(state.footprints[target].center_m[None])[0]:
                 raise NotOffered("it is out of the robot's good reach")
             return state
-        hand_m = self.place.planner.arm.gripper.palm.half_y_m if skill.takes else 0.0
+        hand_m = self.place.planner.arm.gripper.palm.radius_m if skill.takes else 0.0
         drawn = self.starts.sample(self.spread, target, hand_m, rng)
         if drawn is None:
             raise NotOffered("the surface has no room for it within reach, beside everything else")

@@ -13,7 +13,8 @@ from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.skill.contract import StartState
 from blueprint_pipeline.skill.goals import MARGIN_M, Reach
-from blueprint_pipeline.skill.support_surface import CELL_M, HAND_OVER_M, SupportSurface
+from blueprint_pipeline.skill.grasping import PALM_GAP_M
+from blueprint_pipeline.skill.support_surface import CELL_M, SupportSurface
 from blueprint_pipeline.twin.footprint import Footprint, find_supports, measure_footprint, movable_objects
 
 VERSION = "spread-2"
@@ -70,7 +71,7 @@ class StartStates:
         Args:
             spread: Where.
             target: What will be taken.
-            hand_m: Half of the width of a hand that goes down to the target: what is taller leaves it so much room.
+            hand_m: Of the circle about a hand that goes down to the target: what is taller leaves it so much room.
             rng: Decides.
 
         Returns:
@@ -98,7 +99,7 @@ class StartStates:
         placed = [footprint for name, footprint in settled.items() if name not in moving and footprint.top_m > spread.surface.height_m]
         cells = spread.surface.cells_m()
         qpos, target_at_m = self.settled_qpos.copy(), settled[target].center_m
-        passed_m, wide_m = settled[target].top_m + HAND_OVER_M, max(settled[target].radius_m, hand_m)
+        passed_m, wide_m = settled[target].top_m + PALM_GAP_M, max(settled[target].radius_m, hand_m)
         for name in moving:
             room = settled[name].radius_m + (MARGIN_M if name == target else APART_M)
             free = spread.surface.clearance_m(placed) >= room

@@ -1,4 +1,4 @@
-"""How high to travel so that nothing is in the way, whatever stands where: the same height in every episode of a scene.
+"""How high to travel with a target so that nothing is in the way, whatever stands where: the same in every episode of a scene.
 
 A way round things depends on where all of them stand; who learns from it would have to see all of them. A way over them does not.
 """
@@ -17,7 +17,7 @@ HIGHEST_M = 0.22
 
 
 def height_over(scene: MotionScene, support_m: float, target: str) -> float:
-    """Height in the world [m] that is above all that stands within the arm's reach, but for the target and what is too tall.
+    """Height in the world [m] above all that can be moved or stands within the arm's reach, but for the target and what is too tall.
 
     Args:
         scene: With its objects placed.
@@ -31,7 +31,10 @@ def height_over(scene: MotionScene, support_m: float, target: str) -> float:
     lows, highs = _boxes(model, data)
     away = np.maximum(np.maximum(lows[:, :2] - scene.root_m[:2], scene.root_m[:2] - highs[:, :2]), 0.0)
     near = np.linalg.norm(away, axis=1) <= scene.arm.working_radius.farthest_m
-    counts = checker.collides & near & ~np.isin(model.geom_bodyid, list(left_out)) & (model.geom_type != mujoco.mjtGeom.mjGEOM_PLANE)
+    moves = model.body_dofnum[model.body_rootid[model.geom_bodyid]] > 0
+    counts = (
+        checker.collides & (near | moves) & ~np.isin(model.geom_bodyid, list(left_out)) & (model.geom_type != mujoco.mjtGeom.mjGEOM_PLANE)
+    )
     tops = highs[counts, 2]
     return float(tops[(tops > support_m) & (tops <= support_m + HIGHEST_M)].max(initial=support_m)) + MARGIN_M
 
@@ -52,10 +55,19 @@ def extend_up(scene: MotionScene, points: FloatArray, rise_m: float, width_m: fl
     for share in np.arange(1, steps + 1) / max(steps, 1):
         guess = found[-1] if len(found) == 1 else 2 * found[-1] - found[-2]
         solution = scene.solve_ik(shift(pose_world_tcp, np.array([0.0, 0.0, share * rise_m])), [guess, found[-1]])
-        if solution is None or np.abs(solution - found[-1]).max() > LARGEST_JUMP_RAD or not scene.checker.is_free(solution, width_m):
+        if (
+            solution is None
+            or np.abs(solution - found[-1]).max() > LARGEST_JUMP_RAD
+            or not _is_free_between(scene, found[-1], solution, width_m)
+        ):
             break
         found.append(solution)
     return np.array(found)
+
+
+def _is_free_between(scene: MotionScene, before: FloatArray, after: FloatArray, width_m: float) -> bool:
+    """Whether a configuration is free, and the one halfway to it."""
+    return all(scene.checker.is_free(point, width_m) for point in (after, (before + after) / 2))
 
 
 def from_above(scene: MotionScene, approach: FloatArray, height_m: float, width_m: float) -> FloatArray:

@@ -40,6 +40,11 @@ class Palm(FrozenModel):
     clear_above_tcp_m: float = Field(gt=0)
     """From the tool centre point back to the box: an object that reaches higher between the fingers hits it."""
 
+    @property
+    def radius_m(self) -> float:
+        """Of the circle about the box, seen along z."""
+        return float(np.hypot(self.half_x_m, self.half_y_m))
+
 
 class FingerJoint(FrozenModel):
     """One joint of the fingers."""

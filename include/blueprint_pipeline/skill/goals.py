@@ -11,9 +11,10 @@ from functools import cached_property
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.skill.grasping import PALM_GAP_M
 from blueprint_pipeline.skill.instruction import SurfaceFrame
 from blueprint_pipeline.skill.region import RELATIONS, Region, build_beside, build_region
-from blueprint_pipeline.skill.support_surface import HAND_OVER_M, BoolArray, SupportSurface
+from blueprint_pipeline.skill.support_surface import BoolArray, SupportSurface
 from blueprint_pipeline.twin.footprint import Footprint
 
 AWAY_M = 0.10
@@ -73,9 +74,9 @@ class GoalSearch:
     target: Footprint
     others: Mapping[str, Footprint]
     hand_m: float
-    """Half of the hand's width."""
+    """Of the circle about the palm."""
     hand_from_center_m: FloatArray
-    """(2,): where the hand holds the object, from the middle of its outline."""
+    """(2,): where the hand holds the object as it stands, from the middle of its outline."""
 
     def offers(self, words: str, reference: str | None) -> Destination | None:
         """The destination of that name, if the object starts outside of it and there is room near its middle."""
@@ -117,7 +118,7 @@ class GoalSearch:
     @cached_property
     def room_for_hand(self) -> BoolArray:
         """Cells (nx, ny) in which a hand that holds the object touches nothing that is taller than it, however it is turned."""
-        room: BoolArray = self.surface.from_taller_m(self.others.values(), self.target.top_m + HAND_OVER_M) >= self.hand_m
+        room: BoolArray = self.surface.from_taller_m(self.others.values(), self.target.top_m + PALM_GAP_M) >= self.hand_m
         return room
 
     @cached_property

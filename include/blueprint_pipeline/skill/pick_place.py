@@ -157,7 +157,7 @@ def _draw_destination(
         reach=place.reach,
         target=start.footprints[target],
         others=others,
-        hand_m=place.planner.arm.gripper.palm.half_y_m,
+        hand_m=place.planner.arm.gripper.palm.radius_m,
         hand_from_center_m=held_m - center_m,
     )
     if not place.surface.at(search.room_for_hand, held_m[None])[0]:

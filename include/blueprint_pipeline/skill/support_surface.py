@@ -19,10 +19,9 @@ BoolArray = NDArray[np.bool_]
 CELL_M = 0.01
 HAND_M = 0.25
 """Height of a hand, with what is above it of the arm."""
-HAND_OVER_M = 0.02
-"""How far above the top of an object a hand that holds it is, at least."""
 _FLAT_M = 0.004
-_PIECE_M = 0.01
+_UNEVEN_M = 0.1
+"""How far above its level part a piece of a support may end, as a scan of a table that is not quite level, or a rim."""
 _AROUND_M = 0.2
 """Beside the support, where things may stand that a hand touches."""
 _ABOVE_M = 0.5
@@ -65,12 +64,12 @@ class SupportSurface:
         return distance
 
     def from_taller_m(self, obstacles: Iterable[Footprint], height_m: float) -> FloatArray:
-        """Distance of each cell from the nearest thing, fixed or not, that a hand at ``height_m`` meets, (nx, ny); infinite without any."""
+        """How far each cell is, at least, from all that a hand at ``height_m`` meets, fixed or not, (nx, ny); infinite without any."""
         met = [item for item in (*self.fixed, *obstacles) if item.top_m > height_m and item.bottom_m < height_m + HAND_M]
         lower = self._without(np.ones_like(self.level), met)
         if lower.all():
             return np.full(lower.shape, np.inf)
-        distance: FloatArray = ndimage.distance_transform_edt(lower) * CELL_M
+        distance: FloatArray = (ndimage.distance_transform_edt(lower) - 1) * CELL_M  # middles of cells may be nearer than their edges
         return distance
 
     def _without(self, cells: BoolArray, obstacles: Iterable[Footprint]) -> BoolArray:
@@ -127,19 +126,33 @@ def scan_surface(model: mujoco.MjModel, qpos: FloatArray, support: str, height_m
         distance = mujoco.mj_ray(model, data, start, down, _COLLIDING_GROUPS, 1, -1, geom, None)
         hit = geom[0] >= 0 and int(model.geom_bodyid[geom[0]]) in bodies
         level[i, j] = hit and abs(start_height - distance - height_m) <= _FLAT_M
-    return SupportSurface(support=support, height_m=height_m, corner_m=corner, level=level, fixed=_fixed_above(model, data, height_m))
+    return SupportSurface(
+        support=support, height_m=height_m, corner_m=corner, level=level, fixed=_fixed_near(model, data, corner, shape, height_m)
+    )
 
 
-def _fixed_above(model: mujoco.MjModel, data: mujoco.MjData, height_m: float) -> tuple[Footprint, ...]:
-    fixed = [
-        model.body(int(body)).name for body in np.unique(model.body_rootid) if model.body(int(body)).name not in movable_objects(model)
-    ]
-    pieces = [points for name in fixed for points in collision_pieces(model, data, name)]
-    return tuple(footprint_of(points, points.mean(axis=0)) for points in pieces if points[:, 2].max() > height_m + _FLAT_M)
+def _fixed_near(
+    model: mujoco.MjModel, data: mujoco.MjData, corner: FloatArray, shape: NDArray[np.int64], height_m: float
+) -> tuple[Footprint, ...]:
+    """Convex pieces of fixed things that reach above a height within a raster."""
+    movable, far = set(movable_objects(model)), corner + (shape - 1) * CELL_M
+    fixed = {model.body(int(body)).name for body in np.unique(model.body_rootid)} - movable
+    pieces = [points for name in sorted(fixed) for points in collision_pieces(model, data, name)]
+    return tuple(
+        footprint_of(points, points.mean(axis=0))
+        for points in pieces
+        if points[:, 2].max() > height_m + _FLAT_M
+        and (points[:, :2].max(axis=0) >= corner).all()
+        and (points[:, :2].min(axis=0) <= far).all()
+    )
 
 
 def _outline(model: mujoco.MjModel, data: mujoco.MjData, support: str, height_m: float) -> tuple[FloatArray, FloatArray]:
-    """Corners (2,) of the box around the pieces of a support that end about at a height: a room has walls as well."""
-    pieces = [points for points in collision_pieces(model, data, support) if abs(float(points[:, 2].max()) - height_m) <= _PIECE_M]
-    points = np.concatenate(pieces or collision_pieces(model, data, support))[:, :2]
+    """Corners (2,) of the box around the pieces of a support that reach a height and do not tower above it: a room has walls as well."""
+    pieces = [
+        points[:, :2]
+        for points in collision_pieces(model, data, support)
+        if points[:, 2].min() <= height_m + _FLAT_M and -_FLAT_M <= points[:, 2].max() - height_m <= _UNEVEN_M
+    ]
+    points = np.concatenate(pieces)
     return points.min(axis=0), points.max(axis=0)
