@@ -19,9 +19,10 @@ from blueprint_pipeline.workspace.checksums import FileDigest
 from blueprint_pipeline.workspace.errors import FileChanged
 from blueprint_pipeline.workspace.storage import SceneFolder
 
-_COMPUTING_PACKAGES = (
+COMPUTING_PACKAGES = (
     "av",
     "daqp",
+    "dracopy",
     "embreex",
     "fast-simplification",
     "manifold3d",
@@ -31,6 +32,7 @@ _COMPUTING_PACKAGES = (
     "ompl",
     "pillow",
     "pyarrow",
+    "pyyaml",
     "scipy",
     "toppra",
     "trimesh",
@@ -118,7 +120,7 @@ class Commit(BaseModel):
 def package_versions() -> dict[str, str]:
     """Installed versions of the packages that compute, by name: another MuJoCo never finds what this one did."""
     found = {}
-    for name in _COMPUTING_PACKAGES:
+    for name in COMPUTING_PACKAGES:
         with suppress(PackageNotFoundError):  # a simulator's own image lacks what its stages do not use
             found[name] = version(name)
     return found
