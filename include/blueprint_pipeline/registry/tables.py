@@ -105,10 +105,10 @@ class LeaseRow(Base):
 
     __tablename__ = "lease"
 
-    name: Mapped[str] = mapped_column(BoundedString(255), primary_key=True)
+    name: Mapped[str] = mapped_column(BoundedString(ID_CHARACTERS), primary_key=True)
     schema_version: Mapped[str] = mapped_column(BoundedString(16))
-    holder: Mapped[str] = mapped_column(BoundedString(255))
-    process: Mapped[str] = mapped_column(BoundedString(255))
+    holder: Mapped[str] = mapped_column(BoundedString(ID_CHARACTERS))
+    process: Mapped[str] = mapped_column(BoundedString(ID_CHARACTERS))
     token: Mapped[int] = mapped_column(BigInteger)
     acquired_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -136,7 +136,7 @@ class ApprovalRow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     decided_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    actor: Mapped[str | None] = mapped_column(BoundedString(255))
+    actor: Mapped[str | None] = mapped_column(BoundedString(ID_CHARACTERS))
     reason: Mapped[str | None] = mapped_column(Text)
     approved_episodes: Mapped[list[str]] = mapped_column(JSON)
 
@@ -151,7 +151,7 @@ class ApprovalAuditRow(Base):
     request_id: Mapped[str] = mapped_column(ForeignKey("approval.request_id"), index=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     action: Mapped[str] = mapped_column(BoundedString(16))
-    actor: Mapped[str] = mapped_column(BoundedString(255))
+    actor: Mapped[str] = mapped_column(BoundedString(ID_CHARACTERS))
     reason: Mapped[str] = mapped_column(Text)
 
 
@@ -235,9 +235,9 @@ class SceneRow(Base):
     interval_s: Mapped[float | None] = mapped_column(Float)
     enabled: Mapped[bool] = mapped_column(Boolean)
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    running_run_id: Mapped[str | None] = mapped_column(BoundedString(255))
+    running_run_id: Mapped[str | None] = mapped_column(BoundedString(ID_CHARACTERS))
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    last_run_id: Mapped[str | None] = mapped_column(BoundedString(255))
+    last_run_id: Mapped[str | None] = mapped_column(BoundedString(ID_CHARACTERS))
     last_status: Mapped[str | None] = mapped_column(BoundedString(16))
     last_finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     failures: Mapped[int] = mapped_column(Integer, server_default="0")
@@ -254,7 +254,7 @@ class OutboxRow(Base):
     kind: Mapped[str] = mapped_column(BoundedString(32))
     scene_id: Mapped[str | None] = mapped_column(BoundedString(128))
     lab: Mapped[str | None] = mapped_column(BoundedString(128))
-    run_id: Mapped[str | None] = mapped_column(BoundedString(255))
+    run_id: Mapped[str | None] = mapped_column(BoundedString(ID_CHARACTERS))
     code: Mapped[str | None] = mapped_column(BoundedString(128))
     text: Mapped[str] = mapped_column(Text)
     blocks: Mapped[list[dict[str, object]]] = mapped_column(JSON)
@@ -264,7 +264,7 @@ class OutboxRow(Base):
     due_at: Mapped[datetime] = mapped_column(UtcDateTime)
     """Next try; while a sender has the message, when another may take it over."""
     attempts: Mapped[int] = mapped_column(Integer)
-    channel: Mapped[str | None] = mapped_column(BoundedString(255))
+    channel: Mapped[str | None] = mapped_column(BoundedString(ID_CHARACTERS))
     error: Mapped[str | None] = mapped_column(Text)
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -276,8 +276,8 @@ class RunRow(Base):
     __tablename__ = "run"
     __table_args__ = (Index("ix_run_status", "status"), Index("ix_run_started", "started_at"))
 
-    dag_id: Mapped[str] = mapped_column(BoundedString(255), primary_key=True)
-    run_id: Mapped[str] = mapped_column(BoundedString(255), primary_key=True)
+    dag_id: Mapped[str] = mapped_column(BoundedString(ID_CHARACTERS), primary_key=True)
+    run_id: Mapped[str] = mapped_column(BoundedString(ID_CHARACTERS), primary_key=True)
     schema_version: Mapped[str] = mapped_column(BoundedString(16))
     scene_id: Mapped[str] = mapped_column(BoundedString(128))
     lab: Mapped[str] = mapped_column(BoundedString(128))
