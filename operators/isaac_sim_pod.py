@@ -79,7 +79,11 @@ class IsaacSimPodOperator(StageTask, KubernetesPodOperator):
 
     def _go_on(self, context: Context, told: JobEvent | None, pause: Pause | None) -> Any:
         """One step: settle what was told, else find the pod or make it. What only needs time is waited for, at no try's cost."""
-        no_room_since = told.no_room_since if told else pause.since if pause and pause.code == NoCapacity.code else None
+        no_room_since = None
+        if told is not None:
+            no_room_since = told.no_room_since
+        elif pause is not None and pause.code == NoCapacity.code:
+            no_room_since = pause.since
         try:
             job = self._open(context)
             if told is None:

@@ -193,6 +193,8 @@ class _JobLog:
         self.change(outcome=outcome, error=None if error is None else error.as_dict(), finished_at=datetime.now(UTC))
         done = sum(unit.state == "done" for unit in self.record.units)
         was_told = error is None or any(unit.state == "failed" for unit in self.record.units)
-        why = {} if error is None else {"code": error.code} if was_told else {"code": error.code, "message": error.message}
+        why = {} if error is None else {"code": error.code}
+        if error is not None and not was_told:
+            why["message"] = error.message
         log = get_logger().info if was_told else get_logger().error
         log("job ended", job=self.record.name, outcome=outcome, done=done, requests=len(self.record.units), **why)

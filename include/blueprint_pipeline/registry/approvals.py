@@ -114,8 +114,9 @@ class ApprovalRepository:
             rounds = list(session.execute(_rounds(job_id, sorted(set(episodes)))).scalars())
             decided = [row for row in rounds if row.status not in {ApprovalStatus.PENDING.value, ApprovalStatus.WITHDRAWN.value}]
             by_person = [row for row in decided if not _lapsed(row)]
-            chosen = by_person[0] if by_person else decided[-1] if decided else None
-            return None if chosen is None else _record(chosen)
+            if by_person:
+                return _record(by_person[0])
+            return _record(decided[-1]) if decided else None
 
     def decide(self, request_id: str, *, approve: bool, actor: str, reason: str, episodes: Sequence[str] | None = None) -> Approval:
         """Answer a request. The same answer by the same actor again changes nothing.
