@@ -120,3 +120,48 @@ def test_what_no_slab_holds_is_counted():
     assert len(pieces.hulls) == MAX_SLABS
     assert pieces.solid_share < 0.8
     assert pieces.gap_m > THICKNESS_M
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_surface_that_stands_twice_is_one(turned):
+    """A wall drawn from both sides, or twice from one: it is solid, and no slab stands before what the eye sees."""
+    shell = room_shell().subdivide_to_size(0.5)
+    twice = trimesh.Trimesh(shell.vertices, np.vstack([shell.faces, shell.faces[:, ::-1] if turned else shell.faces]), process=False)
+    pieces = decompose_room(twice, EYE)
+    assert pieces.solid_share == 1.0
+    places, directions = seen_from(shell, EYE)
+    places, directions = places[places[:, 2] > 0.01], directions[places[:, 2] > 0.01]
+    assert (gaps_outside(pieces.hulls, places - 0.01 * directions) > 0).all()
+
+
+def test_a_sky_takes_no_slab_from_the_room():
+    """A dome of 1 km around it, of more triangles than there may be slabs."""
+    sky = trimesh.creation.icosphere(3, 1000.0)
+    pieces = decompose_room(trimesh.util.concatenate([room_shell(), sky]), EYE)
+    assert len(pieces.hulls) == 5
+    assert pieces.solid_share == 1.0
+
+
+def test_every_picket_of_a_fence_is_solid():
+    """Closed and convex, 2 cm wide, and more than the parts that may be cut into pieces."""
+    pickets = [trimesh.creation.box((0.02, 0.02, 1.0)) for _ in range(60)]
+    for picket, x in zip(pickets, np.linspace(-1.9, 1.9, 60), strict=True):
+        picket.apply_translation((x, 1.0, 0.5))
+    pieces = decompose_room(trimesh.util.concatenate([room_shell(), *pickets]), EYE)
+    assert pieces.solid_share == 1.0
+    assert len(pieces.hulls) == 65
+
+
+def test_what_has_no_area_makes_no_slab():
+    """A triangle of a thousandth of a millimetre is all that stands."""
+    speck = trimesh.Trimesh([[0, 1.5, 1], [1e-6, 1.5, 1], [0, 1.5, 1 + 1e-6]], [[0, 1, 2]], process=False)
+    assert decompose_room(speck, EYE).hulls == []
+
+
+def test_triangles_that_nearly_meet_are_a_wall():
+    """A scan of which every triangle has its own corners, a hundredth of a millimetre off its neighbours'."""
+    scan = room_shell().subdivide_to_size(0.06)
+    corners = np.asarray(scan.triangles).reshape(-1, 3)
+    corners = corners + np.random.default_rng(0).normal(0, 1e-5, corners.shape)
+    pieces = decompose_room(trimesh.Trimesh(corners, np.arange(len(corners)).reshape(-1, 3), process=False), EYE)
+    assert pieces.solid_share > 0.9

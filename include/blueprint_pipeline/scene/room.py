@@ -2,27 +2,34 @@
 
 What is closed and is seen from outside (a counter, a table) becomes convex pieces as an object does. All else (the shell of a room, a
 scan) becomes slabs, true to its surface. What lies on the floor is left out: there the plane ``floor`` is.
+So is what no robot comes near.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import trimesh
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.scene.decompose import Pieces, decompose, measure_overfill
-from blueprint_pipeline.scene.hulls import Hull, gaps_outside
+from blueprint_pipeline.scene.decompose import MAX_OVERFILL, Pieces, decompose, measure_overfill
+from blueprint_pipeline.scene.hulls import Hull, convex_hull, gaps_outside
 from blueprint_pipeline.scene.mass import is_closed
 from blueprint_pipeline.scene.patches import Indices
-from blueprint_pipeline.scene.slabs import FLOOR_M, THICKNESS_M, make_slabs, solid_angles, turn_to
+from blueprint_pipeline.scene.slabs import FLOOR_M, THICKNESS_M, each_face_once, make_slabs, solid_angles, turn_to
 from blueprint_pipeline.scene.slabs import PARAMETERS as SLAB_PARAMETERS
 
+FAR_M = 50.0
+"""From the eye: what is farther (a sky, a landscape) does not collide, and is not counted."""
+_MAX_CONVEX = 192
+"""Parts that are tried as one convex piece each, the largest ones."""
 _MAX_SOLIDS = 16
-"""Parts that are tried as solids, the largest ones."""
+"""Of these, the parts that are cut into more, which takes seconds."""
 _MAX_FILLED = 1.1
 """Volume of the pieces over that of the solid: with more, they close what is open, as a window in a wall."""
 _SAMPLES = 3000
 _CLEAR_SHARE = 0.95
 _NONE = np.empty(0, dtype=np.int64)
-PARAMETERS = f"room-1 solids {_MAX_SOLIDS} {SLAB_PARAMETERS}"
+PARAMETERS = f"room-2 far {FAR_M} convex {_MAX_CONVEX} solids {_MAX_SOLIDS} filled {_MAX_FILLED} {SLAB_PARAMETERS}"
 """Names the method; part of the cache key."""
 
 
@@ -33,26 +40,37 @@ def decompose_room(mesh: trimesh.Trimesh, eye_m: FloatArray) -> Pieces:
         mesh: In the world.
         eye_m: (3,): a point in the room.
     """
+    mesh = each_face_once(_near(mesh, eye_m))
     parts = _standing_parts(mesh)
-    made: list[Pieces] = []
-    shell = np.zeros(len(mesh.faces), dtype=bool)
-    for number, part in enumerate(parts):
-        pieces = _pieces_of_solid(_only(mesh, part), eye_m) if number < _MAX_SOLIDS else None
-        shell[part] = pieces is None
-        if pieces is not None:
-            made.append(pieces)
-    slabs, overfill = _slabs_of_shell(_only(mesh, np.flatnonzero(shell)), eye_m)
-    hulls = [hull for pieces in made for hull in pieces.hulls] + slabs
-    points = _samples(_only(mesh, np.sort(np.concatenate([_NONE, *parts]))))
+    solids = _solids(mesh, parts[:_MAX_CONVEX], eye_m)
+    open_parts = [part for number, part in enumerate(parts) if number not in solids]
+    made = [*solids.values(), _slabs_of_shell(_only(mesh, np.concatenate([_NONE, *open_parts])), eye_m)]
+    hulls = [hull for item in made for hull in item.hulls]
+    points = _samples(_only(mesh, np.concatenate([_NONE, *parts])))
     gaps = np.minimum(gaps_outside(hulls, points), np.maximum(points[:, 2], 0.0))  # below z = 0 is the plane
     return Pieces(
         hulls=hulls,
         method="room",
-        overfill=max([overfill, *(pieces.overfill for pieces in made)]),
+        overfill=max(item.overfill for item in made),
         clearance_m=THICKNESS_M,
         gap_m=float(gaps.max(initial=0.0)),
         solid_share=float((gaps <= THICKNESS_M).mean()) if len(gaps) else 1.0,
     )
+
+
+def _near(mesh: trimesh.Trimesh, eye_m: FloatArray) -> trimesh.Trimesh:
+    """The triangles that come within :data:`FAR_M` of the eye, by their boxes: the detail of a far backdrop would cost that of the room."""
+    corners = np.asarray(mesh.triangles)
+    nearest = np.clip(eye_m, corners.min(axis=1), corners.max(axis=1))
+    return _only(mesh, np.flatnonzero(np.linalg.norm(nearest - eye_m, axis=1) <= FAR_M))
+
+
+@dataclass(frozen=True)
+class _Made:
+    """Hulls of a part, and the share of the free points before its front, one thickness off it, that they cover."""
+
+    hulls: list[Hull]
+    overfill: float
 
 
 def _standing_parts(mesh: trimesh.Trimesh) -> list[Indices]:
@@ -63,20 +81,37 @@ def _standing_parts(mesh: trimesh.Trimesh) -> list[Indices]:
     return sorted(standing, key=lambda part: (-float(areas[part].sum()), int(part[0])))
 
 
-def _pieces_of_solid(part: trimesh.Trimesh, eye_m: FloatArray) -> Pieces | None:
-    """Pieces of a part that is closed, does not hold the eye, and is open nowhere that its pieces are not.
+def _solids(mesh: trimesh.Trimesh, parts: list[Indices], eye_m: FloatArray) -> dict[int, _Made]:
+    """What was made of the parts that are solids, by the number of the part: one hull each, or pieces of the first that need more."""
+    made: dict[int, _Made] = {}
+    cut = 0
+    for number, part in enumerate(parts):
+        solid = _only(mesh, part)
+        if not _is_solid(solid, eye_m):
+            continue
+        found = _made(solid, [convex_hull(np.asarray(solid.vertices))], eye_m)
+        if (found is None or found.overfill > MAX_OVERFILL) and cut < _MAX_SOLIDS:
+            cut += 1
+            found = _made(solid, decompose(solid).hulls, eye_m)
+        if found is not None:
+            made[number] = found
+    return made
 
-    From within a closed part, the solid angle of all of it is that of a sphere.
-    """
-    if not is_closed(part) or abs(float(solid_angles(part, eye_m).sum())) >= 2 * np.pi:
+
+def _is_solid(part: trimesh.Trimesh, eye_m: FloatArray) -> bool:
+    """Whether a part is closed and does not hold the eye: from within, the solid angle of all of it is that of a sphere."""
+    return is_closed(part) and abs(float(solid_angles(part, eye_m).sum())) < 2 * np.pi
+
+
+def _made(part: trimesh.Trimesh, hulls: list[Hull], eye_m: FloatArray) -> _Made | None:
+    """The hulls of a solid, measured, if they are open where it is."""
+    if sum(float(trimesh.Trimesh(*hull, process=False).volume) for hull in hulls) > _MAX_FILLED * abs(part.volume):
         return None
-    pieces = decompose(part)
-    filled = sum(float(trimesh.Trimesh(*hull, process=False).volume) for hull in pieces.hulls)
-    return pieces if filled <= _MAX_FILLED * abs(part.volume) else None
+    return _Made(hulls, measure_overfill(hulls, _free_points(turn_to(part, eye_m))))
 
 
 def _only(mesh: trimesh.Trimesh, faces: Indices) -> trimesh.Trimesh:
-    part = trimesh.Trimesh(mesh.vertices, np.asarray(mesh.faces)[faces], process=False)
+    part = trimesh.Trimesh(mesh.vertices, np.asarray(mesh.faces)[np.sort(faces)], process=False)
     part.remove_unreferenced_vertices()
     return part
 
@@ -89,13 +124,17 @@ def _samples(mesh: trimesh.Trimesh) -> FloatArray:
     return points
 
 
-def _slabs_of_shell(shell: trimesh.Trimesh, eye_m: FloatArray) -> tuple[list[Hull], float]:
-    """Slabs, and the share of the free points before the front, one thickness off it, that they cover."""
-    if not len(shell.faces):
-        return [], 0.0
+def _slabs_of_shell(shell: trimesh.Trimesh, eye_m: FloatArray) -> _Made:
     front = turn_to(shell, eye_m)
-    slabs = make_slabs(front)
+    slabs = make_slabs(front, eye_m)
+    return _Made(slabs, measure_overfill(slabs, _free_points(front)))
+
+
+def _free_points(front: trimesh.Trimesh) -> FloatArray:
+    """Points (N, 3) one thickness before a mesh that :func:`turn_to` made, with nothing of it nearer."""
+    if not len(front.faces):
+        return np.empty((0, 3))
     surface, faces = trimesh.sample.sample_surface(front, _SAMPLES, seed=0)
     points = surface + THICKNESS_M * np.asarray(front.face_normals)[faces]
-    clear = trimesh.proximity.closest_point(front, points)[1] >= _CLEAR_SHARE * THICKNESS_M
-    return slabs, measure_overfill(slabs, points[clear])
+    clear: FloatArray = points[trimesh.proximity.closest_point(front, points)[1] >= _CLEAR_SHARE * THICKNESS_M]
+    return clear

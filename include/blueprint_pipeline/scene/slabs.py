@@ -3,7 +3,7 @@
 Neighbouring triangles become flat patches, the outline of a patch is cut into convex polygons, so that a door in a wall stays open,
 and each polygon becomes a slab: its front is the surface, and it reaches :data:`THICKNESS_M` behind it, so that nothing slips
 through. The floor has none: there the plane ``floor`` is. A scan is never quite flat: where so strict a measure leaves too many
-polygons a coarser one is taken, and of what the coarsest leaves, the largest are kept.
+polygons a coarser one is taken, and of what the coarsest leaves, those are kept that look largest from the eye.
 
 The front is the side that is seen from the eye, a point in the room; of a closed part that is seen from outside, its outside.
 
@@ -31,12 +31,13 @@ MAX_SLABS = 192
 _TOLERANCES_M = (0.002, 0.005, 0.01, 0.02)
 """Tried in turn: how far a patch may be from flat, its outline from the triangles', and the side of a square that a slab covers in vain."""
 _FACES = 2000
+_WELD_M = 0.001
 _LEAST_AREA_M2 = 1e-10
 _MIN_FACING = 0.9
 """Of a patch's area, seen along its normal: with less it is folded."""
 _MIN_SIDED = 0.05
 """Of the solid angle of a part's triangles: with less, as much of its back is seen as of its front, and it is closed, or nearly."""
-PARAMETERS = f"slabs-1 thickness {THICKNESS_M} floor {FLOOR_M} most {MAX_SLABS} tolerances {_TOLERANCES_M} faces {_FACES}"
+PARAMETERS = f"slabs-2 thickness {THICKNESS_M} floor {FLOOR_M} most {MAX_SLABS} tolerances {_TOLERANCES_M} faces {_FACES} weld {_WELD_M}"
 """Names the method; part of the cache key."""
 
 
@@ -48,6 +49,10 @@ class _Polygon:
     normal: FloatArray
     area_m2: float
 
+    def apparent_area(self, eye_m: FloatArray) -> float:
+        """Area over the square of the distance to the eye: a dome of sky is large, and far from all that a robot reaches."""
+        return self.area_m2 / max(float(((self.corners_m.mean(axis=0) - eye_m) ** 2).sum()), _LEAST_AREA_M2)
+
 
 def turn_to(mesh: trimesh.Trimesh, eye_m: FloatArray) -> trimesh.Trimesh:
     """A mesh with few triangles, all wound so that their normals point to the front; slivers without an area are left out.
@@ -56,8 +61,12 @@ def turn_to(mesh: trimesh.Trimesh, eye_m: FloatArray) -> trimesh.Trimesh:
         mesh: Surfaces in the world [m], open or closed, their vertices merged.
         eye_m: (3,): a point from which their front is seen.
     """
-    thin = simplify(mesh, _FACES)
+    if not len(mesh.faces):
+        return mesh
+    thin = each_face_once(simplify(each_face_once(_welded(mesh)), _FACES))
     found = trimesh.Trimesh(thin.vertices, np.asarray(thin.faces)[np.asarray(thin.area_faces) > _LEAST_AREA_M2], process=False)
+    if not len(found.faces):
+        return found
     trimesh.repair.fix_winding(found)
     faces, angles, volumes = np.array(found.faces), solid_angles(found, eye_m), _signed_volumes(found)
     for part in trimesh.graph.connected_components(found.face_adjacency, nodes=np.arange(len(faces)), min_len=1):
@@ -68,15 +77,32 @@ def turn_to(mesh: trimesh.Trimesh, eye_m: FloatArray) -> trimesh.Trimesh:
     return trimesh.Trimesh(found.vertices, faces, process=False)
 
 
-def make_slabs(thin: trimesh.Trimesh) -> list[Hull]:
-    """At most :data:`MAX_SLABS` slabs of a mesh that :func:`turn_to` made, the largest first; the same mesh gives the same slabs."""
+def each_face_once(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """A mesh without the faces that stand twice, whichever way they are wound: a plane drawn from both sides is one surface."""
+    first = np.unique(np.sort(np.asarray(mesh.faces), axis=1), axis=0, return_index=True)[1]
+    if len(first) == len(mesh.faces):
+        return mesh
+    return trimesh.Trimesh(mesh.vertices, np.asarray(mesh.faces)[np.sort(first)], process=False)
+
+
+def _welded(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """A mesh with vertices of one cell of :data:`_WELD_M` made one: triangles that only nearly meet are neighbours all the same."""
+    cells = np.round(np.asarray(mesh.vertices) / _WELD_M)
+    _, first, same = np.unique(cells, axis=0, return_index=True, return_inverse=True)
+    faces = same.reshape(-1)[np.asarray(mesh.faces)]
+    distinct = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 0] != faces[:, 2])
+    return trimesh.Trimesh(np.asarray(mesh.vertices)[first], faces[distinct], process=False)
+
+
+def make_slabs(thin: trimesh.Trimesh, eye_m: FloatArray) -> list[Hull]:
+    """At most :data:`MAX_SLABS` slabs of a mesh that :func:`turn_to` made, first those that look largest; the same mesh gives the same."""
     polygons: list[_Polygon] = []
     for tolerance in _TOLERANCES_M:
         found = [polygon for patch in _flat_patches(thin, tolerance) for polygon in _polygons(thin, patch, tolerance)]
         polygons = [polygon for polygon in found if polygon.corners_m[:, 2].max() > FLOOR_M]
         if len(polygons) <= MAX_SLABS:
             break
-    largest = sorted(polygons, key=lambda polygon: (-polygon.area_m2, polygon.corners_m.tolist()))[:MAX_SLABS]
+    largest = sorted(polygons, key=lambda polygon: (-polygon.apparent_area(eye_m), polygon.corners_m.tolist()))[:MAX_SLABS]
     return [convex_hull(np.vstack([polygon.corners_m, polygon.corners_m - THICKNESS_M * polygon.normal])) for polygon in largest]
 
 
