@@ -10,7 +10,9 @@ from scipy.spatial.transform import Rotation
 from blueprint_pipeline.scene.checks import check_folder, check_scene
 from blueprint_pipeline.scene.errors import SceneError
 from blueprint_pipeline.scene.findings import validate_findings
+from blueprint_pipeline.scene.gltf import parse_glb
 from blueprint_pipeline.scene.ingest import ingest
+from blueprint_pipeline.scene.mesh_files import build_glb
 from blueprint_pipeline.scene.physical_checks import find_supports
 from blueprint_pipeline.scene.surfaces import Look, Surface
 from tests.scene.scene_files import (
@@ -199,6 +201,19 @@ def test_thing_wholly_inside_another_is_refused(small):
     inside[:3, 3] = matrix[:3, 3] + [0, 0, 0.04]
     set_pose(small, "ramekin", inside, np.ones(3))
     assert any(finding.code == "scene.objects_interpenetrate" for finding in blocking(small))
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_a_room_that_is_closed_around_all_is_no_body(small, inverted):
+    """Floor, walls and ceiling without thickness, however wound: what stands in the room is not inside a thing."""
+    file = small / "background/mesh.glb"
+    shell = trimesh.creation.box((6, 5, 3))
+    shell.apply_translation((0, 0, 1.5))
+    if inverted:
+        shell.invert()
+    room = Surface(np.asarray(shell.vertices), np.asarray(shell.faces), None, GREY)
+    file.write_bytes(build_glb("background", [*parse_glb(file.read_bytes(), "background", "mesh.glb"), room]))
+    assert blocking(small) == []
 
 
 @pytest.mark.parametrize("field", ["min", "max", "center", "size"])

@@ -223,12 +223,13 @@ def _overlap(first: str, second: str, depth: float, *, blocking: bool) -> SceneF
 
 
 def _solids(scene: SourceScene) -> tuple[dict[str, Solid], list[Solid]]:
-    objects = {}
+    objects, eye_m = {}, np.asarray(scene.camera_pose.position_m)
     for name, item in scene.objects.items():
         mesh = merge_positions(item.surfaces)
         mesh.vertices = item.pose.apply(np.asarray(mesh.vertices))
-        objects[name] = Solid(name, mesh)
-    return objects, [Solid(f"background#{index}", merge_positions([surface])) for index, surface in enumerate(scene.background)]
+        objects[name] = Solid(name, mesh, eye_m)
+    parts = (merge_positions([surface]) for surface in scene.background)
+    return objects, [Solid(f"background#{index}", part, eye_m) for index, part in enumerate(parts)]
 
 
 def _longest(item: SourceObject) -> float:

@@ -15,7 +15,7 @@ from blueprint_pipeline.scene.decompose import MAX_OVERFILL, Pieces, decompose, 
 from blueprint_pipeline.scene.hulls import Hull, convex_hull, gaps_outside
 from blueprint_pipeline.scene.mass import is_closed
 from blueprint_pipeline.scene.patches import Indices
-from blueprint_pipeline.scene.slabs import FLOOR_M, THICKNESS_M, each_face_once, make_slabs, solid_angles, turn_to
+from blueprint_pipeline.scene.slabs import FLOOR_M, THICKNESS_M, each_face_once, encloses, make_slabs, turn_to
 from blueprint_pipeline.scene.slabs import PARAMETERS as SLAB_PARAMETERS
 
 FAR_M = 50.0
@@ -87,7 +87,7 @@ def _solids(mesh: trimesh.Trimesh, parts: list[Indices], eye_m: FloatArray) -> d
     cut = 0
     for number, part in enumerate(parts):
         solid = _only(mesh, part)
-        if not _is_solid(solid, eye_m):
+        if not is_closed(solid) or encloses(solid, eye_m):
             continue
         found = _made(solid, [convex_hull(np.asarray(solid.vertices))], eye_m)
         if (found is None or found.overfill > MAX_OVERFILL) and cut < _MAX_SOLIDS:
@@ -96,11 +96,6 @@ def _solids(mesh: trimesh.Trimesh, parts: list[Indices], eye_m: FloatArray) -> d
         if found is not None:
             made[number] = found
     return made
-
-
-def _is_solid(part: trimesh.Trimesh, eye_m: FloatArray) -> bool:
-    """Whether a part is closed and does not hold the eye: from within, the solid angle of all of it is that of a sphere."""
-    return is_closed(part) and abs(float(solid_angles(part, eye_m).sum())) < 2 * np.pi
 
 
 def _made(part: trimesh.Trimesh, hulls: list[Hull], eye_m: FloatArray) -> _Made | None:

@@ -117,6 +117,11 @@ def solid_angles(mesh: trimesh.Trimesh, eye_m: FloatArray) -> FloatArray:
     return angles
 
 
+def encloses(mesh: trimesh.Trimesh, eye_m: FloatArray) -> bool:
+    """Whether a closed mesh has a point within: from there, the solid angle of all of it is that of a sphere."""
+    return abs(float(solid_angles(mesh, eye_m).sum())) >= 2 * np.pi
+
+
 def _signed_volumes(mesh: trimesh.Trimesh) -> FloatArray:
     """Of the tetrahedra between each triangle and the mesh's middle, shape (F,)."""
     corners = np.asarray(mesh.triangles) - mesh.bounds.mean(axis=0)

@@ -13,6 +13,7 @@ import trimesh
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.scene.mass import is_closed
+from blueprint_pipeline.scene.slabs import encloses
 
 _START_M = 0.003
 """Rays begin this far within the other side, so that touching surfaces are seen in spite of small overlaps."""
@@ -24,10 +25,17 @@ _UP = np.array([0.0, 0.0, 1.0])
 
 @dataclass(frozen=True)
 class Solid:
-    """One thing in the world."""
+    """One thing in the world.
+
+    Attributes:
+        name: For messages.
+        mesh: In the world.
+        eye_m: (3,): a point that nothing is solid around; what is closed about it is the shell of a room.
+    """
 
     name: str
     mesh: trimesh.Trimesh
+    eye_m: FloatArray
 
     @cached_property
     def low(self) -> FloatArray:
@@ -46,8 +54,8 @@ class Solid:
 
     @cached_property
     def closed(self) -> bool:
-        """Whether it has an inside."""
-        return is_closed(self.mesh)
+        """Whether it has an inside that it fills."""
+        return is_closed(self.mesh) and not encloses(self.mesh, self.eye_m)
 
     def first_hits(self, origins: FloatArray, directions: FloatArray) -> FloatArray:
         """Distance to the first triangle that each ray meets, in lengths of its direction, shape (N,); ``inf`` without any."""
