@@ -1,5 +1,6 @@
 """The end of the demo: what was kept, left out and certified, what it cost, where the bundle is, who was told, and what to try next."""
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from blueprint_pipeline.dataset.certify.describe import describe_certification
+from blueprint_pipeline.delivery.signing import public_key_path
 from blueprint_pipeline.price.money import describe_usd, describe_usd_per_episode
 from blueprint_pipeline.quality.explain import explain
 from blueprint_pipeline.quality.report import EpisodeVerdict, load_gate_report, load_kept, load_render_report
@@ -56,7 +58,7 @@ def show_delivery(
     ]
     facts.append(("Told", describe_messages(receivers)))
     show_facts(console, facts)
-    for command, what in next_commands(view, scene_id):
+    for command, what in next_commands(view, scene_id, public_key_path(settings.delivery.signing_key)):
         console.print(Text.assemble((command, "cyan"), (f"  # {what}", "dim")), soft_wrap=True)
 
 
@@ -129,11 +131,12 @@ def describe_messages(receivers: Mapping[str, Receiver]) -> str:
     return ". ".join(told) if told else f"nothing new: {' and '.join(receivers)} heard of this before."
 
 
-def next_commands(view: RunView, scene_id: str) -> Iterator[tuple[str, str]]:
+def next_commands(view: RunView, scene_id: str, public_key: Path) -> Iterator[tuple[str, str]]:
     """Commands that work as printed, from the root of the checkout, and what each does."""
     if view.result_of("certify_dataset")["not_run"]:
         yield "make certify-env demo", "install the checks that did not run, and run them"
-    yield f"{BPP} verify {view.result_of('deliver_bundle')['location']}", "check the bundle as the lab does"
+    bundle = str(view.result_of("deliver_bundle")["location"])
+    yield shlex.join([BPP, "verify", bundle, "--key", str(public_key)]), "check the bundle as the lab does"
     yield f"{BPP} episode show {scene_id}", "every episode with its verdict"
     yield "make up", "Airflow's UI with this DAG"
 

@@ -1,6 +1,7 @@
 """A bundle is whole, or the first bad file is named."""
 
 import gzip
+import hashlib
 import json
 import shutil
 import tarfile
@@ -127,6 +128,28 @@ def test_a_truncated_file_is_called_truncated(bundle, public_key, name):
     assert f"{len(data)} bytes" in found[0].message
 
 
+@pytest.mark.parametrize("change", [lambda data: b"~" + data[1:], lambda data: data[:-5], lambda data: data + b"more"])
+def test_an_altered_file_is_named_once_with_both_hashes_and_sizes(bundle, public_key, change):
+    """Whatever became of it: who looks for the right file needs what it should be and what it is."""
+    before = (bundle / "data/index.html").read_bytes()
+    after = change(before)
+    (bundle / "data/index.html").write_bytes(after)
+    with pytest.raises(BundleAltered) as caught:
+        validate_bundle(bundle, public_key)
+    told = str(caught.value)
+    assert told.count("data/index.html") == 1
+    for data in (before, after):
+        assert f"sha256 {hashlib.sha256(data).hexdigest()}, {len(data)} bytes" in told
+
+
+def test_a_file_that_is_larger_than_all_that_was_signed_is_not_read(bundle, public_key):
+    """Its writer chose its size: hashing it could take for ever."""
+    (bundle / "data/index.html").write_bytes(b"x" * 1_000_000)
+    (finding,) = verify_bundle(bundle, public_key).findings
+    assert finding.found is None
+    assert "was changed: 1000000 bytes, too many to be read; signed was sha256" in finding.message
+
+
 def test_an_added_file_is_found(bundle, public_key):
     """What was not signed does not belong into a bundle, hidden files and links included."""
     (bundle / "data" / ".hidden").write_text("x")
@@ -162,7 +185,7 @@ def test_the_first_bad_file_is_named_and_the_others_are_counted(bundle, public_k
     """In the order of their names."""
     for name in ("data/replay/replay.py", "data/index.html"):
         flip(bundle / name, 4)
-    with pytest.raises(BundleAltered, match=r"first bad file: data/index\.html: data/index\.html was changed.* \(1 more\)\."):
+    with pytest.raises(BundleAltered, match=r"is not what was signed: data/index\.html was changed.* \(1 more\)\."):
         validate_bundle(bundle, public_key)
     (bundle / "data/replay/replay.py").unlink()
     flip(bundle / "data/index.html", 4)

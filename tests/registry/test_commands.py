@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from blueprint_pipeline.cli.app import app
 from blueprint_pipeline.registry.database import open_registry
-from blueprint_pipeline.registry.errors import RecordMissing
+from blueprint_pipeline.registry.errors import SceneNotListed
 from blueprint_pipeline.registry.migrate import HEAD, REVISIONS, RegistryTooNew, migrate
 from blueprint_pipeline.registry.records import Message, SceneSource
 from blueprint_pipeline.registry.sessions import Database, RegistryUnavailable, build_engine
@@ -129,7 +129,10 @@ def test_claims_are_shown_and_freed(filled):
 
 
 def test_a_scene_that_is_not_there_cannot_be_freed(filled):
-    assert isinstance(runner.invoke(app, ["registry", "free-scene", "kitchn"]).exception, RecordMissing)
+    """A misspelt name, or a scene of a run by hand, which no night has listed: no run can have it."""
+    failed = runner.invoke(app, ["registry", "free-scene", "kitchn"]).exception
+    assert isinstance(failed, SceneNotListed)
+    assert str(failed).startswith("[registry.scene_not_listed] No run has the scene 'kitchn'")
 
 
 def test_messages_and_runs_are_shown(filled):

@@ -14,14 +14,11 @@ def cost(scene_id: Annotated[str, typer.Argument(help="Scene whose run was price
 
     Example: bpp cost tabletop_scanned --json
     """
-    from blueprint_pipeline.cost.report import COLUMNS, COST_REPORT_PATH, build_rows, load_cost_report
+    from blueprint_pipeline.cost.report import COLUMNS, build_rows, load_cost_report
     from blueprint_pipeline.price.money import describe_usd_per_episode
-    from blueprint_pipeline.workspace.errors import InputMissing
     from blueprint_pipeline.workspace.storage import Workspace
 
     scene = Workspace(load_settings().workspace).scene(scene_id)
-    if not scene.exists(COST_REPORT_PATH):
-        raise InputMissing("cost", str(scene.root / COST_REPORT_PATH))
     report = load_cost_report(scene)
 
     def text(console: Console) -> None:

@@ -71,12 +71,15 @@ def claims(*, as_json: JsonOption = False) -> None:
 def free_scene(scene_id: Annotated[str, typer.Argument(help="The scene.")], *, as_json: JsonOption = False) -> None:
     """Take a scene from the run that has it, so that it is due again at once. End that run first: it is not stopped by this."""
     from blueprint_pipeline.registry.database import open_registry
+    from blueprint_pipeline.registry.errors import SceneNotListed
 
     with open_registry(load_settings().registry) as registry:
         before = registry.scenes.find(scene_id)
+        if before is None:
+            raise SceneNotListed(scene_id)
         after = registry.scenes.free(scene_id)
-    had = None if before is None else before.running_run_id
-    done = f"{scene_id} is free; run {had} had it." if had else f"No run had {scene_id}."
+    had = before.running_run_id
+    done = f"{scene_id} is free; run {had} had it." if had else f"No run has {scene_id}."
     show({"freed_from": had, **after.model_dump(mode="json")}, as_json=as_json, text=lambda console: console.print(done, markup=False))
 
 

@@ -23,7 +23,7 @@ class BundleFinding(BaseModel):
     message: str
     expected: FileDigest | None = None
     found: FileDigest | None = None
-    """``None`` where nothing was hashed: there is no file, or its size or name said enough."""
+    """``None`` where nothing was hashed: there is no file, nobody signed it, or it is larger than all that was signed."""
 
 
 class BundleComparison:
@@ -36,7 +36,7 @@ class BundleComparison:
     def __init__(self, expected: Mapping[str, FileDigest]) -> None:
         self._expected = expected
         self._folders = {str(folder) for name in expected for folder in PurePosixPath(name).parents}
-        self._sizes = {digest.size_bytes for digest in expected.values()}
+        self._largest_bytes = max((digest.size_bytes for digest in expected.values()), default=0)
         self._names_by_sha256 = {digest.sha256: name for name, digest in expected.items()}
         self._seen: set[str] = set()
         self._findings: list[BundleFinding] = []
@@ -68,8 +68,8 @@ class BundleComparison:
         return sorted([*self._findings, *lost], key=lambda finding: finding.name)
 
     def _is_hashed(self, entry: Entry) -> bool:
-        """Whether its bytes must be known: a file that was signed, of a size that some signed file has."""
-        return entry.kind == "file" and entry.name in self._expected and entry.size_bytes in self._sizes
+        """Whether its bytes must be known: those of a file that was signed, and never more than the largest signed file has."""
+        return entry.kind == "file" and entry.name in self._expected and entry.size_bytes <= self._largest_bytes
 
     def _judge(self, entry: Entry, found: FileDigest | None) -> BundleFinding | None:
         expected = self._expected.get(entry.name)
@@ -99,8 +99,8 @@ class BundleComparison:
     def _differing(self, entry: Entry, expected: FileDigest, found: FileDigest | None) -> BundleFinding:
         kind: Literal["changed", "truncated", "swapped"]
         name, known_as = entry.name, self._names_by_sha256.get(found.sha256) if found else None
-        hashed = f"sha256 {found.sha256} " if found else ""
-        tail = f"{hashed}({entry.size_bytes} bytes), signed was sha256 {expected.sha256} ({expected.size_bytes} bytes)"
+        now = f"sha256 {found.sha256}, {entry.size_bytes} bytes" if found else f"{entry.size_bytes} bytes, too many to be read"
+        tail = f"{now}; signed was sha256 {expected.sha256}, {expected.size_bytes} bytes"
         if known_as is not None:
             kind, message = "swapped", f"{name} holds the bytes of {known_as}: {tail}"
         elif entry.size_bytes < expected.size_bytes:

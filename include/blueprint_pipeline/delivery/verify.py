@@ -1,6 +1,6 @@
 """Verify a delivered bundle, offline: the signature, then every byte. Works on the folder and on an archive of it.
 
-What nobody signed is refused before a byte of it is hashed, and so is a file whose size alone is wrong.
+What nobody signed is refused before a byte of it is hashed, and so is a file that is larger than any that was signed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,7 +58,7 @@ class BundleAltered(IntegrityError):
     """A bundle does not hold the bytes that were signed."""
 
     code = "delivery.bundle_altered"
-    template = "{path} is not what was signed; first bad file: {first}: {shown}. Fetch the delivery again."
+    template = "{path} is not what was signed: {shown}. Fetch the delivery again."
 
     path: str
     first: str

@@ -15,6 +15,15 @@ class RecordMissing(InputError):
     record_id: str
 
 
+class SceneNotListed(InputError):
+    """A scene was to be freed that the registry does not list, so no run can have it."""
+
+    code = "registry.scene_not_listed"
+    template = "No run has the scene '{scene_id}'; the registry lists none of that name. `bpp registry claims` shows what a run has."
+
+    scene_id: str
+
+
 class ValueTooLong(InputError, DontWrapMixin):
     """A value has more characters than its column."""
 

@@ -103,7 +103,8 @@ _ROWS = (
         name="process_meshes",
         group="scene",
         module="blueprint_pipeline.scene.stages",
-        says="triangles to draw: {triangles}, convex hulls to collide: {hulls}; they cover at least {solid_share:.0%} of every surface",
+        says="triangles to draw: {triangles}, convex hulls to collide: {hulls}; share of the surface that collides, in the worst mesh: "
+        "{solid_share:.0%}",
         quantities=("triangles", "hulls"),
         counts="meshes",
     ),

@@ -1,6 +1,7 @@
 """The end of the demo says what, why, how much, where, and what did not run; in sentences, and with whole paths."""
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -104,9 +105,9 @@ def test_a_second_run_says_that_nothing_was_repeated():
 
 def test_checks_that_did_not_run_come_with_the_command_that_runs_them():
     view = view_of(certify_dataset={"not_run": ["lerobot"]}, deliver_bundle=DELIVERED)
-    commands = [command for command, _ in next_commands(view, "s")]
+    commands = [command for command, _ in next_commands(view, "s", Path("keys/signing.pub.pem"))]
     assert commands[0] == "make certify-env demo"
-    assert f".venv/bin/bpp verify {BUNDLE}" in commands
+    assert f".venv/bin/bpp verify {BUNDLE} --key keys/signing.pub.pem" in commands
 
 
 def test_messages_are_told_by_their_first_line():
