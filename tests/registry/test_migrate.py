@@ -18,11 +18,13 @@ from sqlalchemy import inspect, text
 from blueprint_pipeline.registry import migrate as migrate_module
 from blueprint_pipeline.registry.approvals import lapse_id
 from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.registry.ids import message_id
 from blueprint_pipeline.registry.migrate import HEAD, REVISIONS, RegistryTooNew, load_revision, migrate
 from blueprint_pipeline.registry.records import Certainty
 from blueprint_pipeline.registry.sessions import Database, build_engine
 from blueprint_pipeline.registry.tables import Base, NanoUsd, UtcDateTime
 from blueprint_pipeline.settings import RegistrySettings
+from blueprint_pipeline.workspace.canonical import key_of
 
 RESOURCES = Path(__file__).parent / "resources"
 
@@ -175,20 +177,49 @@ def test_sqlite_waits_and_checks(tmp_path):
     assert found == {"journal_mode": "wal", "busy_timeout": 60000, "foreign_keys": 1}
 
 
-def test_messages_of_the_last_revision_are_found_by_their_new_ids(url):
-    """A question that waits while the version changes is still told about when nobody answers; down again, it is as before."""
+def add_message(database, message_id, kind, run_id):
+    """A message as revisions 0004 and 0005 keep it, held."""
+    columns = "message_id, schema_version, kind, run_id, text, blocks, status, created_at, due_at, attempts"
+    values = ":message_id, '1.0', :kind, :run_id, 't', '[]', 'held', '2026-11-28', '2026-11-28', 0"
+    with database.engine.begin() as connection:
+        statement = text(f"INSERT INTO outbox ({columns}) VALUES ({values})")
+        connection.execute(statement, {"message_id": message_id, "kind": kind, "run_id": run_id})
+
+
+@pytest.fixture
+def database_0004(url):
     database = Database(build_engine(url))
     migrate(database, "0004")
-    values = "'1.0', 'unanswered', 't', '[]', 'held', '2026-11-28', '2026-11-28', 0"
-    with database.engine.begin() as connection:
-        connection.execute(
-            text(
-                "INSERT INTO outbox (message_id, schema_version, kind, text, blocks, status, created_at, due_at, attempts) "
-                f"VALUES ('lapsed/apr_1', {values})"
-            )
-        )
-    for revision, expected in (("0005", lapse_id("apr_1")), ("0004", "lapsed/apr_1")):
-        migrate(database, revision)
-        with database.engine.connect() as connection:
-            assert connection.execute(text("SELECT message_id FROM outbox")).scalar_one() == expected
+    yield database
     database.engine.dispose()
+
+
+@pytest.mark.parametrize("run_id", ["manual__1", "é" * 250])
+def test_messages_of_revision_0004_are_found_by_their_new_ids(database_0004, run_id):
+    """A question that waits while the version changes is not asked twice, and silence is told; down again, all is as before."""
+    asked = key_of({"run": run_id, "unknown": []})[:16]
+    refused = f"approval/apr_1/{key_of({'run': run_id, 'unknown': ['ep_9']})[:16]}"
+    before = {f"approval/apr_1/{asked}", refused, "lapsed/apr_1"}
+    add_message(database_0004, f"approval/apr_1/{asked}", "approval", run_id)
+    add_message(database_0004, refused, "approval", run_id)
+    add_message(database_0004, "lapsed/apr_1", "unanswered", run_id)
+    after = {message_id("approval", "apr_1", run_id, ""), refused, lapse_id("apr_1")}
+    for revision, expected in (("0005", after), ("0004", before), ("0005", after)):
+        migrate(database_0004, revision)
+        with database_0004.engine.connect() as connection:
+            assert set(connection.execute(text("SELECT message_id FROM outbox")).scalars()) == expected
+
+
+def test_gates_of_a_question_have_room_from_revision_0005_on(old_database):
+    """A question and its audit come forward; names of gates that do not fit are cut off on the way down."""
+    long, gate = "gate_, " * 40, text("SELECT gate FROM approval WHERE request_id = 'apr_0123456789ab'")
+    migrate(old_database)
+    with old_database.engine.begin() as connection:
+        connection.execute(text("UPDATE approval SET gate = :gate WHERE request_id = 'apr_0123456789ab'"), {"gate": long})
+        assert connection.execute(gate).scalar_one() == long
+    for revision in ("0004", "0005"):
+        migrate(old_database, revision)
+        with old_database.engine.connect() as connection:
+            assert connection.execute(gate).scalar_one() == long[:128]
+            audit = "SELECT count(*) FROM approval_audit WHERE request_id = 'apr_0123456789ab'"
+            assert connection.execute(text(audit)).scalar_one() == 2
