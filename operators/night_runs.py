@@ -13,6 +13,8 @@ _SCENE_AND_LAB = 40
 """Characters that are enough to tell scene and lab: the digest of both, and how the scene's id begins."""
 _BETWEEN = "~"
 """Stands in no id of a scene or lab; Airflow allows it in a run id."""
+_BETWEENS = 2
+"""Of them, behind the night."""
 
 
 class NightIdTooLong(ConfigurationError):
@@ -48,5 +50,9 @@ def run_id_of(night: str, row: _Named) -> str:
 
 
 def night_of(run_id: str) -> str:
-    """The run id of the night that claimed a scene for a run; of a run that no night wanted, its own."""
-    return run_id.rsplit(_BETWEEN, 2)[0]
+    """The run id of the night that claimed a scene for a run; of a run that no night wanted, its own.
+
+    A night's run has two ``~`` behind the night, whole or cut off. One alone stands before the digest of another id that was cut off
+    (:class:`operators.run_scene.RunSceneOperator`): it belongs to that run, and without it Airflow finds none.
+    """
+    return run_id.rsplit(_BETWEEN, _BETWEENS)[0] if run_id.count(_BETWEEN) >= _BETWEENS else run_id
