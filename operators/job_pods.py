@@ -12,6 +12,7 @@ from blueprint_pipeline.compute.job import JobSpec
 from blueprint_pipeline.compute.profiles import Cluster, ComputeConfig
 from blueprint_pipeline.registry.leases import LeaseRepository, lease_holder
 from blueprint_pipeline.registry.sessions import RegistryUnavailable
+from operators.left_leases import free_left_leases
 from plugins.providers.kubernetes.api_errors import ApiUnreachable, QuotaUsedUp
 from plugins.providers.kubernetes.pod_facts import PodFacts
 from plugins.providers.kubernetes.pod_spec import build_pod
@@ -174,7 +175,7 @@ class JobPods:
 
     def _free_leases(self, facts: PodFacts) -> None:
         try:
-            for lease in self._leases.release_all(lease_holder(self.spec.correlation_id, facts.uid)):
+            for lease in free_left_leases(self._leases, lease_holder(self.spec.correlation_id, facts.uid)):
                 log.info("lease %s of pod %s is free again", lease.name, facts.name)
         except RegistryUnavailable as error:
             log.warning("leases of pod %s end by their time: %s", facts.name, error)

@@ -9,6 +9,7 @@ from blueprint_pipeline.registry.ids import run_name
 from blueprint_pipeline.registry.leases import lease_holder
 from blueprint_pipeline.registry.records import Message, MessageKind, OutboxMessage, RunRecord
 from blueprint_pipeline.settings import load_settings
+from operators.left_leases import free_left_leases
 from plugins.providers.messages.compose import compose
 from plugins.providers.messages.failure import build_message
 from plugins.providers.messages.outbox import send_now
@@ -29,7 +30,7 @@ def close_run(context: Any, scene_id: str, undone: Mapping[str, str]) -> list[st
     facts = facts_of({task: ti.xcom_pull(task_ids=task) for task in RESULTS})
     with open_registry(load_settings().registry) as registry:
         with registry.together():
-            freed = [lease.name for lease in registry.leases.release_all(lease_holder(run_name(ti.dag_id, run_id)))]
+            freed = [lease.name for lease in free_left_leases(registry.leases, lease_holder(run_name(ti.dag_id, run_id)))]
             registry.approvals.withdraw_all(scene_id, run_id)
             if registry.scenes.find(scene_id) is not None:
                 registry.scenes.mark_finished(scene_id, run_id, "failed" if undone else "succeeded")

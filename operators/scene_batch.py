@@ -23,6 +23,7 @@ from blueprint_pipeline.registry.leases import lease_holder
 from blueprint_pipeline.settings import load_settings
 from blueprint_pipeline.stage.flow import STAGES
 from operators.lab_notice import untold_message
+from operators.left_leases import free_left_leases
 from operators.night_runs import NIGHTS
 from operators.retries import STAGE_RETRIES, StageRetryPolicy, as_known
 from operators.run_end import enter_success, facts_of
@@ -265,7 +266,7 @@ def _enter_failure(registry: "Registry", scene: BatchScene, error: BaseException
     """One alert a scene, in the transaction in which its run ends; the others of the batch go on."""
     alert = failure_message(scene.where, error, tries=scene.tries, go_on=GO_ON)
     with registry.together():
-        registry.leases.release_all(lease_holder(run_name(NIGHTS, scene.run_id)))
+        free_left_leases(registry.leases, lease_holder(run_name(NIGHTS, scene.run_id)))
         registry.scenes.mark_finished(scene.scene_id, scene.run_id, "failed")
         facts = {**facts_of(scene.results), "stage": scene.stage, "code": alert.code, "message": alert.text}
         registry.runs.note(NIGHTS, scene.run_id, **facts)

@@ -16,6 +16,7 @@ from blueprint_pipeline.registry.records import RunRecord, SceneRecord
 from blueprint_pipeline.settings import load_settings
 from operators.claim_notice import CLAIM_LAPSED, claim_lapsed_message, run_lapsed_message
 from operators.lab_notice import call_again, tell_given_up
+from operators.left_leases import free_left_leases
 from operators.night_runs import NIGHTS, night_of
 from operators.retries import STAGE_RETRIES
 from operators.run_end import cancelled_message
@@ -66,7 +67,7 @@ class WatchRunsOperator(BaseOperator):
             now = registry.runs.find(run.dag_id, run.run_id)
             if now is None or now.status != "running":
                 return False
-            registry.leases.release_all(lease_holder(run_name(run.dag_id, run.run_id)))
+            free_left_leases(registry.leases, lease_holder(run_name(run.dag_id, run.run_id)))
             registry.approvals.withdraw_all(run.scene_id, run.run_id)
             scene = registry.scenes.find(run.scene_id)
             claimed_at = scene.started_at if scene is not None and scene.running_run_id == run.run_id else run.started_at

@@ -1,6 +1,7 @@
-"""Metrics that log events of stages are made of, over whatever Airflow sends its own (StatsD, OpenTelemetry).
+"""Metrics of leases, over whatever Airflow sends its own (StatsD, OpenTelemetry).
 
-``blueprint_pipeline.leases_taken_over`` counts processes and machines that went away in the middle of a stage.
+``blueprint_pipeline.leases_left_behind`` counts leases that their holder did not give back, for its process or its machine went away
+in the middle of a stage. Each counts once: where it is freed for one that is known to be gone, or where another takes it over.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,11 @@ PREFIX = "blueprint_pipeline"
 
 
 def count_event(event: Mapping[str, object]) -> None:
-    """Count a log event of a stage, where it is one that is counted: a lease whose holder did not give it back."""
+    """Count a log event of a stage, where it is one that is counted: a lease that was taken over from a holder that is gone."""
     if event.get("event") == TAKEN_OVER:
-        stats.incr(f"{PREFIX}.leases_taken_over")
+        count_left_lease()
+
+
+def count_left_lease() -> None:
+    """Count a lease that its holder did not give back."""
+    stats.incr(f"{PREFIX}.leases_left_behind")

@@ -3,7 +3,9 @@
 from airflow.sdk.observability import stats
 
 from blueprint_pipeline.compute.job import UnitDone
-from blueprint_pipeline.registry.leases import TAKEN_OVER
+from blueprint_pipeline.registry.database import open_registry
+from blueprint_pipeline.registry.leases import TAKEN_OVER, lease_holder
+from operators.left_leases import free_left_leases
 from operators.stage_metrics import count_stage
 from plugins.providers.metrics import count_event
 
@@ -44,4 +46,17 @@ def test_a_lease_that_was_taken_over_is_counted(statsd):
     for event in ({"event": "stage started"}, {"event": TAKEN_OVER, "former": "d/run-1"}):
         count_event(event)
     stats.incr("end")
-    assert statsd(2) == ["airflow.blueprint_pipeline.leases_taken_over:1|c", "airflow.end:1|c"]
+    assert statsd(2) == ["airflow.blueprint_pipeline.leases_left_behind:1|c", "airflow.end:1|c"]
+
+
+def test_a_lease_that_a_lost_pod_left_is_counted_where_it_is_freed(settings, statsd):
+    """The next pod finds nothing to take over; what a pod gave back itself is not counted."""
+    holder = lease_holder("d/run-1", "pod-1")
+    with open_registry(settings.registry) as registry:
+        registry.leases.release(registry.leases.acquire("kitchen/settle_scene", holder, 60))
+        assert free_left_leases(registry.leases, holder) == []
+        registry.leases.acquire("kitchen/simulate_shard.0003", holder, 60)
+        assert [lease.name for lease in free_left_leases(registry.leases, holder)] == ["kitchen/simulate_shard.0003"]
+        assert registry.leases.active() == []
+    stats.incr("end")
+    assert statsd(2) == ["airflow.blueprint_pipeline.leases_left_behind:1|c", "airflow.end:1|c"]
