@@ -48,7 +48,8 @@ def test_a_room_without_thickness_is_solid_behind_what_the_eye_sees(inverted):
     places, directions = places[above], directions[above]
     assert (gaps_outside(pieces.hulls, places - 0.01 * directions) > 0).all()
     inwards = np.sign(EYE - places) * np.isclose(np.abs(places - [0, 0, SIZE[2] / 2]), np.array(SIZE) / 2, atol=1e-6)
-    assert (gaps_outside(pieces.hulls, places - 0.9 * THICKNESS_M * inwards) == 0).all()
+    deep_m = np.where(places[:, 2:] > SIZE[2] - 1e-6, 0.001, 0.9 * THICKNESS_M)  # a ceiling is thin: it may be a shelf seen from below
+    assert (gaps_outside(pieces.hulls, places - deep_m * inwards) == 0).all()
 
 
 @pytest.mark.parametrize("kind", ["sheet", "thick"])
@@ -165,3 +166,59 @@ def test_triangles_that_nearly_meet_are_a_wall():
     corners = corners + np.random.default_rng(0).normal(0, 1e-5, corners.shape)
     pieces = decompose_room(trimesh.Trimesh(corners, np.arange(len(corners)).reshape(-1, 3), process=False), EYE)
     assert pieces.solid_share > 0.9
+
+
+def board(size, middle):
+    """A box at a place."""
+    made = trimesh.creation.box(size)
+    made.apply_translation(middle)
+    return made
+
+
+@pytest.mark.parametrize("thick_m", [0.006, 0.01, 0.018])
+def test_a_thin_shelf_on_a_wall_is_no_thicker_than_it_is_drawn(thick_m):
+    """Both sides have slabs; neither comes out of the other."""
+    shelf = board((1.0, 0.3, thick_m), (0, 1.35, 1.1))
+    shelf.update_faces(shelf.triangles_center[:, 1] < 1.49)  # joined to the wall
+    scene = trimesh.util.concatenate([room_shell(), shelf])
+    hulls = decompose_room(scene, EYE).hulls
+    places = np.array([[x, y, 0.0] for x in (-0.45, 0, 0.45) for y in (1.22, 1.35, 1.45)])
+    for beyond_m in (0.001, 0.005):
+        for side in (-1, 1):
+            places[:, 2] = 1.1 + side * (thick_m / 2 + beyond_m)
+            assert (gaps_outside(hulls, places) > 0).all()
+    places[:, 2] = 1.1 + thick_m / 2 - 0.0005
+    assert (gaps_outside(hulls, places) == 0).all()
+
+
+def test_what_is_seen_from_below_is_hardly_higher_than_it_is_drawn():
+    """Something may stand on it."""
+    corners = np.array([[-0.5, 0.9, 1.8], [0.5, 0.9, 1.8], [0.5, 1.3, 1.8], [-0.5, 1.3, 1.8]])
+    sheet = trimesh.Trimesh(corners, [[0, 1, 2], [0, 2, 3]])
+    hulls = decompose_room(sheet, EYE).hulls
+    assert gaps_outside(hulls, np.array([[0, 1.1, 1.8025]]))[0] > 0
+    assert gaps_outside(hulls, np.array([[0, 1.1, 1.801]]))[0] == 0
+
+
+@pytest.mark.parametrize("x_m", [-5.0, 0.0, 4.0])
+def test_a_missing_face_costs_no_solid_wherever_it_stands(x_m):
+    """The volume is that of the closed mesh."""
+    counter = board((0.6, 0.6, 0.9), (x_m, 0, 0.45)).subdivide().subdivide()
+    counter.update_faces(np.arange(len(counter.faces)) != int(np.argmax(counter.face_normals[:, 0])))
+    pieces = decompose_room(counter, np.array([x_m, -2.0, 1.5]))
+    assert len(pieces.hulls) == 1
+    assert gaps_outside(pieces.hulls, np.array([[x_m, 0, 0.45]]))[0] == 0
+
+
+def test_a_triangle_without_an_area_makes_nothing():
+    """Alone, and beside a table."""
+    line = trimesh.Trimesh(np.array([[0, 0, 1.0], [0.1, 0, 1.0], [0.2, 0, 1.0]]), [[0, 1, 2]], process=False)
+    assert decompose_room(line, EYE).hulls == []
+    both = trimesh.util.concatenate([board((1, 1, 0.05), (0, 1, 0.7)), line])
+    assert len(decompose_room(both, EYE).hulls) == 1
+
+
+def test_a_floor_joined_to_its_walls_is_not_counted(monkeypatch):
+    """Without any slab nothing of a room is solid but the foot of its walls, which the plane holds."""
+    monkeypatch.setattr("blueprint_pipeline.scene.room.make_slabs", lambda *_: [])
+    assert decompose_room(room_shell(), EYE).solid_share < 0.02

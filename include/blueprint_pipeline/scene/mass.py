@@ -51,7 +51,9 @@ class MassProperties:
 
 
 def open_length(mesh: trimesh.Trimesh) -> float:
-    """Length of the edges that only one face has, over the square root of the area; 0 for a closed mesh."""
+    """Length of the edges that only one face has, over the square root of the area; 0 for a closed mesh, infinite without an area."""
+    if mesh.area == 0:
+        return np.inf
     edges, counts = np.unique(mesh.edges_sorted, axis=0, return_counts=True)
     border = mesh.vertices[edges[counts == 1]]
     return float(np.linalg.norm(border[:, 0] - border[:, 1], axis=1).sum() / np.sqrt(mesh.area))

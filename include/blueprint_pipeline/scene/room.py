@@ -13,7 +13,7 @@ import trimesh
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.scene.decompose import MAX_OVERFILL, Pieces, decompose, measure_overfill
 from blueprint_pipeline.scene.hulls import Hull, convex_hull, gaps_outside
-from blueprint_pipeline.scene.mass import is_closed
+from blueprint_pipeline.scene.mass import is_closed, with_small_holes_closed
 from blueprint_pipeline.scene.patches import Indices
 from blueprint_pipeline.scene.slabs import FLOOR_M, THICKNESS_M, each_face_once, encloses, make_slabs, turn_to
 from blueprint_pipeline.scene.slabs import PARAMETERS as SLAB_PARAMETERS
@@ -27,9 +27,11 @@ _MAX_SOLIDS = 16
 _MAX_FILLED = 1.1
 """Volume of the pieces over that of the solid: with more, they close what is open, as a window in a wall."""
 _SAMPLES = 3000
+_BEFORE_M = 0.005
+"""So close to a surface is asked whether free space is covered."""
 _CLEAR_SHARE = 0.95
 _NONE = np.empty(0, dtype=np.int64)
-PARAMETERS = f"room-2 far {FAR_M} convex {_MAX_CONVEX} solids {_MAX_SOLIDS} filled {_MAX_FILLED} {SLAB_PARAMETERS}"
+PARAMETERS = f"room-3 far {FAR_M} convex {_MAX_CONVEX} solids {_MAX_SOLIDS} filled {_MAX_FILLED} {SLAB_PARAMETERS}"
 """Names the method; part of the cache key."""
 
 
@@ -47,6 +49,7 @@ def decompose_room(mesh: trimesh.Trimesh, eye_m: FloatArray) -> Pieces:
     made = [*solids.values(), _slabs_of_shell(_only(mesh, np.concatenate([_NONE, *open_parts])), eye_m)]
     hulls = [hull for item in made for hull in item.hulls]
     points = _samples(_only(mesh, np.concatenate([_NONE, *parts])))
+    points = points[points[:, 2] > FLOOR_M]
     gaps = np.minimum(gaps_outside(hulls, points), np.maximum(points[:, 2], 0.0))  # below z = 0 is the plane
     return Pieces(
         hulls=hulls,
@@ -67,7 +70,7 @@ def _near(mesh: trimesh.Trimesh, eye_m: FloatArray) -> trimesh.Trimesh:
 
 @dataclass(frozen=True)
 class _Made:
-    """Hulls of a part, and the share of the free points before its front, one thickness off it, that they cover."""
+    """Hulls of a part, and the share of the free points close before its front that they cover."""
 
     hulls: list[Hull]
     overfill: float
@@ -86,7 +89,7 @@ def _solids(mesh: trimesh.Trimesh, parts: list[Indices], eye_m: FloatArray) -> d
     made: dict[int, _Made] = {}
     cut = 0
     for number, part in enumerate(parts):
-        solid = _only(mesh, part)
+        solid = with_small_holes_closed(_only(mesh, part))  # the volume of an open mesh depends on where it stands
         if not is_closed(solid) or encloses(solid, eye_m):
             continue
         found = _made(solid, [convex_hull(np.asarray(solid.vertices))], eye_m)
@@ -126,10 +129,10 @@ def _slabs_of_shell(shell: trimesh.Trimesh, eye_m: FloatArray) -> _Made:
 
 
 def _free_points(front: trimesh.Trimesh) -> FloatArray:
-    """Points (N, 3) one thickness before a mesh that :func:`turn_to` made, with nothing of it nearer."""
+    """Points (N, 3) close before a mesh that :func:`turn_to` made, with nothing of it nearer."""
     if not len(front.faces):
         return np.empty((0, 3))
     surface, faces = trimesh.sample.sample_surface(front, _SAMPLES, seed=0)
-    points = surface + THICKNESS_M * np.asarray(front.face_normals)[faces]
-    clear: FloatArray = points[trimesh.proximity.closest_point(front, points)[1] >= _CLEAR_SHARE * THICKNESS_M]
+    points = surface + _BEFORE_M * np.asarray(front.face_normals)[faces]
+    clear: FloatArray = points[trimesh.proximity.closest_point(front, points)[1] >= _CLEAR_SHARE * _BEFORE_M]
     return clear

@@ -2,8 +2,9 @@
 
 Neighbouring triangles become flat patches, the outline of a patch is cut into convex polygons, so that a door in a wall stays open,
 and each polygon becomes a slab: its front is the surface, and it reaches :data:`THICKNESS_M` behind it, so that nothing slips
-through. The floor has none: there the plane ``floor`` is. A scan is never quite flat: where so strict a measure leaves too many
-polygons a coarser one is taken, and of what the coarsest leaves, those are kept that look largest from the eye.
+through, but not to the other side of what is thinner. The floor has none: there the plane ``floor`` is. A scan is never quite flat:
+where so strict a measure leaves too many polygons a coarser one is taken, and of what the coarsest leaves, those are kept that look
+largest from the eye.
 
 The front is the side that is seen from the eye, a point in the room; of a closed part that is seen from outside, its outside.
 
@@ -33,11 +34,17 @@ _TOLERANCES_M = (0.002, 0.005, 0.01, 0.02)
 _FACES = 2000
 _WELD_M = 0.001
 _LEAST_AREA_M2 = 1e-10
+_SHEET_M = 0.002
+"""Thickness of what is level and seen from below."""
+_LEVEL = 0.9
+_BEHIND_M = 0.001
+"""Behind a polygon begins what is asked for the next surface: a patch is not quite flat."""
+_INSET = 0.9
 _MIN_FACING = 0.9
 """Of a patch's area, seen along its normal: with less it is folded."""
 _MIN_SIDED = 0.05
 """Of the solid angle of a part's triangles: with less, as much of its back is seen as of its front, and it is closed, or nearly."""
-PARAMETERS = f"slabs-2 thickness {THICKNESS_M} floor {FLOOR_M} most {MAX_SLABS} tolerances {_TOLERANCES_M} faces {_FACES} weld {_WELD_M}"
+PARAMETERS = f"slabs-3 thickness {THICKNESS_M} floor {FLOOR_M} most {MAX_SLABS} tolerances {_TOLERANCES_M} faces {_FACES} weld {_WELD_M}"
 """Names the method; part of the cache key."""
 
 
@@ -68,11 +75,11 @@ def turn_to(mesh: trimesh.Trimesh, eye_m: FloatArray) -> trimesh.Trimesh:
     if not len(found.faces):
         return found
     trimesh.repair.fix_winding(found)
-    faces, angles, volumes = np.array(found.faces), solid_angles(found, eye_m), _signed_volumes(found)
+    faces, angles, corners = np.array(found.faces), solid_angles(found, eye_m), np.asarray(found.triangles)
     for part in trimesh.graph.connected_components(found.face_adjacency, nodes=np.arange(len(faces)), min_len=1):
         seen = float(angles[part].sum())
         is_sided = abs(seen) >= _MIN_SIDED * float(np.abs(angles[part]).sum())
-        if seen > 0 if is_sided else volumes[part].sum() < 0:
+        if (seen > 0) if is_sided else (_volume(corners[part]) < 0):
             faces[part] = faces[part][:, ::-1]
     return trimesh.Trimesh(found.vertices, faces, process=False)
 
@@ -103,7 +110,27 @@ def make_slabs(thin: trimesh.Trimesh, eye_m: FloatArray) -> list[Hull]:
         if len(polygons) <= MAX_SLABS:
             break
     largest = sorted(polygons, key=lambda polygon: (-polygon.apparent_area(eye_m), polygon.corners_m.tolist()))[:MAX_SLABS]
-    return [convex_hull(np.vstack([polygon.corners_m, polygon.corners_m - THICKNESS_M * polygon.normal])) for polygon in largest]
+    return [_slab(thin, polygon) for polygon in largest]
+
+
+def _slab(thin: trimesh.Trimesh, polygon: _Polygon) -> Hull:
+    return convex_hull(np.vstack([polygon.corners_m, polygon.corners_m - _depth_m(thin, polygon) * polygon.normal]))
+
+
+def _depth_m(thin: trimesh.Trimesh, polygon: _Polygon) -> float:
+    """How far a slab reaches behind its polygon: no farther than to the next surface, for a board has two sides.
+
+    Something may stand on what is seen from below, so it is hardly higher than it is drawn.
+    """
+    most = _SHEET_M if polygon.normal[2] < -_LEVEL else THICKNESS_M
+    middle = polygon.corners_m.mean(axis=0)
+    sides = (polygon.corners_m + np.roll(polygon.corners_m, 1, axis=0)) / 2
+    starts = np.vstack([middle, middle + _INSET * (np.vstack([polygon.corners_m, sides]) - middle)]) - _BEHIND_M * polygon.normal
+    hits, rays, _ = thin.ray.intersects_location(starts, np.tile(-polygon.normal, (len(starts), 1)), multiple_hits=False)
+    if not len(hits):
+        return most
+    nearest = float(np.linalg.norm(hits - starts[rays], axis=1).min()) + _BEHIND_M
+    return max(min(most, nearest), _BEHIND_M)
 
 
 def solid_angles(mesh: trimesh.Trimesh, eye_m: FloatArray) -> FloatArray:
@@ -122,11 +149,10 @@ def encloses(mesh: trimesh.Trimesh, eye_m: FloatArray) -> bool:
     return abs(float(solid_angles(mesh, eye_m).sum())) >= 2 * np.pi
 
 
-def _signed_volumes(mesh: trimesh.Trimesh) -> FloatArray:
-    """Of the tetrahedra between each triangle and the mesh's middle, shape (F,)."""
-    corners = np.asarray(mesh.triangles) - mesh.bounds.mean(axis=0)
-    volumes: FloatArray = np.einsum("ti,ti->t", corners[:, 0], np.cross(corners[:, 1], corners[:, 2])) / 6
-    return volumes
+def _volume(triangles: FloatArray) -> float:
+    """Of what triangles (F, 3, 3) with outward normals enclose, seen from their middle: it has the right sign where some are missing."""
+    corners = triangles - triangles.reshape(-1, 3).mean(axis=0)
+    return float(np.einsum("ti,ti->", corners[:, 0], np.cross(corners[:, 1], corners[:, 2]))) / 6
 
 
 def _flat_patches(mesh: trimesh.Trimesh, tolerance_m: float) -> list[Indices]:
