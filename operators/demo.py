@@ -18,6 +18,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.live import Live
 
+from blueprint_pipeline.dataset.certify.environment import digest_environment
 from blueprint_pipeline.errors import BlueprintError
 from blueprint_pipeline.robot.names import DEFAULT_ROBOT, robot_names
 from blueprint_pipeline.settings import Settings, environment_of_child, load_settings
@@ -66,7 +67,8 @@ def main(arguments: list[str]) -> int:
         return error.exit_code
     secret = lab_secret(chosen.airflow_home)
     with receive() as slack, receive(secret) as lab:
-        show_start(console, chosen)
+        certify = certify_environment(settings)
+        show_start(console, chosen, certify)
         started = time.monotonic()
         view, status = run(chosen, settings, console, {"slack": slack, "lab": lab}, secret)
         if console.is_terminal:
@@ -76,21 +78,27 @@ def main(arguments: list[str]) -> int:
             return 1
         wall_s = time.monotonic() - started
         found_done, stages = view.found_done()
-        add_timing(chosen.airflow_home, Timing(work=work_of(chosen), stages=stages, found_done=found_done, wall_s=wall_s))
+        timing = Timing(work=work_of(chosen), certify_environment=certify, stages=stages, found_done=found_done, wall_s=wall_s)
+        add_timing(chosen.airflow_home, timing)
         show_delivery(console, view, settings, scene_id=chosen.scene_id, receivers={"Slack": slack, "Lab": lab}, wall_s=wall_s)
         return 0
 
 
-def show_start(console: Console, chosen: argparse.Namespace) -> None:
+def show_start(console: Console, chosen: argparse.Namespace, certify: str) -> None:
     """What is going to run, how long that takes, and where Airflow's log is."""
     what = f"scene {chosen.scene_id}, {chosen.robot}, {' and '.join(chosen.skills)}, {chosen.episodes} episodes, for lab {chosen.lab}"
     console.print(f"[bold]Demo:[/] {what}. Log: {log_path(chosen)}", soft_wrap=True)
-    console.print(f"[bold]Expected:[/] {expected_time(chosen.airflow_home, work_of(chosen))}", soft_wrap=True)
+    console.print(f"[bold]Expected:[/] {expected_time(chosen.airflow_home, work_of(chosen), certify)}", soft_wrap=True)
 
 
 def work_of(chosen: argparse.Namespace) -> dict[str, str]:
     """What a run is asked for: two runs of the same work may be compared in time."""
     return {name: str(getattr(chosen, name)) for name in WORK}
+
+
+def certify_environment(settings: Settings) -> str:
+    """sha256 of the packages that certify; empty where there is no such environment."""
+    return "".join(digest.sha256 for digest in digest_environment(settings.dataset.certify_python).values())
 
 
 def prepare(settings: Settings) -> None:

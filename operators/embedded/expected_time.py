@@ -18,6 +18,8 @@ class Timing(FrozenModel):
 
     work: dict[str, str]
     """What was asked for: scene, episodes, seed, lab."""
+    certify_environment: str
+    """sha256 of the packages that certified; empty: there was no such environment. With others, stages are new."""
     stages: int
     found_done: int
     """Stages whose work was found done."""
@@ -41,10 +43,15 @@ def add_timing(home: Path, timing: Timing) -> None:
         stream.write(timing.model_dump_json() + "\n")
 
 
-def expected_time(home: Path, work: dict[str, str]) -> str:
+def expected_time(home: Path, work: dict[str, str], certify_environment: str) -> str:
     """What to expect of a run, with where the figure comes from."""
     timings = load_timings(home)
     same = [timing for timing in timings if timing.work == work]
+    if same and same[-1].certify_environment != certify_environment:
+        took = describe_time(same[-1].wall_s)
+        return (
+            f"not known: the last run of the same work took {took}, with another certify environment; the stages behind it are done again."
+        )
     repeated = [timing for timing in same if timing.repeated_nothing]
     if repeated:
         return f"{describe_time(repeated[-1].wall_s)}: the last run of the same work took that long and found all of it done."

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from blueprint_pipeline.scene.summary import load_summary
+from blueprint_pipeline.scene.summary import OBJECT_COLUMNS, build_row, load_summary
 from blueprint_pipeline.scene.surfaces import WHITE, Surface
 from blueprint_pipeline.stage.flow import load_stage
 from blueprint_pipeline.stage.runner import run_stage
@@ -49,6 +49,12 @@ def test_runner_takes_a_scene_through_all_stages(settings, sound_scene, mesh_cac
     summary = {item.object_id: item for item in load_summary(scene)}
     assert summary["can"].mass_kg == pytest.approx(0.151, abs=0.002)
     assert summary["ramekin"].licence == "CC-BY-4.0"
+    can = summary["can"]
+    size = can.size_m
+    row = dict(zip(OBJECT_COLUMNS, build_row(can), strict=True))
+    assert row["size x, y, z [m]"] == f"{size.width:.3f}, {size.depth:.3f}, {size.height:.3f} (measured)"
+    assert row["mass [kg]"] == f"{can.mass_kg:.4g} (estimated)"
+    assert row["friction"] == f"{can.sliding_friction:.4g} (estimated)"
 
 
 def test_broken_scene_leaves_nothing_in_the_workspace(settings):

@@ -52,7 +52,7 @@ def show_episode(
             raise UnknownEpisode(scene_id, episode_id, list(verdicts))
         verdict = verdicts[episode_id]
         columns = ["gate", "passed", "value", "limit", "unit", "message"]
-        rows = [[g["gate"], g["passed"], g["value"], g["limit"], g["unit"], g["message"]] for g in verdict["gates"]]
+        rows = [[g["gate"], g["passed"], _digits(g["value"]), _limit(g), g["unit"], g["message"]] for g in verdict["gates"]]
         title = f"{episode_id}: {verdict['verdict']}"
         show(verdict, as_json=as_json, text=lambda console: console.print(table(title, columns, rows)))
         return
@@ -196,6 +196,15 @@ def _open_recording(scene_id: str, episode_id: str) -> _Recording:
     twin = build_scene_model(folders[0] / "scene.xml", plan.robot, plan.fps)
     loaded = load_beside_twin(simulator, folders[0].parent, plan.robot, twin)
     return _Recording(PlaybackScene(simulator=simulator, loaded=loaded, twin=twin), record, folder / "states.parquet", plan.cameras)
+
+
+def _digits(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.4g}"
+
+
+def _limit(gate: dict[str, Any]) -> str:
+    """E.g. ``at most 0.02``: on which side of it the value must lie."""
+    return f"{gate['direction'].replace('_', ' ')} {_digits(gate['limit'])}"
 
 
 def _load_verdicts(scene_id: str) -> dict[str, dict[str, Any]]:

@@ -56,7 +56,7 @@ def import_scene(
 @app.command("show", epilog="Example: bpp scene show tabletop_scanned")
 def show_scene(scene_id: Annotated[str, typer.Argument(help="Id in the workspace.")], *, as_json: JsonOption = False) -> None:
     """Show the objects of a scene, with their physics and where each value came from, and the stages that are done."""
-    from blueprint_pipeline.scene.summary import describe_role, load_summary
+    from blueprint_pipeline.scene.summary import OBJECT_COLUMNS, build_row, load_summary
     from blueprint_pipeline.workspace.commits import load_commits
     from blueprint_pipeline.workspace.storage import Workspace
 
@@ -65,12 +65,7 @@ def show_scene(scene_id: Annotated[str, typer.Argument(help="Id in the workspace
     commits = load_commits(scene)
 
     def text(console: Console) -> None:
-        columns = ["object", "category", "role", "mass [kg]", "origin", "licence"]
-        rows = [
-            [o.object_id, o.category, describe_role(o), "" if o.mass_kg is None else f"{o.mass_kg:.3f}", o.mass_origin or "", o.licence]
-            for o in summary
-        ]
-        console.print(table(f"Scene {scene_id}", columns, rows))
+        console.print(table(f"Scene {scene_id}", list(OBJECT_COLUMNS), [build_row(item) for item in summary]))
         done = [
             [
                 f"{c.stage} {c.unit}".strip(),

@@ -1,5 +1,6 @@
 """Runs of the flow: what the morning's summary, alerts and their recovery are made of."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -59,6 +60,11 @@ class RunRepository:
         with self._database.read() as session:
             row = session.get(RunRow, (dag_id, run_id))
             return None if row is None else _record(row)
+
+    def first_with_delivery(self, delivery_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """DAG and run id of the run that made each delivery: of all runs that came to it, the one that began first."""
+        query = select(RunRow).where(RunRow.delivery_id.in_(list(delivery_ids)))
+        return {str(run.delivery_id): (run.dag_id, run.run_id) for run in reversed(self._all(query))}
 
     def running(self) -> list[RunRecord]:
         """Runs that have begun and not ended, oldest first."""
