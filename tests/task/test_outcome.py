@@ -12,7 +12,8 @@ LOOSE = at_most("on_support", 1.5e-5, 0.02, "m")
     [
         ([at_least("lifted", 0.0998, 0.05, "m")], "lifted 0.0998 m, at least 0.05"),
         ([at_least("lifted", 0.0998, 0.05, "m"), at_most("upright", 0.2, 0.26, "rad")], "upright 0.2 rad, at most 0.26"),
-        ([at_least("in_region", 0.03, 0.0, "m")], "on_support 1.5e-05 m, at most 0.02"),
+        ([at_least("lifted", 0.0998, 0.05, "m"), at_least("in_region", 0.003, 0.0, "m")], "in_region 0.003 m, at least 0"),
+        ([at_least("lifted", 0.0998, 0.05, "m"), at_least("in_region", 0.3, 0.0, "m")], "lifted 0.0998 m, at least 0.05"),
     ],
 )
 def test_the_tightest_condition_used_up_most_of_its_limit(others, said):

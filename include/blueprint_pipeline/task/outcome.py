@@ -8,6 +8,9 @@ from typing import Literal
 
 from blueprint_pipeline.frozen import FrozenModel
 
+_LENGTH_M = 0.05
+"""A length of the size of what is handled [m]: how far from a limit of 0 is far."""
+
 
 class Phase(FrozenModel):
     """A named part of the motion: frames [start, end)."""
@@ -65,11 +68,22 @@ def share_of_limit(value: float, limit: float, direction: Literal["at_most", "at
     return limit / value if value > 0 else None
 
 
+def _tightness(check: PredicateCheck) -> float:
+    """1 at the limit, less the further away: the share of the limit that is used up.
+
+    A length with the limit 0 is as tight as one with the limit :data:`_LENGTH_M` and the same margin. What has no ratio and is
+    no length counts as loose.
+    """
+    if check.limit == 0 and check.unit == "m":
+        return _LENGTH_M / (_LENGTH_M + max(check.margin, 0.0))
+    return share_of_limit(check.value, check.limit, check.direction) or 0.0
+
+
 def describe_tightest(checks: Sequence[PredicateCheck]) -> str:
-    """The condition that used up most of its limit; those without a ratio count where nothing else does. Empty: no checks."""
+    """The condition that used up most of its limit (:func:`_tightness`). Empty: no checks."""
     if not checks:
         return ""
-    check = max(checks, key=lambda item: share_of_limit(item.value, item.limit, item.direction) or 0.0)
+    check = max(checks, key=_tightness)
     return f"{check.name} {check.value:.3g} {check.unit}, {check.direction.replace('_', ' ')} {check.limit:.3g}"
 
 
