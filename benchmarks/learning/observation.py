@@ -73,13 +73,17 @@ class Frames:
         return Frames(**{name: value[rows] for name, value in vars(self).items()})
 
     def numbers(self, axes: FloatArray) -> FloatArray:
-        """Inputs (b, n) of the policy, positions and turns seen in ``axes`` (b, 3, 3) about the base."""
+        """Inputs (b, n) of the policy, positions and turns seen in ``axes`` (b, 3, 3) about the base.
+
+        Each word stands by itself and with each object that is named: how far "behind" is depends on how wide both are.
+        """
         tool_m, target_m, reference_m = (see(axes, value) for value in (self.tool_m, self.target_m, self.reference_m))
         tool, target = see_turn(axes, self.tool_turn), see_turn(axes, self.target_turn)
         twice = doubled(target[:, :, 0])
         of_object = (self.target[:, :, None] * twice[:, None]).reshape(len(twice), -1)
         parts = [tool_m, tool[:, :, 2], doubled(tool[:, :, 1]), self.width_m[:, None] * 10, target_m, target[:, :2, 0], twice, of_object]
-        return np.concatenate([*parts, reference_m, self.words, self.target, self.reference], axis=1)
+        where = [(self.words[:, :, None] * named[:, None]).reshape(len(twice), -1) for named in (self.target, self.reference)]
+        return np.concatenate([*parts, reference_m, self.words, self.target, self.reference, *where], axis=1)
 
 
 def see(axes: FloatArray, vectors: FloatArray) -> FloatArray:
