@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
-from blueprint_pipeline.motion.ik import ArmKinematics
+from blueprint_pipeline.motion.ik import LARGEST_FROM_DEFAULT_RAD, ArmKinematics
 from blueprint_pipeline.robot.embodiment import load_embodiment
 
 PANDA = load_embodiment("franka_panda")
@@ -97,3 +98,25 @@ def test_what_bends_the_arm_far_from_its_start_is_refused(lean: float, reached: 
     wanted = leaning_pose(0.35, 0.8, lean)
     start = KINEMATICS.turn_hand(KINEMATICS.reach_towards(wanted[:3, 3]), wanted[:3, :3])
     assert (KINEMATICS.solve(wanted, [start]) is not None) == reached
+
+
+@pytest.mark.parametrize("robot", ["franka_panda", "ur10e_2f85"])
+def test_solutions_that_follow_each_other_do_not_creep_to_another_branch(robot: str) -> None:
+    """Each starts from the one before, a little on: refused where shoulder, elbow or wrist would end far from the default."""
+    embodiment = load_embodiment(robot)
+    kinematics, default = ArmKinematics(embodiment, embodiment.arms[0]), np.array(embodiment.arms[0].default_qpos_rad)
+    rng, solved, refused = np.random.default_rng(3), 0, 0
+    for _ in range(12):
+        pose, qpos = kinematics.forward(default), default
+        way = rng.normal(size=3) * 0.03
+        for _ in range(25):
+            pose[:3, 3] += way
+            pose[:3, :3] = Rotation.from_rotvec(way[[1, 2, 0]] * 3).as_matrix() @ pose[:3, :3]
+            found = kinematics.solve(pose, [qpos])
+            if found is None:
+                refused += 1
+                break
+            solved, qpos = solved + 1, found
+            assert np.abs(found - default)[1:-1].max() <= LARGEST_FROM_DEFAULT_RAD
+    assert solved > 60
+    assert refused > 3

@@ -18,6 +18,8 @@ from blueprint_pipeline.robot.embodiment import Embodiment
 POSITION_TOLERANCE_M = 5e-4
 ORIENTATION_TOLERANCE_RAD = 5e-3
 MAX_ITERATIONS = 40
+LARGEST_FROM_DEFAULT_RAD = 2.3
+"""Of any joint but the first and the last, between a solution and the default: half a turn (3.1 rad) is another branch."""
 LARGEST_BEND_RAD = 1.3
 """Of any joint but the last, which turns the hand, from where a solution was sought: more means that shoulder, elbow or wrist flipped.
 
@@ -151,9 +153,14 @@ class ArmKinematics:
         self._task.set_target(mink.SE3.from_matrix(pose_base_tcp))
         for seed in seeds:
             solution = self._descend(seed, max_iterations)
-            if solution is not None and np.abs(solution - seed)[:-1].max() <= LARGEST_BEND_RAD:
+            if solution is not None and np.abs(solution - seed)[:-1].max() <= LARGEST_BEND_RAD and self._keeps_branch(solution):
                 return solution
         return None
+
+    def _keeps_branch(self, qpos: FloatArray) -> bool:
+        """Whether shoulder, elbow and wrist are on the default's side; from one start to the next they could creep over to the other."""
+        bend = np.abs(qpos - np.array(self.arm.default_qpos_rad))[1:-1]
+        return bool(bend.max(initial=0.0) <= LARGEST_FROM_DEFAULT_RAD)
 
     def _descend(self, seed: FloatArray, max_iterations: int) -> FloatArray | None:
         configuration = self._configuration

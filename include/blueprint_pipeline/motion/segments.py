@@ -11,7 +11,7 @@ from blueprint_pipeline.motion.errors import CandidateRejected
 from blueprint_pipeline.motion.plan import WidthPlan
 from blueprint_pipeline.motion.rrt import plan_path, segment_is_free
 from blueprint_pipeline.motion.scene import MotionScene
-from blueprint_pipeline.motion.timing import DENSIFY_RAD, Pace, time_path
+from blueprint_pipeline.motion.timing import DENSIFY_RAD, Pace, densify, time_path
 
 LINE_STEP_M = 0.02
 LARGEST_JUMP_RAD = 0.5
@@ -71,6 +71,21 @@ def find_path(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: 
     Raises:
         CandidateRejected: ``no_path``; ``detour``: the search found but a long way round.
     """
+    found = find_direct(scene, start, goal, width_m)
+    if found is not None:
+        return found
+    bounds = (scene.kinematics.lower, scene.kinematics.upper)
+    path = plan_path(start, goal, bounds=bounds, is_free=lambda qpos: scene.checker.is_free(qpos, width_m), seed=seed)
+    if path is None:
+        raise CandidateRejected("no_path", "no free path was found within the search's limit")
+    longer = float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum() / np.linalg.norm(goal - start))
+    if longer > LONGEST_DETOUR:
+        raise CandidateRejected("detour", f"the path is {longer:.1f} times as long as the straight one, {LONGEST_DETOUR:g} at most")
+    return path
+
+
+def find_direct(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: float) -> FloatArray | None:
+    """A free path (k, n) between two configurations that needs no search: straight, or over what is in the way; ``None``: there is none."""
 
     def is_free(qpos: FloatArray) -> bool:
         return scene.checker.is_free(qpos, width_m)
@@ -78,13 +93,14 @@ def find_path(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: 
     for points in _ways_over(scene, start, goal):
         if all(segment_is_free(before, after, is_free) for before, after in pairwise(points)):
             return np.array(points)
-    path = plan_path(start, goal, bounds=(scene.kinematics.lower, scene.kinematics.upper), is_free=is_free, seed=seed)
-    if path is None:
-        raise CandidateRejected("no_path", "no free path was found within the search's limit")
-    longer = float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum() / np.linalg.norm(goal - start))
-    if longer > LONGEST_DETOUR:
-        raise CandidateRejected("detour", f"the path is {longer:.1f} times as long as the straight one, {LONGEST_DETOUR:g} at most")
-    return path
+    return None
+
+
+def straightness(scene: MotionScene, path: FloatArray) -> float:
+    """Share that the straight way has of the hand's way along a path (k, n) of joint positions."""
+    places = np.array([scene.tool_pose(point)[:3, 3] for point in densify(path, DENSIFY_RAD)])
+    way_m = float(np.linalg.norm(np.diff(places, axis=0), axis=1).sum())
+    return float(np.linalg.norm(places[-1] - places[0])) / way_m if way_m > 0 else 1.0
 
 
 def _ways_over(scene: MotionScene, start: FloatArray, goal: FloatArray) -> Iterator[list[FloatArray]]:

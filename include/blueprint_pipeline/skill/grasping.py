@@ -11,6 +11,7 @@ from blueprint_pipeline.geometry.transforms import build_pose, invert, turn_abou
 from blueprint_pipeline.motion.candidates import hand_turns, ik_seeds, rank_grasps
 from blueprint_pipeline.motion.collision import Allowance, relative_pose
 from blueprint_pipeline.motion.errors import CandidateRejected
+from blueprint_pipeline.motion.overhead import extend_up
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import require_free, solve_line
 
@@ -184,6 +185,11 @@ def solve_place(query: GraspQuery, pose_world_tcp: FloatArray, near: FloatArray,
     up = solve_line(scene, pose_world_tcp, at_place, np.array([0.0, 0.0, LOWER_M]), "goal_unreachable")
     require_free(scene, up, width_m, "goal_unreachable")
     return up
+
+
+def raise_above_goal(scene: MotionScene, up: FloatArray, rise_m: float, width_m: float) -> FloatArray:
+    """The way up from the place (k, n) continued as high as an object is lifted, and by ``rise_m`` more."""
+    return extend_up(scene, up, LIFT_M - LOWER_M + rise_m, width_m)
 
 
 def goal_pose(query: GraspQuery, pose_world_object: FloatArray, yaw_rad: float) -> FloatArray:

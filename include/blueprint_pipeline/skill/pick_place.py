@@ -24,7 +24,7 @@ from blueprint_pipeline.motion.timing import Pace
 from blueprint_pipeline.skill.conditions import ObservedMotion, check_at_rest, check_untouched, check_upright
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, named_objects
 from blueprint_pipeline.skill.goals import Destination, GoalSearch
-from blueprint_pipeline.skill.grasping import LOWER_M, YAWS_RAD, GraspQuery, goal_pose, solve_place
+from blueprint_pipeline.skill.grasping import YAWS_RAD, GraspQuery, goal_pose, raise_above_goal, solve_place
 from blueprint_pipeline.skill.instruction import PUT, NamedObject, phrases_of, say
 from blueprint_pipeline.skill.picking import (
     FREE_PACE,
@@ -43,7 +43,7 @@ AWAY_PACE = Pace(velocity=0.4, acceleration=0.3)
 RELEASE_SPEED_M_S = 0.03
 """Of the opening at the release: at 0.08 the finger that lets go last drags a tall object along and tips it against the palm."""
 RETRACT_M = 0.08
-LIFT_M = 0.05
+LIFTED_M = 0.05
 HEIGHT_SLACK_M = 0.02
 """How far above or below where it would stand on its support the object may end: it may lie there otherwise than it stood."""
 OPENING_GAIN_M = 0.004
@@ -128,7 +128,7 @@ class PickPlace(Skill[PickPlaceTask]):
         height = motion.target_poses[:, 2]
         opened = float(motion.gripper_width_m[-1] - motion.gripper_width_m.min())
         return (
-            at_least("lifted", float(height.max() - height[0]), LIFT_M, "m"),
+            at_least("lifted", float(height.max() - height[0]), LIFTED_M, "m"),
             task.check_in_region(motion.target_poses[-1]),
             at_most("on_support", abs(float(height[-1]) - task.goal_position_m[2]), HEIGHT_SLACK_M, "m"),
             *((check_upright(motion, task.max_tilt_rad),) if task.upright else ()),
@@ -221,8 +221,8 @@ def _complete_place(query: GraspQuery, pick: PickPlan, pose_tcp_object: FloatArr
     builder = SetpointBuilder(scene.acting, fps=scene.fps, start=pick.setpoints[-1])
     query.reset()
     checker.hold(query.target, pose_tcp_object)
-    up = solve_place(query, pose_world_tcp, start, pick.width_m)
-    up = extend_up(scene, up, pick.over_m + pick.hangs_m - float(pose_world_goal[2, 3]) - LOWER_M, pick.width_m)
+    up = solve_place(query, pose_world_tcp, pick.at_place, pick.width_m)
+    up = raise_above_goal(scene, up, pick.rise_m, pick.width_m)
     checker.allow()
     path = find_path(scene, start, up[-1], pick.width_m, seed)
     transport, _ = time_checked(scene, path, CARRY_PACE, constant(pick.width_m))

@@ -11,9 +11,9 @@ from blueprint_pipeline.geometry.transforms import invert
 from blueprint_pipeline.motion.errors import CandidateRejected, PlanningFailed
 from blueprint_pipeline.motion.overhead import bottom_of, extend_up, from_above, height_over
 from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
-from blueprint_pipeline.motion.segments import constant, describe_contact, find_path, time_checked
+from blueprint_pipeline.motion.segments import constant, describe_contact, find_direct, find_path, straightness, time_checked
 from blueprint_pipeline.motion.timing import Pace
-from blueprint_pipeline.skill.grasping import LIFT_M, GraspQuery, ReachableGrasp, reachable_grasps
+from blueprint_pipeline.skill.grasping import LIFT_M, GraspQuery, ReachableGrasp, goal_pose, raise_above_goal, reachable_grasps, solve_place
 
 FREE_PACE = Pace(velocity=0.7, acceleration=0.4)
 LINE_PACE = Pace(velocity=0.3, acceleration=0.18)
@@ -26,6 +26,10 @@ MAX_PATH_SEARCHES = 5
 """Grasps that pass all cheap checks and get a path search."""
 _STAGE = "plan_pick"
 _CLOSE_HOLD_S = 0.1
+_RISES = (1.0, 0.5, 0.0)
+"""Shares of the rise to the height of travel, the first that is good."""
+_LEAST_STRAIGHT = 0.5
+"""Of the hand's way with an object, the straight one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +51,11 @@ class PickPlan(MotionPlan):
     """Commanded opening while holding."""
     grasp_quality: float
     over_m: float
-    """Height in the world at which hand and object travel."""
-    hangs_m: float
-    """How far the object reaches below its origin."""
+    """Height in the world that is above all that is in the way."""
+    rise_m: float
+    """By how much more than :data:`~blueprint_pipeline.skill.grasping.LIFT_M` the object is raised to travel."""
+    at_place: FloatArray
+    """Joint positions (n,) at the goal, on the branch to which a direct way leads."""
 
 
 def plan_pick(query: GraspQuery, *, seed: int) -> PickPlan:
@@ -96,8 +102,9 @@ def _complete_pick(query: GraspQuery, grasp: ReachableGrasp, seed: int) -> PickP
     builder.grip("close", width_m=grasp.close_m, speed_m_s=GRIP_SPEED_M_S, hold_s=_CLOSE_HOLD_S)
     checker.hold(query.target, invert(grasp.pose_object_tcp))
     query.allow_lift(grasp.lift[0], grasp.width_m)
-    rise_m = over_m - bottom_m - LIFT_M
-    lift, _ = time_checked(scene, extend_up(scene, grasp.lift, rise_m, grasp.width_m), LINE_PACE, constant(grasp.width_m))
+    raised, rise_m, at_place = _raise(query, grasp, pose_world_object, over_m - bottom_m - LIFT_M)
+    query.allow_lift(grasp.lift[0], grasp.width_m)
+    lift, _ = time_checked(scene, raised, LINE_PACE, constant(grasp.width_m))
     builder.move("lift", lift, np.full(len(lift), grasp.close_m))
     setpoints, phases = builder.build()
     return PickPlan(
@@ -112,8 +119,35 @@ def _complete_pick(query: GraspQuery, grasp: ReachableGrasp, seed: int) -> PickP
         close_m=grasp.close_m,
         grasp_quality=grasp.quality,
         over_m=over_m,
-        hangs_m=float(pose_world_object[2, 3]) - bottom_m,
+        rise_m=rise_m,
+        at_place=at_place,
     )
+
+
+def _raise(
+    query: GraspQuery, grasp: ReachableGrasp, pose_world_object: FloatArray, wanted_m: float
+) -> tuple[FloatArray, float, FloatArray]:
+    """The lift (k, n) continued to the height of travel, or as far as a direct way leads from there to above the goal.
+
+    Returns:
+        The lift, by how much it is continued [m], and the joint positions (n,) at the goal.
+
+    Raises:
+        CandidateRejected: ``detour``: the arm bends so far on the way that the hand goes a long way round.
+    """
+    scene, checker, width_m = query.scene, query.scene.checker, grasp.width_m
+    pose_world_place = goal_pose(query, pose_world_object, grasp.yaw_rad) @ grasp.pose_object_tcp
+    up = solve_place(query, pose_world_place, grasp.lift[-1], width_m)
+    for share in _RISES:
+        query.allow_lift(grasp.lift[0], width_m)
+        raised = extend_up(scene, grasp.lift, share * wanted_m, width_m)
+        query.allow_support()
+        above_goal = raise_above_goal(scene, up, share * wanted_m, width_m)
+        checker.allow()
+        way = find_direct(scene, raised[-1], above_goal[-1], width_m)
+        if way is not None and straightness(scene, way) >= _LEAST_STRAIGHT:
+            return raised, share * wanted_m, up[0]
+    raise CandidateRejected("detour", "the hand would go a long way round to the goal")
 
 
 def summarise_rejected(stage: str, object_id: str, rejected: list[CandidateRejected]) -> PlanningFailed:
