@@ -24,6 +24,12 @@ SAMPLES = Path(blueprint_pipeline.__file__).parent / "scene/samples"
 Z_TO_Y_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
 
+def surfaces_of(folder: Path, name: str) -> list[Surface]:
+    """Surfaces of an object of a scene."""
+    path = folder / "objects" / name / "mesh.glb"
+    return parse_glb(path.read_bytes(), name, str(path))
+
+
 def make_context(root: Path, scene_id: str, cache_dir: Path, source: Path | None = None) -> StageContext:
     """A context whose staging folder is the scene's folder itself: what a stage writes is there at once; ``source`` is to be ingested."""
     root.mkdir(parents=True, exist_ok=True)

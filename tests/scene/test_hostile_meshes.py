@@ -15,6 +15,7 @@ from blueprint_pipeline.scene.decimate import simplify
 from blueprint_pipeline.scene.decompose import MAX_OVERFILL, decompose, measure_gap, measure_overfill
 from blueprint_pipeline.scene.mass import with_small_holes_closed
 from blueprint_pipeline.scene.solidify import solidify
+from tests.scene.shapes import beads
 
 
 def separate(corners):
@@ -113,18 +114,14 @@ def test_layer_that_failed_leaves_the_hull(monkeypatch, make):
 
 def test_bodies_that_are_inside_out_are_not_lost():
     """Beads of one mesh, some turned: each is there, and a hollow within one stays filled."""
-    beads = []
-    for turn in np.arange(64) * 2 * np.pi / 64:
-        bead = trimesh.creation.icosphere(subdivisions=1, radius=0.008)
-        bead.apply_translation([0.2 * np.cos(turn), 0.2 * np.sin(turn), 0.0])
-        beads.append(bead)
-    for bead in beads[::8]:
+    ring = beads(64, 0.008)
+    for bead in ring[::8]:
         bead.invert()
-    hollow = beads[1].copy()
+    hollow = ring[1].copy()
     hollow.vertices = (hollow.vertices + hollow.centroid) / 2
     hollow.invert()
-    mesh = trimesh.util.concatenate([*beads, hollow])
-    assert solidify(mesh, mesh, 40).solid.volume() == pytest.approx(64 * beads[1].volume, rel=1e-6)
+    mesh = trimesh.util.concatenate([*ring, hollow])
+    assert solidify(mesh, mesh, 40).solid.volume() == pytest.approx(64 * ring[1].volume, rel=1e-6)
     pieces = decompose(mesh)
     assert pieces.gap_m < pieces.clearance_m
 
