@@ -1,9 +1,11 @@
 """Which objects stand together on one level of a support."""
 
+import mujoco
 import numpy as np
 import pytest
 
 from blueprint_pipeline.job.site import TIER_M, Tier, _by_height
+from blueprint_pipeline.skill.support_surface import CELL_M, scan_surface
 from blueprint_pipeline.twin.footprint import Footprint
 
 
@@ -22,3 +24,15 @@ def test_tiers_of_a_shelf_are_apart():
 def test_a_slightly_uneven_top_is_one_tier():
     heights = {f"object_{index}": standing_at(0.75 + 0.01 * index) for index in range(3)}
     assert [len(group) for group in _by_height(heights)] == [3]
+
+
+def test_a_support_of_one_piece_that_towers_above_where_things_stand_has_no_level_there() -> None:
+    """A tray that one hull closes: no crash, no level cell within it; its rim is level as a whole."""
+    spec = mujoco.MjSpec()
+    tray = spec.worldbody.add_body(name="tray", pos=(0, 0, 0.5))
+    tray.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=(0.2, 0.2, 0.15), pos=(0, 0, 0.15))
+    model = spec.compile()
+    assert not scan_surface(model, np.empty(0), "tray", 0.51).level.any()
+    rim = scan_surface(model, np.empty(0), "tray", 0.8)
+    assert rim.level.sum() * CELL_M**2 == pytest.approx(0.4**2, rel=0.06)
+    assert rim.at(rim.level, np.array([[0.0, 0.0], [0.19, 0.19], [0.22, 0.0]])).tolist() == [True, True, False]

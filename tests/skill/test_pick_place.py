@@ -222,10 +222,6 @@ def _digest(cache_dir: Path) -> str:
     return hashlib.sha256(b"".join(plan.setpoints.tobytes() for plan in plans)).hexdigest()
 
 
-if __name__ == "__main__":
-    sys.stdout.write(_digest(Path(sys.argv[1])) + "\n")
-
-
 def test_whatever_stands_in_between_the_same_way_is_taken_over_it(
     table_scene: MotionScene, table_model: mujoco.MjModel, start_qpos: np.ndarray
 ) -> None:
@@ -249,3 +245,7 @@ def test_whatever_stands_in_between_the_same_way_is_taken_over_it(
     for taken, set_down in ways[1:]:
         assert np.array_equal(taken, ways[0][0])
         np.testing.assert_allclose(set_down, ways[0][1], atol=1e-6)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(_digest(Path(sys.argv[1])) + "\n")

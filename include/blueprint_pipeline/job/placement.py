@@ -18,6 +18,7 @@ from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
 from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.skill.support_surface import BoolArray, SupportSurface
+from blueprint_pipeline.twin.footprint import geom_boxes
 from blueprint_pipeline.twin.model import build_scene_model
 from blueprint_pipeline.twin.mount import PEDESTAL
 
@@ -195,20 +196,13 @@ def _pedestal_cuts(model: mujoco.MjModel, data: mujoco.MjData, own: BoolArray) -
     names = [model.geom(index).name for index in range(model.ngeom)]
     if PEDESTAL not in names:
         return False
-    pedestal = names.index(PEDESTAL)
+    pedestal, tops_m = names.index(PEDESTAL), geom_boxes(model, data)[1][:, 2]
     solid = [
         geom
         for geom in np.flatnonzero(~own & ((model.geom_contype | model.geom_conaffinity) > 0)).tolist()
-        if model.geom_type[geom] != mujoco.mjtGeom.mjGEOM_PLANE and _top_m(model, data, geom) > _UNDERFOOT_M
+        if model.geom_type[geom] != mujoco.mjtGeom.mjGEOM_PLANE and tops_m[geom] > _UNDERFOOT_M
     ]
     return any(mujoco.mj_geomDistance(model, data, pedestal, geom, 1.0, None) <= 0.0 for geom in solid)
-
-
-def _top_m(model: mujoco.MjModel, data: mujoco.MjData, geom: int) -> float:
-    """Height that a geom reaches, by the box around it."""
-    center, half = model.geom_aabb[geom, :3], model.geom_aabb[geom, 3:]
-    turn = data.geom_xmat[geom].reshape(3, 3)
-    return float(data.geom_xpos[geom][2] + turn[2] @ center + np.abs(turn[2]) @ half)
 
 
 def _is_robot(model: mujoco.MjModel, geom: int) -> bool:

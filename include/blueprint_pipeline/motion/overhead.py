@@ -7,9 +7,9 @@ import mujoco
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.geometry.transforms import shift
 from blueprint_pipeline.motion.scene import MotionScene
-from blueprint_pipeline.motion.segments import LARGEST_JUMP_RAD, LINE_STEP_M
+from blueprint_pipeline.motion.segments import follow_line
+from blueprint_pipeline.twin.footprint import geom_boxes
 
 MARGIN_M = 0.04
 HIGHEST_M = 0.22
@@ -28,7 +28,7 @@ def height_over(scene: MotionScene, support_m: float, target: str) -> float:
     model, data = checker.model, checker.data
     mujoco.mj_kinematics(model, data)
     left_out = checker.bodies_of(target) | checker.robot_bodies
-    lows, highs = _boxes(model, data)
+    lows, highs = geom_boxes(model, data)
     away = np.maximum(np.maximum(lows[:, :2] - scene.root_m[:2], scene.root_m[:2] - highs[:, :2]), 0.0)
     near = np.linalg.norm(away, axis=1) <= scene.arm.working_radius.farthest_m
     moves = model.body_dofnum[model.body_rootid[model.geom_bodyid]] > 0
@@ -44,30 +44,19 @@ def bottom_of(scene: MotionScene, target: str) -> float:
     checker = scene.checker
     mujoco.mj_kinematics(checker.model, checker.data)
     own = checker.collides & np.isin(checker.model.geom_bodyid, list(checker.bodies_of(target)))
-    return float(_boxes(checker.model, checker.data)[0][own, 2].min())
+    return float(geom_boxes(checker.model, checker.data)[0][own, 2].min())
 
 
 def extend_up(scene: MotionScene, points: FloatArray, rise_m: float, width_m: float) -> FloatArray:
     """Joint positions (k, n) continued straight up, by ``rise_m`` or as far as the arm goes and nothing is touched."""
-    pose_world_tcp = scene.tool_pose(points[-1])
     found = list(points)
-    steps = int(np.ceil(max(rise_m, 0.0) / LINE_STEP_M))
-    for share in np.arange(1, steps + 1) / max(steps, 1):
-        guess = found[-1] if len(found) == 1 else 2 * found[-1] - found[-2]
-        solution = scene.solve_ik(shift(pose_world_tcp, np.array([0.0, 0.0, share * rise_m])), [guess, found[-1]])
-        if (
-            solution is None
-            or np.abs(solution - found[-1]).max() > LARGEST_JUMP_RAD
-            or not _is_free_between(scene, found[-1], solution, width_m)
-        ):
-            break
-        found.append(solution)
+    if rise_m > 0:
+        for point in follow_line(scene, scene.tool_pose(found[-1]), found[-1], np.array([0.0, 0.0, rise_m])):
+            halfway = (found[-1] + point) / 2
+            if not all(scene.checker.is_free(qpos, width_m) for qpos in (point, halfway)):
+                break
+            found.append(point)
     return np.array(found)
-
-
-def _is_free_between(scene: MotionScene, before: FloatArray, after: FloatArray, width_m: float) -> bool:
-    """Whether a configuration is free, and the one halfway to it."""
-    return all(scene.checker.is_free(point, width_m) for point in (after, (before + after) / 2))
 
 
 def from_above(scene: MotionScene, approach: FloatArray, height_m: float, width_m: float) -> FloatArray:
@@ -75,11 +64,3 @@ def from_above(scene: MotionScene, approach: FloatArray, height_m: float, width_
     rise_m = height_m - float(scene.tool_pose(approach[0])[2, 3])
     above = extend_up(scene, approach[:1], rise_m, width_m)[::-1]
     return np.vstack([above[:-1], approach])
-
-
-def _boxes(model: mujoco.MjModel, data: mujoco.MjData) -> tuple[FloatArray, FloatArray]:
-    """Lowest and highest corner of the box around each geom, along the world's axes, (ngeom, 3) each."""
-    turns = data.geom_xmat.reshape(-1, 3, 3)
-    centers = data.geom_xpos + np.einsum("gij,gj->gi", turns, model.geom_aabb[:, :3])
-    halves = np.einsum("gij,gj->gi", np.abs(turns), model.geom_aabb[:, 3:])
-    return centers - halves, centers + halves

@@ -33,15 +33,26 @@ def solve_line(scene: MotionScene, pose_world_tcp: FloatArray, start: FloatArray
     Raises:
         CandidateRejected: With ``code``: a point is out of reach or the elbow would flip.
     """
-    steps = max(1, int(np.ceil(np.linalg.norm(offset_m) / LINE_STEP_M)))
-    points = [start]
-    for share in np.arange(1, steps + 1) / steps:
-        guess = points[-1] if len(points) == 1 else 2 * points[-1] - points[-2]
-        solution = scene.solve_ik(shift(pose_world_tcp, share * offset_m), [guess, points[-1]])
-        if solution is None or np.abs(solution - points[-1]).max() > LARGEST_JUMP_RAD:
-            raise CandidateRejected(code, "a straight line of the hand leaves the arm's reach")
-        points.append(solution)
+    points = [start, *follow_line(scene, pose_world_tcp, start, offset_m)]
+    if len(points) <= _steps_of(offset_m):
+        raise CandidateRejected(code, "a straight line of the hand leaves the arm's reach")
     return np.array(points)
+
+
+def follow_line(scene: MotionScene, pose_world_tcp: FloatArray, start: FloatArray, offset_m: FloatArray) -> Iterator[FloatArray]:
+    """Joint positions (n,) at equal steps of a straight line of the hand, after ``start``; they end where the arm's reach ends."""
+    before, last = start, start
+    steps = _steps_of(offset_m)
+    for share in np.arange(1, steps + 1) / steps:
+        solution = scene.solve_ik(shift(pose_world_tcp, share * offset_m), [2 * last - before, last])
+        if solution is None or np.abs(solution - last).max() > LARGEST_JUMP_RAD:
+            return
+        yield solution
+        before, last = last, solution
+
+
+def _steps_of(offset_m: FloatArray) -> int:
+    return max(1, int(np.ceil(np.linalg.norm(offset_m) / LINE_STEP_M)))
 
 
 def require_free(scene: MotionScene, points: FloatArray, width_m: float, code: str) -> None:

@@ -29,7 +29,7 @@ _CLOSE_HOLD_S = 0.1
 _RISES = (1.0, 0.5, 0.0)
 """Shares of the rise to the height of travel, the first that is good."""
 _LEAST_STRAIGHT = 0.5
-"""Of the hand's way with an object, the straight one."""
+"""Of the hand's way with an object, the straight one; the strictest tier asks for 0.4."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +133,8 @@ def _raise(
         The lift, by how much it is continued [m], and the joint positions (n,) at the goal.
 
     Raises:
-        CandidateRejected: ``detour``: the arm bends so far on the way that the hand goes a long way round.
+        CandidateRejected: ``detour``: no direct way leads there from any height, or the arm bends so far on it that the hand goes a long
+            way round.
     """
     scene, checker, width_m = query.scene, query.scene.checker, grasp.width_m
     pose_world_place = goal_pose(query, pose_world_object, grasp.yaw_rad) @ grasp.pose_object_tcp
@@ -147,7 +148,7 @@ def _raise(
         way = find_direct(scene, raised[-1], above_goal[-1], width_m)
         if way is not None and straightness(scene, way) >= _LEAST_STRAIGHT:
             return raised, share * wanted_m, up[0]
-    raise CandidateRejected("detour", "the hand would go a long way round to the goal")
+    raise CandidateRejected("detour", "no direct way leads from the lifted object to the goal")
 
 
 def summarise_rejected(stage: str, object_id: str, rejected: list[CandidateRejected]) -> PlanningFailed:

@@ -22,7 +22,7 @@ HAND_M = 0.25
 _FLAT_M = 0.004
 _UNEVEN_M = 0.1
 """How far above its level part a piece of a support may end, as a scan of a table that is not quite level, or a rim."""
-_AROUND_M = 0.2
+_AROUND_CELLS = 20
 """Beside the support, where things may stand that a hand touches."""
 _ABOVE_M = 0.5
 _FAR_BELOW_M = -50.0
@@ -113,9 +113,8 @@ def scan_surface(model: mujoco.MjModel, qpos: FloatArray, support: str, height_m
     for name in movable_objects(model):
         data.joint(model.body(name).jntadr[0]).qpos[2] = _FAR_BELOW_M
     mujoco.mj_kinematics(model, data)
-    lowest, highest = _outline(model, data, support, height_m)
-    corner = lowest - _AROUND_M
-    shape = np.ceil((highest - lowest + 2 * _AROUND_M) / CELL_M).astype(int) + 1
+    corner, far = _outline(model, data, support, height_m)
+    shape = np.ceil((far - corner) / CELL_M).astype(int) + 1
     bodies = set(bodies_of(model, support).tolist())
     level = np.zeros(tuple(shape), dtype=bool)
     geom = np.zeros(1, dtype=np.int32)
@@ -126,16 +125,19 @@ def scan_surface(model: mujoco.MjModel, qpos: FloatArray, support: str, height_m
         distance = mujoco.mj_ray(model, data, start, down, _COLLIDING_GROUPS, 1, -1, geom, None)
         hit = geom[0] >= 0 and int(model.geom_bodyid[geom[0]]) in bodies
         level[i, j] = hit and abs(start_height - distance - height_m) <= _FLAT_M
+    around_m = _AROUND_CELLS * CELL_M
     return SupportSurface(
-        support=support, height_m=height_m, corner_m=corner, level=level, fixed=_fixed_near(model, data, corner, shape, height_m)
+        support=support,
+        height_m=height_m,
+        corner_m=corner - around_m,
+        level=np.pad(level, _AROUND_CELLS),
+        fixed=_fixed_near(model, data, corner - around_m, far + around_m, height_m),
     )
 
 
-def _fixed_near(
-    model: mujoco.MjModel, data: mujoco.MjData, corner: FloatArray, shape: NDArray[np.int64], height_m: float
-) -> tuple[Footprint, ...]:
-    """Convex pieces of fixed things that reach above a height within a raster."""
-    movable, far = set(movable_objects(model)), corner + (shape - 1) * CELL_M
+def _fixed_near(model: mujoco.MjModel, data: mujoco.MjData, corner: FloatArray, far: FloatArray, height_m: float) -> tuple[Footprint, ...]:
+    """Convex pieces of fixed things that reach above a height, in or over the rectangle between two corners (2,)."""
+    movable = set(movable_objects(model))
     fixed = {model.body(int(body)).name for body in np.unique(model.body_rootid)} - movable
     pieces = [points for name in sorted(fixed) for points in collision_pieces(model, data, name)]
     return tuple(
@@ -149,10 +151,7 @@ def _fixed_near(
 
 def _outline(model: mujoco.MjModel, data: mujoco.MjData, support: str, height_m: float) -> tuple[FloatArray, FloatArray]:
     """Corners (2,) of the box around the pieces of a support that reach a height and do not tower above it: a room has walls as well."""
-    pieces = [
-        points[:, :2]
-        for points in collision_pieces(model, data, support)
-        if points[:, 2].min() <= height_m + _FLAT_M and -_FLAT_M <= points[:, 2].max() - height_m <= _UNEVEN_M
-    ]
-    points = np.concatenate(pieces)
+    pieces = collision_pieces(model, data, support)
+    level = [part for part in pieces if part[:, 2].min() <= height_m + _FLAT_M and -_FLAT_M <= part[:, 2].max() - height_m <= _UNEVEN_M]
+    points = np.concatenate(level or pieces)[:, :2]  # a tray that is one piece towers above its floor
     return points.min(axis=0), points.max(axis=0)

@@ -82,6 +82,14 @@ def collision_pieces(model: mujoco.MjModel, data: mujoco.MjData, object_id: str)
     return [_corners(model, data, geom) for geom in geoms if _collides(model, geom)]
 
 
+def geom_boxes(model: mujoco.MjModel, data: mujoco.MjData) -> tuple[FloatArray, FloatArray]:
+    """Lowest and highest corner of the box around each geom, along the world's axes, (ngeom, 3) each."""
+    turns = data.geom_xmat.reshape(-1, 3, 3)
+    centers = data.geom_xpos + np.einsum("gij,gj->gi", turns, model.geom_aabb[:, :3])
+    halves = np.einsum("gij,gj->gi", np.abs(turns), model.geom_aabb[:, 3:])
+    return centers - halves, centers + halves
+
+
 def measure_footprint(model: mujoco.MjModel, data: mujoco.MjData, object_id: str) -> Footprint:
     """Outline and height of an object in its present pose (``data`` must have its kinematics)."""
     return footprint_of(collision_points(model, data, object_id), data.body(object_id).xpos.copy())
