@@ -90,7 +90,7 @@ def serve_newest_version() -> None:
     from airflow.api_fastapi.execution_api import versions
     from airflow.api_fastapi.execution_api.routes import execution_api_router
     from cadwyn import HeadVersion, Version, VersionBundle
-    from cadwyn.route_generation import _DELETED_ROUTE_TAG
+    from cadwyn.route_generation import _DELETED_ROUTE_TAG  # has no public name; routes that the newest version lacks carry it
 
     versions.bundle = VersionBundle(HeadVersion(), Version(versions.bundle.versions[0].value))
     routes = execution_api_router.routes
