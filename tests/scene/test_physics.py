@@ -29,7 +29,7 @@ EXPECTED_KG = {
 def test_real_objects_weigh_what_such_things_weigh(folder):
     """Bounds known from daily life; the tables were not tuned to single objects."""
     _, scene = read_source(folder)
-    manifest = build_manifest("s", scene, ())
+    manifest = build_manifest("s", scene)
     for item in manifest.objects:
         if item.is_movable:
             low, high = EXPECTED_KG[item.id]
@@ -56,7 +56,7 @@ def test_unknown_material_is_said(small):
     """The stand-in is named as one."""
     edit_json(small / "objects/can/material.json", material_type="unobtainium")
     _, scene = check_folder(small)
-    physics = estimate_object(build_manifest("s", scene, ()).object("can"), scene.objects["can"].surfaces)
+    physics = estimate_object(build_manifest("s", scene).object("can"), scene.objects["can"].surfaces)
     assert (physics.material, physics.material_origin) == ("unknown", Origin.ABSENT)
 
 
@@ -66,4 +66,4 @@ def test_implausible_mass_is_refused(small):
     edit_json(small / "objects/can/material.json", material_type="metal")
     _, scene = check_folder(small)
     with pytest.raises(PhysicsImplausible, match=r"can .*apple.*kg"):
-        estimate_object(build_manifest("s", scene, ()).object("can"), scene.objects["can"].surfaces)
+        estimate_object(build_manifest("s", scene).object("can"), scene.objects["can"].surfaces)

@@ -1,5 +1,7 @@
 """A stage's code is what its module imports: a change there makes new work, a change elsewhere does not."""
 
+import ast
+import gc
 import os
 import subprocess
 import sys
@@ -69,6 +71,23 @@ def test_a_damaged_cache_is_read_anew(package, tmp_path):
     before = package()
     (tmp_path / "cache/code.json").write_text("{")
     assert package() == before
+
+
+def test_who_parses_meanwhile_does_not_disturb_it(tmp_path):
+    """A traceback that is formatted while the garbage is collected: CPython before 3.13 counts the depth of all trees in one place."""
+
+    def format_traceback(phase, _info):
+        if phase == "stop":
+            ast.parse("1 + 1")
+
+    thresholds = gc.get_threshold()
+    gc.callbacks.append(format_traceback)
+    gc.set_threshold(50)
+    try:
+        assert len(CodeIndex(tmp_path / "none.json").closure("blueprint_pipeline.scene.ingest")) > 1
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(format_traceback)
 
 
 def closure(stage):

@@ -4,17 +4,17 @@ A change anywhere in that closure makes the stage new work; a change elsewhere l
 source, those inside of functions too. A module that is loaded by its name (a skill) counts where that name stands as text.
 """
 
-import ast
 import hashlib
 import json
 import os
 import re
 import tempfile
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
+from modulefinder import ModuleFinder
 from pathlib import Path
+from types import CodeType
 
 import blueprint_pipeline
 
@@ -26,7 +26,7 @@ _SOURCES = ("scene/samples",)
 """Folders of the package that are taken in as a scene: their bytes are inputs, not code."""
 _DOTTED = re.compile(rf"{PACKAGE}(\.\w+)+")
 _HASH_DIGITS = 16
-_PARSING = threading.Lock()
+_READER = ModuleFinder()
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class CodeIndex:
         known = self._known.get(str(path))
         if known is None or known[0] != identity:
             data = path.read_bytes()
-            names = sorted(set(_names(_parse(data), self._label(path)))) if path.suffix == ".py" else []
+            names = sorted(set(_names(data, path, self._label(path)))) if path.suffix == ".py" else []
             known = self._known[str(path)] = (identity, hashlib.sha256(data).hexdigest(), names)
             self._is_changed = True
         return _Source(known[1], tuple(known[2]))
@@ -128,13 +128,17 @@ class CodeIndex:
         self._is_changed = False
 
 
-def _parse(data: bytes) -> ast.AST:
-    """The tree of a module: one thread at a time, for CPython before 3.13 counts the depth of all threads' trees in one place.
+def _compiled(data: bytes, path: Path) -> Iterator[CodeType]:
+    """Code of a module, then that of each function and class in it.
 
-    Source: python/cpython#106905 (``SystemError: AST constructor recursion depth mismatch``).
+    Not its tree: CPython before 3.13 counts the depth of all threads' trees in one place, and who formats a traceback in another thread
+    makes one. Source: python/cpython#106905 (``SystemError: AST constructor recursion depth mismatch``).
     """
-    with _PARSING:
-        return ast.parse(data)
+    waiting = [compile(data, str(path), "exec", dont_inherit=True)]
+    while waiting:
+        code = waiting.pop()
+        yield code
+        waiting += [inner for inner in code.co_consts if isinstance(inner, CodeType)]
 
 
 def _load(cache: Path) -> dict[str, tuple[list[int], str, list[str]]]:
@@ -154,13 +158,20 @@ def _file_of(module: str) -> Path:
     return Path(spec.origin)
 
 
-def _names(tree: ast.AST, label: str) -> Iterator[str]:
+def _names(data: bytes, path: Path, label: str) -> Iterator[str]:
     """Dotted names in a module that may be modules of the package."""
     follows_text = f"{PACKAGE}.{label.removesuffix('.py').replace('/', '.')}" not in _NAMES_ALONE
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == PACKAGE)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif follows_text and isinstance(node, ast.Constant) and isinstance(node.value, str) and _DOTTED.fullmatch(node.value):
-            yield node.value
+    for code in _compiled(data, path):
+        for _, (names, module) in (found for found in _READER.scan_opcodes(code) if found[0] == "absolute_import"):
+            if module.split(".")[0] == PACKAGE:
+                yield from (module, *(f"{module}.{name}" for name in names or ()))
+        if follows_text:
+            yield from (text for text in _texts(code.co_consts) if _DOTTED.fullmatch(text))
+
+
+def _texts(constants: Iterable[object]) -> Iterator[str]:
+    for constant in constants:
+        if isinstance(constant, str):
+            yield constant
+        elif isinstance(constant, tuple | frozenset):
+            yield from _texts(constant)
