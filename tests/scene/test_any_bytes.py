@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from blueprint_pipeline.scene.checks import check_folder
+from blueprint_pipeline.scene.checks import check_files
+from blueprint_pipeline.scene.source_folder import SourceFolder
 from tests.scene.scene_files import copy_scene
 
 FILES = (
@@ -58,7 +59,7 @@ def check(folder):
     began = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
-        findings, scene = check_folder(folder)
+        findings, scene = check_files(SourceFolder(str(folder)))
     assert time.process_time() - began < 20
     assert all(finding.message and finding.code.startswith("scene.") for finding in findings)
     assert scene is not None or any(finding.blocking for finding in findings)

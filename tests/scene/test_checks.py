@@ -7,13 +7,14 @@ import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
 
-from blueprint_pipeline.scene.checks import check_folder, check_scene
+from blueprint_pipeline.scene.checks import check_files, check_scene
 from blueprint_pipeline.scene.errors import SceneError
 from blueprint_pipeline.scene.findings import validate_findings
 from blueprint_pipeline.scene.gltf import parse_glb
 from blueprint_pipeline.scene.ingest import ingest
 from blueprint_pipeline.scene.mesh_files import build_glb
 from blueprint_pipeline.scene.physical_checks import find_supports
+from blueprint_pipeline.scene.source_folder import SourceFolder
 from blueprint_pipeline.scene.surfaces import Look, Surface
 from tests.scene.scene_files import (
     SAMPLES,
@@ -89,7 +90,7 @@ def turned(degrees):
 def test_the_same_scene_seen_from_elsewhere_is_sound(small, turn, units, frame):
     """Axes, units and heading change nothing; the supports are found in all of them."""
     seen_from(small, turn, units, frame)
-    findings, scene = check_folder(small)
+    findings, scene = check_files(SourceFolder(str(small)))
     assert findings == []
     assert find_supports(scene).unsupported == {}
 

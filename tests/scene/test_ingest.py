@@ -1,10 +1,15 @@
 """What was ingested stays what it was: later stages notice any other byte."""
 
+import os
+import sys
+
 import pytest
 
 from blueprint_pipeline.errors import IntegrityError
+from blueprint_pipeline.price.usage import measure_usage
 from blueprint_pipeline.scene.ingest import SourceStillChanging, digest_source, validate_source
 from blueprint_pipeline.scene.stages import ESTIMATE_PHYSICS, INGEST_SCENE, PROCESS_MESHES, IngestSceneRequest, SceneRequest
+from blueprint_pipeline.stage.runner import run_stage
 from tests.scene.scene_files import SCENES, make_context
 
 
@@ -65,3 +70,14 @@ def test_a_source_that_is_still_uploading_is_not_taken_in(small, tmp_path, *, ho
     assert caught.value.retryable
     assert not context.scene.exists("regen3d")
     assert INGEST_SCENE.run(request, make_context(tmp_path / "ws", "s", tmp_path / "cache", small)).objects > 0
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux counts bytes of a process")
+def test_a_source_is_read_twice_and_written_once(small, settings):
+    """Once for the key of the work, and once to be copied, hashed and checked; what was copied is not read again."""
+    run_stage("ingest_scene", {"scene_id": "first", "source": str(small)}, settings)  # imports are read here
+    (small / "source_image.png").write_bytes(os.urandom(20_000_000))
+    with measure_usage() as measured:
+        run_stage("ingest_scene", {"scene_id": "second", "source": str(small)}, settings)
+    assert 40_000_000 < measured.usage.bytes_read < 42_000_000
+    assert 20_000_000 < measured.usage.bytes_written < 21_000_000

@@ -4,9 +4,10 @@ import pytest
 
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.scene.build_manifest import build_manifest
-from blueprint_pipeline.scene.checks import check_folder
+from blueprint_pipeline.scene.checks import check_files
 from blueprint_pipeline.scene.physics import PhysicsImplausible, estimate_object, load_physics
 from blueprint_pipeline.scene.source import read_source
+from blueprint_pipeline.scene.source_folder import SourceFolder
 from tests.scene.scene_files import SAMPLES, SCENES, edit_json
 
 EXPECTED_KG = {
@@ -28,7 +29,7 @@ EXPECTED_KG = {
 @pytest.mark.parametrize("folder", [SCENES / "kitchen_counter_yup", SAMPLES / "tabletop_scanned"], ids=lambda path: path.name)
 def test_real_objects_weigh_what_such_things_weigh(folder):
     """Bounds known from daily life; the tables were not tuned to single objects."""
-    _, scene = read_source(folder)
+    _, scene = read_source(SourceFolder(str(folder)))
     manifest = build_manifest("s", scene)
     for item in manifest.objects:
         if item.is_movable:
@@ -55,7 +56,7 @@ def test_every_value_has_its_origin(finished):
 def test_unknown_material_is_said(small):
     """The stand-in is named as one."""
     edit_json(small / "objects/can/material.json", material_type="unobtainium")
-    _, scene = check_folder(small)
+    _, scene = check_files(SourceFolder(str(small)))
     physics = estimate_object(build_manifest("s", scene).object("can"), scene.objects["can"].surfaces)
     assert (physics.material, physics.material_origin) == ("unknown", Origin.ABSENT)
 
@@ -64,6 +65,6 @@ def test_implausible_mass_is_refused(small):
     """A can declared as a solid iron ring-sized thing: an apple of metal weighs more than apples do."""
     (small / "objects/can/label.json").write_text('{"category": "apple"}')
     edit_json(small / "objects/can/material.json", material_type="metal")
-    _, scene = check_folder(small)
+    _, scene = check_files(SourceFolder(str(small)))
     with pytest.raises(PhysicsImplausible, match=r"can .*apple.*kg"):
         estimate_object(build_manifest("s", scene).object("can"), scene.objects["can"].surfaces)

@@ -13,7 +13,6 @@ No date stands in any of them, so the same content gives the same bundle.
 Source: RFC 8493 (BagIt 1.0). Names that §2.1.3 would escape are refused, since bagit-python 1.9 does not decode ``%25``.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blueprint_pipeline.errors import InputError
-from blueprint_pipeline.workspace.checksums import FileDigest
+from blueprint_pipeline.workspace.checksums import FileDigest, copy_file, write_file
 
 BAG_DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 DECLARATION_NAME = "bagit.txt"
@@ -34,7 +33,6 @@ SIGNED_TAGS = (INFO_NAME, DECLARATION_NAME, MANIFEST_NAME, KEY_NAME)
 TAGS = (*SIGNED_TAGS, STATEMENT_NAME)
 """Tag files that ``tagmanifest-sha256.txt`` lists."""
 
-_BLOCK_BYTES = 1 << 20
 _ESCAPED = set("%\r\n")
 
 
@@ -79,19 +77,7 @@ def write_payload(bag: Path, files: Sequence[PayloadFile]) -> dict[str, FileDige
 
 
 def _write_file(target: Path, content: Path | bytes) -> FileDigest:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(content, bytes):
-        target.write_bytes(content)
-        return digest_bytes(content)
-    digest = hashlib.sha256()
-    size_bytes = 0
-    block = memoryview(bytearray(_BLOCK_BYTES))
-    with content.open("rb", buffering=0) as source, target.open("wb", buffering=0) as copy:
-        while count := source.readinto(block):
-            digest.update(block[:count])
-            copy.write(block[:count])
-            size_bytes += count
-    return FileDigest(sha256=digest.hexdigest(), size_bytes=size_bytes)
+    return write_file(target, content) if isinstance(content, bytes) else copy_file(content, target)
 
 
 def write_signed_tags(bag: Path, payload: Mapping[str, FileDigest], info: Mapping[str, str], public_pem: bytes) -> dict[str, FileDigest]:
@@ -114,24 +100,16 @@ def write_signed_tags(bag: Path, payload: Mapping[str, FileDigest], info: Mappin
         MANIFEST_NAME: build_manifest(payload),
         KEY_NAME: public_pem,
     }
-    for name, data in tags.items():
-        (bag / name).write_bytes(data)
-    return {name: digest_bytes(data) for name, data in tags.items()}
+    return {name: write_file(bag / name, data) for name, data in tags.items()}
 
 
 def write_statement(bag: Path, envelope: bytes, tags: Mapping[str, FileDigest]) -> FileDigest:
     """Write the signed statement and, last, the tag manifest; returns the digest of the statement."""
-    statement = digest_bytes(envelope)
-    (bag / STATEMENT_NAME).write_bytes(envelope)
-    (bag / TAGMANIFEST_NAME).write_bytes(build_manifest({**tags, STATEMENT_NAME: statement}))
+    statement = write_file(bag / STATEMENT_NAME, envelope)
+    write_file(bag / TAGMANIFEST_NAME, build_manifest({**tags, STATEMENT_NAME: statement}))
     return statement
 
 
 def build_manifest(digests: Mapping[str, FileDigest]) -> bytes:
     """The lines of a BagIt manifest, sorted by name."""
     return "".join(f"{digest.sha256}  {name}\n" for name, digest in sorted(digests.items())).encode()
-
-
-def digest_bytes(data: bytes) -> FileDigest:
-    """Digest of bytes in memory."""
-    return FileDigest(sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data))

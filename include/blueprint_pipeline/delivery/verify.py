@@ -16,7 +16,6 @@ from blueprint_pipeline.delivery.bag import (
     STATEMENT_NAME,
     TAGMANIFEST_NAME,
     build_manifest,
-    digest_bytes,
 )
 from blueprint_pipeline.delivery.bundle_archive import ArchiveSource
 from blueprint_pipeline.delivery.bundle_comparison import BundleComparison, BundleFinding
@@ -24,7 +23,7 @@ from blueprint_pipeline.delivery.bundle_source import BundleSource, FolderSource
 from blueprint_pipeline.delivery.signing import is_signed_by, load_public_key, parse_envelope, parse_public_key
 from blueprint_pipeline.delivery.statement import ParsedStatement, parse_statement
 from blueprint_pipeline.errors import IntegrityError
-from blueprint_pipeline.workspace.checksums import FileDigest
+from blueprint_pipeline.workspace.checksums import FileDigest, digest_bytes
 
 
 class WrongKey(IntegrityError):

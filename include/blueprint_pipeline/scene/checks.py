@@ -1,14 +1,11 @@
 """All checks of a source scene, in the order in which a person would correct it: files, poses, bounds, scale, then what is where."""
 
-import tempfile
-from pathlib import Path
-
 from blueprint_pipeline.scene.errors import SceneError
 from blueprint_pipeline.scene.findings import SceneFinding, finding_of
 from blueprint_pipeline.scene.import_checks import check_masses, check_targets
 from blueprint_pipeline.scene.physical_checks import check_bounds, check_overlaps, check_scale, check_supports
 from blueprint_pipeline.scene.source import SourceScene, read_source
-from blueprint_pipeline.scene.source_folder import SourceFolder
+from blueprint_pipeline.scene.source_folder import SourceFiles, SourceFolder
 
 
 def check_scene(source: str) -> list[SceneFinding]:
@@ -17,22 +14,20 @@ def check_scene(source: str) -> list[SceneFinding]:
     Returns:
         Findings, blocking ones first; empty for a sound scene.
     """
-    with tempfile.TemporaryDirectory(prefix="blueprint-pipeline-scene-") as folder:
-        try:
-            SourceFolder(source).copy_to(Path(folder))
-        except SceneError as error:
-            return [finding_of(error)]
-        findings, _ = check_folder(Path(folder))
+    try:
+        findings, _ = check_files(SourceFolder(source))
+    except SceneError as error:
+        return [finding_of(error)]
     return findings
 
 
-def check_folder(folder: Path) -> tuple[list[SceneFinding], SourceScene | None]:
-    """Check a local copy of a scene.
+def check_files(files: SourceFiles) -> tuple[list[SceneFinding], SourceScene | None]:
+    """Check a scene, reading each of its files once.
 
     Returns:
         Findings, blocking ones first; and the scene, if all its files could be read.
     """
-    findings, scene = read_source(folder)
+    findings, scene = read_source(files)
     if scene is not None:
         findings = [*findings, *check_bounds(scene), *check_scale(scene)]
         if not any(finding.blocking for finding in findings):

@@ -11,7 +11,7 @@ from blueprint_pipeline.errors import IntegrityError, TransientError
 from blueprint_pipeline.public_url import public_url
 from blueprint_pipeline.scene.build_manifest import build_manifest
 from blueprint_pipeline.scene.canonical_files import write_json
-from blueprint_pipeline.scene.checks import check_folder
+from blueprint_pipeline.scene.checks import check_files
 from blueprint_pipeline.scene.findings import validate_findings
 from blueprint_pipeline.scene.layout import INVENTORY_PATH, LAYOUT_PATH, build_inventory, build_layout
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH, SceneManifest
@@ -19,7 +19,7 @@ from blueprint_pipeline.scene.source import SourceScene
 from blueprint_pipeline.scene.source_errors import SourceNotFound
 from blueprint_pipeline.scene.source_folder import SourceFolder
 from blueprint_pipeline.stage.contract import StageContext
-from blueprint_pipeline.workspace.checksums import FileDigest, digest_files, list_files
+from blueprint_pipeline.workspace.checksums import FileDigest, write_file
 from blueprint_pipeline.workspace.storage import Id, SceneFolder
 
 SOURCE_FOLDER = "regen3d"
@@ -110,35 +110,60 @@ def ingest(scene_id: str, source: str, context: StageContext) -> SceneManifest:
     folder = context.output(f"{SOURCE_FOLDER}/scene_info.json").parent
     shutil.rmtree(folder)
     try:
-        SourceFolder(source).copy_to(folder)
-        _validate_copy(folder, {name: digest for name, digest in context.inputs.items() if name.startswith(f"{SOURCE_FOLDER}/")})
-        findings, scene = check_folder(folder)
+        copy = _Copy(SourceFolder(source), folder, _hashed_source(context.inputs))
+        findings, scene = check_files(copy)
+        listed = copy.finish()
         validate_findings(findings)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     if scene is None:
         raise SourceNotFound(source)
-    return _describe(scene_id, source, scene, folder, context)
+    return _describe(scene_id, source, scene, listed, context)
 
 
-def _validate_copy(folder: Path, hashed: Mapping[str, FileDigest]) -> None:
-    """A source may still be uploading: what is ingested must be what the key was made from."""
-    copied = {f"{SOURCE_FOLDER}/{name}": digest for name, digest in digest_files(folder, list_files(folder)).items()}
-    for name in sorted({*hashed, *copied}):
-        if copied.get(name) != hashed.get(name):
-            raise SourceStillChanging(name, hashed.get(name), copied.get(name))
+class _Copy:
+    """Files of a source, each copied as it is read: checked, hashed and written from one reading.
+
+    A source may still be uploading: what is ingested must be what the key was made from.
+    """
+
+    def __init__(self, source: SourceFolder, folder: Path, hashed: Mapping[str, FileDigest]) -> None:
+        self._source, self._folder, self._hashed = source, folder, hashed
+        self._copied: dict[str, FileDigest] = {}
+        self.names = source.names
+        for name in sorted(hashed.keys() - self.names):
+            raise SourceStillChanging(f"{SOURCE_FOLDER}/{name}", hashed[name], None)
+
+    def read(self, name: str) -> bytes:
+        """Bytes of a file, which is copied by the way.
+
+        Raises:
+            SourceStillChanging: It is not what was hashed.
+        """
+        data = self._source.read(name)
+        digest = write_file(self._folder / name, data)
+        if digest != self._hashed.get(name):
+            raise SourceStillChanging(f"{SOURCE_FOLDER}/{name}", self._hashed.get(name), digest)
+        self._copied[name] = digest
+        return data
+
+    def finish(self) -> dict[str, FileDigest]:
+        """Copy what nobody has read; gives the digests of all files."""
+        for name in sorted(self.names - self._copied.keys()):
+            self.read(name)
+        return dict(sorted(self._copied.items()))
 
 
-def _describe(scene_id: str, source: str, scene: SourceScene, folder: Path, context: StageContext) -> SceneManifest:
+def _hashed_source(inputs: Mapping[str, FileDigest]) -> dict[str, FileDigest]:
+    """Digests of a source's files, by their names there, out of all that a key was made from."""
+    prefix = f"{SOURCE_FOLDER}/"
+    return {name.removeprefix(prefix): digest for name, digest in inputs.items() if name.startswith(prefix)}
+
+
+def _describe(scene_id: str, source: str, scene: SourceScene, files: dict[str, FileDigest], context: StageContext) -> SceneManifest:
     manifest = build_manifest(scene_id, scene)
-    names = list_files(folder)
-    listed = SourceManifest(
-        scene_id=scene_id,
-        source=_public_name(source),
-        source_scene_id=scene.info.scene_id,
-        files=digest_files(folder, names),
-    )
+    listed = SourceManifest(scene_id=scene_id, source=_public_name(source), source_scene_id=scene.info.scene_id, files=files)
     written: Mapping[str, BaseModel | Mapping[str, object]] = {
         SOURCE_MANIFEST_PATH: listed,
         MANIFEST_PATH: manifest,

@@ -6,7 +6,7 @@ What is wrong in one file does not hide what is wrong in another: readers give f
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -30,6 +30,7 @@ from blueprint_pipeline.scene.regen3d import (
     SceneInfo,
 )
 from blueprint_pipeline.scene.source_errors import FieldInvalid, FileUnusable, UnsafePath
+from blueprint_pipeline.scene.source_folder import SourceFiles
 from blueprint_pipeline.scene.strict_json import not_finite, parse_json, parse_model
 from blueprint_pipeline.scene.surfaces import WHITE, Look, Surface, stated_look
 
@@ -154,22 +155,27 @@ class SourceScene:
     attribution: str | None
 
 
-def read_source(root: Path) -> tuple[list[SceneFinding], SourceScene | None]:
+def read_source(files: SourceFiles) -> tuple[list[SceneFinding], SourceScene | None]:
     """Read every file of a scene.
 
     Returns:
         What is wrong, first things first; and the scene, if nothing blocks.
+
+    Raises:
+        SourceNotFound: There is no file.
+        UnsafePath: It holds what no scene may hold.
     """
-    reader = _Reader(root)
+    reader = _Reader(files)
     scene = reader.read()
     return reader.findings, scene
 
 
 class _Reader:
-    """Reads a folder and gathers findings."""
+    """Reads a scene and gathers findings."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, files: SourceFiles) -> None:
+        self.files = files
+        self.names = files.names
         self.findings: list[SceneFinding] = []
 
     def read(self) -> SourceScene | None:
@@ -184,7 +190,7 @@ class _Reader:
         background = self._attempt(lambda: self._background(frame)) if frame is not None else []
         attribution = self._attempt(self._attribution)
         for name, consequence in _OPTIONAL_FILES.items():
-            if not (self.root / name).is_file():
+            if name not in self.names:
                 self._remark("scene.file_absent", name, f"{name} is missing; {consequence}.")
         if info is None or frame is None or intrinsics is None or extrinsics is None or any(finding.blocking for finding in self.findings):
             return None
@@ -209,10 +215,9 @@ class _Reader:
         self.findings.append(SceneFinding(code, where, message))
 
     def _bytes(self, file: str) -> bytes:
-        path = self.root / file
-        if not path.is_file():
+        if file not in self.names:
             raise FileMissing(file)
-        return path.read_bytes()
+        return self.files.read(file)
 
     def _text(self, file: str) -> bytes:
         """The bytes of a text file, which is no larger than any description of a scene."""
@@ -223,7 +228,7 @@ class _Reader:
 
     def _attribution(self) -> str | None:
         file = "ATTRIBUTION.md"
-        if not (self.root / file).is_file():
+        if file not in self.names:
             return None
         try:
             return self._text(file).decode("utf-8")
@@ -234,7 +239,7 @@ class _Reader:
         return parse_model(model, parse_json(self._text(file), file), file)
 
     def _optional(self, model: type[File], file: str) -> File | None:
-        return self._attempt(lambda: self._model(model, file)) if (self.root / file).is_file() else None
+        return self._attempt(lambda: self._model(model, file)) if file in self.names else None
 
     def _info(self) -> SceneInfo:
         info = self._model(SceneInfo, "scene_info.json")
@@ -243,8 +248,8 @@ class _Reader:
         return info
 
     def _object_ids(self) -> list[str]:
-        folder = self.root / "objects"
-        found = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        folders = {PurePosixPath(*folder.parts[:2]) for name in self.names for folder in PurePosixPath(name).parents}
+        found = sorted(folder.name for folder in folders if folder.parent.name == "objects")
         if not found:
             self.findings.append(finding_of(NoObjects()))
         invalid = [name for name in found if not _OBJECT_ID.fullmatch(name) or name.lower() in _RESERVED]
@@ -291,7 +296,7 @@ class _Reader:
 
     def _mesh(self, name: str, default: Look) -> list[Surface]:
         file = f"objects/{name}/mesh.glb"
-        if not (self.root / file).is_file():
+        if file not in self.names:
             raise MeshMissing(name, file)
         mesh = read_object_mesh(self._bytes(file), name, file, default)
         self._note_losses(name, file, mesh.losses)
@@ -306,7 +311,7 @@ class _Reader:
 
     def _background(self, frame: SceneFrame) -> list[Surface]:
         file = "background/mesh.glb"
-        if not (self.root / file).is_file():
+        if file not in self.names:
             self._remark("scene.file_absent", file, f"{file} is missing; the scene has no background.")
             return []
         linear = frame.rotation_world_scene * frame.meters_per_unit
@@ -320,7 +325,7 @@ class _Reader:
             pure = PurePosixPath(path)
             if pure.is_absolute() or ".." in pure.parts or "\\" in path:
                 raise UnsafePath(file, f"part {part} is at '{path[:80]}', outside the object's folder")
-            if not (self.root / "objects" / name / path).is_file():
+            if f"objects/{name}/{pure}" not in self.names:
                 raise FileMissing(f"objects/{name}/{path}")
         unknown = sorted({joint.child_part for joint in articulation.joints} - set(articulation.parts))
         if unknown:

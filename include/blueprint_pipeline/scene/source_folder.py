@@ -1,8 +1,9 @@
-"""The folder of a source scene, local or at any fsspec URL: listed, hashed, copied."""
+"""The folder of a source scene, local or at any fsspec URL: listed, hashed, read."""
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from upath import UPath
 
@@ -12,6 +13,17 @@ from blueprint_pipeline.workspace.store_calls import LOCAL_PROTOCOLS, StoreCalls
 
 Value = TypeVar("Value")
 _MAX_FILE_BYTES = 512 * 1024 * 1024
+
+
+class SourceFiles(Protocol):
+    """The files of a source scene, by their names in it."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of all files."""
+
+    def read(self, name: str) -> bytes:
+        """Bytes of a file."""
 
 
 class SourceFolder:
@@ -36,38 +48,41 @@ class SourceFolder:
         Raises:
             SourceNotFound: There is no folder, or it is empty.
         """
-        names = self._names()
+        names = self._list()
         return self._call(lambda: digest_files(self._root, names))
 
-    def copy_to(self, target: Path) -> None:
-        """Copy every file, byte by byte.
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Names of all files, each of which may be read.
 
         Raises:
             SourceNotFound: There is no folder, or it is empty.
             UnsafePath: It holds a link, a special file, a file that is too big, or a name that leads out of the folder.
         """
-        names = self._names()
+        names = self._list()
         if self._root.protocol in LOCAL_PROTOCOLS:
             _validate_plain(Path(self._root.path))
         for name in names:
-            data = self._read(name)
-            copy = target / name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(data)
+            self._validate(name)
+        return frozenset(names)
 
-    def _names(self) -> list[str]:
+    def read(self, name: str) -> bytes:
+        """Bytes of a file."""
+        path = self._root / name
+        return self._call(path.read_bytes)
+
+    def _list(self) -> list[str]:
         names = self._call(lambda: list_files(self._root) if self._root.is_dir() else [])
         if not names:
             raise SourceNotFound(self._source)
         return names
 
-    def _read(self, name: str) -> bytes:
+    def _validate(self, name: str) -> None:
         if ".." in PurePosixPath(name).parts or "\\" in name:
             raise UnsafePath(name, "its name leads out of the scene's folder")
         path = self._root / name
         if self._call(lambda: path.stat().st_size) > _MAX_FILE_BYTES:
             raise UnsafePath(name, f"it is larger than {_MAX_FILE_BYTES} bytes")
-        return self._call(path.read_bytes)
 
     def _call(self, work: Callable[[], Value]) -> Value:
         return self._calls(self._source, work)

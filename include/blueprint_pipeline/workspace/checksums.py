@@ -1,7 +1,8 @@
-"""sha256 of files and folders."""
+"""sha256 of files and folders. A byte is hashed once: where it is read first, or while it is written."""
 
 import hashlib
 import io
+import os
 import threading
 import time
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from upath import UPath
 
 from blueprint_pipeline.workspace.store_calls import LOCAL_PROTOCOLS
 
+_BLOCK_BYTES = 1 << 20
 _TICK_NS = 50_000_000
 """Longer than the steps in which file systems keep time."""
 _MOST_KNOWN = 100_000
@@ -48,6 +50,64 @@ def digest_file(path: Path | UPath) -> FileDigest:
     return digest
 
 
+def digest_bytes(data: bytes) -> FileDigest:
+    """Digest of bytes in memory."""
+    return FileDigest(sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data))
+
+
+def read_file(path: Path) -> tuple[bytes, FileDigest]:
+    """A local file and its digest, from one reading; the bytes are hashed unless this process knows them."""
+    before = _identity(path)
+    data = path.read_bytes()
+    with _lock:
+        known = _known.get(before)
+    if known is not None and _identity(path) == before:
+        return data, known
+    digest = digest_bytes(data)
+    _remember(path, before, digest)
+    return data, digest
+
+
+def write_file(path: Path, data: bytes, digest: FileDigest | None = None) -> FileDigest:
+    """Write a local file whose bytes need not be read to be hashed; its folder is made.
+
+    Args:
+        path: No other process writes to it.
+        data: Its bytes.
+        digest: Of these bytes, where the caller knows it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return know_file(path, digest or digest_bytes(data))
+
+
+def copy_file(source: Path, target: Path) -> FileDigest:
+    """Copy a local file, and hash it on the way; the target's folder is made, and no other process writes to it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    size_bytes = 0
+    block = memoryview(bytearray(_BLOCK_BYTES))
+    with source.open("rb", buffering=0) as read, target.open("wb") as copy:  # a raw file would write short on a full disk, and say nothing
+        while count := read.readinto(block):
+            digest.update(block[:count])
+            copy.write(block[:count])
+            size_bytes += count
+    return know_file(target, FileDigest(sha256=digest.hexdigest(), size_bytes=size_bytes))
+
+
+def know_file(path: Path, digest: FileDigest) -> FileDigest:
+    """Remember the digest of a local file that this process has just written whole, or read to its end, and that no other writes to.
+
+    The file gets a time of change to the nanosecond, which no later writing gives it: that one has the time of a tick of the clock.
+    """
+    now_ns = time.time_ns()
+    os.utime(path, ns=(now_ns, now_ns))
+    identity = _identity(path)
+    if identity[3] == now_ns:
+        _keep(identity, digest)
+    return digest
+
+
 def move_file(source: Path, target: Path) -> None:
     """Rename a file; what was known of its bytes stays known."""
     before = _identity(source)
@@ -74,6 +134,10 @@ def _remember(path: Path, identity: tuple[int, ...], digest: FileDigest) -> None
     """Keep a digest, unless the file changed meanwhile or may yet change within the same tick of the file system's clock."""
     if _identity(path) != identity or time.time_ns() - identity[3] < _TICK_NS:
         return
+    _keep(identity, digest)
+
+
+def _keep(identity: tuple[int, ...], digest: FileDigest) -> None:
     with _lock:
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
