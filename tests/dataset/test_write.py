@@ -20,6 +20,7 @@ from blueprint_pipeline.dataset.write import NothingKept
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH
 from blueprint_pipeline.simulation.render_profiles import FAST, RENDER_PROFILES
 from blueprint_pipeline.stage.contract import StageRequest
+from blueprint_pipeline.workspace import checksums
 from blueprint_pipeline.workspace.checksums import digest_files, list_files
 from blueprint_pipeline.workspace.storage import SceneFolder
 from tests.dataset.conftest import load_json, stage_context, write_manifest
@@ -48,6 +49,19 @@ def test_kept_episodes_become_two_datasets(scene: SceneFolder, tmp_path: Path) -
     WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "two"))
     again = tmp_path / "two/geniesim/lerobot"
     assert digest_files(again, list_files(again)) == digest_files(folder, list_files(folder))
+
+
+def test_videos_are_hashed_once(scene: SceneFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they are read: a copy has the digest of what it was copied from, and a joined video is hashed while it is decoded."""
+    hashed: list[Path] = []
+    original = checksums._hash
+    monkeypatch.setattr(checksums, "_hash", lambda path: hashed.append(Path(path)) or original(path))
+    WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
+    assert [path for path in hashed if path.suffix == ".mp4" and path.is_relative_to(tmp_path / "staging")] == []
+    folder = tmp_path / "staging/geniesim/lerobot"
+    known = digest_files(folder, list_files(folder))
+    checksums._known.clear()
+    assert digest_files(folder, list_files(folder)) == known
 
 
 def test_card_and_croissant_describe_it(scene: SceneFolder, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ Source: lerobot 0.3.3 ``datasets/utils.py``; Isaac-GR00T ``getting_started/data_
 """
 
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from blueprint_pipeline.dataset.lerobot import LerobotReader, load_lines, video_
 from blueprint_pipeline.dataset.lerobot_check import Findings, LerobotFolder, ListedEpisode
 from blueprint_pipeline.dataset.tables import ParquetFile, Position, data_schema, data_table
 from blueprint_pipeline.dataset.video import EpisodeVideo
+from blueprint_pipeline.workspace.checksums import move_file, write_file
 
 _DATA = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
 _VIDEO = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
@@ -58,8 +58,8 @@ class V21Writer:
         for key, video in videos.items():
             target = self.root / _VIDEO.format(video_key=key, **place)
             part = part_path(target)
-            shutil.copyfile(video.path, part)
-            part.replace(target)
+            write_file(part, video.data, video.digest)
+            move_file(part, target)
         return ()
 
     def record(self, episode: WrittenEpisode) -> None:

@@ -20,6 +20,8 @@ from av.video.reformatter import VideoReformatter
 from blueprint_pipeline.dataset.features import VideoFeature
 from blueprint_pipeline.dataset.layout import GrowingFile
 from blueprint_pipeline.errors import InputError
+from blueprint_pipeline.workspace.checksums import FileDigest, know_file, read_file
+from blueprint_pipeline.workspace.hashed_reading import HashedReading
 
 _MUXER = {"movflags": "+faststart", "fflags": "+bitexact"}
 """The index stands first, so that a video plays while it loads; no encoder name or time gets into the file."""
@@ -44,6 +46,7 @@ class EpisodeVideo:
     path: Path
     data: bytes
     """The file, some megabytes."""
+    digest: FileDigest
     feature: VideoFeature
     frames: int
     parameter_sets: bytes
@@ -69,7 +72,8 @@ def load_episode_video(path: Path, key: str, *, frames: int, fps: int) -> Episod
     if not path.is_file():
         raise VideoMismatch(str(path), "file", "missing", "an mp4")
     keyframes: list[int] = []
-    count, data = 0, path.read_bytes()
+    count = 0
+    data, digest = read_file(path)
     with av.open(io.BytesIO(data), "r") as container:
         if len(container.streams) != 1 or len(container.streams.video) != 1:
             raise VideoMismatch(str(path), "streams", [stream.type for stream in container.streams], "one video stream")
@@ -93,7 +97,7 @@ def load_episode_video(path: Path, key: str, *, frames: int, fps: int) -> Episod
             pix_fmt=str(context.pix_fmt),
             gop=max(np.diff([*keyframes, count]).tolist()),
         )
-        return EpisodeVideo(path, data, feature, count, bytes(context.extradata or b""))
+        return EpisodeVideo(path, data, digest, feature, count, bytes(context.extradata or b""))
 
 
 def _packets(container: "av.container.InputContainer") -> Iterator["av.Packet[av.VideoStream]"]:
@@ -147,11 +151,16 @@ class VideoFile(GrowingFile):
 
 
 def decode_frames(path: Path, wanted: set[int] | None = None) -> Iterator[tuple[int, npt.NDArray[np.uint8] | None]]:
-    """Decode every frame; give its number, and its RGB image (H, W, 3) where ``wanted`` has the number (``None``: all)."""
-    with av.open(str(path)) as container:
-        converter = VideoReformatter()  # kept for the whole video: setting one up costs more than converting a frame
-        for number, frame in enumerate(container.decode(video=0)):
-            if wanted is not None and number not in wanted:
-                yield number, None
-            else:
-                yield number, np.asarray(converter.reformat(frame, format="rgb24").to_ndarray(), dtype=np.uint8)
+    """Decode every frame; give its number, and its RGB image (H, W, 3) where ``wanted`` has the number (``None``: all).
+
+    The file's digest is known to this process when the last frame was taken: it is not read again to be hashed.
+    """
+    with HashedReading(path) as file:
+        with av.open(file, "r") as container:
+            converter = VideoReformatter()  # kept for the whole video: setting one up costs more than converting a frame
+            for number, frame in enumerate(container.decode(video=0)):
+                if wanted is not None and number not in wanted:
+                    yield number, None
+                else:
+                    yield number, np.asarray(converter.reformat(frame, format="rgb24").to_ndarray(), dtype=np.uint8)
+        know_file(path, file.finish())
