@@ -18,6 +18,7 @@ from blueprint_pipeline.episode.record import (
     KOfNEvidence,
     ReplayCertificate,
     VideoRecord,
+    preview_name,
     recording_path,
     render_path,
 )
@@ -300,6 +301,7 @@ def _render(scene, record):
     videos = {}
     for number, camera in enumerate(CAMERAS):
         path = write_video(folder / f"{camera}.mp4", record.spec.seed + 50 * number, frames=FRAMES, **SIZE)
+        write_video(folder / preview_name(camera), record.spec.seed + 50 * number, frames=FRAMES // 4, width=160, height=120)
         videos[camera] = VideoRecord(
             digest=digest_file(path),
             frames=FRAMES,

@@ -100,6 +100,13 @@ def test_finished_packing_is_not_repeated(packed_scene, package):
     assert {name: (packed / name).stat().st_mtime_ns for name in list_files(packed)} == before
 
 
+def test_videos_are_copied_and_never_decoded(packed_scene):
+    """The page's pictures come from previews: what was drawn is read nowhere but in the datasets."""
+    read = json.loads((packed_scene / f"commits/package_bundle.{LAB}.json").read_text())["inputs"]
+    drawn = {Path(name).name for name in read if name.startswith("geniesim/renders/")}
+    assert drawn == {"certificate.json", "scene.preview.mp4", "wrist.preview.mp4"}
+
+
 def test_the_statement_leads_back_to_everything(packed_once):
     """Every payload file is a subject; sources, assets, robot, prices, code and simulator are dependencies."""
     envelope = parse_envelope((packed_once / "statement.dsse.json").read_bytes())

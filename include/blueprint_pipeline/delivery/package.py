@@ -16,7 +16,7 @@ from blueprint_pipeline.delivery.requirements import validate_requirements
 from blueprint_pipeline.delivery.signing import load_signer, public_pem, sign_payload
 from blueprint_pipeline.delivery.sources import BundleSources, load_sources
 from blueprint_pipeline.delivery.statement import build_statement
-from blueprint_pipeline.episode.record import render_path
+from blueprint_pipeline.episode.record import preview_name, render_path
 from blueprint_pipeline.errors import ConfigurationError
 from blueprint_pipeline.licence.bundle import BundleLicence, validate_licence
 from blueprint_pipeline.stage.contract import StageContext
@@ -89,7 +89,7 @@ def package_bundle(context: StageContext, lab: LabProfile, profile: dict[str, Fi
     context.progress(1, 3)
     dataset_bytes = sum(digest.size_bytes for name, digest in payload.items() if name.startswith("data/dataset/"))
     facts = build_facts(sources, lab, licence, dataset_size_bytes=dataset_bytes, keyid=keyid, code_version=context.code_version)
-    payload |= write_payload(bag, [PayloadFile("index.html", build_report(facts, _videos(context, sources)))])
+    payload |= write_payload(bag, [PayloadFile("index.html", build_report(facts, _previews(context, sources)))])
     context.progress(2, 3)
     tags = write_signed_tags(bag, payload, _bag_info(sources, lab, context.code_version), public_pem(signer.public_key))
     image = context.settings.compute.image_digest
@@ -106,10 +106,10 @@ def package_bundle(context: StageContext, lab: LabProfile, profile: dict[str, Fi
     )
 
 
-def _videos(context: StageContext, sources: BundleSources) -> dict[str, list[Path]]:
+def _previews(context: StageContext, sources: BundleSources) -> dict[str, list[Path]]:
     return {
         camera: [
-            context.input(f"{render_path(attempt.shard_index, attempt.record.episode_id)}/{camera}.mp4")
+            context.input(f"{render_path(attempt.shard_index, attempt.record.episode_id)}/{preview_name(camera)}")
             for attempt in sources.kept_attempts()
         ]
         for camera in sources.plan.cameras

@@ -19,16 +19,16 @@ TEMPLATE = "report.html.j2"
 _UNITS = {"s": "s", "m": "m", "n": "N", "hz": "Hz", "rad": "rad", "kg": "kg"}
 
 
-def build_report(facts: ReportFacts, videos: Mapping[str, list[Path]]) -> bytes:
-    """Draw the page; the same facts and videos give the same bytes.
+def build_report(facts: ReportFacts, previews: Mapping[str, list[Path]]) -> bytes:
+    """Draw the page; the same facts and previews give the same bytes.
 
     Args:
         facts: All that the page shows.
-        videos: By camera, the video of each kept episode in the order of ``facts.kept``.
+        previews: By camera, the preview of each kept episode in the order of ``facts.kept``.
     """
     with ThreadPoolExecutor() as pool:  # decoders, scalers and encoders let go of the interpreter's lock
-        sheets = dict(zip(videos, pool.map(build_contact_sheet, videos.values()), strict=True))
-    strips = [build_strip(path) for path in next(iter(videos.values()))] if len(facts.kept) <= MAX_STRIPS else []
+        sheets = dict(zip(previews, pool.map(build_contact_sheet, previews.values()), strict=True))
+    strips = [build_strip(path) for path in next(iter(previews.values()))] if len(facts.kept) <= MAX_STRIPS else []
     page = (
         _environment()
         .get_template(TEMPLATE)

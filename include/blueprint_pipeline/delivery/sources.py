@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from blueprint_pipeline.cost.report import COST_REPORT_PATH, CostReport, load_cost_report
 from blueprint_pipeline.dataset.certify.report import CertificationReport
 from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
-from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, recording_path, render_path
+from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, preview_name, recording_path, render_path
 from blueprint_pipeline.errors import IntegrityError
 from blueprint_pipeline.licence.attribution import UNKNOWN
 from blueprint_pipeline.licence.bundle import AssetOrigin
@@ -40,7 +40,8 @@ _READS = (
     MANIFEST_PATH,
     PLAN_PATH,
     "geniesim/recordings",
-    "geniesim/renders",
+    "geniesim/renders/*/*/certificate.json",
+    f"geniesim/renders/*/*/{preview_name('*')}",
     GATES_PATH,
     RENDER_GATES_PATH,
     QUALITY_GATE_REPORT_PATH,

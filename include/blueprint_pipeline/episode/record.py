@@ -7,7 +7,7 @@
 - ``episode.json``: an :class:`EpisodeRecord`, written last: an episode without it does not exist.
 
 ``geniesim/renders/shard_0000/{episode_id}/`` holds, for kept episodes, ``{camera}.mp4`` with T frames (frame t shows
-state row t) and ``certificate.json``: a :class:`ReplayCertificate`, written last.
+state row t), ``{camera}.preview.mp4`` with small ones of them, and ``certificate.json``: a :class:`ReplayCertificate`, written last.
 
 Control: row t's ``ctrl`` is the setpoint that is commanded at the *end* of frame t; within the frame the
 applied control goes linearly from row t-1's to row t's setpoint (row 0 starts from the robot's initial
@@ -218,8 +218,15 @@ def shard_name(shard_index: int) -> str:
 STATES_NAME = "states.parquet"
 EPISODE_NAME = "episode.json"
 """Files of a recording's folder."""
+CERTIFICATE_NAME = "certificate.json"
+"""In the folder of an episode's renders."""
 STRIPS_FOLDER = "geniesim/strips"
 """Stills of episodes that people were asked about, each named by its content."""
+
+
+def preview_name(camera: str) -> str:
+    """File of a camera's small pictures, in the folder of an episode's renders."""
+    return f"{camera}.preview.mp4"
 
 
 def recording_path(shard_index: int, episode_id: str = "") -> str:

@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import av
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, VideoRecord
+from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, VideoRecord, preview_name
 from blueprint_pipeline.episode.states import load_motion
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.render.bounded_replay import replay_anywhere
+from blueprint_pipeline.render.preview import read_preview
 from blueprint_pipeline.render.replay import ReplayVerdict
 from blueprint_pipeline.render.video import LosslessWriter, VideoWriter
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator, show
@@ -31,7 +31,7 @@ from blueprint_pipeline.simulation.platform_class import describe_platform
 from blueprint_pipeline.simulation.protocol import LoadedScene
 from blueprint_pipeline.simulation.render_profiles import FAST, RenderProfile
 from blueprint_pipeline.twin.footprint import bodies_of
-from blueprint_pipeline.workspace.checksums import FileDigest, digest_file
+from blueprint_pipeline.workspace.checksums import FileDigest
 
 LABELS_NAME = "labels.json"
 VISIBLE_PIXELS = 20
@@ -135,8 +135,8 @@ class EpisodePainter:
         videos = {
             view.name: view.color.record(view.visible / view.sampled if view.sampled else None, Origin.MEASURED) for view in self._views
         }
-        depth = {view.name: digest_file(view.depth.path) for view in self._views if view.depth is not None}
-        segmentation = {view.name: digest_file(view.segmentation.path) for view in self._views if view.segmentation is not None}
+        depth = {view.name: view.depth.digest() for view in self._views if view.depth is not None}
+        segmentation = {view.name: view.segmentation.digest() for view in self._views if view.segmentation is not None}
         return videos, depth, segmentation
 
     def abandon(self) -> None:
@@ -265,12 +265,10 @@ def write_contact_sheet(folder: Path, certificate: ReplayCertificate, *, picture
     """
     if not certificate.videos:
         return None
-    chosen = set(np.linspace(0, certificate.frames - 1, pictures).astype(int).tolist())
     rows = []
     for camera in certificate.videos:
-        with av.open(str(folder / f"{camera}.mp4")) as container:
-            frames = [frame.to_ndarray(format="rgb24") for index, frame in enumerate(container.decode(video=0)) if index in chosen]
-        rows.append(np.concatenate(frames, axis=1))
+        shown = list(read_preview(folder / preview_name(camera)))
+        rows.append(np.concatenate([shown[index] for index in np.linspace(0, len(shown) - 1, pictures).astype(int)], axis=1))
     path = folder / "contact_sheet.png"
     Image.fromarray(np.concatenate(rows)).save(path)
     return path

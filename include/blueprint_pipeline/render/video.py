@@ -1,10 +1,10 @@
 """Encodes frames into a video as they are drawn, once, and measures their pixels on the way.
 
 H.264, yuv420p, a keyframe first, no B-frames, a short group of pictures (2 frames, LeRobot's default): datasets cut,
-join and seek these files without encoding again. One thread and bit-exact muxing: the same frames give the same bytes.
+join and seek these files without encoding again. A small preview is encoded on the way. One thread and bit-exact muxing: the same
+frames give the same bytes.
 """
 
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from blueprint_pipeline.episode.record import VideoRecord
+from blueprint_pipeline.episode.record import VideoRecord, preview_name
 from blueprint_pipeline.geometry.arrays import ImageArray
 from blueprint_pipeline.origin import Origin
-from blueprint_pipeline.workspace.checksums import digest_file
+from blueprint_pipeline.render.encoding import FrameWriter, Mp4Writer
+from blueprint_pipeline.render.preview import PreviewWriter
 
 CRF = 23
 PRESET = "ultrafast"
@@ -26,38 +27,8 @@ SHARPNESS_STRIDE = 15
 """Frames between two of which the sharpness is measured."""
 
 
-class _Writer:
-    """A file with one stream of frames, equal to the byte whenever it is written again."""
-
-    def __init__(self, path: Path, codec: str, fps: int, options: dict[str, str], *, container: str) -> None:
-        self.path = path
-        self._container = av.open(str(path), "w", format=container, options={"fflags": "+bitexact", **options})
-        self._stream: Any = self._container.add_stream(codec, rate=fps)
-        self._stream.time_base = Fraction(1, fps)
-        self._stream.codec_context.thread_count = 1
-        self._stream.codec_context.flags |= av.codec.context.Flags.bitexact
-        self._frames = 0
-
-    def close(self) -> None:
-        """Flush the encoder and finish the file."""
-        for packet in self._stream.encode():
-            self._container.mux(packet)
-        self._container.close()
-
-    def abandon(self) -> None:
-        """Close without finishing, and remove the file."""
-        self._container.close()
-        self.path.unlink(missing_ok=True)
-
-    def _append(self, frame: av.VideoFrame) -> None:
-        frame.pts = self._frames
-        for packet in self._stream.encode(frame):
-            self._container.mux(packet)
-        self._frames += 1
-
-
-class VideoWriter(_Writer):
-    """One camera's video.
+class VideoWriter(Mp4Writer):
+    """One camera's video, with its preview beside it.
 
     Args:
         path: File to write, ``.mp4``.
@@ -67,10 +38,9 @@ class VideoWriter(_Writer):
     """
 
     def __init__(self, path: Path, width: int, height: int, fps: int) -> None:
-        super().__init__(path, "libx264", fps, {"movflags": "+faststart"}, container="mp4")
+        super().__init__(path, fps, width, height)
+        self._preview = PreviewWriter(path.with_name(preview_name(path.stem)), width, height, fps)
         self._width, self._height, self._fps = width, height, fps
-        self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "yuv420p"
-        self._stream.codec_context.max_b_frames = 0
         self._stream.codec_context.gop_size = GROUP_OF_PICTURES
         self._stream.options = {
             "crf": str(CRF),
@@ -91,6 +61,17 @@ class VideoWriter(_Writer):
         frame = self._reformatter.reformat(source, format="yuv420p", interpolation="FAST_BILINEAR")
         self._pixels.add(_luma(frame, self._width, self._height), moving=moving)
         self._append(frame)
+        self._preview.see(source)
+
+    def close(self) -> None:
+        """Finish the video and its preview."""
+        super().close()
+        self._preview.close()
+
+    def abandon(self) -> None:
+        """Write neither."""
+        super().abandon()
+        self._preview.abandon()
 
     def record(self, target_visible_ratio: float | None, origin: Origin) -> VideoRecord:
         """What was written; call after :meth:`close`.
@@ -100,7 +81,7 @@ class VideoWriter(_Writer):
             origin: How that was found out.
         """
         return VideoRecord(
-            digest=digest_file(self.path),
+            digest=self.digest(),
             frames=self._frames,
             width=self._width,
             height=self._height,
@@ -116,7 +97,7 @@ class VideoWriter(_Writer):
         )
 
 
-class LosslessWriter(_Writer):
+class LosslessWriter(FrameWriter):
     """Depth or segmentation of one camera: FFV1 in Matroska, every value exactly as drawn.
 
     Args:
@@ -128,7 +109,7 @@ class LosslessWriter(_Writer):
     """
 
     def __init__(self, path: Path, width: int, height: int, fps: int, pix_fmt: str) -> None:
-        super().__init__(path, "ffv1", fps, {}, container="matroska")
+        super().__init__(path, "ffv1", fps, container="matroska")
         self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, pix_fmt
         self._pix_fmt = pix_fmt
 
