@@ -13,6 +13,7 @@ from blueprint_pipeline.rollout.shard import simulate_shard
 from blueprint_pipeline.simulation.render_profiles import RENDER_PROFILES
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import JobPlan
+from blueprint_pipeline.workspace import checksums
 from tests.simulation.small_job import small_context, small_folder, write_job
 
 pytestmark = pytest.mark.slow
@@ -70,6 +71,23 @@ def test_only_what_is_selected_is_drawn(job, select) -> None:
     assert {path: path.stat().st_mtime_ns for path in (folder / "workspace").rglob("*.mp4")} == before
 
 
+def test_what_workers_drew_is_not_read_again(job, select, monkeypatch) -> None:
+    """They give its digests along with it; videos and certificate come to the scene's folder by their names alone."""
+    folder, plan = job
+    small_folder(folder).remove(render_path(0))
+    hashed: list[str] = []
+    original = checksums._hash
+    monkeypatch.setattr(checksums, "_hash", lambda path: hashed.append(str(path)) or original(path))
+    select(plan.episodes[0].episode_id)
+    render(folder)
+    made = small_folder(folder).files_under(render_path(0, plan.episodes[0].episode_id))
+    assert len(made) == 2 * len(plan.cameras) + 2
+    known = small_folder(folder).digests(made)
+    assert [path for path in hashed if "renders" in path] == []
+    checksums._known.clear()
+    assert small_folder(folder).digests(made) == known
+
+
 def drawn(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in (folder / "workspace").rglob("*.mp4")}
 
@@ -85,7 +103,7 @@ def test_another_selection_draws_only_what_was_never_drawn(job, select) -> None:
     assert set(render(folder)) == {names[0], names[1]}
     later = drawn(folder)
     assert before.items() <= later.items()
-    assert len(later.keys() - before.keys()) == (0 if names[1] in str(before) else len(plan.cameras))
+    assert len(later.keys() - before.keys()) == (0 if names[1] in str(before) else 2 * len(plan.cameras))
     select(names[1])
     context = small_context(folder)
     assert set(render(folder, context)) == {names[1]}

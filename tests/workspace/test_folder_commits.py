@@ -3,7 +3,7 @@
 import pytest
 
 from blueprint_pipeline.settings import WorkspaceSettings
-from blueprint_pipeline.workspace.folder_commits import COMMIT_NAME, folders_under, is_folder_done, write_folder_commit
+from blueprint_pipeline.workspace.folder_commits import COMMIT_NAME, digest_folder, folders_under, is_folder_done, write_folder_commit
 from blueprint_pipeline.workspace.storage import Workspace
 
 FOLDER = "recordings/shard_0000/ep_0"
@@ -19,7 +19,7 @@ def folder(scene):
     """A finished folder of two files, made from ``key``."""
     scene.write_bytes(f"{FOLDER}/states.parquet", b"states")
     scene.write_bytes(f"{FOLDER}/video/front.mp4", b"frames")
-    write_folder_commit(scene.local(FOLDER), "key")
+    write_folder_commit(scene.local(FOLDER), "key", digest_folder(scene.local(FOLDER)))
     return scene.local(FOLDER)
 
 
@@ -51,7 +51,7 @@ def test_a_folder_that_is_not_whole_is_not_done(scene, folder, harm):
 def test_writing_the_commit_again_changes_nothing(scene, folder):
     """The commit does not list itself."""
     before = (folder / COMMIT_NAME).read_bytes()
-    write_folder_commit(folder, "key")
+    write_folder_commit(folder, "key", digest_folder(folder))
     assert (folder / COMMIT_NAME).read_bytes() == before
     assert is_folder_done(scene, FOLDER, "key")
 

@@ -209,7 +209,7 @@ def load_arrays(path: Path, *, frames: int, n_objects: int) -> EpisodeArrays:
         RecordingUnreadable: The file is no parquet file, or its table has findings.
     """
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(pa.BufferReader(path.read_bytes()))  # of the file itself, its end would be read twice
     except (pa.ArrowInvalid, OSError) as error:
         raise RecordingUnreadable(path.name, [f"no readable parquet file ({error})"]) from error
     findings = check_table(table, frames=frames, n_objects=n_objects)

@@ -51,7 +51,7 @@ def load_record(folder: Path) -> EpisodeRecord:
 def check_states(path: Path, record: EpisodeRecord) -> tuple[EpisodeArrays | None, tuple[str, ...]]:
     """The arrays of ``states.parquet``, or the findings against it."""
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(pa.BufferReader(path.read_bytes()))  # of the file itself, its end would be read twice
     except (pa.ArrowInvalid, OSError) as error:
         return None, (f"no readable parquet file: {error}",)
     findings = check_table(table, frames=record.frames, n_objects=len(record.object_ids))

@@ -11,32 +11,38 @@ import json
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import TypeAdapter
 
 from blueprint_pipeline.episode.record import (
+    CERTIFICATE_NAME,
     EPISODE_NAME,
     STATES_NAME,
-    EpisodeRecord,
     KOfN,
     ReplayCertificate,
     recording_path,
     render_path,
     render_usage_path,
 )
-from blueprint_pipeline.price.usage import measure_usage, usage_of_unit
+from blueprint_pipeline.price.usage import measure_usage
 from blueprint_pipeline.quality.replay_rule import load_replay_rule
 from blueprint_pipeline.quality.report import load_rendered_selection
 from blueprint_pipeline.render.errors import NoDepthOrLabels, ProfileNotDrawn
-from blueprint_pipeline.render.render import RenderOptions, render_episode
-from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.render.render import RenderOptions
+from blueprint_pipeline.render.worker import (
+    DrawnEpisode,
+    RenderSummary,
+    RenderWork,
+    load_episode,
+    prepare_worker,
+    render_unit,
+    summarise,
+    write_certificate,
+)
 from blueprint_pipeline.rollout.shard import load_plan, shard_episodes
-from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
 from blueprint_pipeline.simulation.open_simulator import is_embedded, load_beside_twin, open_simulator, scene_inputs
-from blueprint_pipeline.simulation.protocol import LoadedScene
 from blueprint_pipeline.simulation.render_profiles import FAST, RenderProfile
 from blueprint_pipeline.simulators import SimulatorName
 from blueprint_pipeline.stage.contract import StageContext
@@ -44,43 +50,11 @@ from blueprint_pipeline.stage.pool import Died, Finished, WorkerDied, WorkerPool
 from blueprint_pipeline.task.plan import JobPlan
 from blueprint_pipeline.twin.model import build_scene_model
 from blueprint_pipeline.workspace.canonical import key_of
-from blueprint_pipeline.workspace.commits import UnitUsage, Usage, package_versions
+from blueprint_pipeline.workspace.commits import UnitUsage, package_versions
 from blueprint_pipeline.workspace.folder_commits import folders_under, is_folder_done, write_folder_commit
 from blueprint_pipeline.workspace.storage import SceneFolder
 
-CERTIFICATE_NAME = "certificate.json"
 SHARD_NAME = "shard.json"
-
-
-class RenderSummary(BaseModel):
-    """What became of one episode."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    episode_id: str
-    replayed: bool
-    refused: str | None
-    frames: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class RenderWork:
-    """What a worker process needs to draw episodes of one shard."""
-
-    mjcf_path: Path
-    robot: RobotPlacement
-    fps: int
-    recordings: Path
-    """The shard's recordings, one folder an episode."""
-    output: Path
-    """Where the shard's renders are written, one folder an episode."""
-    options: RenderOptions
-    usage: Path
-    """Where is written what each episode's pictures took, one file each."""
-    machine: str
-    """Machine profile of the price table."""
-    side_by_side: int
-    """How many processes draw at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,10 +106,10 @@ def render_shard(shard_index: int, context: StageContext, choice: RenderChoice) 
             if isinstance(ended, Died):
                 died.append(ended)
                 continue
-            write_folder_commit(context.staging / render_path(shard_index, ended.unit), keys[ended.unit])
+            write_folder_commit(context.staging / render_path(shard_index, ended.unit), keys[ended.unit], ended.answer.files)
             context.publish(render_usage_path(shard_index, ended.unit))
             context.publish(render_path(shard_index, ended.unit))
-            summaries[ended.unit] = ended.answer
+            summaries[ended.unit] = ended.answer.summary
             context.progress(len(summaries), len(selected))
     if died:
         raise WorkerDied([item.unit for item in died], [item.reason for item in died], len(selected) - len(died))
@@ -157,10 +131,10 @@ def _validate(choice: RenderChoice, context: StageContext) -> None:
 
 def _draw(
     work: RenderWork, context: StageContext, choice: RenderChoice, todo: Sequence[str]
-) -> Iterator[Finished[str, RenderSummary] | Died[str]]:
+) -> Iterator[Finished[str, DrawnEpisode] | Died[str]]:
     if is_embedded(choice.simulator, context.settings):
         backend = choice.backend or choose_backend(context.settings.render.backend)
-        pool: WorkerPool[str, RenderSummary] = WorkerPool(
+        pool: WorkerPool[str, DrawnEpisode] = WorkerPool(
             context.settings.compute.workers, prepare_worker, (work, backend), render_unit, context.stop_if_asked
         )
         yield from pool.run(todo)
@@ -175,7 +149,7 @@ def _draw(
     stage = PlaybackScene(simulator=simulator, loaded=loaded, twin=twin)
     for episode_id in todo:
         context.stop_if_asked()
-        record, states = _load(work, episode_id)
+        record, states = load_episode(work, episode_id)
         with measure_usage() as measured:
             certificate = play_episode(
                 stage,
@@ -185,7 +159,7 @@ def _draw(
                 options=work.options,
                 rule=choice.replay_rule or load_replay_rule(),
             )
-        yield Finished(episode_id, _write(work, certificate, measured.usage))
+        yield Finished(episode_id, write_certificate(work, certificate, measured.usage))
 
 
 def _work(plan: JobPlan, shard_index: int, context: StageContext, choice: RenderChoice, episodes: int) -> RenderWork:
@@ -240,7 +214,7 @@ def _load_done(scene: SceneFolder, shard_index: int, episode_id: str, key: str) 
     if usage is None or not is_folder_done(scene, folder, key):
         return None
     certificate = ReplayCertificate.model_validate_json(scene.read_bytes(f"{folder}/{CERTIFICATE_NAME}"))
-    return _summarise(certificate), UnitUsage.model_validate_json(usage)
+    return summarise(certificate), UnitUsage.model_validate_json(usage)
 
 
 def _remove_others(scene: SceneFolder, shard_index: int, kept: AbstractSet[str]) -> None:
@@ -249,50 +223,3 @@ def _remove_others(scene: SceneFolder, shard_index: int, kept: AbstractSet[str])
         scene.remove(folder)
     for name in set(scene.files_under(render_usage_path(shard_index))) - {render_usage_path(shard_index, name) for name in kept}:
         scene.remove(name)
-
-
-def _summarise(certificate: ReplayCertificate) -> RenderSummary:
-    return RenderSummary(
-        episode_id=certificate.episode_id, replayed=certificate.replayed, refused=certificate.refused, frames=certificate.frames
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Worker:
-    work: RenderWork
-    simulator: MujocoSimulator
-    loaded: LoadedScene
-
-
-_worker: list[_Worker] = []
-"""The one worker of a worker process; empty in every other process."""
-
-
-def prepare_worker(work: RenderWork, backend: RenderBackend) -> None:
-    """Compile the model, once in each process."""
-    simulator = MujocoSimulator(probed=backend, profile=work.options.profile)
-    loaded = simulator.use(build_scene_model(work.mjcf_path, work.robot, work.fps))
-    _worker[:] = [_Worker(work=work, simulator=simulator, loaded=loaded)]
-
-
-def render_unit(episode_id: str) -> RenderSummary:
-    """Replay, draw and certify one episode in a worker process."""
-    worker = _worker[0]
-    record, states = _load(worker.work, episode_id)
-    folder = worker.work.output / episode_id
-    with measure_usage() as measured:
-        certificate = render_episode(worker.simulator, worker.loaded, record, states, folder=folder, options=worker.work.options)
-    return _write(worker.work, certificate, measured.usage)
-
-
-def _load(work: RenderWork, episode_id: str) -> tuple[EpisodeRecord, Path]:
-    source = work.recordings / episode_id
-    return EpisodeRecord.model_validate_json((source / EPISODE_NAME).read_bytes()), source / STATES_NAME
-
-
-def _write(work: RenderWork, certificate: ReplayCertificate, measured: Usage) -> RenderSummary:
-    name = certificate.episode_id
-    made = usage_of_unit(measured, machine=work.machine, side_by_side=work.side_by_side)
-    (work.usage / f"{name}.json").write_text(made.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    (work.output / name / CERTIFICATE_NAME).write_text(certificate.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    return _summarise(certificate)

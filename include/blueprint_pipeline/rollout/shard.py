@@ -23,7 +23,7 @@ from blueprint_pipeline.episode.record import (
     usage_path,
 )
 from blueprint_pipeline.errors import InputError
-from blueprint_pipeline.rollout.shard_work import EpisodeSummary, ShardWork, summarise
+from blueprint_pipeline.rollout.shard_work import EpisodeSummary, ShardWork, WrittenAttempt, summarise
 from blueprint_pipeline.simulation.open_simulator import is_embedded, open_simulator, scene_inputs
 from blueprint_pipeline.simulators import SimulatorName
 from blueprint_pipeline.stage.contract import StageContext
@@ -93,10 +93,10 @@ def simulate_shard(shard_index: int, context: StageContext, simulator: Simulator
             died.append(ended)
             continue
         name = ended.unit.episode_id
-        write_folder_commit(context.staging / recording_path(shard_index, name), keys[name])
+        write_folder_commit(context.staging / recording_path(shard_index, name), keys[name], ended.answer.files)
         context.publish(usage_path(shard_index, name))
         context.publish(recording_path(shard_index, name))
-        summaries[name] = ended.answer
+        summaries[name] = ended.answer.summary
         context.progress(sum(summary is not None for summary in summaries.values()), len(specs))
     if died:
         raise WorkerDied([item.unit.episode_id for item in died], [item.reason for item in died], len(specs) - len(died))
@@ -105,11 +105,11 @@ def simulate_shard(shard_index: int, context: StageContext, simulator: Simulator
 
 def _attempt(
     todo: Sequence[EpisodeSpec], work: ShardWork, context: StageContext, simulator: SimulatorName
-) -> Iterator[Finished[EpisodeSpec, EpisodeSummary] | Died[EpisodeSpec]]:
+) -> Iterator[Finished[EpisodeSpec, WrittenAttempt] | Died[EpisodeSpec]]:
     if not todo:
         return
     if is_embedded(simulator, context.settings):
-        pool: WorkerPool[EpisodeSpec, EpisodeSummary] = WorkerPool(
+        pool: WorkerPool[EpisodeSpec, WrittenAttempt] = WorkerPool(
             context.settings.compute.workers, prepare_worker, (work,), simulate_episode, context.stop_if_asked
         )
         yield from pool.run(todo)
@@ -199,7 +199,7 @@ def prepare_worker(work: ShardWork) -> None:
     worker.prepare(work)
 
 
-def simulate_episode(spec: EpisodeSpec) -> EpisodeSummary:
+def simulate_episode(spec: EpisodeSpec) -> WrittenAttempt:
     """Attempt one episode in a worker process, and write it."""
     from blueprint_pipeline.rollout import worker  # noqa: PLC0415 -- planners; loaded by prepare_worker
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from blueprint_pipeline.episode.record import EpisodeRecord
 from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.workspace.checksums import FileDigest
 
 
 class EpisodeSummary(BaseModel):
@@ -19,6 +20,15 @@ class EpisodeSummary(BaseModel):
     failure: str | None
     """``stage:code``."""
     frames: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenAttempt:
+    """An attempt whose folder is written."""
+
+    summary: EpisodeSummary
+    files: dict[str, FileDigest]
+    """Of the folder."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from blueprint_pipeline.twin.binding import RobotBinding, bind_robot
 from blueprint_pipeline.twin.errors import ModelNotBuilt, RateNotWhole
 from blueprint_pipeline.twin.footprint import movable_objects
 from blueprint_pipeline.twin.mount import mount
+from blueprint_pipeline.workspace.checksums import digest_file
 
 _WHOLE = 1e-6
 
@@ -128,5 +129,5 @@ def model_sha256(spec: mujoco.MjSpec, model: mujoco.MjModel) -> str:
     """
     digest = hashlib.sha256(spec.to_xml().encode())
     for path in filter(None, model.paths.split(b"\0")):
-        digest.update(b"\0" + hashlib.sha256(Path(path.decode()).read_bytes()).digest())
+        digest.update(b"\0" + bytes.fromhex(digest_file(Path(path.decode())).sha256))
     return digest.hexdigest()

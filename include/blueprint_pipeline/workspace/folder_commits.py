@@ -4,13 +4,14 @@ A stage's commit says that a unit of work is done; a folder's commit says the sa
 covers what the folder is made from and nothing else: not how many others were planned, and not who asked for it.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from pydantic import ValidationError
 
 from blueprint_pipeline.frozen import FrozenModel
-from blueprint_pipeline.workspace.checksums import FileDigest, digest_files, list_files
+from blueprint_pipeline.workspace.checksums import FileDigest, digest_files, know_file, list_files, write_file
 from blueprint_pipeline.workspace.storage import SceneFolder
 
 COMMIT_NAME = "commit.json"
@@ -25,11 +26,23 @@ class FolderCommit(FrozenModel):
     """Every other file of the folder."""
 
 
-def write_folder_commit(folder: Path, key: str) -> None:
-    """Record a finished folder that is not published yet."""
-    names = [name for name in list_files(folder) if name != COMMIT_NAME]
-    commit = FolderCommit(key=key, files=digest_files(folder, names))
-    (folder / COMMIT_NAME).write_text(commit.model_dump_json(indent=1) + "\n", encoding="utf-8")
+def digest_folder(folder: Path) -> dict[str, FileDigest]:
+    """Digests of all files of a folder that is not published yet, by whoever wrote them: that process need not read them again."""
+    return digest_files(folder, [name for name in list_files(folder) if name != COMMIT_NAME])
+
+
+def write_folder_commit(folder: Path, key: str, files: Mapping[str, FileDigest]) -> None:
+    """Record a finished folder that is not published yet.
+
+    Args:
+        folder: The folder.
+        key: Of what it is made from.
+        files: What :func:`digest_folder` gave where the files were written, perhaps in another process.
+    """
+    for name, digest in files.items():
+        know_file(folder / name, digest)
+    commit = FolderCommit(key=key, files=dict(files))
+    write_file(folder / COMMIT_NAME, f"{commit.model_dump_json(indent=1)}\n".encode())
 
 
 def is_folder_done(scene: SceneFolder, name: str, key: str) -> bool:

@@ -1,0 +1,108 @@
+"""Executes episodes of a shard again, draws them, and writes each whole: in a worker process, or one after the other in the shard's own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from blueprint_pipeline.episode.record import CERTIFICATE_NAME, EPISODE_NAME, STATES_NAME, EpisodeRecord, ReplayCertificate
+from blueprint_pipeline.price.usage import measure_usage, usage_of_unit
+from blueprint_pipeline.render.render import RenderOptions, render_episode
+from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
+from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
+from blueprint_pipeline.simulation.protocol import LoadedScene
+from blueprint_pipeline.twin.model import build_scene_model
+from blueprint_pipeline.workspace.checksums import FileDigest
+from blueprint_pipeline.workspace.commits import Usage
+from blueprint_pipeline.workspace.folder_commits import digest_folder
+
+
+class RenderSummary(BaseModel):
+    """What became of one episode."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    episode_id: str
+    replayed: bool
+    refused: str | None
+    frames: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnEpisode:
+    """An episode whose folder is written."""
+
+    summary: RenderSummary
+    files: dict[str, FileDigest]
+    """Of the folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderWork:
+    """What a worker process needs to draw episodes of one shard."""
+
+    mjcf_path: Path
+    robot: RobotPlacement
+    fps: int
+    recordings: Path
+    """The shard's recordings, one folder an episode."""
+    output: Path
+    """Where the shard's renders are written, one folder an episode."""
+    options: RenderOptions
+    usage: Path
+    """Where is written what each episode's pictures took, one file each."""
+    machine: str
+    """Machine profile of the price table."""
+    side_by_side: int
+    """How many processes draw at a time."""
+
+
+def summarise(certificate: ReplayCertificate) -> RenderSummary:
+    """One episode in brief."""
+    return RenderSummary(
+        episode_id=certificate.episode_id, replayed=certificate.replayed, refused=certificate.refused, frames=certificate.frames
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Worker:
+    work: RenderWork
+    simulator: MujocoSimulator
+    loaded: LoadedScene
+
+
+_worker: list[_Worker] = []
+"""The one worker of a worker process; empty in every other process."""
+
+
+def prepare_worker(work: RenderWork, backend: RenderBackend) -> None:
+    """Compile the model, once in each process."""
+    simulator = MujocoSimulator(probed=backend, profile=work.options.profile)
+    loaded = simulator.use(build_scene_model(work.mjcf_path, work.robot, work.fps))
+    _worker[:] = [_Worker(work=work, simulator=simulator, loaded=loaded)]
+
+
+def render_unit(episode_id: str) -> DrawnEpisode:
+    """Replay, draw and certify one episode in a worker process."""
+    worker = _worker[0]
+    record, states = load_episode(worker.work, episode_id)
+    folder = worker.work.output / episode_id
+    with measure_usage() as measured:
+        certificate = render_episode(worker.simulator, worker.loaded, record, states, folder=folder, options=worker.work.options)
+    return write_certificate(worker.work, certificate, measured.usage)
+
+
+def load_episode(work: RenderWork, episode_id: str) -> tuple[EpisodeRecord, Path]:
+    """The record of an episode, and where its states are."""
+    source = work.recordings / episode_id
+    return EpisodeRecord.model_validate_json((source / EPISODE_NAME).read_bytes()), source / STATES_NAME
+
+
+def write_certificate(work: RenderWork, certificate: ReplayCertificate, measured: Usage) -> DrawnEpisode:
+    """Write what is said of an episode that was executed again, and what it took; its folder is whole then."""
+    name = certificate.episode_id
+    made = usage_of_unit(measured, machine=work.machine, side_by_side=work.side_by_side)
+    (work.usage / f"{name}.json").write_text(made.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    (work.output / name / CERTIFICATE_NAME).write_text(certificate.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return DrawnEpisode(summary=summarise(certificate), files=digest_folder(work.output / name))
