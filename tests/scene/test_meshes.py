@@ -1,5 +1,7 @@
 """Meshes for drawing keep their looks, and the cache gives the same bytes."""
 
+from hashlib import sha256
+
 import numpy as np
 import pytest
 import trimesh
@@ -133,7 +135,7 @@ def test_triangles_are_shared_fairly():
 def job():
     source = (SCENES / "minimal_ok/objects/can/mesh.glb").read_bytes()
     surfaces = parse_glb(source, "can", "mesh.glb")
-    return MeshJob("can", source, surfaces)
+    return MeshJob("can", sha256(source).hexdigest(), surfaces)
 
 
 def test_cache_gives_the_same_bytes_and_mends_itself(job, tmp_path):
@@ -156,7 +158,7 @@ def test_other_parameters_are_other_entries(job, tmp_path):
     process_mesh(job, cache, 956)
     assert MeshReport.model_validate_json(process_mesh(job, cache, 850)["meshes.json"]).visual.triangles_after <= 850
     larger = [surface.moved(np.eye(3) * 1.1) for surface in job.surfaces]
-    vertices, _ = parse_obj(process_mesh(MeshJob("can", job.source, larger), cache, 956)["collision/hull_000.obj"])
+    vertices, _ = parse_obj(process_mesh(MeshJob("can", job.source_sha256, larger), cache, 956)["collision/hull_000.obj"])
     assert np.ptp(vertices[:, 2]) == pytest.approx(0.088, abs=0.002)
 
 

@@ -34,7 +34,7 @@ class PreviewWriter(Mp4Writer):
     def __init__(self, path: Path, width: int, height: int, fps: int) -> None:
         small = min(PREVIEW_WIDTH, width)
         super().__init__(path, Fraction(fps, PREVIEW_STRIDE), small, height_at(small, width, height))
-        self._stream.options = {"crf": "23", "preset": "veryfast", "x264-params": "threads=1:mbtree=0"}
+        self._stream.options = {"crf": "27", "preset": "veryfast", "x264-params": "threads=1:mbtree=0"}
         self._scaler = VideoReformatter()
         self._seen = 0
 

@@ -98,9 +98,9 @@ def _mesh_jobs(scene: SceneFolder) -> list[MeshJob]:
     manifest = load_manifest(scene)
     jobs = []
     for item in manifest.objects:
-        surfaces = load_surfaces(scene, item)
-        jobs.append(MeshJob(item.id, scene.read_bytes(item.asset.relative_path), surfaces))
+        digest = scene.digest(item.asset.relative_path)
+        jobs.append(MeshJob(item.id, digest.sha256, load_surfaces(scene, item)))
     if manifest.background is not None:
-        surfaces = load_background(scene, manifest.background)
-        jobs.append(MeshJob("background", scene.read_bytes(manifest.background.relative_path), surfaces, manifest.camera.pose.position_m))
+        digest, eye_m = scene.digest(manifest.background.relative_path), manifest.camera.pose.position_m
+        jobs.append(MeshJob("background", digest.sha256, load_background(scene, manifest.background), eye_m))
     return jobs

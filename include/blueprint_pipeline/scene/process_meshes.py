@@ -123,13 +123,13 @@ class MeshJob:
 
     Attributes:
         name: Object id, or ``background``.
-        source: Bytes of the mesh that was ingested.
+        source_sha256: Of the mesh that was ingested.
         surfaces: In the frame that they must have [m].
         eye_m: Of the background: a point from which its front is seen, in the world.
     """
 
     name: str
-    source: bytes
+    source_sha256: str
     surfaces: list[Surface]
     eye_m: tuple[float, float, float] | None = None
 
@@ -150,7 +150,7 @@ class _Keys:
 def _keys(job: MeshJob, max_triangles: int) -> _Keys:
     placed = hashlib.sha256(b"".join(surface.vertices.tobytes() + surface.faces.tobytes() for surface in job.surfaces)).hexdigest()
     colors = [surface.look.base_color for surface in job.surfaces]
-    identity = {"mesh": hashlib.sha256(job.source).hexdigest(), "placed": placed, "colors": colors}
+    identity = {"mesh": job.source_sha256, "placed": placed, "colors": colors}
     visual = {**identity, "name": job.name, "triangles": min(max_triangles, job.triangles), "method": _VISUAL_VERSION}
     collision = {**identity, "eye": job.eye_m, "method": PARAMETERS if job.eye_m is None else f"{ROOM_PARAMETERS} {PARAMETERS}"}
     return _Keys(key_of(visual), key_of(collision))
