@@ -7,7 +7,16 @@ from hashlib import sha256
 import pytest
 
 from blueprint_pipeline.workspace import checksums
-from blueprint_pipeline.workspace.checksums import copy_file, digest_bytes, digest_file, move_file, read_file, write_file
+from blueprint_pipeline.workspace.checksums import (
+    adopt_digests,
+    copy_file,
+    digest_bytes,
+    digest_file,
+    known_below,
+    move_file,
+    read_file,
+    write_file,
+)
 from blueprint_pipeline.workspace.hashed_reading import HashedReading
 
 OLD_S = 1_000_000_000
@@ -93,6 +102,19 @@ def test_bytes_come_with_their_digest(file, read):
     assert read == []
     file.write_bytes(b"xyz")
     assert read_file(file) == (b"xyz", digest_bytes(b"xyz"))
+
+
+def test_another_process_learns_what_this_one_knows(file, read):
+    """Of the files that it is to read; one that changed since, it reads."""
+    digest_file(file)
+    known = known_below(file.parent)
+    assert list(known.values()) == [digest_bytes(b"abc")]
+    checksums._known.clear()
+    adopt_digests(known)
+    assert digest_file(file) == digest_bytes(b"abc")
+    assert read == ["a.bin"]
+    file.write_bytes(b"xyz")
+    assert digest_file(file) == digest_bytes(b"xyz")
 
 
 def test_a_copy_that_is_cut_short_is_no_copy(tmp_path):

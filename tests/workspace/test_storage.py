@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 import uuid
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blueprint_pipeline.settings import WorkspaceSettings
-from blueprint_pipeline.workspace.checksums import digest_file, digest_files, list_files
+from blueprint_pipeline.workspace import checksums
+from blueprint_pipeline.workspace.checksums import digest_bytes, digest_file, digest_files, list_files, write_file
 from blueprint_pipeline.workspace.errors import FileMissing
 from blueprint_pipeline.workspace.storage import InvalidId, Workspace
 
@@ -50,6 +52,36 @@ def test_local_gives_a_readable_path(scene):
     """A folder can be read by libraries that know only paths."""
     scene.write_bytes("d/x.bin", b"123")
     assert (scene.local("d") / "x.bin").read_bytes() == b"123"
+
+
+def test_files_of_a_store_are_copied_side_by_side(tmp_path, monkeypatch):
+    """A store answers late and many at a time: four files are on their way at once."""
+    scene = Workspace(WorkspaceSettings(url=f"memory://{uuid.uuid4()}", cache_dir=tmp_path / "cache")).scene("s1")
+    for number in range(8):
+        scene.write_bytes(f"d/{number}.bin", bytes([number]))
+    together, read = threading.Barrier(4, timeout=20), scene.read_bytes
+    monkeypatch.setattr(scene, "read_bytes", lambda name: (together.wait(), read(name))[1])
+    folder = scene.local("d")
+    assert [(folder / f"{number}.bin").read_bytes() for number in range(8)] == [bytes([number]) for number in range(8)]
+
+
+def test_what_was_published_is_read_back_once(tmp_path, monkeypatch):
+    """To prove that it arrived; its digest is known then, until it is written over or removed."""
+    scene = Workspace(WorkspaceSettings(url=f"memory://{uuid.uuid4()}", cache_dir=tmp_path / "cache")).scene("s1")
+    read, original = [], checksums._hash
+    monkeypatch.setattr(checksums, "_hash", lambda path: (read.append(path.name), original(path))[1])
+    for name in ("a.bin", "d/b.bin", "d/c.bin"):
+        write_file(tmp_path / name, name.encode())
+        scene.publish_file(tmp_path / name, name)
+    scene.write_bytes("other.bin", b"other")
+    expected = {name: digest_bytes(name.encode()) for name in ("a.bin", "d/b.bin", "d/c.bin")}
+    assert scene.published_digests([*expected, "other.bin"]) == expected | {"other.bin": digest_bytes(b"other")}
+    assert read == ["a.bin", "b.bin", "c.bin", "other.bin"]
+    scene.write_bytes("a.bin", b"over")
+    assert scene.published_digests(["a.bin"]) == {"a.bin": digest_bytes(b"over")}
+    scene.remove("d")
+    with pytest.raises(FileMissing):
+        scene.published_digests(["d/b.bin"])
 
 
 def test_local_copy_has_no_file_that_is_gone(scene):

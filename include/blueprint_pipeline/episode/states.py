@@ -12,6 +12,7 @@ from blueprint_pipeline.episode.record import STATE_COLUMNS
 from blueprint_pipeline.errors import IntegrityError
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.simulation.protocol import BodyContact, SimulationState
+from blueprint_pipeline.workspace.checksums import FileDigest, write_file
 
 SCHEMA = pa.schema(list(STATE_COLUMNS.items()))
 
@@ -68,19 +69,21 @@ def build_states_table(rows: Sequence[Row], integration_state: FloatArray) -> pa
     return pa.table(columns, schema=SCHEMA)
 
 
-def write_states(path: Path, table: pa.Table) -> None:
+def write_states(path: Path, table: pa.Table) -> FileDigest:
     """Write the table; byte-stream splitting packs slowly changing doubles well."""
+    whole = pa.BufferOutputStream()
     floats = [name for name, kind in STATE_COLUMNS.items() if kind == pa.float64()]
     floats += [f"{name}.list.element" for name, kind in STATE_COLUMNS.items() if kind == pa.list_(pa.float64())]
     pq.write_table(
         table,
-        path,
+        whole,
         compression="zstd",
         compression_level=3,
         use_dictionary=["phase", "contact_bodies.list.element"],
         column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
         store_schema=False,
     )
+    return write_file(path, whole.getvalue().to_pybytes())
 
 
 @dataclass(frozen=True, kw_only=True)

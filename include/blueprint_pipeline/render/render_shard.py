@@ -50,6 +50,7 @@ from blueprint_pipeline.stage.pool import Died, Finished, WorkerDied, WorkerPool
 from blueprint_pipeline.task.plan import JobPlan
 from blueprint_pipeline.twin.model import build_scene_model
 from blueprint_pipeline.workspace.canonical import key_of
+from blueprint_pipeline.workspace.checksums import known_below
 from blueprint_pipeline.workspace.commits import UnitUsage, package_versions
 from blueprint_pipeline.workspace.folder_commits import folders_under, is_folder_done, write_folder_commit
 from blueprint_pipeline.workspace.storage import SceneFolder
@@ -171,16 +172,18 @@ def _work(plan: JobPlan, shard_index: int, context: StageContext, choice: Render
         segmentation=choice.segmentation,
         profile=choice.profile,
     )
+    mjcf, recordings = context.input("mjcf"), context.input(recording_path(shard_index))
     return RenderWork(
-        mjcf_path=context.input("mjcf") / "scene.xml",
+        mjcf_path=mjcf / "scene.xml",
         robot=plan.robot,
         fps=plan.fps,
-        recordings=context.input(recording_path(shard_index)),
+        recordings=recordings,
         output=context.output(render_path(shard_index, "x")).parent,
         options=options,
         usage=context.output(render_usage_path(shard_index, "x")).parent,
         machine=context.settings.compute.machine,
         side_by_side=min(context.settings.compute.workers, episodes) if is_embedded(choice.simulator, context.settings) else 1,
+        known=known_below(mjcf) | known_below(recordings),
     )
 
 

@@ -1,6 +1,6 @@
 """Executes episodes of a shard again, draws them, and writes each whole: in a worker process, or one after the other in the shard's own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -13,7 +13,7 @@ from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
 from blueprint_pipeline.simulation.protocol import LoadedScene
 from blueprint_pipeline.twin.model import build_scene_model
-from blueprint_pipeline.workspace.checksums import FileDigest
+from blueprint_pipeline.workspace.checksums import FileDigest, KnownDigests, adopt_digests
 from blueprint_pipeline.workspace.commits import Usage
 from blueprint_pipeline.workspace.folder_commits import digest_folder
 
@@ -56,6 +56,8 @@ class RenderWork:
     """Machine profile of the price table."""
     side_by_side: int
     """How many processes draw at a time."""
+    known: KnownDigests = field(default_factory=dict)
+    """Of the scene's files and the recordings."""
 
 
 def summarise(certificate: ReplayCertificate) -> RenderSummary:
@@ -78,6 +80,7 @@ _worker: list[_Worker] = []
 
 def prepare_worker(work: RenderWork, backend: RenderBackend) -> None:
     """Compile the model, once in each process."""
+    adopt_digests(work.known)
     simulator = MujocoSimulator(probed=backend, profile=work.options.profile)
     loaded = simulator.use(build_scene_model(work.mjcf_path, work.robot, work.fps))
     _worker[:] = [_Worker(work=work, simulator=simulator, loaded=loaded)]

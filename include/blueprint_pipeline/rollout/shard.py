@@ -31,6 +31,7 @@ from blueprint_pipeline.stage.pool import Died, Finished, WorkerDied, WorkerPool
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.canonical import key_of
+from blueprint_pipeline.workspace.checksums import known_below
 from blueprint_pipeline.workspace.commits import package_versions
 from blueprint_pipeline.workspace.folder_commits import folders_under, is_folder_done, write_folder_commit
 from blueprint_pipeline.workspace.storage import SceneFolder
@@ -184,6 +185,7 @@ def _shard_work(plan: JobPlan, shard_index: int, context: StageContext, simulato
         cache_dir=context.cache_dir,
         machine=context.settings.compute.machine,
         side_by_side=min(context.settings.compute.workers, episodes) if is_embedded(simulator, context.settings) else 1,
+        known=known_below(context.input("mjcf")),
     )
 
 

@@ -1,13 +1,13 @@
 """What a worker is given to simulate episodes of a shard, and what it answers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from blueprint_pipeline.episode.record import EpisodeRecord
 from blueprint_pipeline.robot.placement import RobotPlacement
-from blueprint_pipeline.workspace.checksums import FileDigest
+from blueprint_pipeline.workspace.checksums import FileDigest, KnownDigests
 
 
 class EpisodeSummary(BaseModel):
@@ -50,6 +50,8 @@ class ShardWork:
     """Machine profile of the price table."""
     side_by_side: int
     """How many processes simulate at a time."""
+    known: KnownDigests = field(default_factory=dict)
+    """Of the scene's files."""
 
 
 def summarise(record: EpisodeRecord) -> EpisodeSummary:

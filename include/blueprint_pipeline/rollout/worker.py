@@ -25,7 +25,7 @@ from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.task.outcome import Outcome
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.twin.model import SceneModel, build_scene_model, planning_copy
-from blueprint_pipeline.workspace.checksums import FileDigest, digest_file
+from blueprint_pipeline.workspace.checksums import FileDigest, adopt_digests
 from blueprint_pipeline.workspace.folder_commits import digest_folder
 
 
@@ -47,6 +47,7 @@ _worker: list[Worker] = []
 
 def prepare(work: ShardWork) -> None:
     """Compile the model and prepare the planner, once in each process."""
+    adopt_digests(work.known)
     _worker[:] = [build_worker(work)]
 
 
@@ -109,8 +110,7 @@ def _write_states(path: Path, attempt: Attempt) -> FileDigest | None:
     if not rows:
         path.unlink(missing_ok=True)
         return None
-    write_states(path, build_states_table(rows, attempt.integration_state))
-    return digest_file(path)
+    return write_states(path, build_states_table(rows, attempt.integration_state))
 
 
 def _build_record(worker: Worker, spec: EpisodeSpec, attempt: Attempt, outcome: Outcome, states: FileDigest | None) -> EpisodeRecord:

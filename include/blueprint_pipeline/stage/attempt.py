@@ -65,7 +65,7 @@ class StageAttempt:
         undeclared = sorted(set(staged) - set(outputs))
         if undeclared:
             raise UndeclaredOutput(self._stage.name, undeclared)
-        return self._scene.digests(sorted(set(outputs)))
+        return self._scene.published_digests(sorted(set(outputs)))
 
     def fail(self, error: BlueprintError) -> None:
         """Keep what a retry can use; show what a gate found; else leave nothing."""

@@ -18,8 +18,8 @@ _BLOCK_BYTES = 1 << 20
 _TICK_NS = 50_000_000
 """Longer than the steps in which file systems keep time."""
 _MOST_KNOWN = 100_000
-_known: dict[tuple[int, ...], "FileDigest"] = {}
-"""Digests by identity of the file, of this process."""
+_known: "KnownDigests" = {}
+"""Of this process."""
 _lock = threading.Lock()
 
 
@@ -30,6 +30,10 @@ class FileDigest(BaseModel):
 
     sha256: str
     size_bytes: int
+
+
+KnownDigests = dict[tuple[int, ...], FileDigest]
+"""Digests by the identity of a local file: where it lies on which disk, its size and its times."""
 
 
 def digest_file(path: Path | UPath) -> FileDigest:
@@ -106,6 +110,19 @@ def know_file(path: Path, digest: FileDigest) -> FileDigest:
     if identity[3] == now_ns:
         _keep(identity, digest)
     return digest
+
+
+def known_below(folder: Path) -> KnownDigests:
+    """What this process knows of the files in a folder, for a process that is to read them, too (:func:`adopt_digests`)."""
+    identities = [_identity(folder / name) for name in list_files(folder)]
+    with _lock:
+        return {identity: _known[identity] for identity in identities if identity in _known}
+
+
+def adopt_digests(known: KnownDigests) -> None:
+    """Know what another process of this machine knew; a file that changed since is read."""
+    with _lock:
+        _known.update(known)
 
 
 def move_file(source: Path, target: Path) -> None:

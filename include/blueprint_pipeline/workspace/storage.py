@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -101,6 +101,8 @@ class SceneFolder:
         self.scene_id = scene_id
         self._cache_dir = cache_dir
         self._calls = StoreCalls(root.protocol, unreachable=StorageUnreachable, refused=StorageRefused)
+        self._read_back: dict[str, FileDigest] = {}
+        """Files that this object published to a store."""
 
     @property
     def is_local(self) -> bool:
@@ -134,9 +136,7 @@ class SceneFolder:
 
     def digests(self, names: Iterable[str]) -> dict[str, FileDigest]:
         """sha256 and size of files, in the order given."""
-        ordered = list(names)
-        with ThreadPoolExecutor(max_workers=_LOCAL_THREADS if self.is_local else _REMOTE_THREADS) as pool:
-            return dict(zip(ordered, pool.map(self.digest, ordered), strict=True))
+        return self._each(list(names), self.digest)
 
     def read_bytes(self, name: str) -> bytes:
         """Content of a file.
@@ -160,10 +160,13 @@ class SceneFolder:
         target, parts = self._cache_dir / "remote" / self.scene_id, self._cache_dir / "parts"
         parts.mkdir(parents=True, exist_ok=True)
         remote = self.files_under(name)
-        for found in remote:
-            copy = target / found
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(copy, self.read_bytes(found), parts=parts)
+
+        def copy(found: str) -> None:
+            path = target / found
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(path, self.read_bytes(found), parts=parts)
+
+        self._each(remote, copy)
         folder = target / name
         for left in set(list_files(folder) if folder.is_dir() else []) - {found[len(name) + 1 :] for found in remote}:
             (folder / left).unlink(missing_ok=True)  # of a former run
@@ -182,15 +185,25 @@ class SceneFolder:
             move_file(source, destination)
             return
 
+        digest = digest_file(source)
+
         def put() -> None:
             target.write_bytes(source.read_bytes())
             target.fs.invalidate_cache()
-            if digest_file(target) != digest_file(source):
+            if digest_file(target) != digest:
                 raise OSError(f"{target} was read back with other bytes than were written")
 
         self._call(name, put)
+        self._read_back[name] = digest
+
+    def published_digests(self, names: Iterable[str]) -> dict[str, FileDigest]:
+        """As :meth:`digests`, for who holds the scene's lease: what this object published to a store was read back then, and not again."""
+        ordered = list(names)
+        others = self.digests(name for name in ordered if name not in self._read_back)
+        return {name: others.get(name) or self._read_back[name] for name in ordered}
 
     def write_bytes(self, name: str, data: bytes) -> None:
+        self._read_back.pop(name, None)
         target = self.root / name
         if self.is_local:
             Path(target.path).parent.mkdir(parents=True, exist_ok=True)
@@ -205,6 +218,7 @@ class SceneFolder:
                 self.remove(found)
             return
         path = self.root / name
+        self._read_back = {found: digest for found, digest in self._read_back.items() if found != name and not found.startswith(f"{name}/")}
 
         def clear() -> None:
             path.fs.invalidate_cache()
@@ -242,6 +256,11 @@ class SceneFolder:
         shutil.rmtree(folder)
         with contextlib.suppress(OSError):
             folder.parent.rmdir()
+
+    def _each(self, names: Sequence[str], work: Callable[[str], Result]) -> dict[str, Result]:
+        """What ``work`` makes of each file, some at a time."""
+        with ThreadPoolExecutor(max_workers=_LOCAL_THREADS if self.is_local else _REMOTE_THREADS) as pool:
+            return dict(zip(names, pool.map(work, names), strict=True))
 
     def _list(self, name: str) -> list[str]:
         """Names of all files below a folder, relative to it."""
