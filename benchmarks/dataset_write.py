@@ -22,7 +22,7 @@ from blueprint_pipeline.dataset.certify.in_compat import prepare_torchvision
 from blueprint_pipeline.dataset.contract import DatasetSpec
 from blueprint_pipeline.dataset.features import VectorFeature
 from blueprint_pipeline.dataset.formats import FORMATS, STORE
-from blueprint_pipeline.dataset.frames import EpisodeFrames
+from blueprint_pipeline.dataset.frames import EpisodeFrames, PhaseRun
 from blueprint_pipeline.dataset.images import count_pixels, empty_counts, image_statistics
 from blueprint_pipeline.dataset.statistics import compute_statistics, constant_statistics, ramp_statistics
 from blueprint_pipeline.dataset.writer import DatasetWriter
@@ -47,7 +47,7 @@ def make_episodes(count: int) -> list[EpisodeFrames]:
             vector.key: (np.sin(time_s * rng.uniform(0.3, 2, JOINTS)) + rng.normal(0, 0.01, (FRAMES, JOINTS))).astype(np.float32)
             for vector in VECTORS
         }
-        found.append(EpisodeFrames(f"ep_{number:04d}", f"task {number % 3}", vectors))
+        found.append(EpisodeFrames(f"ep_{number:04d}", f"task {number % 3}", vectors, (PhaseRun("move", FRAMES),), success=True))
     return found
 
 

@@ -48,6 +48,7 @@ from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.outcome import Outcome, Phase, at_most
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan, ShardRef
 from blueprint_pipeline.task.spec import EpisodeSpec
+from blueprint_pipeline.twin.robot_cameras import load_robot_cameras
 from blueprint_pipeline.workspace.checksums import digest_file
 from blueprint_pipeline.workspace.storage import SceneFolder
 from tests.regions import square_about
@@ -60,6 +61,9 @@ OBJECTS = ("bowl", "lemon")
 INSTRUCTIONS = ("put the lemon into the bowl", "put the lemon to the left of the bowl")
 SIMULATOR = SimulatorInfo(name="mujoco", version="4.0.0", timestep_s=1 / 480, substeps=16)
 PLACEMENT = RobotPlacement(embodiment="franka_panda", base_pose=Pose(position_m=(0.0, 0.0, 0.5), quat_wxyz=(1.0, 0.0, 0.0, 0.0)))
+ROBOT_CAMERAS = load_robot_cameras(PLACEMENT)
+VECTORS = build_vector_features(ARMS, OBJECTS, tuple(ROBOT_CAMERAS.fovy_deg))
+PHASES = ("approach", "lift")
 
 
 def write_video(path: Path, frames: int, seed: int, *, b_frames: int = 0, width: int = WIDTH) -> None:
@@ -118,7 +122,7 @@ def states_table(frames: int, seed: int) -> pa.Table:
     columns |= {
         "frame_index": pa.array(np.arange(rows)),
         "time_s": pa.array(np.arange(rows) / FPS),
-        "phase": pa.array(["approach"] * rows),
+        "phase": pa.array([PHASES[0]] * (rows // 2) + [PHASES[1]] * (rows - rows // 2)),
         "integration_state": pa.array([rng.normal(size=50).tolist(), *[None] * frames], STATE_COLUMNS["integration_state"]),
         "contact_bodies": pa.array([[]] * rows, STATE_COLUMNS["contact_bodies"]),
         "contact_depth_m": pa.array([[]] * rows, STATE_COLUMNS["contact_depth_m"]),
@@ -313,8 +317,7 @@ def stage_context(scene: SceneFolder, staging: Path, certify_python: Path = Path
 
 def dataset_spec(**limits: int) -> DatasetSpec:
     """What the fixture's episodes share."""
-    vectors = build_vector_features(ARMS)
-    return DatasetSpec(fps=FPS, robot_type="franka_panda", vectors=vectors, render_profile=FAST, **limits)
+    return DatasetSpec(fps=FPS, robot_type="franka_panda", vectors=VECTORS, render_profile=FAST, **limits)
 
 
 def build_dataset(scene: SceneFolder, folder: Path, *, episodes: int = 6, **limits: int) -> DatasetSummary:
@@ -329,7 +332,7 @@ def build_dataset(scene: SceneFolder, folder: Path, *, episodes: int = 6, **limi
             video_key(camera): load_episode_video(render / f"{camera}.mp4", video_key(camera), frames=record.frames, fps=FPS)
             for camera in CAMERAS
         }
-        writer.add(load_frames(recording / "states.parquet", record, ARMS), videos, {"episode_id": record.episode_id})
+        writer.add(load_frames(recording / "states.parquet", record, ARMS, ROBOT_CAMERAS), videos, {"episode_id": record.episode_id})
     return writer.close()
 
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from blueprint_pipeline.dataset.action_contract import CONTRACT, LAGS, ActionContract, LagMeter, describe_lag, lag_differences
 from blueprint_pipeline.dataset.features import ACTION, STATE, build_vector_features
-from blueprint_pipeline.dataset.frames import EpisodeFrames
+from blueprint_pipeline.dataset.frames import EpisodeFrames, PhaseRun
 from tests.dataset.conftest import ARMS
 
-VECTORS = build_vector_features(ARMS)
+VECTORS = build_vector_features(ARMS, (), ())
 
 
 def episode(arm_lag: int, gripper_lag: int, *, frames: int = 200, seed: int = 0) -> EpisodeFrames:
@@ -23,7 +23,7 @@ def episode(arm_lag: int, gripper_lag: int, *, frames: int = 200, seed: int = 0)
     path = np.cumsum(rng.normal(0, 0.02, (frames + LAGS, 8)), axis=0).astype(np.float32)
     action = path[LAGS:]
     state = np.hstack([path[LAGS - arm_lag :][:frames, :7], path[LAGS - gripper_lag :][:frames, 7:]])
-    return EpisodeFrames("ep_0000", "put it", {STATE: state, ACTION: action})
+    return EpisodeFrames("ep_0000", "put it", {STATE: state, ACTION: action}, (PhaseRun("move", len(state)),), success=True)
 
 
 @given(arm=st.integers(0, LAGS - 1), gripper=st.integers(0, LAGS - 1), seed=st.integers(0, 1000))

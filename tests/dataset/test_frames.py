@@ -15,7 +15,7 @@ from blueprint_pipeline.dataset.errors import EpisodeUnusable
 from blueprint_pipeline.dataset.features import build_vector_features
 from blueprint_pipeline.dataset.frames import load_frames, validate_sizes
 from blueprint_pipeline.geometry.rotations import continuous_quats
-from tests.dataset.conftest import ARMS, episode_record, states_table
+from tests.dataset.conftest import ARMS, OBJECTS, ROBOT_CAMERAS, VECTORS, episode_record, states_table
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def states(tmp_path: Path) -> Path:
 
 def test_vectors_come_from_their_columns(states: Path) -> None:
     """State, action and poses of frame t are those of row t; the last row, after the last frame, is left out."""
-    frames = load_frames(states, episode_record(0, 10, states), ARMS)
+    frames = load_frames(states, episode_record(0, 10, states), ARMS, ROBOT_CAMERAS)
     rows = pq.read_table(states).to_pylist()
     assert frames.length == 10
     for t in (0, 4, 9):
@@ -37,7 +37,10 @@ def test_vectors_come_from_their_columns(states: Path) -> None:
         np.testing.assert_array_equal(frames.vectors["observation.velocity"][t], np.float32(rows[t]["robot_qvel"]))
         np.testing.assert_array_equal(frames.vectors["observation.ee_pose"][t], np.float32(rows[t]["ee_pose"]))
         np.testing.assert_array_equal(frames.vectors["observation.object_pose"][t], np.float32(rows[t]["object_poses"][7:14]))
-    validate_sizes(frames, build_vector_features(ARMS))
+        np.testing.assert_array_equal(frames.vectors["observation.object_poses"][t], np.float32(rows[t]["object_poses"]))
+    validate_sizes(frames, VECTORS)
+    names = next(vector.names for vector in VECTORS if vector.key == "observation.object_poses")
+    assert (names[0], names[7], len(names)) == ("bowl.x_m", "lemon.x_m", 14)
 
 
 @given(seed=st.integers(0, 2**32 - 1), length=st.integers(1, 60))
@@ -63,7 +66,7 @@ def test_statistics_of_a_turning_hand_make_sense(tmp_path: Path) -> None:
     column = [[*pose[:3], *(np.array(pose[3:]) * (-1) ** row)] for row, pose in enumerate(table.column("ee_pose").to_pylist())]
     path = tmp_path / "states.parquet"
     pq.write_table(table.set_column(table.column_names.index("ee_pose"), "ee_pose", pa.array(column)), path)
-    vectors = load_frames(path, episode_record(0, 10, path), ARMS).vectors
+    vectors = load_frames(path, episode_record(0, 10, path), ARMS, ROBOT_CAMERAS).vectors
     np.testing.assert_array_equal(vectors["observation.ee_pose"][:, 3:], np.tile(np.float32([0, 1, 0, 0]), (10, 1)))
     np.testing.assert_array_equal(vectors["observation.ee_rotation_6d"], np.tile(np.float32([1, 0, 0, 0, -1, 0]), (10, 1)))
 
@@ -71,7 +74,7 @@ def test_statistics_of_a_turning_hand_make_sense(tmp_path: Path) -> None:
 def test_a_missing_row_is_refused(states: Path) -> None:
     """A record that speaks of more frames than there are states is refused."""
     with pytest.raises(EpisodeUnusable, match="number of rows is 11"):
-        load_frames(states, episode_record(0, 11, states), ARMS)
+        load_frames(states, episode_record(0, 11, states), ARMS, ROBOT_CAMERAS)
 
 
 def test_a_value_that_is_not_finite_is_refused(states: Path) -> None:
@@ -81,7 +84,7 @@ def test_a_value_that_is_not_finite_is_refused(states: Path) -> None:
     column[4] = [float("nan")]
     pq.write_table(table.set_column(table.column_names.index("gripper_width_m"), "gripper_width_m", pa.array(column)), states)
     with pytest.raises(EpisodeUnusable, match="gripper_width_m is not finite"):
-        load_frames(states, episode_record(0, 10, states), ARMS)
+        load_frames(states, episode_record(0, 10, states), ARMS, ROBOT_CAMERAS)
 
 
 def test_rows_of_different_lengths_are_refused(states: Path) -> None:
@@ -91,14 +94,14 @@ def test_rows_of_different_lengths_are_refused(states: Path) -> None:
     column[2], column[3] = [*column[2], 0.0], column[3][:-1]
     pq.write_table(table.set_column(table.column_names.index("robot_qvel"), "robot_qvel", pa.array(column)), states)
     with pytest.raises(EpisodeUnusable, match="lists of one length"):
-        load_frames(states, episode_record(0, 10, states), ARMS)
+        load_frames(states, episode_record(0, 10, states), ARMS, ROBOT_CAMERAS)
 
 
 def test_an_unknown_target_is_refused(states: Path) -> None:
     """The target must be one of the recorded objects."""
     record = episode_record(0, 10, states).model_copy(update={"object_ids": ("bowl", "can")})
     with pytest.raises(EpisodeUnusable, match="lemon"):
-        load_frames(states, record, ARMS)
+        load_frames(states, record, ARMS, ROBOT_CAMERAS)
 
 
 def test_frames_that_do_not_count_are_refused(states: Path) -> None:
@@ -106,13 +109,13 @@ def test_frames_that_do_not_count_are_refused(states: Path) -> None:
     table = states_table(10, 3)
     pq.write_table(table.set_column(0, "frame_index", pa.array([*range(10), 12])), states)
     with pytest.raises(EpisodeUnusable, match="frame_index"):
-        load_frames(states, episode_record(0, 10, states), ARMS)
+        load_frames(states, episode_record(0, 10, states), ARMS, ROBOT_CAMERAS)
 
 
 def test_a_robot_with_more_joints_is_refused(states: Path) -> None:
     """All episodes of a dataset have the same columns."""
-    frames = load_frames(states, episode_record(0, 10, states), ARMS)
+    frames = load_frames(states, episode_record(0, 10, states), ARMS, ROBOT_CAMERAS)
     arm = ARMS[0].arm
     longer = arm.model_copy(update={"joints": (*arm.joints, arm.joints[0].model_copy(update={"name": "joint8"}))})
     with pytest.raises(EpisodeUnusable, match=r"observation\.state"):
-        validate_sizes(frames, build_vector_features([replace(ARMS[0], arm=longer)]))
+        validate_sizes(frames, build_vector_features([replace(ARMS[0], arm=longer)], OBJECTS, ["wrist"]))

@@ -127,6 +127,14 @@ def test_an_episode_that_did_not_replay_is_refused(scene: SceneFolder, tmp_path:
         WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
 
 
+def test_an_episode_with_other_objects_is_refused(scene: SceneFolder, tmp_path: Path) -> None:
+    """Columns of poses would hold another object's."""
+    path = "geniesim/recordings/shard_0000/ep_0002/episode.json"
+    _edit(scene, path, lambda record: record.update(object_ids=record["object_ids"][::-1]))
+    with pytest.raises(EpisodeUnusable, match=r"ep_0002.*object_ids.*lemon, bowl.*bowl, lemon, as in ep_0000"):
+        WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
+
+
 def test_pictures_of_two_profiles_are_never_mixed(scene: SceneFolder, tmp_path: Path) -> None:
     """One episode that was drawn otherwise stops the dataset, and is named with both profiles."""
     other = RENDER_PROFILES["realistic"].model_dump(mode="json")
@@ -200,7 +208,7 @@ def test_one_licence_stands_by_its_hub_name() -> None:
         licence=licence,
         spread={"start_spread": 0.7},
     )
-    summary = DatasetSummary(episodes=1, frames=20_000, duration_s=1.0, tasks=("t",), videos=(), contract=None)
+    summary = DatasetSummary(episodes=1, frames=20_000, duration_s=1.0, tasks=("t",), subtasks=("p",), videos=(), contract=None)
     found = _metadata(FORMATS["v3.0"], facts, summary)
     assert found["license"] == "cc-by-4.0"
     assert found["tags"] == ["LeRobot", "robotics", "simulation", "isaac_sim", "v3.0"]

@@ -3,6 +3,7 @@
 import json
 import re
 import resource
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from blueprint_pipeline.dataset.errors import EpisodeUnusable
-from blueprint_pipeline.dataset.features import build_vector_features
-from blueprint_pipeline.dataset.frames import EpisodeFrames
+from blueprint_pipeline.dataset.features import STEP_COLUMNS
+from blueprint_pipeline.dataset.frames import EpisodeFrames, PhaseRun
 from blueprint_pipeline.dataset.read import check_dataset
 from blueprint_pipeline.dataset.readback import WrittenDataDiffer, episode_statistics, read_pixels, row_groups
 from blueprint_pipeline.dataset.tables import Position
@@ -20,7 +21,7 @@ from blueprint_pipeline.dataset.video import decode_frames
 from blueprint_pipeline.dataset.writer import DatasetWriter
 from blueprint_pipeline.workspace.checksums import digest_files, list_files
 from blueprint_pipeline.workspace.storage import SceneFolder
-from tests.dataset.conftest import ARMS, FPS, INSTRUCTIONS, build_dataset, dataset_spec, load_json
+from tests.dataset.conftest import FPS, INSTRUCTIONS, PHASES, VECTORS, build_dataset, dataset_spec, load_json
 
 LENGTHS = [40, 43, 46, 49, 52, 55]
 
@@ -65,9 +66,18 @@ def test_statistics_are_those_of_the_written_values(dataset: Path) -> None:
     """stats.json agrees with numpy over all rows that are in the files, quantiles too, and over all pixels."""
     table = pq.read_table(dataset / "v3.0/data/chunk-000/file-000.parquet")
     stats = load_json(dataset / "v3.0/meta/stats.json")
-    for key in ("observation.state", "action", "timestamp", "index", "frame_index", "task_index"):
+    for key in (
+        "observation.state",
+        "action",
+        "observation.object_poses",
+        "timestamp",
+        "index",
+        "frame_index",
+        "task_index",
+        *STEP_COLUMNS,
+    ):
         values = np.array(table.column(key).to_pylist(), dtype=np.float64).reshape(table.num_rows, -1)
-        np.testing.assert_allclose(stats[key]["mean"], values.mean(0), rtol=1e-9)
+        np.testing.assert_allclose(stats[key]["mean"], values.mean(0), rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(stats[key]["std"], values.std(0), rtol=1e-7)
         np.testing.assert_allclose(stats[key]["q01"], np.quantile(values, 0.01, axis=0), rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(stats[key]["q90"], np.quantile(values, 0.9, axis=0), rtol=1e-9, atol=1e-12)
@@ -75,6 +85,34 @@ def test_statistics_are_those_of_the_written_values(dataset: Path) -> None:
     pixels = np.stack(frames).reshape(-1, 3) / 255.0
     np.testing.assert_allclose(np.ravel(stats["observation.images.scene"]["std"]), pixels.std(0), rtol=1e-9)
     assert stats["observation.images.scene"]["count"] == [sum(LENGTHS)]
+
+
+def test_what_happens_in_a_frame_stands_in_its_row(dataset: Path) -> None:
+    """Phase, end and success have LeRobot's names and types, and pandas reads the phases' names as lerobot does."""
+    table = pq.read_table(dataset / "v3.0/data/chunk-000/file-000.parquet")
+    subtasks = pd.read_parquet(dataset / "v3.0/meta/subtasks.parquet")
+    assert (list(subtasks.index), subtasks.columns.tolist()) == (list(PHASES), ["subtask_index"])
+    ends = np.cumsum(LENGTHS) - 1
+    assert np.flatnonzero(table.column("next.done").to_numpy()).tolist() == ends.tolist()
+    first = [PHASES[number] for number in table.column("subtask_index").to_pylist()[: LENGTHS[0]]]
+    assert first == [PHASES[0]] * 20 + [PHASES[1]] * 20
+    for version in ("v3.0", "v2.1"):
+        features = load_json(dataset / version / "meta/info.json")["features"]
+        assert {name: features[name] for name in STEP_COLUMNS} == {
+            "subtask_index": {"dtype": "int64", "shape": [1], "names": None},
+            "next.done": {"dtype": "bool", "shape": [1], "names": None},
+            "next.success": {"dtype": "bool", "shape": [1], "names": None},
+        }
+
+
+def test_an_episode_that_fails_ends_without_success(tmp_path: Path) -> None:
+    """Its end is an end all the same."""
+    writer = DatasetWriter(tmp_path, dataset_spec())
+    writer.add(replace(frames_of(30, 0), success=False), {}, {})
+    writer.close()
+    table = pq.read_table(tmp_path / "v3.0/data/chunk-000/file-000.parquet")
+    assert table.column("next.done").to_pylist()[-1] is True
+    assert not any(table.column("next.success").to_pylist())
 
 
 def test_twin_has_the_same_rows_and_the_rendered_videos(dataset: Path, scene_with_episodes: SceneFolder) -> None:
@@ -129,7 +167,7 @@ def test_wrong_rows_are_found_when_read_back(dataset: Path) -> None:
     rows = list(row_groups(pq.ParquetFile(dataset / "v3.0/data/chunk-000/file-000.parquet")))
     assert [table.num_rows for table in rows] == LENGTHS
     with pytest.raises(WrittenDataDiffer, match="episode_index"):
-        episode_statistics(rows[1], position=Position(5, LENGTHS[0], 1), length=LENGTHS[1], fps=FPS, vectors=build_vector_features(ARMS))
+        episode_statistics(rows[1], position=Position(5, LENGTHS[0], 1, (0,)), length=LENGTHS[1], fps=FPS, vectors=VECTORS)
 
 
 @pytest.mark.parametrize("lengths", [LENGTHS[:-1], [*LENGTHS, 3]])
@@ -141,8 +179,8 @@ def test_lost_or_surplus_frames_are_found_when_read_back(dataset: Path, lengths:
 
 def frames_of(length: int, seed: int) -> EpisodeFrames:
     rng = np.random.default_rng(seed)
-    vectors = {feature.key: rng.normal(size=(length, feature.size)).astype(np.float32) for feature in build_vector_features(ARMS)}
-    return EpisodeFrames(f"ep_{seed}", INSTRUCTIONS[seed % 2], vectors)
+    vectors = {feature.key: rng.normal(size=(length, feature.size)).astype(np.float32) for feature in VECTORS}
+    return EpisodeFrames(f"ep_{seed}", INSTRUCTIONS[seed % 2], vectors, (PhaseRun("approach", length),), success=True)
 
 
 def test_a_dataset_without_cameras(tmp_path: Path) -> None:
@@ -154,6 +192,19 @@ def test_a_dataset_without_cameras(tmp_path: Path) -> None:
     assert load_json(tmp_path / "v3.0/meta/info.json")["video_path"] is None
     assert check_dataset(tmp_path / "v3.0") == []
     assert check_dataset(tmp_path / "v2.1") == []
+
+
+@pytest.mark.parametrize(("episodes", "splits"), [(9, {"train": "0:9"}), (10, {"train": "0:9", "val": "9:10"})])
+def test_the_last_tenth_is_for_validation(tmp_path: Path, episodes: int, splits: dict[str, str]) -> None:
+    """Both formats declare the same split, by episode; statistics are those of all frames."""
+    writer = DatasetWriter(tmp_path, dataset_spec())
+    for seed in range(episodes):
+        writer.add(frames_of(12, seed), {}, {})
+    writer.close()
+    for version in ("v3.0", "v2.1"):
+        assert load_json(tmp_path / version / "meta/info.json")["splits"] == splits
+        assert load_json(tmp_path / version / "meta/stats.json")["action"]["count"] == [12 * episodes]
+        assert check_dataset(tmp_path / version) == []
 
 
 def test_an_episode_with_other_columns_is_refused(tmp_path: Path) -> None:

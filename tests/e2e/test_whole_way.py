@@ -153,3 +153,14 @@ def test_python_of_the_docs_loads_the_dataset(demo):
     environment = {**demo.environment, "PYTHONPATH": str(ROOT / "include"), "HF_HUB_OFFLINE": "1"}
     ended = subprocess.run([str(python), "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr[-2000:]
+
+
+@pytest.mark.parametrize("camera", ["scene", "wrist"])
+def test_python_of_the_docs_projects_an_object(demo, camera):
+    """The lab page's lines give the pixel of the task's object, with nothing but the delivered files; the scene's camera sees it."""
+    block = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "labs.md").read_text(), flags=re.DOTALL)[1]
+    code = block.replace('"bundle/', f'"{demo.bundle}/').replace('["wrist"]', f'["{camera}"]')
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    column, row = (float(value) for value in ended.stdout.split())
+    assert camera == "wrist" or (0 <= column < 320 and 0 <= row < 240)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.licence.attribution import UNKNOWN
 from blueprint_pipeline.robot.embodiment import Embodiment
-from blueprint_pipeline.scene.manifest import load_manifest
-from blueprint_pipeline.workspace.storage import SceneFolder
+from blueprint_pipeline.scene.manifest import SceneManifest
 
 HUGGING_FACE_IDS = {
     "Apache-2.0": "apache-2.0",
@@ -87,13 +86,12 @@ def build_licence(assets: Sequence[tuple[str, str | None, str]]) -> DatasetLicen
     return DatasetLicence(tuple(found))
 
 
-def load_licence(scene: SceneFolder, robot: Embodiment) -> DatasetLicence:
+def collect_licences(manifest: SceneManifest, robot: Embodiment) -> DatasetLicence:
     """The licence of what is seen in a scene: its objects and background as the scene manifest has them, and the robot.
 
     Raises:
         LicenceUnknown: An asset states none.
     """
-    manifest = load_manifest(scene)
     assets: list[tuple[str, str | None, str]] = []
     for item in manifest.objects:
         changes = f"changes: {item.asset.changes}" if item.asset.changes else None

@@ -11,9 +11,11 @@ import yaml
 
 from blueprint_pipeline.dataset.action_contract import describe_lag
 from blueprint_pipeline.dataset.asset_licences import HUGGING_FACE_IDS, DatasetLicence
-from blueprint_pipeline.dataset.contract import DatasetSpec
-from blueprint_pipeline.dataset.features import build_info_features
+from blueprint_pipeline.dataset.contract import DatasetSpec, build_splits
+from blueprint_pipeline.dataset.features import CAMERA_POSE, DONE, OBJECT_POSES, SUBTASK, SUCCESS, build_info_features
 from blueprint_pipeline.dataset.formats import FORMATS, FormatRow
+from blueprint_pipeline.dataset.layout import INFO, SIDECAR
+from blueprint_pipeline.dataset.objects import OBJECTS
 from blueprint_pipeline.dataset.writer import DatasetSummary
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
@@ -51,6 +53,7 @@ def build_card(row: FormatRow, facts: CardFacts, spec: DatasetSpec, summary: Dat
         _what(row, facts, summary),
         f"## Load it\n\n{row.loading}",
         _columns(row, spec, summary),
+        _geometry(summary),
         _spread(facts),
         _origin(facts, summary),
         _licences(facts.licence),
@@ -111,8 +114,22 @@ def _columns(row: FormatRow, spec: DatasetSpec, summary: DatasetSummary) -> str:
     return (
         f"## Columns\n\nOne row a frame at {spec.fps} Hz; row t has the state at the start of frame t, and as action the absolute setpoint "
         f"that is commanded at its end; in between the command goes linearly from one to the next. {describe_lag(summary.contract)} World "
-        "frame: z up, metres; quaternions w, x, y, z, without jumps of sign within an episode.\n\n"
+        "frame: z up, metres; quaternions w, x, y, z, without jumps of sign within an episode. "
+        f"`{SUBTASK}` is the phase: {', '.join(f'{number} {name}' for number, name in enumerate(summary.subtasks))}. "
+        f"`{DONE}` is true in an episode's last frame, `{SUCCESS}` there and only where the task is done.\n\n"
         "| column | type | shape | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+    )
+
+
+def _geometry(summary: DatasetSummary) -> str:
+    splits = ", ".join(f"`{name}` {found}" for name, found in build_splits(summary.episodes).items())
+    return (
+        "## Cameras, objects, splits\n\n"
+        f"`{SIDECAR}` has for each episode, under `cameras`, each camera's `width`, `height`, `fx`, `fy`, `cx`, `cy` (pixels; the middle "
+        "of the top left pixel is 0, 0; no distortion), and where it is: `pose_world_camera` (x, y, z in m, quaternion w, x, y, z) where "
+        f"it stands still, else the column `{CAMERA_POSE}.<camera>`. Axes are OpenCV's: x to the right, y down, z ahead. "
+        f"`{OBJECT_POSES}` has every object that can move; `{OBJECTS}` lists all objects, with the pose of those that cannot.\n\n"
+        f"Splits by episode, in `{INFO}`: {splits}. Statistics are over all episodes.\n"
     )
 
 

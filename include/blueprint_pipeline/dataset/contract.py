@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from blueprint_pipeline.dataset.features import INDEX_COLUMNS, VectorFeature, VideoFeature
+from blueprint_pipeline.dataset.features import WHOLE_COLUMNS, VectorFeature, VideoFeature
 from blueprint_pipeline.dataset.frames import EpisodeFrames
 from blueprint_pipeline.dataset.images import PixelCounts, image_statistics
 from blueprint_pipeline.dataset.layout import DATA_FILE_BYTES, VIDEO_FILE_BYTES
@@ -14,6 +14,8 @@ from blueprint_pipeline.dataset.tables import Position
 from blueprint_pipeline.dataset.video import EpisodeVideo
 from blueprint_pipeline.simulation.render_profiles import RenderProfile
 
+EPISODES_A_VALIDATION = 10
+"""One of so many episodes is for validation."""
 StatisticLists = dict[str, dict[str, list[object]]]
 """The ten statistics by feature."""
 
@@ -50,7 +52,7 @@ class WrittenEpisode:
 
 def statistics_as_lists(columns: dict[str, Statistics], pixels: dict[str, PixelCounts]) -> StatisticLists:
     """The ten statistics by feature: vectors as lists, cameras as (3, 1, 1)."""
-    plain = {key: found.as_lists(integer=key in INDEX_COLUMNS) for key, found in columns.items()}
+    plain = {key: found.as_lists(integer=key in WHOLE_COLUMNS) for key, found in columns.items()}
     return plain | {key: image_statistics(counts) for key, counts in pixels.items()}
 
 
@@ -62,8 +64,24 @@ class DatasetTotals:
     frames: int
     tasks: tuple[str, ...]
     """Instructions, in the order of their index."""
+    subtasks: tuple[str, ...]
+    """Names of phases, in the order of their index."""
     videos: tuple[VideoFeature, ...]
     statistics: StatisticLists
+
+
+def build_splits(episodes: int) -> dict[str, str]:
+    """``splits`` of ``info.json``: the last episode of ten is for validation, as one range at the end, as LeRobot writes them.
+
+    Starts, objects and goals are drawn for each episode by itself, so the last ones are like the others. Fewer than ten episodes are not
+    split.
+
+    >>> build_splits(24)
+    {'train': '0:22', 'val': '22:24'}
+    """
+    training = episodes - episodes // EPISODES_A_VALIDATION
+    splits = {"train": f"0:{training}"}
+    return splits if training == episodes else splits | {"val": f"{training}:{episodes}"}
 
 
 def render_info(spec: DatasetSpec) -> dict[str, object]:

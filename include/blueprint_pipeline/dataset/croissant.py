@@ -6,7 +6,7 @@ Source: MLCommons, "Croissant Format Specification" 1.1 (2026-01-29).
 from pathlib import Path, PurePosixPath
 
 from blueprint_pipeline.dataset.card import CardFacts
-from blueprint_pipeline.dataset.features import INDEX_COLUMNS, VectorFeature
+from blueprint_pipeline.dataset.features import DONE, INDEX_COLUMNS, SUBTASK, SUCCESS, VectorFeature
 from blueprint_pipeline.dataset.formats import FormatRow
 from blueprint_pipeline.dataset.writer import DatasetSummary
 from blueprint_pipeline.workspace.checksums import FileDigest
@@ -139,6 +139,9 @@ def _record_set(vectors: tuple[VectorFeature, ...]) -> dict[str, object]:
         "Number of the instruction.",
     )
     fields += [_field(name, "cr:Int64", meaning, None) for name, meaning in zip(INDEX_COLUMNS, meanings, strict=True)]
+    fields.append(_field(SUBTASK, "cr:Int64", "Number of the motion's phase.", None))
+    fields.append(_field(DONE, "sc:Boolean", "Whether the episode ends with this frame.", None))
+    fields.append(_field(SUCCESS, "sc:Boolean", "Whether the task is done when the episode ends with this frame.", None))
     return {"@type": "cr:RecordSet", "@id": "frame", "name": "frame", "description": "One record a frame.", "field": fields}
 
 

@@ -14,6 +14,9 @@ VELOCITY = "observation.velocity"
 EE_POSE = "observation.ee_pose"
 EE_ROTATION = "observation.ee_rotation_6d"
 OBJECT_POSE = "observation.object_pose"
+OBJECT_POSES = "observation.object_poses"
+CAMERA_POSE = "observation.camera_pose"
+"""Before a dot and the name of a camera that moves."""
 ANNOTATION = "annotation.human.action.task_description"
 """Column of the v2.1 twin that GR00T's loader wants: the index of the task, again."""
 
@@ -21,6 +24,13 @@ POSE_NAMES = ("x_m", "y_m", "z_m", "qw", "qx", "qy", "qz")
 ROTATION_NAMES = ("r00", "r10", "r20", "r01", "r11", "r21")
 """The first two columns of a rotation matrix: rows and columns from 0."""
 INDEX_COLUMNS = ("frame_index", "episode_index", "index", "task_index")
+SUBTASK = "subtask_index"
+DONE = "next.done"
+SUCCESS = "next.success"
+STEP_COLUMNS = {SUBTASK: "int64", DONE: "bool", SUCCESS: "bool"}
+"""One value a frame, by LeRobot's own names and types: the phase of the motion, and how the episode stands after the frame."""
+WHOLE_COLUMNS = (*INDEX_COLUMNS, *STEP_COLUMNS)
+"""Columns without fractions."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +83,18 @@ def video_key(camera: str) -> str:
     return f"observation.images.{camera}"
 
 
-def build_vector_features(arms: Sequence[ArmLayout]) -> tuple[VectorFeature, ...]:
-    """The vectors of a robot; :func:`blueprint_pipeline.dataset.frames.load_frames` fills them in the same order.
+def camera_pose_key(camera: str) -> str:
+    """Column of the poses of a camera that moves."""
+    return f"{CAMERA_POSE}.{camera}"
+
+
+def build_vector_features(arms: Sequence[ArmLayout], object_ids: Sequence[str], moving_cameras: Sequence[str]) -> tuple[VectorFeature, ...]:
+    """The vectors of a robot in a scene; :func:`blueprint_pipeline.dataset.frames.load_frames` fills them in the same order.
 
     Args:
         arms: The layout of every arm, in the embodiment's order.
+        object_ids: Every object that can move, in the recordings' order.
+        moving_cameras: Names of the cameras that the robot carries.
     """
     positions = [
         f"{name}.{unit}"
@@ -92,6 +109,8 @@ def build_vector_features(arms: Sequence[ArmLayout]) -> tuple[VectorFeature, ...
         VectorFeature(EE_POSE, tuple(f"{arm.prefix}{name}" for arm in arms for name in POSE_NAMES)),
         VectorFeature(EE_ROTATION, tuple(f"{arm.prefix}{name}" for arm in arms for name in ROTATION_NAMES)),
         VectorFeature(OBJECT_POSE, POSE_NAMES),
+        VectorFeature(OBJECT_POSES, tuple(f"{object_id}.{name}" for object_id in object_ids for name in POSE_NAMES)),
+        *(VectorFeature(camera_pose_key(camera), POSE_NAMES) for camera in moving_cameras),
     )
 
 
@@ -124,6 +143,7 @@ def build_info_features(
     features |= {video.key: video.as_info() for video in videos}
     features["timestamp"] = {"dtype": "float32", **scalar}
     features |= {name: {"dtype": "int64", **scalar} for name in INDEX_COLUMNS}
+    features |= {name: {"dtype": dtype, **scalar} for name, dtype in STEP_COLUMNS.items()}
     if annotation:
         features[ANNOTATION] = {"dtype": "int64", **scalar}
     return features

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +11,28 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from blueprint_pipeline.dataset.errors import EpisodeUnusable
-from blueprint_pipeline.dataset.features import ACTION, EE_POSE, EE_ROTATION, OBJECT_POSE, STATE, VELOCITY, VectorFeature
+from blueprint_pipeline.dataset.features import (
+    ACTION,
+    EE_POSE,
+    EE_ROTATION,
+    OBJECT_POSE,
+    OBJECT_POSES,
+    STATE,
+    VELOCITY,
+    VectorFeature,
+    camera_pose_key,
+)
 from blueprint_pipeline.episode.record import EpisodeRecord
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.rotations import continuous_quats, rotation_columns
 from blueprint_pipeline.robot.layout import ArmLayout
+from blueprint_pipeline.twin.robot_cameras import RobotCameras
 
 Float32 = npt.NDArray[np.float32]
 
 _COLUMNS = (
     "frame_index",
+    "phase",
     "robot_qpos",
     "robot_qvel",
     "robot_command",
@@ -31,12 +44,25 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True)
+class PhaseRun:
+    """Successive frames of one phase of the motion."""
+
+    name: str
+    frames: int
+
+
+@dataclass(frozen=True)
 class EpisodeFrames:
-    """Vectors by feature key, each of shape (T, size), and the instruction."""
+    """Vectors by feature key, each of shape (T, size), and what is said of the frames."""
 
     episode_id: str
     task: str
+    """The instruction."""
     vectors: dict[str, Float32]
+    phases: tuple[PhaseRun, ...]
+    """One after the other, T frames in all."""
+    success: bool
+    """Whether the task was done when the episode ended."""
 
     @property
     def length(self) -> int:
@@ -44,7 +70,7 @@ class EpisodeFrames:
         return len(next(iter(self.vectors.values())))
 
 
-def load_frames(path: Path, record: EpisodeRecord, arms: Sequence[ArmLayout]) -> EpisodeFrames:
+def load_frames(path: Path, record: EpisodeRecord, arms: Sequence[ArmLayout], cameras: RobotCameras) -> EpisodeFrames:
     """Read an episode's states and give its vectors.
 
     Row t holds the state at the start of frame t and, as action, the setpoint that is commanded at its end. Quaternions have no jumps of
@@ -55,6 +81,7 @@ def load_frames(path: Path, record: EpisodeRecord, arms: Sequence[ArmLayout]) ->
         path: ``states.parquet`` of the recording.
         record: The episode's record.
         arms: The layout of every arm of its robot.
+        cameras: Those that its robot carries.
 
     Raises:
         EpisodeUnusable: The states do not fit the record or the robot, or hold a value that is not finite.
@@ -67,7 +94,7 @@ def load_frames(path: Path, record: EpisodeRecord, arms: Sequence[ArmLayout]) ->
     index = table.column("frame_index").to_numpy()
     if not np.array_equal(index, np.arange(table.num_rows)):
         raise EpisodeUnusable(record.episode_id, str(path), "frame_index", "not 0, 1, 2, …", "0, 1, 2, …")
-    rows = {name: _matrix(table, name, record, path)[: record.frames] for name in _COLUMNS[1:]}
+    rows = {name: _matrix(table, name, record, path)[: record.frames] for name in _COLUMNS[2:]}
     target = record.spec.task.target_object
     if target not in record.object_ids:
         raise EpisodeUnusable(
@@ -82,8 +109,21 @@ def load_frames(path: Path, record: EpisodeRecord, arms: Sequence[ArmLayout]) ->
         EE_POSE: np.hstack([_continuous(pose) for pose in tools]),
         EE_ROTATION: np.hstack([rotation_columns(pose[:, 3:]) for pose in tools]),
         OBJECT_POSE: _continuous(rows["object_poses"][:, first : first + 7]),
+        OBJECT_POSES: np.hstack([_continuous(poses) for poses in np.split(rows["object_poses"], len(record.object_ids), axis=1)]),
     }
-    return EpisodeFrames(record.episode_id, record.spec.task.instruction, {key: value.astype(np.float32) for key, value in vectors.items()})
+    seen_from = cameras.poses(rows["robot_qpos"], rows["gripper_width_m"])
+    vectors |= {camera_pose_key(name): _continuous(poses) for name, poses in seen_from.items()}
+    return EpisodeFrames(
+        episode_id=record.episode_id,
+        task=record.spec.task.instruction,
+        vectors={key: value.astype(np.float32) for key, value in vectors.items()},
+        phases=_runs(table.column("phase").to_pylist()[: record.frames]),
+        success=record.outcome.success,
+    )
+
+
+def _runs(names: Sequence[str]) -> tuple[PhaseRun, ...]:
+    return tuple(PhaseRun(name, sum(1 for _ in same)) for name, same in groupby(names))
 
 
 def _continuous(poses: FloatArray) -> FloatArray:

@@ -34,6 +34,10 @@ class LerobotReader(ABC):
         """Instructions in the order of their index."""
 
     @abstractmethod
+    def load_subtasks(self, folder: Path) -> list[str]:
+        """Names of phases in the order of their index; none where nothing names them."""
+
+    @abstractmethod
     def list_episodes(self, folder: Path, info: dict[str, Any]) -> Iterator[ListedEpisode]:
         """All episodes as the metadata list them."""
 
@@ -76,6 +80,7 @@ class LerobotReader(ABC):
             info=info,
             files=self._files,
             load_tasks=lambda: self.load_tasks(folder),
+            load_subtasks=lambda: self.load_subtasks(folder),
             list_episodes=lambda: list(self.list_episodes(folder, info)),
         )
         return check_folder(found, self._rules)

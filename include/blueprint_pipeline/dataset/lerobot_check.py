@@ -15,13 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from blueprint_pipeline.dataset.contract import DatasetFinding
-from blueprint_pipeline.dataset.features import INDEX_COLUMNS
+from blueprint_pipeline.dataset.features import DONE, INDEX_COLUMNS, SUBTASK
 from blueprint_pipeline.dataset.layout import INFO, STATS
 from blueprint_pipeline.dataset.statistics import STATISTICS
 
 TIMESTAMP_TOLERANCE_S = 1e-4
 """What lerobot's loader allows between a timestamp and ``frame_index / fps``."""
 _ROUNDING = 1e-6
+_ARROW = {"float32": pa.float32(), "int64": pa.int64(), "bool": pa.bool_()}
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class LerobotFolder:
     files: tuple[str, ...]
     """What must be there beside ``info.json``, data and videos."""
     load_tasks: Callable[[], list[str]]
+    load_subtasks: Callable[[], list[str]]
     list_episodes: Callable[[], list[ListedEpisode]]
 
 
@@ -60,7 +62,7 @@ def check_folder(found: LerobotFolder, own: Sequence[Rule] = ()) -> list[Dataset
         own: Rules of its version, after those of all.
     """
     findings: list[DatasetFinding] = []
-    for rule in (_check_parts, _check_statistics, _check_rows, _check_videos, *own):
+    for rule in (_check_parts, _check_splits, _check_statistics, _check_rows, _check_videos, *own):
         try:
             findings += rule(found)
         except (OSError, KeyError, TypeError, ValueError, av.FFmpegError) as error:
@@ -92,6 +94,14 @@ def _check_parts(found: LerobotFolder) -> Findings:
             yield DatasetFinding("dataset.unknown_task", episode.data, f"episode {episode.index} has instructions {list(episode.tasks)}")
 
 
+def _check_splits(found: LerobotFolder) -> Findings:
+    """Every episode is in one split."""
+    ranges = [[int(end) for end in str(value).split(":")] for value in found.info["splits"].values()]
+    ends = [0, *(end for _, end in ranges)]
+    if [first for first, _ in ranges] != ends[:-1] or ends[-1] != found.info["total_episodes"] or ends != sorted(ends):
+        yield DatasetFinding("dataset.splits_wrong", INFO, f"splits are {found.info['splits']} of {found.info['total_episodes']} episodes")
+
+
 def _check_statistics(found: LerobotFolder) -> Findings:
     """Ten statistics for each feature, of the right shape, finite, in order."""
     folder, info = found.path, found.info
@@ -117,6 +127,7 @@ def _check_statistics(found: LerobotFolder) -> Findings:
 def _check_rows(found: LerobotFolder) -> Findings:
     """Columns, numbering and times of every episode."""
     folder, info = found.path, found.info
+    subtasks = len(found.load_subtasks())
     first = 0
     groups: dict[str, int] = {}
     for episode in found.list_episodes():
@@ -131,7 +142,9 @@ def _check_rows(found: LerobotFolder) -> Findings:
             if group >= file.num_row_groups:
                 yield DatasetFinding("dataset.rows_wrong", episode.data, f"episode {episode.index} has no row group of its own")
             else:
-                yield from _check_episode_rows(file.read_row_group(group), episode, first, info)
+                table = file.read_row_group(group)
+                yield from _check_episode_rows(table, episode, first, info)
+                yield from _check_steps(table, episode, subtasks)
         first += episode.length
 
 
@@ -153,12 +166,21 @@ def _check_episode_rows(table: pa.Table, episode: ListedEpisode, first: int, inf
             yield DatasetFinding("dataset.timestamp_wrong", episode.data, f"{where}: a timestamp is {late:.6f} s off frame_index / fps")
 
 
+def _check_steps(table: pa.Table, episode: ListedEpisode, subtasks: int) -> Findings:
+    """Phases that have a name; an end at the end, and nowhere else."""
+    if SUBTASK in table.column_names and not (table.column(SUBTASK).to_numpy() < subtasks).all():
+        yield DatasetFinding("dataset.unknown_subtask", episode.data, f"episode {episode.index} has a {SUBTASK} without a name")
+    last = np.arange(table.num_rows) == table.num_rows - 1
+    if DONE in table.column_names and not np.array_equal(table.column(DONE).to_numpy(), last):
+        yield DatasetFinding("dataset.rows_wrong", episode.data, f"episode {episode.index}: {DONE} is not true in its last frame alone")
+
+
 def _check_column(table: pa.Table, key: str, feature: dict[str, Any], episode: ListedEpisode) -> Findings:
     if key not in table.column_names:
         yield DatasetFinding("dataset.column_missing", episode.data, f"episode {episode.index}: column {key} is missing")
         return
     kind = table.schema.field(key).type
-    scalar = pa.float32() if feature["dtype"] == "float32" else pa.int64()
+    scalar = _ARROW.get(feature["dtype"])
     size = feature["shape"][0]
     if kind != scalar and not (pa.types.is_fixed_size_list(kind) and kind.value_type == scalar and kind.list_size == size):
         yield DatasetFinding(

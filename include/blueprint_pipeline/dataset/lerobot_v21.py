@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from blueprint_pipeline.dataset.contract import DatasetFinding, DatasetSpec, DatasetTotals, WrittenEpisode, render_info
-from blueprint_pipeline.dataset.features import ACTION, ANNOTATION, STATE, VideoFeature, build_info_features
+from blueprint_pipeline.dataset.contract import DatasetFinding, DatasetSpec, DatasetTotals, WrittenEpisode, build_splits, render_info
+from blueprint_pipeline.dataset.features import ACTION, ANNOTATION, STATE, SUBTASK, VideoFeature, build_info_features
 from blueprint_pipeline.dataset.frames import EpisodeFrames
 from blueprint_pipeline.dataset.layout import (
     CHUNKS_SIZE,
@@ -33,6 +33,7 @@ _VIDEO = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06
 _EPISODES = "meta/episodes.jsonl"
 _EPISODES_STATS = "meta/episodes_stats.jsonl"
 _TASKS = "meta/tasks.jsonl"
+_SUBTASKS = "meta/subtasks.jsonl"
 _MODALITY = "meta/modality.json"
 
 
@@ -77,6 +78,9 @@ class V21Writer:
             target = self.root / path
             part_path(target).replace(target)
         write_text(self.root / _TASKS, "".join(json_line({"task_index": index, "task": task}) for index, task in enumerate(totals.tasks)))
+        write_text(
+            self.root / _SUBTASKS, "".join(json_line({SUBTASK: index, "subtask": name}) for index, name in enumerate(totals.subtasks))
+        )
         write_json(self.root / STATS, totals.statistics | {ANNOTATION: totals.statistics["task_index"]})
         write_json(self.root / _MODALITY, self._modality(totals.videos))
         info = {
@@ -89,7 +93,7 @@ class V21Writer:
             "total_chunks": (totals.episodes + CHUNKS_SIZE - 1) // CHUNKS_SIZE,
             "chunks_size": CHUNKS_SIZE,
             "fps": self._spec.fps,
-            "splits": {"train": f"0:{totals.episodes}"},
+            "splits": build_splits(totals.episodes),
             "data_path": _DATA,
             "video_path": _VIDEO if totals.videos else None,
             "features": build_info_features(self._spec.vectors, totals.videos, annotation=True),
@@ -118,6 +122,10 @@ class V21Reader(LerobotReader):
     def load_tasks(self, folder: Path) -> list[str]:
         """Instructions in the order of their index."""
         return [line["task"] for line in load_lines(folder / _TASKS)]
+
+    def load_subtasks(self, folder: Path) -> list[str]:
+        """Names of phases in the order of their index."""
+        return [line["subtask"] for line in load_lines(folder / _SUBTASKS)] if (folder / _SUBTASKS).is_file() else []
 
     def list_episodes(self, folder: Path, info: dict[str, Any]) -> Iterator[ListedEpisode]:
         """All episodes as the metadata list them."""

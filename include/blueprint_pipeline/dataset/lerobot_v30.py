@@ -15,8 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from blueprint_pipeline.dataset.contract import DatasetSpec, DatasetTotals, WrittenEpisode, render_info
-from blueprint_pipeline.dataset.features import build_info_features
+from blueprint_pipeline.dataset.contract import DatasetSpec, DatasetTotals, WrittenEpisode, build_splits, render_info
+from blueprint_pipeline.dataset.features import SUBTASK, build_info_features
 from blueprint_pipeline.dataset.frames import EpisodeFrames
 from blueprint_pipeline.dataset.layout import (
     CHUNKS_SIZE,
@@ -29,7 +29,7 @@ from blueprint_pipeline.dataset.layout import (
 from blueprint_pipeline.dataset.lerobot import LerobotReader, video_keys
 from blueprint_pipeline.dataset.lerobot_check import ListedEpisode
 from blueprint_pipeline.dataset.readback import episode_statistics, read_pixels, row_groups
-from blueprint_pipeline.dataset.tables import ParquetFile, Position, data_schema, data_table, episodes_schema, write_tasks
+from blueprint_pipeline.dataset.tables import ParquetFile, Position, data_schema, data_table, episodes_schema, write_texts
 from blueprint_pipeline.dataset.video import EpisodeVideo, VideoFile
 
 _EPISODES_A_ROW_GROUP = 64
@@ -37,6 +37,7 @@ _DATA = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 _VIDEO = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 _EPISODES = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 _TASKS = "meta/tasks.parquet"
+_SUBTASKS = "meta/subtasks.parquet"
 
 
 def chunk_and_file(number: int) -> tuple[int, int]:
@@ -172,7 +173,8 @@ class V30Writer:
             self._flush_episodes(self._episodes_schema)
         if self._episodes is not None:
             self._episodes.close()
-        write_tasks(self.root / _TASKS, list(totals.tasks))
+        write_texts(self.root / _TASKS, "task_index", totals.tasks)
+        write_texts(self.root / _SUBTASKS, SUBTASK, totals.subtasks)
         write_json(self.root / STATS, totals.statistics)
         info = {
             "codebase_version": "v3.0",
@@ -184,7 +186,7 @@ class V30Writer:
             "data_files_size_in_mb": DATA_FILE_BYTES // 1024**2,
             "video_files_size_in_mb": VIDEO_FILE_BYTES // 1024**2,
             "fps": self._spec.fps,
-            "splits": {"train": f"0:{totals.episodes}"},
+            "splits": build_splits(totals.episodes),
             "data_path": _DATA,
             "video_path": _VIDEO if totals.videos else None,
             "features": build_info_features(self._spec.vectors, totals.videos, annotation=False),
@@ -198,9 +200,11 @@ class V30Reader(LerobotReader):
 
     def load_tasks(self, folder: Path) -> list[str]:
         """Instructions in the order of their index."""
-        table = pq.read_table(folder / _TASKS)
-        name = next(name for name in table.column_names if name != "task_index")
-        return [str(value) for value in table.sort_by("task_index").column(name).to_pylist()]
+        return _load_texts(folder / _TASKS, "task_index")
+
+    def load_subtasks(self, folder: Path) -> list[str]:
+        """Names of phases in the order of their index."""
+        return _load_texts(folder / _SUBTASKS, SUBTASK) if (folder / _SUBTASKS).is_file() else []
 
     def list_episodes(self, folder: Path, info: dict[str, Any]) -> Iterator[ListedEpisode]:
         """All episodes as the metadata list them."""
@@ -208,6 +212,12 @@ class V30Reader(LerobotReader):
             names = [name for name in pq.read_schema(path).names if not name.startswith("stats/")]
             for row in pq.read_table(path, columns=names).to_pylist():
                 yield _listed(row, info)
+
+
+def _load_texts(path: Path, column: str) -> list[str]:
+    table = pq.read_table(path)
+    name = next(name for name in table.column_names if name != column)
+    return [str(value) for value in table.sort_by(column).column(name).to_pylist()]
 
 
 def _listed(row: dict[str, Any], info: dict[str, Any]) -> ListedEpisode:

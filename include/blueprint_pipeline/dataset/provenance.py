@@ -4,10 +4,12 @@
 an episode.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from blueprint_pipeline.dataset.cameras import PinholeCamera
 from blueprint_pipeline.dataset.errors import EpisodeUnusable
 from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate
 from blueprint_pipeline.quality.report import EpisodeVerdict
@@ -16,7 +18,11 @@ SIDECAR_VERSION = "1.0"
 
 
 def build_provenance(
-    record: EpisodeRecord, certificate: ReplayCertificate, integration_state: list[float], verdict: EpisodeVerdict | None
+    record: EpisodeRecord,
+    certificate: ReplayCertificate,
+    integration_state: list[float],
+    verdict: EpisodeVerdict | None,
+    cameras: Mapping[str, PinholeCamera],
 ) -> dict[str, object]:
     """The sidecar's line of one episode, without the time that its making took, so that it is the same when made again.
 
@@ -25,12 +31,14 @@ def build_provenance(
         certificate: That it replays.
         integration_state: The simulator's saved state of frame 0 (MuJoCo's ``mjSTATE_INTEGRATION``), float64.
         verdict: What the final gates said; ``None`` where they said nothing of it.
+        cameras: How a point becomes a pixel, by camera.
     """
     own = record.model_dump(mode="json", exclude={"schema_version"})
     return {
         "schema_version": SIDECAR_VERSION,
         **own,
         "success": record.outcome.success,
+        "cameras": {name: camera.model_dump(mode="json") for name, camera in cameras.items()},
         "integration_state": integration_state,
         "certificate": certificate.model_dump(mode="json", exclude={"episode_id", "schema_version"}),
         "gates": [gate.model_dump(mode="json") for gate in verdict.gates] if verdict else None,

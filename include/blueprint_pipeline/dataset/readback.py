@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from blueprint_pipeline.dataset.features import VectorFeature
+from blueprint_pipeline.dataset.features import STEP_COLUMNS, VectorFeature
 from blueprint_pipeline.dataset.images import PixelCounts, count_pixels, empty_counts, sampled_indices
 from blueprint_pipeline.dataset.statistics import (
     Keys,
@@ -67,11 +67,11 @@ def episode_statistics(
         WrittenDataDiffer: The rows are not those of the episode.
     """
     _validate_indices(table, position, length, fps)
-    stacked = np.concatenate([channels_of(table.column(vector.key)) for vector in vectors] + [channels_of(table.column("timestamp"))])
-    found = compute_statistics(stacked)
+    sizes = {vector.key: vector.size for vector in vectors} | dict.fromkeys(("timestamp", *STEP_COLUMNS), 1)
+    found = compute_statistics(np.concatenate([channels_of(table.column(key)) for key in sizes], dtype=np.float32))
     columns: dict[str, Statistics] = {}
     first = 0
-    for key, size in [*((vector.key, vector.size) for vector in vectors), ("timestamp", 1)]:
+    for key, size in sizes.items():
         columns[key] = found.channels(slice(first, first + size))
         first += size
     columns["frame_index"] = ramp_statistics(0, length)
@@ -132,7 +132,7 @@ def dataset_statistics(files: Sequence[Path], vectors: Sequence[VectorFeature], 
     for key, size in sizes.items():
         quantiles = exact_quantiles(partial(_blocks, files, key, float_keys), size, moments[key].count, keys_to_floats)
         found[key] = Statistics(moments[key], quantiles)
-    for key in ("frame_index", "episode_index", "task_index"):
+    for key in ("frame_index", "episode_index", "task_index", *STEP_COLUMNS):
         quantiles = exact_quantiles(partial(_blocks, files, key, _whole_keys), 1, moments[key].count, lambda keys: keys.astype(np.float64))
         found[key] = Statistics(moments[key], quantiles)
     found["index"] = ramp_statistics(0, moments["index"].count)
@@ -152,6 +152,6 @@ def _blocks(files: Sequence[Path], key: str, encode: Callable[[npt.NDArray[Any]]
                     first, rows = group + 1, 0
 
 
-def _whole_keys(values: npt.NDArray[np.int64]) -> Keys:
-    """Non-negative integers below 2^32, which every index of a dataset is."""
+def _whole_keys(values: npt.NDArray[Any]) -> Keys:
+    """Non-negative integers below 2^32, which every index of a dataset is, or truth values."""
     return values.astype(np.uint32)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from blueprint_pipeline.dataset.asset_licences import load_licence
+from blueprint_pipeline.dataset.asset_licences import collect_licences
 from blueprint_pipeline.dataset.certify.certification import certify_datasets
 from blueprint_pipeline.dataset.certify.environment import digest_environment
 from blueprint_pipeline.dataset.formats import FORMATS
@@ -12,7 +12,7 @@ from blueprint_pipeline.errors import GateError
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.layout import layout_of
-from blueprint_pipeline.scene.manifest import MANIFEST_PATH
+from blueprint_pipeline.scene.manifest import MANIFEST_PATH, load_manifest
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
 from blueprint_pipeline.workspace.checksums import list_files
@@ -58,8 +58,9 @@ class CertifyDatasetResult(StageResult):
 def _run_write(_request: StageRequest, context: StageContext) -> WriteDatasetResult:
     plan = JobPlan.model_validate_json(context.scene.read_bytes(PLAN_PATH))
     robot = load_embodiment(plan.robot.embodiment)
-    licence = load_licence(context.scene, robot)
-    summary = write_datasets(context, layout_of(robot), licence)
+    manifest = load_manifest(context.scene)
+    licence = collect_licences(manifest, robot)
+    summary = write_datasets(context, layout_of(robot), manifest, licence)
     folder = context.staging / DATASET_PATH
     return WriteDatasetResult(
         episodes=summary.episodes,

@@ -7,18 +7,29 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from blueprint_pipeline.dataset.features import ANNOTATION, INDEX_COLUMNS, VectorFeature
+from blueprint_pipeline.dataset.features import (
+    ANNOTATION,
+    DONE,
+    INDEX_COLUMNS,
+    STEP_COLUMNS,
+    SUBTASK,
+    SUCCESS,
+    WHOLE_COLUMNS,
+    VectorFeature,
+)
 from blueprint_pipeline.dataset.frames import EpisodeFrames
 from blueprint_pipeline.dataset.layout import GrowingFile, part_path
 from blueprint_pipeline.dataset.statistics import STATISTICS
 
-_FEW_VALUES = ["episode_index", "task_index", ANNOTATION]
+_FEW_VALUES = ["episode_index", "task_index", ANNOTATION, SUBTASK]
+_ARROW = {"int64": pa.int64(), "bool": pa.bool_()}
 
 
 @dataclass(frozen=True)
@@ -29,6 +40,8 @@ class Position:
     first_index: int
     """``index`` of its first frame."""
     task_index: int
+    subtasks: tuple[int, ...]
+    """Index of each run of frames in one phase."""
 
 
 def data_schema(vectors: Sequence[VectorFeature], *, annotation: bool) -> pa.Schema:
@@ -38,10 +51,13 @@ def data_schema(vectors: Sequence[VectorFeature], *, annotation: bool) -> pa.Sch
     """
     fields = [(vector.key, pa.list_(pa.float32(), vector.size)) for vector in vectors] + [("timestamp", pa.float32())]
     names = [*INDEX_COLUMNS, *([ANNOTATION] if annotation else [])]
-    fields += [(name, pa.int64()) for name in names]
+    dtypes = dict.fromkeys(names, "int64") | STEP_COLUMNS
+    fields += [(name, _ARROW[dtype]) for name, dtype in dtypes.items()]
     value = {"dtype": "float32", "_type": "Value"}
     features: dict[str, object] = {vector.key: {"feature": value, "length": vector.size, "_type": "Sequence"} for vector in vectors}
-    features |= {"timestamp": {"dtype": "float32", "_type": "Value"}} | {name: {"dtype": "int64", "_type": "Value"} for name in names}
+    features |= {"timestamp": {"dtype": "float32", "_type": "Value"}} | {
+        name: {"dtype": dtype, "_type": "Value"} for name, dtype in dtypes.items()
+    }
     return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
 
 
@@ -56,6 +72,9 @@ def data_table(frames: EpisodeFrames, position: Position, fps: int, schema: pa.S
         "index": pa.array(number + position.first_index),
         "task_index": _constant(position.task_index, length),
         ANNOTATION: _constant(position.task_index, length),
+        SUBTASK: pa.array(np.repeat(np.array(position.subtasks, dtype=np.int64), [run.frames for run in frames.phases])),
+        DONE: pa.array(number == length - 1),
+        SUCCESS: pa.array((number == length - 1) & frames.success),
     }
     for key, values in frames.vectors.items():
         columns[key] = pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).ravel()), values.shape[1])
@@ -66,11 +85,11 @@ def _constant(value: int, length: int) -> pa.Array:
     return pa.array(np.full(length, value, dtype=np.int64))
 
 
-def channels_of(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.float32]:
+def channels_of(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[Any]:
     """A column of vectors or scalars, channel-major [C, T]."""
     array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     flat = array.flatten() if pa.types.is_fixed_size_list(array.type) else array
-    values: npt.NDArray[np.float32] = flat.to_numpy(zero_copy_only=False).reshape(len(array), -1)
+    values: npt.NDArray[Any] = flat.to_numpy(zero_copy_only=False).reshape(len(array), -1)
     return np.ascontiguousarray(values.T)
 
 
@@ -91,11 +110,11 @@ class ParquetFile(GrowingFile):
         self._writer.close()
 
 
-def write_tasks(path: Path, tasks: Sequence[str]) -> None:
-    """``tasks.parquet``: the instruction is pandas' index, ``task_index`` the column."""
+def write_texts(path: Path, column: str, texts: Sequence[str]) -> None:
+    """``tasks.parquet`` or ``subtasks.parquet``: the text is pandas' index, and its number the column."""
     index = "__index_level_0__"
     columns = [
-        {"name": "task_index", "field_name": "task_index", "pandas_type": "int64", "numpy_type": "int64", "metadata": None},
+        {"name": column, "field_name": column, "pandas_type": "int64", "numpy_type": "int64", "metadata": None},
         {"name": None, "field_name": index, "pandas_type": "unicode", "numpy_type": "object", "metadata": None},
     ]
     labels = [{"name": None, "field_name": None, "pandas_type": "unicode", "numpy_type": "object", "metadata": {"encoding": "UTF-8"}}]
@@ -106,8 +125,8 @@ def write_tasks(path: Path, tasks: Sequence[str]) -> None:
         "creator": {"library": "pyarrow", "version": pa.__version__},
         "pandas_version": "2.0.0",
     }
-    schema = pa.schema([("task_index", pa.int64()), (index, pa.string())], metadata={"pandas": json.dumps(metadata)})
-    table = pa.Table.from_arrays([pa.array(np.arange(len(tasks), dtype=np.int64)), pa.array(list(tasks), pa.string())], schema=schema)
+    schema = pa.schema([(column, pa.int64()), (index, pa.string())], metadata={"pandas": json.dumps(metadata)})
+    table = pa.Table.from_arrays([pa.array(np.arange(len(texts), dtype=np.int64)), pa.array(list(texts), pa.string())], schema=schema)
     part = part_path(path)
     pq.write_table(table, part, compression="snappy")
     part.replace(path)
@@ -127,9 +146,9 @@ def episodes_schema(vectors: Sequence[VectorFeature], video_keys: Sequence[str])
         | dict.fromkeys(video_keys, pixel)
         | {"timestamp": pa.list_(pa.float64())}
     )
-    kinds |= dict.fromkeys(INDEX_COLUMNS, pa.list_(pa.float64()))
+    kinds |= dict.fromkeys(WHOLE_COLUMNS, pa.list_(pa.float64()))
     for key, kind in kinds.items():
         for name in STATISTICS:
-            is_whole = name == "count" or (key in INDEX_COLUMNS and name in {"min", "max"})
+            is_whole = name == "count" or (key in WHOLE_COLUMNS and name in {"min", "max"})
             fields.append((f"stats/{key}/{name}", pa.list_(whole) if is_whole else kind))
     return pa.schema([*fields, ("meta/episodes/chunk_index", whole), ("meta/episodes/file_index", whole)])

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from blueprint_pipeline.dataset.asset_licences import DatasetLicence
+from blueprint_pipeline.dataset.cameras import build_cameras
 from blueprint_pipeline.dataset.card import CardFacts, build_card
 from blueprint_pipeline.dataset.contract import DatasetSpec
 from blueprint_pipeline.dataset.croissant import build_croissant
@@ -13,6 +14,7 @@ from blueprint_pipeline.dataset.features import build_vector_features, video_key
 from blueprint_pipeline.dataset.formats import FORMATS, FormatRow
 from blueprint_pipeline.dataset.frames import load_frames
 from blueprint_pipeline.dataset.layout import CARD, DATASET_PATH, write_json, write_text
+from blueprint_pipeline.dataset.objects import OBJECTS, build_objects
 from blueprint_pipeline.dataset.provenance import build_provenance, load_integration_state
 from blueprint_pipeline.dataset.video import EpisodeVideo, load_episode_video
 from blueprint_pipeline.dataset.writer import DatasetSummary, DatasetWriter
@@ -21,8 +23,10 @@ from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, 
 from blueprint_pipeline.errors import GateError
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH, RenderGateReport, load_kept, load_render_report
 from blueprint_pipeline.robot.layout import ArmLayout
+from blueprint_pipeline.scene.manifest import SceneManifest
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
+from blueprint_pipeline.twin.robot_cameras import load_robot_cameras
 from blueprint_pipeline.workspace.checksums import digest_file, digest_files, list_files
 
 
@@ -35,12 +39,13 @@ class NothingKept(GateError):
     path: str
 
 
-def write_datasets(context: StageContext, arms: Sequence[ArmLayout], licence: DatasetLicence) -> DatasetSummary:
+def write_datasets(context: StageContext, arms: Sequence[ArmLayout], manifest: SceneManifest, licence: DatasetLicence) -> DatasetSummary:
     """Write the dataset of a scene in every format to the stage's staging folder.
 
     Args:
         context: Where to read and write.
         arms: The layout of every arm of the robot.
+        manifest: Of the scene.
         licence: Of everything that is seen.
 
     Raises:
@@ -58,12 +63,13 @@ def write_datasets(context: StageContext, arms: Sequence[ArmLayout], licence: Da
     verdicts = {episode.episode_id: episode for episode in report.episodes}
     drawn_first = _load_certificate(context, *kept[0])
     profile = drawn_first.render_profile
-    spec = DatasetSpec(fps=plan.fps, robot_type=plan.robot.embodiment, vectors=build_vector_features(arms), render_profile=profile)
+    first, cameras = _load_record(context, *kept[0]), load_robot_cameras(plan.robot)
+    vectors = build_vector_features(arms, first.object_ids, tuple(cameras.fovy_deg))
+    spec = DatasetSpec(fps=plan.fps, robot_type=plan.robot.embodiment, vectors=vectors, render_profile=profile)
     folder = context.staging / DATASET_PATH
     if folder.exists():
         shutil.rmtree(folder)
     writer = DatasetWriter(folder, spec)
-    first = _load_record(context, *kept[0])
     certificates = []
     for done, (shard_index, episode_id) in enumerate(kept):
         context.stop_if_asked()
@@ -71,15 +77,19 @@ def write_datasets(context: StageContext, arms: Sequence[ArmLayout], licence: Da
         record, certificate = _load_records(context, shard_index, episode_id, states)
         _validate_pictures(certificate, drawn_first)
         certificates.append(certificate)
-        frames = load_frames(states, record, arms)
+        _validate_objects(record, first)
+        cameras = load_robot_cameras(record.robot)
+        frames = load_frames(states, record, arms, cameras)
         videos = _load_videos(context.input(render_path(shard_index, episode_id)), certificate, plan)
-        writer.add(
-            frames, videos, build_provenance(record, certificate, load_integration_state(states, episode_id), verdicts.get(episode_id))
-        )
+        seen_by = build_cameras(record.robot, manifest.camera, cameras, {key: video.feature for key, video in videos.items()})
+        integration_state = load_integration_state(states, episode_id)
+        writer.add(frames, videos, build_provenance(record, certificate, integration_state, verdicts.get(episode_id), seen_by))
         context.progress(done + 1, len(kept))
     summary = writer.close()
     facts = _card_facts(plan, first, certificates, report, licence)
+    objects = build_objects(manifest, first.object_ids)
     for row in FORMATS.values():
+        write_json(folder / row.name / OBJECTS, [item.model_dump(mode="json") for item in objects])
         _describe(folder / row.name, row, facts, spec, summary)
     return summary
 
@@ -99,6 +109,13 @@ def _validate_pictures(certificate: ReplayCertificate, first: ReplayCertificate)
         raise ProfilesMixed(certificate.episode_id, found.name if found else None, expected.name if expected else None)
     if certificate.renderer != first.renderer:
         raise RenderersMixed(certificate.episode_id, certificate.renderer, first.renderer)
+
+
+def _validate_objects(record: EpisodeRecord, first: EpisodeRecord) -> None:
+    """Refuse an episode whose columns would be those of other objects."""
+    if record.object_ids != first.object_ids:
+        expected = f"{', '.join(first.object_ids)}, as in {first.episode_id}"
+        raise EpisodeUnusable(record.episode_id, "episode.json", "object_ids", ", ".join(record.object_ids), expected)
 
 
 def _load_records(context: StageContext, shard_index: int, episode_id: str, states: Path) -> tuple[EpisodeRecord, ReplayCertificate]:

@@ -28,6 +28,8 @@ class DatasetSummary:
     frames: int
     duration_s: float
     tasks: tuple[str, ...]
+    subtasks: tuple[str, ...]
+    """Phases of the motions."""
     videos: tuple[VideoFeature, ...]
     contract: ActionContract | None
     """What an action means, and how late the robot follows; ``None`` where no episode was long enough to measure it."""
@@ -49,6 +51,7 @@ class DatasetWriter:
         self._others: list[FormatWriter] = [load_code(FORMATS[name].writer)(folder / name, spec) for name in wanted if name != STORE]
         self._sidecar = part_path(self._store.root / SIDECAR).open("w", encoding="utf-8")
         self._tasks: dict[str, int] = {}
+        self._subtasks: dict[str, int] = {}
         self._videos: dict[str, VideoFeature] = {}
         self._moments: dict[str, Moments] = {}
         self._pixels: dict[str, PixelCounts] = {}
@@ -70,7 +73,9 @@ class DatasetWriter:
         """
         validate_sizes(frames, self._spec.vectors)
         self._lag.add(frames)
-        position = Position(self._episodes, self._frames, self._tasks.setdefault(frames.task, len(self._tasks)))
+        task = self._tasks.setdefault(frames.task, len(self._tasks))
+        subtasks = tuple(self._subtasks.setdefault(run.name, len(self._subtasks)) for run in frames.phases)
+        position = Position(self._episodes, self._frames, task, subtasks)
         for key, video in videos.items():
             known = self._videos.setdefault(key, video.feature)
             self._videos[key] = replace(known, gop=max(known.gop, video.feature.gop))
@@ -104,6 +109,7 @@ class DatasetWriter:
             episodes=self._episodes,
             frames=self._frames,
             tasks=tuple(self._tasks),
+            subtasks=tuple(self._subtasks),
             videos=tuple(self._videos.values()),
             statistics=statistics_as_lists(columns, self._pixels),
         )
@@ -121,6 +127,7 @@ class DatasetWriter:
             frames=totals.frames,
             duration_s=totals.frames / self._spec.fps,
             tasks=totals.tasks,
+            subtasks=totals.subtasks,
             videos=totals.videos,
             contract=contract,
         )

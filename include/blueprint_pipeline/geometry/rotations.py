@@ -59,3 +59,8 @@ def rotation_columns(quats_wxyz: FloatArray) -> FloatArray:
     """
     matrices = Rotation.from_quat(quats_wxyz, scalar_first=True).as_matrix()
     return np.concatenate([matrices[:, :, 0], matrices[:, :, 1]], axis=1)
+
+
+def quats_from_rotations(rotations: FloatArray) -> FloatArray:
+    """Unit quaternions w, x, y, z (T, 4) of rotation matrices (T, 3, 3)."""
+    return np.asarray(Rotation.from_matrix(rotations).as_quat(scalar_first=True))

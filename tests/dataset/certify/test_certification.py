@@ -132,15 +132,18 @@ def expected_episode(tmp_path: Path) -> tuple[ExpectedEpisode, dict[str, np.ndar
         "observation.ee_pose": np.array(rows["ee_pose"]),
         "observation.ee_rotation_6d": np.tile([1.0, 0, 0, 0, -1, 0], (12, 1)),
         "observation.object_pose": np.array(rows["object_poses"])[:, 7:],
+        "observation.object_poses": np.array(rows["object_poses"]),
     }
     found = {name: value.astype(np.float32) for name, value in columns.items()}
     number = np.arange(12)
     found |= {"frame_index": number, "index": number + 100, "episode_index": np.full(12, 2), "timestamp": (number / 30).astype(np.float32)}
+    found |= {"next.done": number == 11, "next.success": number == 11}
     episode = ExpectedEpisode(
         episode_id="ep_0005",
         states=tmp_path / "states.parquet",
         frames=12,
         instruction="put it",
+        success=True,
         target_index=1,
         arm_joints=(7,),
         videos={},
@@ -155,12 +158,24 @@ def test_right_columns_pass(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "column", ["observation.state", "action", "observation.object_pose", "observation.ee_rotation_6d", "index", "timestamp"]
+    "column",
+    [
+        "observation.state",
+        "action",
+        "observation.object_pose",
+        "observation.object_poses",
+        "observation.ee_rotation_6d",
+        "next.done",
+        "next.success",
+        "index",
+        "timestamp",
+    ],
 )
 def test_one_wrong_value_is_refuted(tmp_path: Path, column: str) -> None:
     """A single value that differs by its last digits is found, in any frame."""
     episode, found = expected_episode(tmp_path)
-    found[column].flat[-1] += 1 if column == "index" else 0.001
+    last = found[column].flat[-1]
+    found[column].flat[-1] = not last if column.startswith("next.") else last + (1 if column == "index" else 0.001)
     with pytest.raises(Refuted, match="episode 2"):
         check_columns(found, episode, index=2, first=100, fps=30)
 

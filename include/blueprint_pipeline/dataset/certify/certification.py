@@ -96,6 +96,7 @@ def _expected_episodes(context: StageContext, cameras: tuple[str, ...]) -> tuple
                 states=context.input(f"{recording}/states.parquet").absolute(),
                 frames=record.frames,
                 instruction=record.spec.task.instruction,
+                success=record.outcome.success,
                 target_index=record.object_ids.index(record.spec.task.target_object),
                 arm_joints=tuple(len(arm.joints) for arm in load_embodiment(record.robot.embodiment).arms),
                 videos={camera: path.absolute() for camera, path in videos.items()},

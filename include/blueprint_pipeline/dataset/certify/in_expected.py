@@ -41,7 +41,7 @@ def require(holds: bool, what: str) -> None:
 
 
 def expected_columns(episode: ExpectedEpisode) -> dict[str, npt.NDArray[Any]]:
-    """Every column but the video ones, (frames, size) or (frames,), in the types of the dataset."""
+    """Every column of what was recorded, (frames, size) or (frames,), in the types of the dataset."""
     rows = pq.read_table(episode.states, columns=list(_COLUMNS)).slice(0, episode.frames).to_pydict()
     target = slice(7 * episode.target_index, 7 * episode.target_index + 7)
     columns = {
@@ -51,8 +51,15 @@ def expected_columns(episode: ExpectedEpisode) -> dict[str, npt.NDArray[Any]]:
         "observation.ee_pose": _signed_anew(np.array(rows["ee_pose"])),
         "observation.ee_rotation_6d": _rotation_columns(np.array(rows["ee_pose"])),
         "observation.object_pose": _signed_anew(np.array(rows["object_poses"])[:, target]),
+        "observation.object_poses": _signed_anew(np.array(rows["object_poses"])),
     }
     return {name: values.astype(np.float32) for name, values in columns.items()}
+
+
+def recorded_phases(episode: ExpectedEpisode) -> list[str]:
+    """Name of the phase of each frame."""
+    phases: list[str] = pq.read_table(episode.states, columns=["phase"]).column("phase").to_pylist()[: episode.frames]
+    return phases
 
 
 def _signed_anew(poses: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -101,6 +108,8 @@ def check_columns(found: dict[str, npt.NDArray[Any]], episode: ExpectedEpisode, 
     number = np.arange(episode.frames)
     expected = expected_columns(episode)
     expected |= {"frame_index": number, "index": first + number, "episode_index": np.full(episode.frames, index)}
+    last = number == episode.frames - 1
+    expected |= {"next.done": last, "next.success": last & episode.success}
     for name, values in expected.items():
         require(name in found, f"episode {index}: column {name} is missing")
         own = found[name].reshape(values.shape) if found[name].size == values.size else found[name]
@@ -129,4 +138,6 @@ def table_columns(table: pa.Table) -> dict[str, npt.NDArray[Any]]:
 
 
 def _dtype(kind: object) -> type[np.generic]:
+    if str(kind) == "bool":
+        return np.bool_
     return np.float32 if "float" in str(kind) else np.int64

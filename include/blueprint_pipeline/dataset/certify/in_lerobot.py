@@ -15,6 +15,7 @@ from blueprint_pipeline.dataset.certify.in_expected import (
     TIMESTAMP_TOLERANCE_S,
     check_columns,
     image_difference,
+    recorded_phases,
     require,
     table_columns,
 )
@@ -107,12 +108,15 @@ def check_items(dataset: Any, request: CertifyRequest) -> str:
 
     loaded = 0
     first = 0
+    names_phases = hasattr(dataset.meta, "subtasks")  # lerobot 0.3 does not
     for index, episode in enumerate(request.episodes):
+        phases = recorded_phases(episode)
         decoders = {camera: VideoDecoder(str(path)) for camera, path in episode.videos.items()}
         for frame in _sample(episode.frames):
             item = dataset[first + frame]
             require(item["task"] == episode.instruction, f"item {first + frame}: task is '{item['task']}'")
             require(int(item["frame_index"]) == frame and int(item["episode_index"]) == index, f"item {first + frame}: wrong indices")
+            require(not names_phases or item.get("subtask") == phases[frame], f"item {first + frame}: subtask is {item.get('subtask')}")
             for camera, decoder in decoders.items():
                 image = (item[f"observation.images.{camera}"] * 255).round().byte().numpy()
                 worst = image_difference(image, decoder[frame].numpy())

@@ -14,6 +14,8 @@ class ExpectedEpisode(FrozenModel):
     """``states.parquet`` of the recording."""
     frames: int
     instruction: str
+    success: bool
+    """Whether its predicate held at its end."""
     target_index: int
     """Of the target in ``object_poses``."""
     arm_joints: tuple[int, ...]
