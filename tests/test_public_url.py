@@ -27,6 +27,8 @@ USER = "ann:s3cret"
         ("simplecache::https://s3cret@host/a.zip?s3cret", "simplecache::https://host/a.zip"),
         ("gs://bucket/scenes/kitchen", "gs://bucket/scenes/kitchen"),
         ("file:///data/kitchen", "file:///data/kitchen"),
+        ("sqlite:///.bpp/registry.db", "sqlite:///.bpp/registry.db"),
+        (f"postgresql+psycopg2://{USER}@db/blueprint?sslpassword=s3cret", "postgresql+psycopg2://db/blueprint"),
         ("data/what?/kitchen#1", "data/what?/kitchen#1"),
     ],
 )

@@ -49,7 +49,7 @@ def _public_link(link: str) -> str:
     if "://" not in link:
         return link
     parts = urlsplit(link)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"  # urlunsplit drops the slashes of sqlite:///file
 
 
 PrivateUrl = Annotated[str, PlainSerializer(public_url, return_type=str)]

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from blueprint_pipeline.cli.output import JsonOption, show, table
+from blueprint_pipeline.cli.settings_in_force import list_settings
 from blueprint_pipeline.errors import BlueprintError
 from blueprint_pipeline.settings import Settings, load_settings
 from blueprint_pipeline.simulators import SIMULATORS
@@ -39,20 +40,24 @@ def doctor(
     gpu: Annotated[bool, typer.Option("--gpu", help="Also ask for what Isaac Sim needs: GPU, driver, RT cores, Vulkan, disk.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check the machine, the settings, the workspace, the registry, the renderer and the optional parts.
+    """Check the machine, the workspace, the registry, the renderer and the optional parts; show the settings in force, without secrets.
 
     Ends with 0 if a run can start, with 69 if something needed is broken. Example: bpp doctor --json
     """
     settings = load_settings()
     looks = (*LOOKS, check_gpu) if gpu else LOOKS
     findings = [finding for look in looks for finding in look(settings)]
+    in_force = list(list_settings(settings))
 
     def text(console: Console) -> None:
         marks = {"ok": "[green]ok[/]", "absent": "[yellow]absent[/]", "broken": "[red]broken[/]"}
         rows = [[finding.part, marks[finding.state], finding.found, finding.advice] for finding in findings]
         console.print(table("This machine", ["part", "state", "found", "what to do"], rows))
+        shown = [[item.variable, item.value, "default" if item.is_default else "set"] for item in in_force]
+        console.print(table("Settings in force", ["variable", "value", "from"], shown))
 
-    show({"findings": [asdict(finding) for finding in findings]}, as_json=as_json, text=text)
+    data = {"findings": [asdict(finding) for finding in findings], "settings": [asdict(item) for item in in_force]}
+    show(data, as_json=as_json, text=text)
     if any(finding.state == "broken" for finding in findings):
         raise typer.Exit(69)
 
