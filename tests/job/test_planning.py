@@ -49,6 +49,19 @@ def test_same_request_gives_the_same_plan(scene, plan) -> None:
     assert plan_job(scene, small_options(EPISODES, seed=1)).plan.job_id != plan.job_id
 
 
+def test_a_shelf_of_two_tiers_is_planned(scene, tmp_path) -> None:
+    """The can stands on the table, the box on a board above its back half: one tier is chosen, and all that is moved stands on it."""
+    board = '<geom name="table_collision_1" type="box" pos="0 0.3 0.6" size="0.2 0.18 0.01" group="3"/>'
+    table = '<body name="table" pos="0 0 0.35">'
+    shelf = with_twin(scene, tmp_path, table, table + board)
+    x, y, _ = scene.poses["box"].position_m
+    poses = {**scene.poses, "box": scene.poses["box"].model_copy(update={"position_m": (x, y + 0.1, 0.35 + 0.61 + 0.04)})}
+    plan = plan_job(replace(shelf, poses=poses), small_options(4)).plan
+    assert len({episode.task.target_object for episode in plan.episodes}) == 1
+    heights = [{name: episode.object_poses[name].position_m[2] for name in ("can", "box")} for episode in plan.episodes]
+    assert heights == [pytest.approx({"can": 0.76, "box": 1.0}, abs=0.001)] * 4
+
+
 def test_more_episodes_do_not_change_the_first_ones(scene, plan) -> None:
     """Every episode has a generator of its own, and a job that grows keeps its id."""
     short = plan_job(scene, replace(small_options(3), shard_size=2)).plan

@@ -58,18 +58,20 @@ def test_found_work_is_told_apart_from_done_work(toy_flow, capfd):
     told = "toy_intake: 1 files taken in (found done, not repeated)"
     assert xcom_of(second, "toy_intake", "summary") == told
     assert capfd.readouterr().out.count(told) == 1
-    assert [(extra["files"], extra["found_done"]) for extra in extras_of(asset)] == [(1, False), (1, True)]
+    events = events_of(asset)
+    assert [(event.extra["files"], event.extra["found_done"]) for event in events] == [(1, False), (1, True)]
+    assert [event.partition_key for event in events] == ["s1", "s1"]
 
 
-def extras_of(asset):
-    """What the events of an asset say, oldest first."""
+def events_of(asset):
+    """The events of an asset, oldest first."""
     from airflow.models.asset import AssetEvent, AssetModel
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
     with create_session() as session:
         mine = select(AssetEvent).join(AssetModel, AssetModel.id == AssetEvent.asset_id).where(AssetModel.uri == asset.uri)
-        return [event.extra for event in session.scalars(mine.order_by(AssetEvent.id))]
+        return list(session.scalars(mine.order_by(AssetEvent.id)))
 
 
 def test_how_much_of_a_batch_was_found():
