@@ -8,12 +8,14 @@ from PIL import Image
 from pxr import Usd, UsdGeom, UsdShade
 
 from blueprint_pipeline.scene.bake import bake, bake_onto
+from blueprint_pipeline.scene.checks import check_folder
 from blueprint_pipeline.scene.colors import to_display, to_linear
 from blueprint_pipeline.scene.decimate import draw_with, simplify
 from blueprint_pipeline.scene.gltf import parse_glb
 from blueprint_pipeline.scene.mesh_files import build_glb
 from blueprint_pipeline.scene.process_meshes import MAX_OBJECT_TRIANGLES, build_visual
 from blueprint_pipeline.scene.surfaces import Look, Surface, merge_positions
+from blueprint_pipeline.simulation.mujoco.renderers import choose_backend, make_renderer
 from tests.scene.finished_scene import run_all
 from tests.scene.scene_files import SCENES, write_mesh
 
@@ -170,6 +172,51 @@ def test_open_bag_is_drawn_on_both_sides(small, tmp_path, mesh_cache):
     stage = Usd.Stage.Open(str(context.input("usd/scene.usda")))
     assert UsdGeom.Mesh(stage.GetPrimAtPath("/World/objects/can/visual_0")).GetDoubleSidedAttr().Get()
     assert not UsdGeom.Mesh(stage.GetPrimAtPath("/World/objects/ramekin/visual_0")).GetDoubleSidedAttr().Get()
+
+
+def add_to_background(scene, surface):
+    """One more part of the background."""
+    file = scene / "background/mesh.glb"
+    file.write_bytes(build_glb("background", [*parse_glb(file.read_bytes(), "background", "mesh.glb"), surface]))
+
+
+def picture_of(context):
+    """What the scene's camera sees, in colours, without light from anywhere but the camera."""
+    model = mujoco.MjModel.from_xml_path(str(context.input("mjcf/scene.xml")))
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    with make_renderer(model, 160, 120, choose_backend("auto")) as renderer:
+        renderer.look(data, model.camera("scene").id)
+        return renderer.draw().astype(int)
+
+
+def is_green(picture):
+    return (picture[..., 1] > picture[..., 0] + 20) & (picture[..., 1] > picture[..., 2] + 20)
+
+
+@pytest.mark.parametrize("inside_out", [False, True], ids=["as it should be", "the other way round"])
+def test_a_room_is_seen_from_inside(small, tmp_path, mesh_cache, inside_out):
+    """Whichever way the file winds its walls: MuJoCo draws no backs, and a wall is not to be seen through."""
+    room = trimesh.creation.box((3, 3, 5))
+    room.apply_translation((0, 0, 2.5))
+    green = Look((0.0, 0.6, 0.0, 1.0), 0.0, 1.0)
+    faces = np.asarray(room.faces, dtype=np.int64)
+    add_to_background(small, Surface(np.asarray(room.vertices), faces if inside_out else faces[:, ::-1], None, green))
+    context, _ = run_all(tmp_path / "scene", small, mesh_cache)
+    told = [finding.where for finding in check_folder(small)[0] if finding.code == "scene.mesh_mended"]
+    assert told == (["background"] if inside_out else [])
+    assert is_green(picture_of(context)).mean() > 0.5
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_open_wall_is_drawn_on_both_sides(small, tmp_path, mesh_cache, turned):
+    """A wall of one sheet behind the table: its front is seen however it is wound."""
+    ahead, across = np.array([-0.6, 0.8, 0.0]), np.array([0.8, 0.6, 0.0])
+    corners = np.array([ahead + side * across + height * np.array([0, 0, 1]) for side, height in ((-3, 0), (3, 0), (3, 3), (-3, 3))])
+    faces = np.array([[0, 1, 2], [0, 2, 3]])
+    add_to_background(small, Surface(corners, faces[:, ::-1] if turned else faces, None, Look((0.0, 0.6, 0.0, 1.0), 0.0, 1.0)))
+    context, _ = run_all(tmp_path / "scene", small, mesh_cache)
+    assert is_green(picture_of(context)).mean() > 0.1
 
 
 def test_alpha_of_a_picture_survives_the_round_trip():

@@ -76,6 +76,28 @@ def test_cavity_stays_a_cavity():
     assert merge_positions(beside.surfaces).volume == pytest.approx(outer.volume - inner.volume)
 
 
+def test_a_room_faces_inwards():
+    """A closed shell around the eye is a room; what stands in it, and what the eye sees from outside, faces outwards."""
+    room, box = trimesh.creation.box((6, 6, 3)), trimesh.creation.box((1, 1, 1))
+    room.apply_translation((0, 0, 1.5))
+    box.apply_translation((0, 0, 0.5))
+    box.invert()
+    eye_m = np.array([2.0, 0.0, 1.5])
+    mended = mend_surfaces([surface_of(room), surface_of(box)], eye_m)
+    inwards, outwards = (merge_positions([surface]).volume for surface in mended.surfaces)
+    assert (inwards, outwards) == (pytest.approx(-room.volume), pytest.approx(-box.volume))
+    assert outwards > 0
+    assert mend_surfaces(mended.surfaces, eye_m).changes == ()
+    assert merge_positions(mend_surfaces([surface_of(room)], eye_m + 10).surfaces).volume == pytest.approx(room.volume)
+
+
+def test_walls_with_two_sides_stay():
+    """The outside of a house is no room, though the eye is within it."""
+    outside, inside = trimesh.creation.box((6.4, 6.4, 3.4)), trimesh.creation.box((6, 6, 3))
+    inside.invert()
+    assert mend_surfaces([surface_of(outside), surface_of(inside)], np.zeros(3)).changes == ()
+
+
 def test_open_shell_takes_the_side_of_most_of_it():
     """No volume tells its outside."""
     sheet = trimesh.creation.box((1, 1, 1)).subdivide()

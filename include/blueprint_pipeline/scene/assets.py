@@ -3,10 +3,8 @@
 import numpy as np
 
 from blueprint_pipeline.scene.canonical_files import write_json
-from blueprint_pipeline.scene.gltf import parse_glb
 from blueprint_pipeline.scene.ingest import validate_source
-from blueprint_pipeline.scene.manifest import Background, ManifestObject, load_manifest
-from blueprint_pipeline.scene.object_mesh import read_object_mesh
+from blueprint_pipeline.scene.manifest import Background, Camera, ManifestObject, load_manifest
 from blueprint_pipeline.scene.physics import Physics, estimate_object, physics_path
 from blueprint_pipeline.scene.process_meshes import (
     MeshCache,
@@ -17,6 +15,7 @@ from blueprint_pipeline.scene.process_meshes import (
     process_unit,
     share_triangles,
 )
+from blueprint_pipeline.scene.source_mesh import read_background_mesh, read_object_mesh
 from blueprint_pipeline.scene.surfaces import Surface, stated_look
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.stage.pool import Died, WorkerDied, WorkerPool
@@ -32,12 +31,10 @@ def load_surfaces(scene: SceneFolder, item: ManifestObject) -> list[Surface]:
     return [surface.moved(linear) for surface in read_object_mesh(scene.read_bytes(file), item.id, file, default).surfaces]
 
 
-def load_background(scene: SceneFolder, background: Background) -> list[Surface]:
+def load_background(scene: SceneFolder, background: Background, camera: Camera) -> list[Surface]:
     """Surfaces of the background as they were ingested, in the world [m]."""
-    linear = np.asarray(background.source_linear)
-    return [
-        surface.moved(linear) for surface in parse_glb(scene.read_bytes(background.relative_path), "background", background.relative_path)
-    ]
+    file, eye_m = background.relative_path, np.asarray(camera.pose.position_m)
+    return read_background_mesh(scene.read_bytes(file), file, np.asarray(background.source_linear), eye_m).surfaces
 
 
 def estimate_scene(context: StageContext) -> dict[str, Physics]:
@@ -102,5 +99,5 @@ def _mesh_jobs(scene: SceneFolder) -> list[MeshJob]:
         jobs.append(MeshJob(item.id, digest.sha256, load_surfaces(scene, item)))
     if manifest.background is not None:
         digest, eye_m = scene.digest(manifest.background.relative_path), manifest.camera.pose.position_m
-        jobs.append(MeshJob("background", digest.sha256, load_background(scene, manifest.background), eye_m))
+        jobs.append(MeshJob("background", digest.sha256, load_background(scene, manifest.background, manifest.camera), eye_m))
     return jobs

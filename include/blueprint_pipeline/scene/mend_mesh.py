@@ -1,4 +1,4 @@
-"""Faces of an object put in order: each once, all with their outside outwards. What was changed is said.
+"""Faces of a mesh put in order: each once, all with their outside outwards. What was changed is said.
 
 Positions decide what belongs together; looks stay with their faces.
 """
@@ -11,6 +11,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.scene.slabs import solid_angles
 from blueprint_pipeline.scene.surfaces import Surface
 
 Faces = NDArray[np.int64]
@@ -25,7 +26,7 @@ _SIDES = ((0, 1), (1, 2), (2, 0))
 
 @dataclass(frozen=True)
 class Mended:
-    """An object's surfaces in order.
+    """Surfaces in order.
 
     Attributes:
         surfaces: As many as before, in the same order.
@@ -36,10 +37,14 @@ class Mended:
     changes: tuple[str, ...]
 
 
-def mend_surfaces(surfaces: list[Surface]) -> Mended:
+def mend_surfaces(surfaces: list[Surface], eye_m: FloatArray | None = None) -> Mended:
     """Remove faces that stand twice with the same look, and turn those whose outside is inside.
 
     A shell within another one that faces inwards is a cavity and stays. Open shells take the side of most of their area.
+
+    Args:
+        surfaces: In one frame.
+        eye_m: (3,): a point from which all is seen; a closed shell around it is a room, and faces inwards. ``None``: there is no room.
     """
     vertices, faces = _welded(surfaces)
     look = np.repeat(np.arange(len(surfaces)), [len(surface.faces) for surface in surfaces])
@@ -47,7 +52,7 @@ def mend_surfaces(surfaces: list[Surface]) -> Mended:
     if (~kept).mean() < _FEW:
         kept[:] = True
     turned = np.zeros(len(faces), dtype=bool)
-    turned[kept] = _turned(vertices, faces[kept])
+    turned[kept] = _turned(vertices, faces[kept], eye_m)
     changes = []
     if not kept.all():
         changes.append(f"{int((~kept).sum())} of {len(kept)} faces stand twice; one of each was removed")
@@ -96,7 +101,7 @@ def _is_flat(faces: Faces) -> Flags:
     return flags
 
 
-def _turned(vertices: FloatArray, faces: Faces) -> Flags:
+def _turned(vertices: FloatArray, faces: Faces, eye_m: FloatArray | None = None) -> Flags:
     """Which faces must be turned, shape (F,)."""
     same, other = _neighbours(faces)
     count = len(faces)
@@ -113,7 +118,9 @@ def _turned(vertices: FloatArray, faces: Faces) -> Flags:
     most_turned = np.bincount(shell, area * turned, shells) > np.bincount(shell, area, shells) / 2
     turned ^= most_turned[shell]
     turned[one_sided] = False
-    turned ^= _inside_out(corners, turned, shell, _closed_shells(faces, shell, shells))[shell]
+    closed = _closed_shells(faces, shell, shells)
+    rooms = np.zeros(shells, dtype=bool) if eye_m is None else closed & _enclose(corners, turned, shell, eye_m)
+    turned ^= _inside_out(corners, turned, shell, closed, rooms)[shell]
     return turned
 
 
@@ -151,8 +158,17 @@ def _closed_shells(faces: Faces, shell: Faces, shells: int) -> Flags:
     return closed
 
 
-def _inside_out(corners: FloatArray, turned: Flags, shell: Faces, closed: Flags) -> Flags:
-    """Which closed shells enclose less than nothing, but for those within another one: these are cavities."""
+def _enclose(corners: FloatArray, turned: Flags, shell: Faces, eye_m: FloatArray) -> Flags:
+    """Which shells, if they are closed, have a point within: from there, the solid angle of all of it is that of a sphere."""
+    angles = np.where(turned, -1.0, 1.0) * solid_angles(corners, eye_m)
+    return np.asarray(np.abs(np.bincount(shell, angles)) >= 2 * np.pi)
+
+
+def _inside_out(corners: FloatArray, turned: Flags, shell: Faces, closed: Flags, rooms: Flags) -> Flags:
+    """Which closed shells enclose less than nothing, but for those within another one: these are cavities.
+
+    Of rooms, those that enclose more than nothing, unless one faces inwards already: then the others are the outsides of its walls.
+    """
     shells = len(closed)
     sign = np.where(turned, -1.0, 1.0)
     middle = corners.reshape(-1, 3).mean(axis=0)
@@ -162,7 +178,7 @@ def _inside_out(corners: FloatArray, turned: Flags, shell: Faces, closed: Flags)
     np.minimum.at(low, shell, corners.min(axis=1))
     np.maximum.at(high, shell, corners.max(axis=1))
     negative = closed & (volume < 0)
-    positive = np.flatnonzero(closed & (volume > 0))
+    positive = np.flatnonzero(closed & (volume > 0) & ~rooms)
     for index in np.flatnonzero(negative):
         negative[index] = not ((low[positive] <= low[index]).all(axis=1) & (high[positive] >= high[index]).all(axis=1)).any()
-    return negative
+    return np.where(rooms, (volume > 0) & ~(rooms & (volume < 0)).any(), negative)

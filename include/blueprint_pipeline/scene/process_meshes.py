@@ -33,7 +33,7 @@ MAX_OBJECT_TRIANGLES = 2_500
 _MIN_TRIANGLES = 12
 _FULL_TEXTURES = 4
 """Textures of one object that may have the full size; of more, each is smaller, so that all take no more memory."""
-_VISUAL_VERSION = "9"
+_VISUAL_VERSION = "10"
 _REPORT = "report.json"
 _INDEX = TypeAdapter(Annotated[dict[str, str], Field(min_length=1)])
 """sha256 of each file of a cache entry."""

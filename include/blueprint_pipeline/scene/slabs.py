@@ -75,7 +75,7 @@ def turn_to(mesh: trimesh.Trimesh, eye_m: FloatArray) -> trimesh.Trimesh:
     if not len(found.faces):
         return found
     trimesh.repair.fix_winding(found)
-    faces, angles, corners = np.array(found.faces), solid_angles(found, eye_m), np.asarray(found.triangles)
+    faces, angles, corners = np.array(found.faces), solid_angles(np.asarray(found.triangles), eye_m), np.asarray(found.triangles)
     for part in trimesh.graph.connected_components(found.face_adjacency, nodes=np.arange(len(faces)), min_len=1):
         seen = float(angles[part].sum())
         is_sided = abs(seen) >= _MIN_SIDED * float(np.abs(angles[part]).sum())
@@ -133,9 +133,9 @@ def _depth_m(thin: trimesh.Trimesh, polygon: _Polygon) -> float:
     return max(min(most, nearest), _BEHIND_M)
 
 
-def solid_angles(mesh: trimesh.Trimesh, eye_m: FloatArray) -> FloatArray:
-    """Solid angle of each triangle as seen from a point, shape (F,) [sr]; positive where the point sees its back."""
-    first, second, third = np.moveaxis(np.asarray(mesh.triangles) - eye_m, 1, 0)
+def solid_angles(triangles: FloatArray, eye_m: FloatArray) -> FloatArray:
+    """Solid angle of each triangle (F, 3, 3) as seen from a point, shape (F,) [sr]; positive where the point sees its back."""
+    first, second, third = np.moveaxis(triangles - eye_m, 1, 0)
     far = [np.linalg.norm(corner, axis=1) for corner in (first, second, third)]
     over = np.einsum("ti,ti->t", first, np.cross(second, third))
     under = far[0] * far[1] * far[2] + np.einsum("ti,ti->t", first, second) * far[2]
@@ -146,7 +146,7 @@ def solid_angles(mesh: trimesh.Trimesh, eye_m: FloatArray) -> FloatArray:
 
 def encloses(mesh: trimesh.Trimesh, eye_m: FloatArray) -> bool:
     """Whether a closed mesh has a point within: from there, the solid angle of all of it is that of a sphere."""
-    return abs(float(solid_angles(mesh, eye_m).sum())) >= 2 * np.pi
+    return abs(float(solid_angles(np.asarray(mesh.triangles), eye_m).sum())) >= 2 * np.pi
 
 
 def _volume(triangles: FloatArray) -> float:

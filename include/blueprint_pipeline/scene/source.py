@@ -11,12 +11,11 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.rotations import RigidPose
 from blueprint_pipeline.scene.errors import SceneError
 from blueprint_pipeline.scene.findings import SceneFinding, finding_of
 from blueprint_pipeline.scene.frames import SceneFrame
-from blueprint_pipeline.scene.gltf import read_glb
-from blueprint_pipeline.scene.object_mesh import read_object_mesh
 from blueprint_pipeline.scene.pose_checks import as_array, object_placement, validate_camera, validate_pose, validate_pose_finite
 from blueprint_pipeline.scene.regen3d import (
     SUPPORTED_MAJOR,
@@ -31,6 +30,7 @@ from blueprint_pipeline.scene.regen3d import (
 )
 from blueprint_pipeline.scene.source_errors import FieldInvalid, FileUnusable, UnsafePath
 from blueprint_pipeline.scene.source_folder import SourceFiles
+from blueprint_pipeline.scene.source_mesh import SourceMesh, read_background_mesh, read_object_mesh
 from blueprint_pipeline.scene.strict_json import not_finite, parse_json, parse_model
 from blueprint_pipeline.scene.surfaces import WHITE, Look, Surface, stated_look
 
@@ -187,7 +187,8 @@ class _Reader:
         extrinsics = self._attempt(lambda: self._model(ExtrinsicsFile, "camera/extrinsics.json"))
         if intrinsics is not None and extrinsics is not None:
             self._attempt(lambda: validate_camera(intrinsics, extrinsics))
-        background = self._attempt(lambda: self._background(frame)) if frame is not None else []
+        eye_m = None if frame is None or extrinsics is None else frame.camera_pose(as_array(extrinsics.matrix)).position_m
+        background = self._attempt(lambda: self._background(frame, eye_m)) if frame is not None else []
         attribution = self._attempt(self._attribution)
         for name, consequence in _OPTIONAL_FILES.items():
             if name not in self.names:
@@ -299,25 +300,25 @@ class _Reader:
         if file not in self.names:
             raise MeshMissing(name, file)
         mesh = read_object_mesh(self._bytes(file), name, file, default)
-        self._note_losses(name, file, mesh.losses)
-        if mesh.changes:
-            self._remark("scene.mesh_mended", name, f"{file} was mended: {'; '.join(mesh.changes)}.")
+        self._note_changes(name, file, mesh)
         return mesh.surfaces
 
-    def _note_losses(self, name: str, file: str, losses: tuple[str, ...]) -> None:
-        if losses:
+    def _note_changes(self, name: str, file: str, mesh: SourceMesh) -> None:
+        if mesh.changes:
+            self._remark("scene.mesh_mended", name, f"{file} was mended: {'; '.join(mesh.changes)}.")
+        if losses := mesh.losses:
             more = f", and {len(losses) - _MAX_LOSSES} more" if len(losses) > _MAX_LOSSES else ""
             self._remark("scene.mesh_reduced", name, f"{file} holds what is not imported: {', '.join(losses[:_MAX_LOSSES])}{more}.")
 
-    def _background(self, frame: SceneFrame) -> list[Surface]:
+    def _background(self, frame: SceneFrame, eye_m: FloatArray | None) -> list[Surface]:
         file = "background/mesh.glb"
         if file not in self.names:
             self._remark("scene.file_absent", file, f"{file} is missing; the scene has no background.")
             return []
         linear = frame.rotation_world_scene * frame.meters_per_unit
-        content = read_glb(self._bytes(file), "background", file)
-        self._note_losses("background", file, content.losses)
-        return [surface.moved(linear) for surface in content.surfaces]
+        mesh = read_background_mesh(self._bytes(file), file, linear, eye_m)
+        self._note_changes("background", file, mesh)
+        return mesh.surfaces
 
     def _validate_parts(self, name: str, articulation: ArticulationFile) -> None:
         file = f"objects/{name}/articulation.json"
