@@ -46,10 +46,11 @@ bench: install opengl ## Every benchmark against its peer; BENCH_ARGS="--size sm
 	@$(BIN)/python -m benchmarks.run_all $(BENCH_ARGS)
 
 .PHONY: lint
-lint: install ## Lint, types, secrets, and every file parsed and imported
+lint: install ## Lint, types, dependencies, secrets, and every file parsed and imported
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/deptry include operators plugins dags
 	@$(BIN)/python .ci/check_files.py
 
 .PHONY: up

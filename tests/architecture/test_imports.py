@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS = ("dags", "operators", "plugins", "blueprint_pipeline")
 """From left to right: each may import itself and what is right of it."""
-HEAVY = {"mujoco", "pxr", "torch", "lerobot", "faiss", "trimesh", "toppra", "av", "manifold3d", "numpy"}
+HEAVY = {"mujoco", "pxr", "torch", "lerobot", "trimesh", "toppra", "av", "manifold3d", "numpy"}
 ORM = {"airflow.models", "airflow.settings", "airflow.utils.session"}
 
 
