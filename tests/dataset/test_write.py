@@ -20,6 +20,7 @@ from blueprint_pipeline.dataset.write import NothingKept
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH
 from blueprint_pipeline.simulation.render_profiles import FAST, RENDER_PROFILES
 from blueprint_pipeline.stage.contract import StageRequest
+from blueprint_pipeline.task.plan import PLAN_PATH
 from blueprint_pipeline.workspace import checksums
 from blueprint_pipeline.workspace.checksums import digest_files, list_files
 from blueprint_pipeline.workspace.storage import SceneFolder
@@ -188,6 +189,16 @@ def test_card_tells_what_cannot_move() -> None:
     assert describe_set_aside({"ball": "it rolls on"}) == "`ball` is fixed where it was reconstructed: it rolls on. "
 
 
+def test_the_card_names_objects_that_are_no_targets(scene: SceneFolder, tmp_path: Path) -> None:
+    """With the skill and the reason, in every format."""
+    left_out = {"pick_place": {"bowl": "the gripper has no grasp of it"}}
+    _edit(scene, PLAN_PATH, lambda plan: plan.update(left_out=left_out))
+    WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
+    for version in FORMATS:
+        card = (tmp_path / "staging/geniesim/lerobot" / version / "README.md").read_text()
+        assert "`bowl` is no target of pick place: the gripper has no grasp of it." in card
+
+
 def test_one_licence_stands_by_its_hub_name() -> None:
     """Where all assets have one licence the Hub's own id of it is used."""
     from blueprint_pipeline.dataset.card import _metadata
@@ -196,6 +207,7 @@ def test_one_licence_stands_by_its_hub_name() -> None:
     licence = build_licence([("a", "CC-BY-4.0", ""), ("b", "CC-BY-4.0", "")])
     facts = CardFacts(
         set_aside={},
+        left_out={},
         scene_id="s",
         job_id="job-1",
         seed=0,

@@ -11,6 +11,7 @@ from blueprint_pipeline.delivery.report_facts import (
     CostRow,
     GateDot,
     KeptRow,
+    LeftOutRow,
     MetricRow,
     ReportFacts,
     StartDot,
@@ -125,6 +126,7 @@ def report_facts(kept=22, attempted=24):
         rendered=kept,
         kept=rows,
         reasons=(reason,) if kept < attempted else (),
+        left_out=(LeftOutRow(object_id="dinner_plate", skill="pick_place", reason="the gripper has no grasp of <it>"),),
         gate_dots=dots,
         metrics=(
             MetricRow(name="path_efficiency", median=0.81, low=0.62, high=0.93, measured=kept),

@@ -95,6 +95,11 @@ def test_the_page_tells_what_it_must(page):
         assert words in re.sub(r"\s+", " ", page), words
 
 
+def test_objects_that_are_no_targets_are_named_with_the_reason(page):
+    """As the terminal tells them."""
+    assert "<strong>dinner plate</strong> (pick place): the gripper has no grasp of &lt;it&gt;" in page
+
+
 def test_the_same_facts_give_the_same_page(page, videos):
     """Whatever was in memory before."""
     garbage = [bytes([index % 256]) * 150_000 for index in range(100)]

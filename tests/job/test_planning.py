@@ -32,7 +32,7 @@ def scene(tmp_path_factory) -> TaskScene:
 
 @pytest.fixture(scope="module")
 def plan(scene) -> JobPlan:
-    return plan_job(scene, small_options(EPISODES)).plan
+    return plan_job(scene, small_options(EPISODES))
 
 
 def with_twin(scene: TaskScene, folder: Path, old: str, new: str) -> TaskScene:
@@ -45,8 +45,8 @@ def with_twin(scene: TaskScene, folder: Path, old: str, new: str) -> TaskScene:
 
 def test_same_request_gives_the_same_plan(scene, plan) -> None:
     """To the byte; another seed gives another job."""
-    assert plan_job(scene, small_options(EPISODES)).plan.model_dump_json() == plan.model_dump_json()
-    assert plan_job(scene, small_options(EPISODES, seed=1)).plan.job_id != plan.job_id
+    assert plan_job(scene, small_options(EPISODES)).model_dump_json() == plan.model_dump_json()
+    assert plan_job(scene, small_options(EPISODES, seed=1)).job_id != plan.job_id
 
 
 def test_a_shelf_of_two_tiers_is_planned(scene, tmp_path) -> None:
@@ -56,7 +56,7 @@ def test_a_shelf_of_two_tiers_is_planned(scene, tmp_path) -> None:
     shelf = with_twin(scene, tmp_path, table, table + board)
     x, y, _ = scene.poses["box"].position_m
     poses = {**scene.poses, "box": scene.poses["box"].model_copy(update={"position_m": (x, y + 0.1, 0.35 + 0.61 + 0.04)})}
-    plan = plan_job(replace(shelf, poses=poses), small_options(4)).plan
+    plan = plan_job(replace(shelf, poses=poses), small_options(4))
     assert len({episode.task.target_object for episode in plan.episodes}) == 1
     heights = [{name: episode.object_poses[name].position_m[2] for name in ("can", "box")} for episode in plan.episodes]
     assert heights == [pytest.approx({"can": 0.76, "box": 1.0}, abs=0.001)] * 4
@@ -64,7 +64,7 @@ def test_a_shelf_of_two_tiers_is_planned(scene, tmp_path) -> None:
 
 def test_more_episodes_do_not_change_the_first_ones(scene, plan) -> None:
     """Every episode has a generator of its own, and a job that grows keeps its id."""
-    short = plan_job(scene, replace(small_options(3), shard_size=2)).plan
+    short = plan_job(scene, replace(small_options(3), shard_size=2))
     assert short.episodes == plan.episodes[:3]
     assert short.job_id == plan.job_id
 
@@ -73,16 +73,16 @@ def test_job_has_another_id_where_its_episodes_would_differ(scene, plan, tmp_pat
     """Another seed, another rate, or the same objects with other physics."""
     heavier = with_twin(scene, tmp_path, 'mass="0.2" diaginertia="0.0003 0.0003 0.0002"', 'mass="0.3" diaginertia="0.0003 0.0003 0.0002"')
     others = [
-        plan_job(scene, small_options(1, seed=1)).plan.job_id,
-        plan_job(scene, replace(small_options(1), fps=60)).plan.job_id,
-        plan_job(heavier, small_options(1)).plan.job_id,
+        plan_job(scene, small_options(1, seed=1)).job_id,
+        plan_job(scene, replace(small_options(1), fps=60)).job_id,
+        plan_job(heavier, small_options(1)).job_id,
     ]
     assert len({plan.job_id, *others}) == 4
 
 
 def test_shards_cover_all_episodes_once(scene) -> None:
     """The last shard takes the rest."""
-    job = plan_job(scene, replace(small_options(5), shard_size=2)).plan
+    job = plan_job(scene, replace(small_options(5), shard_size=2))
     assert [shard.episode_indices for shard in job.shards] == [(0, 1), (2, 3), (4,)]
 
 
@@ -192,14 +192,14 @@ def test_objects_that_the_gripper_cannot_hold_are_no_targets(scene, tmp_path) ->
         'name="can_collision_0" type="cylinder" size="0.06 0.06"',
     )
     job = plan_job(wide, small_options(4))
-    assert {episode.task.target_object for episode in job.plan.episodes} == {"box"}
+    assert {episode.task.target_object for episode in job.episodes} == {"box"}
     assert set(job.left_out["pick_place"]) == {"can"}
 
 
 def test_object_that_its_collision_pieces_close_is_no_target(scene) -> None:
     """A bowl that even the last cut closed would be no bowl in physics; the limit itself is allowed."""
     job = plan_job(replace(scene, overfill={"can": 0.12, "box": MAX_OVERFILL}), small_options(4))
-    assert {episode.task.target_object for episode in job.plan.episodes} == {"box"}
+    assert {episode.task.target_object for episode in job.episodes} == {"box"}
     reason = "its collision pieces close what is open: they fill 12.0% of the free space close to it (limit 3%)"
     assert job.left_out == {"pick_place": {"can": reason}}
 
@@ -208,7 +208,7 @@ def test_object_that_was_set_aside_is_told(scene) -> None:
     """It is none of the movable ones; the plan, and with it the dataset's card, has the reason."""
     job = plan_job(replace(scene, set_aside={"ball": "it does not come to rest: it moved 90 mm"}), small_options(4))
     assert job.left_out == {"pick_place": {"ball": "it does not come to rest: it moved 90 mm"}}
-    assert job.plan.set_aside == {"ball": "it does not come to rest: it moved 90 mm"}
+    assert job.set_aside == {"ball": "it does not come to rest: it moved 90 mm"}
 
 
 def test_scene_without_anything_to_hold_is_refused(scene, tmp_path) -> None:
@@ -225,7 +225,7 @@ def test_scene_without_anything_to_hold_is_refused(scene, tmp_path) -> None:
 def test_object_too_heavy_for_the_arm_is_no_target(scene, tmp_path) -> None:
     """The arm's payload counts."""
     heavy = with_twin(scene, tmp_path, 'mass="0.2" diaginertia="0.0003 0.0003 0.0002"', 'mass="4.0" diaginertia="0.006 0.006 0.004"')
-    job = plan_job(heavy, small_options(4)).plan
+    job = plan_job(heavy, small_options(4))
     assert {episode.task.target_object for episode in job.episodes} == {"box"}
 
 
@@ -266,7 +266,7 @@ def test_a_hand_has_room_among_taller_things(scene, tmp_path) -> None:
         '<body name="tower" pos="0.1 0.1 0.85"><geom type="box" size="0.04 0.04 0.15"/></body>\n    <geom name="floor"',
     )
     palm_m = load_embodiment("franka_panda").arms[0].gripper.palm.radius_m
-    plan = plan_job(tower, small_options(24)).plan
+    plan = plan_job(tower, small_options(24))
     seen = set()
     for episode in plan.episodes:
         task = episode.task

@@ -50,7 +50,7 @@ def small_options(episodes: int = 4, seed: int = 0, skills: tuple[str, ...] = ("
 
 def write_job(folder: Path, episodes: int = 4, skills: tuple[str, ...] = ("pick_place",), seed: int = 0) -> JobPlan:
     """Plan a job of one shard, and write its plan."""
-    plan = plan_job(task_scene(folder), small_options(episodes, seed, skills)).plan
+    plan = plan_job(task_scene(folder), small_options(episodes, seed, skills))
     small_folder(folder).write_bytes(PLAN_PATH, plan.model_dump_json(indent=1).encode())
     return plan
 

@@ -113,7 +113,7 @@ def test_fingers_may_close_where_they_touch_nothing():
 
 def test_tasks_lead_from_outside_into_the_region_that_the_sentence_names(tmp_path_factory):
     """Both objects, all starts outside, words of a part of the table."""
-    plan = plan_job(task_scene(tmp_path_factory.mktemp("scene")), small_options(8, skills=("push",))).plan
+    plan = plan_job(task_scene(tmp_path_factory.mktemp("scene")), small_options(8, skills=("push",)))
     for episode in plan.episodes:
         task, start = episode.task, episode.object_poses[episode.task.target_object].position_m
         assert episode.episode_id == f"push_ep{episode.episode_index:06d}"
@@ -126,9 +126,9 @@ def test_tasks_lead_from_outside_into_the_region_that_the_sentence_names(tmp_pat
 def test_skills_take_turns(tmp_path_factory):
     """And an episode is the same whether the job has more of them or not."""
     scene = task_scene(tmp_path_factory.mktemp("scene"))
-    plan = plan_job(scene, small_options(4, skills=("push", "pick_place"))).plan
+    plan = plan_job(scene, small_options(4, skills=("push", "pick_place")))
     assert [episode.task.task_type for episode in plan.episodes] == ["push", "pick_place", "push", "pick_place"]
-    assert plan_job(scene, small_options(2, skills=("push", "pick_place"))).plan.episodes == plan.episodes[:2]
+    assert plan_job(scene, small_options(2, skills=("push", "pick_place"))).episodes == plan.episodes[:2]
 
 
 def test_what_may_roll_is_not_pushed(tmp_path_factory):

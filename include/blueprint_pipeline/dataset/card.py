@@ -40,6 +40,8 @@ class CardFacts:
     """Episodes that were planned, whatever became of them."""
     set_aside: Mapping[str, str]
     """Objects of the scene that cannot move because they never come to rest, each with the reason."""
+    left_out: Mapping[str, Mapping[str, str]]
+    """By skill, the movable objects that it does not take, each with the reason."""
     licence: DatasetLicence
     spread: Mapping[str, float | None]
     """Measures of the kept episodes together, by name (:mod:`blueprint_pipeline.quality.metrics.spread`)."""
@@ -160,7 +162,7 @@ def _origin(facts: CardFacts, summary: DatasetSummary) -> str:
         "## Where it comes from\n\n"
         f"Simulated with {facts.simulator}, controller {facts.controller}, scene `{facts.scene_id}`, job `{facts.job_id}`, "
         f"seed {facts.seed}; {summary.episodes} of {facts.attempted} attempted episodes were kept. "
-        f"{facts.pictures} {describe_set_aside(facts.set_aside)}"
+        f"{facts.pictures} {describe_set_aside(facts.set_aside)}{describe_left_out(facts.left_out)}"
         "`meta/blueprint_pipeline/episodes.jsonl` has for each episode: seed, start poses, integration state in float64, phases, success "
         "predicate with margins, gates, replay certificate. No person was recorded; there are no personal data.\n"
     )
@@ -169,6 +171,12 @@ def _origin(facts: CardFacts, summary: DatasetSummary) -> str:
 def describe_set_aside(reasons: Mapping[str, str]) -> str:
     """A sentence for each object that was set aside."""
     return "".join(f"`{name}` is fixed where it was reconstructed: {reason}. " for name, reason in sorted(reasons.items()))
+
+
+def describe_left_out(left_out: Mapping[str, Mapping[str, str]]) -> str:
+    """A sentence for each object that a skill never takes."""
+    rows = [(name, skill.replace("_", " "), reason) for skill, reasons in left_out.items() for name, reason in reasons.items()]
+    return "".join(f"`{name}` is no target of {skill}: {reason.rstrip('.')}. " for name, skill, reason in sorted(rows))
 
 
 def _licences(licence: DatasetLicence) -> str:

@@ -154,6 +154,7 @@ def _card_facts(
         controller=record.controller,
         attempted=len(plan.episodes),
         set_aside=plan.set_aside,
+        left_out=plan.left_out,
         licence=licence,
         spread=report.set_metrics,
     )

@@ -4,7 +4,17 @@ from collections.abc import Iterable
 from statistics import median
 
 from blueprint_pipeline.delivery.lab import LabProfile
-from blueprint_pipeline.delivery.report_facts import CertificateRow, CostFacts, CostRow, GateDot, KeptRow, MetricRow, ReportFacts, StartDot
+from blueprint_pipeline.delivery.report_facts import (
+    CertificateRow,
+    CostFacts,
+    CostRow,
+    GateDot,
+    KeptRow,
+    LeftOutRow,
+    MetricRow,
+    ReportFacts,
+    StartDot,
+)
 from blueprint_pipeline.delivery.sources import Attempted, BundleSources
 from blueprint_pipeline.episode.certificates import describe_replays
 from blueprint_pipeline.episode.record import ReplayCertificate
@@ -38,6 +48,11 @@ def build_facts(
         rendered=len(sources.renders.episodes),
         kept=tuple(_kept_row(attempt) for attempt in sources.kept_attempts()),
         reasons=tuple(build_reasons(sources)),
+        left_out=tuple(
+            LeftOutRow(object_id=name, skill=skill, reason=reason)
+            for skill, reasons in plan.left_out.items()
+            for name, reason in reasons.items()
+        ),
         gate_dots=tuple(_gate_dots(sources)),
         metrics=tuple(_metric_rows(sources)),
         starts=tuple(_start_dots(sources)),

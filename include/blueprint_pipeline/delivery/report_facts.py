@@ -80,6 +80,14 @@ class CertificateRow(FrozenModel):
     detail: str
 
 
+class LeftOutRow(FrozenModel):
+    """An object that a skill never takes."""
+
+    object_id: str
+    skill: str
+    reason: str
+
+
 class ReportFacts(FrozenModel):
     """All of the page."""
 
@@ -99,6 +107,7 @@ class ReportFacts(FrozenModel):
     rendered: int
     kept: tuple[KeptRow, ...]
     reasons: tuple[Reason, ...]
+    left_out: tuple[LeftOutRow, ...]
     gate_dots: tuple[GateDot, ...]
     metrics: tuple[MetricRow, ...]
     starts: tuple[StartDot, ...]

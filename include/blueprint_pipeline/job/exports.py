@@ -16,7 +16,6 @@ import numpy as np
 import blueprint_pipeline
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
-from blueprint_pipeline.job.planning import PlannedJob
 from blueprint_pipeline.licence.policy import load_policy
 from blueprint_pipeline.robot.embodiment import Embodiment
 from blueprint_pipeline.scene.manifest import ManifestObject, SceneManifest
@@ -134,9 +133,8 @@ def build_asset_index(manifest: SceneManifest, physics: Mapping[str, Physics], a
     return {"assets": assets, "metadata": {"scene_id": manifest.scene_id}}
 
 
-def build_task_config(manifest: SceneManifest, job: PlannedJob, embodiment: Embodiment) -> Json:
+def build_task_config(manifest: SceneManifest, plan: JobPlan, embodiment: Embodiment) -> Json:
     """Which tasks were chosen, most frequent first, what was left out and why, and where the robot stands."""
-    plan = job.plan
     counts = Counter((episode.task.task_type, episode.task.target_object, episode.task.support_object) for episode in plan.episodes)
     hints = {episode.task.target_object: episode.task.instruction for episode in reversed(plan.episodes)}
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
@@ -169,7 +167,7 @@ def build_task_config(manifest: SceneManifest, job: PlannedJob, embodiment: Embo
             "job_id": plan.job_id,
             "episodes": len(plan.episodes),
             "seed": plan.seed,
-            "left_out": {skill: dict(sorted(reasons.items())) for skill, reasons in job.left_out.items()},
+            "left_out": plan.left_out,
         },
     }
 

@@ -10,7 +10,7 @@ from blueprint_pipeline.job.exports import (
     build_task_config,
     dump_json,
 )
-from blueprint_pipeline.job.planning import JobOptions, PlannedJob, plan_job
+from blueprint_pipeline.job.planning import JobOptions, plan_job
 from blueprint_pipeline.job.start_states import StartStates
 from blueprint_pipeline.job.task_scene import TaskScene
 from blueprint_pipeline.robot.embodiment import load_embodiment
@@ -20,7 +20,7 @@ from blueprint_pipeline.scene.set_aside import load_assembled_manifest, load_set
 from blueprint_pipeline.scene.settle import load_settled
 from blueprint_pipeline.skill.affordances import load_affordances
 from blueprint_pipeline.stage.contract import StageContext
-from blueprint_pipeline.task.plan import ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH, PLAN_PATH, SCENE_GRAPH_PATH, TASK_CONFIG_PATH
+from blueprint_pipeline.task.plan import ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH, PLAN_PATH, SCENE_GRAPH_PATH, TASK_CONFIG_PATH, JobPlan
 from blueprint_pipeline.twin.errors import ModelNotBuilt
 from blueprint_pipeline.twin.footprint import movable_objects
 
@@ -69,22 +69,21 @@ def load_task_scene(context: StageContext) -> TaskScene:
     )
 
 
-def plan_tasks(options: JobOptions, context: StageContext) -> PlannedJob:
+def plan_tasks(options: JobOptions, context: StageContext) -> JobPlan:
     """Plan a job and write it; the same request on the same scene writes the same bytes."""
     scene = load_task_scene(context)
-    job = plan_job(scene, options)
-    plan = job.plan
+    plan = plan_job(scene, options)
     supports = StartStates(scene.twin, scene.poses).supports
     embodiment = load_embodiment(plan.robot.embodiment)
     physics = {item.id: load_physics(context.scene, item.id) for item in scene.manifest.objects}
     files = {
         SCENE_GRAPH_PATH: dump_json(build_scene_graph(scene.manifest, scene.poses, supports, plan, scene.affordances)),
         ASSET_INDEX_PATH: dump_json(build_asset_index(scene.manifest, physics, scene.affordances)),
-        TASK_CONFIG_PATH: dump_json(build_task_config(scene.manifest, job, embodiment)),
+        TASK_CONFIG_PATH: dump_json(build_task_config(scene.manifest, plan, embodiment)),
         PLAN_PATH: (plan.model_dump_json(indent=1) + "\n").encode(),
     }
     listed = {name.removeprefix("geniesim/"): data for name, data in files.items()}
     files[EXPORT_MANIFEST_PATH] = dump_json(build_export_manifest(plan, listed))
     for name, data in files.items():
         context.output(name).write_bytes(data)
-    return job
+    return plan

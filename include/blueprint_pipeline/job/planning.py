@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from blueprint_pipeline.job.site import LeftOut, NothingToDo, Site, choose_site
+from blueprint_pipeline.job.site import NothingToDo, Site, choose_site
 from blueprint_pipeline.job.start_states import VERSION
 from blueprint_pipeline.job.task_scene import TaskScene
 from blueprint_pipeline.robot.layout import home_joints, open_widths, start_qpos
@@ -43,15 +43,7 @@ class JobOptions:
     height: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class PlannedJob:
-    """A job, and what was left out of it."""
-
-    plan: JobPlan
-    left_out: LeftOut
-
-
-def plan_job(scene: TaskScene, options: JobOptions) -> PlannedJob:
+def plan_job(scene: TaskScene, options: JobOptions) -> JobPlan:
     """Plan every episode of a job.
 
     Raises:
@@ -67,7 +59,7 @@ def plan_job(scene: TaskScene, options: JobOptions) -> PlannedJob:
         ShardRef(shard_index=number, episode_indices=tuple(indices[start : start + options.shard_size]))
         for number, start in enumerate(range(0, options.episodes, options.shard_size))
     )
-    plan = JobPlan(
+    return JobPlan(
         job_id=_job_id(scene, site, options),
         scene_id=scene.manifest.scene_id,
         seed=options.seed,
@@ -78,10 +70,10 @@ def plan_job(scene: TaskScene, options: JobOptions) -> PlannedJob:
         height=options.height,
         start_area=_start_area(site),
         set_aside=dict(scene.set_aside),
+        left_out={skill: dict(sorted(reasons.items())) for skill, reasons in site.left_out.items()},
         shards=shards,
         episodes=episodes,
     )
-    return PlannedJob(plan=plan, left_out=site.left_out)
 
 
 def _job_id(scene: TaskScene, site: Site, options: JobOptions) -> str:

@@ -42,14 +42,13 @@ def _plan_tasks(request: PlanTasksRequest, context: StageContext) -> PlanTasksRe
     from blueprint_pipeline.job.plan_tasks import plan_tasks  # noqa: PLC0415 -- planners take seconds to import
     from blueprint_pipeline.job.planning import JobOptions  # noqa: PLC0415 -- imports planners, too
 
-    job = plan_tasks(JobOptions(**request.model_dump(exclude={"scene_id"})), context)
-    plan = job.plan
+    plan = plan_tasks(JobOptions(**request.model_dump(exclude={"scene_id"})), context)
     return PlanTasksResult(
         job_id=plan.job_id,
         shards=tuple(shard.shard_index for shard in plan.shards),
         episodes=len(plan.episodes),
         targets=tuple(sorted({episode.task.target_object for episode in plan.episodes})),
-        left_out={skill: dict(sorted(reasons.items())) for skill, reasons in job.left_out.items()},
+        left_out=plan.left_out,
     )
 
 

@@ -48,6 +48,8 @@ class JobPlan(FrozenModel):
     """``None`` in plans of before it was recorded."""
     set_aside: dict[Id, str] = {}
     """Objects of the scene that never come to rest, each with the reason: they are fixed where they were reconstructed."""
+    left_out: dict[str, dict[Id, str]] = {}
+    """By skill, the movable objects that it does not take, each with the reason."""
     shards: tuple[ShardRef, ...]
     episodes: tuple[EpisodeSpec, ...]
 
