@@ -8,7 +8,7 @@ from PIL import Image
 from pxr import Usd, UsdGeom, UsdShade
 
 from blueprint_pipeline.scene.bake import bake, bake_onto
-from blueprint_pipeline.scene.checks import check_folder
+from blueprint_pipeline.scene.checks import check_scene
 from blueprint_pipeline.scene.colors import to_display, to_linear
 from blueprint_pipeline.scene.decimate import draw_with, simplify
 from blueprint_pipeline.scene.gltf import parse_glb
@@ -203,7 +203,7 @@ def test_a_room_is_seen_from_inside(small, tmp_path, mesh_cache, inside_out):
     faces = np.asarray(room.faces, dtype=np.int64)
     add_to_background(small, Surface(np.asarray(room.vertices), faces if inside_out else faces[:, ::-1], None, green))
     context, _ = run_all(tmp_path / "scene", small, mesh_cache)
-    told = [finding.where for finding in check_folder(small)[0] if finding.code == "scene.mesh_mended"]
+    told = [finding.where for finding in check_scene(str(small)) if finding.code == "scene.mesh_mended"]
     assert told == (["background"] if inside_out else [])
     assert is_green(picture_of(context)).mean() > 0.5
 
