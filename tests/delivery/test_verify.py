@@ -17,7 +17,6 @@ from blueprint_pipeline.delivery.bag import (
     NameNotPortable,
     PayloadFile,
     build_manifest,
-    digest_bytes,
     write_payload,
 )
 from blueprint_pipeline.delivery.signing import (
@@ -30,7 +29,7 @@ from blueprint_pipeline.delivery.signing import (
     sign_payload,
 )
 from blueprint_pipeline.delivery.verify import BundleAltered, NotABundle, SignatureInvalid, WrongKey, validate_bundle, verify_bundle
-from blueprint_pipeline.workspace.checksums import list_files
+from blueprint_pipeline.workspace.checksums import digest_bytes, list_files
 from tests.delivery.conftest import PAYLOAD, write_bag
 
 ALL_FILES = sorted(
