@@ -71,3 +71,15 @@ def test_nothing_is_swallowed_or_left_open(pattern):
         if re.search(pattern, line.split("#")[0]) and '"""' not in line
     ]
     assert found == []
+
+
+def test_a_class_has_a_name_of_its_own():
+    """One word, one thing: no two public classes of the domain share a name, and there is one loader of the plan."""
+    places: dict[str, list[str]] = {}
+    for path in sources():
+        domain = path.is_relative_to(ROOT / "include")
+        for node in ast.parse(path.read_text()).body if domain else ():
+            is_class = isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+            if is_class or (isinstance(node, ast.FunctionDef) and node.name == "load_plan"):
+                places.setdefault(node.name, []).append(relative(path))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

@@ -16,7 +16,7 @@ from blueprint_pipeline.dataset.errors import EpisodeUnusable, ProfilesMixed, Re
 from blueprint_pipeline.dataset.formats import FORMATS
 from blueprint_pipeline.dataset.read import check_dataset
 from blueprint_pipeline.dataset.stages import WRITE_DATASET
-from blueprint_pipeline.dataset.write import NothingKept
+from blueprint_pipeline.dataset.write import NothingToWrite
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH
 from blueprint_pipeline.simulation.render_profiles import FAST, RENDER_PROFILES
 from blueprint_pipeline.stage.contract import StageRequest
@@ -117,7 +117,7 @@ def _edit(scene: SceneFolder, name: str, change: Callable[[dict], None]) -> None
 def test_nothing_kept_is_an_error(scene: SceneFolder, tmp_path: Path) -> None:
     """An empty dataset is never written."""
     _edit(scene, RENDER_GATES_PATH, lambda report: report.update(kept=[]))
-    with pytest.raises(NothingKept):
+    with pytest.raises(NothingToWrite):
         WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
 
 

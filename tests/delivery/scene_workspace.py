@@ -22,7 +22,7 @@ from blueprint_pipeline.episode.record import (
     recording_path,
     render_path,
 )
-from blueprint_pipeline.episode.states import Row, build_states_table, write_states
+from blueprint_pipeline.episode.states import StateRow, build_states_table, write_states
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.quality.report import (
@@ -257,7 +257,7 @@ def _record(scene, spec):
         contacts = [*track.contacts, ()]
         targets = [*setpoints, setpoints[-1]]
         rows = [
-            Row(
+            StateRow(
                 state=row,
                 setpoint=target,
                 robot_command=target[:7],

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blueprint_pipeline.price.ledger import add_totals, ledger_entries, total_of, worst
-from blueprint_pipeline.price.table import Machine, MachineLine, UnknownMachine, load_price_table
+from blueprint_pipeline.price.table import MachineLine, MachineProfile, UnknownMachine, load_price_table
 from blueprint_pipeline.registry.records import Certainty
 from tests.cost.conftest import make_commit
 
@@ -88,7 +88,7 @@ def test_unknown_stays_unknown(day, commit):
 def test_a_gpu_without_a_reservation_is_unknown():
     """GPU time is not measured: a line that bills measured GPU time has no quantity, and so no amount."""
     line = MachineLine(item="gpu", price_id="gcp.us-central1.l4.on_demand")
-    machine = Machine(machine_id="shared_gpu", description="a GPU that others use too", lines=(line,))
+    machine = MachineProfile(machine_id="shared_gpu", description="a GPU that others use too", lines=(line,))
     (entry,) = ledger_entries(make_commit(machine="shared_gpu"), PRICES.model_copy(update={"machines": (machine,)}))
     assert (entry.quantity, entry.quantity_certainty, entry.amount_usd) == (None, Certainty.UNKNOWN, None)
     assert entry.price_usd == Decimal("0.56004")

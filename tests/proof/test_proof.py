@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from blueprint_pipeline.cli.app import app
-from blueprint_pipeline.episode.reader import load_plan
+from blueprint_pipeline.episode.reader import load_audited_plan
 from blueprint_pipeline.episode.record import KOfN
 from blueprint_pipeline.job.stages import PLAN_TASKS
 from blueprint_pipeline.proof.evidence import evidence_path, file_proof
@@ -205,7 +205,7 @@ def test_a_stand_in_says_so_in_the_proof(planned):
             yield IsaacSimSimulator(api)
 
     where = evidence_path("isaac_sim")
-    plan = load_plan(planned.scene, "test")
+    plan = load_audited_plan(planned.scene, "test")
     record = file_proof(
         planned.scene, plan, stand_in, where, preflight=None, rule=KOfN(needed=2, attempts=2, spread_m=0.01), answered_by="stand_in"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from blueprint_pipeline.episode.record import EpisodeRecord
-from blueprint_pipeline.episode.states import Row, build_states_table, write_states
+from blueprint_pipeline.episode.states import StateRow, build_states_table, write_states
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.layout import home_qpos
@@ -39,8 +39,10 @@ class Recorded:
         return simulator, simulator.load(self.scene, self.placement, FPS)
 
 
-def _row(state: SimulationState, setpoint: np.ndarray, contacts: tuple[BodyContact, ...]) -> Row:
-    return Row(state=state, setpoint=setpoint, robot_command=setpoint[:7], gripper_command_m=setpoint[7:], phase="lift", contacts=contacts)
+def _row(state: SimulationState, setpoint: np.ndarray, contacts: tuple[BodyContact, ...]) -> StateRow:
+    return StateRow(
+        state=state, setpoint=setpoint, robot_command=setpoint[:7], gripper_command_m=setpoint[7:], phase="lift", contacts=contacts
+    )
 
 
 def record_lift(folder: Path) -> Recorded:

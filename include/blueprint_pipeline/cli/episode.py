@@ -179,14 +179,14 @@ def _open_recording(scene_id: str, episode_id: str) -> _Recording:
 
     settings = load_settings()
     simulator = open_simulator(settings.simulation.simulator, settings)  # first: Isaac Sim wants to be up before others are imported
-    from blueprint_pipeline.episode.reader import load_plan, load_record
+    from blueprint_pipeline.episode.reader import load_audited_plan, load_record
     from blueprint_pipeline.episode.record import recording_path
     from blueprint_pipeline.render.playback import PlaybackScene
     from blueprint_pipeline.twin.model import build_scene_model
     from blueprint_pipeline.workspace.storage import Workspace
 
     scene = Workspace(settings.workspace).scene(scene_id)
-    plan = load_plan(scene, "episode")
+    plan = load_audited_plan(scene, "episode")
     shard_of = {plan.episodes[index].episode_id: shard.shard_index for shard in plan.shards for index in shard.episode_indices}
     if episode_id not in shard_of:
         raise UnknownEpisode(scene_id, episode_id, list(shard_of))

@@ -17,7 +17,7 @@ from blueprint_pipeline.simulators import SIMULATORS
 if TYPE_CHECKING:
     from blueprint_pipeline.compute.preflight import PreflightReport
     from blueprint_pipeline.proof.proof import ProofRecord
-    from blueprint_pipeline.simulation.conformance import CheckResult
+    from blueprint_pipeline.simulation.conformance import ConformanceCheck
     from blueprint_pipeline.simulation.protocol import Simulator
 
 app = typer.Typer(help="Check, prove and serve simulators.", no_args_is_help=True)
@@ -108,7 +108,7 @@ def prove(
     every camera, and writes evidence/SIMULATOR/TIME/ below the scene: proof.json, pictures, and the session where the simulator records
     one. Ends with 64 if the proof failed; what failed is filed, too.
     """
-    from blueprint_pipeline.episode.reader import load_plan
+    from blueprint_pipeline.episode.reader import load_audited_plan
     from blueprint_pipeline.episode.record import KOfN
     from blueprint_pipeline.proof.evidence import evidence_path, file_preflight_error, file_proof
     from blueprint_pipeline.quality.replay_rule import load_replay_rule
@@ -120,7 +120,7 @@ def prove(
     scene = Workspace(settings.workspace).scene(scene_id)
     if not scene.exists(PLAN_PATH):
         raise NothingPlanned(scene_id, PLAN_PATH)
-    plan = load_plan(scene, "simulator prove")
+    plan = load_audited_plan(scene, "simulator prove")
     where = evidence_path(simulator)
     try:
         report = _preflight(simulator) if SIMULATORS[simulator].needs_rt_cores else None
@@ -214,7 +214,7 @@ def _all_or_none(certificate: Path | None, private_key: Path | None, authority: 
     return None
 
 
-def _check_session(session: Path) -> "tuple[str, list[CheckResult]]":
+def _check_session(session: Path) -> "tuple[str, list[ConformanceCheck]]":
     """Run the suite on a session's answers; the title says what answered."""
     from blueprint_pipeline.simulation.conformance import check_simulator
     from blueprint_pipeline.simulation.isaac_sim.backend import IsaacSimSimulator

@@ -14,7 +14,7 @@ from blueprint_pipeline.price.usage import add_usages
 from blueprint_pipeline.quality.report import load_kept
 from blueprint_pipeline.registry.records import NANO, Certainty, LedgerEntry
 from blueprint_pipeline.stage.flow import STAGES, stages_before
-from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
+from blueprint_pipeline.task.plan import JobPlan, load_plan
 from blueprint_pipeline.workspace.commits import Commit, UnitUsage, load_commits
 from blueprint_pipeline.workspace.storage import SceneFolder
 
@@ -60,7 +60,7 @@ def load_run(scene: SceneFolder) -> RunFacts:
     Raises:
         NothingToPrice: There is no commit, or no episode.
     """
-    plan = JobPlan.model_validate_json(scene.read_bytes(PLAN_PATH))
+    plan = load_plan(scene)
     shards = {shard.shard_index for shard in plan.shards}
     priced = _stages_before_pricing()
     commits = [

@@ -14,7 +14,7 @@ from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.layout import layout_of
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH, load_manifest
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
-from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
+from blueprint_pipeline.task.plan import PLAN_PATH, load_plan
 from blueprint_pipeline.workspace.checksums import list_files
 
 _EPISODES = (PLAN_PATH, RENDER_GATES_PATH, "geniesim/recordings", "geniesim/renders")
@@ -56,7 +56,7 @@ class CertifyDatasetResult(StageResult):
 
 
 def _run_write(_request: StageRequest, context: StageContext) -> WriteDatasetResult:
-    plan = JobPlan.model_validate_json(context.scene.read_bytes(PLAN_PATH))
+    plan = load_plan(context.scene)
     robot = load_embodiment(plan.robot.embodiment)
     manifest = load_manifest(context.scene)
     licence = collect_licences(manifest, robot)

@@ -25,12 +25,12 @@ from blueprint_pipeline.quality.report import RENDER_GATES_PATH, RenderGateRepor
 from blueprint_pipeline.robot.layout import ArmLayout
 from blueprint_pipeline.scene.manifest import SceneManifest
 from blueprint_pipeline.stage.contract import StageContext
-from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
+from blueprint_pipeline.task.plan import JobPlan, load_plan
 from blueprint_pipeline.twin.robot_cameras import load_robot_cameras
 from blueprint_pipeline.workspace.checksums import digest_file, digest_files, list_files
 
 
-class NothingKept(GateError):
+class NothingToWrite(GateError):
     """No episode passed its gates: an empty dataset is a failure."""
 
     code = "dataset.nothing_kept"
@@ -49,7 +49,7 @@ def write_datasets(context: StageContext, arms: Sequence[ArmLayout], manifest: S
         licence: Of everything that is seen.
 
     Raises:
-        NothingKept: No episode passed.
+        NothingToWrite: No episode passed.
         ProfilesMixed: The episodes were drawn with different render profiles.
         RenderersMixed: They were drawn by different renderers, as on nodes of different kinds.
         EpisodeUnusable: A kept episode does not fit its record, or does not replay.
@@ -57,8 +57,8 @@ def write_datasets(context: StageContext, arms: Sequence[ArmLayout], manifest: S
     """
     kept = load_kept(context.scene)
     if not kept:
-        raise NothingKept(str(context.scene.root / RENDER_GATES_PATH))
-    plan = JobPlan.model_validate_json(context.scene.read_bytes(PLAN_PATH))
+        raise NothingToWrite(str(context.scene.root / RENDER_GATES_PATH))
+    plan = load_plan(context.scene)
     report = load_render_report(context.scene)
     verdicts = {episode.episode_id: episode for episode in report.episodes}
     drawn_first = _load_certificate(context, *kept[0])

@@ -33,7 +33,7 @@ class UnknownLab(InputError):
     known: Sequence[str]
 
 
-class Contact(FrozenModel):
+class LabContact(FrozenModel):
     """Who answers at the lab."""
 
     name: str
@@ -65,7 +65,7 @@ class LabProfile(FrozenModel):
     schema_version: Literal["1.0"] = "1.0"
     id: Id
     name: str
-    contact: Contact
+    contact: LabContact
     bucket: str = Field(min_length=1)
     """Folder or any fsspec URL (``gs://bucket/prefix``). Relative folders count from the working directory of the process."""
     tier: Literal["core", "plus", "full"]

@@ -22,7 +22,7 @@ from blueprint_pipeline.quality.report import (
 )
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH, SceneManifest, load_manifest
 from blueprint_pipeline.simulators import SIMULATORS, TWIN_FOLDER
-from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
+from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan, load_plan
 from blueprint_pipeline.workspace.checksums import FileDigest
 from blueprint_pipeline.workspace.storage import SceneFolder
 
@@ -118,7 +118,7 @@ class BundleSources:
 
 def load_sources(scene: SceneFolder) -> BundleSources:
     """Read everything."""
-    plan = JobPlan.model_validate_json(scene.read_bytes(PLAN_PATH))
+    plan = load_plan(scene)
     shards = {index: shard.shard_index for shard in plan.shards for index in shard.episode_indices}
     manifest = json.loads(scene.read_bytes(SOURCE_MANIFEST_PATH))
     return BundleSources(

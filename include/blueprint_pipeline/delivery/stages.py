@@ -15,7 +15,7 @@ from blueprint_pipeline.public_url import HookUrl, PrivateUrl
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
-from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
+from blueprint_pipeline.task.plan import PLAN_PATH, load_plan
 from blueprint_pipeline.workspace.checksums import FileDigest
 from blueprint_pipeline.workspace.storage import Id
 
@@ -106,7 +106,7 @@ def _run_package(request: PackageBundleRequest, context: StageContext) -> Packag
 
 def _run_deliver(request: DeliverBundleRequest, context: StageContext) -> DeliverBundleResult:
     profile = load_lab(request.lab)
-    plan = JobPlan.model_validate_json(context.scene.read_bytes(PLAN_PATH))
+    plan = load_plan(context.scene)
     with open_registry(context.settings.registry) as registry:
         receipt = deliver_bundle(
             context.input(bundle_path(request.lab)),

@@ -9,18 +9,18 @@ from pydantic import ValidationError
 from blueprint_pipeline.episode.arrays import EpisodeArrays, check_table, parse_arrays
 from blueprint_pipeline.episode.errors import NothingAudited, RecordingUnreadable
 from blueprint_pipeline.episode.record import EpisodeRecord
-from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
+from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan, load_plan
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.storage import SceneFolder
 
 
-def load_plan(scene: SceneFolder, stage: str) -> JobPlan:
-    """Read the plan.
+def load_audited_plan(scene: SceneFolder, stage: str) -> JobPlan:
+    """The plan, for a stage that looks at every episode of it.
 
     Raises:
         NothingAudited: The plan has no episode.
     """
-    plan = JobPlan.model_validate_json(scene.read_bytes(PLAN_PATH))
+    plan = load_plan(scene)
     if not plan.episodes:
         raise NothingAudited(scene.scene_id, stage, f"{PLAN_PATH} has no episode")
     return plan

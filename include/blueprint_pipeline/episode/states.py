@@ -28,7 +28,7 @@ class StatesUnreadable(IntegrityError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class StateRow:
     """One row of the file: the state at the start of a frame, and what is done and touched during it."""
 
     state: SimulationState
@@ -42,7 +42,7 @@ class Row:
     contacts: tuple[BodyContact, ...]
 
 
-def build_states_table(rows: Sequence[Row], integration_state: FloatArray) -> pa.Table:
+def build_states_table(rows: Sequence[StateRow], integration_state: FloatArray) -> pa.Table:
     """Arrange T + 1 rows in the columns of :data:`blueprint_pipeline.episode.record.STATE_COLUMNS`."""
     states = [row.state for row in rows]
     columns: dict[str, pa.Array] = {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import blueprint_pipeline
 from blueprint_pipeline.episode.errors import RecordingUnreadable
-from blueprint_pipeline.episode.reader import check_states, load_plan, load_record, planned_episodes
+from blueprint_pipeline.episode.reader import check_states, load_audited_plan, load_record, planned_episodes
 from blueprint_pipeline.episode.record import EpisodeRecord, recording_path
 from blueprint_pipeline.episode_import.manifest import (
     CHECKSUMS_PATH,
@@ -27,11 +27,11 @@ from blueprint_pipeline.episode_import.manifest import (
     Idempotency,
     ImportedJob,
     ImportManifest,
+    ImportProvenance,
     JobMetrics,
     JobStatus,
     Loss,
     LossKind,
-    Provenance,
 )
 from blueprint_pipeline.errors import GateError
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
@@ -102,7 +102,7 @@ def import_episodes(_request: ImportRequest, context: StageContext) -> ImportRes
         EpisodesLost: A planned episode is missing or damaged, or a folder holds one that was never planned.
     """
     scene = context.scene
-    plan = load_plan(scene, "import_episodes")
+    plan = load_audited_plan(scene, "import_episodes")
     planned = planned_episodes(plan)
     found = []
     for done, (shard_index, spec) in enumerate(planned, start=1):
@@ -250,7 +250,7 @@ def _build_manifest(
         },
         verification={"checksums": _build_verification(losses)},
         loss_ledger=tuple(losses),
-        provenance=Provenance(
+        provenance=ImportProvenance(
             source=", ".join(sorted({f"{record.simulator.name} {record.simulator.version}" for record in records})),
             job_id=plan.job_id,
             scene_id=plan.scene_id,

@@ -141,7 +141,7 @@ class ChecksumVerification(FrozenModel):
     size_mismatches: tuple[str, ...]
 
 
-class Provenance(FrozenModel):
+class ImportProvenance(FrozenModel):
     """Where the episodes come from."""
 
     source: str
@@ -171,7 +171,7 @@ class ImportManifest(FrozenModel):
     validation: dict[str, EpisodeValidation]
     verification: dict[str, ChecksumVerification]
     loss_ledger: tuple[Loss, ...]
-    provenance: Provenance
+    provenance: ImportProvenance
     file_inventory: tuple[dict[str, str | int], ...]
 
 

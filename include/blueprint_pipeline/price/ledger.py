@@ -11,7 +11,16 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from blueprint_pipeline.price.table import Machine, MachineLine, Price, PriceNotEffective, PriceTable, Unit, amount_usd, load_price_table
+from blueprint_pipeline.price.table import (
+    MachineLine,
+    MachineProfile,
+    Price,
+    PriceNotEffective,
+    PriceTable,
+    Unit,
+    amount_usd,
+    load_price_table,
+)
 from blueprint_pipeline.price.usage import add_usages
 from blueprint_pipeline.registry.records import Certainty, LedgerEntry, Usd
 from blueprint_pipeline.workspace.commits import Commit, KeptUnit
@@ -92,7 +101,7 @@ def kept_entries(commit: Commit, *, job_id: str | None = None) -> list[LedgerEnt
 
 
 def price_line(
-    prices: PriceTable, profile: Machine, line: MachineLine, on: date, *, quantity: float | None, quantity_certainty: Certainty
+    prices: PriceTable, profile: MachineProfile, line: MachineLine, on: date, *, quantity: float | None, quantity_certainty: Certainty
 ) -> dict[str, Any]:
     """The fields of a ledger entry that say how much of what there was and what that costs, by a line of a machine.
 

@@ -102,7 +102,7 @@ class MachineLine(FrozenModel):
     """Billed for the whole wall time (8 vCPUs, 32 GiB, one GPU); ``None``: what was measured is billed."""
 
 
-class Machine(FrozenModel):
+class MachineProfile(FrozenModel):
     """Where stages run and how that is billed."""
 
     machine_id: Id
@@ -120,7 +120,7 @@ class PriceTable(FrozenModel):
     fresh_days: int = Field(ge=0)
     """A price is taken as read from the list this many days around its ``source_date``, and as an estimate beyond."""
     prices: tuple[Price, ...] = Field(min_length=1)
-    machines: tuple[Machine, ...]
+    machines: tuple[MachineProfile, ...]
 
     @model_validator(mode="after")
     def _keeps_its_rules(self) -> Self:
@@ -145,7 +145,7 @@ class PriceTable(FrozenModel):
         """``measured`` near the day on which the price was read, ``estimated`` far from it."""
         return Certainty.MEASURED if abs(on - price.source_date) <= timedelta(days=self.fresh_days) else Certainty.ESTIMATED
 
-    def machine(self, machine_id: str) -> Machine:
+    def machine(self, machine_id: str) -> MachineProfile:
         """A machine profile by name.
 
         Raises:

@@ -23,7 +23,7 @@ class NotMeasured(InternalError):
     template = "Usage was read inside of its `with measure_usage()` block; read it after the block."
 
 
-class Measurement:
+class MeasuredUsage:
     """The usage of a ``with`` block, once it has ended."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Measurement:
 
 
 @contextmanager
-def measure_usage() -> Iterator[Measurement]:
+def measure_usage() -> Iterator[MeasuredUsage]:
     """Measure the block; also when it raises.
 
     CPU time is user + system time of the process and of children that ended and were waited for; a child that still
@@ -56,7 +56,7 @@ def measure_usage() -> Iterator[Measurement]:
 
     Source: getrusage(2); proc(5), ``/proc/[pid]/io``, which also sums up children that were waited for.
     """
-    measurement = Measurement()
+    measurement = MeasuredUsage()
     wall_s, cpu_s, (read, written) = time.perf_counter(), _cpu_s(), _bytes()
     try:
         yield measurement

@@ -27,7 +27,7 @@ from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.motion.scene import build_motion_scene
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.rollout.controller import SkillController
-from blueprint_pipeline.simulation.conformance import CheckResult, check_simulator
+from blueprint_pipeline.simulation.conformance import ConformanceCheck, check_simulator
 from blueprint_pipeline.simulation.errors import UnknownName
 from blueprint_pipeline.simulation.mujoco.backend import TWIN_PATH, MujocoSimulator
 from blueprint_pipeline.simulation.open_simulator import load_beside_twin
@@ -111,7 +111,7 @@ class ProofRecord(FrozenModel):
     machine: Machine
     preflight: PreflightReport | None
     """``None`` where no GPU is needed."""
-    checks: tuple[CheckResult, ...]
+    checks: tuple[ConformanceCheck, ...]
     episode: EpisodeProof | None
     """``None`` where the suite failed: an episode would show nothing."""
     session: str | None = None

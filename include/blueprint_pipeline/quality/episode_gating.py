@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from blueprint_pipeline.episode.reader import load_plan, planned_episodes
+from blueprint_pipeline.episode.reader import load_audited_plan, planned_episodes
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.quality.errors import NothingKept, TooAlike
 from blueprint_pipeline.quality.explain import top_reasons
@@ -33,7 +33,7 @@ def gate_episodes(scene_id: str, tier: Tier, context: StageContext) -> GateRepor
         NothingKept: No episode is kept and none waits for a person; the report is written all the same.
         TooAlike: The kept episodes do not spread over what the scene allows; the report is written all the same.
     """
-    plan, config = load_plan(context.scene, "gate_episodes"), load_tiers()
+    plan, config = load_audited_plan(context.scene, "gate_episodes"), load_tiers()
     validate_config(config)
     report = judge_plan(context, plan, config, tier)
     context.output(GATES_PATH).write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from blueprint_pipeline.episode.reader import check_states, load_record
 from blueprint_pipeline.episode.record import ReplayCertificate, recording_path, render_path
 from blueprint_pipeline.licence.policy import LicenceBlocker
-from blueprint_pipeline.quality.gates.case import EpisodeCase, RenderCase, RobotLimits, VideoFile
+from blueprint_pipeline.quality.gates.case import EpisodeCase, ProbedVideo, RenderCase, RobotLimits
 from blueprint_pipeline.task.plan import JobPlan
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.checksums import digest_file
@@ -73,7 +73,7 @@ def _load_certificate(path: Path) -> ReplayCertificate | None:
         return None
 
 
-def probe_video(path: Path) -> VideoFile:
+def probe_video(path: Path) -> ProbedVideo:
     """Count a video's packets and read its size and rate from the container, without decoding a picture."""
     digest = digest_file(path)
     try:
@@ -81,7 +81,7 @@ def probe_video(path: Path) -> VideoFile:
             stream = container.streams.video[0]
             frames = sum(packet.size > 0 for packet in container.demux(stream))
             rate = stream.average_rate
-            return VideoFile(
+            return ProbedVideo(
                 digest=digest,
                 frames=frames,
                 width=stream.width,
@@ -89,4 +89,4 @@ def probe_video(path: Path) -> VideoFile:
                 frame_rate_hz=float(rate) if rate else None,
             )
     except (av.FFmpegError, IndexError):
-        return VideoFile(digest=digest, frames=None, width=None, height=None, frame_rate_hz=None)
+        return ProbedVideo(digest=digest, frames=None, width=None, height=None, frame_rate_hz=None)

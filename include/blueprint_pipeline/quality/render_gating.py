@@ -1,7 +1,7 @@
 """Judge every rendered episode and fix the final selection: the work of stage ``gate_renders``."""
 
 from blueprint_pipeline.episode.errors import NothingAudited
-from blueprint_pipeline.episode.reader import load_plan
+from blueprint_pipeline.episode.reader import load_audited_plan
 from blueprint_pipeline.quality.episode_gating import load_courses, require_diverse, set_metrics
 from blueprint_pipeline.quality.errors import NothingKept
 from blueprint_pipeline.quality.explain import top_reasons
@@ -32,7 +32,7 @@ def gate_renders(scene_id: str, tier: Tier, context: StageContext) -> RenderGate
         NothingKept: No rendered episode passed; both reports are written all the same.
         TooAlike: What is kept does not spread over what the scene allows; both reports are written all the same.
     """
-    plan, config = load_plan(context.scene, "gate_renders"), load_tiers()
+    plan, config = load_audited_plan(context.scene, "gate_renders"), load_tiers()
     validate_config(config)
     simulated, selection = load_gate_report(context.scene), load_rendered_selection(context.scene)
     if not selection:

@@ -39,7 +39,7 @@ from blueprint_pipeline.render.worker import (
     summarise,
     write_certificate,
 )
-from blueprint_pipeline.rollout.shard import load_plan, shard_episodes
+from blueprint_pipeline.rollout.shard import shard_episodes
 from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
 from blueprint_pipeline.simulation.open_simulator import is_embedded, load_beside_twin, open_simulator, scene_inputs
@@ -47,7 +47,7 @@ from blueprint_pipeline.simulation.render_profiles import FAST, RenderProfile
 from blueprint_pipeline.simulators import SimulatorName
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.stage.pool import Died, Finished, WorkerDied, WorkerPool
-from blueprint_pipeline.task.plan import JobPlan
+from blueprint_pipeline.task.plan import JobPlan, load_plan
 from blueprint_pipeline.twin.model import build_scene_model
 from blueprint_pipeline.workspace.canonical import key_of
 from blueprint_pipeline.workspace.checksums import known_below

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from blueprint_pipeline.episode.arrays import EpisodeArrays, load_arrays
-from blueprint_pipeline.episode.reader import load_plan, load_record, planned_episodes
+from blueprint_pipeline.episode.reader import load_audited_plan, load_record, planned_episodes
 from blueprint_pipeline.episode.record import STATES_NAME, STRIPS_FOLDER, recording_path
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.geometry.arrays import ImageArray
@@ -52,7 +52,7 @@ def draw_strip(scene: SceneFolder, episode_ids: Sequence[str], backend: RenderBa
     Raises:
         NothingToDraw: No episode has states.
     """
-    plan = load_plan(scene, "strip")
+    plan = load_audited_plan(scene, "strip")
     asked = [(shard, spec) for shard, spec in planned_episodes(plan) if spec.episode_id in set(episode_ids)][:MOST]
     twin = build_scene_model(scene.local("mjcf") / "scene.xml", plan.robot, plan.fps)
     stage = _Stage(twin, make_renderer(twin.model, _WIDTH, _HEIGHT, backend), camera_id(twin.model, plan.cameras[0]))

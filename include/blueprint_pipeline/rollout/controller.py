@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from blueprint_pipeline.episode.states import Row
+from blueprint_pipeline.episode.states import StateRow
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.motion.errors import PlanningFailed
 from blueprint_pipeline.motion.plan import MotionPlan
@@ -37,13 +37,13 @@ class Attempt:
     """Of row 0."""
     last: SimulationState
     """The state after the last frame."""
-    rows: list[Row] = field(default_factory=list)
+    rows: list[StateRow] = field(default_factory=list)
     """T rows, or none where nothing moved."""
     phases: list[Phase] = field(default_factory=list)
     cpu_plan_s: float = 0.0
     cpu_simulate_s: float = 0.0
 
-    def all_rows(self) -> list[Row]:
+    def all_rows(self) -> list[StateRow]:
         """T + 1 rows: the last is the state after the last frame, and repeats its setpoint; none where nothing moved."""
         if not self.rows:
             return []
@@ -113,7 +113,7 @@ class SkillController:
         started = time.process_time()
         track = self.simulator.track(setpoints)
         for setpoint, name, state, contacts in zip(setpoints, names, track.states, track.contacts, strict=True):
-            row = Row(
+            row = StateRow(
                 state=attempt.last,
                 setpoint=setpoint,
                 robot_command=self.twin.robot.joint_commands(setpoint),

@@ -28,7 +28,7 @@ from blueprint_pipeline.simulation.open_simulator import is_embedded, open_simul
 from blueprint_pipeline.simulators import SimulatorName
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.stage.pool import Died, Finished, WorkerDied, WorkerPool
-from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
+from blueprint_pipeline.task.plan import JobPlan, load_plan
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.canonical import key_of
 from blueprint_pipeline.workspace.checksums import known_below
@@ -45,11 +45,6 @@ class UnknownShard(InputError):
 
     shard_index: int
     shards: int
-
-
-def load_plan(scene: SceneFolder) -> JobPlan:
-    """Read ``geniesim/plan.json``."""
-    return JobPlan.model_validate_json(scene.read_bytes(PLAN_PATH))
 
 
 def shard_episodes(plan: JobPlan, shard_index: int) -> list[EpisodeSpec]:

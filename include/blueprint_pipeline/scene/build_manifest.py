@@ -12,10 +12,10 @@ from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.scene.canonical_files import rounded
 from blueprint_pipeline.scene.manifest import (
     Articulation,
+    ArticulationJoint,
     AssetRef,
     Background,
     Camera,
-    Joint,
     ManifestObject,
     Metadata,
     PhysicsHints,
@@ -168,7 +168,7 @@ def _articulation(item: SourceObject, stated: ArticulationFile) -> Articulation:
         stretch = float(np.linalg.norm(axis))
         unit = 1.0 if joint.type == "revolute" else stretch
         joints.append(
-            Joint(
+            ArticulationJoint(
                 name=joint.name,
                 type="revolute" if joint.type == "revolute" else "prismatic",
                 axis=vector(axis / stretch),

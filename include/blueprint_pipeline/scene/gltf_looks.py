@@ -16,7 +16,7 @@ from blueprint_pipeline.scene.colors import to_display, to_linear
 from blueprint_pipeline.scene.gltf_document import DamagedGltfError, GltfDocument, take
 from blueprint_pipeline.scene.gltf_images import GltfImages
 from blueprint_pipeline.scene.gltf_schema import (
-    Material,
+    GltfMaterial,
     MetallicRoughness,
     Sampler,
     SpecularGlossiness,
@@ -87,7 +87,7 @@ class GltfLooks:
         if not placed.repeats and len(uv) and (uv.min() < -_EDGE or uv.max() > 1 + _EDGE):
             self.losses.append("clamped or mirrored borders of a texture (it repeats)")
 
-    def _read(self, material: Material) -> PlacedLook:
+    def _read(self, material: GltfMaterial) -> PlacedLook:
         pbr = _metallic_roughness(material)
         look = Look(pbr.base_color_factor, pbr.metallic_factor, pbr.roughness_factor, double_sided=material.double_sided)
         if pbr.metallic_roughness_texture is not None:
@@ -113,7 +113,7 @@ class GltfLooks:
         return replace(look, roughness=round(look.roughness * float(mean[1]), 4), metallic=round(look.metallic * float(mean[2]), 4))
 
 
-def _metallic_roughness(material: Material) -> MetallicRoughness:
+def _metallic_roughness(material: GltfMaterial) -> MetallicRoughness:
     found = _extension(material, _GLOSSINESS, SpecularGlossiness)
     if found is None:
         return material.pbr_metallic_roughness
@@ -126,7 +126,7 @@ def _metallic_roughness(material: Material) -> MetallicRoughness:
     )
 
 
-def _extension(owner: Material | TextureInfo, name: str, model: type[Model]) -> Model | None:
+def _extension(owner: GltfMaterial | TextureInfo, name: str, model: type[Model]) -> Model | None:
     value = owner.extensions.get(name)
     if value is None:
         return None
@@ -136,7 +136,7 @@ def _extension(owner: Material | TextureInfo, name: str, model: type[Model]) -> 
         raise DamagedGltfError(f"is damaged: {name} of a material is wrong ({error.errors()[0]['msg']})") from error
 
 
-def _lost(material: Material) -> Iterator[str]:
+def _lost(material: GltfMaterial) -> Iterator[str]:
     pictures = {"normal map": material.normal_texture, "occlusion map": material.occlusion_texture}
     yield from (name for name, info in pictures.items() if info is not None)
     if material.emissive_texture is not None or any(material.emissive_factor):
@@ -146,7 +146,7 @@ def _lost(material: Material) -> Iterator[str]:
         yield "specular colour"
 
 
-def _with_plain_alpha(look: Look, material: Material) -> Look:
+def _with_plain_alpha(look: Look, material: GltfMaterial) -> Look:
     red, green, blue, alpha = look.base_color
     if material.alpha_mode == "MASK":
         alpha = 1.0 if alpha >= material.alpha_cutoff else 0.0
@@ -155,7 +155,7 @@ def _with_plain_alpha(look: Look, material: Material) -> Look:
     return replace(look, base_color=(red, green, blue, alpha))
 
 
-def _with_picture(look: Look, picture: Image.Image, material: Material) -> Look:
+def _with_picture(look: Look, picture: Image.Image, material: GltfMaterial) -> Look:
     if material.alpha_mode == "OPAQUE" or picture.mode != "RGBA":
         return replace(look, texture=picture.convert("RGB"))
     alpha = np.asarray(picture.getchannel("A"))

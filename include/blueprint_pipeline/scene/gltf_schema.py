@@ -180,7 +180,7 @@ class SpecularGlossiness(_Node):
     glossiness_factor: Share = 1
 
 
-class Material(_Node):
+class GltfMaterial(_Node):
     """How a primitive looks."""
 
     pbr_metallic_roughness: MetallicRoughness = MetallicRoughness()
@@ -202,7 +202,7 @@ class Gltf(_Node):
     scenes: list[Scene] = []
     nodes: list[Node] = []
     meshes: list[Mesh] = []
-    materials: list[Material] = []
+    materials: list[GltfMaterial] = []
     textures: list[Texture] = []
     images: list[Image] = []
     samplers: list[Sampler] = []

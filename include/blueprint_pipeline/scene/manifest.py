@@ -143,7 +143,7 @@ class PhysicsHints(FrozenModel):
     origin: Origin
 
 
-class Joint(FrozenModel):
+class ArticulationJoint(FrozenModel):
     """A joint in the object's frame: prismatic limits [m], revolute [rad]; 0 is closed, positive opens."""
 
     name: str
@@ -162,7 +162,7 @@ class Articulation(FrozenModel):
     base_part: str
     parts: dict[str, str]
     """Part to its mesh, relative to the scene's folder, in the frame of the mesh that was ingested."""
-    joints: tuple[Joint, ...]
+    joints: tuple[ArticulationJoint, ...]
 
 
 class ManifestObject(FrozenModel):

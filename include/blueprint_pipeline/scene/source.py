@@ -118,7 +118,7 @@ class MeshMissing(SceneError):
     file: str
 
 
-class FileMissing(SceneError):
+class SourceFileMissing(SceneError):
     """A file of the layout is missing."""
 
     code = "scene.file_missing"
@@ -217,7 +217,7 @@ class _Reader:
 
     def _bytes(self, file: str) -> bytes:
         if file not in self.names:
-            raise FileMissing(file)
+            raise SourceFileMissing(file)
         return self.files.read(file)
 
     def _text(self, file: str) -> bytes:
@@ -327,7 +327,7 @@ class _Reader:
             if pure.is_absolute() or ".." in pure.parts or "\\" in path:
                 raise UnsafePath(file, f"part {part} is at '{path[:80]}', outside the object's folder")
             if f"objects/{name}/{pure}" not in self.names:
-                raise FileMissing(f"objects/{name}/{path}")
+                raise SourceFileMissing(f"objects/{name}/{path}")
         unknown = sorted({joint.child_part for joint in articulation.joints} - set(articulation.parts))
         if unknown:
             raise FieldInvalid(file, "joints.child_part", f"'{unknown[0]}'", f"one of {', '.join(sorted(articulation.parts))}")

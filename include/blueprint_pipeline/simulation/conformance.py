@@ -33,7 +33,7 @@ _CLOCK_S = 1e-6
 _LIFT_RAD = -0.25
 
 
-class CheckResult(BaseModel):
+class ConformanceCheck(BaseModel):
     """One check of the suite."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,10 +79,10 @@ class _Bench:
         return self.simulator.track(np.concatenate([close, lift, np.tile(lift[-1], (FPS // 2, 1))]))
 
 
-Check = Callable[[_Bench], CheckResult]
+Check = Callable[[_Bench], ConformanceCheck]
 
 
-def check_simulator(simulator: Simulator, robot: str = DEFAULT_ROBOT, names: Collection[str] | None = None) -> list[CheckResult]:
+def check_simulator(simulator: Simulator, robot: str = DEFAULT_ROBOT, names: Collection[str] | None = None) -> list[ConformanceCheck]:
     """Run the suite; a check that raises has failed, and the others still run.
 
     Args:
@@ -103,18 +103,18 @@ def check_simulator(simulator: Simulator, robot: str = DEFAULT_ROBOT, names: Col
     return results
 
 
-def _run(name: str, check: Check, bench: _Bench) -> CheckResult:
+def _run(name: str, check: Check, bench: _Bench) -> ConformanceCheck:
     try:
         return check(bench)
     except BlueprintError as error:
         return _unmeasured(name, error)
 
 
-def _unmeasured(name: str, error: BlueprintError) -> CheckResult:
-    return CheckResult(name=name, passed=False, value=None, limit=0.0, unit="", message=str(error))
+def _unmeasured(name: str, error: BlueprintError) -> ConformanceCheck:
+    return ConformanceCheck(name=name, passed=False, value=None, limit=0.0, unit="", message=str(error))
 
 
-def _load(bench: _Bench) -> CheckResult:
+def _load(bench: _Bench) -> ConformanceCheck:
     """The block is addressable, all cameras are there, and there is an actuator for every joint and every gripper."""
     wanted_cameras = ["scene", *(f"robot/{camera.name}" for camera in bench.embodiment.wrist_cameras)]
     missing = [name for name in wanted_cameras if name not in bench.loaded.cameras]
@@ -122,31 +122,31 @@ def _load(bench: _Bench) -> CheckResult:
     wanted = [name for arm in bench.embodiment.arms for name in (*(joint.actuator for joint in arm.joints), arm.gripper.actuator)]
     missing += [name for name in wanted if f"robot/{name}" not in bench.loaded.actuators]
     told = f"missing: {', '.join(missing)}" if missing else "objects, cameras and actuators are addressable"
-    return CheckResult(name="load", passed=not missing, value=float(len(missing)), limit=0.0, unit="names", message=told)
+    return ConformanceCheck(name="load", passed=not missing, value=float(len(missing)), limit=0.0, unit="names", message=told)
 
 
-def _settle(bench: _Bench) -> CheckResult:
+def _settle(bench: _Bench) -> ConformanceCheck:
     """The block stays where it stands."""
     start = bench.reset().object_poses[0, :3]
     drift = float(np.linalg.norm(bench.hold(SETTLE_S).states[-1].object_poses[0, :3] - start))
     return _at_most("settle", drift, _DRIFT_M, "m", "drift of a block at rest within a second")
 
 
-def _clock(bench: _Bench) -> CheckResult:
+def _clock(bench: _Bench) -> ConformanceCheck:
     """A frame lasts 1 / fps."""
     bench.reset()
     error = abs(bench.hold(SETTLE_S).states[-1].time_s - SETTLE_S)
     return _at_most("clock", error, _CLOCK_S, "s", "error of the simulated time after one second")
 
 
-def _holds_pose(bench: _Bench) -> CheckResult:
+def _holds_pose(bench: _Bench) -> ConformanceCheck:
     """The arms carry themselves."""
     bench.reset()
     sag = bench.hold(SETTLE_S).states[-1].robot_qpos - home_joints(bench.embodiment)
     return _at_most("holds_pose", float(np.abs(sag).max()), _TRACKING_RAD, "rad", "deviation of a joint from a constant setpoint")
 
 
-def _contacts(bench: _Bench) -> CheckResult:
+def _contacts(bench: _Bench) -> ConformanceCheck:
     """The plinth's contact with the block carries its weight."""
     bench.reset()
     weight = BLOCK_MASS_KG * GRAVITY_M_S2
@@ -156,7 +156,7 @@ def _contacts(bench: _Bench) -> CheckResult:
     return _at_most("contacts", error, _WEIGHT_SHARE, "of the weight", f"error of the force between {pair}")
 
 
-def _gripper_closes(bench: _Bench) -> CheckResult:
+def _gripper_closes(bench: _Bench) -> ConformanceCheck:
     """With nothing between them, the fingers meet."""
     bench.reset()
     away = bench.scene.block_pose.model_copy(update={"position_m": (1.5, 1.5, 0.05)})
@@ -165,18 +165,18 @@ def _gripper_closes(bench: _Bench) -> CheckResult:
     return _at_most("gripper_closes", width, _CLOSED_M, "m", "opening after closing on nothing")
 
 
-def _object_lifts(bench: _Bench) -> CheckResult:
+def _object_lifts(bench: _Bench) -> ConformanceCheck:
     """Closing on the block and raising the arm takes the block along."""
     start = bench.reset().object_poses[0, 2]
     lift = float(bench.close_and_lift().states[-1].object_poses[0, 2] - start)
     return _at_least("object_lifts", lift, _LIFTED_M, "m", "height gained by the grasped block")
 
 
-def _replays(bench: _Bench) -> CheckResult:
+def _replays(bench: _Bench) -> ConformanceCheck:
     """From a saved state, the same setpoints give the same states, bit by bit, where the backend promises it."""
     promised = bench.simulator.capabilities()
     if not (promised.deterministic and promised.restores_state):
-        return CheckResult(
+        return ConformanceCheck(
             name="replays",
             passed=True,
             value=None,
@@ -192,10 +192,10 @@ def _replays(bench: _Bench) -> CheckResult:
     same = _bits(first) == _bits(again)
     difference = float(np.abs(first.qpos - again.qpos).max())
     told = "the same setpoints gave the same bits" if same else f"the same setpoints gave states that differ by up to {difference:.3g}"
-    return CheckResult(name="replays", passed=same, value=difference, limit=0.0, unit="rad or m", message=told)
+    return ConformanceCheck(name="replays", passed=same, value=difference, limit=0.0, unit="rad or m", message=told)
 
 
-def _resets(bench: _Bench) -> CheckResult:
+def _resets(bench: _Bench) -> ConformanceCheck:
     """A reset forgets all that happened before."""
     bench.reset()
     first = bench.hold(SETTLE_S / 2).states[-1]
@@ -206,10 +206,12 @@ def _resets(bench: _Bench) -> CheckResult:
     return _at_most("resets", difference, limit, "rad or m", "difference of the same half second after a reset")
 
 
-def _cameras(bench: _Bench) -> CheckResult:
+def _cameras(bench: _Bench) -> ConformanceCheck:
     """No camera is black or blank."""
     if not bench.simulator.capabilities().renders:
-        return CheckResult(name="cameras", passed=False, value=None, limit=_LUMA_STD, unit="levels", message="this backend does not render")
+        return ConformanceCheck(
+            name="cameras", passed=False, value=None, limit=_LUMA_STD, unit="levels", message="this backend does not render"
+        )
     bench.reset()
     spread = {name: float(bench.simulator.render(name, _WIDTH, _HEIGHT).std()) for name in bench.loaded.cameras}
     worst = min(spread, key=lambda name: spread[name])
@@ -236,15 +238,15 @@ def _bits(state: SimulationState) -> bytes:
     return b"".join(vector.tobytes() for vector in vectors)
 
 
-def _at_most(name: str, value: float, limit: float, unit: str, what: str) -> CheckResult:
+def _at_most(name: str, value: float, limit: float, unit: str, what: str) -> ConformanceCheck:
     passed = bool(np.isfinite(value) and value <= limit)
-    return CheckResult(
+    return ConformanceCheck(
         name=name, passed=passed, value=value, limit=limit, unit=unit, message=f"{what}: {value:.4g} {unit} (at most {limit:.4g})"
     )
 
 
-def _at_least(name: str, value: float, limit: float, unit: str, what: str) -> CheckResult:
+def _at_least(name: str, value: float, limit: float, unit: str, what: str) -> ConformanceCheck:
     passed = bool(np.isfinite(value) and value >= limit)
-    return CheckResult(
+    return ConformanceCheck(
         name=name, passed=passed, value=value, limit=limit, unit=unit, message=f"{what}: {value:.4g} {unit} (at least {limit:.4g})"
     )

@@ -7,7 +7,7 @@ from pydantic import Field
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.task.spec import EpisodeSpec
-from blueprint_pipeline.workspace.storage import Id
+from blueprint_pipeline.workspace.storage import Id, SceneFolder
 
 
 class ShardRef(FrozenModel):
@@ -67,3 +67,12 @@ TASK_CONFIG_PATH = "geniesim/task_config.json"
 
 
 EXPORT_MANIFEST_PATH = "geniesim/export_manifest.json"
+
+
+def load_plan(scene: SceneFolder) -> JobPlan:
+    """The plan of a scene's job.
+
+    Raises:
+        FileMissing: None was made.
+    """
+    return JobPlan.model_validate_json(scene.read_bytes(PLAN_PATH))

@@ -21,7 +21,7 @@ from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.quality.report import load_kept
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.stage.contract import StageContext
-from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
+from blueprint_pipeline.task.plan import JobPlan, load_plan
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_files, list_files
 
 REQUIRED_GRADERS = 3
@@ -59,7 +59,7 @@ def certify_datasets(context: StageContext) -> CertificationReport:
         CertifierBroken: A certifying program ended without an answer.
         DatasetChanged: A grader wrote into the dataset.
     """
-    plan = JobPlan.model_validate_json(context.scene.read_bytes(PLAN_PATH))
+    plan = load_plan(context.scene)
     episodes = _expected_episodes(context, plan.cameras)
     root = context.input(DATASET_PATH).absolute()
     with tempfile.TemporaryDirectory(prefix="blueprint-pipeline-certify-") as folder:

@@ -69,14 +69,14 @@ class RenderCase:
     height: int
     certificate: ReplayCertificate | None
     """``None``: there is none, or it cannot be read."""
-    videos: Mapping[str, "VideoFile"]
+    videos: Mapping[str, "ProbedVideo"]
     """By camera; absent where there is no file."""
     side_files: Mapping[str, FileDigest]
     """Depth and segmentation videos on disk, by file name."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class VideoFile:
+class ProbedVideo:
     """One video file as its container tells it, read from the bytes on disk."""
 
     digest: FileDigest

@@ -1,7 +1,7 @@
 """Gates on what was rendered: the replay is proven, and the pictures show the task."""
 
 from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, ReplayRule, VideoRecord
-from blueprint_pipeline.quality.gates.case import Measurement, RenderCase, VideoFile, not_measured
+from blueprint_pipeline.quality.gates.case import Measurement, ProbedVideo, RenderCase, not_measured
 from blueprint_pipeline.quality.tiers import GateRule
 
 _MID_GREY = 127.5
@@ -93,7 +93,7 @@ def measure_videos(case: RenderCase, _rule: GateRule) -> Measurement:
     return Measurement(float(len(found)), "; ".join(found[:5]))
 
 
-def _check_video(camera: str, file: VideoFile | None, record: VideoRecord | None, case: RenderCase) -> list[str]:
+def _check_video(camera: str, file: ProbedVideo | None, record: VideoRecord | None, case: RenderCase) -> list[str]:
     if file is None or record is None:
         return [f"{camera}: {'no file' if file is None else 'not in the certificate'}"]
     found = [] if file.digest == record.digest else [f"{camera}: sha256 {file.digest.sha256[:12]}, certified {record.digest.sha256[:12]}"]
