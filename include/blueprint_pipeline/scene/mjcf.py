@@ -27,6 +27,8 @@ TIMESTEP_S = 1.0 / 480.0
 CONTACT_TIME_S = 0.006
 """Time constant of contacts: soft enough for the time step (at least 2 steps), hard enough that a full can sinks in by < 0.1 mm."""
 
+BACKDROP = ((0.72, 0.72, 0.72), (0.55, 0.55, 0.55))
+"""Grey above and below, as displayed."""
 _FLOOR_FRICTION = (0.5, 0.005, 0.0001)
 _FLOOR_CLOSE_M = 0.02
 _FLOOR_SHARE = 0.3
@@ -80,6 +82,7 @@ class _Twin:
         self._root = ET.Element("mujoco", model=assets.manifest.scene_id)
         self._settings()
         self._asset = ET.SubElement(self._root, "asset")
+        self._backdrop()
         self._world = ET.SubElement(self._root, "worldbody")
 
     def files(self) -> dict[str, bytes]:
@@ -112,6 +115,12 @@ class _Twin:
         ET.SubElement(looks, "mesh", inertia="shell")
         pieces = ET.SubElement(default, "default", {"class": "piece"})
         ET.SubElement(pieces, "geom", type="mesh", group="3", condim=str(_CONDIM), solref=f"{CONTACT_TIME_S} 1", rgba="0.4 0.7 0.9 0.5")
+
+    def _backdrop(self) -> None:
+        """What a camera sees where the reconstruction ends: the plain grey of a photographer's paper, a little darker below."""
+        if self._is_drawn:
+            above, below = (numbers(grey) for grey in BACKDROP)
+            ET.SubElement(self._asset, "texture", type="skybox", builtin="gradient", rgb1=above, rgb2=below, width="8", height="48")
 
     def _lights_and_camera(self) -> None:
         camera = self._assets.manifest.camera
