@@ -16,7 +16,15 @@ from blueprint_pipeline.dataset.features import build_vector_features, video_key
 from blueprint_pipeline.dataset.frames import load_frames
 from blueprint_pipeline.dataset.video import load_episode_video
 from blueprint_pipeline.dataset.writer import DatasetSummary, DatasetWriter
-from blueprint_pipeline.episode.record import STATE_COLUMNS, EpisodeRecord, ReplayCertificate, VideoRecord, recording_path, render_path
+from blueprint_pipeline.episode.record import (
+    STATE_COLUMNS,
+    CameraSight,
+    EpisodeRecord,
+    ReplayCertificate,
+    VideoRecord,
+    recording_path,
+    render_path,
+)
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH, EpisodeVerdict, GateResult, KeptEpisode, RenderGateReport
@@ -199,7 +207,8 @@ def write_episode(scene: SceneFolder, index: int, frames: int) -> None:
         write_video(path, frames, index * 2 + number)
         videos[camera] = VideoRecord(
             digest=digest_file(path), frames=frames, width=WIDTH, height=HEIGHT, fps=FPS, codec="h264", pix_fmt="yuv420p",
-            mean_luma=80.0, std_luma=20.0, frozen_frames=0, target_visible_ratio=1.0, target_visible_origin="measured", sharpness=50.0,
+            mean_luma=80.0, std_luma=20.0, frozen_frames=0, sharpness=50.0,
+            sight=CameraSight(target_visible_ratio=1.0, target_ends_px=(120, 90), emptiest_share=0.1, origin="measured"),
         )  # fmt: skip
     certificate = ReplayCertificate(
         episode_id=record.episode_id, states_sha256=record.states.sha256, model_sha256=record.model_sha256, frames=frames,

@@ -11,6 +11,7 @@ from blueprint_pipeline.cost.report import COST_REPORT_PATH
 from blueprint_pipeline.dataset.certify.report import CertificationReport, CheckResult, not_run
 from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
 from blueprint_pipeline.episode.record import (
+    CameraSight,
     EpisodeRecord,
     EpisodeUsage,
     Execution,
@@ -55,7 +56,7 @@ SCENE_ID, JOB_ID, FPS, FRAMES, ATTEMPTS, KEPT = "kitchen", "job-0123456789ab", 3
 PLACEMENT = RobotPlacement(
     embodiment="franka_panda",
     base_pose=Pose(position_m=(-0.55, 0.0, 0.6), quat_wxyz=(1.0, 0.0, 0.0, 0.0)),
-    view=View(quat_wxyz=(0.6, 0.4, 0.4, 0.5656854249492381), fovy_deg=52.0),
+    view=View(position_m=(0.1, -1.2, 1.4), quat_wxyz=(0.6, 0.4, 0.4, 0.5656854249492381), fovy_deg=52.0),
 )
 CAMERAS = ("scene", "wrist")
 SIZE = {"width": 64, "height": 48}
@@ -311,8 +312,7 @@ def _render(scene, record):
             mean_luma=120.0,
             std_luma=20.0,
             frozen_frames=0,
-            target_visible_ratio=1.0,
-            target_visible_origin="measured",
+            sight=CameraSight(target_visible_ratio=1.0, target_ends_px=(120, 90), emptiest_share=0.1, origin="measured"),
             sharpness=10.0,
             **SIZE,
         )

@@ -159,8 +159,9 @@ def test_instructions_name_the_target_and_a_place(plan) -> None:
 
 def test_directions_are_true_in_the_picture(scene, plan) -> None:
     """What is to the left of another lies left of it in the scene camera's picture; what is in front of it, below."""
-    data = mujoco.MjData(scene.twin)
-    mujoco.mj_forward(scene.twin, data)
+    model = build_scene_model(scene.mjcf_path, plan.robot, plan.fps).model
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
     camera = data.camera("scene")
     checked = set()
     for episode in plan.episodes:

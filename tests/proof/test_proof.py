@@ -190,7 +190,7 @@ def planned(finished, tmp_path_factory, mesh_cache):
     root = tmp_path_factory.mktemp("planned") / "minimal_ok"
     shutil.copytree(finished[0].scene.local("mjcf").parent, root)
     context = make_context(root, "minimal_ok", mesh_cache)
-    PLAN_TASKS.run(PLAN_TASKS.request(scene_id="minimal_ok", episodes=1, width=64, height=48), context)
+    PLAN_TASKS.run(PLAN_TASKS.request(scene_id="minimal_ok", episodes=1, width=160, height=120), context)
     context.publish("geniesim")
     return context
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from upath import UPath
 
-from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, VideoRecord, recording_path, render_path
+from blueprint_pipeline.episode.record import CameraSight, EpisodeRecord, ReplayCertificate, VideoRecord, recording_path, render_path
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH, SceneManifest
 from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.simulation.render_profiles import FAST
@@ -124,8 +124,7 @@ def write_render(root: Path, record: EpisodeRecord, **edits: object) -> ReplayCe
             mean_luma=110.0,
             std_luma=40.0,
             frozen_frames=1,
-            target_visible_ratio=0.97,
-            target_visible_origin="measured",
+            sight=CameraSight(target_visible_ratio=0.97, target_ends_px=(120, 90), emptiest_share=0.1, origin="measured"),
             sharpness=150.0,
         )
     certificate = ReplayCertificate(

@@ -180,7 +180,7 @@ def test_rendered_episodes_are_judged_and_the_selection_is_final(job, context, s
     assert load_kept(context.scene) == [(0, "ep_000000")]
     assert "1x certificate" in result.top_reasons[0]
     report = json.loads(context.scene.read_bytes(QUALITY_GATE_REPORT_PATH))
-    assert report["summary"] == {"total_gates": 33, "passed": 33 - report["summary"]["failed"], "failed": report["summary"]["failed"]} | {
+    assert report["summary"] == {"total_gates": 35, "passed": 35 - report["summary"]["failed"], "failed": report["summary"]["failed"]} | {
         "blocking_failures": 0,
         "can_proceed": True,
     }

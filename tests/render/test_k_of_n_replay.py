@@ -143,8 +143,10 @@ def test_the_pictures_show_the_recorded_states(one_episode, tmp_path) -> None:
         assert np.abs(there - here).mean() < 0.2
         assert (np.abs(there - here) > 30).mean() < 0.002
         drawn = played.videos[camera]
-        assert (drawn.target_visible_origin, video.target_visible_origin) == ("estimated", "measured")
-        assert drawn.target_visible_ratio == pytest.approx(video.target_visible_ratio, abs=0.06)
+        assert (drawn.sight.origin, video.sight.origin) == ("estimated", "measured")
+        assert drawn.sight.target_visible_ratio == pytest.approx(video.sight.target_visible_ratio, abs=0.06)
+        assert drawn.sight.target_ends_px == pytest.approx(video.sight.target_ends_px, rel=0.2, abs=5)
+        assert drawn.sight.emptiest_share == pytest.approx(video.sight.emptiest_share, abs=0.05)
         assert drawn.frozen_frames == video.frozen_frames
 
 

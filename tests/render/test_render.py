@@ -40,16 +40,21 @@ def frames_of(path: Path, pix_fmt: str) -> list[np.ndarray]:
         return [frame.to_ndarray(format=pix_fmt) for frame in container.decode(video=0)]
 
 
-def test_certificate_tells_of_every_video(rendered) -> None:
+def test_certificate_tells_of_every_video(rendered, recorded) -> None:
     """Both cameras have all frames, contrast, and see the target."""
-    _, certificate = rendered
+    folder, certificate = rendered
     assert certificate.replayed
     assert set(certificate.videos) == {"scene", "wrist"}
-    for video in certificate.videos.values():
+    for camera, video in certificate.videos.items():
         assert (video.frames, video.width, video.height, video.fps) == (FRAMES, 160, 120, 30)
         assert 10 < video.mean_luma < 245
         assert video.std_luma > 10
-        assert video.target_visible_ratio == 1.0
+        assert video.sight.target_visible_ratio == 1.0
+        labels = frames_of(folder / f"{camera}.segmentation.mkv", "gray")
+        names = json.loads((folder / "labels.json").read_text())
+        (target,) = [int(number) for number, name in names.items() if name == recorded.record.spec.task.target_object]
+        assert video.sight.target_ends_px == ((labels[0] == target).sum(), (labels[-1] == target).sum())
+        assert video.sight.emptiest_share == max((labels[frame] == 0).mean() for frame in {*range(0, FRAMES, 15), FRAMES - 1})
         assert video.sharpness > 0
 
 

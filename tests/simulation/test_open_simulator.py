@@ -218,7 +218,7 @@ def test_a_new_simulator_is_its_folder_and_a_row(bench, monkeypatch) -> None:
     policy = load_policy()
     policy = policy.model_copy(update={"components": (*policy.components, row)})
     monkeypatch.setattr("blueprint_pipeline.quality.scene_assets.load_policy", lambda: policy)
-    bench.run("plan_tasks", episodes=1, shard_size=1, width=64, height=48)
+    bench.run("plan_tasks", episodes=1, shard_size=1, width=160, height=120)
     with with_row(SIMULATORS, ANOTHER):
         another = bench.with_simulation(simulator="another")
         another.run("simulate_shard", shard_index=0)
@@ -233,7 +233,7 @@ def test_a_new_simulator_is_its_folder_and_a_row(bench, monkeypatch) -> None:
 
 def test_an_episode_that_fails_two_of_five_is_rejected(bench, kit) -> None:
     """Nothing is drawn, the gate says how often it held, and nothing is kept."""
-    bench.run("plan_tasks", episodes=1, shard_size=1, width=64, height=48)
+    bench.run("plan_tasks", episodes=1, shard_size=1, width=160, height=120)
     isaac = bench.with_simulation(simulator="isaac_sim")
     isaac.run("simulate_shard", shard_index=0)
     isaac.judge()
@@ -323,7 +323,7 @@ def test_depth_is_not_asked_of_who_draws_colour_alone(bench, kit) -> None:
 
 def test_sigterm_stops_isaac_sim_between_episodes(bench, kit, tmp_path) -> None:
     """What is finished is published; the run after it makes the rest, and starts nothing again."""
-    bench.run("plan_tasks", episodes=2, shard_size=2, width=64, height=48)
+    bench.run("plan_tasks", episodes=2, shard_size=2, width=160, height=120)
     isaac = bench.with_simulation(simulator="isaac_sim")
     asked = []
 

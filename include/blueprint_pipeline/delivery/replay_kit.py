@@ -20,7 +20,7 @@ from blueprint_pipeline.episode.record import EpisodeRecord
 from blueprint_pipeline.errors import IntegrityError
 from blueprint_pipeline.render.bounded_replay import BOUND
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, load_embodiment
-from blueprint_pipeline.robot.placement import SCENE_CAMERA, RobotPlacement
+from blueprint_pipeline.robot.placement import SCENE_CAMERA, RobotPlacement, View
 from blueprint_pipeline.simulation import libm_probe
 from blueprint_pipeline.simulation.protocol import SimulatorInfo
 from blueprint_pipeline.simulation.render_profiles import RenderProfile
@@ -160,9 +160,13 @@ def _mounting(scene_xml: Path, robot: RobotPlacement) -> Mapping[str, Any]:
             for body in _mounted(spec.bodies, robot_alone.bodies)
             for geom in body.geoms
         ],
-        "scene_cameras": {} if robot.view is None else {SCENE_CAMERA: {"quat": list(robot.view.quat_wxyz), "fovy": robot.view.fovy_deg}},
+        "scene_cameras": {} if robot.view is None else {SCENE_CAMERA: _view(robot.view)},
         "scene_boxes": [_placed(geom) | _look(geom) | {"name": geom.name} for geom in spec.worldbody.geoms if geom.name not in own_boxes],
     }
+
+
+def _view(view: View) -> dict[str, Any]:
+    return {"pos": list(view.position_m), "quat": list(view.quat_wxyz), "fovy": view.fovy_deg}
 
 
 def _mounted(found: Iterable[Any], own: Iterable[Any]) -> list[Any]:

@@ -69,7 +69,7 @@ def load_scene(folder: Path) -> mujoco.MjSpec:
     for name, view in kit["scene_cameras"].items():
         camera = scene.camera(name)
         camera.alt.type = mujoco.mjtOrientation.mjORIENTATION_QUAT
-        camera.quat, camera.fovy = view["quat"], view["fovy"]
+        camera.pos, camera.quat, camera.fovy = view["pos"], view["quat"], view["fovy"]
     for name, value in kit["option"].items():
         setattr(scene.option, name, value)
     for geom in kit["scene_boxes"]:

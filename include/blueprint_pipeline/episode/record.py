@@ -110,6 +110,19 @@ class EpisodeUsage(FrozenModel):
     """The whole attempt, with writing it."""
 
 
+class CameraSight(FrozenModel):
+    """What one camera sees in sampled frames of an episode: every 15th, and the last."""
+
+    target_visible_ratio: float = Field(ge=0, le=1)
+    """Share of the frames in which the target has at least 20 pixels."""
+    target_ends_px: tuple[int, int]
+    """Pixels of the target in the first and in the last frame."""
+    emptiest_share: float = Field(ge=0, le=1)
+    """Of the frame in which the largest part of the picture shows nothing: no object, no robot, no room."""
+    origin: Origin
+    """``measured``: pixels were counted; ``estimated``: rays were cast through the twin, for the simulator labels no pixels."""
+
+
 class VideoRecord(FrozenModel):
     """One camera's video and what its pixels look like."""
 
@@ -126,10 +139,8 @@ class VideoRecord(FrozenModel):
     """Smallest standard deviation over the pixels of any one frame, 0 to 255: near 0 is a black or blank frame."""
     frozen_frames: int
     """Longest run of consecutive frames whose pixels are equal while the robot moves."""
-    target_visible_ratio: float | None
-    """Share of sampled frames in which the target has at least 20 pixels in this camera; ``None``: not measured."""
-    target_visible_origin: Origin
-    """``measured``: pixels were counted; ``estimated``: rays were cast through the twin, for the simulator labels no pixels."""
+    sight: CameraSight | None
+    """``None``: not measured."""
     sharpness: float
     """Smallest variance of the Laplacian of any sampled frame."""
 

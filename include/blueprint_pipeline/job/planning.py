@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from blueprint_pipeline.job.site import NothingToDo, Site, choose_site
+from blueprint_pipeline.job.site import Film, NothingToDo, Site, choose_site
 from blueprint_pipeline.job.start_states import VERSION
 from blueprint_pipeline.job.task_scene import TaskScene
 from blueprint_pipeline.robot.layout import home_joints, open_widths, start_qpos
@@ -52,7 +52,8 @@ def plan_job(scene: TaskScene, options: JobOptions) -> JobPlan:
         UnknownRobot: There is no such robot.
         UnknownSkill: There is no such skill.
     """
-    site = choose_site(scene, options.robot, options.skills, fps=options.fps, aspect=options.width / options.height, seed=options.seed)
+    film = Film(fps=options.fps, width=options.width, height=options.height)
+    site = choose_site(scene, options.robot, options.skills, film, seed=options.seed)
     episodes = tuple(_plan_episode(scene, site, options, index) for index in range(options.episodes))
     indices = range(options.episodes)
     shards = tuple(
@@ -127,7 +128,7 @@ def _plan_episode(scene: TaskScene, site: Site, options: JobOptions, index: int)
         arm=site.place.planner.arm.name,
         task=task,
         object_poses=dict(start.poses),
-        robot_qpos=_draw_home(site, start, rng),
+        robot_qpos=_draw_home(site, start, task.target_object, rng),
     )
 
 
@@ -145,12 +146,12 @@ def _draw_task(scene: TaskScene, site: Site, skill: Skill[Any], *, turn: int, rn
     raise NothingToDo(scene.manifest.scene_id, skill.name, refused)
 
 
-def _draw_home(site: Site, start: StartState, rng: np.random.Generator) -> tuple[float, ...]:
-    """Where the robot starts: near its default pose, touching nothing; the default itself where so many draws touch something."""
+def _draw_home(site: Site, start: StartState, target: str, rng: np.random.Generator) -> tuple[float, ...]:
+    """Where the robot starts: near its default pose, touching and hiding nothing; the default itself where so many draws do."""
     embodiment = site.place.embodiment
     home, widths_m = home_joints(embodiment), open_widths(embodiment)
     for _ in range(_HOMES):
         drawn = start_qpos(embodiment, home + rng.uniform(-ARM_JITTER_RAD, ARM_JITTER_RAD, len(home)), widths_m)
-        if site.is_free(start, drawn):
+        if site.is_good_home(start, target, drawn):
             return drawn
     return start_qpos(embodiment, home, widths_m)

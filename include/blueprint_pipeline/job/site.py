@@ -13,7 +13,7 @@ import numpy as np
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
-from blueprint_pipeline.job.framing import frame_work
+from blueprint_pipeline.job.framing import choose_view
 from blueprint_pipeline.job.placement import NoRoomForRobot, place_robot
 from blueprint_pipeline.job.start_states import Spread, StartStates
 from blueprint_pipeline.job.task_scene import TaskScene
@@ -27,12 +27,15 @@ from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Wor
 from blueprint_pipeline.skill.goals import Reach
 from blueprint_pipeline.skill.instruction import build_surface_frame
 from blueprint_pipeline.skill.registry import load_skill
+from blueprint_pipeline.skill.scene_view import SceneView
 from blueprint_pipeline.skill.support_surface import SupportSurface, scan_surface
 from blueprint_pipeline.twin.footprint import Footprint
 from blueprint_pipeline.twin.model import SceneModel, build_scene_model, planning_copy
 
 PROBES, ENOUGH = 12, 3
 """Start states in which a task is proposed and planned for an object, and in how many of them that must work for it to be a target."""
+STARTS_SHOWN = 6
+"""Start states that are drawn until the scene's camera shows the target in one."""
 TIER_M = 0.03
 """Objects whose undersides differ by no more than this stand on one tier of their support."""
 FEWEST_CELLS = 50
@@ -95,8 +98,19 @@ class Site:
         """A start state for a target.
 
         Raises:
-            NotOffered: There is no room for it and everything else.
+            NotOffered: There is no room for it and everything else, or the scene's camera does not show it.
         """
+        home = home_qpos(self.place.embodiment)
+        for _ in range(STARTS_SHOWN):
+            drawn = self._draw_any_start(skill, target, rng)
+            if self.place.view.shows(drawn.poses, home, target):
+                return drawn
+            if not self.starts.is_free(target):
+                break
+        raise NotOffered("the scene's camera hardly shows it: it is small in the picture, or something stands before it")
+
+    def _draw_any_start(self, skill: Skill[Any], target: str, rng: np.random.Generator) -> StartState:
+        """The same, wherever the scene's camera looks."""
         if not self.starts.is_free(target):
             state = self.starts.settled_state(self.spread.names)
             if not self.place.reach.reaches(state.footprints[target].center_m[None])[0]:
@@ -108,15 +122,25 @@ class Site:
             raise NotOffered("the surface has no room for it within reach, beside everything else")
         return drawn
 
-    def is_free(self, state: StartState, robot_qpos: tuple[float, ...]) -> bool:
-        """Whether the robot touches nothing where it starts."""
+    def is_good_home(self, state: StartState, target: str, robot_qpos: tuple[float, ...]) -> bool:
+        """Whether the robot touches nothing where it starts, and does not hide what it shall handle."""
         qpos, planner = _whole_qpos(self, state.poses, robot_qpos), self.place.planner
         planner.checker.place_objects(qpos)
         planner.checker.allow()
-        return planner.checker.is_free(planner.arm_qpos(qpos), planner.gripper_width(qpos))
+        is_free = planner.checker.is_free(planner.arm_qpos(qpos), planner.gripper_width(qpos))
+        return is_free and self.place.view.shows(state.poses, robot_qpos, target)
 
 
-def choose_site(scene: TaskScene, robot: str, skills: Sequence[str], *, fps: int, aspect: float, seed: int) -> Site:
+@dataclass(frozen=True, kw_only=True)
+class Film:
+    """How pictures are taken."""
+
+    fps: int
+    width: int
+    height: int
+
+
+def choose_site(scene: TaskScene, robot: str, skills: Sequence[str], film: Film, *, seed: int) -> Site:
     """Choose a support with the robot beside it where every skill finds something to take: the busiest tier for which that is so.
 
     Raises:
@@ -130,7 +154,7 @@ def choose_site(scene: TaskScene, robot: str, skills: Sequence[str], *, fps: int
     refused: list[InputError] = []
     for tier in _tiers(scene, starts):
         try:
-            return _build_site(scene, embodiment, loaded, starts, tier, fps=fps, aspect=aspect, seed=seed)
+            return _build_site(scene, embodiment, loaded, starts, tier, film=film, seed=seed)
         except (NothingToDo, NoRoomForRobot) as refusal:
             refused.append(refusal)
     if refused:
@@ -180,8 +204,7 @@ def _build_site(
     starts: StartStates,
     tier: Tier,
     *,
-    fps: int,
-    aspect: float,
+    film: Film,
     seed: int,
 ) -> Site:
     """Put the robot beside a tier, and ask what each skill can take there.
@@ -195,7 +218,7 @@ def _build_site(
     if surface.level.sum() < FEWEST_CELLS:
         reason = f"where it stands '{tier.support}' has no level surface that is open from above"
         raise NothingToDo(scene.manifest.scene_id, skills[0].name, elsewhere | dict.fromkeys(tier.prints, reason))
-    site = _mount(scene, embodiment, starts, surface, tuple(tier.prints), fps=fps, aspect=aspect)
+    site = _mount(scene, embodiment, starts, surface, tuple(tier.prints), film=film)
     targets: dict[str, tuple[str, ...]] = {}
     left_out: LeftOut = {}
     for skill in skills:
@@ -216,8 +239,7 @@ def _mount(
     surface: SupportSurface,
     names: tuple[str, ...],
     *,
-    fps: int,
-    aspect: float,
+    film: Film,
 ) -> Site:
     """Put the robot where it reaches most of the surface, and prepare to plan its motions there."""
     arm = embodiment.arms[0]  # the one place that chooses: every episode names the arm that acts in it
@@ -225,16 +247,19 @@ def _mount(
     radius, pose = arm.working_radius, placement.base_pose
     yaw_rad = 2.0 * float(np.arctan2(pose.quat_wxyz[3], pose.quat_wxyz[0]))
     reach = Reach(base_m=np.array(pose.position_m[:2]), yaw_rad=yaw_rad, nearest_m=radius.nearest_m, farthest_m=radius.farthest_m)
-    view = frame_work(build_scene_model(scene.mjcf_path, placement, fps), embodiment, surface, reach, aspect)
+    unseen = build_scene_model(scene.mjcf_path, placement, film.fps)
+    planner = build_motion_scene(planning_copy(unseen.model), embodiment, arm.name, fps=film.fps, cache_dir=scene.cache_dir)
+    view = choose_view(unseen, planner, embodiment, surface, reach, aspect=film.width / film.height)
     placement = placement.model_copy(update={"view": view})
-    compiled = build_scene_model(scene.mjcf_path, placement, fps)
+    compiled = build_scene_model(scene.mjcf_path, placement, film.fps)
     viewer_m, heading_rad = find_viewpoint(compiled.model)
     place = Workplace(
         surface=surface,
         frame=build_surface_frame(scene.surface_noun(surface.support), viewer_m, heading_rad, surface.cells_m()[surface.level]),
         reach=reach,
         embodiment=embodiment,
-        planner=build_motion_scene(planning_copy(compiled.model), embodiment, arm.name, fps=fps, cache_dir=scene.cache_dir),
+        planner=planner,
+        view=SceneView(compiled, film.width, film.height),
         objects={name: scene.facts(name, starts.supports) for name in names},
     )
     spread = Spread(surface=surface, reach=place.reach, names=names)

@@ -74,7 +74,9 @@ def render_metrics(case: RenderCase) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
     for camera in case.cameras:
         record = case.certificate.videos.get(camera) if case.certificate else None
-        found[f"target_visible_ratio_{camera}"] = record.target_visible_ratio if record else None
+        sight = record.sight if record else None
+        found[f"target_visible_ratio_{camera}"] = sight.target_visible_ratio if sight else None
+        found[f"emptiest_share_{camera}"] = sight.emptiest_share if sight else None
         found[f"sharpness_{camera}"] = record.sharpness if record else None
         found[f"mean_luma_{camera}"] = record.mean_luma if record else None
     return found

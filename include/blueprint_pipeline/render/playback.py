@@ -15,14 +15,16 @@ from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.render.errors import NotReplayed
 from blueprint_pipeline.render.k_of_n_replay import execute_episode
-from blueprint_pipeline.render.render import MOVING_RAD_S, VISIBILITY_STRIDE, VISIBLE_PIXELS, RenderOptions, certify
+from blueprint_pipeline.render.render import MOVING_RAD_S, RenderOptions, certify
 from blueprint_pipeline.render.replay import ReplayVerdict, replay_episode
-from blueprint_pipeline.render.target_visibility import TargetSight
+from blueprint_pipeline.render.sight_tally import SightTally, is_sampled
 from blueprint_pipeline.render.video import VideoWriter
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.layout import start_qpos
+from blueprint_pipeline.simulation.mujoco.renderer import camera_id
 from blueprint_pipeline.simulation.protocol import LoadedScene, Simulator
 from blueprint_pipeline.twin.model import SceneModel
+from blueprint_pipeline.twin.sight import Sight
 
 _PLACED_M = 0.001
 _PLACED_RAD = 0.001
@@ -106,13 +108,14 @@ class _Painter:
     poses: RecordedPoses
     folder: Path
     options: RenderOptions
-    _visible: dict[str, int] = field(default_factory=dict)
-    _sampled: int = 0
+    _tallies: dict[str, SightTally] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         options = self.options
         self._embodiment = load_embodiment(self.record.robot.embodiment)
-        self._sight = TargetSight(self.stage.twin, self.record.spec.task.target_object, options.width, options.height)
+        self._sight = Sight(self.stage.twin.model)
+        self._target = self._sight.geoms_below([self.record.spec.task.target_object])
+        self._tallies = {name: SightTally() for name in options.cameras}
         self._writers = {
             name: VideoWriter(self.folder / f"{name}.mp4", options.width, options.height, self.record.fps) for name in options.cameras
         }
@@ -138,23 +141,25 @@ class _Painter:
     def paint(self, frame: int) -> None:
         """Draw the present state, which is that of a row, with every camera."""
         moving = bool(np.abs(self.poses.robot_qvel[frame]).max() > MOVING_RAD_S)
-        sample = frame % VISIBILITY_STRIDE == 0
+        sample = is_sampled(frame, self.record.frames)
         if sample:
-            self._sampled += 1
-            self._sight.stand(self.poses.robot_qpos[frame], self.poses.gripper_width_m[frame], self.poses.object_poses[frame])
+            poses = self.poses
+            self._sight.stand(self.stage.twin.qpos_of(poses.robot_qpos[frame], poses.gripper_width_m[frame], poses.object_poses[frame]))
         for name, writer in self._writers.items():
             writer.write(self.stage.simulator.render(name, self.options.width, self.options.height), moving=moving)
             if sample:
-                self._visible[name] = self._visible.get(name, 0) + (self._sight.count_pixels(name) >= VISIBLE_PIXELS)
+                self._count(name)
+
+    def _count(self, name: str) -> None:
+        lens, width, height = self._sight.lens(camera_id(self.stage.twin.model, name)), self.options.width, self.options.height
+        pixels = self._sight.count_pixels(lens, self._target, width, height)
+        self._tallies[name].add(pixels, self._sight.share_empty(lens, width / height))
 
     def finish(self) -> dict[str, VideoRecord]:
         """Finish all files; their records by camera."""
         for writer in self._writers.values():
             writer.close()
-        return {
-            name: writer.record(self._visible.get(name, 0) / self._sampled if self._sampled else None, Origin.ESTIMATED)
-            for name, writer in self._writers.items()
-        }
+        return {name: writer.record(self._tallies[name].result(Origin.ESTIMATED)) for name, writer in self._writers.items()}
 
     def abandon(self) -> None:
         """Remove what was drawn."""

@@ -22,6 +22,7 @@ from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.render.bounded_replay import replay_anywhere
 from blueprint_pipeline.render.preview import read_preview
 from blueprint_pipeline.render.replay import ReplayVerdict
+from blueprint_pipeline.render.sight_tally import SightTally, is_sampled
 from blueprint_pipeline.render.video import LosslessWriter, VideoWriter
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator, show
 from blueprint_pipeline.simulation.mujoco.drawing import FrameRenderer
@@ -34,9 +35,6 @@ from blueprint_pipeline.twin.footprint import bodies_of
 from blueprint_pipeline.workspace.checksums import FileDigest
 
 LABELS_NAME = "labels.json"
-VISIBLE_PIXELS = 20
-VISIBILITY_STRIDE = 15
-"""Frames between two of which the target's pixels are counted."""
 MOVING_RAD_S = 0.01
 _MM_PER_M = 1000.0
 _FARTHEST_MM = 65535.0
@@ -65,8 +63,7 @@ class _View:
     depth: LosslessWriter | None
     segmentation: LosslessWriter | None
     fixed: FixedView | None
-    sampled: int = 0
-    visible: int = 0
+    tally: SightTally = field(default_factory=SightTally)
 
     def writers(self) -> list[VideoWriter | LosslessWriter]:
         return [writer for writer in (self.color, self.depth, self.segmentation) if writer is not None]
@@ -103,7 +100,7 @@ class EpisodePainter:
         moving = self.simulator.robot_speed_rad_s() > MOVING_RAD_S
         for view in self._views:
             view.color.write(self._draw(view), moving=moving)
-            sample = frame % VISIBILITY_STRIDE == 0
+            sample = is_sampled(frame, self.record.frames)
             if sample or view.segmentation is not None or view.depth is not None:
                 self._renderer.look(self._data, view.camera)
             if sample or view.segmentation is not None:
@@ -120,8 +117,7 @@ class EpisodePainter:
     def _see_bodies(self, view: _View, *, sample: bool) -> None:
         bodies = self._renderer.draw_bodies()
         if sample:
-            view.sampled += 1
-            view.visible += int(np.isin(bodies, self._target).sum() >= VISIBLE_PIXELS)
+            view.tally.add(int(np.isin(bodies, self._target).sum()), float((bodies < 0).mean()))
         if view.segmentation is not None:
             view.segmentation.write(self._label_of_body[bodies])
 
@@ -132,9 +128,7 @@ class EpisodePainter:
                 writer.close()
         if self.options.segmentation:
             (self.folder / LABELS_NAME).write_text(json.dumps(dict(enumerate(self._labels)), indent=1) + "\n")
-        videos = {
-            view.name: view.color.record(view.visible / view.sampled if view.sampled else None, Origin.MEASURED) for view in self._views
-        }
+        videos = {view.name: view.color.record(view.tally.result(Origin.MEASURED)) for view in self._views}
         depth = {view.name: view.depth.digest() for view in self._views if view.depth is not None}
         segmentation = {view.name: view.segmentation.digest() for view in self._views if view.segmentation is not None}
         return videos, depth, segmentation

@@ -14,9 +14,8 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from blueprint_pipeline.episode.record import VideoRecord, preview_name
+from blueprint_pipeline.episode.record import CameraSight, VideoRecord, preview_name
 from blueprint_pipeline.geometry.arrays import ImageArray
-from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.render.encoding import FrameWriter, Mp4Writer
 from blueprint_pipeline.render.preview import PreviewWriter
 
@@ -73,13 +72,8 @@ class VideoWriter(Mp4Writer):
         super().abandon()
         self._preview.abandon()
 
-    def record(self, target_visible_ratio: float | None, origin: Origin) -> VideoRecord:
-        """What was written; call after :meth:`close`.
-
-        Args:
-            target_visible_ratio: Share of sampled frames in which the target is seen.
-            origin: How that was found out.
-        """
+    def record(self, sight: CameraSight | None) -> VideoRecord:
+        """What was written, and what the camera sees in it; call after :meth:`close`."""
         return VideoRecord(
             digest=self.digest(),
             frames=self._frames,
@@ -91,8 +85,7 @@ class VideoWriter(Mp4Writer):
             mean_luma=self._pixels.mean_luma,
             std_luma=self._pixels.std_luma,
             frozen_frames=self._pixels.frozen_frames,
-            target_visible_ratio=target_visible_ratio,
-            target_visible_origin=origin,
+            sight=sight,
             sharpness=self._pixels.sharpness,
         )
 

@@ -1,18 +1,20 @@
-"""Which robot stands where, and how the scene's camera looks at its work."""
+"""Which robot stands where, and from where the scene's camera looks at its work."""
 
 from pydantic import Field
 
 from blueprint_pipeline.frozen import FrozenModel
-from blueprint_pipeline.geometry.pose import Pose, QuatWxyz
+from blueprint_pipeline.geometry.pose import Pose, QuatWxyz, Vector3
 from blueprint_pipeline.workspace.storage import Id
 
 SCENE_CAMERA = "scene"
-"""The camera of the reconstruction, in every twin."""
+"""The camera that stands in the scene, in every twin: where the reconstruction has it, until a job puts it where it sees the work."""
 
 
 class View(FrozenModel):
-    """How the scene's camera is turned and zoomed, where it stands."""
+    """Where the scene's camera stands, how it is turned, and how it is zoomed."""
 
+    position_m: Vector3
+    """In the world."""
     quat_wxyz: QuatWxyz
     """In the world: x right, y up, looking along -z."""
     fovy_deg: float = Field(gt=0, lt=180)
@@ -25,4 +27,4 @@ class RobotPlacement(FrozenModel):
     embodiment: Id
     base_pose: Pose
     view: View | None = None
-    """``None``: as the reconstruction's camera looked."""
+    """``None``: as the reconstruction's camera."""

@@ -15,10 +15,12 @@ from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.motion.plan import MotionPlan
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.robot.embodiment import Embodiment
+from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.skill.conditions import ObservedMotion
 from blueprint_pipeline.skill.goals import Reach
 from blueprint_pipeline.skill.instruction import NamedObject, SurfaceFrame
-from blueprint_pipeline.skill.support_surface import SupportSurface
+from blueprint_pipeline.skill.scene_view import SceneView
+from blueprint_pipeline.skill.support_surface import BoolArray, SupportSurface
 from blueprint_pipeline.task.outcome import PredicateCheck
 from blueprint_pipeline.task.task import Task
 from blueprint_pipeline.twin.footprint import Footprint
@@ -64,6 +66,8 @@ class Workplace:
     reach: Reach
     embodiment: Embodiment
     planner: MotionScene
+    view: SceneView
+    """What the scene's camera shows."""
     objects: Mapping[str, ObjectFacts]
     """Movable objects on the support."""
 
@@ -78,6 +82,12 @@ class StartState:
     def others(self, target: str) -> list[Footprint]:
         """Footprints of everything but the target."""
         return [footprint for name, footprint in self.footprints.items() if name != target]
+
+
+def shown_spots(place: Workplace, start: StartState, target: str, spots_m: FloatArray) -> BoolArray:
+    """On which spots (n, 2) the scene's camera would show the target, with the robot at home; what has to be done is to be seen."""
+    home = home_qpos(place.embodiment)
+    return place.view.shows_at(start.poses, home, target, start.footprints[target], spots_m)
 
 
 def named_objects(place: Workplace, start: StartState) -> dict[str, NamedObject]:

@@ -4,7 +4,7 @@ The spot is the free one nearest to the middle of what the sentence names. So th
 what the sentence says is what a policy learns. World frame: z up, metres.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -77,6 +77,8 @@ class GoalSearch:
     """Of the circle about the palm."""
     hand_from_center_m: FloatArray
     """(2,): where the hand holds the object as it stands, from the middle of its outline."""
+    is_shown: Callable[[FloatArray], BoolArray]
+    """On which spots (n, 2) the scene's camera would show the object."""
 
     def offers(self, words: str, reference: str | None) -> Destination | None:
         """The destination of that name, if the object starts outside of it and there is room near its middle."""
@@ -126,11 +128,11 @@ class GoalSearch:
         """All spots (n, 2) on which the middle of the object's outline may come to rest.
 
         A spot keeps the circle about the outline, and room for the fingers, clear of edges, fixed things and other objects, and the hand
-        clear of what is taller; it is within reach and at least :data:`AWAY_M` from the start.
+        clear of what is taller; it is within reach, at least :data:`AWAY_M` from the start, and in sight of the scene's camera.
         """
         cells = self.surface.cells_m()
         clear = self.surface.clearance_m(self.others.values()) >= self.target.radius_m + MARGIN_M
         clear &= self.surface.at(self.room_for_hand, cells.reshape(-1, 2) + self.hand_from_center_m).reshape(clear.shape)
         away = np.linalg.norm(cells - self.target.center_m, axis=-1) >= AWAY_M
         spots: FloatArray = cells[clear & away & self.reach.reaches(cells).astype(bool)]
-        return spots
+        return spots[self.is_shown(spots)] if len(spots) else spots

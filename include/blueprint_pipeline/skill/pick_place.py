@@ -22,7 +22,7 @@ from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import constant, find_path, solve_line, time_checked
 from blueprint_pipeline.motion.timing import Pace
 from blueprint_pipeline.skill.conditions import ObservedMotion, check_at_rest, check_untouched, check_upright
-from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, named_objects
+from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, named_objects, shown_spots
 from blueprint_pipeline.skill.goals import Destination, GoalSearch
 from blueprint_pipeline.skill.grasping import YAWS_RAD, GraspQuery, goal_pose, raise_above_goal, solve_place
 from blueprint_pipeline.skill.instruction import PUT, NamedObject, phrases_of, say
@@ -70,7 +70,7 @@ class PickPlace(Skill[PickPlaceTask]):
     """Takes an object and sets it down where the sentence says."""
 
     name = "pick_place"
-    version = "pick_place-5"
+    version = "pick_place-6"
     difficulty = 0.3
     phases = ("approach", "pre_grasp", "close", "lift", "transport", "place", "release", "retract", "home")
     travel_phases = ("approach", "pre_grasp", "lift", "transport", "place", "retract", "home")
@@ -159,6 +159,7 @@ def _draw_destination(
         others=others,
         hand_m=place.planner.arm.gripper.palm.radius_m,
         hand_from_center_m=held_m - center_m,
+        is_shown=lambda spots_m: shown_spots(place, start, target, spots_m),
     )
     if not place.surface.at(search.room_for_hand, held_m[None])[0]:
         raise NotOffered("where the hand would hold it, something taller stands too near")

@@ -68,7 +68,7 @@ def build_spec(mjcf_path: Path, robot: RobotPlacement) -> mujoco.MjSpec:
     if robot.view is not None:
         camera = spec.camera(SCENE_CAMERA)
         camera.alt.type = mujoco.mjtOrientation.mjORIENTATION_QUAT  # however the file says it
-        camera.quat, camera.fovy = robot.view.quat_wxyz, robot.view.fovy_deg
+        camera.pos, camera.quat, camera.fovy = robot.view.position_m, robot.view.quat_wxyz, robot.view.fovy_deg
     # Bodies at rest sleep: a cluttered scene runs 2 to 3 times faster, and replays stay bit-identical (measured).
     spec.option.enableflags |= mujoco.mjtEnableBit.mjENBL_SLEEP.value
     return spec

@@ -1,7 +1,6 @@
 """Turns and zooms a camera, where it stands, so that given points fill its picture.
 
-A reconstruction's camera is where a person took the photo, and looks where that person looked. A policy has to see the robot's hand, the
-objects and every place where they may go. World frame: z up, metres. Cameras are OpenGL's: x right, y up, looking along -z.
+World frame: z up, metres. Cameras are OpenGL's: x right, y up, looking along -z.
 """
 
 import numpy as np
@@ -29,6 +28,7 @@ def aim_at(position_m: FloatArray, points_m: FloatArray, aspect: float) -> View:
     Returns:
         Points that lie further apart than :data:`WIDEST_DEG` shows are not all in the picture.
     """
+    position_m = np.round(position_m, 4)
     towards = points_m - position_m
     forward = _unit(np.mean(towards / np.linalg.norm(towards, axis=1, keepdims=True), axis=0))
     for _ in range(_TURNS):
@@ -39,7 +39,8 @@ def aim_at(position_m: FloatArray, points_m: FloatArray, aspect: float) -> View:
     across, up = _on_picture(towards, axes)
     half = MARGIN * max(float(np.abs(up).max()), float(np.abs(across).max()) / aspect)
     fovy_deg = float(np.clip(2.0 * np.degrees(np.arctan(half)), NARROWEST_DEG, WIDEST_DEG))
-    return View(quat_wxyz=quat_from_rotation(axes), fovy_deg=round(fovy_deg, 4))
+    x, y, z = position_m.tolist()
+    return View(position_m=(x, y, z), quat_wxyz=quat_from_rotation(axes), fovy_deg=round(fovy_deg, 4))
 
 
 def _unit(vector: FloatArray) -> FloatArray:

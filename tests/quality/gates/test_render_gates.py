@@ -34,12 +34,16 @@ def on_disk(case, **edits):
     return replace(case, videos={**case.videos, "wrist": replace(case.videos["wrist"], **edits)})
 
 
+def sighted(case, camera="scene", **edits):
+    return seen(case, camera, sight=case.certificate.videos[camera].sight.model_copy(update=edits))
+
+
 def unseen_by_all(case):
-    return seen(seen(case, target_visible_ratio=None), "wrist", target_visible_ratio=None)
+    return seen(seen(case, sight=None), "wrist", sight=None)
 
 
 def barely_seen(case):
-    return seen(seen(case, target_visible_ratio=0.5), "wrist", target_visible_ratio=0.7)
+    return sighted(sighted(case, target_visible_ratio=0.5), "wrist", target_visible_ratio=0.7)
 
 
 def no_certificate(case):
@@ -105,6 +109,19 @@ BENT = {
     "exposure": [lambda c: seen(c, mean_luma=4.0), lambda c: seen(c, mean_luma=250.0), no_certificate],
     "not_frozen": [lambda c: seen(c, frozen_frames=40), no_certificate],
     "target_visible": [barely_seen, unseen_by_all, no_certificate],
+    "ends_visible": [
+        lambda c: sighted(c, target_ends_px=(3, 200)),
+        lambda c: sighted(c, target_ends_px=(200, 0)),
+        lambda c: seen(c, sight=None),
+        lambda c: certified(c, videos={"wrist": c.certificate.videos["wrist"]}),
+        no_certificate,
+    ],
+    "emptiness": [
+        lambda c: sighted(c, emptiest_share=0.6),
+        lambda c: sighted(c, "wrist", emptiest_share=1.0),
+        lambda c: seen(c, sight=None),
+        no_certificate,
+    ],
     "sharpness": [lambda c: seen(c, "wrist", sharpness=2.0), lambda c: replace(c, cameras=())],
 }
 
@@ -133,9 +150,10 @@ def test_full_asks_for_all_executions_and_half_the_spread(rendered, config):
 
 
 def test_what_was_estimated_in_the_twin_is_not_called_measured(rendered, config):
-    case = seen(seen(rendered, target_visible_origin=Origin.ESTIMATED), "wrist", target_visible_origin=Origin.ESTIMATED)
-    (gate,) = [gate for gate in judge_render(case, config, "core") if gate.gate == "target_visible"]
-    assert (gate.passed, gate.origin) == (True, Origin.ESTIMATED)
+    case = sighted(sighted(rendered, origin=Origin.ESTIMATED), "wrist", origin=Origin.ESTIMATED)
+    gates = {gate.gate: gate for gate in judge_render(case, config, "core")}
+    for name in ("target_visible", "ends_visible", "emptiness"):
+        assert (gates[name].passed, gates[name].origin) == (True, Origin.ESTIMATED)
 
 
 def test_every_gate_has_a_bent_render():

@@ -151,8 +151,10 @@ def test_every_collider_has_a_friction_and_the_rougher_counts(stage):
 
 
 def test_the_scenes_camera_looks_as_the_job_wants(scene, tmp_path):
-    """As the twin's does: turned and zoomed, where it stands."""
-    placement = scene.placement.model_copy(update={"view": View(quat_wxyz=(0.5, 0.5, 0.5, 0.5), fovy_deg=41.0)})
+    """As the twin's does: placed, turned and zoomed."""
+    placement = scene.placement.model_copy(
+        update={"view": View(position_m=(0.2, -1.1, 1.3), quat_wxyz=(0.5, 0.5, 0.5, 0.5), fovy_deg=41.0)}
+    )
     authored = author_stage(scene.folder, placement, PANDA, tmp_path)
     twin = build_scene_model(scene.folder / "mjcf/scene.xml", placement, 30).model
     opened = Usd.Stage.Open(str(authored.path))

@@ -45,7 +45,7 @@ def test_load_crosses_the_wire(remote, simulator, scene_path):
     assert remote.load(scene_path, ROBOT, 30) == simulator.load(scene_path, ROBOT, 30)
 
 
-@pytest.mark.parametrize("view", [None, View(quat_wxyz=(0.5, 0.5, 0.5, 0.5), fovy_deg=41.5)])
+@pytest.mark.parametrize("view", [None, View(position_m=(0.1, -1.2, 1.4), quat_wxyz=(0.5, 0.5, 0.5, 0.5), fovy_deg=41.5)])
 def test_the_robots_place_and_view_cross_the_wire(view):
     robot = ROBOT.model_copy(update={"view": view})
     assert messages.unpack_robot(messages.pack_load(Path("/scenes/a"), robot, 30)) == robot

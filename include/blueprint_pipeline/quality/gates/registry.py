@@ -56,6 +56,8 @@ RENDER_GATES: dict[str, RenderMeasure] = {
     "exposure": renders.measure_exposure,
     "not_frozen": renders.measure_not_frozen,
     "target_visible": renders.measure_target_visible,
+    "ends_visible": renders.measure_ends_visible,
+    "emptiness": renders.measure_emptiness,
     "sharpness": renders.measure_sharpness,
 }
 

@@ -1,8 +1,9 @@
 """Gates on what was rendered: the replay is proven, and the pictures show the task."""
 
-from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, ReplayRule, VideoRecord
+from blueprint_pipeline.episode.record import CameraSight, EpisodeRecord, ReplayCertificate, ReplayRule, VideoRecord
 from blueprint_pipeline.quality.gates.case import Measurement, ProbedVideo, RenderCase, not_measured
 from blueprint_pipeline.quality.tiers import GateRule
+from blueprint_pipeline.robot.placement import SCENE_CAMERA
 
 _MID_GREY = 127.5
 _NO_CERTIFICATE = "there is no certificate"
@@ -145,11 +146,37 @@ def measure_target_visible(case: RenderCase, _rule: GateRule) -> Measurement:
     records = _records(case)
     if records is None:
         return not_measured("a camera has no record")
-    seen = [(record.target_visible_ratio, camera) for camera, record in records if record.target_visible_ratio is not None]
+    seen = [(record.sight.target_visible_ratio, camera, record.sight.origin) for camera, record in records if record.sight is not None]
     if not seen:
         return not_measured("no camera looked for the target")
-    ratio, camera = max(seen)
-    return Measurement(ratio, f"camera {camera} sees it most", dict(records)[camera].target_visible_origin)
+    ratio, camera, origin = max(seen)
+    return Measurement(ratio, f"camera {camera} sees it most", origin)
+
+
+def measure_ends_visible(case: RenderCase, _rule: GateRule) -> Measurement:
+    """Pixels of the target in the first or the last frame of the scene's camera, whichever shows less of it."""
+    sight = _scene_sight(case)
+    if sight is None:
+        return not_measured(f"camera {SCENE_CAMERA} did not look for the target")
+    first, last = sight.target_ends_px
+    return Measurement(float(min(first, last)), f"{first} pixels where it starts, {last} where it ends", sight.origin)
+
+
+def _scene_sight(case: RenderCase) -> CameraSight | None:
+    record = case.certificate.videos.get(SCENE_CAMERA) if case.certificate else None
+    return record.sight if record else None
+
+
+def measure_emptiness(case: RenderCase, _rule: GateRule) -> Measurement:
+    """Share of the picture in which nothing stands, in the emptiest frame of any camera."""
+    records = _records(case)
+    if records is None:
+        return not_measured("a camera has no record")
+    found = [(record.sight.emptiest_share, camera, record.sight.origin) for camera, record in records if record.sight is not None]
+    if len(found) < len(records):
+        return not_measured("a camera did not look for what is there")
+    share, camera, origin = max(found)
+    return Measurement(share, f"camera {camera}", origin)
 
 
 def measure_sharpness(case: RenderCase, _rule: GateRule) -> Measurement:

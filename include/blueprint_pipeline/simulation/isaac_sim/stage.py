@@ -78,7 +78,7 @@ def author_stage(scene: Path, robot: RobotPlacement, embodiment: Embodiment, fol
     objects = _movable_objects(stage)
     author_robot(stage, embodiment, robot.base_pose)
     if robot.view is not None:
-        _turn_camera(stage, robot.view)
+        _place_camera(stage, robot.view)
     _set_physics(stage, objects)
     stage.GetRootLayer().Save()
     cameras = _cameras(stage, embodiment)
@@ -137,10 +137,11 @@ def _cameras(stage: Usd.Stage, embodiment: Embodiment) -> dict[str, str]:
     return {name: path for name, path in cameras.items() if stage.GetPrimAtPath(path)}
 
 
-def _turn_camera(stage: Usd.Stage, view: View) -> None:
-    """Let the scene's camera look as the job wants; it stays where it is."""
+def _place_camera(stage: Usd.Stage, view: View) -> None:
+    """Put the scene's camera where the job wants it."""
     camera = UsdGeom.Camera(stage.GetPrimAtPath(SCENE_CAMERA_PATH))
     w, x, y, z = view.quat_wxyz
+    camera.GetPrim().GetAttribute("xformOp:translate").Set(Gf.Vec3d(*view.position_m))
     camera.GetPrim().GetAttribute("xformOp:orient").Set(Gf.Quatd(w, x, y, z))
     camera.GetFocalLengthAttr().Set(camera.GetVerticalApertureAttr().Get() / 2 / math.tan(math.radians(view.fovy_deg) / 2))
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray, ImageArray
 from blueprint_pipeline.geometry.pose import Pose
-from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.robot.placement import RobotPlacement, View
 from blueprint_pipeline.simulation.protocol import BodyContact, Capabilities, LoadedScene, SimulationState, SimulatorInfo
 from blueprint_pipeline.simulation.service.v1 import simulation_pb2 as pb
 
@@ -40,17 +40,28 @@ def unpack_pose(message: pb.Pose) -> Pose:
     return Pose.model_validate({"position_m": tuple(message.position_m), "quat_wxyz": tuple(message.quat_wxyz)})
 
 
+def pack_view(view: View) -> pb.View:
+    """Where the scene's camera stands, as a message."""
+    return pb.View(position_m=view.position_m, quat_wxyz=view.quat_wxyz, fovy_deg=view.fovy_deg)
+
+
+def unpack_view(message: pb.View) -> View:
+    """A message as a view; pydantic refuses wrong lengths."""
+    found = {"position_m": tuple(message.position_m), "quat_wxyz": tuple(message.quat_wxyz), "fovy_deg": message.fovy_deg}
+    return View.model_validate(found)
+
+
 def pack_load(scene: Path, robot: RobotPlacement, fps: int) -> pb.LoadRequest:
     """What is to be loaded, as a message."""
-    view = None if robot.view is None else pb.View(quat_wxyz=robot.view.quat_wxyz, fovy_deg=robot.view.fovy_deg)
+    view = None if robot.view is None else pack_view(robot.view)
     return pb.LoadRequest(scene=str(scene), embodiment=robot.embodiment, base_pose=pack_pose(robot.base_pose), fps=fps, view=view)
 
 
 def unpack_robot(message: pb.LoadRequest) -> RobotPlacement:
     """The robot that a message wants loaded; pydantic refuses wrong lengths."""
-    turned = {"quat_wxyz": tuple(message.view.quat_wxyz), "fovy_deg": message.view.fovy_deg} if message.HasField("view") else None
+    view = unpack_view(message.view) if message.HasField("view") else None
     base_pose = unpack_pose(message.base_pose)
-    return RobotPlacement.model_validate({"embodiment": message.embodiment, "base_pose": base_pose, "view": turned})
+    return RobotPlacement.model_validate({"embodiment": message.embodiment, "base_pose": base_pose, "view": view})
 
 
 def pack_frame(state: SimulationState, contacts: tuple[BodyContact, ...]) -> pb.Frame:

@@ -1,0 +1,60 @@
+"""What the scene's camera shows of a start state, asked before anything is simulated or drawn: what is hidden is not learned from."""
+
+from collections.abc import Mapping
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.robot.placement import SCENE_CAMERA
+from blueprint_pipeline.twin.footprint import Footprint
+from blueprint_pipeline.twin.model import SceneModel
+from blueprint_pipeline.twin.sight import Sight
+
+LEAST_SHARE = 0.5
+"""Of the target's pixels, as they would be with nothing before it."""
+LEAST_PIXELS = 40
+"""Of the target; twice what the gates ask of every frame that they look at."""
+
+
+class SceneView:
+    """The scene's camera with its pictures of one size.
+
+    Args:
+        compiled: The twin with the robot mounted.
+        width: Pixels.
+        height: Pixels.
+    """
+
+    def __init__(self, compiled: SceneModel, width: int, height: int) -> None:
+        self._compiled, self._size = compiled, (width, height)
+        self._sight, self._data = Sight(compiled.model), mujoco.MjData(compiled.model)
+        self._camera = int(compiled.model.camera(SCENE_CAMERA).id)
+
+    def shows(self, poses: Mapping[str, Pose], robot_qpos: tuple[float, ...], target: str) -> bool:
+        """Whether the target is to be seen, well enough to tell what it is and where it stands."""
+        self._stand(poses, robot_qpos)
+        geoms, lens = self._sight.geoms_below([target]), self._sight.lens(self._camera)
+        self._sight.show_all()
+        seen = self._sight.count_pixels(lens, geoms, *self._size)
+        if seen < LEAST_PIXELS:
+            return False
+        self._sight.show(geoms)
+        return seen >= LEAST_SHARE * self._sight.count_pixels(lens, geoms, *self._size)
+
+    def shows_at(
+        self, poses: Mapping[str, Pose], robot_qpos: tuple[float, ...], target: str, footprint: Footprint, spots_m: FloatArray
+    ) -> NDArray[np.bool_]:
+        """Whether the middle of the target could be seen, if it stood on spots (n, 2) and everything else stayed where it is."""
+        self._stand(poses, robot_qpos)
+        self._sight.show(~self._sight.geoms_below([target]))
+        middles = np.column_stack([spots_m, np.full(len(spots_m), (footprint.bottom_m + footprint.top_m) / 2)])
+        return self._sight.sees(self._sight.lens(self._camera).position_m, middles)
+
+    def _stand(self, poses: Mapping[str, Pose], robot_qpos: tuple[float, ...]) -> None:
+        self._compiled.robot.place(self._data, robot_qpos)
+        for name, address in zip(self._compiled.object_ids, self._compiled.object_qpos, strict=True):
+            self._data.qpos[address : address + 7] = (*poses[name].position_m, *poses[name].quat_wxyz)
+        self._sight.stand(self._data.qpos)
