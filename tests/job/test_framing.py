@@ -42,7 +42,7 @@ def hidden_share(scene, robot, fps):
 def test_the_camera_sees_the_table_and_stands_free(scene, tmp_path, room):
     """Of what the walls leave; a camera in a wall, or behind it, would see nothing."""
     walled = with_twin(scene, tmp_path, '<body name="table"', ROOMS[room] + '<body name="table"')
-    plan = plan_job(walled, small_options(1)).plan
+    plan = plan_job(walled, small_options(1))
     assert hidden_share(walled, plan.robot, plan.fps) < 0.1
     compiled = build_scene_model(walled.mjcf_path, plan.robot, plan.fps)
     sight, eye = Sight(compiled.model), np.array(plan.robot.view.position_m)
@@ -54,7 +54,7 @@ def test_a_robot_that_stands_before_the_reconstructions_camera_is_looked_around(
     """A person took the photo from where the robot works best."""
     camera = '<camera name="scene" '
     photo = with_twin(scene, tmp_path, camera + CAMERA, WALL.format(0.5, 0, 0.02, 3) + SIDES + camera + BEHIND_THE_ROBOT)
-    plan = plan_job(photo, small_options(1)).plan
+    plan = plan_job(photo, small_options(1))
     from_the_photo = plan.robot.model_copy(update={"view": None})
     assert hidden_share(photo, from_the_photo, plan.fps) > 0.2
     assert hidden_share(photo, plan.robot, plan.fps) < 0.1
@@ -64,7 +64,7 @@ def test_nothing_stands_before_a_target_or_its_goal(scene, tmp_path):
     """A screen beside the middle of the table hides what is behind it, wherever the camera stands: nothing starts or ends there unseen."""
     screen = '<body name="screen" pos="0 0 0.85"><geom type="box" size="0.2 0.01 0.15" contype="0" conaffinity="0" group="2"/></body>'
     screened = with_twin(scene, tmp_path, '<body name="can"', screen + '<body name="can"')
-    plan = plan_job(screened, small_options(16)).plan
+    plan = plan_job(screened, small_options(16))
     compiled = build_scene_model(screened.mjcf_path, plan.robot, plan.fps)
     sight, data = Sight(compiled.model), mujoco.MjData(compiled.model)
     lens = sight.lens(compiled.model.camera("scene").id)

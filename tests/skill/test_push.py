@@ -150,6 +150,15 @@ def test_a_tall_object_is_pushed_low(table_scene: MotionScene, start_qpos: np.nd
     assert wide == pytest.approx(0.7 * 0.04, abs=1e-6)
 
 
+def test_a_slender_object_is_pushed_slowly(table_scene: MotionScene, start_qpos: np.ndarray):
+    """What would tip by itself when it slides may store no more in its motion than lifts it by 0.02 rad; what would not, any speed."""
+    pushed = observe_pushed(table_scene, start_qpos, "box", "table")
+    along = np.array([1.0, 0.0])
+    assert pushed.center_height_m == pytest.approx(0.06, abs=1e-3)
+    assert pushed.fastest_push_m_s(along) ** 2 / (2 * 9.81) == pytest.approx(0.02 * 0.02, rel=1e-3)
+    assert replace(pushed, friction=0.2).fastest_push_m_s(along) == np.inf
+
+
 @pytest.mark.parametrize(("degrees", "least", "most"), [(0.0, 0.0, 0.01), (45.0, 0.3, 2.0), (50.0, 0.3, 2.0)])
 def test_a_corner_between_the_fingers_is_no_flush_side(table_scene: MotionScene, start_qpos: np.ndarray, degrees, least, most):
     """Seen from its ends alone it would be: the object would turn around it, until the palm touches it."""

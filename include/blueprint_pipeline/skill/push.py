@@ -19,7 +19,7 @@ from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import constant, describe_contact, find_path, time_checked
 from blueprint_pipeline.motion.timing import Pace
 from blueprint_pipeline.skill.conditions import ObservedMotion, check_at_rest, check_untouched, is_touched, tilt_rad
-from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, named_objects
+from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, named_objects, shown_spots
 from blueprint_pipeline.skill.instruction import PUSH, phrases_of, say
 from blueprint_pipeline.skill.picking import FREE_PACE, LINE_PACE, MAX_PATH_SEARCHES, SEED_STEP, STOP_S, summarise_rejected
 from blueprint_pipeline.skill.push_contact import LEANS_RAD, Contact, Pushed, Sides, observe_pushed
@@ -61,7 +61,7 @@ class Push(Skill[PushTask]):
     """Slides an object into the part of its support that the sentence names."""
 
     name = "push"
-    version = "push-5"
+    version = "push-6"
     difficulty = 0.4
     phases = ("approach", "descend", "push", "leave", "home")
     travel_phases = ("approach", "descend", "push", "leave", "home")
@@ -95,6 +95,7 @@ class Push(Skill[PushTask]):
             if region.depth_m(footprint.center_m) > -NEAREST_M / 2:
                 continue
             free = [way for way in _ways(sides, footprint.center_m, region) if _is_clear(place, clear, footprint, way)]
+            free = _shown(place, start, target, free)
             rejected: list[CandidateRejected] = []
             if next(_strokes(place.planner, pushed, free, rejected), None) is None:
                 reason = summarise_rejected(_STAGE, target, rejected).reason if rejected else reason
@@ -204,6 +205,13 @@ def _ways(sides: Sides, center_m: FloatArray, region: Region) -> list[Way]:
     return found
 
 
+def _shown(place: Workplace, start: StartState, target: str, ways: list[Way]) -> list[Way]:
+    """Those that end where the scene's camera shows the object."""
+    center_m = start.footprints[target].center_m
+    ends = np.array([center_m + way.length_m * way.contact.direction for way in ways]).reshape(-1, 2)
+    return [way for way, shown in zip(ways, shown_spots(place, start, target, ends), strict=True) if shown]
+
+
 def _is_clear(place: Workplace, clear: BoolArray, footprint: Footprint, way: Way) -> bool:
     """Whether the object's outline finds room all the way, and the robot reaches its end."""
     direction = way.contact.direction
@@ -262,11 +270,23 @@ def _complete_stroke(scene: MotionScene, pushed: Pushed, stroke: Stroke, builder
     builder.move("approach", *time_checked(scene, path, FREE_PACE, builder.early(stroke.width_m)))
     builder.move("descend", *time_checked(scene, stroke.descend, LINE_PACE, constant(stroke.width_m)), hold_s=STOP_S)
     moved = carry(scene, pushed, stroke)
-    builder.move("push", *time_checked(scene, stroke.push, PUSH_PACE, constant(stroke.width_m)), hold_s=STOP_S)
+    builder.move("push", *_time_push(scene, pushed, stroke), hold_s=STOP_S)
     leave_behind(scene, pushed, moved)
     builder.move("leave", *time_checked(scene, stroke.leave, LINE_PACE, constant(stroke.width_m)))
     setpoints, phases = builder.build()
     return MotionPlan(setpoints=setpoints, phases=phases)
+
+
+def _time_push(scene: MotionScene, pushed: Pushed, stroke: Stroke) -> tuple[FloatArray, FloatArray]:
+    """Setpoints (T, n) and openings (T,) of the push itself, as slow as the object needs it to stay upright."""
+    setpoints, widths_m = time_checked(scene, stroke.push, PUSH_PACE, constant(stroke.width_m))
+    steps_m = np.diff([scene.tool_pose(row)[:2, 3] for row in setpoints], axis=0)
+    direction = steps_m.sum(axis=0) / np.linalg.norm(steps_m.sum(axis=0))
+    fastest_m_s = float(np.linalg.norm(steps_m, axis=1).max()) * scene.fps
+    allowed_m_s = pushed.fastest_push_m_s(direction)
+    if fastest_m_s <= allowed_m_s:
+        return setpoints, widths_m
+    return time_checked(scene, stroke.push, PUSH_PACE.slower(allowed_m_s / fastest_m_s), constant(stroke.width_m))
 
 
 def _plan_home(scene: MotionScene, qpos: FloatArray, controls: FloatArray, *, seed: int) -> MotionPlan:

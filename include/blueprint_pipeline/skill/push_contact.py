@@ -25,6 +25,10 @@ BEFORE_M = 0.02
 """Between the fingers and the object before the stroke."""
 STABLE_SHARE = 0.7
 """Of the lever at which the object tips over its front edge: no more may the fingers have."""
+_CAUGHT_RAD = 0.02
+"""How far what catches on the support may tilt."""
+_GRAVITY_M_S2 = 9.81
+_SHORTEST_LEVER_M = 1e-3
 _HIGHEST_SHARE = 0.8
 """Of the object's height, below which the fingers touch it."""
 _SPREAD_SHARE = 0.45
@@ -48,6 +52,8 @@ class Pushed:
     """The same state of the planner's model, with its kinematics."""
     center_m: FloatArray
     """(2,): its centre of mass seen from above: what a push goes through, for an object that rests evenly."""
+    center_height_m: float
+    """Of the centre of mass, above the lowest point."""
     points_m: FloatArray
     """(n, 3): corners of its collision geometry."""
     friction: float
@@ -71,9 +77,25 @@ class Pushed:
 
         Source: statics of a sliding block, e.g. Mason, "Mechanics of Robotic Manipulation" (2001), chapter 6.
         """
+        return min(_HIGHEST_SHARE * self.height_m, STABLE_SHARE * self._lever_m(direction) / self.friction)
+
+    def fastest_push_m_s(self, direction: FloatArray) -> float:
+        """Speed up to which a push along ``direction`` (2,) keeps it upright where it slips off the fingers and catches on the support.
+
+        Left to itself it slides on and stops upright if friction at its base cannot turn it about its front edge; then any speed will do.
+        Otherwise all of its motion may go into a tilt, which lifts its centre of mass by the lever times the tilt: ``v^2 / 2 g``.
+
+        Source: conservation of energy; Mason, "Mechanics of Robotic Manipulation" (2001), chapter 6, for when it slides.
+        """
+        lever_m = self._lever_m(direction)
+        if self.friction * self.center_height_m <= STABLE_SHARE * lever_m:
+            return np.inf
+        return float(np.sqrt(2.0 * _GRAVITY_M_S2 * lever_m * _CAUGHT_RAD))
+
+    def _lever_m(self, direction: FloatArray) -> float:
+        """From the centre of mass to the front edge of the base."""
         base = self.points_m[self.points_m[:, 2] <= self.bottom_m + _BASE_M, :2]
-        lever = float(((base - self.center_m) @ direction).max())
-        return min(_HIGHEST_SHARE * self.height_m, STABLE_SHARE * lever / self.friction)
+        return max(_SHORTEST_LEVER_M, float(((base - self.center_m) @ direction).max()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,13 +125,15 @@ def observe_pushed(scene: MotionScene, qpos: FloatArray, target: str, support: s
     data.qpos[:] = qpos
     mujoco.mj_kinematics(model, data)
     mujoco.mj_comPos(model, data)
+    points_m, center_m = collision_points(model, data, target), data.subtree_com[model.body(target).id]
     return Pushed(
         target=target,
         support=support,
         qpos=qpos,
         data=data,
-        center_m=data.subtree_com[model.body(target).id, :2].copy(),
-        points_m=collision_points(model, data, target),
+        center_m=center_m[:2].copy(),
+        center_height_m=float(center_m[2] - points_m[:, 2].min()),
+        points_m=points_m,
         friction=max(_largest_friction(model, bodies_of(model, name)) for name in (target, support)),
     )
 
