@@ -160,3 +160,13 @@ def test_the_page_for_data_engineers_lists_every_stage_in_its_group():
     page = (ROOT / "docs" / "data-engineers.md").read_text()
     listed = {group: re.findall(r"`(\w+)`", cells) for group, cells in re.findall(r"^\| (\w+) \| (`\w+_\w+`.*) \|$", page, re.MULTILINE)}
     assert listed == {group: list(names) for group, names in task_ids().items()}
+
+
+def test_labs_are_told_the_lerobot_that_certifies_with_torch_and_torchvision_of_one_release():
+    """Of each pair of releases, torchvision's minor version is torch's and 15 more."""
+    pinned = re.search(r'"lerobot==([\d.]+)"', (ROOT / "include/config/certify_environment/pyproject.toml").read_text())
+    told = re.search(
+        r"lerobot==([\d.]+) torch==2\.(\d+)\.\d+ torchvision==0\.(\d+)\.\d+", (ROOT / "docs/labs.md").read_text().replace("\n", " ")
+    )
+    assert told[1] == pinned[1]
+    assert int(told[3]) == int(told[2]) + 15
