@@ -153,7 +153,8 @@ class VideoFile(GrowingFile):
 def decode_frames(path: Path, wanted: set[int] | None = None) -> Iterator[tuple[int, npt.NDArray[np.uint8] | None]]:
     """Decode every frame; give its number, and its RGB image (H, W, 3) where ``wanted`` has the number (``None``: all).
 
-    The file's digest is known to this process when the last frame was taken: it is not read again to be hashed.
+    The file is one that this process wrote (:func:`~blueprint_pipeline.workspace.checksums.know_file`): when the last frame was taken, its
+    digest is known, and it is not read again to be hashed.
     """
     with HashedReading(path) as file:
         with av.open(file, "r") as container:
