@@ -168,7 +168,7 @@ def _scene_camera(robot: RobotPlacement, camera: Camera) -> PinholeCamera:
     return build_cameras(robot, camera, RobotCameras(robot), _video("scene"))["scene"]
 
 
-@pytest.mark.parametrize("view", [None, View(quat_wxyz=(0.5, 0.5, 0.5, 0.5), fovy_deg=61.0)])
+@pytest.mark.parametrize("view", [None, View(position_m=(1.2, -0.3, 1.4), quat_wxyz=(0.5, 0.5, 0.5, 0.5), fovy_deg=61.0)])
 def test_cameras_are_those_of_the_compiled_scene(finished, view: View | None) -> None:
     """Pose and field of view in the dataset are those that the simulator draws with, turned towards the work or not."""
     context, _ = finished

@@ -44,7 +44,7 @@ def build_cameras(
     """The cameras of an episode, by name.
 
     Args:
-        robot: Where its robot stands, and how the scene's camera looks at it.
+        robot: Where its robot stands, and where the scene's camera stands for it.
         scene_camera: As the scene was reconstructed with.
         moving: Cameras that the robot carries.
         videos: What was drawn, by feature key.
@@ -55,9 +55,9 @@ def build_cameras(
             found[name] = _pinhole(video, fovy_deg, None, camera_pose_key(name))
     if (video := videos.get(video_key(SCENE_CAMERA))) is not None:
         fovy_deg = robot.view.fovy_deg if robot.view else math.degrees(scene_camera.fovy_rad)
-        quat_wxyz = np.array(robot.view.quat_wxyz if robot.view else scene_camera.pose.quat_wxyz)
-        quat_opencv = quat_from_rotation(rotation_from_quat(quat_wxyz) @ OPENCV_FROM_MUJOCO)
-        found[SCENE_CAMERA] = _pinhole(video, fovy_deg, (*scene_camera.pose.position_m, *quat_opencv.tolist()), None)
+        stands = robot.view or scene_camera.pose
+        quat_opencv = quat_from_rotation(rotation_from_quat(np.array(stands.quat_wxyz)) @ OPENCV_FROM_MUJOCO)
+        found[SCENE_CAMERA] = _pinhole(video, fovy_deg, (*stands.position_m, *quat_opencv.tolist()), None)
     return found
 
 
