@@ -31,7 +31,7 @@ NAMED_M = 0.3
 BESIDE_M, ABOVE_M = 0.06, 0.15
 """How far beside and above a place the picture reaches: what stands there is seen whole."""
 HAND_M = 0.1
-"""Half the side of a cube around the tool, which holds the hand."""
+"""Half the side of a cube around the tool, which holds the fingers; one on top of it holds the hand."""
 WIDEST_DEG = 60.0
 """Vertical field of view of a common camera; what needs a wider one is too near."""
 LOOKED_AT_M = (0.02, 0.10)
@@ -120,7 +120,8 @@ def _work(surface: SupportSurface, reach: Reach, tools_m: FloatArray) -> Work:
     within = cells[reach.reaches(cells).astype(bool)]
     chosen = np.linspace(0, len(within) - 1, min(_PLACES, len(within))).astype(int)
     low, high = _at_height(ground, surface.height_m), _at_height(ground, surface.height_m + ABOVE_M)
-    shown = np.concatenate([low, high, *(_cube(tool) for tool in tools_m)])
+    hands = [tool + above for tool in tools_m for above in (np.zeros(3), np.array([0.0, 0.0, HAND_M]))]
+    shown = np.concatenate([low, high, *(_cube(hand) for hand in hands)])
     return Work(
         support=surface,
         places_m=within[chosen],
