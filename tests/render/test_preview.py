@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from blueprint_pipeline.render.preview import PREVIEW_STRIDE, read_preview
+from blueprint_pipeline.render.preview import PREVIEW_STRIDE, read_preview, read_stills
 from blueprint_pipeline.render.video import VideoWriter
 
 
@@ -24,7 +24,7 @@ def write(path, frames: int, width: int = 640, height: int = 480) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "small"), [((640, 480), (320, 240)), ((160, 120), (160, 120)), ((640, 360), (320, 180))], ids=["large", "tiny", "wide"]
+    ("size", "small"), [((640, 480), (240, 180)), ((160, 120), (160, 120)), ((640, 360), (240, 136))], ids=["large", "tiny", "wide"]
 )
 def test_every_fourth_frame_is_shown_small(tmp_path, size, small):
     """In order, from the first on, as it looks in the video."""
@@ -37,6 +37,15 @@ def test_every_fourth_frame_is_shown_small(tmp_path, size, small):
         others = [np.abs(image.astype(int) - frame).mean() for frame in expected]
         assert int(np.argmin(others)) == number * PREVIEW_STRIDE
         assert min(others) < 4
+
+
+def test_stills_are_spread_from_the_first_to_the_last(tmp_path):
+    """Also more of them than there are pictures."""
+    write(tmp_path / "scene.mp4", 17)
+    shown = list(read_preview(tmp_path / "scene.preview.mp4"))
+    for count, chosen in ((3, [0, 2, 4]), (6, [0, 1, 2, 2, 3, 4]), (7, [0, 1, 1, 2, 3, 3, 4])):
+        stills = read_stills(tmp_path / "scene.preview.mp4", count)
+        assert [image.tobytes() for image in stills] == [shown[index].tobytes() for index in chosen], count
 
 
 def test_previews_are_small_and_the_same_again(tmp_path):

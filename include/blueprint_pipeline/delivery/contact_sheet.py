@@ -17,10 +17,10 @@ from av.video.reformatter import VideoReformatter
 from PIL import Image
 
 from blueprint_pipeline.geometry.arrays import ImageArray
-from blueprint_pipeline.render.preview import PREVIEW_WIDTH, read_preview
+from blueprint_pipeline.render.preview import PREVIEW_WIDTH, read_preview, read_stills
 
 MAX_TILES = 24
-_LAYOUTS = ((1, 1, PREVIEW_WIDTH), (2, 2, PREVIEW_WIDTH), (6, 3, PREVIEW_WIDTH), (12, 4, 240), (MAX_TILES, 6, 160))
+_LAYOUTS = ((1, 1, PREVIEW_WIDTH), (2, 2, PREVIEW_WIDTH), (6, 3, PREVIEW_WIDTH), (12, 4, PREVIEW_WIDTH), (MAX_TILES, 6, 160))
 """Up to so many videos: columns, and width of a tile in pixels."""
 SHEET_FPS = 15
 STRIP_STILLS, STILL_WIDTH = 6, 160
@@ -63,10 +63,8 @@ def build_contact_sheet(previews: Sequence[Path]) -> bytes:
 
 def build_strip(preview: Path) -> bytes:
     """Draw stills of one episode side by side, evenly spread from the first frame to the last, as JPEG."""
-    pictures = list(read_preview(preview, STILL_WIDTH))
-    chosen = np.linspace(0, len(pictures) - 1, STRIP_STILLS).round().astype(int).tolist()
     target = io.BytesIO()
-    Image.fromarray(np.hstack([pictures[index] for index in chosen])).save(target, format="JPEG", quality=72, optimize=True)
+    Image.fromarray(np.hstack(read_stills(preview, STRIP_STILLS, STILL_WIDTH))).save(target, format="JPEG", quality=72, optimize=True)
     return target.getvalue()
 
 

@@ -20,7 +20,7 @@ from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, 
 from blueprint_pipeline.episode.states import load_motion
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.render.bounded_replay import replay_anywhere
-from blueprint_pipeline.render.preview import read_preview
+from blueprint_pipeline.render.preview import read_stills
 from blueprint_pipeline.render.replay import ReplayVerdict
 from blueprint_pipeline.render.sight_tally import SightTally, is_sampled
 from blueprint_pipeline.render.video import LosslessWriter, VideoWriter
@@ -259,10 +259,7 @@ def write_contact_sheet(folder: Path, certificate: ReplayCertificate, *, picture
     """
     if not certificate.videos:
         return None
-    rows = []
-    for camera in certificate.videos:
-        shown = list(read_preview(folder / preview_name(camera)))
-        rows.append(np.concatenate([shown[index] for index in np.linspace(0, len(shown) - 1, pictures).astype(int)], axis=1))
+    rows = [np.concatenate(read_stills(folder / preview_name(camera), pictures), axis=1) for camera in certificate.videos]
     path = folder / "contact_sheet.png"
     Image.fromarray(np.concatenate(rows)).save(path)
     return path
