@@ -10,7 +10,7 @@ import trimesh
 
 from blueprint_pipeline.scene import decompose as decompose_module
 from blueprint_pipeline.scene.assets import load_surfaces
-from blueprint_pipeline.scene.cutting import Work
+from blueprint_pipeline.scene.cutting import WorkBudget
 from blueprint_pipeline.scene.decompose import MAX_OVERFILL, decompose, measure_overfill, parts_to_cut
 from blueprint_pipeline.scene.manifest import load_manifest
 from blueprint_pipeline.scene.mesh_files import parse_obj
@@ -120,13 +120,13 @@ def splits(monkeypatch):
     """Triangles of the pieces that were split, counted at the library's door."""
     found = []
 
-    class Counting(Work):
+    class Counting(WorkBudget):
         def spend(self, piece):
             before = self.left
             super().spend(piece)
             found.append(before - self.left)
 
-    monkeypatch.setattr(decompose_module, "Work", Counting)
+    monkeypatch.setattr(decompose_module, "WorkBudget", Counting)
     return found
 
 

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from blueprint_pipeline.scene import decompose as decompose_module
 from blueprint_pipeline.scene import solidify as solidify_module
-from blueprint_pipeline.scene.cutting import Cutter, Work, bodies_of, merge
+from blueprint_pipeline.scene.cutting import Cutter, WorkBudget, bodies_of, merge
 from blueprint_pipeline.scene.decimate import simplify
 from blueprint_pipeline.scene.decompose import MAX_OVERFILL, decompose, measure_gap, measure_overfill
 from blueprint_pipeline.scene.mass import with_small_holes_closed
@@ -144,7 +144,7 @@ def test_cuts_that_make_the_gap_smaller_are_kept(monkeypatch):
 def test_thousands_of_bodies_are_few_pieces():
     """As many as may be merged; each body is found as the library finds it."""
     mesh = bodies(np.random.default_rng(3), 1200)
-    cutter = Cutter(solidify(mesh, mesh, 40).solid, Work(300_000))
+    cutter = Cutter(solidify(mesh, mesh, 40).solid, WorkBudget(300_000))
     cutter.cut(64)
     assert len(cutter.pieces) <= 192
     assert len(merge(cutter.pieces, 16)) <= 16

@@ -36,7 +36,7 @@ _MAX_PIECES = 128
 _NEIGHBOURS = 8
 
 
-class Work:
+class WorkBudget:
     """Work that may still be done, in triangles of the pieces that are split."""
 
     def __init__(self, triangles: int) -> None:
@@ -65,7 +65,7 @@ class _Halves:
 class Cutter:
     """Pieces of one solid."""
 
-    def __init__(self, solid: Manifold, work: Work) -> None:
+    def __init__(self, solid: Manifold, work: WorkBudget) -> None:
         self.work = work
         self._cuts = 0
         self._convex: list[Manifold] = []
@@ -154,7 +154,7 @@ def _near_pairs(hulls: list[Manifold]) -> set[tuple[int, int]]:
     return {(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]}
 
 
-def _best_cut(piece: Manifold, empty: float, work: Work) -> _Halves | None:
+def _best_cut(piece: Manifold, empty: float, work: WorkBudget) -> _Halves | None:
     low, high = np.asarray(piece.bounding_box()).reshape(2, 3)
     size = high - low
     counts = {axis: max(1, round(_PLANES * size[axis] / size.max())) for axis in range(3) if size[axis] >= _MIN_SIDE * size.max()}
@@ -174,12 +174,12 @@ def _best_cut(piece: Manifold, empty: float, work: Work) -> _Halves | None:
     return best
 
 
-def _halved_again(piece: Manifold, work: Work) -> float:
+def _halved_again(piece: Manifold, work: WorkBudget) -> float:
     """Smallest volume of hulls of the piece split in its middle."""
     return min([float(piece.hull().volume()), *(halves.hulls for halves in _middle_splits(piece, work))])
 
 
-def _middle_splits(piece: Manifold, work: Work) -> Iterator[_Halves]:
+def _middle_splits(piece: Manifold, work: WorkBudget) -> Iterator[_Halves]:
     low, high = np.asarray(piece.bounding_box()).reshape(2, 3)
     for axis in range(3):
         halves = _split(piece, axis, float(low[axis] + high[axis]) / 2, work)
@@ -187,7 +187,7 @@ def _middle_splits(piece: Manifold, work: Work) -> Iterator[_Halves]:
             yield halves
 
 
-def _split(piece: Manifold, axis: int, offset: float, work: Work) -> _Halves | None:
+def _split(piece: Manifold, axis: int, offset: float, work: WorkBudget) -> _Halves | None:
     """Both sides of a plane; ``None`` where one of them is empty, or the work is done."""
     if work.is_done:
         return None

@@ -18,7 +18,7 @@ from manifold3d import Manifold
 from scipy.spatial import ConvexHull
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.scene.cutting import Cutter, Work, merge
+from blueprint_pipeline.scene.cutting import Cutter, WorkBudget, merge
 from blueprint_pipeline.scene.decimate import simplify
 from blueprint_pipeline.scene.hulls import Hull, convex_hull, gaps_outside, thickened
 from blueprint_pipeline.scene.mass import is_closed
@@ -186,7 +186,7 @@ def _cut(item: _Part, points: FloatArray, clearance: float) -> list[Hull]:
         return max(measure_overfill(pieces, near), limit), max(float(gap), 1.0)
 
     best, least = hull, flaws(hull)
-    cutter = Cutter(made.solid, Work(item.work))
+    cutter = Cutter(made.solid, WorkBudget(item.work))
     for cuts, most in _STEPS:
         cutter.cut(cuts)
         merged = merge(cutter.pieces, min(most, item.most))
