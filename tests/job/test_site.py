@@ -4,7 +4,8 @@ import mujoco
 import numpy as np
 import pytest
 
-from blueprint_pipeline.job.site import TIER_M, Tier, _by_height
+from blueprint_pipeline.job.placement import NoRoomForRobot
+from blueprint_pipeline.job.site import TIER_M, NothingToDo, Tier, _by_height, _where_they_stand
 from blueprint_pipeline.skill.support_surface import CELL_M, scan_surface
 from blueprint_pipeline.twin.footprint import Footprint
 
@@ -19,6 +20,14 @@ def test_tiers_of_a_shelf_are_apart():
     found = list(_by_height({"can": standing_at(1.1), "mug": standing_at(0.7), "jar": standing_at(1.1 + TIER_M / 2)}))
     assert [sorted(group) for group in found] == [["mug"], ["can", "jar"]]
     assert Tier(support="shelf", prints=found[0]).height_m == pytest.approx(0.7)
+
+
+def test_each_object_is_told_why_not_where_it_stands():
+    """And not why not on the tier that was tried first."""
+    low, high = (Tier(support="shelf", prints={name: standing_at(at_m)}) for name, at_m in (("mug", 0.7), ("can", 1.1)))
+    covered = NothingToDo("s", "pick_place", {"mug": "it is covered", "can": "it stands on another tier of 'shelf'"})
+    told = _where_they_stand([(low, covered), (high, NoRoomForRobot("ur10e", "shelf", 9, 3))])
+    assert told == {"mug": "it is covered", "can": "ur10e finds no free place beside 'shelf' at that height"}
 
 
 def test_a_slightly_uneven_top_is_one_tier():

@@ -144,22 +144,34 @@ def choose_site(scene: TaskScene, robot: str, skills: Sequence[str], film: Film,
     """Choose a support with the robot beside it where every skill finds something to take: the busiest tier for which that is so.
 
     Raises:
-        NothingToDo: There is no such support; told are the reasons of the busiest.
-        NoRoomForRobot: The robot finds no place beside the busiest, and no other support will do.
+        NothingToDo: There is no such support; told is of each object why not where it stands.
+        NoRoomForRobot: The robot finds no place beside any.
         UnknownRobot: There is no such robot.
         UnknownSkill: There is no such skill.
     """
     embodiment, loaded = load_embodiment(robot), [load_skill(name) for name in skills]
     starts = StartStates(scene.twin, scene.poses)
-    refused: list[InputError] = []
+    refused: list[tuple[Tier, NothingToDo | NoRoomForRobot]] = []
     for tier in _tiers(scene, starts):
         try:
             return _build_site(scene, embodiment, loaded, starts, tier, film=film, seed=seed)
         except (NothingToDo, NoRoomForRobot) as refusal:
-            refused.append(refusal)
-    if refused:
-        raise refused[0]
-    raise NothingToDo(scene.manifest.scene_id, skills[0], _elsewhere(None, scene, starts))
+            refused.append((tier, refusal))
+    if refused and all(isinstance(refusal, NoRoomForRobot) for _, refusal in refused):
+        raise refused[0][1]
+    skill = next((refusal.skill for _, refusal in refused if isinstance(refusal, NothingToDo)), skills[0])
+    raise NothingToDo(scene.manifest.scene_id, skill, _elsewhere(None, scene, starts) | _where_they_stand(refused))
+
+
+def _where_they_stand(refused: Sequence[tuple[Tier, NothingToDo | NoRoomForRobot]]) -> dict[str, str]:
+    """Why there is nothing to do with the objects of tiers that were refused."""
+    reasons: dict[str, str] = {}
+    for tier, refusal in refused:
+        if isinstance(refusal, NothingToDo):
+            reasons |= {name: refusal.reasons[name] for name in tier.prints}
+        else:
+            reasons |= dict.fromkeys(tier.prints, f"{refusal.robot} finds no free place beside '{tier.support}' at that height")
+    return reasons
 
 
 def _tiers(scene: TaskScene, starts: StartStates) -> list[Tier]:
