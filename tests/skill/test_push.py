@@ -18,6 +18,7 @@ from tests.motion.conftest import TABLE_M
 from tests.simulation.small_job import small_options, task_scene
 
 LEFT = ((0.2, 0.1), (0.8, 0.1), (0.8, 0.5), (0.2, 0.5))
+FAR_LEFT = ((0.2, 0.35), (0.8, 0.35), (0.8, 0.6), (0.2, 0.6))
 TASK = PushTask(
     instruction="push the can to the left side of the table",
     target_object="can",
@@ -157,6 +158,19 @@ def test_a_slender_object_is_pushed_slowly(table_scene: MotionScene, start_qpos:
     assert pushed.center_height_m == pytest.approx(0.06, abs=1e-3)
     assert pushed.fastest_push_m_s(along) ** 2 / (2 * 9.81) == pytest.approx(0.02 * 0.02, rel=1e-3)
     assert replace(pushed, friction=0.2).fastest_push_m_s(along) == np.inf
+
+
+def test_a_planned_push_keeps_to_that_speed(table_scene: MotionScene, start_qpos: np.ndarray):
+    """The box, from the setpoints alone."""
+    task = TASK.model_copy(update={"target_object": "box", "center_object_m": (0.0, 0.0, -0.06), "region_m": FAR_LEFT})
+    plan = next(SKILL.plan(table_scene, start_qpos, task, seed=0))
+    (push,) = [phase for phase in plan.phases if phase.name == "push"]
+    rows = plan.setpoints[push.start_frame : push.end_frame, table_scene.acting.actuators]
+    ways_m = np.diff([table_scene.tool_pose(row)[:2, 3] for row in rows], axis=0)
+    direction = ways_m.sum(axis=0) / np.linalg.norm(ways_m.sum(axis=0))
+    pushed = observe_pushed(table_scene, start_qpos, "box", "table")
+    fastest = np.linalg.norm(ways_m, axis=1).max() * table_scene.fps
+    assert 0.5 < fastest / pushed.fastest_push_m_s(direction) < 1.02  # whole frames round a little
 
 
 @pytest.mark.parametrize(("degrees", "least", "most"), [(0.0, 0.0, 0.01), (45.0, 0.3, 2.0), (50.0, 0.3, 2.0)])

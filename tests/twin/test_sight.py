@@ -46,14 +46,14 @@ def test_pixels_are_those_that_are_drawn(model, board_x):
         renderer.look(data, 0)
         bodies = renderer.draw_bodies()
     ball = (bodies == model.body("ball").id).sum()
-    assert sight.count_pixels(sight.lens(0), sight.geoms_below(["ball"]), *SIZE) == pytest.approx(ball, rel=0.05, abs=8)
+    assert sight.count_pixels(sight.lens(0), sight.geoms_of(["ball"]), *SIZE) == pytest.approx(ball, rel=0.05, abs=8)
     assert sight.share_empty(sight.lens(0), SIZE[0] / SIZE[1], across=80) == pytest.approx((bodies < 0).mean(), abs=0.02)
 
 
 def test_what_is_not_shown_hides_nothing(model):
     sight = Sight(model)
     sight.stand(standing(model, 0.0))
-    ball, eye = sight.geoms_below(["ball"]), sight.lens(0)
+    ball, eye = sight.geoms_of(["ball"]), sight.lens(0)
     before = sight.count_pixels(eye, ball, *SIZE)
     sight.show(ball)
     alone = sight.count_pixels(eye, ball, *SIZE)
@@ -69,7 +69,7 @@ def test_a_point_is_seen_unless_the_board_is_before_it(x, z):
     model = mujoco.MjModel.from_xml_string(ROOM)
     sight, eye = Sight(model), np.array([0.0, -1.5, 0.2])
     sight.stand(model.qpos0)
-    sight.show(sight.geoms_below(["board"]))
+    sight.show(sight.geoms_of(["board"]))
     point = np.array([x, 0.0, z])
     crossing = eye + (point - eye) * (1.1 - 0.01) / 1.5
     off = max(abs(crossing[0]) - 0.1, abs(crossing[2] - 0.2) - 0.2)

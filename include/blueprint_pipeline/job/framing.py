@@ -79,7 +79,7 @@ class Work:
 def choose_view(
     compiled: SceneModel, planner: MotionScene, embodiment: Embodiment, surface: SupportSurface, reach: Reach, *, aspect: float
 ) -> View:
-    """The best view of a job's work; that from the reconstruction's camera, where no other place is open.
+    """The best view of a job's work; that from the reconstruction's camera, whatever it shows, where no place is open.
 
     Args:
         compiled: The twin with the robot in its place.
@@ -100,10 +100,12 @@ def choose_view(
     work = _work(surface, reach, compiled.robot.tool_poses(data)[:, :3])
     sight = Sight(compiled.model)
     sight.stand(data.qpos)
-    fixed = ~sight.geoms_below(compiled.object_ids)  # what can be moved stands elsewhere in every episode
-    sight.show(fixed & ~sight.geoms_below(_roots_of_robot(compiled.model)))
-    views = [view for view in _views_around(work, aspect) if _is_open(sight, work, view)]
-    views.append(aim_at(data.camera(SCENE_CAMERA).xpos.copy(), work.shown_m, aspect))
+    fixed = ~sight.geoms_of(compiled.object_ids)  # what can be moved stands elsewhere in every episode
+    sight.show(fixed & ~sight.geoms_of(_roots_of_robot(compiled.model)))
+    photo = aim_at(data.camera(SCENE_CAMERA).xpos.copy(), work.shown_m, aspect)
+    views = [view for view in (*_views_around(work, aspect), photo) if view.fovy_deg <= WIDEST_DEG and _is_open(sight, work, view)]
+    if not views:
+        return photo
     sight.show(fixed)
     at_rest = np.array([_cost_at_rest(sight, work, view, aspect) for view in views])
     best = np.argsort(np.round(at_rest, 6), kind="stable")[:_FINALISTS]
@@ -172,18 +174,20 @@ def _share_of_picture(lens: Lens, points_m: FloatArray, aspect: float) -> float:
     return float(outline.volume) / (4.0 * aspect)
 
 
-def _hidden_at_work(sight: Sight, planner: MotionScene, home_qpos: FloatArray, work: Work, views: list[View]) -> FloatArray:
+def _hidden_at_work(sight: Sight, planner: MotionScene, at_home: FloatArray, work: Work, views: list[View]) -> FloatArray:
     """Share of the work that is hidden from each view while the arm reaches here and there; under the hand itself nothing is asked."""
-    hidden = np.zeros(len(views))
+    hidden, asked = np.zeros(len(views)), 0
     chosen = np.linspace(0, len(work.places_m) - 1, _POSES).astype(int)
     for place_m in work.places_m[chosen]:
         tool_m = np.array([*place_m, work.support.height_m + WORKING_M])
-        qpos = home_qpos.copy()
+        qpos = at_home.copy()
         qpos[planner.acting.qpos] = planner.kinematics.reach_towards(apply(invert(planner.pose_world_base), tool_m[None])[0])
         sight.stand(qpos)
-        asked = work.looked_at_m[np.linalg.norm(work.looked_at_m[:, :2] - place_m, axis=1) > HAND_M]
-        hidden += [1.0 - float(sight.sees(np.array(view.position_m), asked).mean()) for view in views]
-    shares: FloatArray = hidden / _POSES
+        beside_m = work.looked_at_m[np.linalg.norm(work.looked_at_m[:, :2] - place_m, axis=1) > HAND_M]
+        if len(beside_m):
+            asked += len(beside_m)
+            hidden += [np.count_nonzero(~sight.sees(np.array(view.position_m), beside_m)) for view in views]
+    shares: FloatArray = hidden / max(asked, 1)
     return shares
 
 

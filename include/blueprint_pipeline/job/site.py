@@ -7,12 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import mujoco
 import numpy as np
 
 from blueprint_pipeline.errors import InputError
-from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.job.framing import choose_view
 from blueprint_pipeline.job.placement import NoRoomForRobot, place_robot
 from blueprint_pipeline.job.start_states import Spread, StartStates
@@ -124,7 +121,7 @@ class Site:
 
     def is_good_home(self, state: StartState, target: str, robot_qpos: tuple[float, ...]) -> bool:
         """Whether the robot touches nothing where it starts, and does not hide what it shall handle."""
-        qpos, planner = _whole_qpos(self, state.poses, robot_qpos), self.place.planner
+        qpos, planner = self.compiled.qpos_at(state.poses, robot_qpos), self.place.planner
         planner.checker.place_objects(qpos)
         planner.checker.allow()
         is_free = planner.checker.is_free(planner.arm_qpos(qpos), planner.gripper_width(qpos))
@@ -285,7 +282,7 @@ def _find_obstacle(site: Site, skill: Skill[Any], name: str, *, seed: int) -> st
     for _ in range(PROBES):
         try:
             state = site.draw_start(skill, name, rng)
-            qpos = _whole_qpos(site, state.poses, home_qpos(site.place.embodiment))
+            qpos = site.compiled.qpos_at(state.poses, home_qpos(site.place.embodiment))
             next(skill.plan(site.place.planner, qpos, skill.propose(site.place, state, name, rng), seed=seed))
         except (NotOffered, PlanningFailed) as refusal:
             reason = refusal.reason
@@ -294,14 +291,3 @@ def _find_obstacle(site: Site, skill: Skill[Any], name: str, *, seed: int) -> st
         if planned == ENOUGH:
             return None
     return f"{reason} (it was planned in {planned} of {PROBES} start states)"
-
-
-def _whole_qpos(site: Site, poses: Mapping[str, Pose], robot_qpos: tuple[float, ...]) -> FloatArray:
-    """Configuration of the model with the robot in it, (nq,)."""
-    compiled = site.compiled
-    data = mujoco.MjData(compiled.model)
-    compiled.robot.place(data, robot_qpos)
-    for name, address in zip(compiled.object_ids, compiled.object_qpos, strict=True):
-        data.qpos[address : address + 7] = (*poses[name].position_m, *poses[name].quat_wxyz)
-    qpos: FloatArray = data.qpos.copy()
-    return qpos

@@ -114,7 +114,7 @@ class _Painter:
         options = self.options
         self._embodiment = load_embodiment(self.record.robot.embodiment)
         self._sight = Sight(self.stage.twin.model)
-        self._target = self._sight.geoms_below([self.record.spec.task.target_object])
+        self._target = self._sight.geoms_of([self.record.spec.task.target_object])
         self._tallies = {name: SightTally() for name in options.cameras}
         self._writers = {
             name: VideoWriter(self.folder / f"{name}.mp4", options.width, options.height, self.record.fps) for name in options.cameras

@@ -90,6 +90,14 @@ def shown_spots(place: Workplace, start: StartState, target: str, spots_m: Float
     return place.view.shows_at(start.poses, home, target, start.footprints[target], spots_m)
 
 
+def is_shown_at(place: Workplace, start: StartState, target: str, spot_m: FloatArray) -> bool:
+    """Whether enough of the target would be seen if it stood on a spot (2,) as it stands now, with the robot at home."""
+    pose, way = start.poses[target], spot_m - start.footprints[target].center_m
+    x, y, z = pose.position_m
+    moved = pose.model_copy(update={"position_m": (x + float(way[0]), y + float(way[1]), z)})
+    return place.view.shows({**start.poses, target: moved}, home_qpos(place.embodiment), target)
+
+
 def named_objects(place: Workplace, start: StartState) -> dict[str, NamedObject]:
     """What may be said of each object."""
     return {

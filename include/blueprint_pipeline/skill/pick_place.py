@@ -22,7 +22,7 @@ from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import constant, find_path, solve_line, time_checked
 from blueprint_pipeline.motion.timing import Pace
 from blueprint_pipeline.skill.conditions import ObservedMotion, check_at_rest, check_untouched, check_upright
-from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, named_objects, shown_spots
+from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, is_shown_at, named_objects, shown_spots
 from blueprint_pipeline.skill.goals import Destination, GoalSearch
 from blueprint_pipeline.skill.grasping import YAWS_RAD, GraspQuery, goal_pose, raise_above_goal, solve_place
 from blueprint_pipeline.skill.instruction import PUT, NamedObject, phrases_of, say
@@ -166,7 +166,7 @@ def _draw_destination(
     for words in rng.permutation([*THIRDS, *RELATIONS]):
         for reference in rng.permutation(list(references)) if words in RELATIONS else [None]:
             found = search.offers(str(words), None if reference is None else str(reference))
-            if found is not None:
+            if found is not None and is_shown_at(place, start, target, found.spot_m):
                 return found
     return None
 

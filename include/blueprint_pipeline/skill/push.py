@@ -94,11 +94,16 @@ class Push(Skill[PushTask]):
             region = build_region(place.frame, str(words))
             if region.depth_m(footprint.center_m) > -NEAREST_M / 2:
                 continue
-            free = [way for way in _ways(sides, footprint.center_m, region) if _is_clear(place, clear, footprint, way)]
-            free = _shown(place, start, target, free)
             rejected: list[CandidateRejected] = []
-            if next(_strokes(place.planner, pushed, free, rejected), None) is None:
+            ways = _ways(sides, footprint.center_m, region)
+            stroke = next(_strokes(place.planner, pushed, ways, rejected), None)
+            if stroke is None:
                 reason = summarise_rejected(_STAGE, target, rejected).reason if rejected else reason
+                continue
+            if not _is_clear(place, clear, footprint, stroke):
+                continue
+            if not shown_spots(place, start, target, (footprint.center_m + stroke.way_m)[None])[0]:
+                reason = "where a push would bring it, something stands before it in the scene camera's picture"
                 continue
             return PushTask(
                 instruction=say(PUSH[rng.integers(len(PUSH))], str(rng.choice(phrases)), str(words), place.frame),
@@ -205,21 +210,13 @@ def _ways(sides: Sides, center_m: FloatArray, region: Region) -> list[Way]:
     return found
 
 
-def _shown(place: Workplace, start: StartState, target: str, ways: list[Way]) -> list[Way]:
-    """Those that end where the scene's camera shows the object."""
-    center_m = start.footprints[target].center_m
-    ends = np.array([center_m + way.length_m * way.contact.direction for way in ways]).reshape(-1, 2)
-    return [way for way, shown in zip(ways, shown_spots(place, start, target, ends), strict=True) if shown]
-
-
-def _is_clear(place: Workplace, clear: BoolArray, footprint: Footprint, way: Way) -> bool:
+def _is_clear(place: Workplace, clear: BoolArray, footprint: Footprint, stroke: Stroke) -> bool:
     """Whether the object's outline finds room all the way, and the robot reaches its end."""
-    direction = way.contact.direction
     outline = footprint.polygon_m + footprint.origin_m[:2]
     corners = np.concatenate([outline, (outline + np.roll(outline, -1, axis=0)) / 2])
-    ahead = np.append(np.arange(_STEP_M, way.length_m, _STEP_M), way.length_m)
-    points = (corners + ahead[:, None, None] * direction).reshape(-1, 2)
-    end = footprint.center_m + way.length_m * direction
+    ahead = np.append(np.arange(_STEP_M, stroke.length_m, _STEP_M), stroke.length_m)
+    points = (corners + ahead[:, None, None] * stroke.direction).reshape(-1, 2)
+    end = footprint.center_m + stroke.way_m
     return bool(place.surface.at(clear, points).all() and place.reach.reaches(end[None])[0])
 
 
@@ -281,9 +278,8 @@ def _time_push(scene: MotionScene, pushed: Pushed, stroke: Stroke) -> tuple[Floa
     """Setpoints (T, n) and openings (T,) of the push itself, as slow as the object needs it to stay upright."""
     setpoints, widths_m = time_checked(scene, stroke.push, PUSH_PACE, constant(stroke.width_m))
     steps_m = np.diff([scene.tool_pose(row)[:2, 3] for row in setpoints], axis=0)
-    direction = steps_m.sum(axis=0) / np.linalg.norm(steps_m.sum(axis=0))
     fastest_m_s = float(np.linalg.norm(steps_m, axis=1).max()) * scene.fps
-    allowed_m_s = pushed.fastest_push_m_s(direction)
+    allowed_m_s = pushed.fastest_push_m_s(stroke.direction)
     if fastest_m_s <= allowed_m_s:
         return setpoints, widths_m
     return time_checked(scene, stroke.push, PUSH_PACE.slower(allowed_m_s / fastest_m_s), constant(stroke.width_m))

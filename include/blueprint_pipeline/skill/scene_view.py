@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +15,7 @@ from blueprint_pipeline.twin.sight import Sight
 LEAST_SHARE = 0.5
 """Of the target's pixels, as they would be with nothing before it."""
 LEAST_PIXELS = 40
-"""Of the target; twice what the gates ask of every frame that they look at."""
+"""Of the target; more than the gates ask of the frames that they look at."""
 
 
 class SceneView:
@@ -30,13 +29,13 @@ class SceneView:
 
     def __init__(self, compiled: SceneModel, width: int, height: int) -> None:
         self._compiled, self._size = compiled, (width, height)
-        self._sight, self._data = Sight(compiled.model), mujoco.MjData(compiled.model)
+        self._sight = Sight(compiled.model)
         self._camera = int(compiled.model.camera(SCENE_CAMERA).id)
 
     def shows(self, poses: Mapping[str, Pose], robot_qpos: tuple[float, ...], target: str) -> bool:
         """Whether the target is to be seen, well enough to tell what it is and where it stands."""
         self._stand(poses, robot_qpos)
-        geoms, lens = self._sight.geoms_below([target]), self._sight.lens(self._camera)
+        geoms, lens = self._sight.geoms_of([target]), self._sight.lens(self._camera)
         self._sight.show_all()
         seen = self._sight.count_pixels(lens, geoms, *self._size)
         if seen < LEAST_PIXELS:
@@ -49,12 +48,9 @@ class SceneView:
     ) -> NDArray[np.bool_]:
         """Whether the middle of the target could be seen, if it stood on spots (n, 2) and everything else stayed where it is."""
         self._stand(poses, robot_qpos)
-        self._sight.show(~self._sight.geoms_below([target]))
+        self._sight.show(~self._sight.geoms_of([target]))
         middles = np.column_stack([spots_m, np.full(len(spots_m), (footprint.bottom_m + footprint.top_m) / 2)])
         return self._sight.sees(self._sight.lens(self._camera).position_m, middles)
 
     def _stand(self, poses: Mapping[str, Pose], robot_qpos: tuple[float, ...]) -> None:
-        self._compiled.robot.place(self._data, robot_qpos)
-        for name, address in zip(self._compiled.object_ids, self._compiled.object_qpos, strict=True):
-            self._data.qpos[address : address + 7] = (*poses[name].position_m, *poses[name].quat_wxyz)
-        self._sight.stand(self._data.qpos)
+        self._sight.stand(self._compiled.qpos_at(poses, robot_qpos))

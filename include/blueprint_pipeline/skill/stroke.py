@@ -39,8 +39,16 @@ class Stroke:
     """Back and up (k, n)."""
     width_m: float
     """Opening between the fingers."""
+    direction: FloatArray
+    """(2,): unit vector of the push."""
     length_m: float
     """How far the object is pushed."""
+
+    @property
+    def way_m(self) -> FloatArray:
+        """(2,): from where the object stands to where it is brought."""
+        way: FloatArray = self.length_m * self.direction
+        return way
 
 
 def tool_pose(pushed: Pushed, contact: Contact, gripper: Gripper) -> FloatArray:
@@ -101,7 +109,14 @@ def _solve_line(scene: MotionScene, contact: Contact, pose_world_tcp: FloatArray
     back_m = contact.before_m - BEFORE_M + BACK_M
     back = solve_line(scene, after, push[-1], -back_m * forward, "goal_unreachable")
     rise = solve_line(scene, shift(after, -back_m * forward), back[-1], HOVER_M * up, "goal_unreachable")
-    return Stroke(descend=descend, push=push, leave=np.concatenate([back, rise[1:]]), width_m=contact.width_m, length_m=length_m)
+    return Stroke(
+        descend=descend,
+        push=push,
+        leave=np.concatenate([back, rise[1:]]),
+        width_m=contact.width_m,
+        direction=contact.direction,
+        length_m=length_m,
+    )
 
 
 def _require_free(scene: MotionScene, pushed: Pushed, stroke: Stroke) -> None:

@@ -1,6 +1,7 @@
 """One compiled model of a scene with a robot in it, and how the two are addressed."""
 
 import hashlib
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import mujoco
 
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.placement import SCENE_CAMERA, RobotPlacement
 from blueprint_pipeline.twin.binding import RobotBinding, bind_robot
@@ -51,6 +53,15 @@ class SceneModel:
             qpos[arm.finger_qpos] = arm.arm.gripper.joints_at(float(width_m))
         for address, pose in zip(self.object_qpos, object_poses, strict=True):
             qpos[address : address + 7] = pose
+        return qpos
+
+    def qpos_at(self, poses: Mapping[str, Pose], robot_qpos: tuple[float, ...]) -> FloatArray:
+        """The configuration (nq,) with every movable object at its pose, and the robot in a start configuration."""
+        data = mujoco.MjData(self.model)
+        self.robot.place(data, robot_qpos)
+        for name, address in zip(self.object_ids, self.object_qpos, strict=True):
+            data.qpos[address : address + 7] = (*poses[name].position_m, *poses[name].quat_wxyz)
+        qpos: FloatArray = data.qpos.copy()
         return qpos
 
 

@@ -57,9 +57,9 @@ class Sight:
         mujoco.mj_comPos(self._model, self._data)
         mujoco.mj_camlight(self._model, self._data)
 
-    def geoms_below(self, names: Collection[str]) -> Geoms:
-        """Which geoms belong to bodies that hang on the bodies of these names."""
-        roots = [self._model.body(name).id for name in names]
+    def geoms_of(self, names: Collection[str]) -> Geoms:
+        """Which geoms belong to the objects or robots that bodies of these names are part of."""
+        roots = [int(self._model.body_rootid[self._model.body(name).id]) for name in names]
         return np.asarray(np.isin(self._model.body_rootid[self._model.geom_bodyid], roots))
 
     def show(self, geoms: Geoms) -> None:
