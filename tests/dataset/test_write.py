@@ -114,6 +114,14 @@ def _edit(scene: SceneFolder, name: str, change: Callable[[dict], None]) -> None
     scene.write_bytes(name, json.dumps(value).encode())
 
 
+def test_episodes_stand_in_the_order_of_the_selection(scene: SceneFolder, tmp_path: Path) -> None:
+    """Not in that of their ids, which begin with the skill."""
+    _edit(scene, RENDER_GATES_PATH, lambda report: report.update(kept=report["kept"][::-1]))
+    WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
+    lines = (tmp_path / "staging/geniesim/lerobot/v3.0/meta/blueprint_pipeline/episodes.jsonl").read_text().splitlines()
+    assert [json.loads(line)["episode_id"] for line in lines] == [f"ep_{index:04d}" for index in range(5, -1, -1)]
+
+
 def test_nothing_kept_is_an_error(scene: SceneFolder, tmp_path: Path) -> None:
     """An empty dataset is never written."""
     _edit(scene, RENDER_GATES_PATH, lambda report: report.update(kept=[]))

@@ -1,6 +1,7 @@
 """The stages that judge, on a job on disk: what is kept, what asks a person, what fails, and that bytes repeat."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -30,8 +31,14 @@ def graze(episode, depth_m):
     return episode
 
 
-def write_job(root, episodes, *, licence="MIT"):
-    synthetic_scene.write_plan(root, synthetic.build_plan([episode.spec for episode in episodes]))
+def named(episode, episode_id):
+    """The episode under another id."""
+    spec = episode.spec.model_copy(update={"episode_id": episode_id})
+    return replace(episode, spec=spec, record=episode.record.model_copy(update={"episode_id": episode_id, "spec": spec}))
+
+
+def write_job(root, episodes, *, licence="MIT", shard_size=2):
+    synthetic_scene.write_plan(root, synthetic.build_plan([episode.spec for episode in episodes], shard_size=shard_size))
     records = [synthetic_scene.write_episode(root, episode) for episode in episodes]
     synthetic_scene.write_manifest(root, synthetic_scene.build_manifest(licence=licence))
     return records
@@ -190,6 +197,20 @@ def test_rendered_episodes_are_judged_and_the_selection_is_final(job, context, s
     before = context.scene.read_bytes(RENDER_GATES_PATH), context.scene.read_bytes(QUALITY_GATE_REPORT_PATH)
     run(GATE_RENDERS, REQUEST, context)
     assert before == (context.scene.read_bytes(RENDER_GATES_PATH), context.scene.read_bytes(QUALITY_GATE_REPORT_PATH))
+
+
+def test_skills_that_take_turns_in_the_plan_take_turns_in_the_selection(scene_root, context):
+    """Sorted by id, all of one skill would stand before all of the other, and the last ones, which validate, would be of one skill."""
+    planned = ["pick_place_ep000000", "push_ep000001", "pick_place_ep000002", "push_ep000003", "pick_place_ep000004", "push_ep000005"]
+    episodes = [named(synthetic.build_episode(index, shard_index=index // 4), name) for index, name in enumerate(planned)]
+    records = write_job(scene_root, episodes, shard_size=4)
+    run(GATE_EPISODES, REQUEST, context)
+    expected = [(index // 4, name) for index, name in enumerate(planned)]
+    assert load_rendered_selection(context.scene) == expected
+    for record in records:
+        synthetic_scene.write_render(scene_root, record)
+    assert list(run(GATE_RENDERS, REQUEST, context).kept) == planned
+    assert load_kept(context.scene) == expected
 
 
 def test_renders_that_are_missing_fail_the_run(job, context):

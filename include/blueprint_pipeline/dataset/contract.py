@@ -73,8 +73,8 @@ class DatasetTotals:
 def build_splits(episodes: int) -> dict[str, str]:
     """``splits`` of ``info.json``: the last episode of ten is for validation, as one range at the end, as LeRobot writes them.
 
-    Starts, objects and goals are drawn for each episode by itself, so the last ones are like the others. Fewer than ten episodes are not
-    split.
+    Episodes stand in the plan's order, in which skills and objects take turns; starts and goals are drawn for each episode by itself. So
+    the last ones are like the others. Fewer than ten episodes are not split.
 
     >>> build_splits(24)
     {'train': '0:22', 'val': '22:24'}

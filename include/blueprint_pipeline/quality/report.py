@@ -74,6 +74,7 @@ class GateReport(FrozenModel):
     tiers_version: str
     """Version of ``include/config/tiers.yaml``."""
     episodes: tuple[EpisodeVerdict, ...]
+    """In the plan's order."""
     set_metrics: dict[str, float | None] = {}
     """Of the kept episodes together: how wide they spread over what the scene allows, and how different they are."""
     set_gates: tuple[GateResult, ...] = ()
@@ -133,6 +134,7 @@ class RenderGateReport(GateReport):
     """``render_gates.json``: the gates on what was rendered, and the final selection."""
 
     kept: tuple[KeptEpisode, ...]
+    """In the plan's order."""
 
 
 def load_gate_report(scene: SceneFolder) -> GateReport:
@@ -158,16 +160,16 @@ def approved_episode_ids(entries: list[ApprovalEntry], gates_sha256: str) -> set
 
 
 def load_rendered_selection(scene: SceneFolder) -> list[tuple[int, str]]:
-    """``(shard_index, episode_id)`` of what is to be rendered: kept, and borderline ones that a person approved. Sorted."""
+    """``(shard_index, episode_id)`` of what is to be rendered, in the plan's order: kept, and borderline ones that a person approved."""
     report = load_gate_report(scene)
     approved = approved_episode_ids(load_approvals(scene), scene.digest(GATES_PATH).sha256)
-    return sorted(
+    return [
         (episode.shard_index, episode.episode_id)
         for episode in report.episodes
         if episode.verdict == "kept" or (episode.verdict == "borderline" and episode.episode_id in approved)
-    )
+    ]
 
 
 def load_kept(scene: SceneFolder) -> list[tuple[int, str]]:
-    """``(shard_index, episode_id)`` of what is delivered, sorted."""
-    return sorted((episode.shard_index, episode.episode_id) for episode in load_render_report(scene).kept)
+    """``(shard_index, episode_id)`` of what is delivered, in the plan's order, which is that of the dataset."""
+    return [(episode.shard_index, episode.episode_id) for episode in load_render_report(scene).kept]
