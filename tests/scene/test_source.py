@@ -230,6 +230,15 @@ def test_camera_pose_must_be_rigid(small):
     assert codes(small) == ["scene.camera_invalid"]
 
 
+@pytest.mark.parametrize("block", [np.diag([1.0, 1.0, -1.0]), np.zeros((3, 3)), np.diag([1.0, 1.0, 0.0])])
+def test_a_mirrored_or_singular_camera_is_a_finding(small, block):
+    """It is no rotation, and no position of the eye is taken from it."""
+    matrix = np.asarray(read_json(small / "camera/extrinsics.json")["matrix"])
+    matrix[:3, :3] = block
+    edit_json(small / "camera/extrinsics.json", matrix=matrix.tolist())
+    assert codes(small) == ["scene.camera_invalid"]
+
+
 def articulation(**changes):
     joint = {"name": "lid", "type": "revolute", "axis": [1, 0, 0], "origin": [0, 0, 0], "limits": [0, 1], "child_part": "lid"}
     return {

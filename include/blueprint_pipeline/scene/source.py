@@ -11,7 +11,6 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.rotations import RigidPose
 from blueprint_pipeline.scene.errors import SceneError
 from blueprint_pipeline.scene.findings import SceneFinding, finding_of
@@ -185,15 +184,13 @@ class _Reader:
         objects = {name: self._object(name, frame) for name in object_ids}
         intrinsics = self._attempt(lambda: self._model(IntrinsicsFile, "camera/intrinsics.json"))
         extrinsics = self._attempt(lambda: self._model(ExtrinsicsFile, "camera/extrinsics.json"))
-        if intrinsics is not None and extrinsics is not None:
-            self._attempt(lambda: validate_camera(intrinsics, extrinsics))
-        eye_m = None if frame is None or extrinsics is None else frame.camera_pose(as_array(extrinsics.matrix)).position_m
-        background = self._attempt(lambda: self._background(frame, eye_m)) if frame is not None else []
+        camera_pose = self._attempt(lambda: self._camera_pose(frame, intrinsics, extrinsics))
+        background = self._attempt(lambda: self._background(frame, camera_pose)) if frame is not None else []
         attribution = self._attempt(self._attribution)
         for name, consequence in _OPTIONAL_FILES.items():
             if name not in self.names:
                 self._remark("scene.file_absent", name, f"{name} is missing; {consequence}.")
-        if info is None or frame is None or intrinsics is None or extrinsics is None or any(finding.blocking for finding in self.findings):
+        if info is None or frame is None or intrinsics is None or camera_pose is None or any(item.blocking for item in self.findings):
             return None
         return SourceScene(
             info=info,
@@ -201,7 +198,7 @@ class _Reader:
             objects={name: item for name, item in objects.items() if item is not None},
             background=background or [],
             intrinsics=intrinsics,
-            camera_pose=frame.camera_pose(as_array(extrinsics.matrix)),
+            camera_pose=camera_pose,
             attribution=attribution,
         )
 
@@ -247,6 +244,15 @@ class _Reader:
         if not re.fullmatch(rf"{SUPPORTED_MAJOR}\.\d+\.\d+", info.version):
             raise UnsupportedVersion("scene_info.json", info.version[:40], f"{SUPPORTED_MAJOR}.x.y")
         return info
+
+    def _camera_pose(
+        self, frame: SceneFrame | None, intrinsics: IntrinsicsFile | None, extrinsics: ExtrinsicsFile | None
+    ) -> RigidPose | None:
+        """Where the picture was taken from, in the world; ``None`` where a file that says so could not be read."""
+        if intrinsics is None or extrinsics is None:
+            return None
+        validate_camera(intrinsics, extrinsics)
+        return None if frame is None else frame.camera_pose(as_array(extrinsics.matrix))
 
     def _object_ids(self) -> list[str]:
         folders = {PurePosixPath(*folder.parts[:2]) for name in self.names for folder in PurePosixPath(name).parents}
@@ -310,12 +316,13 @@ class _Reader:
             more = f", and {len(losses) - _MAX_LOSSES} more" if len(losses) > _MAX_LOSSES else ""
             self._remark("scene.mesh_reduced", name, f"{file} holds what is not imported: {', '.join(losses[:_MAX_LOSSES])}{more}.")
 
-    def _background(self, frame: SceneFrame, eye_m: FloatArray | None) -> list[Surface]:
+    def _background(self, frame: SceneFrame, camera_pose: RigidPose | None) -> list[Surface]:
         file = "background/mesh.glb"
         if file not in self.names:
             self._remark("scene.file_absent", file, f"{file} is missing; the scene has no background.")
             return []
         linear = frame.rotation_world_scene * frame.meters_per_unit
+        eye_m = None if camera_pose is None else camera_pose.position_m
         mesh = read_background_mesh(self._bytes(file), file, linear, eye_m)
         self._note_changes("background", file, mesh)
         return mesh.surfaces
