@@ -1,8 +1,10 @@
 """Names are safe, writes are whole, and remote workspaces behave as local ones do."""
 
+import os
 import subprocess
 import sys
 import threading
+import tracemalloc
 import uuid
 from pathlib import Path
 
@@ -11,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blueprint_pipeline.settings import WorkspaceSettings
-from blueprint_pipeline.workspace import checksums
+from blueprint_pipeline.workspace import checksums, storage
 from blueprint_pipeline.workspace.checksums import digest_bytes, digest_file, digest_files, list_files, write_file
 from blueprint_pipeline.workspace.errors import FileMissing
+from blueprint_pipeline.workspace.full_disk import DiskFull
 from blueprint_pipeline.workspace.storage import InvalidId, Workspace
 
 
@@ -59,10 +62,34 @@ def test_files_of_a_store_are_copied_side_by_side(tmp_path, monkeypatch):
     scene = Workspace(WorkspaceSettings(url=f"memory://{uuid.uuid4()}", cache_dir=tmp_path / "cache")).scene("s1")
     for number in range(8):
         scene.write_bytes(f"d/{number}.bin", bytes([number]))
-    together, read = threading.Barrier(4, timeout=20), scene.read_bytes
-    monkeypatch.setattr(scene, "read_bytes", lambda name: (together.wait(), read(name))[1])
+    together, fetch = threading.Barrier(4, timeout=20), storage._fetch
+    monkeypatch.setattr(storage, "_fetch", lambda *files: (together.wait(), fetch(*files))[1])
     folder = scene.local("d")
     assert [(folder / f"{number}.bin").read_bytes() for number in range(8)] == [bytes([number]) for number in range(8)]
+
+
+def test_a_file_of_a_store_is_never_held_whole(tmp_path):
+    """Eight videos of 200 MB on their way at once would take all of a small machine's memory."""
+    scene = Workspace(WorkspaceSettings(url=f"memory://{uuid.uuid4()}", cache_dir=tmp_path / "cache")).scene("s1")
+    content = os.urandom(1 << 20) * 32
+    scene.write_bytes("d/video.mp4", content)
+    tracemalloc.start()
+    copy = scene.local("d") / "video.mp4"
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert copy.read_bytes() == content
+    assert peak_bytes < len(content) / 2
+    assert list_files(tmp_path / "cache/parts") == []
+
+
+def test_a_cache_without_room_is_no_fault_of_the_store(tmp_path, monkeypatch):
+    """It is told as what it is, and not tried again."""
+    scene = Workspace(WorkspaceSettings(url=f"memory://{uuid.uuid4()}", cache_dir=tmp_path / "cache")).scene("s1")
+    scene.write_bytes("d/video.mp4", bytes(1 << 20))
+    fetch = storage._fetch
+    monkeypatch.setattr(storage, "_fetch", lambda source, _: fetch(source, Path("/dev/full")))
+    with pytest.raises(DiskFull):
+        scene.local("d")
 
 
 def test_what_was_published_is_read_back_once(tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from blueprint_pipeline.errors import ConfigurationError, InputError, TransientE
 from blueprint_pipeline.settings import WorkspaceSettings
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_file, list_files, move_file
 from blueprint_pipeline.workspace.errors import FileMissing
+from blueprint_pipeline.workspace.full_disk import name_full_disk
 from blueprint_pipeline.workspace.store_calls import LOCAL_PROTOCOLS, StoreCalls, look_up
 
 _PART = ".part"
@@ -154,7 +155,14 @@ class SceneFolder:
         return json.loads(self.read_bytes(name))
 
     def local(self, name: str) -> Path:
-        """A local path to read ``name`` (a file or a folder) from. Remote files are copied to the cache first; no others stay there."""
+        """A local path to read ``name`` (a file or a folder) from.
+
+        Remote files are copied to the cache first, block by block; no others stay there.
+
+        Raises:
+            DiskFull: The cache has no room for them.
+            FileMissing: One went away meanwhile.
+        """
         if self.is_local:
             return Path((self.root / name).path)
         target, parts = self._cache_dir / "remote" / self.scene_id, self._cache_dir / "parts"
@@ -164,7 +172,12 @@ class SceneFolder:
         def copy(found: str) -> None:
             path = target / found
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(path, self.read_bytes(found), parts=parts)
+            part = _part_of(path, parts)
+            try:
+                self._found(found, lambda source: _fetch(source, part))
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
 
         self._each(remote, copy)
         folder = target / name
@@ -342,9 +355,21 @@ def _matches(path: str, pattern: str) -> bool:
     return len(names) == len(patterns) and all(fnmatchcase(name, part) for name, part in zip(names, patterns, strict=True))
 
 
-def _write_whole(path: Path, data: bytes, *, parts: Path | None = None) -> None:
-    """Write beside (or in the folder ``parts`` of the same disk), then rename: readers see the whole file, or none."""
-    beside = (parts or path.parent) / f".{path.name}.{os.getpid()}-{threading.get_ident()}{_PART}"
+def _part_of(path: Path, folder: Path) -> Path:
+    """Where this thread writes what becomes ``path``, in a folder of the same disk."""
+    return folder / f".{path.name}.{os.getpid()}-{threading.get_ident()}{_PART}"
+
+
+def _fetch(source: UPath, target: Path) -> Path:
+    """Copy a file of a store to a local one, block by block: videos have hundreds of MB, and several are on their way at once."""
+    with name_full_disk():
+        source.fs.get_file(source.path, str(target))
+    return target
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Write beside, then rename: readers see the whole file, or none."""
+    beside = _part_of(path, path.parent)
     with beside.open("wb") as stream:
         stream.write(data)
         stream.flush()
