@@ -51,6 +51,7 @@ def show_delivery(
     facts: list[Fact] = [
         *describe_episodes(scene),
         *describe_left_out(view),
+        *describe_set_aside(view),
         ("Dataset", describe_certification(**_certification(view))),
         ("Cost", describe_cost(view.result_of("price_run"))),
         ("Time", describe_wall_time(view, wall_s)),
@@ -91,6 +92,13 @@ def describe_left_out(view: RunView) -> list[Fact]:
         for target, reason in reasons.items()
     ]
     return [("Left out" if number == 0 else "", sentence) for number, sentence in enumerate(told)]
+
+
+def describe_set_aside(view: RunView) -> list[Fact]:
+    """Objects that are fixed because they never come to rest, each with the reason."""
+    set_aside: Mapping[str, str] = view.result_of("assemble_scene").get("set_aside", {})
+    told = [f"{name}: {reason.partition(';')[0].rstrip('.')}.".replace("_", " ") for name, reason in set_aside.items()]
+    return [("Set aside" if number == 0 else "", sentence) for number, sentence in enumerate(told)]
 
 
 def describe_cost(result: Mapping[str, Any]) -> str:

@@ -100,6 +100,11 @@ def test_objects_that_are_no_targets_are_named_with_the_reason(page):
     assert "<strong>dinner plate</strong> (pick place): the gripper has no grasp of &lt;it&gt;" in page
 
 
+def test_objects_that_are_fixed_are_not_told_as_movable(page):
+    movable, fixed = page.index("Objects that can move"), page.index("Objects that are fixed")
+    assert movable < fixed < page.index("<strong>wobbly vase</strong>: it does not come to rest: it moved 90 mm")
+
+
 def test_the_same_facts_give_the_same_page(page, videos):
     """Whatever was in memory before."""
     garbage = [bytes([index % 256]) * 150_000 for index in range(100)]

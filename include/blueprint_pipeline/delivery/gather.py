@@ -53,6 +53,7 @@ def build_facts(
             for skill, reasons in plan.left_out.items()
             for name, reason in reasons.items()
         ),
+        set_aside=plan.set_aside,
         gate_dots=tuple(_gate_dots(sources)),
         metrics=tuple(_metric_rows(sources)),
         starts=tuple(_start_dots(sources)),

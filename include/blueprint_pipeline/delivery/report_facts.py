@@ -108,6 +108,8 @@ class ReportFacts(FrozenModel):
     kept: tuple[KeptRow, ...]
     reasons: tuple[Reason, ...]
     left_out: tuple[LeftOutRow, ...]
+    set_aside: dict[str, str]
+    """Objects that are fixed because they never come to rest, each with the reason."""
     gate_dots: tuple[GateDot, ...]
     metrics: tuple[MetricRow, ...]
     starts: tuple[StartDot, ...]

@@ -238,7 +238,8 @@ def _build_site(
         left_out[skill.name] = elsewhere | {name: reason for name, reason in found.items() if reason is not None}
         if not targets[skill.name]:
             raise NothingToDo(scene.manifest.scene_id, skill.name, left_out[skill.name])
-    return replace(site, targets=targets, left_out=left_out)
+    movable = {skill: {name: reason for name, reason in found.items() if name not in scene.set_aside} for skill, found in left_out.items()}
+    return replace(site, targets=targets, left_out=movable)
 
 
 def _mount(

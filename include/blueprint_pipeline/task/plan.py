@@ -47,7 +47,10 @@ class JobPlan(FrozenModel):
     start_area: StartArea | None = None
     """``None`` in plans of before it was recorded."""
     set_aside: dict[Id, str] = {}
-    """Objects of the scene that never come to rest, each with the reason: they are fixed where they were reconstructed."""
+    """Objects of the scene that never come to rest, each with the reason: they are fixed where they were reconstructed.
+
+    No skill can move them, so ``left_out`` does not name them.
+    """
     left_out: dict[str, dict[Id, str]] = {}
     """By skill, the movable objects that it does not take, each with the reason."""
     shards: tuple[ShardRef, ...]

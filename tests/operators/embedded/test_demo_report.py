@@ -13,6 +13,7 @@ from operators.embedded.demo_report import (
     describe_left_out,
     describe_messages,
     describe_rejects,
+    describe_set_aside,
     describe_wall_time,
     next_commands,
     show_facts,
@@ -52,6 +53,11 @@ def test_cost_that_is_not_known_is_not_filled_in():
 def test_left_out_targets_are_sentences():
     view = view_of(plan_tasks={"left_out": {"pick_place": {"dinner_plate": "it is out of reach; for example: x"}}})
     assert describe_left_out(view) == [("Left out", "dinner plate (pick place): it is out of reach.")]
+
+
+def test_objects_that_were_set_aside_are_sentences():
+    view = view_of(assemble_scene={"set_aside": {"wobbly_vase": "it does not come to rest: it moved 90 mm; it turned 20 deg"}})
+    assert describe_set_aside(view) == [("Set aside", "wobbly vase: it does not come to rest: it moved 90 mm.")]
 
 
 def test_rejected_episodes_are_told_by_what_decided():
