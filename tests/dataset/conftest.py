@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import mujoco
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -56,6 +57,8 @@ from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.outcome import Outcome, Phase, at_most
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan, ShardRef
 from blueprint_pipeline.task.spec import EpisodeSpec
+from blueprint_pipeline.twin.binding import bind_robot
+from blueprint_pipeline.twin.mount import mount
 from blueprint_pipeline.twin.robot_cameras import load_robot_cameras
 from blueprint_pipeline.workspace.checksums import digest_file
 from blueprint_pipeline.workspace.storage import SceneFolder
@@ -100,6 +103,21 @@ def write_video(path: Path, frames: int, seed: int, *, b_frames: int = 0, width:
             frame.pts = number
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+
+
+def tool_poses(placement: RobotPlacement, joints: np.ndarray) -> np.ndarray:
+    """The tool centre point in the world for joints (T, n_joints) of a robot with one arm: (T, 7), xyz and quat wxyz."""
+    embodiment = load_embodiment(placement.embodiment)
+    spec = mujoco.MjSpec()
+    mount(spec, embodiment, placement.base_pose)
+    model = spec.compile()
+    data, arm = mujoco.MjData(model), bind_robot(model, embodiment).arms[0]
+    poses = []
+    for row in joints:
+        data.qpos[arm.qpos] = row
+        mujoco.mj_kinematics(model, data)
+        poses.append(arm.tool_pose(data))
+    return np.array(poses)
 
 
 def states_table(frames: int, seed: int) -> pa.Table:
@@ -197,7 +215,10 @@ def write_episode(scene: SceneFolder, index: int, frames: int) -> None:
     root = Path(scene.root.path)
     recording = root / recording_path(index // 4, f"ep_{index:04d}")
     recording.mkdir(parents=True)
-    pq.write_table(states_table(frames, index), recording / "states.parquet", compression="zstd")
+    table = states_table(frames, index)
+    tools = tool_poses(PLACEMENT, np.array(table.column("robot_qpos").to_pylist()))
+    table = table.set_column(table.column_names.index("ee_pose"), "ee_pose", pa.array(list(tools), STATE_COLUMNS["ee_pose"]))
+    pq.write_table(table, recording / "states.parquet", compression="zstd")
     record = episode_record(index, frames, recording / "states.parquet")
     (recording / "episode.json").write_text(record.model_dump_json())
     render = root / render_path(index // 4, f"ep_{index:04d}")

@@ -80,6 +80,7 @@ def test_a_sound_dataset_has_no_findings(dataset: Path, version: str) -> None:
         (lambda root: edit_rows(root / DATA, "timestamp", 3, 0.15), "dataset.timestamp_wrong"),
         (lambda root: edit_rows(root / DATA, "next.done", 3, True), "dataset.rows_wrong"),
         (lambda root: edit_rows(root / DATA, "subtask_index", 3, 2), "dataset.unknown_subtask"),
+        (lambda root: edit_rows(root / DATA, "subtask_index", 3, -1), "dataset.unknown_subtask"),
         (lambda root: (root / "meta/subtasks.parquet").unlink(), "dataset.unknown_subtask"),
         (lambda root: edit_json(root / "meta/info.json", lambda info: info.update(splits={"train": "0:5"})), "dataset.splits_wrong"),
         (

@@ -168,7 +168,7 @@ def _check_episode_rows(table: pa.Table, episode: ListedEpisode, first: int, inf
 
 def _check_steps(table: pa.Table, episode: ListedEpisode, subtasks: int) -> Findings:
     """Phases that have a name; an end at the end, and nowhere else."""
-    if SUBTASK in table.column_names and not (table.column(SUBTASK).to_numpy() < subtasks).all():
+    if SUBTASK in table.column_names and not np.isin(table.column(SUBTASK).to_numpy(), range(subtasks)).all():
         yield DatasetFinding("dataset.unknown_subtask", episode.data, f"episode {episode.index} has a {SUBTASK} without a name")
     last = np.arange(table.num_rows) == table.num_rows - 1
     if DONE in table.column_names and not np.array_equal(table.column(DONE).to_numpy(), last):

@@ -3,30 +3,39 @@
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy.spatial.transform import Rotation
 from upath import UPath
 
+from blueprint_pipeline.dataset.certify.camera_mounts import load_camera_mounts
 from blueprint_pipeline.dataset.certify.certification import CertifierBroken, run_certifier
 from blueprint_pipeline.dataset.certify.environment import CertifyEnvironment
 from blueprint_pipeline.dataset.certify.graders import GRADERS
-from blueprint_pipeline.dataset.certify.in_expected import Refuted, answer, check_columns, require
+from blueprint_pipeline.dataset.certify.in_expected import Refuted, answer, check_columns, load_subtasks, require
 from blueprint_pipeline.dataset.certify.report import CertificationReport, CheckResult, is_certified
-from blueprint_pipeline.dataset.certify.request import CertifyRequest, ExpectedEpisode
+from blueprint_pipeline.dataset.certify.request import CameraMount, CertifyRequest, ExpectedEpisode
 from blueprint_pipeline.dataset.formats import FORMATS
 from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
 from blueprint_pipeline.dataset.stages import CERTIFY_DATASET, WRITE_DATASET, DatasetRefused
+from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.origin import Origin
+from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.settings import DatasetSettings, Settings
 from blueprint_pipeline.stage.contract import StageRequest
+from blueprint_pipeline.twin.robot_cameras import load_robot_cameras
 from blueprint_pipeline.workspace.storage import SceneFolder
-from tests.dataset.conftest import stage_context, states_table, write_manifest, write_scene
+from tests.dataset.conftest import stage_context, states_table, tool_poses, write_manifest, write_scene
 
 CHECKS = tuple(check for row in FORMATS.values() for certifier in row.certifiers for check in certifier.checks)
+SUBTASKS = ["approach", "lift"]
 REQUEST = StageRequest(scene_id="tabletop")
 CERTIFY_PYTHON = Path(__file__).parents[3] / ".venv-certify/bin/python"
 needs_environment = pytest.mark.skipif(not CERTIFY_PYTHON.exists(), reason="no .venv-certify: run `make certify-env`")
@@ -133,11 +142,13 @@ def expected_episode(tmp_path: Path) -> tuple[ExpectedEpisode, dict[str, np.ndar
         "observation.ee_rotation_6d": np.tile([1.0, 0, 0, 0, -1, 0], (12, 1)),
         "observation.object_pose": np.array(rows["object_poses"])[:, 7:],
         "observation.object_poses": np.array(rows["object_poses"]),
+        "observation.camera_pose.wrist": np.array([[x + 0.08, y, z + 0.07, 0, 1, 0, 0] for x, y, z, *_ in rows["ee_pose"]]),
     }
     found = {name: value.astype(np.float32) for name, value in columns.items()}
     number = np.arange(12)
     found |= {"frame_index": number, "index": number + 100, "episode_index": np.full(12, 2), "timestamp": (number / 30).astype(np.float32)}
     found |= {"next.done": number == 11, "next.success": number == 11}
+    found |= {"task_index": np.zeros(12, int), "subtask_index": np.array([SUBTASKS.index(name) for name in rows["phase"]])}
     episode = ExpectedEpisode(
         episode_id="ep_0005",
         states=tmp_path / "states.parquet",
@@ -146,6 +157,7 @@ def expected_episode(tmp_path: Path) -> tuple[ExpectedEpisode, dict[str, np.ndar
         success=True,
         target_index=1,
         arm_joints=(7,),
+        camera_mounts={"wrist": CameraMount(arm=0, position_m=(0.08, 0.0, -0.07), quat_wxyz=(1.0, 0.0, 0.0, 0.0))},
         videos={},
     )
     return episode, found
@@ -154,7 +166,7 @@ def expected_episode(tmp_path: Path) -> tuple[ExpectedEpisode, dict[str, np.ndar
 def test_right_columns_pass(tmp_path: Path) -> None:
     """Columns that equal the recording are right."""
     episode, found = expected_episode(tmp_path)
-    check_columns(found, episode, index=2, first=100, fps=30)
+    check_columns(found, episode, subtasks=SUBTASKS, index=2, first=100, fps=30)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +177,8 @@ def test_right_columns_pass(tmp_path: Path) -> None:
         "observation.object_pose",
         "observation.object_poses",
         "observation.ee_rotation_6d",
+        "observation.camera_pose.wrist",
+        "subtask_index",
         "next.done",
         "next.success",
         "index",
@@ -175,9 +189,55 @@ def test_one_wrong_value_is_refuted(tmp_path: Path, column: str) -> None:
     """A single value that differs by its last digits is found, in any frame."""
     episode, found = expected_episode(tmp_path)
     last = found[column].flat[-1]
-    found[column].flat[-1] = not last if column.startswith("next.") else last + (1 if column == "index" else 0.001)
+    found[column].flat[-1] = not last if column.startswith("next.") else last + (1 if column in {"index", "subtask_index"} else 0.001)
     with pytest.raises(Refuted, match="episode 2"):
-        check_columns(found, episode, index=2, first=100, fps=30)
+        check_columns(found, episode, subtasks=SUBTASKS, index=2, first=100, fps=30)
+
+
+def test_phases_are_compared_by_name(tmp_path: Path) -> None:
+    """The same numbers with other names are other phases."""
+    episode, found = expected_episode(tmp_path)
+    with pytest.raises(Refuted, match="subtask_index differs"):
+        check_columns(found, episode, subtasks=SUBTASKS[::-1], index=2, first=100, fps=30)
+
+
+def test_a_column_that_nothing_is_known_of_is_refuted(tmp_path: Path) -> None:
+    """Whoever adds a column says what it is compared with."""
+    episode, found = expected_episode(tmp_path)
+    found["observation.camera_pose.head"] = found["observation.camera_pose.wrist"]
+    with pytest.raises(Refuted, match=r"camera_pose\.head is not of the recording"):
+        check_columns(found, episode, subtasks=SUBTASKS, index=2, first=100, fps=30)
+
+
+def test_subtasks_are_read_as_each_format_lists_them(written: SceneFolder) -> None:
+    """They are the same in both formats."""
+    root = Path(written.root.path) / DATASET_PATH
+    assert [load_subtasks(root / version) for version in ("v3.0", "v2.1")] == [SUBTASKS, SUBTASKS]
+
+
+def test_subtasks_without_names_are_refuted(tmp_path: Path) -> None:
+    """Where nothing names them, and where they are not counted from 0."""
+    with pytest.raises(Refuted, match="does not name its subtasks"):
+        load_subtasks(tmp_path)
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta/subtasks.jsonl").write_text('{"subtask_index": 1, "subtask": "lift"}\n')
+    with pytest.raises(Refuted, match="not numbered from 0"):
+        load_subtasks(tmp_path)
+
+
+@pytest.mark.parametrize("robot", ["franka_panda", "ur10e_2f85"])
+def test_a_camera_follows_from_its_tool_as_from_the_joints(robot: str) -> None:
+    """The mount and the pose of the tool lead to where the robot's model has the camera."""
+    embodiment = load_embodiment(robot)
+    placement = RobotPlacement(embodiment=robot, base_pose=Pose(position_m=(0.2, -0.1, 0.5), quat_wxyz=(0.8, 0.0, 0.0, 0.6)))
+    joints = np.random.default_rng(0).uniform(-1, 1, (5, len(embodiment.arms[0].joints)))
+    tools = tool_poses(placement, joints)
+    mount = load_camera_mounts(embodiment)["wrist"]
+    turned = Rotation.from_quat(tools[:, 3:], scalar_first=True)
+    found = load_robot_cameras(placement).poses(joints, np.full((5, 1), 0.02))["wrist"]
+    np.testing.assert_allclose(tools[:, :3] + turned.apply(mount.position_m), found[:, :3], atol=1e-12)
+    expected = turned * Rotation.from_quat(mount.quat_wxyz, scalar_first=True)
+    assert (expected.inv() * Rotation.from_quat(found[:, 3:], scalar_first=True)).magnitude().max() < 1e-7
 
 
 def test_a_missing_column_is_refuted(tmp_path: Path) -> None:
@@ -185,7 +245,7 @@ def test_a_missing_column_is_refuted(tmp_path: Path) -> None:
     episode, found = expected_episode(tmp_path)
     del found["action"]
     with pytest.raises(Refuted, match="column action is missing"):
-        check_columns(found, episode, index=2, first=100, fps=30)
+        check_columns(found, episode, subtasks=SUBTASKS, index=2, first=100, fps=30)
 
 
 def test_an_answer_says_what_was_found() -> None:
@@ -241,22 +301,28 @@ def test_without_the_oldest_readers_they_are_not_run(tmp_path: Path) -> None:
     assert all("oldest-readers" in result.reason and "make certify-env" in result.reason for result in found)
 
 
+def change_value(path: Path, column: str, change: Callable[[Any], Any]) -> None:
+    """Rewrite a data file with another value of a column in frame 7 of its first episode."""
+    file = pq.ParquetFile(path)
+    groups = [file.read_row_group(number) for number in range(file.num_row_groups)]
+    values = groups[0].column(column).to_pylist()
+    values[7] = change(values[7])
+    position, field = groups[0].column_names.index(column), groups[0].schema.field(column)
+    groups[0] = groups[0].set_column(position, field, pa.array(values, field.type))
+    with pq.ParquetWriter(path, file.schema_arrow) as writer:
+        for group in groups:
+            writer.write_table(group)
+
+
 @needs_environment
 @pytest.mark.slow
 def test_the_real_lerobot_finds_a_changed_value(scene: SceneFolder, tmp_path: Path) -> None:
-    """One action that is not the recorded one, in both versions, is refuted by both certifying programs."""
-    for name in ("v3.0/data/chunk-000/file-000.parquet", "v2.1/data/chunk-000/episode_000000.parquet"):
-        path = Path(scene.root.path) / DATASET_PATH / name
-        file = pq.ParquetFile(path)
-        groups = [file.read_row_group(number) for number in range(file.num_row_groups)]
-        values = groups[0].column("action").to_pylist()
-        values[7][3] += 0.01
-        position, field = groups[0].column_names.index("action"), groups[0].schema.field("action")
-        groups[0] = groups[0].set_column(position, field, pa.array(values, field.type))
-        with pq.ParquetWriter(path, file.schema_arrow) as writer:
-            for group in groups:
-                writer.write_table(group)
+    """One value that is not the recorded one, of a frame that no check loads by itself, is refuted by both certifying programs."""
+    root = Path(scene.root.path) / DATASET_PATH
+    change_value(root / "v3.0/data/chunk-000/file-000.parquet", "subtask_index", lambda number: 1 - number)
+    twin = root / "v2.1/data/chunk-000/episode_000000.parquet"
+    change_value(twin, "observation.camera_pose.wrist", lambda pose: [pose[0] + 0.01, *pose[1:]])
     with pytest.raises(DatasetRefused) as caught:
         CERTIFY_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging", CERTIFY_PYTHON))
-    assert "lerobot.frames_match_states" in str(caught.value)
-    assert "twin.frames_match_states" in str(caught.value)
+    assert "lerobot.frames_match_states (v3.0): episode 0 (ep_0000): subtask_index differs" in str(caught.value)
+    assert "twin.frames_match_states (v2.1): episode 0 (ep_0000): observation.camera_pose.wrist differs" in str(caught.value)

@@ -7,6 +7,7 @@ from functools import partial
 from importlib.metadata import version as package_version
 from pathlib import Path
 
+from blueprint_pipeline.dataset.certify.camera_mounts import load_camera_mounts
 from blueprint_pipeline.dataset.certify.environment import CertifyEnvironment
 from blueprint_pipeline.dataset.certify.graders import GRADERS, Grader, run_grader
 from blueprint_pipeline.dataset.certify.report import CertificationReport, CheckResult, GraderFinding, Status, is_certified, not_run
@@ -60,7 +61,7 @@ def certify_datasets(context: StageContext) -> CertificationReport:
         DatasetChanged: A grader wrote into the dataset.
     """
     plan = load_plan(context.scene)
-    episodes = _expected_episodes(context, plan.cameras)
+    episodes = _expected_episodes(context, plan.robot.embodiment, plan.cameras)
     root = context.input(DATASET_PATH).absolute()
     with tempfile.TemporaryDirectory(prefix="blueprint-pipeline-certify-") as folder:
         environment = CertifyEnvironment(context.settings.dataset.certify_python, Path(folder))
@@ -83,8 +84,9 @@ def certify_datasets(context: StageContext) -> CertificationReport:
     )
 
 
-def _expected_episodes(context: StageContext, cameras: tuple[str, ...]) -> tuple[ExpectedEpisode, ...]:
+def _expected_episodes(context: StageContext, robot: str, cameras: tuple[str, ...]) -> tuple[ExpectedEpisode, ...]:
     """The kept episodes as they were simulated and rendered, in the order of the dataset."""
+    mounts = load_camera_mounts(load_embodiment(robot))
     found = []
     for shard_index, episode_id in load_kept(context.scene):
         recording, render = recording_path(shard_index, episode_id), render_path(shard_index, episode_id)
@@ -98,7 +100,8 @@ def _expected_episodes(context: StageContext, cameras: tuple[str, ...]) -> tuple
                 instruction=record.spec.task.instruction,
                 success=record.outcome.success,
                 target_index=record.object_ids.index(record.spec.task.target_object),
-                arm_joints=tuple(len(arm.joints) for arm in load_embodiment(record.robot.embodiment).arms),
+                arm_joints=tuple(len(arm.joints) for arm in load_embodiment(robot).arms),
+                camera_mounts=mounts,
                 videos={camera: path.absolute() for camera, path in videos.items()},
             )
         )

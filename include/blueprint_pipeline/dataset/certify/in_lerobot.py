@@ -3,7 +3,7 @@
 Runs in the certifying environment: ``python -m blueprint_pipeline.dataset.certify.in_lerobot REQUEST ANSWERS``.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from blueprint_pipeline.dataset.certify.in_expected import (
     TIMESTAMP_TOLERANCE_S,
     check_columns,
     image_difference,
+    load_subtasks,
     recorded_phases,
     require,
     table_columns,
@@ -48,22 +49,22 @@ def check_loads(dataset: Any, request: CertifyRequest) -> str:
     return f"loaded {found[0]} episodes, {found[1]} frames"
 
 
-def check_frames(dataset: Any, request: CertifyRequest) -> str:
+def check_frames(dataset: Any, request: CertifyRequest, subtasks: Sequence[str]) -> str:
     """Every frame of every episode, as lerobot's own table gives it."""
-    return compare_table(dataset.hf_dataset, request, lambda number: str(dataset.meta.tasks.iloc[number].name))
+    return compare_table(dataset.hf_dataset, request, subtasks, lambda number: str(dataset.meta.tasks.iloc[number].name))
 
 
-def compare_table(rows: Any, request: CertifyRequest, task_of: Callable[[int], str]) -> str:
+def compare_table(rows: Any, request: CertifyRequest, subtasks: Sequence[str], task_of: Callable[[int], str]) -> str:
     """Every row of a table of ``datasets`` with the recordings; ``task_of`` gives the sentence of a ``task_index``."""
     table = rows.with_format("arrow")
     first = 0
     for index, episode in enumerate(request.episodes):
         found = table_columns(table[first : first + episode.frames])
-        check_columns(found, episode, index=index, first=first, fps=request.fps)
+        check_columns(found, episode, subtasks=subtasks, index=index, first=first, fps=request.fps)
         texts = {task_of(int(number)) for number in np.unique(found["task_index"])}
         require(texts == {episode.instruction}, f"episode {index}: instruction is {sorted(texts)}, expected '{episode.instruction}'")
         first += episode.frames
-    return f"{first} frames equal the recordings' states, bit by bit"
+    return f"{first} frames equal the recordings' states, bit by bit, and have the names of their phases"
 
 
 def check_videos(dataset: Any, request: CertifyRequest) -> str:
@@ -102,13 +103,18 @@ def _compare_video(joined: Any, start: int, rendered: Path, episode: ExpectedEpi
     return episode.frames
 
 
-def check_items(dataset: Any, request: CertifyRequest) -> str:
-    """Some frames one by one through ``dataset[i]``: images, instruction and vectors belong together."""
+def check_items(dataset: Any, request: CertifyRequest, *, names_phases: bool) -> str:
+    """Some frames one by one through ``dataset[i]``: images, instruction and phase belong together.
+
+    Args:
+        dataset: As lerobot loaded it.
+        request: What it is compared with.
+        names_phases: Whether this version of lerobot gives an item the name of its phase.
+    """
     from torchcodec.decoders import VideoDecoder
 
     loaded = 0
     first = 0
-    names_phases = hasattr(dataset.meta, "subtasks")  # lerobot 0.3 does not
     for index, episode in enumerate(request.episodes):
         phases = recorded_phases(episode)
         decoders = {camera: VideoDecoder(str(path)) for camera, path in episode.videos.items()}
@@ -185,9 +191,9 @@ def certify(request: CertifyRequest) -> list[Answer]:
         load_it,
         lambda dataset: check_loads(dataset, request),
         {
-            "lerobot.frames_match_states": lambda dataset: check_frames(dataset, request),
+            "lerobot.frames_match_states": lambda dataset: check_frames(dataset, request, load_subtasks(request.dataset)),
             "lerobot.videos_match_renders": lambda dataset: check_videos(dataset, request),
-            "lerobot.items_load": lambda dataset: check_items(dataset, request),
+            "lerobot.items_load": lambda dataset: check_items(dataset, request, names_phases=True),
             "lerobot.windows_load": lambda _dataset: check_windows(request),
             "lerobot.statistics_agree": lambda dataset: check_statistics(dataset, request),
         },

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from blueprint_pipeline.dataset.certify.in_expected import answer, require
+from blueprint_pipeline.dataset.certify.in_expected import answer, load_subtasks, require
 from blueprint_pipeline.dataset.certify.in_lerobot import check_items, compare_table, load
 from blueprint_pipeline.dataset.certify.in_program import certify_loaded, read_by, run
 from blueprint_pipeline.dataset.certify.request import Answer, CertifyRequest
@@ -53,9 +53,9 @@ def certify(request: CertifyRequest) -> list[Answer]:
             lambda dataset: check_loads(dataset, request),
             {
                 "oldest.frames_match_states": lambda dataset: compare_table(
-                    dataset.hf_dataset, request, lambda number: dataset.meta.tasks[number]
+                    dataset.hf_dataset, request, load_subtasks(request.dataset), lambda number: dataset.meta.tasks[number]
                 ),
-                "oldest.items_load": lambda dataset: check_items(dataset, request),
+                "oldest.items_load": lambda dataset: check_items(dataset, request, names_phases=False),
             },
         ),
     ]

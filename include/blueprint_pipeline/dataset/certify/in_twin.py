@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from blueprint_pipeline.dataset.certify.in_expected import Refuted, answer, check_columns, image_difference, parquet_columns, require
+from blueprint_pipeline.dataset.certify.in_expected import (
+    Refuted,
+    answer,
+    check_columns,
+    image_difference,
+    load_subtasks,
+    parquet_columns,
+    require,
+)
 from blueprint_pipeline.dataset.certify.in_lerobot import check_frames, check_loads, load
 from blueprint_pipeline.dataset.certify.in_program import run
 from blueprint_pipeline.dataset.certify.request import Answer, CertifyRequest
@@ -46,7 +54,7 @@ def check_converts(request: CertifyRequest) -> str:
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise Refuted(f"the converter raised {type(error).__name__}: {error}") from error
     check_loads(dataset, converted)
-    return f"converted by lerobot to v3.0 and loaded: {check_frames(dataset, converted)}"
+    return f"converted by lerobot to v3.0 and loaded: {check_frames(dataset, converted, load_subtasks(request.dataset))}"
 
 
 def check_files(request: CertifyRequest) -> str:
@@ -59,11 +67,11 @@ def check_files(request: CertifyRequest) -> str:
     listed = _lines(root / "meta/episodes.jsonl")
     tasks = {line["task_index"]: line["task"] for line in _lines(root / "meta/tasks.jsonl")}
     require([line["length"] for line in listed] == [episode.frames for episode in request.episodes], "episodes.jsonl: lengths differ")
-    first = 0
+    first, subtasks = 0, load_subtasks(root)
     for index, episode in enumerate(request.episodes):
         place = {"episode_chunk": index // info["chunks_size"], "episode_index": index}
         columns = parquet_columns(root / info["data_path"].format(**place))
-        check_columns(columns, episode, index=index, first=first, fps=request.fps)
+        check_columns(columns, episode, subtasks=subtasks, index=index, first=first, fps=request.fps)
         require(listed[index]["tasks"] == [episode.instruction], f"episodes.jsonl: tasks of episode {index} differ")
         require({tasks[int(number)] for number in columns["task_index"]} == {episode.instruction}, f"episode {index}: another task")
         require(np.array_equal(columns[_ANNOTATION], columns["task_index"]), f"episode {index}: {_ANNOTATION} is not its task")

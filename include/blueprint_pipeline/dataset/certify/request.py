@@ -6,6 +6,16 @@ from pathlib import Path
 from blueprint_pipeline.frozen import FrozenModel
 
 
+class CameraMount(FrozenModel):
+    """A camera that an arm's tool carries; its frame has OpenCV's axes."""
+
+    arm: int
+    """In the embodiment's order."""
+    position_m: tuple[float, float, float]
+    """Of the camera, in the tool's frame."""
+    quat_wxyz: tuple[float, float, float, float]
+
+
 class ExpectedEpisode(FrozenModel):
     """One episode as it was simulated and rendered."""
 
@@ -20,6 +30,8 @@ class ExpectedEpisode(FrozenModel):
     """Of the target in ``object_poses``."""
     arm_joints: tuple[int, ...]
     """How many joints each arm of the robot has, in the embodiment's order."""
+    camera_mounts: dict[str, CameraMount]
+    """The cameras that move, by name."""
     videos: dict[str, Path]
     """The rendered mp4 by camera."""
 
