@@ -95,12 +95,10 @@ class Push(Skill[PushTask]):
             if region.depth_m(footprint.center_m) > -NEAREST_M / 2:
                 continue
             rejected: list[CandidateRejected] = []
-            ways = _ways(sides, footprint.center_m, region)
-            stroke = next(_strokes(place.planner, pushed, ways, rejected), None)
+            free = [way for way in _ways(sides, footprint.center_m, region) if _is_clear(place, clear, footprint, way)]
+            stroke = next(_strokes(place.planner, pushed, free, rejected), None)
             if stroke is None:
                 reason = summarise_rejected(_STAGE, target, rejected).reason if rejected else reason
-                continue
-            if not _is_clear(place, clear, footprint, stroke):
                 continue
             if not shown_spots(place, start, target, (footprint.center_m + stroke.way_m)[None])[0]:
                 reason = "where a push would bring it, something stands before it in the scene camera's picture"
@@ -210,13 +208,14 @@ def _ways(sides: Sides, center_m: FloatArray, region: Region) -> list[Way]:
     return found
 
 
-def _is_clear(place: Workplace, clear: BoolArray, footprint: Footprint, stroke: Stroke) -> bool:
+def _is_clear(place: Workplace, clear: BoolArray, footprint: Footprint, way: Way) -> bool:
     """Whether the object's outline finds room all the way, and the robot reaches its end."""
+    direction = way.contact.direction
     outline = footprint.polygon_m + footprint.origin_m[:2]
     corners = np.concatenate([outline, (outline + np.roll(outline, -1, axis=0)) / 2])
-    ahead = np.append(np.arange(_STEP_M, stroke.length_m, _STEP_M), stroke.length_m)
-    points = (corners + ahead[:, None, None] * stroke.direction).reshape(-1, 2)
-    end = footprint.center_m + stroke.way_m
+    ahead = np.append(np.arange(_STEP_M, way.length_m, _STEP_M), way.length_m)
+    points = (corners + ahead[:, None, None] * direction).reshape(-1, 2)
+    end = footprint.center_m + way.length_m * direction
     return bool(place.surface.at(clear, points).all() and place.reach.reaches(end[None])[0])
 
 
