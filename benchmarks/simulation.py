@@ -64,7 +64,7 @@ def _bare_physics_s(work: ShardWork, simulated_s: float) -> float:
 
 def _attempt(worker: Worker, spec: EpisodeSpec) -> tuple[float, int]:
     started = time.process_time()
-    summary = write_attempt(worker, spec)
+    summary = write_attempt(worker, spec).summary
     seconds = time.process_time() - started
     print(f"{summary.episode_id} {spec.task.target_object:20s} {seconds:.3f} CPU s {summary.frames} frames {summary.failure or 'success'}")
     return seconds, summary.frames
