@@ -85,14 +85,15 @@ def choose(scene, placement, tmp_path, farthest_m=0.7):
     return choose_view(compiled, planner, embodiment, surface, reach, aspect=4 / 3)
 
 
-def test_a_place_under_the_hand_alone_is_seen_too(scene, tmp_path):
+@pytest.mark.parametrize("farthest_m", [0.36, 0.3001])
+def test_a_place_under_the_hand_alone_is_seen_too(scene, tmp_path, farthest_m):
     """All that is within reach is hidden by the hand in every pose, so nothing is asked there; the rest still decides."""
     lamp = '<geom type="box" pos="0 -0.45 1.2" size="0.5 0.02 0.5" contype="0" conaffinity="0" group="2"/>'
     lit = with_twin(scene, tmp_path, '<body name="table"', lamp + '<body name="table"')
     placement = RobotPlacement(embodiment="franka_panda", base_pose=Pose(position_m=(-0.47, 0.0, 0.7), quat_wxyz=(1, 0, 0, 0)))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        view = choose(lit, placement, tmp_path, farthest_m=0.36)
+        view = choose(lit, placement, tmp_path, farthest_m=farthest_m)
     assert view.position_m[1] > -0.45
 
 

@@ -56,7 +56,9 @@ class Work:
 
     support: SupportSurface
     places_m: FloatArray
-    """(n, 2): spots of the surface within reach, evenly chosen."""
+    """(n, 2): spots of the surface, evenly chosen from those within reach."""
+    outline_m: FloatArray
+    """(k, 3): corners of what is looked at, on the surface."""
     shown_m: FloatArray
     """(m, 3): the corners of what must be in the picture: places and what stands there, and the hands at home."""
     tools_m: FloatArray
@@ -127,6 +129,7 @@ def _work(surface: SupportSurface, reach: Reach, tools_m: FloatArray) -> Work:
     return Work(
         support=surface,
         places_m=within[chosen],
+        outline_m=low[ConvexHull(ground).vertices],
         shown_m=shown[ConvexHull(shown).vertices],
         tools_m=tools_m,
         heading_rad=reach.yaw_rad,
@@ -163,7 +166,7 @@ def _cost_at_rest(sight: Sight, work: Work, view: View, aspect: float) -> float:
     hidden = 1.0 - float(sight.sees(lens.position_m, work.looked_at_m).mean())
     right = lens.axes[:, 0]
     askew_rad = abs((np.arctan2(right[1], right[0]) - work.heading_rad + np.pi / 4) % (np.pi / 2) - np.pi / 4)
-    return hidden + _SMALL * (1.0 - _share_of_picture(lens, work.looked_at_m, aspect)) + _ASKEW * float(askew_rad) / (np.pi / 4)
+    return hidden + _SMALL * (1.0 - _share_of_picture(lens, work.outline_m, aspect)) + _ASKEW * float(askew_rad) / (np.pi / 4)
 
 
 def _share_of_picture(lens: Lens, points_m: FloatArray, aspect: float) -> float:

@@ -17,6 +17,7 @@ from blueprint_pipeline.robot.arm import Arm
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
 from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.skill.goals import Reach
 from blueprint_pipeline.skill.support_surface import BoolArray, SupportSurface
 from blueprint_pipeline.twin.footprint import geom_boxes
 from blueprint_pipeline.twin.model import build_scene_model
@@ -131,11 +132,13 @@ def _candidates(surface: SupportSurface, embodiment: Embodiment, arm: Arm, camer
                 base[1 - axis] = along
                 distance = np.linalg.norm(points - base, axis=1)
                 within = (distance >= radius.nearest_m) & (distance <= radius.farthest_m)
+                yaw_rad = float(np.arctan2(heading[1], heading[0]))
+                reach = Reach(base_m=base, yaw_rad=yaw_rad, nearest_m=radius.nearest_m, farthest_m=radius.farthest_m)
                 yield Candidate(
                     position_m=np.array([*base, surface.height_m]),
-                    yaw_rad=float(np.arctan2(heading[1], heading[0])),
+                    yaw_rad=yaw_rad,
                     edge_m=half + GAP_M + away,
-                    reachable=int(within.sum()),
+                    reachable=int(reach.reaches(points).sum()),
                     cost=round(1.0 - float(within.mean()) + _blocks_view(base, surface, camera_m), 6),
                 )
 

@@ -30,7 +30,6 @@ from blueprint_pipeline.quality.report import load_rendered_selection
 from blueprint_pipeline.render.errors import NoDepthOrLabels, ProfileNotDrawn
 from blueprint_pipeline.render.render import RenderOptions
 from blueprint_pipeline.render.worker import (
-    DrawnEpisode,
     RenderSummary,
     RenderWork,
     load_episode,
@@ -52,7 +51,7 @@ from blueprint_pipeline.twin.model import build_scene_model
 from blueprint_pipeline.workspace.canonical import key_of
 from blueprint_pipeline.workspace.checksums import known_below
 from blueprint_pipeline.workspace.commits import UnitUsage, package_versions
-from blueprint_pipeline.workspace.folder_commits import folders_under, is_folder_done, write_folder_commit
+from blueprint_pipeline.workspace.folder_commits import WrittenFolder, folders_under, is_folder_done, write_folder_commit
 from blueprint_pipeline.workspace.storage import SceneFolder
 
 SHARD_NAME = "shard.json"
@@ -132,10 +131,10 @@ def _validate(choice: RenderChoice, context: StageContext) -> None:
 
 def _draw(
     work: RenderWork, context: StageContext, choice: RenderChoice, todo: Sequence[str]
-) -> Iterator[Finished[str, DrawnEpisode] | Died[str]]:
+) -> Iterator[Finished[str, WrittenFolder[RenderSummary]] | Died[str]]:
     if is_embedded(choice.simulator, context.settings):
         backend = choice.backend or choose_backend(context.settings.render.backend)
-        pool: WorkerPool[str, DrawnEpisode] = WorkerPool(
+        pool: WorkerPool[str, WrittenFolder[RenderSummary]] = WorkerPool(
             context.settings.compute.workers, prepare_worker, (work, backend), render_unit, context.stop_if_asked
         )
         yield from pool.run(todo)

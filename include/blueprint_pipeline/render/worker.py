@@ -13,9 +13,9 @@ from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
 from blueprint_pipeline.simulation.protocol import LoadedScene
 from blueprint_pipeline.twin.model import build_scene_model
-from blueprint_pipeline.workspace.checksums import FileDigest, KnownDigests, adopt_digests
+from blueprint_pipeline.workspace.checksums import KnownDigests, adopt_digests
 from blueprint_pipeline.workspace.commits import Usage
-from blueprint_pipeline.workspace.folder_commits import digest_folder
+from blueprint_pipeline.workspace.folder_commits import WrittenFolder, digest_folder
 
 
 class RenderSummary(BaseModel):
@@ -27,15 +27,6 @@ class RenderSummary(BaseModel):
     replayed: bool
     refused: str | None
     frames: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class DrawnEpisode:
-    """An episode whose folder is written."""
-
-    summary: RenderSummary
-    files: dict[str, FileDigest]
-    """Of the folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +77,7 @@ def prepare_worker(work: RenderWork, backend: RenderBackend) -> None:
     _worker[:] = [_Worker(work=work, simulator=simulator, loaded=loaded)]
 
 
-def render_unit(episode_id: str) -> DrawnEpisode:
+def render_unit(episode_id: str) -> WrittenFolder[RenderSummary]:
     """Replay, draw and certify one episode in a worker process."""
     worker = _worker[0]
     record, states = load_episode(worker.work, episode_id)
@@ -102,10 +93,10 @@ def load_episode(work: RenderWork, episode_id: str) -> tuple[EpisodeRecord, Path
     return EpisodeRecord.model_validate_json((source / EPISODE_NAME).read_bytes()), source / STATES_NAME
 
 
-def write_certificate(work: RenderWork, certificate: ReplayCertificate, measured: Usage) -> DrawnEpisode:
+def write_certificate(work: RenderWork, certificate: ReplayCertificate, measured: Usage) -> WrittenFolder[RenderSummary]:
     """Write what is said of an episode that was executed again, and what it took; its folder is whole then."""
     name = certificate.episode_id
     made = usage_of_unit(measured, machine=work.machine, side_by_side=work.side_by_side)
     (work.usage / f"{name}.json").write_text(made.model_dump_json(indent=1) + "\n", encoding="utf-8")
     (work.output / name / CERTIFICATE_NAME).write_text(certificate.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    return DrawnEpisode(summary=summarise(certificate), files=digest_folder(work.output / name))
+    return WrittenFolder(summary=summarise(certificate), files=digest_folder(work.output / name))

@@ -23,7 +23,7 @@ from blueprint_pipeline.episode.record import (
     usage_path,
 )
 from blueprint_pipeline.errors import InputError
-from blueprint_pipeline.rollout.shard_work import EpisodeSummary, ShardWork, WrittenAttempt, summarise
+from blueprint_pipeline.rollout.shard_work import EpisodeSummary, ShardWork, summarise
 from blueprint_pipeline.simulation.open_simulator import is_embedded, open_simulator, scene_inputs
 from blueprint_pipeline.simulators import SimulatorName
 from blueprint_pipeline.stage.contract import StageContext
@@ -33,7 +33,7 @@ from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.canonical import key_of
 from blueprint_pipeline.workspace.checksums import known_below
 from blueprint_pipeline.workspace.commits import package_versions
-from blueprint_pipeline.workspace.folder_commits import folders_under, is_folder_done, write_folder_commit
+from blueprint_pipeline.workspace.folder_commits import WrittenFolder, folders_under, is_folder_done, write_folder_commit
 from blueprint_pipeline.workspace.storage import SceneFolder
 
 
@@ -101,11 +101,11 @@ def simulate_shard(shard_index: int, context: StageContext, simulator: Simulator
 
 def _attempt(
     todo: Sequence[EpisodeSpec], work: ShardWork, context: StageContext, simulator: SimulatorName
-) -> Iterator[Finished[EpisodeSpec, WrittenAttempt] | Died[EpisodeSpec]]:
+) -> Iterator[Finished[EpisodeSpec, WrittenFolder[EpisodeSummary]] | Died[EpisodeSpec]]:
     if not todo:
         return
     if is_embedded(simulator, context.settings):
-        pool: WorkerPool[EpisodeSpec, WrittenAttempt] = WorkerPool(
+        pool: WorkerPool[EpisodeSpec, WrittenFolder[EpisodeSummary]] = WorkerPool(
             context.settings.compute.workers, prepare_worker, (work,), simulate_episode, context.stop_if_asked
         )
         yield from pool.run(todo)
@@ -196,7 +196,7 @@ def prepare_worker(work: ShardWork) -> None:
     worker.prepare(work)
 
 
-def simulate_episode(spec: EpisodeSpec) -> WrittenAttempt:
+def simulate_episode(spec: EpisodeSpec) -> WrittenFolder[EpisodeSummary]:
     """Attempt one episode in a worker process, and write it."""
     from blueprint_pipeline.rollout import worker  # noqa: PLC0415 -- planners; loaded by prepare_worker
 

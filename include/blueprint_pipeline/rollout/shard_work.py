@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from blueprint_pipeline.episode.record import EpisodeRecord
 from blueprint_pipeline.robot.placement import RobotPlacement
-from blueprint_pipeline.workspace.checksums import FileDigest, KnownDigests
+from blueprint_pipeline.workspace.checksums import KnownDigests
 
 
 class EpisodeSummary(BaseModel):
@@ -20,15 +20,6 @@ class EpisodeSummary(BaseModel):
     failure: str | None
     """``stage:code``."""
     frames: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class WrittenAttempt:
-    """An attempt whose folder is written."""
-
-    summary: EpisodeSummary
-    files: dict[str, FileDigest]
-    """Of the folder."""
 
 
 @dataclass(frozen=True, kw_only=True)

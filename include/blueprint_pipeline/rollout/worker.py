@@ -16,7 +16,7 @@ from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.price.usage import measure_usage, usage_of_unit
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.rollout.controller import Attempt, SkillController
-from blueprint_pipeline.rollout.shard_work import ShardWork, WrittenAttempt, summarise
+from blueprint_pipeline.rollout.shard_work import EpisodeSummary, ShardWork, summarise
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.open_simulator import load_beside_twin
 from blueprint_pipeline.simulation.platform_class import platform_class
@@ -26,7 +26,7 @@ from blueprint_pipeline.task.outcome import Outcome
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.twin.model import SceneModel, build_scene_model, planning_copy
 from blueprint_pipeline.workspace.checksums import FileDigest, adopt_digests
-from blueprint_pipeline.workspace.folder_commits import digest_folder
+from blueprint_pipeline.workspace.folder_commits import WrittenFolder, digest_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ def prepare(work: ShardWork) -> None:
     _worker[:] = [build_worker(work)]
 
 
-def simulate(spec: EpisodeSpec) -> WrittenAttempt:
+def simulate(spec: EpisodeSpec) -> WrittenFolder[EpisodeSummary]:
     """Attempt one episode, and write it."""
     return write_attempt(_worker[0], spec)
 
@@ -80,7 +80,7 @@ def build_worker(work: ShardWork, simulator: Simulator | None = None) -> Worker:
     return Worker(work=work, twin=twin, simulator=simulator, loaded=loaded, controllers=controllers)
 
 
-def write_attempt(worker: Worker, spec: EpisodeSpec) -> WrittenAttempt:
+def write_attempt(worker: Worker, spec: EpisodeSpec) -> WrittenFolder[EpisodeSummary]:
     """Attempt one episode, and write its folder below the shard's output: states first, ``episode.json`` last."""
     folder = worker.work.output / spec.episode_id
     folder.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def write_attempt(worker: Worker, spec: EpisodeSpec) -> WrittenAttempt:
     )
     _write_record(worker.work.usage / f"{spec.episode_id}.json", usage)
     _write_record(folder / EPISODE_NAME, record)
-    return WrittenAttempt(summary=summarise(record), files=digest_folder(folder))
+    return WrittenFolder(summary=summarise(record), files=digest_folder(folder))
 
 
 def _write_record(path: Path, record: BaseModel) -> None:

@@ -5,8 +5,9 @@ covers what the folder is made from and nothing else: not how many others were p
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from pydantic import ValidationError
 
@@ -15,6 +16,7 @@ from blueprint_pipeline.workspace.checksums import FileDigest, digest_files, kno
 from blueprint_pipeline.workspace.storage import SceneFolder
 
 COMMIT_NAME = "commit.json"
+Summary = TypeVar("Summary")
 
 
 class FolderCommit(FrozenModel):
@@ -24,6 +26,15 @@ class FolderCommit(FrozenModel):
     key: str
     files: dict[str, FileDigest]
     """Every other file of the folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenFolder(Generic[Summary]):
+    """A folder that is whole and not published yet, as who wrote it tells of it."""
+
+    summary: Summary
+    files: dict[str, FileDigest]
+    """See :func:`digest_folder`."""
 
 
 def digest_folder(folder: Path) -> dict[str, FileDigest]:
