@@ -47,8 +47,8 @@ class FormatRow:
     certifiers: tuple[Certifier, ...] = ()
     graded: bool = False
     """The public graders read it."""
-    pictures_of: str | None = None
-    """The format in which graders see its pictures: its certifiers prove that they are the same. ``None``: they see its own."""
+    frames_of: str | None = None
+    """The format in which graders see its frames: its certifiers prove that they are the same. ``None``: they see its own."""
 
 
 FORMATS = Rows(
@@ -110,7 +110,7 @@ FORMATS = Rows(
             ),
         ),
         graded=True,
-        pictures_of="v3.0",
+        frames_of="v3.0",
     ),
 )
 STORE = "v3.0"

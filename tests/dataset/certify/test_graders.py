@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from blueprint_pipeline.dataset.certify.certification import REQUIRED_GRADERS
 from blueprint_pipeline.dataset.certify.environment import PACKAGES, CertifyEnvironment
-from blueprint_pipeline.dataset.certify.graders import GRADERS, Grader, Verdict, run_grader
+from blueprint_pipeline.dataset.certify.graders import GRADERS, Grader, Verdict, graders_of, run_grader
+from blueprint_pipeline.dataset.formats import FORMATS
 
 ANSWERS: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "answers.json").read_text())
 """By grader: an answer with advice only, and one with a defect."""
@@ -54,6 +56,14 @@ def test_no_answer_is_not_run(grader: Grader, answer: str, environment: CertifyE
     result = run_grader(grader, environment, tmp_path, "v3.0")
     assert result.status == "not_run"
     assert "no readable answer" in result.reason
+
+
+def test_a_grader_is_spared_only_what_it_sees_elsewhere() -> None:
+    """All look at the format whose frames others are proven to repeat; there only those are left out who judge frames alone."""
+    for row in FORMATS.values():
+        missing = set(GRADERS) - set(graders_of(row))
+        assert all(row.frames_of and grader.frames_alone and grader in graders_of(FORMATS[row.frames_of]) for grader in missing)
+        assert len(graders_of(row)) > REQUIRED_GRADERS
 
 
 def test_a_grader_that_is_not_installed_has_not_run(environment: CertifyEnvironment, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from blueprint_pipeline.dataset.certify.camera_mounts import load_camera_mounts
 from blueprint_pipeline.dataset.certify.environment import CertifyEnvironment
-from blueprint_pipeline.dataset.certify.graders import GRADERS, Grader, run_grader
+from blueprint_pipeline.dataset.certify.graders import GRADERS, Grader, graders_of, run_grader
 from blueprint_pipeline.dataset.certify.report import CertificationReport, CheckResult, GraderFinding, Status, is_certified, not_run
 from blueprint_pipeline.dataset.certify.request import CertifyRequest, ExpectedEpisode, load_answers
 from blueprint_pipeline.dataset.croissant_check import check_croissant
@@ -194,7 +194,7 @@ def _look_all(
         partial(look, root / name, name) for look in (_structure_check, _croissant_check) for name in FORMATS
     ]
     tasks += [partial(certify, row.name, number, certifier) for row in rows for number, certifier in enumerate(row.certifiers)]
-    tasks += [partial(_grade, environment, grader, root / row.name, row.name) for grader in GRADERS for row in rows if row.graded]
+    tasks += [partial(_grade, environment, grader, root / row.name, row.name) for row in rows for grader in graders_of(row)]
     found: list[CheckResult] = []
     with ThreadPoolExecutor(max_workers=context.settings.compute.workers) as pool:
         for done, results in enumerate(pool.map(lambda task: _unless_stopping(context, task), tasks)):

@@ -12,7 +12,7 @@ from typing import Any
 
 from blueprint_pipeline.dataset.certify.environment import CertifyEnvironment
 from blueprint_pipeline.dataset.certify.report import CheckResult, GraderFinding, not_run
-from blueprint_pipeline.dataset.formats import FORMATS, FormatName
+from blueprint_pipeline.dataset.formats import FORMATS, FormatName, FormatRow
 from blueprint_pipeline.origin import Origin
 
 Answer = dict[str, Any]
@@ -42,6 +42,13 @@ class Grader:
     """The answer comes on standard output, not in a file."""
     without_pictures: tuple[str, ...] = ()
     """Options that spare a dataset's pictures, where the grader sees the same ones in another format; empty: it decodes few, or none."""
+    frames_alone: bool = False
+    """It judges frames and nothing else, and takes long: where it has seen the same ones in another format, it is not asked again."""
+
+
+def graders_of(row: FormatRow) -> tuple[Grader, ...]:
+    """Those who look at a format."""
+    return tuple(grader for grader in GRADERS if row.graded and not (row.frames_of and grader.frames_alone))
 
 
 def run_grader(grader: Grader, environment: CertifyEnvironment, dataset: Path, name: FormatName) -> CheckResult:
@@ -53,8 +60,8 @@ def run_grader(grader: Grader, environment: CertifyEnvironment, dataset: Path, n
             check, name, required=False, reason=f"{grader.package} is not installed; run `make certify-env`", tool=grader.package
         )
     answer_path = environment.home / f"{grader.package}.{name}.json"
-    pictures_of = FORMATS[name].pictures_of
-    spared = grader.without_pictures if pictures_of else ()
+    frames_of = FORMATS[name].frames_of
+    spared = grader.without_pictures if frames_of else ()
     command, *arguments = grader.arguments(dataset, answer_path)
     run = environment.run([str(environment.program(grader.program)), command, *spared, *arguments])
     text = run.output if grader.answers_on_output else _read(answer_path)
@@ -80,7 +87,7 @@ def run_grader(grader: Grader, environment: CertifyEnvironment, dataset: Path, n
         origin=Origin.MEASURED,
         tool=grader.package,
         tool_version=installed,
-        verdict=f"{verdict.text}; its pictures were graded in {pictures_of}" if spared else verdict.text,
+        verdict=f"{verdict.text}; its pictures were graded in {frames_of}" if spared else verdict.text,
         findings=findings,
     )
 
@@ -222,7 +229,7 @@ GRADERS: tuple[Grader, ...] = (
         "kalanos",
         lambda dataset, answer: ["grade", str(dataset), "--report", str(answer)],
         _parse_kalanos,
-        without_pictures=("--vision-samples", "1"),
+        frames_alone=True,
     ),
     Grader(
         "robot-data-audit",
