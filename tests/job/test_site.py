@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from blueprint_pipeline.job.placement import NoRoomForRobot
-from blueprint_pipeline.job.site import TIER_M, NothingToDo, Tier, _by_height, _where_they_stand
+from blueprint_pipeline.job.site import TIER_M, NothingToDo, Tier, _by_height, _commonest, _where_they_stand
+from blueprint_pipeline.motion.errors import PlanningFailed
+from blueprint_pipeline.skill.contract import NotOffered
 from blueprint_pipeline.skill.support_surface import CELL_M, scan_surface
 from blueprint_pipeline.twin.footprint import Footprint
 
@@ -28,6 +30,13 @@ def test_each_object_is_told_why_not_where_it_stands():
     covered = NothingToDo("s", "pick_place", {"mug": "it is covered", "can": "it stands on another tier of 'shelf'"})
     told = _where_they_stand([(low, covered), (high, NoRoomForRobot("ur10e", "shelf", 9, 3))])
     assert told == {"mug": "it is covered", "can": "ur10e finds no free place beside 'shelf' at that height"}
+
+
+def test_a_refusal_names_what_was_met_most_often():
+    """Not what the last of its start states happened to be about."""
+    blocked = [PlanningFailed("plan_pick", "grasp_blocked", f"the table is {depth} mm deep in the hand") for depth in (31, 35)]
+    assert _commonest([blocked[0], NotOffered("no free spot"), blocked[1], NotOffered("out of reach")]) == blocked[1].reason
+    assert _commonest([NotOffered("no free spot"), blocked[0], NotOffered("no free spot")]) == "no free spot"
 
 
 def test_a_slightly_uneven_top_is_one_tier():

@@ -3,6 +3,7 @@
 Supports are tried in turn, those with most movable objects first; each tier of a shelf counts as one. World frame: z up, metres.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -279,16 +280,25 @@ def _mount(
 def _find_obstacle(site: Site, skill: Skill[Any], name: str, *, seed: int) -> str | None:
     """Why a skill does not take an object: too few of :data:`PROBES` start states have a task with a plan; ``None``: it does."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, *skill.name.encode(), *name.encode()]))
-    planned, reason = 0, ""
-    for _ in range(PROBES):
+    planned, refusals = 0, list[NotOffered | PlanningFailed]()
+    for probe in range(PROBES):
         try:
             state = site.draw_start(skill, name, rng)
             qpos = site.compiled.qpos_at(state.poses, home_qpos(site.place.embodiment))
             next(skill.plan(site.place.planner, qpos, skill.propose(site.place, state, name, rng), seed=seed))
         except (NotOffered, PlanningFailed) as refusal:
-            reason = refusal.reason
+            refusals.append(refusal)
         else:
             planned += 1
         if planned == ENOUGH:
             return None
-    return f"{reason} (it was planned in {planned} of {PROBES} start states)"
+        if planned + PROBES - probe - 1 < ENOUGH:
+            break
+    return f"{_commonest(refusals)} (it was planned in {planned} of {probe + 1} start states)"
+
+
+def _commonest(refusals: Sequence[NotOffered | PlanningFailed]) -> str:
+    """The reason that was met most often; of a motion that was not found, the latest with that failure code."""
+    kinds = [refusal.failure_code if isinstance(refusal, PlanningFailed) else refusal.reason for refusal in refusals]
+    (kind, _), *_ = Counter(kinds).most_common(1)
+    return next(refusal.reason for refusal, own in zip(reversed(refusals), reversed(kinds), strict=True) if own == kind)

@@ -155,6 +155,6 @@ def summarise_rejected(stage: str, object_id: str, rejected: list[CandidateRejec
     """The failure of a step whose candidates (one or more) were all rejected: the most frequent cause, with an example."""
     codes = Counter(reason.failure_code for reason in rejected)
     code = max(sorted(codes), key=lambda name: codes[name])
-    counts = ", ".join(f"{codes[name]} x {name}" for name in sorted(codes))
+    counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in codes.most_common())
     example = next(reason.reason for reason in rejected if reason.failure_code == code)
-    return PlanningFailed(stage, code, f"{len(rejected)} ways to do it with '{object_id}' were rejected: {counts}; for example: {example}")
+    return PlanningFailed(stage, code, f"of {len(rejected)} way(s) to handle '{object_id}' none works ({counts}); for example, {example}")
