@@ -8,8 +8,11 @@ import sys
 
 import pytest
 
+from blueprint_pipeline.dataset.formats import FORMATS
+from blueprint_pipeline.render.stages import RenderShardRequest
+from blueprint_pipeline.rollout.stages import SimulateShardRequest
 from blueprint_pipeline.stage.code import FOLDER, CodeIndex
-from blueprint_pipeline.stage.flow import STAGES
+from blueprint_pipeline.stage.flow import STAGES, load_stage
 
 FILES = {
     "__init__.py": "",
@@ -20,6 +23,12 @@ FILES = {
     "deep/models/arm/arm.xml": "<arm/>",
     "far.py": "",
     "named.py": "",
+    "rows.py": "def load_code(place): ...",
+    "tables.py": "ROWS = {'one': 'blueprint_pipeline.one:Writer', 'two': 'blueprint_pipeline.two:Writer'}",
+    "loads.py": "from blueprint_pipeline.rows import load_code\nfrom blueprint_pipeline.tables import ROWS\n",
+    "names.py": "from blueprint_pipeline.tables import ROWS\n",
+    "one.py": "",
+    "two.py": "",
     "other/__init__.py": "",
     "other/unused.py": "",
     "other/unused.yaml": "",
@@ -66,10 +75,21 @@ def test_what_is_imported_counts_and_nothing_else(package, name, counts):
     assert (package() != before) == counts
 
 
-def test_a_damaged_cache_is_read_anew(package, tmp_path):
+@pytest.mark.parametrize(
+    ("module", "left_out", "loaded"),
+    [("loads", (), {"one", "two"}), ("loads", ("blueprint_pipeline.two:Writer",), {"one"}), ("names", (), set())],
+)
+def test_what_rows_name_counts_for_who_loads_it(package, tmp_path, module, left_out, loaded):
+    """A format's writer is code of the stage that writes the format, and not of one that only reads its name."""
+    found = {path.stem for path in CodeIndex(tmp_path / "none.json", package.folder).closure(f"blueprint_pipeline.{module}", left_out)}
+    assert found & {"one", "two"} == loaded
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"reader": "another", "files": {"%s": [[], "", []]}}'])
+def test_a_cache_that_is_damaged_or_of_another_reader_is_read_anew(package, tmp_path, text):
     """It is a help, not a truth."""
     before = package()
-    (tmp_path / "cache/code.json").write_text("{")
+    (tmp_path / "cache/code.json").write_text(text.replace("%s", str(package.folder / "stages.py")))
     assert package() == before
 
 
@@ -90,8 +110,9 @@ def test_who_parses_meanwhile_does_not_disturb_it(tmp_path):
         gc.callbacks.remove(format_traceback)
 
 
-def closure(stage):
-    return {path.relative_to(FOLDER).as_posix() for path in CodeIndex(FOLDER / "none.json").closure(STAGES[stage].module)}
+def closure(stage, request=None):
+    left_out = load_stage(stage).leaves_out(request) if request else ()
+    return {path.relative_to(FOLDER).as_posix() for path in CodeIndex(FOLDER / "none.json").closure(STAGES[stage].module, left_out)}
 
 
 def test_delivery_does_not_simulate_anew_and_motion_does():
@@ -100,6 +121,22 @@ def test_delivery_does_not_simulate_anew_and_motion_does():
     assert "motion/plan.py" in found
     assert "robot/franka_panda/panda.xml" in found
     assert not [name for name in found if name.startswith(("delivery/", "dataset/", "cost/", "compute/", "cli/", "render/", "quality/"))]
+
+
+@pytest.mark.parametrize(("stage", "request_of"), [("simulate_shard", SimulateShardRequest), ("render_shard", RenderShardRequest)])
+@pytest.mark.parametrize(("simulator", "other"), [("mujoco", "isaac_sim"), ("isaac_sim", "mujoco")])
+def test_the_simulator_that_acts_is_code_of_what_it_makes(stage, request_of, simulator, other):
+    """An engine is loaded by its row: a change of it makes new work of its own episodes, and leaves those of another one."""
+    found = closure(stage, request_of(scene_id="a", shard_index=0, simulator=simulator))
+    assert f"simulation/{simulator}/engine.py" in found
+    assert f"simulation/{other}/engine.py" not in found
+
+
+@pytest.mark.parametrize("stage", ["write_dataset", "certify_dataset"])
+def test_every_format_is_code_of_the_dataset(stage):
+    """Writers and readers are loaded by their rows."""
+    places = {place.partition(":")[0] for row in FORMATS.values() for place in (row.writer, row.reader)}
+    assert {f"{place.removeprefix('blueprint_pipeline.').replace('.', '/')}.py" for place in places} <= closure(stage)
 
 
 @pytest.mark.parametrize("stage", {row.module: name for name, row in STAGES.items()}.values())

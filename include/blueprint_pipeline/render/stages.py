@@ -9,7 +9,7 @@ from blueprint_pipeline.render.render_shard import RenderChoice, render_shard
 from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
-from blueprint_pipeline.simulation.open_simulator import is_embedded, scene_inputs
+from blueprint_pipeline.simulation.open_simulator import is_embedded, other_engines, scene_inputs
 from blueprint_pipeline.simulation.render_profiles import FAST, RENDER_PROFILES, RenderProfileName
 from blueprint_pipeline.simulators import SIMULATORS, SimulatorName
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
@@ -86,5 +86,6 @@ RENDER_SHARD = Stage(
     reads=lambda request: [PLAN_PATH, *scene_inputs(request.simulator), recording_path(request.shard_index), GATES_PATH, APPROVALS_FOLDER],
     writes=lambda request: [render_path(request.shard_index), render_usage_path(request.shard_index)],
     keeps=True,
+    leaves_out=lambda request: other_engines(request.simulator),
     unit=lambda request: shard_name(request.shard_index),
 )

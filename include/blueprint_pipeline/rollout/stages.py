@@ -4,7 +4,7 @@ from pydantic import Field
 
 from blueprint_pipeline.episode.record import recording_path, shard_name, usage_path
 from blueprint_pipeline.rollout.shard import count_failures, simulate_shard
-from blueprint_pipeline.simulation.open_simulator import scene_inputs
+from blueprint_pipeline.simulation.open_simulator import other_engines, scene_inputs
 from blueprint_pipeline.simulators import SimulatorName
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 from blueprint_pipeline.task.plan import PLAN_PATH
@@ -50,5 +50,6 @@ SIMULATE_SHARD = Stage(
     reads=lambda request: [PLAN_PATH, *scene_inputs(request.simulator)],
     writes=lambda request: [recording_path(request.shard_index), usage_path(request.shard_index)],
     keeps=True,
+    leaves_out=lambda request: other_engines(request.simulator),
     unit=lambda request: shard_name(request.shard_index),
 )

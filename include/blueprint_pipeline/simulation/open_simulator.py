@@ -52,6 +52,11 @@ def scene_inputs(name: SimulatorName | None) -> list[str]:
     return [TWIN_FOLDER, folder] if folder else [TWIN_FOLDER]
 
 
+def other_engines(name: SimulatorName | None) -> list[str]:
+    """Where the engines lie of the simulators that do not act."""
+    return [row.engine for row in SIMULATORS.values() if row.name != name] if name else []
+
+
 def open_simulator(name: SimulatorName, settings: Settings) -> Simulator:
     """The simulator of this process; the first call opens it. Call from the main thread, which Isaac Sim then belongs to.
 

@@ -1,7 +1,9 @@
 """What code a stage is: its module, every module of the package that this one imports, directly or not, and the data beside them.
 
 A change anywhere in that closure makes the stage new work; a change elsewhere leaves what it did as it is. Imports are read from the
-source, those inside of functions too. A module that is loaded by its name (a skill) counts where that name stands as text.
+source, those inside of functions too. A module that is loaded by its name (a skill) counts where that name stands as text. What the rows
+of a table name as ``module:attribute`` (the writer of a format) counts for those that load it: they import both the table and
+:func:`blueprint_pipeline.rows.load_code`. A stage whose request chooses one of the rows says which others it leaves out.
 """
 
 import hashlib
@@ -9,8 +11,9 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from modulefinder import ModuleFinder
 from pathlib import Path
@@ -24,7 +27,9 @@ _NAMES_ALONE = frozenset({f"{PACKAGE}.stage.flow"})
 """Modules that name others and leave it to their callers to import them: every stage stands in the rows of the flow."""
 _SOURCES = ("scene/samples",)
 """Folders of the package that are taken in as a scene: their bytes are inputs, not code."""
+_LOADER = f"{PACKAGE}.rows.load_code"
 _DOTTED = re.compile(rf"{PACKAGE}(\.\w+)+")
+_PLACE = re.compile(rf"{_DOTTED.pattern}:\w+")
 _HASH_DIGITS = 16
 _READER = ModuleFinder()
 
@@ -35,6 +40,16 @@ class _Source:
 
     sha256: str
     names: tuple[str, ...]
+
+    @property
+    def followed(self) -> set[str]:
+        """Dotted names, which count wherever they stand."""
+        return {name for name in self.names if ":" not in name}
+
+    @property
+    def places(self) -> set[str]:
+        """What stands as ``module:attribute``, which counts for those that load it."""
+        return {name for name in self.names if ":" in name}
 
 
 class CodeIndex:
@@ -51,16 +66,21 @@ class CodeIndex:
         self._is_changed = False
         self._files: dict[str, Path | None] = {}
 
-    def version_of(self, module: str) -> str:
-        """``<version>+<hash>`` of the code of a stage that this module holds; the hash covers its closure."""
+    def version_of(self, module: str, left_out: Sequence[str] = ()) -> str:
+        """``<version>+<hash>`` of the code of a stage that this module holds; the hash covers its closure (:meth:`closure`)."""
         digest = hashlib.sha256()
-        for path in self.closure(module):
+        for path in self.closure(module, left_out):
             digest.update(self._label(path).encode() + b"\0" + self._read(path).sha256.encode() + b"\0")
         self._save()
         return f"{blueprint_pipeline.__version__}+{digest.hexdigest()[:_HASH_DIGITS]}"
 
-    def closure(self, module: str) -> list[Path]:
-        """Files of the closure of a module, sorted: modules, and data files beside them."""
+    def closure(self, module: str, left_out: Sequence[str] = ()) -> list[Path]:
+        """Files of the closure of a module, sorted: modules, and data files beside them.
+
+        Args:
+            module: Its dotted name.
+            left_out: Places (``module:attribute``) of rows that will not be loaded.
+        """
         modules: set[Path] = set()
         names: set[str] = set()
         waiting = list(self._files_of(module)) or [_file_of(module)]
@@ -69,10 +89,19 @@ class CodeIndex:
             if path in modules:
                 continue
             modules.add(path)
-            new = set(self._read(path).names) - names
+            new = self._names_in(path, left_out) - names
             names |= new
             waiting += [file for name in new for file in self._files_of(name)]
         return sorted(modules | self._data_beside(modules))
+
+    def _names_in(self, path: Path, left_out: Sequence[str]) -> set[str]:
+        """Names that a module imports, and those of the rows that it loads from the tables that it imports."""
+        names = self._read(path).followed
+        if _LOADER not in names:
+            return names
+        tables = {path, *(file for name in names for file in self._files_of(name))}
+        places = set().union(*(self._read(table).places for table in tables)) - set(left_out)
+        return names | {place.partition(":")[0] for place in places}
 
     def _files_of(self, name: str) -> Iterator[Path]:
         """Files that an import of a dotted name runs: the module, and the packages that it lies in."""
@@ -123,7 +152,7 @@ class CodeIndex:
         self._cache.parent.mkdir(parents=True, exist_ok=True)
         handle, beside = tempfile.mkstemp(dir=self._cache.parent, prefix=f".{self._cache.name}.")
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(self._known, stream)
+            json.dump({"reader": _reader_digest(), "files": self._known}, stream)
         Path(beside).replace(self._cache)
         self._is_changed = False
 
@@ -141,13 +170,20 @@ def _compiled(data: bytes, path: Path) -> Iterator[CodeType]:
         waiting += [inner for inner in code.co_consts if isinstance(inner, CodeType)]
 
 
+@cache
+def _reader_digest() -> str:
+    """Of this module: another one may find other names in the same file."""
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+
+
 def _load(cache: Path) -> dict[str, tuple[list[int], str, list[str]]]:
-    """What an earlier process read; nothing where the file is not there or damaged."""
+    """What an earlier process read; nothing where the file is not there, damaged, or of another reader."""
     try:
-        found: dict[str, tuple[list[int], str, list[str]]] = json.loads(cache.read_bytes())
-    except (OSError, ValueError):
+        found = json.loads(cache.read_bytes())
+        files: dict[str, tuple[list[int], str, list[str]]] = found["files"] if found["reader"] == _reader_digest() else {}
+    except (OSError, ValueError, KeyError, TypeError):
         return {}
-    return found
+    return files
 
 
 def _file_of(module: str) -> Path:
@@ -166,7 +202,7 @@ def _names(data: bytes, path: Path, label: str) -> Iterator[str]:
             if module.split(".")[0] == PACKAGE:
                 yield from (module, *(f"{module}.{name}" for name in names or ()))
         if follows_text:
-            yield from (text for text in _texts(code.co_consts) if _DOTTED.fullmatch(text))
+            yield from (text for text in _texts(code.co_consts) if _DOTTED.fullmatch(text) or _PLACE.fullmatch(text))
 
 
 def _texts(constants: Iterable[object]) -> Iterator[str]:

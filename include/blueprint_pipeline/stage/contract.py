@@ -141,5 +141,8 @@ class Stage(Generic[Request, Result]):
     The configuration files that it reads stand in its row (:mod:`blueprint_pipeline.stage.flow`)."""
     complete: Callable[[Request, Settings], Request] = lambda request, _: request
     """Writes into the request what it leaves to the settings and the result depends on, so that it is part of the key."""
+    leaves_out: Callable[[Request], Sequence[str]] = lambda _: ()
+    """Code that a request makes the stage not load, though a table that it loads from names it (``module:attribute``): the engines of the
+    other simulators. All else that such tables name is part of the key."""
     unit: Callable[[Request], str] = lambda _: ""
     """Names the part of the stage that a request does (a shard); empty where there is only one."""

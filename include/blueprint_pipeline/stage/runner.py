@@ -128,7 +128,7 @@ def run_unit(
             shorten_id(f"{parsed.scene_id}/{commit_name(name, unit)}"), holder=holder, ttl_s=settings.registry.lease_s
         ) as lease,
     ):
-        code_version = CodeIndex(workspace.cache_dir / "code.json").version_of(STAGES[name].module)
+        code_version = CodeIndex(workspace.cache_dir / "code.json").version_of(STAGES[name].module, stage.leaves_out(parsed))
         outcome = _Work(stage, parsed, unit, workspace, scene, settings, progress, lease, code_version).find_or_run()
         _record(registry, outcome)
     return outcome
