@@ -12,6 +12,7 @@ from blueprint_pipeline.job.placement import NoRoomForRobot
 from blueprint_pipeline.job.planning import plan_job
 from blueprint_pipeline.job.site import NothingToDo
 from blueprint_pipeline.job.task_scene import TaskScene
+from blueprint_pipeline.quality.metrics.spread import ellipse_share
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.scene.decompose import MAX_OVERFILL
 from blueprint_pipeline.task.plan import JobPlan
@@ -119,6 +120,17 @@ def test_starts_spread_over_the_surface_and_turn_all_ways(scene, plan) -> None:
     yaws = 2 * np.arctan2(quats[:, 3], quats[:, 0]) % (2 * np.pi)
     assert set(np.floor(yaws / (np.pi / 2)).astype(int)) == {0, 1, 2, 3}
     assert np.ptp([episode.robot_qpos[:7] for episode in plan.episodes], axis=0).min() > 0.05
+
+
+def test_starts_spread_as_far_as_the_plan_says_that_they_can(plan) -> None:
+    """Of each object the plan has where it has room; drawn evenly, starts spread over nearly all of that."""
+    targets = [episode.task.target_object for episode in plan.episodes]
+    starts = np.array([episode.object_poses[name].position_m[:2] for episode, name in zip(plan.episodes, targets, strict=True)])
+    places = {name: np.array(found) for name, found in plan.start_area.covariances_m2.items()}
+    assert set(places) == {"can", "box"}
+    share = ellipse_share(starts, targets, places)
+    assert share is not None
+    assert 0.5 < share < 1.5
 
 
 def test_every_object_has_its_turn(plan) -> None:

@@ -232,7 +232,7 @@ def build_plan(specs: list[EpisodeSpec], *, shard_size: int = 2) -> JobPlan:
         cameras=("scene", "wrist"),
         width=32,
         height=24,
-        start_area=StartArea(support="table", area_m2=0.3, covariance_m2=((0.03, 0.0), (0.0, 0.02)), targets=("can",)),
+        start_area=StartArea(support="table", area_m2=0.3, covariances_m2={"can": ((0.03, 0.0), (0.0, 0.02))}),
         shards=tuple(ShardRef(shard_index=number, episode_indices=batch) for number, batch in enumerate(batches)),
         episodes=tuple(specs),
     )

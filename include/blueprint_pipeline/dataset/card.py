@@ -136,9 +136,9 @@ def _geometry(summary: DatasetSummary) -> str:
 
 
 _SPREADS = {
-    "start_spread": ("starts of the moved objects, within each object", "{:.0%} of the surface within reach"),
+    "start_spread": ("starts of the moved objects, within each object", "{:.0%} of where they have room within reach"),
     "heading_spread": ("headings of the moved objects at the start", "{:.0%} of all round"),
-    "goal_spread": ("places where they end", "{:.0%} of the surface within reach"),
+    "goal_spread": ("places where they end", "{:.0%} of where they have room within reach"),
     "object_balance": ("objects, rare ones counting less", "{:.0%} of those that the robot can take"),
     "effective_sentences": ("different sentences, rare ones counting less", "{:.1f}"),
     "effective_episodes": ("different paths of the tool (Vendi score, 5 cm)", "{:.1f}"),

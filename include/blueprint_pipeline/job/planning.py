@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.job.site import Film, NothingToDo, Site, choose_site
 from blueprint_pipeline.job.start_states import VERSION
 from blueprint_pipeline.job.task_scene import TaskScene
@@ -102,13 +103,19 @@ def _start_area(site: Site) -> StartArea:
     surface = site.place.surface
     cells = surface.cells_m()[surface.level]
     within = cells[site.place.reach.reaches(cells).astype(bool)]
-    (xx, xy), (_, yy) = np.round(np.cov(within.T), 6).tolist()
-    return StartArea(
-        support=surface.support,
-        area_m2=round(len(within) * CELL_M**2, 4),
-        covariance_m2=((xx, xy), (xy, yy)),
-        targets=tuple(sorted({name for names in site.targets.values() for name in names})),
-    )
+    taken_by: dict[str, list[FloatArray]] = {}
+    for skill, names in site.targets.items():
+        for name in names:
+            taken_by.setdefault(name, []).append(site.start_spots_m(load_skill(skill), name))
+    places = {name: _covariance_m2(max(spots, key=len)) for name, spots in sorted(taken_by.items())}
+    return StartArea(support=surface.support, area_m2=round(len(within) * CELL_M**2, 4), covariances_m2=places)
+
+
+def _covariance_m2(spots_m: FloatArray) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Of points that are drawn evenly from square cells about spots (n, 2); a single place where there are none."""
+    spread = np.cov(spots_m.T) if len(spots_m) > 1 else np.zeros((2, 2))
+    (xx, xy), (_, yy) = np.round(spread + np.eye(2) * CELL_M**2 / 12, 7).tolist()
+    return (xx, xy), (xy, yy)
 
 
 def _cameras(site: Site) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from blueprint_pipeline.errors import InputError
+from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.job.framing import choose_view
 from blueprint_pipeline.job.placement import NoRoomForRobot, place_robot
 from blueprint_pipeline.job.start_states import Spread, StartStates
@@ -114,11 +115,18 @@ class Site:
             if not self.place.reach.reaches(state.footprints[target].center_m[None])[0]:
                 raise NotOffered("it is out of the robot's good reach")
             return state
-        hand_m = self.place.planner.arm.gripper.palm.radius_m if skill.takes else 0.0
-        drawn = self.starts.sample(self.spread, target, hand_m, rng)
+        drawn = self.starts.sample(self.spread, target, self._hand_m(skill), rng)
         if drawn is None:
             raise NotOffered("the surface has no room for it within reach, beside everything else")
         return drawn
+
+    def start_spots_m(self, skill: Skill[Any], target: str) -> FloatArray:
+        """Where a target of a skill has room to start, whatever else is moved, (n, 2) in the world."""
+        return self.starts.spots_m(self.spread, target, self._hand_m(skill))
+
+    def _hand_m(self, skill: Skill[Any]) -> float:
+        """Radius of the circle about a hand that goes down to what the skill takes."""
+        return self.place.planner.arm.gripper.palm.radius_m if skill.takes else 0.0
 
     def is_good_home(self, state: StartState, target: str, robot_qpos: tuple[float, ...]) -> bool:
         """Whether the robot touches nothing where it starts, and does not hide what it shall handle."""

@@ -92,23 +92,35 @@ class StartStates:
         """Whether an object may start elsewhere than in the settled scene: it stands on something fixed, and bears nothing."""
         return name in self._free
 
+    def spots_m(self, spread: Spread, target: str, hand_m: float) -> FloatArray:
+        """Where a target may start beside what stays in place, (n, 2): within reach, with room for it, the fingers and the hand."""
+        settled, staying, cells = self._settled[target], self._staying(spread), spread.surface.cells_m()
+        free = spread.surface.clearance_m(staying) >= settled.radius_m + MARGIN_M
+        free &= spread.reach.reaches(cells).astype(bool)
+        free &= spread.surface.from_taller_m(staying, settled.top_m + PALM_GAP_M) >= max(settled.radius_m, hand_m)
+        spots: FloatArray = cells[free]
+        return spots
+
+    def _staying(self, spread: Spread) -> list[Footprint]:
+        """What is not moved and reaches above the surface."""
+        moving = {name for name in spread.names if name in self._free}
+        return [item for name, item in self._settled.items() if name not in moving and item.top_m > spread.surface.height_m]
+
     def _draw(self, spread: Spread, target: str, hand_m: float, rng: np.random.Generator) -> FloatArray | None:
         """Where everything is put, (nq,); ``None``: an object found no room."""
-        settled = self._settled
+        settled, cells = self._settled, spread.surface.cells_m()
         moving = sorted((name for name in spread.names if name in self._free), key=lambda name: (name != target, -settled[name].radius_m))
-        placed = [footprint for name, footprint in settled.items() if name not in moving and footprint.top_m > spread.surface.height_m]
-        cells = spread.surface.cells_m()
+        placed = self._staying(spread)
         qpos, target_at_m = self.settled_qpos.copy(), settled[target].center_m
         passed_m, wide_m = settled[target].top_m + PALM_GAP_M, max(settled[target].radius_m, hand_m)
         for name in moving:
-            room = settled[name].radius_m + (MARGIN_M if name == target else APART_M)
-            free = spread.surface.clearance_m(placed) >= room
             if name == target:
-                free &= spread.reach.reaches(cells).astype(bool)
-                free &= spread.surface.from_taller_m(placed, passed_m) >= wide_m
-            elif settled[name].top_m > passed_m:
-                free &= np.linalg.norm(cells - target_at_m, axis=-1) >= wide_m + settled[name].radius_m
-            spots = cells[free]
+                spots = self.spots_m(spread, target, hand_m)
+            else:
+                free = spread.surface.clearance_m(placed) >= settled[name].radius_m + APART_M
+                if settled[name].top_m > passed_m:
+                    free &= np.linalg.norm(cells - target_at_m, axis=-1) >= wide_m + settled[name].radius_m
+                spots = cells[free]
             if len(spots) == 0:
                 return None
             spot, turn_rad = spots[rng.integers(len(spots))] + rng.uniform(-0.5, 0.5, 2) * CELL_M, rng.uniform(-np.pi, np.pi)

@@ -154,8 +154,7 @@ def set_metrics(courses: Iterable[Course | None], plan: JobPlan) -> dict[str, fl
             starts_m=starts[:, :2],
             headings_rad=headings(starts[:, 3:]),
             ends_m=np.array([course.end_m for course in found]).reshape(-1, 2),
-            movable=len(area.targets) if area else None,
-            start_area_m2=np.array(area.covariance_m2) if area else None,
+            places_m2={name: np.array(found) for name, found in area.covariances_m2.items()} if area else None,
         )
     )
 

@@ -23,10 +23,8 @@ class StartArea(FrozenModel):
     support: str
     area_m2: float = Field(gt=0)
     """Of the level surface within the robot's reach."""
-    covariance_m2: tuple[tuple[float, float], tuple[float, float]]
-    """Of all places on it, world x and y."""
-    targets: tuple[str, ...]
-    """Objects that the job moves."""
+    covariances_m2: dict[Id, tuple[tuple[float, float], tuple[float, float]]]
+    """Of each object that the job moves: of all places on the surface where it has room, world x and y."""
 
 
 class JobPlan(FrozenModel):

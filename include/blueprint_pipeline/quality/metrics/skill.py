@@ -1,6 +1,6 @@
 """All reported measures of one episode, and of a set, by name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,10 +76,8 @@ class EpisodeSet:
     """Its turn about the vertical when it started, (n,)."""
     ends_m: FloatArray
     """Where it ended, (n, 2) [m]."""
-    movable: int | None
-    """How many objects the job takes; ``None``: the plan does not say."""
-    start_area_m2: FloatArray | None
-    """Covariance of all places at which a target may start, (2, 2) [m²]; ``None``: the plan does not say."""
+    places_m2: Mapping[str, FloatArray] | None
+    """Of each object that the job takes the covariance of all places where it has room, (2, 2) [m²]; ``None``: the plan does not say."""
 
 
 SET_MEASURES = frozenset(
@@ -102,16 +100,16 @@ SET_MEASURES = frozenset(
 def measure_set(episodes: EpisodeSet) -> dict[str, float | None]:
     """How wide the kept episodes spread, and how different they are.
 
-    ``start_spread``, ``goal_spread`` and ``heading_spread`` are shares of what the surface allows, within each object
+    ``start_spread``, ``goal_spread`` and ``heading_spread`` are shares of what the scene allows each object
     (:mod:`blueprint_pipeline.quality.metrics.spread`); ``object_balance`` is the effective number of objects over all that the job takes.
     """
-    whole, objects = episodes.start_area_m2, spread.effective_number(episodes.targets)
+    whole, objects = episodes.places_m2, spread.effective_number(episodes.targets)
     return {
         "episodes": float(len(episodes.paths)),
         "start_spread": None if whole is None else spread.ellipse_share(episodes.starts_m, episodes.targets, whole),
         "heading_spread": spread.heading_spread(episodes.headings_rad, episodes.targets),
         "goal_spread": None if whole is None else spread.ellipse_share(episodes.ends_m, episodes.targets, whole),
-        "object_balance": None if objects is None or not episodes.movable else objects / episodes.movable,
+        "object_balance": None if objects is None or not whole else objects / len(whole),
         "effective_objects": objects,
         "effective_sentences": spread.effective_number(episodes.instructions),
         "effective_episodes": diversity.path_diversity(episodes.paths),

@@ -1,7 +1,8 @@
 """How wide a set of episodes spreads over what the scene allows. Time and memory grow with the number of episodes, not faster."""
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,8 +12,8 @@ _FEWEST_FREE = 2
 """Episodes beyond one a group, from which a spread can be told."""
 
 
-def ellipse_share(points_m: FloatArray, groups: Sequence[Hashable], whole_m2: FloatArray) -> float | None:
-    """Spread of points within their groups over that of the whole surface: 1 is as wide as points drawn evenly from all of it.
+def ellipse_share(points_m: FloatArray, groups: Sequence[Hashable], places_m2: Mapping[Any, FloatArray]) -> float | None:
+    """Spread of points within their groups over that of all places: 1 is as wide as points drawn evenly from each group's own.
 
     The square root of the ratio of two covariances' determinants, which is the ratio of the areas of their ellipses. Within groups: objects
     that start each at a place of its own, always the same, do not count as spread.
@@ -20,7 +21,7 @@ def ellipse_share(points_m: FloatArray, groups: Sequence[Hashable], whole_m2: Fl
     Args:
         points_m: Shape (n, 2) [m].
         groups: Which object each is of, n.
-        whole_m2: Covariance of all places that the scene allows, shape (2, 2) [m²].
+        places_m2: By group: covariance of all places that the scene allows it, shape (2, 2) [m²].
 
     Returns:
         ``None`` where there are too few points beside their groups' means.
@@ -28,7 +29,8 @@ def ellipse_share(points_m: FloatArray, groups: Sequence[Hashable], whole_m2: Fl
     pooled, free = _pooled(points_m, groups)
     if free < _FEWEST_FREE:
         return None
-    return float(np.sqrt(max(np.linalg.det(pooled / free), 0.0) / np.linalg.det(whole_m2)))
+    drawn_evenly = sum(((count - 1) * places_m2[group] for group, count in Counter(groups).items()), start=np.zeros((2, 2)))
+    return float(np.sqrt(max(np.linalg.det(pooled / free), 0.0) / np.linalg.det(drawn_evenly / free)))
 
 
 def _pooled(points_m: FloatArray, groups: Sequence[Hashable]) -> tuple[FloatArray, int]:
