@@ -201,7 +201,7 @@ class SceneFolder:
         digest = digest_file(source)
 
         def put() -> None:
-            target.write_bytes(source.read_bytes())
+            target.fs.put_file(str(source), target.path)  # in blocks: a video need not fit into memory
             target.fs.invalidate_cache()
             if digest_file(target) != digest:
                 raise OSError(f"{target} was read back with other bytes than were written")
