@@ -17,6 +17,7 @@ from blueprint_pipeline.dataset.formats import FORMATS
 from blueprint_pipeline.dataset.read import check_dataset
 from blueprint_pipeline.dataset.stages import WRITE_DATASET
 from blueprint_pipeline.dataset.write import NothingToWrite
+from blueprint_pipeline.quality.errors import TooAlike
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH
 from blueprint_pipeline.simulation.render_profiles import FAST, RENDER_PROFILES
 from blueprint_pipeline.stage.contract import StageRequest
@@ -126,6 +127,15 @@ def test_nothing_kept_is_an_error(scene: SceneFolder, tmp_path: Path) -> None:
     """An empty dataset is never written."""
     _edit(scene, RENDER_GATES_PATH, lambda report: report.update(kept=[]))
     with pytest.raises(NothingToWrite):
+        WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
+
+
+def test_a_set_that_its_gates_refused_is_an_error(scene: SceneFolder, tmp_path: Path) -> None:
+    """The report of a gate that failed lies there as evidence: whoever marks its task as success by hand gets no dataset of it."""
+    gate = {"gate": "start_spread", "tier": "core", "passed": False, "value": 0.1, "limit": 0.3, "direction": "at_least"}
+    gate |= {"unit": "share of the surface", "origin": "measured", "message": ""}
+    _edit(scene, RENDER_GATES_PATH, lambda report: report.update(set_gates=[gate]))
+    with pytest.raises(TooAlike, match="start_spread"):
         WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
 
 

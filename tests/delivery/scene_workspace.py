@@ -360,8 +360,9 @@ def _write_gates(scene):
         for verdict in verdicts[:KEPT]
     )
     kept = tuple(KeptEpisode(episode_id=verdict.episode_id, shard_index=0) for verdict in rendered)
-    _write(scene, RENDER_GATES_PATH, RenderGateReport(episodes=rendered, kept=kept, **head).model_dump_json())
-    _write(scene, QUALITY_GATE_REPORT_PATH, build_quality_gate_report(SCENE_ID, tuple(verdicts), rendered, kept=KEPT).model_dump_json())
+    report = RenderGateReport(episodes=rendered, kept=kept, **head)
+    _write(scene, RENDER_GATES_PATH, report.model_dump_json())
+    _write(scene, QUALITY_GATE_REPORT_PATH, build_quality_gate_report(tuple(verdicts), report).model_dump_json())
 
 
 def _write_cost(scene, plan, records):

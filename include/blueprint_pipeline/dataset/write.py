@@ -21,7 +21,7 @@ from blueprint_pipeline.dataset.writer import DatasetSummary, DatasetWriter
 from blueprint_pipeline.episode.certificates import describe_render_profile, describe_replays
 from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, recording_path, render_path
 from blueprint_pipeline.errors import GateError
-from blueprint_pipeline.quality.report import RENDER_GATES_PATH, RenderGateReport, load_kept, load_render_report
+from blueprint_pipeline.quality.report import RENDER_GATES_PATH, RenderGateReport, load_kept, load_render_report, validate_spread
 from blueprint_pipeline.robot.layout import ArmLayout
 from blueprint_pipeline.scene.manifest import SceneManifest
 from blueprint_pipeline.stage.contract import StageContext
@@ -50,6 +50,7 @@ def write_datasets(context: StageContext, arms: Sequence[ArmLayout], manifest: S
 
     Raises:
         NothingToWrite: No episode passed.
+        TooAlike: The kept episodes did not pass the gates on all of them together.
         ProfilesMixed: The episodes were drawn with different render profiles.
         RenderersMixed: They were drawn by different renderers, as on nodes of different kinds.
         EpisodeUnusable: A kept episode does not fit its record, or does not replay.
@@ -60,6 +61,7 @@ def write_datasets(context: StageContext, arms: Sequence[ArmLayout], manifest: S
         raise NothingToWrite(str(context.scene.root / RENDER_GATES_PATH))
     plan = load_plan(context.scene)
     report = load_render_report(context.scene)
+    validate_spread(report, "write_dataset")
     verdicts = {episode.episode_id: episode for episode in report.episodes}
     drawn_first = _load_certificate(context, *kept[0])
     profile = drawn_first.render_profile

@@ -7,7 +7,7 @@ import numpy as np
 
 from blueprint_pipeline.episode.reader import load_audited_plan, planned_episodes
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.quality.errors import NothingKept, TooAlike
+from blueprint_pipeline.quality.errors import NothingKept
 from blueprint_pipeline.quality.explain import top_reasons
 from blueprint_pipeline.quality.gate_inputs import load_episode_case
 from blueprint_pipeline.quality.gates.case import EpisodeCase, RobotLimits
@@ -15,7 +15,7 @@ from blueprint_pipeline.quality.gates.registry import judge_episode, judge_set, 
 from blueprint_pipeline.quality.metrics.diversity import resample_path
 from blueprint_pipeline.quality.metrics.skill import EpisodeSet, JointRange, measure_set, measure_skill
 from blueprint_pipeline.quality.metrics.spread import headings
-from blueprint_pipeline.quality.report import GATES_PATH, EpisodeVerdict, GateReport, Tier
+from blueprint_pipeline.quality.report import GATES_PATH, EpisodeVerdict, GateReport, Tier, validate_spread
 from blueprint_pipeline.quality.robot_limits import load_robot_limits
 from blueprint_pipeline.quality.scene_assets import load_licence_blockers
 from blueprint_pipeline.quality.tiers import TierConfig, load_tiers
@@ -47,19 +47,8 @@ def gate_episodes(scene_id: str, tier: Tier, context: StageContext) -> GateRepor
             borderline=borderline,
             reasons=top_reasons(report.episodes),
         )
-    require_diverse(scene_id, "gate_episodes", report)
+    validate_spread(report, "gate_episodes")
     return report
-
-
-def require_diverse(scene_id: str, stage: str, report: GateReport) -> None:
-    """Check the gates on the kept episodes together.
-
-    Raises:
-        TooAlike: One did not pass.
-    """
-    failed = [gate for gate in report.set_gates if not gate.passed]
-    if failed:
-        raise TooAlike(scene_id, stage, [gate.sentence() for gate in failed], kept=len(report.with_verdict("kept")))
 
 
 def judge_plan(context: StageContext, plan: JobPlan, config: TierConfig, tier: Tier) -> GateReport:

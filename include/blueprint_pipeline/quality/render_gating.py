@@ -2,7 +2,7 @@
 
 from blueprint_pipeline.episode.errors import NothingAudited
 from blueprint_pipeline.episode.reader import load_audited_plan
-from blueprint_pipeline.quality.episode_gating import load_courses, require_diverse, set_metrics
+from blueprint_pipeline.quality.episode_gating import load_courses, set_metrics
 from blueprint_pipeline.quality.errors import NothingKept
 from blueprint_pipeline.quality.explain import top_reasons
 from blueprint_pipeline.quality.gate_inputs import load_render_case
@@ -18,6 +18,7 @@ from blueprint_pipeline.quality.report import (
     Tier,
     load_gate_report,
     load_rendered_selection,
+    validate_spread,
 )
 from blueprint_pipeline.quality.scene_report import build_quality_gate_report
 from blueprint_pipeline.quality.tiers import load_tiers
@@ -65,7 +66,7 @@ def gate_renders(scene_id: str, tier: Tier, context: StageContext) -> RenderGate
     if not kept:
         reasons = top_reasons(verdicts)
         raise NothingKept(scene_id, "gate_renders", tier=tier, attempted=len(verdicts), borderline=0, reasons=reasons)
-    require_diverse(scene_id, "gate_renders", report)
+    validate_spread(report, "gate_renders")
     return report
 
 
@@ -83,6 +84,6 @@ def render_metrics(case: RenderCase) -> dict[str, float | None]:
 
 
 def _write(context: StageContext, simulated: GateReport, report: RenderGateReport) -> None:
-    summary = build_quality_gate_report(report.scene_id, simulated.episodes, report.episodes, kept=len(report.kept))
+    summary = build_quality_gate_report(simulated.episodes, report)
     context.output(RENDER_GATES_PATH).write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
     context.output(QUALITY_GATE_REPORT_PATH).write_text(summary.model_dump_json(indent=1) + "\n", encoding="utf-8")

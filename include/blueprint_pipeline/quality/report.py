@@ -13,6 +13,7 @@ from pydantic import Field
 
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.origin import Origin
+from blueprint_pipeline.quality.errors import TooAlike
 from blueprint_pipeline.workspace.storage import Id, SceneFolder
 
 GATES_PATH = "geniesim/quality/gates.json"
@@ -82,6 +83,10 @@ class GateReport(FrozenModel):
 
     def with_verdict(self, verdict: Verdict) -> list[EpisodeVerdict]:
         return [episode for episode in self.episodes if episode.verdict == verdict]
+
+    def failed_set_gates(self) -> list[GateResult]:
+        """Gates on the kept episodes together that did not pass."""
+        return [gate for gate in self.set_gates if not gate.passed]
 
 
 class ApprovalDecision(FrozenModel):
@@ -168,6 +173,17 @@ def load_rendered_selection(scene: SceneFolder) -> list[tuple[int, str]]:
         for episode in report.episodes
         if episode.verdict == "kept" or (episode.verdict == "borderline" and episode.episode_id in approved)
     ]
+
+
+def validate_spread(report: GateReport, stage: str) -> None:
+    """Check the gates on the kept episodes together, in the name of a stage.
+
+    Raises:
+        TooAlike: One did not pass.
+    """
+    failed = [gate.sentence() for gate in report.failed_set_gates()]
+    if failed:
+        raise TooAlike(report.scene_id, stage, failed, kept=len(report.with_verdict("kept")))
 
 
 def load_kept(scene: SceneFolder) -> list[tuple[int, str]]:

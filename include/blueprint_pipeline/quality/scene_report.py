@@ -6,7 +6,7 @@
 from typing import Literal
 
 from blueprint_pipeline.frozen import FrozenModel
-from blueprint_pipeline.quality.report import EpisodeVerdict, GateResult
+from blueprint_pipeline.quality.report import EpisodeVerdict, GateResult, RenderGateReport
 
 
 class GateSummary(FrozenModel):
@@ -20,13 +20,14 @@ class GateSummary(FrozenModel):
 
 
 class CheckpointResult(FrozenModel):
-    """One gate over all episodes that it was asked for."""
+    """One gate over all episodes that it was asked for, or over those that are kept, together."""
 
     gate_id: str
     checkpoint: Literal["episodes_gated", "renders_gated"]
     passed: bool
     """Whether every episode passed; one that did not is not delivered, and stops nothing else."""
-    severity: Literal["info", "warning"]
+    severity: Literal["info", "warning", "error"]
+    """``error``: a gate on the kept episodes together failed, and none of them is delivered."""
     message: str
     details: dict[str, object]
     recommendations: tuple[str, ...]
@@ -43,27 +44,25 @@ class QualityGateReport(FrozenModel):
     results: tuple[CheckpointResult, ...]
 
 
-def build_quality_gate_report(
-    scene_id: str, simulated: tuple[EpisodeVerdict, ...], rendered: tuple[EpisodeVerdict, ...], *, kept: int
-) -> QualityGateReport:
-    """Sum the verdicts up by gate.
+def build_quality_gate_report(simulated: tuple[EpisodeVerdict, ...], rendered: RenderGateReport) -> QualityGateReport:
+    """Sum the verdicts up by gate. The run can proceed only where an episode is kept, and all gates on those together passed.
 
     Args:
-        scene_id: The scene.
         simulated: Verdicts after simulation.
-        rendered: Verdicts after rendering.
-        kept: Episodes that are delivered; the run can proceed only where there is one.
+        rendered: What was said after rendering.
     """
-    results = [*_summarise("episodes_gated", simulated), *_summarise("renders_gated", rendered)]
+    results = [*_summarise("episodes_gated", simulated), *_summarise("renders_gated", rendered.episodes)]
+    results += [_set_result(gate, kept=len(rendered.kept)) for gate in rendered.set_gates]
     failed = sum(not result.passed for result in results)
+    blocking = len(rendered.failed_set_gates()) + (0 if rendered.kept else 1)
     summary = GateSummary(
         total_gates=len(results),
         passed=len(results) - failed,
         failed=failed,
-        blocking_failures=0 if kept else 1,
-        can_proceed=kept > 0,
+        blocking_failures=blocking,
+        can_proceed=not blocking,
     )
-    return QualityGateReport(scene_id=scene_id, summary=summary, results=tuple(results))
+    return QualityGateReport(scene_id=rendered.scene_id, summary=summary, results=tuple(results))
 
 
 def _summarise(checkpoint: Literal["episodes_gated", "renders_gated"], episodes: tuple[EpisodeVerdict, ...]) -> list[CheckpointResult]:
@@ -96,4 +95,24 @@ def _checkpoint_result(
         },
         recommendations=tuple(f"{episode_id}: {gate.message}" for episode_id, gate in failing[:5] if gate.message),
         requires_human_approval=any(gate.borderline for _, gate in members),
+    )
+
+
+def _set_result(gate: GateResult, *, kept: int) -> CheckpointResult:
+    return CheckpointResult(
+        gate_id=gate.gate,
+        checkpoint="renders_gated",
+        passed=gate.passed,
+        severity="info" if gate.passed else "error",
+        message=f"{kept} kept episodes together: {gate.sentence()}",
+        details={
+            "limit": gate.limit,
+            "direction": gate.direction,
+            "unit": gate.unit,
+            "episodes": kept,
+            "not_measured": int(gate.value is None),
+            "failed_episode_ids": [],
+        },
+        recommendations=(),
+        requires_human_approval=False,
     )

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from blueprint_pipeline.quality.episode_gating import Course, require_diverse, set_metrics
+from blueprint_pipeline.quality.episode_gating import Course, set_metrics
 from blueprint_pipeline.quality.errors import TooAlike
 from blueprint_pipeline.quality.gates.registry import judge_set
-from blueprint_pipeline.quality.report import GateReport
+from blueprint_pipeline.quality.report import KeptEpisode, RenderGateReport, validate_spread
+from blueprint_pipeline.quality.scene_report import build_quality_gate_report
 from tests.quality import synthetic
 
 EPISODES = 24
@@ -56,9 +57,9 @@ def test_a_plan_that_does_not_say_where_things_may_start_fails(config):
     assert failed["start_spread"].value is None
 
 
-def test_a_refused_set_says_what_was_measured(config):
-    measured = set_metrics(job(0.08, 0.6), synthetic.build_plan([synthetic.build_spec(0)]))
-    report = GateReport(
+def reported(courses: list[Course], config) -> RenderGateReport:
+    measured = set_metrics(courses, synthetic.build_plan([synthetic.build_spec(0)]))
+    return RenderGateReport(
         scene_id="kitchen",
         job_id="job-0123456789ab",
         tier="core",
@@ -66,6 +67,19 @@ def test_a_refused_set_says_what_was_measured(config):
         episodes=(),
         set_metrics=measured,
         set_gates=judge_set(measured, config, "core"),
+        kept=tuple(KeptEpisode(episode_id=f"ep_{index:06d}", shard_index=0) for index in range(len(courses))),
     )
+
+
+def test_a_refused_set_says_what_was_measured(config):
     with pytest.raises(TooAlike, match=r"start_spread: 0\.0\d+, at least 0\.3 share of the surface"):
-        require_diverse("kitchen", "gate_episodes", report)
+        validate_spread(reported(job(0.08, 0.6), config), "gate_episodes")
+
+
+@pytest.mark.parametrize(("width_m", "turn_rad", "blocking"), [(0.6, np.pi, 0), (0.08, 0.6, 2)])
+def test_the_summary_of_all_gates_has_those_on_the_set(config, width_m, turn_rad, blocking):
+    """Nobody reads there that a refused set may be delivered."""
+    found = build_quality_gate_report((), reported(job(width_m, turn_rad), config))
+    assert (found.summary.blocking_failures, found.summary.can_proceed) == (blocking, blocking == 0)
+    assert {result.gate_id for result in found.results} == set(config.set_gates)
+    assert [result.severity for result in found.results if not result.passed] == ["error"] * blocking
