@@ -9,7 +9,19 @@ PACKAGE = "blueprint_pipeline"
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "include" / PACKAGE
 
-GROUND = ("public_url", "errors", "rows", "origin", "frozen", "config_folder", "config_file", "simulators", "settings", "log")
+GROUND = (
+    "public_url",
+    "bounded_post",
+    "errors",
+    "rows",
+    "origin",
+    "frozen",
+    "config_folder",
+    "config_file",
+    "simulators",
+    "settings",
+    "log",
+)
 """Modules that everything may use, lowest first."""
 ROOMS = (
     "geometry",

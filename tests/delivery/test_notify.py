@@ -171,6 +171,14 @@ def test_a_request_keeps_no_path_of_a_webhook():
     assert asked.webhook_url.endswith("?x=1")
 
 
+@pytest.mark.parametrize("url", ["https://lab.example.com:x/token", "https://[::1/token", "lab.example.com/token"])
+def test_a_malformed_address_is_refused_without_what_lets_its_bearer_in(receipt, deliveries, url):
+    """A typing error in a connection is said in our words, and no call is made."""
+    with pytest.raises(WebhookUrlInvalid) as caught:
+        notify(receipt, deliveries, url)
+    assert "token" not in str(caught.value)
+
+
 def test_a_name_that_is_not_resolved_ends_with_the_call(receipt, deliveries, monkeypatch):
     """The limit holds for the look-up too, which runs in a thread that nothing can stop."""
     monkeypatch.setattr(webhook, "TIMEOUT_S", 0.2)

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from blueprint_pipeline.compute.errors import ClusterRefused, PodInvalid
 from blueprint_pipeline.compute.profiles import Cluster, GkeCluster
-from plugins.providers.kubernetes.api_errors import ApiUnreachable, QuotaUsedUp
+from plugins.providers.google.secret_manager import SecretRefused, SecretsUnavailable, SecretUnreadable
+from plugins.providers.kubernetes.api_errors import ApiUnreachable, QuotaUsedUp, translated
 from plugins.providers.kubernetes.async_api import AsyncClusterApi
 from plugins.providers.kubernetes.pods import ClusterPods
 
@@ -81,6 +82,20 @@ def test_refusals_are_typed_for_worker_and_triggerer(fake_api):
 def test_a_missing_connection_is_a_matter_of_configuration():
     with pytest.raises(ClusterRefused, match="no_such"):
         ClusterPods(ROW.model_copy(update={"connection": "no_such"})).read("p")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (SecretRefused("kube_fake", "PERMISSION_DENIED"), ClusterRefused),
+        (SecretUnreadable("kube_fake", "no JSON"), ClusterRefused),
+        (SecretsUnavailable("kube_fake", "503"), ApiUnreachable),
+    ],
+)
+def test_a_secret_that_is_refused_is_no_cluster_that_does_not_answer(error, kind):
+    """Else every cluster would be left for one that has the same trouble, and the refusal tried again and again."""
+    with pytest.raises(kind, match="kube_fake"), translated("fake", "read a pod"):
+        raise error
 
 
 def test_a_dead_address_is_unreachable(fake_api):

@@ -5,7 +5,6 @@ The same delivery is the same ``webhook-id`` in every attempt and every run; tim
 Source: Standard Webhooks specification 1.0.0 (headers; secrets of 24 to 64 bytes; retries; 410 Gone means: stop calling).
 """
 
-import asyncio
 import base64
 import binascii
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ import stamina
 from pydantic import SecretStr
 from standardwebhooks import Webhook
 
+from blueprint_pipeline.bounded_post import post
 from blueprint_pipeline.delivery.receipt import Receipt
 from blueprint_pipeline.errors import ConfigurationError, TransientError
 from blueprint_pipeline.public_url import public_origin
@@ -68,10 +68,13 @@ class WebhookRefused(ConfigurationError):
 
 
 class WebhookUrlInvalid(ConfigurationError):
-    """The address would send a call unencrypted."""
+    """The address cannot be called, or would send a call unencrypted."""
 
     code = "delivery.webhook_url_invalid"
-    template = "The webhook address {url} is not https (http is taken on localhost alone). Correct the lab's profile."
+    template = (
+        "The webhook address {url} is no valid https address (http is taken on localhost alone). "
+        "Correct the lab's profile or its connection."
+    )
 
     url: str
 
@@ -146,13 +149,16 @@ def send_message(
 
 
 def validate_url(url: str) -> None:
-    """Refuse an address over which a call could be read or changed on its way.
+    """Refuse an address that is malformed, or over which a call could be read or changed on its way.
 
     Raises:
         WebhookUrlInvalid: It is not https, nor http to this machine.
     """
-    parts = urlsplit(url)
-    if parts.scheme == "https" and parts.hostname:
+    try:
+        parts, asked = urlsplit(url), httpx.URL(url)
+    except (ValueError, httpx.InvalidURL) as error:
+        raise WebhookUrlInvalid(f"{url.partition('://')[0]}://…") from error
+    if parts.scheme == "https" and asked.host:
         return
     if parts.scheme == "http" and parts.hostname in _LOOPBACK:
         return
@@ -180,7 +186,7 @@ def _call(signer: Webhook, receipt: Receipt, url: str, *, number: int) -> tuple[
     }
     status, error, retry_after_s = None, None, None
     try:
-        response = _post_within_limit(url, body, headers)
+        response = post(url, body, headers, limit_s=TIMEOUT_S)
         status = response.status_code
         error = None if response.is_success else f"HTTP {status} {response.reason_phrase[:_MAX_REASON]}".strip()
         retry_after_s = _retry_after_s(response.headers.get("retry-after"), at)
@@ -200,26 +206,6 @@ def _call(signer: Webhook, receipt: Receipt, url: str, *, number: int) -> tuple[
         duration_s=duration_s,
     )
     return made, retry_after_s
-
-
-def _post_within_limit(url: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
-    """One call with a loop of its own, which does not wait for a name that is still being looked up, as ``asyncio.run`` would."""
-    loop = asyncio.new_event_loop()
-    try:
-        return loop.run_until_complete(_post(url, body, headers))
-    finally:
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
-
-
-async def _post(url: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
-    """The answer's status and headers. One clock for the whole call: httpx's own timeouts start again with every byte."""
-    async with (
-        asyncio.timeout(TIMEOUT_S),
-        httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False) as client,
-        client.stream("POST", url, content=body, headers=headers) as response,
-    ):
-        return response
 
 
 def _validate_accepted(attempt: WebhookAttempt, retry_after_s: float | None) -> None:

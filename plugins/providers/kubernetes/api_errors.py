@@ -13,6 +13,7 @@ Google: RetryError, TransportError, 429, 5xx       :class:`ApiUnreachable`
 403, one pod is larger than the quota              ``PodInvalid``: it will never fit
 400, 403, 404, 413, 422 on a creation              ``PodInvalid``, or ``ClusterRefused`` for rights and namespaces
 any other refusal, revoked credentials             ``ClusterRefused``
+a connection's secret that is refused              ``ClusterRefused``: no fault of the cluster, and it will be refused again
 =================================================  ===============================================================
 
 Source: Kubernetes API conventions, "HTTP Status codes" and "Response Status Kind"; messages of a quota:
@@ -27,6 +28,7 @@ from functools import cache
 from typing import Any
 
 from blueprint_pipeline.compute.errors import ClusterRefused, PodInvalid
+from blueprint_pipeline.errors import BlueprintError
 
 PASSING = frozenset({401, 408, 410, 429})
 """Statuses below 500 after which the same call may succeed; 401: with credentials that are read again."""
@@ -115,7 +117,8 @@ def _translate(error: Exception, cluster: str, call: str, pod: str) -> Exception
         status = int(getattr(error, "code", None) or _SERVER)
         may_pass = isinstance(error, kinds.google_retry) or _may_pass(status)
         return ApiUnreachable(reason) if may_pass else ClusterRefused(cluster, call, reason)
-    if isinstance(error, kinds.airflow):  # a connection that is missing or malformed
+    is_refused_secret = isinstance(error, BlueprintError) and not error.retryable  # before OSError: Airflow makes it a PermissionError
+    if is_refused_secret or isinstance(error, kinds.airflow):  # or a connection that is missing or malformed
         return ClusterRefused(cluster, call, reason)
     return ApiUnreachable(reason)
 

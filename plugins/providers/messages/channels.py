@@ -1,12 +1,13 @@
 """Channels: Airflow connections over which a message reaches people. One try, with one clock for all of it."""
 
-import asyncio
+import json
 from typing import Any
 
 import httpx
 from airflow.sdk.bases.hook import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from blueprint_pipeline import bounded_post
 from blueprint_pipeline.errors import ConfigurationError, TransientError
 from blueprint_pipeline.registry.records import Message
 
@@ -52,14 +53,15 @@ def post(connection_id: str, message: Message) -> None:
         MessageNotTaken: The receiver did not answer with 2xx within :data:`TRY_S`.
     """
     url, body, headers, proxy = _call_of(connection_id, message)
+    sent, headers = json.dumps(body).encode(), {"content-type": "application/json", **headers}
     try:
-        status = asyncio.run(_post(url, body, headers, proxy))
+        answer = bounded_post.post(url, sent, headers, limit_s=TRY_S, proxy=proxy)
     except TimeoutError as error:
         raise MessageNotTaken(connection_id, f"no answer within {TRY_S:.0f} s") from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # ValueError: a proxy or a password that no header can carry
         raise MessageNotTaken(connection_id, f"{type(error).__name__}: {error}".rstrip(": ")) from error
-    if not httpx.codes.is_success(status):
-        raise MessageNotTaken(connection_id, f"HTTP {status}")
+    if not answer.is_success:
+        raise MessageNotTaken(connection_id, f"HTTP {answer.status_code}")
 
 
 def _call_of(connection_id: str, message: Message) -> tuple[str, dict[str, Any], dict[str, str], str | None]:
@@ -76,13 +78,3 @@ def _call_of(connection_id: str, message: Message) -> tuple[str, dict[str, Any],
         raise ChannelUnfit(connection_id, str(connection.conn_type))
     headers = {"authorization": f"Bearer {connection.password}"} if connection.password else {}
     return str(connection.host), message.model_dump(mode="json", exclude={"blocks"}), headers, None
-
-
-async def _post(url: str, body: dict[str, Any], headers: dict[str, str], proxy: str | None) -> int:
-    """The answer's status. httpx's own timeouts begin anew with every byte."""
-    async with (
-        asyncio.timeout(TRY_S),
-        httpx.AsyncClient(timeout=TRY_S, follow_redirects=False, proxy=proxy) as client,
-        client.stream("POST", url, json=body, headers=headers) as response,
-    ):
-        return response.status_code
