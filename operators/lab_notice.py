@@ -23,6 +23,8 @@ from plugins.providers.messages.outbox import tell
 GIVEN_UP = "delivery.lab_given_up"
 FIRST_PAUSE, LONGEST_PAUSE, GIVE_UP = timedelta(minutes=10), timedelta(hours=4), timedelta(days=3)
 """Between two rounds of calls to a lab: doubled with each, up to the longest; no call after the last."""
+_ARRIVED = frozenset({"promoted", "notified"})
+"""States of a delivery that its bucket has whole."""
 
 
 def skip_untold(context: Any, error: BlueprintError) -> NoReturn:
@@ -85,13 +87,22 @@ def given_up_message(delivery: Delivery) -> Message:
 
 
 def untold(registry: Registry, now: datetime) -> Iterator[Delivery]:
-    """Deliveries whose lab has not acknowledged, and is to be called again now."""
+    """Deliveries whose lab has not acknowledged, and is to be called again now.
+
+    Of a scene, a lab is called about the last delivery alone: the stage that calls knows the receipt of no other.
+    """
     for delivery in registry.deliveries.all_of(status="promoted"):
         rounds = registry.deliveries.attempts(delivery.delivery_id)
         last = max((attempt.at for attempt in rounds), default=delivery.updated_at)
         pause = min(FIRST_PAUSE * 2 ** min(len(rounds) // 5, 8), LONGEST_PAUSE)
-        if last + pause <= now and now - delivery.updated_at < GIVE_UP:
+        if last + pause <= now and now - delivery.updated_at < GIVE_UP and _is_last(registry, delivery):
             yield delivery
+
+
+def _is_last(registry: Registry, delivery: Delivery) -> bool:
+    """Whether no later delivery of the scene to the lab has arrived."""
+    arrived = [found for found in registry.deliveries.all_of(lab=delivery.lab, scene_id=delivery.scene_id) if found.status in _ARRIVED]
+    return arrived[-1].delivery_id == delivery.delivery_id
 
 
 def call_again(registry: Registry, compute: Compute, dag_id: str, run_id: str) -> dict[str, str]:

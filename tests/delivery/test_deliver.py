@@ -1,5 +1,6 @@
 """Delivery: staged, verified, promoted, once. On a local folder, and on a Google Cloud Storage server that fails."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from blueprint_pipeline.delivery.bucket import Bucket, BucketRefused, BucketUnre
 from blueprint_pipeline.delivery.deliver import DeliveryConflict, UploadDamaged, deliver_bundle
 from blueprint_pipeline.delivery.verify import BundleAltered, validate_bundle
 from blueprint_pipeline.registry.database import open_registry
-from blueprint_pipeline.workspace.checksums import list_files
+from blueprint_pipeline.registry.deliveries import delivery_id_of
+from blueprint_pipeline.workspace.checksums import digest_file, list_files
 from tests.gcs import google_storage
 
 
@@ -60,6 +62,13 @@ def test_a_bundle_arrives_whole(deliver, deliveries, bundle, public_key, tmp_pat
     assert not (tmp_path / "lab" / ".staging").exists()
     assert deliveries.find(receipt.delivery_id).status == "promoted"
     assert deliveries.find(receipt.delivery_id).receipt["statement_sha256"] == receipt.statement_sha256
+
+
+def test_another_bucket_is_another_delivery(deliver, deliveries, tmp_path):
+    """The lab acknowledged the first place: under the same id it would never hear of the second."""
+    first, second = deliver(Bucket(str(tmp_path / "lab"))), deliver(Bucket(str(tmp_path / "moved")))
+    assert (first.statement_sha256, first.delivery_id != second.delivery_id) == (second.statement_sha256, True)
+    assert {delivery.url for delivery in deliveries.all_of()} == {first.location, second.location}
 
 
 def test_delivering_twice_changes_nothing(deliver, tmp_path):
@@ -115,12 +124,17 @@ def test_other_content_at_the_place_is_a_conflict(deliver, deliveries, tmp_path,
 
 def test_a_conflict_before_anything_arrived_fails_the_delivery(deliver, deliveries, bundle, tmp_path):
     """The registry shows a failed delivery, and it may begin again when the place is free."""
-    first = deliver(Bucket(str(tmp_path / "first")))
-    place = tmp_path / "lab" / "kitchen" / "job-0123456789ab" / first.delivery_id
+    bucket = Bucket(str(tmp_path / "lab"))
+    delivery_id = delivery_id_of("aurora_robotics", digest_file(bundle / STATEMENT_NAME).sha256, bucket.url)
+    place = tmp_path / "lab" / "kitchen" / "job-0123456789ab" / delivery_id
     (place / "bundle").mkdir(parents=True)
     (place / "bundle" / STATEMENT_NAME).write_text("other")
     with pytest.raises(DeliveryConflict):
-        deliver(Bucket(str(tmp_path / "lab")))
+        deliver(bucket)
+    assert deliveries.find(delivery_id).status == "failed"
+    shutil.rmtree(place)
+    assert deliver(bucket).delivery_id == delivery_id
+    assert deliveries.find(delivery_id).status == "promoted"
 
 
 def test_a_bundle_that_changed_is_not_delivered(deliver, bundle, tmp_path):

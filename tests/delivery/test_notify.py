@@ -51,7 +51,8 @@ def httpserver():
 @pytest.fixture
 def deliveries(settings):
     found = open_registry(settings.registry).deliveries
-    started = found.start(lab="aurora_robotics", scene_id="kitchen", job_id=RECEIPT.job_id, bundle_sha256="a" * 64, size_bytes=1, url="x")
+    about = {"lab": "aurora_robotics", "scene_id": "kitchen", "job_id": RECEIPT.job_id}
+    started = found.start("dlv_0123456789ab", bundle_sha256="a" * 64, size_bytes=1, url="x", **about)
     found.advance(started.delivery_id, "promoted")
     return found
 

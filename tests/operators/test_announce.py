@@ -21,7 +21,13 @@ def context(settings, environment):
     """What the tasks before it left: a receipt, a delivery in the registry, results."""
     registry = open_registry(settings.registry)
     delivery = registry.deliveries.start(
-        lab="aurora_robotics", scene_id="s1", job_id="job-1", bundle_sha256="0" * 64, size_bytes=5_000_000, url="file:///b"
+        "dlv_0123456789ab",
+        lab="aurora_robotics",
+        scene_id="s1",
+        job_id="job-1",
+        bundle_sha256="0" * 64,
+        size_bytes=5_000_000,
+        url="file:///b",
     )
     receipt = Receipt(
         delivery_id=delivery.delivery_id,

@@ -220,16 +220,31 @@ def test_messages_that_wait_are_sent(registry, slack):
     assert [message.body["text"] for message in slack.messages] == ["it failed"]
 
 
+def promoted(registry, delivery_id):
+    facts = {"lab": "aurora_robotics", "scene_id": "s1", "job_id": "j", "bundle_sha256": "0" * 64, "size_bytes": 1, "url": "gs://b/d"}
+    registry.deliveries.start(delivery_id, **facts)
+    return registry.deliveries.advance(delivery_id, "promoted")
+
+
+@pytest.mark.parametrize("newer", ["promoted", "notified"])
+def test_a_lab_is_called_about_the_last_delivery_of_a_scene(registry, monkeypatch, newer):
+    """The scene's folder has the receipt of no other: a call about the former one would find its work done, and claim that it was told."""
+    for delivery_id in ("dlv_111111111111", "dlv_000000000000"):
+        promoted(registry, delivery_id)
+        time.sleep(0.01)
+    registry.deliveries.advance("dlv_000000000000", newer)
+    later = datetime.now(UTC) + timedelta(minutes=30)
+    monkeypatch.setattr("operators.lab_notice.datetime", SimpleNamespace(now=lambda _: later))
+    assert list(watch({}, Compute())["labs"]) == (["dlv_000000000000"] if newer == "promoted" else [])
+
+
 @pytest.mark.parametrize(("minutes", "called"), [(1, 0), (30, 1), (5 * 24 * 60, 0)])
 def test_a_lab_that_was_not_told_is_called_again(registry, monkeypatch, minutes, called):
     """After a pause, for three days; with the secret of its connection."""
     monkeypatch.setenv(
         "AIRFLOW_CONN_LAB_AURORA_ROBOTICS", json.dumps({"conn_type": "http", "host": "https://lab/hook", "password": "whsec_x"})
     )
-    found = registry.deliveries.start(
-        lab="aurora_robotics", scene_id="s1", job_id="j", bundle_sha256="0" * 64, size_bytes=1, url="file:///b"
-    )
-    registry.deliveries.advance(found.delivery_id, "promoted")
+    found = promoted(registry, "dlv_0123456789ab")
     at = datetime.now(UTC)
     facts = {
         "message_id": f"msg_{found.delivery_id}",
@@ -248,9 +263,7 @@ def test_a_lab_that_was_not_told_is_called_again(registry, monkeypatch, minutes,
 
 def test_a_lab_that_is_called_no_more_is_told_once(registry, slack, monkeypatch):
     """After three days; our own people hear it, with what to do, and the delivery stands."""
-    facts = {"lab": "aurora_robotics", "scene_id": "s1", "job_id": "j", "bundle_sha256": "0" * 64, "size_bytes": 1, "url": "gs://b/d"}
-    found = registry.deliveries.start(**facts)
-    registry.deliveries.advance(found.delivery_id, "promoted")
+    found = promoted(registry, "dlv_0123456789ab")
     later = datetime.now(UTC) + timedelta(days=3, minutes=1)
     monkeypatch.setattr("operators.lab_notice.datetime", SimpleNamespace(now=lambda _: later))
     assert [watch({})["labs_given_up"] for _ in range(2)] == [[found.delivery_id], []]

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from blueprint_pipeline.registry.deliveries import DeliveryStateConflict
+from blueprint_pipeline.registry.deliveries import DeliveryStateConflict, delivery_id_of
 from blueprint_pipeline.registry.errors import RecordMissing
 from blueprint_pipeline.registry.records import WebhookAttempt
 
@@ -18,7 +18,8 @@ def start(registry, **changes):
         "size_bytes": 6_000_000_000,
         "url": "gs://acme/in",
     }
-    return registry.deliveries.start(**{**facts, **changes})
+    about = {**facts, **changes}
+    return registry.deliveries.start(delivery_id_of(about["lab"], about["bundle_sha256"], "gs://acme"), **about)
 
 
 def attempt(registry, number, **changes):

@@ -74,11 +74,12 @@ def deliver_bundle(
     report = validate_bundle(bundle, public_key)
     digests = digest_files(bundle, list_files(bundle))
     statement_sha256 = digests[STATEMENT_NAME].sha256
-    delivery_id = delivery_id_of(lab, statement_sha256)
+    delivery_id = delivery_id_of(lab, statement_sha256, bucket.url)
     place = f"{scene_id}/{job_id}/{delivery_id}"
     location = f"{bucket.url}/{place}/bundle"
     size_bytes = sum(digest.size_bytes for digest in digests.values())
-    deliveries.start(lab=lab, scene_id=scene_id, job_id=job_id, bundle_sha256=statement_sha256, size_bytes=size_bytes, url=location)
+    about = {"lab": lab, "scene_id": scene_id, "job_id": job_id}
+    deliveries.start(delivery_id, bundle_sha256=statement_sha256, size_bytes=size_bytes, url=location, **about)
     try:
         _transfer(bundle, digests, bucket, place, delivery_id)
         found = _found_receipt(bucket, place, statement_sha256)

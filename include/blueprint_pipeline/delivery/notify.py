@@ -77,6 +77,7 @@ def _record_notification(receipt: Receipt, deliveries: DeliveryRepository) -> No
     if deliveries.find(receipt.delivery_id) is not None:
         return
     deliveries.start(
+        receipt.delivery_id,
         lab=receipt.lab,
         scene_id=receipt.scene_id,
         job_id=receipt.job_id,

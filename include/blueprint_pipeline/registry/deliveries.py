@@ -30,9 +30,8 @@ class DeliveryRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def start(self, *, lab: str, scene_id: str, job_id: str, bundle_sha256: str, size_bytes: int, url: str) -> Delivery:
-        """Begin a delivery, or find it: the same bundle for the same lab is one delivery. A failed one begins again."""
-        delivery_id = delivery_id_of(lab, bundle_sha256)
+    def start(self, delivery_id: str, *, lab: str, scene_id: str, job_id: str, bundle_sha256: str, size_bytes: int, url: str) -> Delivery:
+        """Begin a delivery, or find it (:func:`delivery_id_of`). A failed one begins again."""
         with self._database.write() as session:
             now = self._database.now(session)
             facts = {
@@ -117,9 +116,12 @@ class DeliveryRepository:
             return session.execute(query).first() is not None
 
 
-def delivery_id_of(lab: str, bundle_sha256: str) -> str:
-    """The id of the delivery of a bundle to a lab, whether it was made or not."""
-    return f"dlv_{key_of({'lab': lab, 'bundle_sha256': bundle_sha256})[:12]}"
+def delivery_id_of(lab: str, bundle_sha256: str, bucket: str) -> str:
+    """The id of the delivery of a bundle to a lab, whether it was made or not.
+
+    Brought to another bucket it is another delivery: the lab has to be told where it is now.
+    """
+    return f"dlv_{key_of({'lab': lab, 'bundle_sha256': bundle_sha256, 'bucket': bucket})[:12]}"
 
 
 def _may_become(found: str, asked: DeliveryStatus) -> bool:

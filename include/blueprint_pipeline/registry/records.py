@@ -144,7 +144,7 @@ class Delivery(_Record):
     """One bundle on its way to one lab."""
 
     delivery_id: str
-    """``dlv_<12 hex>``, from the hash over lab and bundle: delivering twice is the same delivery."""
+    """``dlv_<12 hex>``, from the hash over lab, bundle and bucket: delivering twice is the same delivery."""
     lab: str
     scene_id: str
     job_id: str
