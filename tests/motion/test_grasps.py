@@ -92,6 +92,17 @@ def test_the_cache_gives_the_same_and_computes_once(tmp_path: Path, monkeypatch:
     assert [path.suffix for path in (tmp_path / "grasps").iterdir()] == [".npz"]
 
 
+@pytest.mark.parametrize("left", [b"", b"PK\x03\x04torn", b"no archive"])
+def test_a_damaged_file_is_computed_again(tmp_path: Path, left: bytes) -> None:
+    """A machine that lost power may leave a name without its bytes; the episodes of its scene are not lost with it."""
+    mesh = surface_of(trimesh.creation.box((0.03, 0.03, 0.05)))
+    path = tmp_path / "grasps" / f"{grasp_key(mesh, GRIPPER)}.npz"
+    path.parent.mkdir()
+    path.write_bytes(left)
+    assert len(load_grasps(mesh, GRIPPER, tmp_path)) > 0
+    assert path.stat().st_size > len(left)
+
+
 def test_another_shape_or_gripper_is_another_key() -> None:
     """A cached grasp is never used for something else."""
     small, large = (surface_of(trimesh.creation.box((0.03, 0.03, height))) for height in (0.1, 0.11))

@@ -6,6 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from blueprint_pipeline.episode.record import KOfN
 from blueprint_pipeline.quality.replay_rule import load_replay_rule
@@ -158,20 +159,32 @@ def test_nothing_is_drawn_of_an_episode_that_is_rejected(one_episode, tmp_path) 
 
 
 class Misplaced(Restless):
-    """Stands elsewhere than it was put."""
+    """Stands otherwise than it was put."""
+
+    def __init__(self, what):
+        super().__init__()
+        self.what = what
 
     def reset(self, object_poses, robot_qpos):
         state = super().reset(object_poses, robot_qpos)
-        poses = state.object_poses.copy()
-        poses[0, 2] += 0.002
-        return replace(state, object_poses=poses)
+        poses, widths_m = state.object_poses.copy(), state.gripper_width_m.copy()
+        if self.what == "moved":
+            poses[0, 2] += 0.002
+        elif self.what == "turned":
+            turned = Rotation.from_quat(poses[0, 3:], scalar_first=True) * Rotation.from_rotvec([0.0, 0.0, 0.3])
+            poses[0, 3:] = -turned.as_quat(scalar_first=True)
+        else:
+            widths_m -= 0.005
+        return replace(state, object_poses=poses, gripper_width_m=widths_m)
 
 
-def test_a_simulator_that_does_not_stand_where_it_was_put_is_not_drawn(one_episode, tmp_path) -> None:
-    """Its pictures would show another state than the row beside them."""
-    certificate = play(one_episode, Misplaced(), tmp_path / "played")
+@pytest.mark.parametrize(("what", "told"), [("moved", "0.002 m"), ("turned", "0.3 rad"), ("closed", "0.005 m")])
+def test_a_simulator_that_does_not_stand_as_it_was_put_is_not_drawn(one_episode, tmp_path, what, told) -> None:
+    """Its pictures would show another state than the row beside them: an object elsewhere or turned, or other fingers."""
+    certificate = play(one_episode, Misplaced(what), tmp_path / "played")
     assert (certificate.replayed, certificate.videos) == (False, {})
-    assert "to be drawn, it stands 0.002 m" in certificate.refused
+    assert "to be drawn, it stands" in certificate.refused
+    assert told in certificate.refused
     assert list((tmp_path / "played").iterdir()) == []
 
 

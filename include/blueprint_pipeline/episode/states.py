@@ -154,6 +154,8 @@ def load_poses(path: Path) -> RecordedPoses:
 
 def _matrix(column: pa.ChunkedArray) -> FloatArray:
     lists = column.combine_chunks()
+    if np.unique(np.diff(lists.offsets.to_numpy())).size > 1:  # together they may still fill a table of another width
+        raise ValueError("its rows are of unequal length")
     matrix: FloatArray = lists.flatten().to_numpy(zero_copy_only=False).reshape(len(lists), -1)
     return matrix
 

@@ -41,6 +41,14 @@ def angle_between(first: FloatArray, second: FloatArray) -> float:
     return float(Rotation.from_matrix(first.T @ second).magnitude())
 
 
+def quat_angles(quats_wxyz: FloatArray, others_wxyz: FloatArray) -> FloatArray:
+    """Angle in [rad] between each rotation of one row of unit quaternions (n, 4) and that of another, whatever their signs: (n,)."""
+    if len(quats_wxyz) == 0:
+        return np.zeros(0)
+    turned = Rotation.from_quat(quats_wxyz, scalar_first=True).inv() * Rotation.from_quat(others_wxyz, scalar_first=True)
+    return np.asarray(turned.magnitude())
+
+
 def continuous_quats(quats_wxyz: FloatArray) -> FloatArray:
     """The same rotations without jumps of sign, shape (T, 4): q and -q are one rotation, and means and differences tell them apart.
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -16,13 +17,13 @@ def load_grasps(surface: CollisionSurface, gripper: Gripper, cache_dir: Path) ->
     """Grasps of an object, from the cache or computed and kept there.
 
     The key is over the triangles, the gripper's geometry and the algorithm's version; the seed comes from the key, so the
-    cache never changes a result. Processes may share the folder: files appear whole.
+    cache never changes a result. Processes may share the folder: files appear whole. One that a crash of the machine left empty or torn is
+    written anew.
     """
     key = grasp_key(surface, gripper)
     path = cache_dir / "grasps" / f"{key}.npz"
-    if path.is_file():
-        with np.load(path) as stored:
-            return GraspSet(stored["pose_object_tcp"], stored["width_m"], stored["quality"])
+    if (stored := _read(path)) is not None:
+        return stored
     from blueprint_pipeline.motion.grasps import sample_grasps  # noqa: PLC0415 -- trimesh costs 2 CPU-s to import, and a worker with a warm cache never needs it
 
     grasps = sample_grasps(surface, gripper, np.random.default_rng(int(key[:12], 16)))
@@ -38,6 +39,15 @@ def grasp_key(surface: CollisionSurface, gripper: Gripper) -> str:
     digest.update(gripper.model_dump_json(include={"openings_m", "pad", "palm"}).encode())
     digest.update(str(ALGORITHM_VERSION).encode())
     return digest.hexdigest()
+
+
+def _read(path: Path) -> GraspSet | None:
+    """What is kept there; ``None`` where there is nothing, or it is damaged."""
+    try:
+        with np.load(path) as stored:
+            return GraspSet(stored["pose_object_tcp"], stored["width_m"], stored["quality"])
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile):
+        return None
 
 
 def _write_whole(path: Path, grasps: GraspSet) -> None:

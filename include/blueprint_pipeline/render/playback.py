@@ -12,6 +12,7 @@ import numpy as np
 from blueprint_pipeline.episode.record import EpisodeRecord, KOfN, ReplayCertificate, VideoRecord
 from blueprint_pipeline.episode.states import RecordedPoses, load_poses
 from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.geometry.rotations import quat_angles
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.render.errors import NotReplayed
 from blueprint_pipeline.render.k_of_n_replay import execute_episode
@@ -126,13 +127,14 @@ class _Painter:
         Raises:
             NotReplayed: It does not stand where it was put, and would be drawn elsewhere.
         """
-        objects, joints = self.poses.object_poses[frame], self.poses.robot_qpos[frame]
+        objects, joints, widths_m = self.poses.object_poses[frame], self.poses.robot_qpos[frame], self.poses.gripper_width_m[frame]
         found = self.stage.simulator.reset(
             {name: _pose(row.tolist()) for name, row in zip(self.record.object_ids, objects, strict=True)},
-            start_qpos(self._embodiment, joints, self.poses.gripper_width_m[frame]),
+            start_qpos(self._embodiment, joints, widths_m),
         )
-        off_m = float(np.abs(found.object_poses[:, :3] - objects[:, :3]).max(initial=0.0))
-        off_rad = float(np.abs(found.robot_qpos - joints).max())
+        lengths_m = [np.linalg.norm(found.object_poses[:, :3] - objects[:, :3], axis=1), np.abs(found.gripper_width_m - widths_m)]
+        angles_rad = [quat_angles(found.object_poses[:, 3:], objects[:, 3:]), np.abs(found.robot_qpos - joints)]
+        off_m, off_rad = float(np.concatenate(lengths_m).max()), float(np.concatenate(angles_rad).max())
         if off_m > _PLACED_M or off_rad > _PLACED_RAD:
             raise NotReplayed(
                 self.record.episode_id, f"put into row {frame} to be drawn, it stands {off_m:.3g} m and {off_rad:.3g} rad from it"
