@@ -10,6 +10,8 @@ from blueprint_pipeline.workspace.commits import COMPUTING_PACKAGES
 COMPUTING_ROOMS = set(ROOMS) - {"workspace", "registry", "price", "stage", "compute", "licence", "cost", "delivery"}
 """All but those that keep, plan, pay for and hand over what the others made."""
 _WIRE = "carries requests to a simulator and what it answers; changes neither"
+_BESIDE = "in the key of pictures where it draws: blueprint_pipeline.simulation.mujoco.renderers.drawing_releases"
+_ISAAC = "comes with Isaac Sim, whose release is known once it is up; each episode records it, and a certificate of another one fails its gate"
 _CERTIFIES = "stands in the environment that certifies datasets; the certificate names its release"
 DECIDES_NOTHING = {
     "cryptography": _WIRE,
@@ -24,6 +26,11 @@ DECIDES_NOTHING = {
     "mlcroissant": _CERTIFIES,
     "torch": _CERTIFIES,
     "torchcodec": _CERTIFIES,
+    "mujoco_warp": _BESIDE,
+    "warp": _BESIDE,
+    "carb": _ISAAC,
+    "isaacsim": _ISAAC,
+    "omni": _ISAAC,
     "pydantic": "refuses what does not fit a record; what fits is left as it is",
     "upath": "opens files; their bytes are whole or the stage fails",
 }
@@ -31,7 +38,7 @@ DECIDES_NOTHING = {
 
 
 def imported():
-    """Third-party packages that a computing room imports, inside of functions too."""
+    """Third-party packages that a computing room imports, inside of functions too, and by their names as text."""
     found = set()
     for path in modules():
         if path.relative_to(FOLDER).parts[0] in COMPUTING_ROOMS:
@@ -40,6 +47,8 @@ def imported():
                     found |= {alias.name.partition(".")[0] for alias in node.names}
                 elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                     found.add(node.module.partition(".")[0])
+                elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+                    found |= {text.value.partition(".")[0] for text in ast.walk(node.args[0]) if isinstance(text, ast.Constant)}
     return found - sys.stdlib_module_names - {PACKAGE}
 
 

@@ -35,6 +35,18 @@ def test_pictures_of_another_backend_are_not_found(settings, draws):
     assert len(set(keys.values())) == 3
 
 
+def test_another_release_of_the_ray_tracer_draws_anew(settings, draws, monkeypatch):
+    """It is imported by its name, and no machine needs it: the key of pictures alone has it, and only where it draws."""
+    draws("warp")
+    inputs = []
+    for release in ("4.0.0", "4.1.0"):
+        monkeypatch.setattr(renderers, "version", lambda name, release=release: f"{name}-{release}")
+        inputs.append(RENDER_SHARD.external_inputs(completed(settings), settings))
+    assert inputs[0] != inputs[1]
+    draws("egl")
+    assert RENDER_SHARD.external_inputs(completed(settings), settings) == {}
+
+
 def test_a_simulator_that_draws_by_itself_is_not_asked(settings, draws):
     """Nothing of ours need draw on the machine of Isaac Sim."""
     draws("nothing")

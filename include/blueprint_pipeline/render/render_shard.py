@@ -40,7 +40,7 @@ from blueprint_pipeline.render.worker import (
 )
 from blueprint_pipeline.rollout.shard import shard_episodes
 from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
-from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
+from blueprint_pipeline.simulation.mujoco.renderers import choose_backend, drawing_releases
 from blueprint_pipeline.simulation.open_simulator import is_embedded, load_beside_twin, open_simulator, scene_inputs
 from blueprint_pipeline.simulation.render_profiles import FAST, RenderProfile
 from blueprint_pipeline.simulators import SimulatorName
@@ -197,6 +197,7 @@ def _render_keys(
             "fps": plan.fps,
             "robot": plan.robot.model_dump(mode="json"),
             "choice": RenderChoiceFields.dump_python(choice, mode="json"),
+            "releases": drawing_releases(choice.backend),
             "scene": {name: digest.sha256 for name, digest in context.digests_under(*scene_inputs(choice.simulator)).items()},
             "code_version": context.code_version,
             "packages": package_versions(),

@@ -8,12 +8,14 @@ from blueprint_pipeline.quality.report import APPROVALS_FOLDER, GATES_PATH
 from blueprint_pipeline.render.render_shard import RenderChoice, render_shard
 from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
-from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
+from blueprint_pipeline.simulation.mujoco.renderers import choose_backend, drawing_releases
 from blueprint_pipeline.simulation.open_simulator import is_embedded, other_engines, scene_inputs
 from blueprint_pipeline.simulation.render_profiles import FAST, RENDER_PROFILES, RenderProfileName
 from blueprint_pipeline.simulators import SIMULATORS, SimulatorName
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 from blueprint_pipeline.task.plan import PLAN_PATH
+from blueprint_pipeline.workspace.canonical import canonical_json
+from blueprint_pipeline.workspace.checksums import FileDigest, digest_bytes
 
 
 class RenderShardRequest(StageRequest):
@@ -76,6 +78,12 @@ def _complete(request: RenderShardRequest, settings: Settings) -> RenderShardReq
     return request.model_copy(update={"simulator": simulator, "replay_rule": rule, "backend": backend})
 
 
+def _drawn_with(request: RenderShardRequest, _settings: Settings) -> dict[str, FileDigest]:
+    """Another release of the ray tracer draws other pictures."""
+    releases = drawing_releases(request.backend)
+    return {"ray tracer": digest_bytes(canonical_json(releases))} if releases else {}
+
+
 RENDER_SHARD = Stage(
     name="render_shard",
     description="Execute the kept episodes of a shard again; draw those that replay (bit-identical, or k of n), and certify it.",
@@ -83,6 +91,7 @@ RENDER_SHARD = Stage(
     result=RenderShardResult,
     run=_render_shard,
     complete=_complete,
+    external_inputs=_drawn_with,
     reads=lambda request: [PLAN_PATH, *scene_inputs(request.simulator), recording_path(request.shard_index), GATES_PATH, APPROVALS_FOLDER],
     writes=lambda request: [render_path(request.shard_index), render_usage_path(request.shard_index)],
     keeps=True,

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from functools import cache
+from importlib.metadata import version
 from importlib.util import find_spec
 
 import mujoco
@@ -18,6 +19,10 @@ _PROBE_TIMEOUT_S = {"warp": 300.0}
 """Where it is not a minute: the ray tracer compiles its kernels first."""
 _USUAL_TIMEOUT_S = 60.0
 _PROBE_PIXEL = 16
+
+
+RAY_TRACER = ("mujoco-warp", "warp-lang")
+"""Distributions that draw with backend ``warp``."""
 
 
 class RendererMissing(MissingPartError):
@@ -44,6 +49,14 @@ def make_renderer(model: mujoco.MjModel, width: int, height: int, backend: Rende
     from blueprint_pipeline.simulation.mujoco.renderer import Renderer  # noqa: PLC0415 -- a machine may have the other one alone
 
     return Renderer(model, width, height, backend, profile)
+
+
+def drawing_releases(backend: RenderBackend | None) -> dict[str, str]:
+    """Releases of what draws beside MuJoCo itself, by name: the ray tracer's; what OpenGL draws with is the machine's own.
+
+    They are part of the key of pictures, and of nothing else: a machine without the ray tracer finds all other work of one that has it.
+    """
+    return {name: version(name) for name in RAY_TRACER} if backend == "warp" else {}
 
 
 @cache
