@@ -11,7 +11,7 @@ COMPUTING_ROOMS = set(ROOMS) - {"workspace", "registry", "price", "stage", "comp
 """All but those that keep, plan, pay for and hand over what the others made."""
 _WIRE = "carries requests to a simulator and what it answers; changes neither"
 _BESIDE = "in the key of pictures where it draws: blueprint_pipeline.simulation.mujoco.renderers.drawing_releases"
-_ISAAC = "comes with Isaac Sim, whose release is known once it is up; each episode records it, and a certificate of another one fails its gate"
+_ISAAC = "its release is known once it is up; each episode records it, and a certificate of another one fails its gate"
 _CERTIFIES = "stands in the environment that certifies datasets; the certificate names its release"
 DECIDES_NOTHING = {
     "cryptography": _WIRE,
