@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from blueprint_pipeline.cli.output import JsonOption, show, table
 from blueprint_pipeline.cli.settings_in_force import list_settings
@@ -50,7 +51,7 @@ def doctor(
     in_force = list(list_settings(settings))
 
     def text(console: Console) -> None:
-        marks = {"ok": "[green]ok[/]", "absent": "[yellow]absent[/]", "broken": "[red]broken[/]"}
+        marks = {"ok": Text("ok", "green"), "absent": Text("absent", "yellow"), "broken": Text("broken", "red")}
         rows = [[finding.part, marks[finding.state], finding.found, finding.advice] for finding in findings]
         console.print(table("This machine", ["part", "state", "found", "what to do"], rows))
         shown = [[item.variable, item.value, "default" if item.is_default else "set"] for item in in_force]

@@ -38,7 +38,7 @@ class UnknownEpisode(InputError):
         return ", ".join(self.known[:10]) + (", …" if len(self.known) > len(self.known[:10]) else "")
 
 
-@app.command("show", epilog="Example: bpp episode show tabletop_scanned pick_place_000003")
+@app.command("show", epilog="Example: bpp episode show tabletop_scanned pick_place_ep000003")
 def show_episode(
     scene_id: SceneArgument,
     episode_id: Annotated[str, typer.Argument(help="One episode in full; all in a list by default.")] = "",
@@ -65,7 +65,7 @@ def show_episode(
     )
 
 
-@app.command(epilog="Example: bpp episode replay tabletop_scanned pick_place_000003")
+@app.command(epilog="Example: bpp episode replay tabletop_scanned pick_place_ep000003")
 def replay(scene_id: SceneArgument, episode_id: EpisodeArgument, *, as_json: JsonOption = False) -> None:
     """Execute a recorded episode again, in the simulator that made it. Ends with 66 if it does not replay.
 
@@ -105,7 +105,7 @@ def replay(scene_id: SceneArgument, episode_id: EpisodeArgument, *, as_json: Jso
     show(found, as_json=as_json, text=text)
 
 
-@app.command(epilog="Example: bpp episode render tabletop_scanned pick_place_000003 --out ./look --width 1280 --height 720")
+@app.command(epilog="Example: bpp episode render tabletop_scanned pick_place_ep000003 --out ./look --width 1280 --height 720")
 def render(
     scene_id: SceneArgument,
     episode_id: EpisodeArgument,
@@ -146,7 +146,7 @@ def render(
         raise typer.Exit(66)
 
 
-@app.command(epilog="Example: bpp episode strip tabletop_scanned pick_place_000003 pick_place_000007")
+@app.command(epilog="Example: bpp episode strip tabletop_scanned pick_place_ep000003 pick_place_ep000007")
 def strip(
     scene_id: SceneArgument,
     episode_ids: Annotated[list[str], typer.Argument(help="Episode ids; the first six are drawn.")],

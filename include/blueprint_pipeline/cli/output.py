@@ -7,15 +7,20 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from blueprint_pipeline.errors import BlueprintError
 from blueprint_pipeline.log import get_logger
 from blueprint_pipeline.settings import Settings
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+
+_GAP = 2
+"""Spaces between two columns of a table."""
 
 console = Console()
 error_console = Console(stderr=True)
@@ -30,11 +35,26 @@ def show(data: Mapping[str, object], *, as_json: bool, text: Callable[[Console],
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """A Rich table of plain values."""
-    built = Table(*columns, title=title, title_justify="left")
-    for row in rows:
-        built.add_row(*(str(cell) for cell in row))
+    """A Rich table of plain values and of coloured words (:class:`~rich.text.Text`); nothing of a value is left out on a narrow screen."""
+    cells = [[cell if isinstance(cell, Text) else Text(str(cell)) for cell in row] for row in ([*columns], *rows)]
+    widths = _share_width([[text.plain for text in column] for column in zip(*cells, strict=True)])
+    sized = [Column(header, width=width, overflow="fold") for header, width in zip(cells[0], widths, strict=True)]
+    built = Table(*sized, title=Text(title), title_justify="left", box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+    for row in cells[1:]:
+        built.add_row(*row)
     return built
+
+
+def _share_width(columns: Sequence[Sequence[str]]) -> list[int]:
+    """Width of each column in characters: that of its widest cell where the screen has room, else lines are broken, between words first."""
+    widths = [max(map(len, cells)) for cells in columns]
+    whole_words = [max(len(word) for cell in cells for word in cell.split() or [""]) for cells in columns]
+    room = max(console.width - _GAP * (len(columns) - 1), len(columns))
+    while sum(widths) > room:
+        spare = [width - whole for width, whole in zip(widths, whole_words, strict=True)]
+        widest = spare.index(max(spare)) if max(spare) > 0 else widths.index(max(widths))
+        widths[widest] -= 1
+    return widths
 
 
 def show_error(error: BlueprintError, *, as_json: bool) -> None:

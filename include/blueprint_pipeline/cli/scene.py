@@ -41,11 +41,11 @@ def import_scene(
 ) -> None:
     """Ingest a scene and make it physically true: copy, check, estimate physics, decompose, assemble USD and MJCF, settle."""
     chosen = scene_id or Path(source.rstrip("/")).name
-    stages: list[tuple[str, dict[str, object]]] = [
-        (row.name, {"source": source} if "source" in row.params else {}) for row in stages_of("scene")
-    ]
-    results = run_stages(chosen, stages, as_json=as_json)
-    rows = [[name, ", ".join(f"{key} {value}" for key, value in result.items())] for name, result in results.items()]
+    stages = {row.name: row for row in stages_of("scene")}
+    results = run_stages(
+        chosen, [(name, {"source": source} if "source" in row.params else {}) for name, row in stages.items()], as_json=as_json
+    )
+    rows = [[name, stages[name].describe(result)] for name, result in results.items()]
     show(
         {"scene_id": chosen, "stages": results},
         as_json=as_json,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from blueprint_pipeline.cli.output import JsonOption, error_console, show, table
 from blueprint_pipeline.errors import BlueprintError
@@ -41,7 +42,7 @@ SimulatorOption = Annotated[
     ),
 ]
 _USUAL = "mujoco"
-_PASSED = {True: "[green]passed[/]", False: "[red]failed[/]"}
+_PASSED = {True: Text("passed", "green"), False: Text("failed", "red")}
 
 
 @app.command(epilog="Example: bpp simulator check --simulator isaac_sim --preflight")
@@ -226,7 +227,7 @@ def _check_session(session: Path) -> "tuple[str, list[ConformanceCheck]]":
 
 
 def _preflight_table(report: "PreflightReport") -> Table:
-    marks = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "not_needed": "not needed"}
+    marks = {"ok": Text("ok", "green"), "warning": Text("warning", "yellow"), "not_needed": Text("not needed")}
     return table("This machine", ["part", "state", "found"], [[item.part, marks[item.state], item.found] for item in report.findings])
 
 
@@ -244,4 +245,4 @@ def _show_proof(console: Console, record: "ProofRecord", evidence: str) -> None:
         console.print(f"{episode.within} of {episode.rule.attempts} count, {episode.rule.needed} are needed; spread {episode.spread_m} m")
     if record.error is not None:
         console.print(str(record.error["message"]), markup=False)
-    console.print(f"Proof {_PASSED[record.passed]}, filed at {evidence}")
+    console.print(Text.assemble("Proof ", _PASSED[record.passed], f", filed at {evidence}"))

@@ -52,7 +52,14 @@ def _fields(request: type[StageRequest]) -> str:
 def _field(name: str, field: object) -> str:
     default = getattr(field, "default", None)
     required = getattr(field, "is_required", lambda: True)()
-    return name if required else f"{name}={default}"
+    return name if required else f"{name}={_plain(default)}"
+
+
+def _plain(default: object) -> str:
+    """A default as a person would write it."""
+    if default is None:
+        return "none"
+    return "+".join(map(str, default)) or "none" if isinstance(default, tuple) else str(default)
 
 
 @app.command(epilog='Example: echo \'{"scene_id": "tabletop"}\' > request.json && bpp stage run settle_scene --request request.json')

@@ -120,7 +120,7 @@ _ROWS = (
         name="settle_scene",
         group="scene",
         module="blueprint_pipeline.scene.stages",
-        says="at rest: nothing moved by more than {max_drift_m:.3f} m",
+        says="at rest; the farthest that an object moved: {max_drift_m:.2g} m",
     ),
     StageRow(
         name="plan_tasks",
