@@ -57,7 +57,7 @@ def show_delivery(
         ("Time", describe_wall_time(view, wall_s)),
         *describe_delivery(view),
     ]
-    facts.append(("Told", describe_messages(receivers)))
+    facts += [("Told", describe_messages(receivers)), ("Next", "try one of these:")]
     show_facts(console, facts)
     for command, what in next_commands(view, scene_id, public_key_path(settings.delivery.signing_key)):
         console.print(Text.assemble((command, "cyan"), (f"  # {what}", "dim")), soft_wrap=True)
@@ -136,7 +136,7 @@ def describe_messages(receivers: Mapping[str, Receiver]) -> str:
         for name, receiver in receivers.items()
         for message in receiver.messages
     ]
-    return ". ".join(told) if told else f"nothing new: {' and '.join(receivers)} heard of this before."
+    return ". ".join(told) if told else f"nothing new: {' and '.join(receivers)} heard of this delivery before."
 
 
 def next_commands(view: RunView, scene_id: str, public_key: Path) -> Iterator[tuple[str, str]]:

@@ -62,7 +62,7 @@ def expected_time(home: Path, work: dict[str, str], certify_environment: str) ->
     if full:
         last_s = full[-1].wall_s * episodes / int(full[-1].work["episodes"])
         return f"about {describe_time(last_s)}, from the last run on this machine."
-    return "not known before a run has ended on this machine; every stage shows how far it is."
+    return "not known: no run has ended on this machine yet. Each stage shows its progress."
 
 
 def _parsed(line: str) -> Timing | None:

@@ -62,7 +62,7 @@ def test_the_card_in_the_bundle_says_what_looked_at_the_dataset(packed_once):
     """``certified: false`` stands where a lab reads on, with each check that did not run."""
     card = (packed_once / "data/dataset/v3.0/README.md").read_text()
     assert card.startswith("---\nlicense")
-    assert "`certified: false` (not certified: 1 did not run (lerobot), 1 passed)" in card
+    assert "`certified: false` (not certified: of 2 checks 1 did not run (lerobot), 1 passed)" in card
     assert "| `lerobot.loads` | not run | no such environment here |" in card
 
 

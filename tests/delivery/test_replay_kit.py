@@ -63,10 +63,12 @@ def test_a_lab_draws_the_same_pictures(packed_once, tmp_path, profile):
     (tmp_path / "kit/kit.json").write_text(json.dumps(kit | {"render_profile": profile.model_dump(mode="json")}))
     backend = choose_backend("auto")
     command = [sys.executable, tmp_path / "kit/draw.py", "ep_0000", "scene", "3"]
-    done = subprocess.run(
-        command, cwd=tmp_path, env={**os.environ, "MUJOCO_GL": backend, "LP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
-    )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment |= {"MUJOCO_GL": backend, "LP_NUM_THREADS": "1"}
+    before = sorted((tmp_path / "kit").rglob("*"))
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert sorted((tmp_path / "kit").rglob("*")) == before, "what is added to a bundle makes it one that was altered"
     theirs = np.array(Image.open(tmp_path / "ep_0000_scene_3.png"))
     model = load_scene(tmp_path / "kit").compile()
     width, height = kit["frame_px"]

@@ -1,13 +1,17 @@
 """The report page needs nothing but itself, and shows everything."""
 
+import base64
+import io
 import re
 from html.parser import HTMLParser
 
+import av
 import pytest
 
 from blueprint_pipeline.delivery import report_page
 from blueprint_pipeline.delivery.contact_sheet import build_contact_sheet, build_strip
 from blueprint_pipeline.delivery.report_page import build_report
+from blueprint_pipeline.render.preview import PREVIEW_STRIDE
 from tests.delivery.report_case import report_facts, write_video
 
 
@@ -134,3 +138,12 @@ def test_sheets_of_one_and_of_many_and_of_wide_videos(tmp_path):
     assert build_contact_sheet([one])[4:8] == b"ftyp"
     assert build_contact_sheet([one] * 30) == build_contact_sheet([one] * 24)
     assert build_strip(wide)[:2] == b"\xff\xd8"
+
+
+def test_the_page_says_how_fast_its_videos_run(page):
+    """The time of the longest episode over that of the video which shows it."""
+    own_s = (12 + 3 * 3) * PREVIEW_STRIDE / report_facts(4, 6).fps
+    sheet = re.search(r"data:video/mp4;base64,([^\"]+)", page).group(1)
+    with av.open(io.BytesIO(base64.b64decode(sheet))) as video:
+        shown_s = video.duration / av.time_base
+    assert f"at {own_s / shown_s:.3g} times their speed" in page

@@ -18,7 +18,7 @@ from av.video.reformatter import VideoReformatter
 from PIL import Image
 
 from blueprint_pipeline.geometry.arrays import ImageArray
-from blueprint_pipeline.render.preview import PREVIEW_WIDTH, read_preview, read_stills
+from blueprint_pipeline.render.preview import PREVIEW_STRIDE, PREVIEW_WIDTH, read_preview, read_stills
 
 MAX_TILES = 24
 _LAYOUTS = ((1, 1, PREVIEW_WIDTH), (2, 2, PREVIEW_WIDTH), (6, 3, PREVIEW_WIDTH), (12, 4, PREVIEW_WIDTH), (MAX_TILES, 6, 160))
@@ -60,6 +60,11 @@ def build_contact_sheet(previews: Sequence[Path]) -> bytes:
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return target.getvalue()
+
+
+def sheet_speed(fps: int) -> float:
+    """How many times as fast as the episodes a contact sheet runs, whose cameras have ``fps`` frames a second."""
+    return SHEET_FPS * PREVIEW_STRIDE / fps
 
 
 def build_strip(preview: Path) -> bytes:

@@ -68,6 +68,9 @@ def set_up(model: mujoco.MjModel, profile: dict[str, Any], width: int, height: i
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:  # noqa: PLR2004 -- the program's name and three arguments
+        sys.exit(__doc__)
+    sys.dont_write_bytecode = True  # a file that nobody signed would make the bundle one that was altered
     from replay import load_scene  # type: ignore[import-not-found]  # beside this file in the kit
 
     here = Path(__file__).resolve().parent

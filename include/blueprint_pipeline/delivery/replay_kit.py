@@ -30,11 +30,14 @@ KIT_FOLDER = "replay"
 _README = """# Replay
 
     pip install mujoco=={mujoco} numpy pyarrow pillow
-    python replay.py
-    python draw.py EPISODE CAMERA FRAME
+    python KIT/replay.py
+    MUJOCO_GL=egl python KIT/draw.py EPISODE CAMERA FRAME
+
+KIT is this folder; run them from another one, for what is added to a bundle makes it one that was altered. `MUJOCO_GL` says what draws
+without a screen: `egl` or `osmesa`; leave it out where there is a screen.
 
 The first script executes every kept episode again from its stored state and set points, and compares each position and velocity with
-the recording. The second draws a frame as it was drawn for the dataset, with the render profile in `kit.json`.
+the recording. The second writes a frame as it was drawn for the dataset, with the render profile in `kit.json`, as PNG where you are.
 
 `scene/` is the simulated scene, `robot/` the robot, `kit.json` how the two were put together; `episodes/` holds states (float64), record
 and certificate of each episode.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from blueprint_pipeline.delivery.contact_sheet import MAX_TILES, build_contact_sheet, build_strip
+from blueprint_pipeline.delivery.contact_sheet import MAX_TILES, build_contact_sheet, build_strip, sheet_speed
 from blueprint_pipeline.delivery.report_facts import ReportFacts
 from blueprint_pipeline.delivery.report_plots import draw_cost, draw_gate_margins, draw_starts
 from blueprint_pipeline.price.money import describe_usd_per_episode, format_usd
@@ -36,6 +36,7 @@ def build_report(facts: ReportFacts, previews: Mapping[str, list[Path]]) -> byte
             facts=facts,
             sheets={camera: _uri("video/mp4", sheet) for camera, sheet in sheets.items()},
             sheet_episodes=min(len(facts.kept), MAX_TILES),
+            sheet_speed=sheet_speed(facts.fps),
             strips=[_uri("image/jpeg", strip) for strip in strips],
             gates_plot=_uri("image/svg+xml", draw_gate_margins(facts.gate_dots)) if facts.gate_dots else None,
             starts_plot=_uri("image/svg+xml", draw_starts(facts.starts)) if facts.starts else None,

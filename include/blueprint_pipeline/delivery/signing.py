@@ -151,7 +151,7 @@ def parse_envelope(data: bytes) -> Envelope:
         envelope: Envelope = Envelope.from_dict(json.loads(data))
         again = canonical_json(envelope.to_dict()) + b"\n"
         signers = ", ".join(sorted(envelope.signatures))
-    except (KeyError, TypeError, AttributeError, RecursionError, NotCanonical) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, NotCanonical) as error:
         raise ValueError(f"it is not a DSSE envelope ({type(error).__name__}: {error})") from error
     if again != data:
         raise ValueError("the envelope is not in canonical form: bytes outside of the signed payload were changed")

@@ -25,6 +25,8 @@ SEED_STEP = 1000
 MAX_PATH_SEARCHES = 5
 """Grasps that pass all cheap checks and get a path search."""
 _STAGE = "plan_pick"
+_IN_WORDS = {"no_ik": "out of reach"}
+"""Failure codes that say nothing to who does not know the field."""
 _CLOSE_HOLD_S = 0.1
 _RISES = (1.0, 0.5, 0.0)
 """Shares of the rise to the height of travel, the first that is good."""
@@ -155,6 +157,6 @@ def summarise_rejected(stage: str, object_id: str, rejected: list[CandidateRejec
     """The failure of a step whose candidates (one or more) were all rejected: the most frequent cause, with an example."""
     codes = Counter(reason.failure_code for reason in rejected)
     code = max(sorted(codes), key=lambda name: codes[name])
-    counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in codes.most_common())
+    counts = ", ".join(f"{_IN_WORDS.get(name, name.replace('_', ' '))} {count}" for name, count in codes.most_common())
     example = next(reason.reason for reason in rejected if reason.failure_code == code)
-    return PlanningFailed(stage, code, f"of {len(rejected)} way(s) to handle '{object_id}' none works ({counts}); for example, {example}")
+    return PlanningFailed(stage, code, f"no way to handle '{object_id}' works, of {len(rejected)} tried ({counts}); for example, {example}")

@@ -11,9 +11,9 @@ def test_failed_checks_are_named_and_checks_that_did_not_run_by_program():
     words = describe_certification(
         certified=False, passed=["a"], failed=["grader.rdq"], not_run=["lerobot.loads", "lerobot.items", "twin.x"]
     )
-    assert words == "not certified: 1 failed (grader.rdq), 3 did not run (lerobot, twin), 1 passed"
+    assert words == "not certified: of 5 checks 1 failed (grader.rdq), 3 did not run (lerobot, readers of v2.1), 1 passed"
 
 
 def test_certified_with_optional_checks_left_out_says_so():
     words = describe_certification(certified=True, passed=["a"], failed=[], not_run=["grader.rdq"])
-    assert words == "certified: 1 did not run (grader), 1 passed"
+    assert words == "certified: of 2 checks 1 did not run (public graders), 1 passed"

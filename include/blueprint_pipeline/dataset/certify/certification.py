@@ -27,6 +27,7 @@ from blueprint_pipeline.workspace.checksums import FileDigest, digest_files, lis
 
 REQUIRED_GRADERS = 3
 """So many of the public graders must have run, and found no defect."""
+_NOT_INSTALLED = "lerobot and the graders are not installed where this was made (`make certify-env` installs them)"
 
 
 class DatasetChanged(IntegrityError):
@@ -144,9 +145,7 @@ def _croissant_check(folder: Path, name: FormatName) -> list[CheckResult]:
 def run_certifier(environment: CertifyEnvironment, certifier: Certifier, request: CertifyRequest, name: FormatName) -> list[CheckResult]:
     """Run one certifying program; where there is no environment every one of its checks says so."""
     if not environment.exists or (certifier.oldest and not environment.oldest.is_dir()):
-        missing = environment.oldest.name if environment.exists else environment.python.name
-        reason = f"there is no {missing} of a certifying environment here; `make certify-env` makes it"
-        return [not_run(check, name, required=True, reason=reason, tool="lerobot") for check in certifier.checks]
+        return [not_run(check, name, required=True, reason=_NOT_INSTALLED, tool="lerobot") for check in certifier.checks]
     request.work.mkdir()
     program = certifier.module.rsplit(".", 1)[-1]
     request_path, answers_path = environment.home / f"{program}.request.json", environment.home / f"{program}.answers.json"
@@ -212,8 +211,7 @@ def _grade(environment: CertifyEnvironment, grader: Grader, dataset: Path, name:
     """Let a grader look; where there is no environment it says so."""
     if environment.exists:
         return [run_grader(grader, environment, dataset, name)]
-    reason = f"there is no {environment.python.name} of a certifying environment here; `make certify-env` makes it"
-    return [not_run(f"grader.{grader.package}", name, required=False, reason=reason, tool=grader.package)]
+    return [not_run(f"grader.{grader.package}", name, required=False, reason=_NOT_INSTALLED, tool=grader.package)]
 
 
 def _digests(dataset: Path) -> dict[str, FileDigest]:
