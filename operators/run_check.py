@@ -56,7 +56,7 @@ def unknown_names(given: Mapping[str, Any]) -> Iterator[str]:
     known = parameter_names()
     for name in sorted(set(given) - set(known) - {"openlineage"}):
         meant = get_close_matches(name, known, n=1)
-        yield f"{name}: there is no such parameter" + (f"; did you mean '{meant[0]}'?" if meant else f". Parameters: {', '.join(known)}")
+        yield f"{name}: there is no such parameter" + (f", the nearest is '{meant[0]}'" if meant else f". Parameters: {', '.join(known)}")
 
 
 def wrong_values(params: Mapping[str, Any]) -> Iterator[str]:
@@ -84,7 +84,7 @@ def wrong_lab(params: Mapping[str, Any]) -> Iterator[str]:
 
 def _too_little_for(profile: LabProfile, params: Mapping[str, Any]) -> Iterator[str]:
     episodes, least = params.get("episodes"), profile.thresholds.min_episodes
-    if isinstance(episodes, int) and 0 < episodes < least:
+    if isinstance(episodes, int | float) and 0 < episodes < least:
         yield f"episodes: {episodes} can never be the {least} kept episodes that lab {profile.id} takes at least"
 
 

@@ -20,6 +20,9 @@ SAMPLE = "sample"
 DEADLINE_H = 4.0
 """How long a run may take, where it says nothing else [h]."""
 
+_SCENE_ID = r"^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$(?!\n)"
+"""What the workspace takes as an id, for the form: Python's ``$`` alone would let a line break through."""
+
 
 class UnknownParameter(ConfigurationError):
     """A default is given for a parameter that the flow does not have."""
@@ -81,7 +84,7 @@ _DEFAULTS: dict[str, Any] = {
 _SCHEMAS: dict[str, dict[str, Any]] = {
     "scene_id": {
         "type": "string",
-        "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$",
+        "pattern": _SCENE_ID,
         "section": "Scene",
         "description": "Names the scene's folder; also the partition key of the events of its assets.",
     },

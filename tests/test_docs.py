@@ -170,3 +170,11 @@ def test_labs_are_told_the_lerobot_that_certifies_with_torch_and_torchvision_of_
     )
     assert told[1] == pinned[1]
     assert int(told[3]) == int(told[2]) + 15
+
+
+def test_an_alert_leads_to_the_case_of_its_code():
+    """Its link is the runbook's URL with the code as anchor: every code that heads a case on the page for on-call has one there."""
+    page = (ROOT / "docs/on-call.md").read_text()
+    codes = [code for lead in re.findall(r"\*\*(`.+?)\*\*", page) for code in re.findall(r"`([a-z]+\.[a-z_]+)`", lead)]
+    assert "run.refused" in codes
+    assert [code for code in codes if f'<a id="{code.replace(".", "")}"></a>' not in page] == []

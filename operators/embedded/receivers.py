@@ -107,5 +107,6 @@ def readable_message(message: Message) -> str:
 
 
 def _block_text(block: Mapping[str, Any]) -> str:
-    parts = [block.get("text"), *block.get("fields", []), *block.get("elements", [])]
-    return "\n".join(str(part["text"]) for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str))
+    texts = [block.get("text"), *block.get("fields", []), *block.get("elements", [])]
+    lines = [str(part["text"]) for part in texts if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    return "\n".join([*lines, *(f"{part['text']['text']}: {part['url']}" for part in block.get("elements", []) if "url" in part)])

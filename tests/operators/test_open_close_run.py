@@ -168,7 +168,7 @@ def test_what_cannot_end_well_is_refused_by_the_first_task(door, environment, ca
     assert told in capfd.readouterr().out
 
 
-@pytest.mark.parametrize(("given", "told"), [("episods", "did you mean 'episodes'"), ("zzz", "Parameters: scene_id, source")])
+@pytest.mark.parametrize(("given", "told"), [("episods", "the nearest is 'episodes'"), ("zzz", "Parameters: scene_id, source")])
 def test_a_typing_error_in_the_conf_is_refused(door, environment, capfd, given, told):
     """Airflow takes any key of a conf: the run would go on with the default instead."""
     run, tasks = run_dag(dag_of("bounds_typo"), conf={given: 2})

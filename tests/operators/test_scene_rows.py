@@ -41,7 +41,7 @@ def test_shipped_file_is_sound():
         (row(lab="nobody"), "lab: There is no lab 'nobody'"),
         (row(lab="northwind_ai", params="{episodes: 3}"), "params.episodes: 3 can never be the 10 kept"),
         (row(params="{episodes: 0}"), "params.episodes: 0 is less than the minimum of 1"),
-        (row(params="{episods: 2}"), "params.episods: there is no such parameter; did you mean 'episodes'?"),
+        (row(params="{episods: 2}"), "params.episods: there is no such parameter, the nearest is 'episodes'"),
         (row(params="{fps: 31}"), "params.fps: 31 is not one of"),
         (row(params="{lab: northwind_ai}"), "params.lab: it is a key of the row itself"),
         (row(params="{approval_window_s: 90000}"), "params.approval_window_s: 90000 s must be shorter"),

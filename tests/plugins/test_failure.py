@@ -73,7 +73,8 @@ class Later(TransientError):
     ("exception", "todo"),
     [
         (Later(), "It may pass, and has not yet (attempts: 2)"),
-        (AirflowFailException("[a.b] wrong"), "No retry will help"),
+        (AirflowFailException("[a.b] wrong"), "No retry will help: correct what the message names, then clear the task"),
+        (AirflowFailException("[run.refused] episodez"), "A run keeps its parameters: if one is wrong, start a new run"),
         (ZeroDivisionError("x"), "a defect"),
         (None, "ended it"),
     ],
@@ -93,7 +94,7 @@ def test_code_of_any_exception(exception, code):
 
 
 def test_runbook_is_linked_where_the_installation_says_where_it_is(monkeypatch):
-    """With the code as its anchor, as docs/errors.md has it in the docs."""
+    """With the code as its anchor, as the cases of docs/on-call.md have it."""
     assert "Runbook" not in json.dumps(build_message(context(FAILED)).blocks)
     monkeypatch.setenv("BPP__MESSAGES__RUNBOOK_URL", "https://wiki.example/on-call")
     load_settings.cache_clear()

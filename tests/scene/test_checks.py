@@ -231,8 +231,10 @@ def test_first_finding_is_raised_and_names_the_others(small):
     """One error, with the rest in brief."""
     (small / "objects/can/mesh.glb").unlink()
     edit_json(small / "objects/ramekin/bounds.json", size=None)
-    with pytest.raises(SceneError, match=r"mesh\.glb.*Also found: scene\.field_invalid \(objects/ramekin/bounds\.json\)"):
-        validate_findings(check_scene(str(small)))
+    with pytest.raises(
+        SceneError, match=r"mesh\.glb.*Also found: scene\.field_invalid \(objects/ramekin/bounds\.json\)\. Source: gs://scenes/small\."
+    ):
+        validate_findings(check_scene(str(small)), "gs://scenes/small")
 
 
 def test_remarks_do_not_block(small):
@@ -241,4 +243,4 @@ def test_remarks_do_not_block(small):
     findings = check_scene(str(small))
     assert [(finding.code, finding.blocking) for finding in findings] == [("scene.file_absent", False)]
     assert findings[0].as_dict()["where"] == "source_image.png"
-    validate_findings(findings)
+    validate_findings(findings, "small")

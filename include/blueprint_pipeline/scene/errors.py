@@ -16,6 +16,8 @@ class SceneError(InputError):
 
     others: Sequence[str] = field(default=(), init=False)
     """Other findings of the same scene, briefly: the message names them too."""
+    found_in: str = field(default="", init=False)
+    """Where the scene came from, if that is known: files are named as they lie in it."""
 
     @property
     def where(self) -> str:
@@ -24,9 +26,9 @@ class SceneError(InputError):
 
     @property
     def message(self) -> str:
-        """What is wrong, and what else is."""
+        """What is wrong, what else is, and with which scene."""
         also = f" Also found: {'; '.join(self.others)}." if self.others else ""
-        return super().message + also
+        return super().message + also + (f" Source: {self.found_in}." if self.found_in else "")
 
     @property
     def facts(self) -> dict[str, object]:

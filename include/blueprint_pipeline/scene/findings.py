@@ -37,8 +37,8 @@ def finding_of(error: SceneError) -> SceneFinding:
     return SceneFinding(error.code, error.where, error.message, error)
 
 
-def validate_findings(findings: Sequence[SceneFinding]) -> None:
-    """Raise the first blocking finding; its message names the others briefly.
+def validate_findings(findings: Sequence[SceneFinding], source: str) -> None:
+    """Raise the first blocking finding; its message names the others briefly, and the scene's source (without its secrets).
 
     Raises:
         SceneError: There is a blocking finding.
@@ -46,4 +46,5 @@ def validate_findings(findings: Sequence[SceneFinding]) -> None:
     blocking = [finding for finding in findings if finding.error is not None]
     if blocking and (error := blocking[0].error) is not None:
         error.others = [f"{finding.code} ({finding.where})" for finding in blocking[1:]]
+        error.found_in = source
         raise error

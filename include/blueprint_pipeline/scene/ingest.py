@@ -113,7 +113,7 @@ def ingest(scene_id: str, source: str, context: StageContext) -> SceneManifest:
         copy = _Copy(SourceFolder(source), folder, _hashed_source(context.inputs))
         findings, scene = check_files(copy)
         listed = copy.finish()
-        validate_findings(findings)
+        validate_findings(findings, public_url(source))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -57,7 +57,10 @@ class InvalidId(InputError):
     """An id would not be safe as a folder name."""
 
     code = "workspace.invalid_id"
-    template = "'{value:.140}' is not a valid id: expected 1 to 128 letters, digits, '_', '.', '-', the first a letter or digit."
+    template = (
+        "{value!r:.140} is not a valid id: expected 1 to 128 letters, digits, '_', '.', '-', the first a letter or digit, "
+        "and no two dots together."
+    )
 
     value: str
 

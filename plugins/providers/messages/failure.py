@@ -20,6 +20,8 @@ _CODE = re.compile(r"^\[(?P<code>[\w.]+)\] (?P<message>.*)$", re.DOTALL)
 RUN_FAILED = "run.failed"
 """Code of a task that fails because of what people were told of before: another task of its run, or each scene of its batch."""
 CLEAR = "clear the task: finished work is kept."
+_REFUSED = "run.refused"
+"""Code of a run that was refused at its door: clearing it alone changes nothing, for a run keeps its parameters."""
 
 
 class TaskFailureNotifier(BaseNotifier):
@@ -103,11 +105,16 @@ def next_step(exception: object, try_number: int, go_on: str = CLEAR) -> str:
         return f"It may pass, and has not yet (attempts: {try_number}). Look at what is named, then {go_on}"
     if split_error(exception)[0] == type(exception).__name__:
         return "This error has no code of ours, so it is a defect: keep the log and open an issue. Finished work is kept."
+    if split_error(exception)[0] == _REFUSED:
+        return (
+            "No retry will help. A run keeps its parameters: if one is wrong, start a new run. If the machine or the source is, mend it "
+            "and clear the task."
+        )
     return f"No retry will help: correct what the message names, then {go_on}"
 
 
 def runbook_of(code: str) -> str | None:
-    """Where on-call reads about a code, if this installation says where its runbook is."""
+    """Where on-call reads about a code, if this installation says where its runbook is; a code without a case there leads to its head."""
     url = load_settings().messages.runbook_url
     return None if url is None else f"{url}#{quote(code.replace('.', ''))}"
 

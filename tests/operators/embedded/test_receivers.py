@@ -40,8 +40,9 @@ def test_signature_is_verified_and_repetitions_are_known():
 def test_messages_are_readable():
     """Blocks as text, plain JSON as lines; and the one line that says what it is about."""
     block = {"type": "section", "text": {"type": "mrkdwn", "text": "*Kept*"}, "fields": [{"type": "mrkdwn", "text": "23"}]}
-    slack = Message("/", {}, {"text": "t", "blocks": [block]}, accepted=True)
-    assert (readable_message(slack), summary_of(slack)) == ("*Kept*\n23", "t")
+    buttons = {"type": "actions", "elements": [{"type": "button", "text": {"type": "plain_text", "text": "Run"}, "url": "http://a/r"}]}
+    slack = Message("/", {}, {"text": "t", "blocks": [block, buttons]}, accepted=True)
+    assert (readable_message(slack), summary_of(slack)) == ("*Kept*\n23\nRun: http://a/r", "t")
     event = Message("/", {}, {"type": "x", "data": {}}, accepted=True)
     assert (readable_message(event), summary_of(event)) == ("type: x\ndata: {}", "x")
     plain = Message("/", {}, "plain", accepted=True)
