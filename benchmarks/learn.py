@@ -2,14 +2,15 @@
 
 Usage: python -m benchmarks.learn WORKSPACE SCENE [--episodes 100 200] [--trials 50]
 
-Plans, simulates and gates episodes of a settled scene with the project's own stages (nothing is drawn), trains a policy on the CPU by
-behaviour cloning on the kept ones (:mod:`benchmarks.learning`), and lets it act from held-out starts: episodes of a plan with another
-seed, of objects that are demonstrated, judged by the skill's own success predicate. The policy sees the tool's pose, the gripper's
+Plans, simulates and gates episodes of a copy of a settled scene with the project's own stages (nothing is drawn), trains a policy on the
+CPU by behaviour cloning on the kept ones (:mod:`benchmarks.learning`), and lets it act from held-out starts: episodes of a plan with
+another seed, of objects that are demonstrated, judged by the skill's own success predicate. The policy sees the tool's pose, the gripper's
 opening, the objects' poses and the sentence. Prints successes with Wilson's interval, and what was missed most.
 """
 
 import argparse
 import math
+import shutil
 import sys
 import tempfile
 import time
@@ -33,6 +34,7 @@ from blueprint_pipeline.robot.names import DEFAULT_ROBOT
 from blueprint_pipeline.rollout.shard_work import ShardWork
 from blueprint_pipeline.rollout.worker import Worker, build_worker
 from blueprint_pipeline.settings import RegistrySettings, Settings, WorkspaceSettings, load_settings
+from blueprint_pipeline.stage.flow import stages_of
 from blueprint_pipeline.stage.runner import run_stage
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
 from blueprint_pipeline.task.spec import EpisodeSpec
@@ -176,7 +178,7 @@ def build_trial_worker(scene: SceneFolder, plan: JobPlan, folder: Path, cache_di
 
 
 def main(arguments: list[str]) -> None:
-    """Generate, train and evaluate; print a line for each number of episodes."""
+    """Generate, train and evaluate, on a copy of the scene."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("workspace", type=Path)
     parser.add_argument("scene")
@@ -187,9 +189,28 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--steps", type=int, default=500, help="of training a network")
     parser.add_argument("--robot", default=DEFAULT_ROBOT)
     chosen = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        borrow_scene(chosen.workspace, chosen.scene, Path(folder) / "workspace")
+        learn(chosen, Path(folder))
+
+
+def borrow_scene(workspace: Path, scene_id: str, borrowed: Path) -> None:
+    """Copy what the scene stages made into a workspace of its own: the jobs and deliveries of the lender stay as they are."""
+    scene_stages = {row.name for row in stages_of("scene")}
+
+    def left_behind(folder: str, names: list[str]) -> set[str]:
+        if Path(folder).name == "commits":
+            return {name for name in names if name.partition(".")[0] not in scene_stages}
+        return {*names} & {"geniesim", "deliveries", ".staging"} if Path(folder).name == scene_id else set()
+
+    shutil.copytree(workspace / "scenes" / scene_id, borrowed / "scenes" / scene_id, ignore=left_behind)
+
+
+def learn(chosen: argparse.Namespace, folder: Path) -> None:
+    """Generate in the workspace of this folder, train and evaluate; print a line for each number of episodes."""
     settings = Settings(
-        workspace=WorkspaceSettings(url=str(chosen.workspace), cache_dir=load_settings().workspace.cache_dir),
-        registry=RegistrySettings(url=f"sqlite:///{chosen.workspace}/registry.db"),
+        workspace=WorkspaceSettings(url=str(folder / "workspace"), cache_dir=load_settings().workspace.cache_dir),
+        registry=RegistrySettings(url=f"sqlite:///{folder}/registry.db"),
     )
     scene = Workspace(settings.workspace).scene(chosen.scene)
     generator = Generator(settings, chosen.scene, chosen.robot)
@@ -198,28 +219,30 @@ def main(arguments: list[str]) -> None:
     generator.simulate()
     kept = load_kept(scene)
     print(f"{len(kept)} of {chosen.attempts} attempts kept; {len({item.sentence for item in kept})} different sentences")
-    with tempfile.TemporaryDirectory() as folder:
-        worker = build_trial_worker(scene, trials, Path(folder), settings.workspace.cache_dir)
-        planner = worker.controllers[trials.episodes[0].arm].planner
-        for count in chosen.episodes:
-            shown = {item.target for item in kept[:count]}
-            held_out = [spec for spec in trials.episodes if spec.task.target_object in shown]
-            if not held_out:
-                raise SystemExit(
-                    f"none of {chosen.trials} held-out starts is of an object that is demonstrated: {', '.join(sorted(shown))}"
-                )
-            print(f"{len(held_out)} of {chosen.trials} held-out starts are of objects that are demonstrated: {', '.join(sorted(shown))}")
-            started = time.process_time()
-            reader, data = demonstrate(kept[:count], planner)
-            policy = train_policy(data, steps=chosen.steps, seed=0)
-            trained_s = time.process_time() - started
-            held, missed = evaluate(worker, reader, policy, held_out)
-            low, high = wilson(held, len(held_out))
-            print(
-                f"{min(count, len(kept))} episodes (trained in {trained_s:.0f} CPU s): {held} of "
-                f"{len(held_out)} held-out starts succeed, {held / len(held_out):.0%} (95 % interval {low:.0%} to "
-                f"{high:.0%}); missed first: {dict(missed.most_common())}"
-            )
+    worker = build_trial_worker(scene, trials, folder, settings.workspace.cache_dir)
+    for count in chosen.episodes:
+        report(kept[:count], trials, worker, steps=chosen.steps)
+
+
+def report(shown: list[Kept], trials: JobPlan, worker: Worker, *, steps: int) -> None:
+    """Train on some kept episodes, try the policy, and print how it did."""
+    targets = {item.target for item in shown}
+    held_out = [spec for spec in trials.episodes if spec.task.target_object in targets]
+    named, all_trials = ", ".join(sorted(targets)), len(trials.episodes)
+    if not held_out:
+        raise SystemExit(f"none of {all_trials} held-out starts is of an object that is demonstrated: {named}")
+    print(f"{len(held_out)} of {all_trials} held-out starts are of objects that are demonstrated: {named}")
+    started = time.process_time()
+    reader, data = demonstrate(shown, worker.controllers[trials.episodes[0].arm].planner)
+    policy = train_policy(data, steps=steps, seed=0)
+    trained_s = time.process_time() - started
+    held, missed = evaluate(worker, reader, policy, held_out)
+    low, high = wilson(held, len(held_out))
+    print(
+        f"{len(shown)} episodes (trained in {trained_s:.0f} CPU s): {held} of "
+        f"{len(held_out)} held-out starts succeed, {held / len(held_out):.0%} (95 % interval {low:.0%} to "
+        f"{high:.0%}); missed first: {dict(missed.most_common())}"
+    )
 
 
 if __name__ == "__main__":

@@ -102,8 +102,17 @@ def readable_message(message: Message) -> str:
     if isinstance(body, dict) and "blocks" in body:
         return "\n".join(filter(None, (_block_text(block) for block in body["blocks"]))) or str(body.get("text"))
     if isinstance(body, dict):
-        return "\n".join(f"{name}: {value}" for name, value in body.items())
+        return "\n".join(f"{name}: {value}" for name, value in _leaves(body))
     return str(body)
+
+
+def _leaves(body: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Values of nested objects, each with the way to it."""
+    for name, value in body.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def _block_text(block: Mapping[str, Any]) -> str:

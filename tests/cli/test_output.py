@@ -34,6 +34,14 @@ def test_nothing_of_a_value_is_left_out(monkeypatch, width):
     assert max(map(len, drawn.splitlines())) <= width
 
 
+def test_a_table_without_rows_says_so(monkeypatch):
+    """Nothing found is told from nothing shown."""
+    screen = Console(file=io.StringIO(), width=80)
+    monkeypatch.setattr(output, "console", screen)
+    screen.print(table(TITLE, COLUMNS, []))
+    assert screen.file.getvalue().rstrip().endswith("none")
+
+
 def test_words_stay_whole_while_the_screen_has_room(monkeypatch):
     """At 80 columns only the long cell is broken."""
     drawn = draw(monkeypatch, 80)

@@ -86,7 +86,13 @@ def test_next_step_is_said_by_the_error_itself(exception, todo):
 
 @pytest.mark.parametrize(
     ("exception", "code"),
-    [(RuntimeError("[a.b] c"), "a.b"), (ValueError("plain"), "ValueError"), (ValueError(), "ValueError"), (None, "unknown")],
+    [
+        (RuntimeError("[a.b] c"), "a.b"),
+        (RuntimeError("[stage.unavailable] [a.b] c"), "a.b"),
+        (ValueError("plain"), "ValueError"),
+        (ValueError(), "ValueError"),
+        (None, "unknown"),
+    ],
 )
 def test_code_of_any_exception(exception, code):
     """Ours carry a code; of others the class is named; nothing is invented."""

@@ -42,6 +42,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
     built = Table(*sized, title=Text(title), title_justify="left", box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     for row in cells[1:]:
         built.add_row(*row)
+    if not rows:
+        built.caption, built.caption_justify = Text("none"), "left"
     return built
 
 

@@ -111,7 +111,14 @@ def runs(*, hours: Annotated[float, typer.Option(min=0, help="How far back [h]."
     with open_registry(load_settings().registry) as registry:
         found = registry.runs.since(datetime.now(UTC) - timedelta(hours=hours))
     rows = [
-        [run.scene_id, run.lab, run.status, run.code or "", f"{run.kept} of {run.attempted}" if run.kept else "", run.delivery_id or ""]
+        [
+            run.scene_id,
+            run.lab or "",
+            run.status,
+            run.code or "",
+            f"{run.kept} of {run.attempted}" if run.kept else "",
+            run.delivery_id or "",
+        ]
         for run in found
     ]
     data = {"runs": [run.model_dump(mode="json") for run in found]}

@@ -1,8 +1,10 @@
 """From what the stages wrote to what the report page shows."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from statistics import median
 
+from blueprint_pipeline.dataset.certify.report import CheckResult
 from blueprint_pipeline.delivery.lab import LabProfile
 from blueprint_pipeline.delivery.report_facts import (
     CertificateRow,
@@ -24,6 +26,8 @@ from blueprint_pipeline.quality.report import EpisodeVerdict
 from blueprint_pipeline.simulators import SIMULATORS
 from blueprint_pipeline.task.outcome import describe_tightest, share_of_limit
 
+_SHARED = 2
+"""From so many checks on that did not run for one reason, one row of the certificate tells of all."""
 _MAX_GATE_ROWS = 24
 
 
@@ -169,14 +173,23 @@ def _cost_facts(sources: BundleSources) -> CostFacts:
 def _certificate_rows(sources: BundleSources) -> list[CertificateRow]:
     certificates = sources.kept_certificates()
     every = all(certificate.replayed for certificate in certificates)
-    rows = [
-        CertificateRow(
-            name="replay",
-            status="passed" if every else "failed",
-            detail=describe_replays(certificates),
-        )
+    replay = CertificateRow(name="replay", status="passed" if every else "failed", detail=describe_replays(certificates))
+    return [replay, *check_rows(sources.certification.checks)]
+
+
+def check_rows(checks: Sequence[CheckResult]) -> list[CertificateRow]:
+    """A row a check; those that did not run for one and the same reason share one, at the end."""
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for check in checks:
+        if check.status == "not_run":
+            names[check.reason].append(f"{check.check} ({check.dataset})")
+    rows = []
+    for check in checks:
+        if check.status != "not_run" or len(names[check.reason]) < _SHARED:
+            verdict = f"{check.tool}{' ' + check.tool_version if check.tool_version else ''}: {check.reason}"
+            rows.append(CertificateRow(name=f"{check.check} ({check.dataset})", status=check.status, detail=verdict))
+    shared = {reason: named for reason, named in names.items() if len(named) >= _SHARED}
+    return rows + [
+        CertificateRow(name=f"{len(named)} checks", status="not_run", detail=f"{reason}: {', '.join(named)}")
+        for reason, named in shared.items()
     ]
-    for check in sources.certification.checks:
-        verdict = f"{check.tool}{' ' + check.tool_version if check.tool_version else ''}: {check.reason}"
-        rows.append(CertificateRow(name=f"{check.check} ({check.dataset})", status=check.status, detail=verdict))
-    return rows

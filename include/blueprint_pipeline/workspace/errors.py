@@ -8,7 +8,8 @@ class FileMissing(InputError):
 
     code = "workspace.file_missing"
     template = (
-        "There is no {path}. Check the scene's id ('{scene_id}') and the workspace; `bpp scene show {scene_id}` says which stages ran."
+        "There is no {path}. Either this workspace has no scene '{scene_id}', or the stage that makes the file has not run yet; "
+        "`bpp stage list` shows the order of the stages."
     )
 
     scene_id: str

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _CODE = re.compile(r"^\[(?P<code>[\w.]+)\] (?P<message>.*)$", re.DOTALL)
 RUN_FAILED = "run.failed"
 """Code of a task that fails because of what people were told of before: another task of its run, or each scene of its batch."""
-CLEAR = "clear the task: finished work is kept."
+CLEAR = "clear the task with its downstream tasks: finished work is kept."
 _REFUSED = "run.refused"
 """Code of a run that was refused at its door: clearing it alone changes nothing, for a run keeps its parameters."""
 
@@ -129,5 +129,7 @@ def split_error(exception: object) -> tuple[str, str]:
     """The stable code and the message of an exception; its class name where it carries no code."""
     if exception is None:
         return "unknown", "The task ended without an exception (killed, or marked failed by hand)."
-    found = _CODE.match(str(exception))
-    return (found["code"], found["message"]) if found else (type(exception).__name__, str(exception) or type(exception).__name__)
+    code, message = type(exception).__name__, str(exception) or type(exception).__name__
+    while found := _CODE.match(message):  # the last code is that of the cause: a stage in a process of its own is told with its error in it
+        code, message = found["code"], found["message"]
+    return code, message

@@ -45,5 +45,7 @@ def test_messages_are_readable():
     assert (readable_message(slack), summary_of(slack)) == ("*Kept*\n23\nRun: http://a/r", "t")
     event = Message("/", {}, {"type": "x", "data": {}}, accepted=True)
     assert (readable_message(event), summary_of(event)) == ("type: x\ndata: {}", "x")
+    nested = Message("/", {}, {"type": "x", "data": {"files": 2, "by": {"lab": "a"}}}, accepted=True)
+    assert readable_message(nested) == "type: x\ndata.files: 2\ndata.by.lab: a"
     plain = Message("/", {}, "plain", accepted=True)
     assert (readable_message(plain), summary_of(plain)) == ("plain", "plain")
