@@ -95,7 +95,7 @@ def test_a_scene_that_is_not_there_is_named(tmp_path, words):
     answer = bpp("episode", *words, "--json", BPP__WORKSPACE__URL=str(tmp_path))
     error = json.loads(answer.stdout)["error"]
     assert (answer.returncode, error["code"]) == (65, "workspace.file_missing")
-    assert "('typo')" in error["message"]
+    assert "scene 'typo'" in error["message"]
 
 
 def test_a_defect_is_lines_in_a_log_and_no_boxes(tmp_path):

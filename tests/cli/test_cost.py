@@ -20,4 +20,4 @@ def test_a_scene_that_is_not_there_is_told_as_such(workspace):
     """No task made anything, and nobody marked one: the name is wrong."""
     failed = CliRunner().invoke(app, ["cost", "nosuch"]).exception
     assert isinstance(failed, FileMissing)
-    assert "Check the scene's id ('nosuch')" in str(failed)
+    assert "this workspace has no scene 'nosuch'" in str(failed)
