@@ -7,7 +7,7 @@ WORK = {"scene_id": "s", "source": "None", "episodes": "24", "seed": "0", "lab":
 
 def test_without_a_run_on_this_machine_nothing_is_claimed(tmp_path):
     """A figure of another machine and another day would be made up here."""
-    assert expected_time(tmp_path, WORK, "c").startswith("not known before a run has ended on this machine")
+    assert expected_time(tmp_path, WORK, "c").startswith("not known: no run has ended on this machine yet.")
 
 
 def test_other_work_is_expected_from_the_last_whole_run_here(tmp_path):
