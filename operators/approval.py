@@ -50,7 +50,7 @@ class ApproveEpisodesOperator(HITLOperator):
     """Return a decision for every borderline episode of a scene.
 
     The person approves or rejects all, or names those that the answer is about; the others get the opposite. An answer that names an
-    episode that does not wait is not taken: the question is put again, and says so.
+    episode that waits for no decision is not accepted: the question is put again, and says so.
 
     Args:
         scene_id: The scene, templated.
@@ -88,7 +88,7 @@ class ApproveEpisodesOperator(HITLOperator):
         self.params = ParamsDict(_form(ids))
         approval = self._ask(context, report, picture)
         if approval.status != "pending":
-            self.log.info("Decided before (%s by %s), episodes: %d; no one is asked again.", approval.status, approval.actor, len(waiting))
+            self.log.info("Already decided (%s by %s), episodes: %d; nobody is asked again.", approval.status, approval.actor, len(waiting))
             return build_decisions(approval)
         until = answer_until(approval)
         self.response_timeout = until - datetime.now(UTC)
@@ -168,7 +168,9 @@ class ApproveEpisodesOperator(HITLOperator):
         left = ends_at - datetime.now(UTC)
         if left <= timedelta(0):
             return self._lapse(approval)
-        self.log.warning("The answer names %s, which do not wait: it was not taken, and is asked for again.", ", ".join(unknown))
+        self.log.warning(
+            "The answer names %s, which wait for no decision: it was not accepted, and the question is asked again.", ", ".join(unknown)
+        )
         picture = draw_picture(self.scene_id, approval.episodes)
         self.body = build_question(report, report.with_verdict("borderline"), picture)
         self.response_timeout = left

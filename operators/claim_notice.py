@@ -26,7 +26,7 @@ def run_lapsed_message(context: Any, run_id: str, scene_id: str, lab: str, claim
         fields={"Scene": scene_id, "Lab": lab, "Code": f"`{CLAIM_LAPSED}`", "Run": f"`{run_id}`", "Claimed since": since},
         sections={
             "What happened": "A night claimed the scene. Its run was never started, or went away without its last task.",
-            "What to do": "The scene is free; a night takes it again when it is due. If this comes again, look at the night's tasks "
+            "What to do": "The scene is free; a night takes it again when it is due. If it happens again, look at the night's tasks "
             "start_scene and run_batch.",
         },
         links={"Night": link, "Runbook": runbook_of(CLAIM_LAPSED)},

@@ -100,7 +100,7 @@ class IsaacSimPodOperator(StageTask, KubernetesPodOperator):
     def _judge(self, context: Context, job: JobPods, told: JobEvent) -> Any:
         cluster = job.config.cluster(told.cluster)
         if cluster is None:
-            raise PodLost(job.spec.name, told.cluster, "its cluster is configured no more")
+            raise PodLost(job.spec.name, told.cluster, "its cluster is no longer configured")
         if told.kind not in {"unschedulable", "unreachable"}:
             return self._settle(context, job, cluster, told)
         scene = Workspace(load_settings().workspace).scene(job.spec.scene_id)
@@ -119,12 +119,12 @@ class IsaacSimPodOperator(StageTask, KubernetesPodOperator):
         if waited_s >= limit_s:
             self._remove_dead_pod(told)
             raise_for_airflow(error)
-        self.log.warning("waits since %.0f s, for at most %.0f s, and spends no try: %s", waited_s, limit_s, error)
+        self.log.warning("has waited %.0f s of at most %.0f s, without spending a try: %s", waited_s, limit_s, error)
         pause = Pause(code=error.code, since=began, pause_s=failover.room_poll_s, told=told)
         self.defer(trigger=PauseTrigger(pause=pause.model_dump(mode="json")), method_name="resume")
 
     def _remove_dead_pod(self, told: JobEvent | None) -> None:
-        """Leave nothing on the cluster of a pod whose end cannot be booked; its leases end by their time."""
+        """Leave nothing on the cluster of a pod whose end cannot be booked; its leases expire on their own."""
         failover, cluster = self._compute().failover, self._compute().cluster(told.cluster) if told else None
         if told is None or told.pod is None or cluster is None:
             return

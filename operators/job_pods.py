@@ -163,7 +163,9 @@ class JobPods:
             try:
                 found = ClusterPods(other, patience_s=1.0).read(self.spec.name)
             except (ApiUnreachable, ClusterRefused):
-                log.warning("%s does not answer: if pod %s is there, it ends by itself: its work is done", other.name, self.spec.name)
+                log.warning(
+                    "%s does not answer; pod %s, if it is still there, will end by itself, for its work is done", other.name, self.spec.name
+                )
                 continue
             if found is not None and found.key == self.spec.key:
                 self.remove(other, found)
@@ -178,7 +180,7 @@ class JobPods:
             for lease in free_left_leases(self._leases, lease_holder(self.spec.correlation_id, facts.uid)):
                 log.info("lease %s of pod %s is free again", lease.name, facts.name)
         except RegistryUnavailable as error:
-            log.warning("leases of pod %s end by their time: %s", facts.name, error)
+            log.warning("leases of pod %s are left to expire: %s", facts.name, error)
 
     def _in_order(self) -> list[Cluster]:
         broken, full = self._breaker.open_clusters(), self._breaker.full_clusters(self.spec.profile.name)

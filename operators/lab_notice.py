@@ -1,4 +1,4 @@
-"""A lab that could not be told of its delivery: the delivery stands, our own people are told, and ``watch_runs`` calls the lab again."""
+"""A lab that could not be told of its delivery: the delivery stands, we tell our own people, and ``watch_runs`` calls the lab again."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -59,7 +59,7 @@ def untold_message(where: StageOfRun, error: BlueprintError) -> Message:
 
 
 def tell_given_up(registry: Registry) -> list[str]:
-    """Write down, once a delivery, that its lab is called no more; the deliveries of which that is new."""
+    """Write down, once a delivery, that its lab is no longer called; the deliveries for which that is new."""
     now = datetime.now(UTC)
     over = [found for found in registry.deliveries.all_of(status="promoted") if now - found.updated_at >= GIVE_UP]
     return [found.delivery_id for found in over if registry.outbox.add(given_up_message(found))]
@@ -68,7 +68,7 @@ def tell_given_up(registry: Registry) -> list[str]:
 def given_up_message(delivery: Delivery) -> Message:
     """What our own people are told of a lab that never answered."""
     shown = build_notice(
-        f"{delivery.lab} is called no more about {delivery.scene_id}",
+        f"{delivery.lab} is no longer called about {delivery.scene_id}",
         fields={
             "Scene": delivery.scene_id,
             "Lab": delivery.lab,

@@ -1,4 +1,4 @@
-"""The morning's summary: what the runs of the last hours came to."""
+"""The morning's summary: how the runs of the last hours ended."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -30,7 +30,7 @@ RunName = tuple[str, str]
 
 
 class MorningSummaryOperator(BaseOperator):
-    """Tell people what the runs of the last hours came to.
+    """Tell people how the runs of the last hours ended.
 
     Args:
         hours: How far back to look [h].
@@ -82,7 +82,7 @@ def build_summary(
     if asked:
         fields["Wait for a person"] = ", ".join(sorted({question.scene_id for question in asked}))
     if unsent:
-        fields["Could not be told"] = f"Messages: {len(unsent)}, see bpp registry messages --status given_up"
+        fields["Not delivered"] = f"Messages: {len(unsent)}, see bpp registry messages --status given_up"
     ordered = sorted(runs, key=lambda run: (_WORST_FIRST.index(run.status), run.scene_id))
     lines = [describe_run(run, repeated=_name(run) in repeated) for run in ordered[:_SHOWN]]
     more = [f"and {len(ordered) - _SHOWN} more"] if len(ordered) > _SHOWN else []

@@ -60,7 +60,7 @@ class PlanNightOperator(BaseOperator):
             self.log.error("left out: %s", problem)
         scenes.sync([SceneSource.model_validate(_source(row)) for row in rows.values()], now)
         for scene_id in free_lost(registry, context, now - LOST_AFTER):
-            self.log.warning("The run of scene %s never ended: it is due again.", scene_id)
+            self.log.warning("The run of scene %s never ended; the scene is due again.", scene_id)
         mine = [record.source.scene_id for record in scenes.claims() if record.running_run_id == run_id_of(night, record.source)]
         running = scenes.count_running() - len(mine)
         free = max(0, self.running_limit - running - len(mine))
@@ -68,7 +68,7 @@ class PlanNightOperator(BaseOperator):
         due = [record.source.scene_id for record in scenes.due_scenes(now, free, room)] if free else []
         claimed = [scene_id for scene_id in due if scene_id in rows and scenes.mark_started(scene_id, run_id_of(night, rows[scene_id]))]
         chosen = [run_of(night, rows[scene_id]) for scene_id in (*mine, *claimed) if scene_id in rows]
-        self.log.info("%d scenes run already (limit %d), pools have room for %s.", running, self.running_limit, room or "all")
+        self.log.info("%d scenes are already running (limit %d); room in pools: %s.", running, self.running_limit, room or "all")
         self.log.info("This night starts %d scenes.", len(chosen))
         if settings.compute.kind == "kubernetes":
             return {"runs": chosen, "batches": []}

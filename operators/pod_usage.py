@@ -35,7 +35,7 @@ def book_usage(scene: SceneFolder, spec: JobSpec, cluster: Cluster, told: JobEve
     if before is not None:
         usage = usage.model_copy(update={"booked_before_s": before.idle_s})
     if usage.mismatch:
-        log.warning("usage of pod %s on %s does not fit together: %s", spec.name, cluster.name, "; ".join(usage.mismatch))
+        log.warning("the figures for pod %s on %s do not agree: %s", spec.name, cluster.name, "; ".join(usage.mismatch))
     registry = open_registry(load_settings().registry)
     prices = load_price_table((usage.finished_at or usage.started_at).date())
     registry.ledger.record(job_entries(usage, prices))

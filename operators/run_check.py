@@ -16,7 +16,7 @@ from operators.scene_params import SAMPLE, build_params, parameter_names
 
 
 class RunRefused(InputError):
-    """What was asked for cannot come to a good end."""
+    """What was asked for cannot succeed."""
 
     code = "run.refused"
     template = "The run is refused: {problems:; }. Nothing was worked on."

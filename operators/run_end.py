@@ -99,10 +99,10 @@ def _recovery(run: RunRecord, incidents: Sequence[OutboxMessage]) -> Message:
         fields={
             "Scene": run.scene_id,
             "Lab": run.lab,
-            "Was told": f"{began:%Y-%m-%d %H:%M} UTC",
+            "First reported": f"{began:%Y-%m-%d %H:%M} UTC",
             "Kept": "-" if run.kept is None else f"{run.kept} of {run.attempted}",
         },
-        sections={"It had been": "\n".join(incident.message.text for incident in incidents)},
+        sections={"What had failed": "\n".join(incident.message.text for incident in incidents)},
         links={"Run": run.link, "Report": run.report_url},
     )
     return _about(run, "recovery", began, shown)

@@ -45,7 +45,7 @@ class StageTask(BaseOperator):
             ``extra``), templated. A connection that does not exist gives nothing: the stage knows what it cannot do without.
         connected: Fields of the request that come from a connection, in the same way.
         partition_key: Marks the events of the task's outlets with this key, templated.
-        never_fails: The stage tells somebody what happened: where it fails for good, people of ours are told and the task is skipped.
+        never_fails: The stage tells somebody what happened: where it fails for good, our own people are told and the task is skipped.
 
     Raises:
         AirflowFailException: The stage failed, and would fail again.

@@ -269,7 +269,7 @@ def test_a_lab_that_is_called_no_more_is_told_once(registry, slack, monkeypatch)
     assert [watch({})["labs_given_up"] for _ in range(2)] == [[found.delivery_id], []]
     (message,) = slack.messages
     told = json.dumps(message.body)
-    assert message.body["text"] == "aurora_robotics is called no more about s1"
+    assert message.body["text"] == "aurora_robotics is no longer called about s1"
     for words in ("delivery.lab_given_up", "gs://b/d", "clear notify_lab"):
         assert words in told
 

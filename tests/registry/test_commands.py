@@ -132,7 +132,7 @@ def test_a_scene_that_is_not_there_cannot_be_freed(filled):
     """A misspelt name, or a scene of a run by hand, which no night has listed: no run can have it."""
     failed = runner.invoke(app, ["registry", "free-scene", "kitchn"]).exception
     assert isinstance(failed, SceneNotListed)
-    assert str(failed).startswith("[registry.scene_not_listed] No run has the scene 'kitchn'")
+    assert str(failed).startswith("[registry.scene_not_listed] The registry lists no scene 'kitchn'")
 
 
 def test_messages_and_runs_are_shown(filled):

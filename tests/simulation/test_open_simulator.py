@@ -314,9 +314,9 @@ def test_depth_is_not_asked_of_who_draws_colour_alone(bench, kit) -> None:
     bench.run("simulate_shard", shard_index=0)
     bench.run("simulate_shard", shard_index=1)
     bench.judge()
-    with pytest.raises(NoDepthOrLabels, match="isaac_sim draws colour alone"):
+    with pytest.raises(NoDepthOrLabels, match="isaac_sim draws only colour"):
         bench.with_simulation(simulator="isaac_sim").run("render_shard", shard_index=0, depth=True)
-    with pytest.raises(ProfileNotDrawn, match="isaac_sim draws in one way, its own, and the render profile 'realistic' is asked for"):
+    with pytest.raises(ProfileNotDrawn, match="isaac_sim draws in its own way only, but the render profile 'realistic' was requested"):
         bench.with_simulation(simulator="isaac_sim").run("render_shard", shard_index=0, render_profile="realistic")
     assert kit.started == []
 

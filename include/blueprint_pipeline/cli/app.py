@@ -1,6 +1,7 @@
 """``blueprint_pipeline``: the root of the command line, and how every command ends."""
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -39,7 +40,7 @@ app.command("doctor")(doctor.doctor)
 
 
 @app.callback(invoke_without_command=True)
-def root(*, version: bool = typer.Option(default=False, help="Print the version and exit.")) -> None:
+def root(*, version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
     """Read the settings and send logs to stderr before any command runs."""
     if version:
         typer.echo(__version__)

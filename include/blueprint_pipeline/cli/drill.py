@@ -24,7 +24,7 @@ class AirflowMissing(MissingPartError):
 
 
 class PromiseBroken(GateError):
-    """A drill ended, and not as it should."""
+    """A drill did not end as it should."""
 
     code = "drill.promise_broken"
     template = "The drill {drill} did not keep its promise; it saw: {seen}."

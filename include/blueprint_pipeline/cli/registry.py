@@ -1,4 +1,4 @@
-"""``bpp registry``: where the database stands, how it is brought to this version, and what is claimed, waits or could not be told."""
+"""``bpp registry``: the revision of the database, its migration, claimed scenes, messages and runs."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from blueprint_pipeline.registry.migrate import SchemaState
 
-app = typer.Typer(help="Show and migrate the registry's database; show what is claimed, waits, or was told.", no_args_is_help=True)
+app = typer.Typer(help="Show and migrate the registry's database; show claimed scenes, messages and runs.", no_args_is_help=True)
 
 
 @app.command(epilog="Example: bpp registry status --json")
@@ -51,7 +51,7 @@ def migrate(*, as_json: JsonOption = False) -> None:
 
 @app.command(epilog="Example: bpp registry claims --json")
 def claims(*, as_json: JsonOption = False) -> None:
-    """Show which scenes a run has, since when, and which leases are held."""
+    """Show which scenes are claimed, by which run and since when, and which leases are held."""
     from blueprint_pipeline.registry.database import open_registry
 
     with open_registry(load_settings().registry) as registry:
@@ -59,7 +59,7 @@ def claims(*, as_json: JsonOption = False) -> None:
     rows = [[scene.source.scene_id, scene.source.lab, scene.running_run_id, _minute(scene.started_at)] for scene in scenes]
 
     def text(console: "Console") -> None:
-        console.print(table("Scenes that a run has", ["scene", "lab", "run", "since (UTC)"], rows))
+        console.print(table("Claimed scenes", ["scene", "lab", "run", "since (UTC)"], rows))
         held = [[lease.name, lease.holder, _minute(lease.expires_at)] for lease in leases]
         console.print(table("Leases", ["work", "holder", "until (UTC)"], held))
 
@@ -69,7 +69,7 @@ def claims(*, as_json: JsonOption = False) -> None:
 
 @app.command(epilog="Example: bpp registry free-scene tabletop_nightly")
 def free_scene(scene_id: Annotated[str, typer.Argument(help="The scene.")], *, as_json: JsonOption = False) -> None:
-    """Take a scene from the run that has it, so that it is due again at once. End that run first: it is not stopped by this."""
+    """Take a scene from the run that claimed it, so that it is due again at once. End that run first: this does not stop it."""
     from blueprint_pipeline.registry.database import open_registry
     from blueprint_pipeline.registry.errors import SceneNotListed
 
@@ -79,7 +79,7 @@ def free_scene(scene_id: Annotated[str, typer.Argument(help="The scene.")], *, a
             raise SceneNotListed(scene_id)
         after = registry.scenes.free(scene_id)
     had = before.running_run_id
-    done = f"{scene_id} is free; run {had} had it." if had else f"No run has {scene_id}."
+    done = f"{scene_id} is free; run {had} had claimed it." if had else f"No run has claimed {scene_id}."
     show({"freed_from": had, **after.model_dump(mode="json")}, as_json=as_json, text=lambda console: console.print(done, markup=False))
 
 

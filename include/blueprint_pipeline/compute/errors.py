@@ -6,7 +6,7 @@ from blueprint_pipeline.errors import ConfigurationError, InternalError, Preempt
 
 
 class NoClusters(ConfigurationError):
-    """Stages must run as pods, and no cluster is configured."""
+    """Stages must run as pods, but no cluster is configured."""
 
     code = "compute.no_clusters"
     template = "Stage {stage} must run in a pod, and {path} lists no cluster. Add one under `clusters`."
@@ -40,7 +40,7 @@ class PodPreempted(PreemptedError):
 
 
 class PodLost(PreemptedError):
-    """A pod is gone without a word: its node ended, or somebody deleted it."""
+    """A pod disappeared: its node ended, or somebody deleted it."""
 
     code = "compute.pod_lost"
     template = "Pod {pod} on {cluster} is gone ({reason}). Finished units are kept; the next pod continues."
@@ -115,7 +115,7 @@ class PodMisconfigured(ConfigurationError):
 
 
 class PodNotStarted(TransientError):
-    """A pod has a node, and its container did not start in time."""
+    """A pod has a node, but its container did not start in time."""
 
     code = "compute.pod_not_started"
     template = (
@@ -158,7 +158,7 @@ class JobRecordUnreadable(TransientError):
 
 
 class ImagePullFailed(TransientError):
-    """A pod's image did not come."""
+    """A pod's image could not be pulled."""
 
     code = "compute.image_pull_failed"
     template = (
@@ -187,7 +187,7 @@ class JobTimedOut(TransientError):
 
 
 class OutOfMemory(TransientError):
-    """A job was killed for its memory: over its container's limit, or of all it was the kernel's choice."""
+    """A job was killed for its memory: it exceeded its container's limit, or the kernel chose it when memory ran out."""
 
     code = "compute.out_of_memory"
     template = (

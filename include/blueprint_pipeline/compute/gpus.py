@@ -28,7 +28,7 @@ class IsaacVersionUnknown(ConfigurationError):
 
 
 class GpuUnknown(MissingPartError):
-    """Nothing is known of whether this GPU has ray-tracing cores."""
+    """It is not known whether this GPU has ray-tracing cores."""
 
     code = "compute.gpu_unknown"
     template = (
@@ -42,7 +42,7 @@ class GpuUnknown(MissingPartError):
 
 
 class GpuBelowMinimum(MissingPartError):
-    """The GPU has ray-tracing cores, and is weaker than Isaac Sim's published minimum."""
+    """The GPU has ray-tracing cores, but is weaker than Isaac Sim's published minimum."""
 
     code = "compute.gpu_below_minimum"
     template = "{gpu} is below Isaac Sim's minimum: {found}, wanted {wanted} ({source}). Run on an L4, L40S or RTX PRO 6000."

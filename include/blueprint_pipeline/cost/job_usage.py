@@ -58,7 +58,7 @@ class JobUsage(BaseModel):
     booked_before_s: float = Field(default=0.0, ge=0)
     """Booked while nobody could see how the pod went on [s]: its cluster did not answer then."""
     mismatch: tuple[str, ...]
-    """What does not fit together beyond the bounds; empty: reconciled."""
+    """Figures that differ by more than the bounds; empty: they agree."""
 
     @property
     def idle_s(self) -> float:
@@ -67,7 +67,7 @@ class JobUsage(BaseModel):
 
 
 def reconcile(record: JobRecord | None, *, pod_s: float | None, committed_s: float, machine: str, expected_machine: str) -> tuple[str, ...]:
-    """Compare what the node says of a pod with what its process says of itself; what does not fit, in words."""
+    """Compare what the node says of a pod with what its process says of itself; what does not agree, in words."""
     found = []
     if machine != expected_machine:
         found.append(f"the pod was on {machine}, and its commits are priced as on {expected_machine}")

@@ -10,7 +10,7 @@ _TIERS = ("core", "plus", "full")
 
 
 class LabRequirementUnmet(GateError):
-    """The dataset is sound, and not what the lab agreed to take."""
+    """The dataset is sound, but not what the lab agreed to take."""
 
     code = "delivery.lab_requirement_unmet"
     template = "Lab {lab} does not take this dataset: {requirements:; }. The thresholds stand in include/config/labs/{lab}.yaml."

@@ -52,7 +52,7 @@ _READS = (
 
 
 class CertificateMissing(IntegrityError):
-    """An episode is to be delivered that has no replay certificate."""
+    """An episode without a replay certificate is to be delivered."""
 
     code = "delivery.certificate_missing"
     template = "Episode {episode_id} is kept, and has no certificate.json. Render its shard again."

@@ -14,7 +14,7 @@ class EpisodeMissing(InputError):
 
 
 class NothingAudited(GateError):
-    """There was nothing to judge: that is no pass."""
+    """There was nothing to judge, which is not a pass."""
 
     code = "quality.nothing_audited"
     template = (

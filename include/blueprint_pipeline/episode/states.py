@@ -18,7 +18,7 @@ SCHEMA = pa.schema(list(STATE_COLUMNS.items()))
 
 
 class StatesUnreadable(IntegrityError):
-    """``states.parquet`` is not what an episode's states look like."""
+    """``states.parquet`` cannot be read as an episode's states."""
 
     code = "episode.states_unreadable"
     template = "{path} cannot be read as recorded states: {reason}. Simulate the shard again."

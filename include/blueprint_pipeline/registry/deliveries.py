@@ -14,7 +14,7 @@ _ORDER: tuple[DeliveryStatus, ...] = ("staged", "verified", "promoted", "notifie
 
 
 class DeliveryStateConflict(InputError):
-    """A delivery cannot go back."""
+    """A delivery cannot return to an earlier state."""
 
     code = "registry.delivery_state"
     template = "Delivery {delivery_id} is {found} and cannot become {asked}."

@@ -16,10 +16,10 @@ class RecordMissing(InputError):
 
 
 class SceneNotListed(InputError):
-    """A scene was to be freed that the registry does not list, so no run can have it."""
+    """The scene to free is not in the registry, so no run can have claimed it."""
 
     code = "registry.scene_not_listed"
-    template = "No run has the scene '{scene_id}'; the registry lists none of that name. `bpp registry claims` shows what a run has."
+    template = "The registry lists no scene '{scene_id}', so no run has claimed it. `bpp registry claims` shows the claimed scenes."
 
     scene_id: str
 

@@ -37,7 +37,7 @@ Clock = Callable[[], datetime]
 
 
 class RegistryUnreadable(IntegrityError):
-    """The file is no database, or a damaged one."""
+    """The file is not a database, or is damaged."""
 
     code = "registry.unreadable"
     template = "The registry at {url} cannot be read: {reason}. Restore a backup or move the file."

@@ -4,11 +4,11 @@ from blueprint_pipeline.errors import InputError, IntegrityError
 
 
 class NoDepthOrLabels(InputError):
-    """Depth or segmentation is asked of a simulator that draws colour alone."""
+    """Depth or segmentation is requested from a simulator that draws only colour."""
 
     code = "episode.no_depth_or_labels"
     template = (
-        "{simulator} draws colour alone through the Simulator protocol, and depth or segmentation is asked for. "
+        "{simulator} draws only colour through the Simulator protocol, but depth or segmentation was requested. "
         "Leave both out, or simulate and render with the embedded mujoco."
     )
 
@@ -16,12 +16,12 @@ class NoDepthOrLabels(InputError):
 
 
 class ProfileNotDrawn(InputError):
-    """A render profile is asked of a simulator that has one way to draw, its own."""
+    """A render profile is requested from a simulator that draws in its own way only."""
 
     code = "episode.profile_not_drawn"
     template = (
-        "{simulator} draws in one way, its own, and the render profile '{profile}' is asked for. Leave it out, or simulate and render with "
-        "the embedded mujoco."
+        "{simulator} draws in its own way only, but the render profile '{profile}' was requested. Leave it out, or simulate and render "
+        "with the embedded mujoco."
     )
 
     simulator: str

@@ -25,7 +25,7 @@ ROBOT_PREFIX = "robot/"
 
 
 class UnsupportedRobot(ConfigurationError):
-    """The robot is known, and it cannot act here."""
+    """The robot is known, but cannot act here."""
 
     code = "robot.unsupported"
     template = "The robot '{name}' is not supported: {reason}. Choose one of: {supported}."

@@ -29,7 +29,7 @@ class MeshUnreadable(SceneError):
 
 
 class MeshUnsupported(SceneError):
-    """A mesh file is whole, and needs something that this importer does not have."""
+    """A mesh file is whole, but needs something that this importer does not have."""
 
     code = "scene.mesh_unsupported"
     template = (

@@ -1,4 +1,4 @@
-"""A disk without room, told as an error of ours, whichever library met it."""
+"""A full disk, raised as one error whichever library ran into it."""
 
 import errno
 from collections.abc import Iterator

@@ -44,7 +44,7 @@ _TRY_AGAIN = if_exception_type(api.ServiceUnavailable, api.TooManyRequests, Requ
 
 
 class SecretRefused(ConfigurationError, AirflowSecretsBackendAccessDenied):
-    """Secret Manager answers, and does not give the secret out."""
+    """Secret Manager answers, but does not give out the secret."""
 
     code = "secrets.refused"
     template = (
@@ -58,7 +58,7 @@ class SecretRefused(ConfigurationError, AirflowSecretsBackendAccessDenied):
 
 
 class SecretUnreadable(ConfigurationError, AirflowSecretsBackendAccessDenied):
-    """A secret is there, and its newest version is not what it should be."""
+    """A secret is there, but its newest version is not what it should be."""
 
     code = "secrets.unreadable"
     template = (

@@ -1,4 +1,4 @@
-"""What a cluster's API, its clients and its token service raise, in a few words of ours: the one place that knows them all.
+"""Translates what a cluster's API, its clients and its token service raise into a few errors: the one place that knows them all.
 
 =================================================  ===============================================================
 raised                                             becomes
@@ -62,7 +62,7 @@ class PodReplaced(Exception):
 
 @contextmanager
 def translated(cluster: str, call: str, pod: str = "") -> Iterator[None]:
-    """Turn what clients raise within the block into the words of this module.
+    """Turn what clients raise within the block into the errors of this module.
 
     Args:
         cluster: For messages.

@@ -116,7 +116,7 @@ class JobPodTrigger(BaseTrigger):
         try:
             found = facts_of(await self._api.read_pod(watch.namespace, watch.pod))
         except PodGone:
-            return self._event("lost", "the API has it no more")
+            return self._event("lost", "the API no longer has it")
         if found.uid != watch.uid:
             return self._event("lost", "another pod has its name")
         found = await self._add_trouble(found)
@@ -155,7 +155,7 @@ class JobPodTrigger(BaseTrigger):
 
     def _count_trouble(self, trouble: ApiUnreachable) -> JobEvent | None:
         silent_s = time.monotonic() - self._answered_at
-        self.log.warning("%s does not answer since %.0f s: %s", self.watch.cluster, silent_s, trouble)
+        self.log.warning("%s has not answered for %.0f s: %s", self.watch.cluster, silent_s, trouble)
         return self._event("unreachable", str(trouble)) if silent_s > self.watch.unreachable_s else None
 
     def _log_changes(self, found: PodFacts) -> None:
@@ -164,7 +164,7 @@ class JobPodTrigger(BaseTrigger):
             self.log.info("pod %s on %s: %s%s", found.name, self.watch.cluster, found.phase, f", node {found.node}" if found.node else "")
         why = found.unschedulable or found.waiting_message
         if why and (before is None or why != (before.unschedulable or before.waiting_message)):
-            self.log.info("pod %s waits: %s", found.name, why)
+            self.log.info("pod %s is waiting: %s", found.name, why)
 
     async def _find_node(self, found: PodFacts) -> None:
         """Read what the node is billed as, once, while it is there."""

@@ -100,9 +100,9 @@ def scene_and_lab(context: Any) -> tuple[str | None, str | None]:
 def next_step(exception: object, try_number: int, go_on: str = CLEAR) -> str:
     """What the person who reads this does now; whether a retry can help is said by the error itself, not guessed from its code."""
     if exception is None:
-        return f"Somebody or something outside of the task ended it. See the log; then {go_on}"
+        return f"Something outside of the task ended it. See the log, then {go_on}"
     if getattr(exception, "retryable", False):
-        return f"It may pass, and has not yet (attempts: {try_number}). Look at what is named, then {go_on}"
+        return f"This may be temporary, but has not passed yet (attempts: {try_number}). Look at what the message names, then {go_on}"
     if split_error(exception)[0] == type(exception).__name__:
         return "This error has no code of ours, so it is a defect: keep the log and open an issue. Finished work is kept."
     if split_error(exception)[0] == _REFUSED:

@@ -42,7 +42,7 @@ def send_now(registry: Registry, message_id: str) -> None:
     try:
         send_due(registry, message_id=message_id)
     except BlueprintError as error:
-        log.warning("%s is not sent now, the outbox cannot be used: %s", message_id, error)
+        log.warning("%s is not sent now, for the outbox cannot be used: %s", message_id, error)
 
 
 def write_down(message: Message) -> bool:
@@ -67,7 +67,7 @@ def _try(outbox: Outbox, taken: OutboxMessage) -> OutboxMessage:
         return outbox.mark_sent(message.message_id, channel)
     state = outbox.mark_failed(message.message_id, "; ".join(errors))
     if state.status == "given_up":
-        log.error("no channel took %s for a day, it is given up: %s", message.message_id, message.text)
+        log.error("no channel has taken %s for a day; it is given up: %s", message.message_id, message.text)
     return state
 
 

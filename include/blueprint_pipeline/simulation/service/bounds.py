@@ -32,7 +32,7 @@ class MessageLost(InputError):
 
 
 class MessageMalformed(InputError):
-    """A request's bytes are no message of its call."""
+    """A request's bytes are not a message of its call."""
 
     code = "simulation.message_malformed"
     template = (

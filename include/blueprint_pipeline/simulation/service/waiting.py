@@ -24,7 +24,7 @@ Answer = TypeVar("Answer")
 
 
 class CallAbandoned(TransientError):
-    """The caller of a call is gone, or its deadline is over, before the engine answered."""
+    """The caller was gone, or its deadline had passed, before the engine answered."""
 
     code = "simulation.call_abandoned"
     template = "The caller did not wait for the engine's answer: its deadline was over after {waited_s:.1f} s, or it went away."
