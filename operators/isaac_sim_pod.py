@@ -30,8 +30,8 @@ from blueprint_pipeline.registry.sessions import RegistryUnavailable
 from blueprint_pipeline.settings import load_settings
 from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
 from operators.job_pods import JobPods, JobState, Placed
+from operators.lab_notice import end_task
 from operators.pod_usage import book_usage
-from operators.retries import raise_for_airflow
 from operators.stage_task import StageTask
 from plugins.providers.kubernetes.api_errors import ApiUnreachable
 from plugins.providers.kubernetes.connections import build_hook
@@ -91,11 +91,11 @@ class IsaacSimPodOperator(StageTask, KubernetesPodOperator):
                 return self._wait(context, job, job.find() or job.create(), no_room_since)
             return self._judge(context, job, told)
         except NoCapacity as error:
-            self._pause(error, None, no_room_since)
+            self._pause(context, error, None, no_room_since)
         except RegistryUnavailable as error:
-            self._pause(error, told, pause.since if pause and pause.code == error.code else None)
+            self._pause(context, error, told, pause.since if pause and pause.code == error.code else None)
         except BlueprintError as error:
-            raise_for_airflow(error)
+            end_task(context, error, never_fails=self.never_fails)
 
     def _judge(self, context: Context, job: JobPods, told: JobEvent) -> Any:
         cluster = job.config.cluster(told.cluster)
@@ -111,14 +111,14 @@ class IsaacSimPodOperator(StageTask, KubernetesPodOperator):
             job.leave_full(cluster, told.pod, told.reason)
         return self._wait(context, job, job.find() or job.create(), told.no_room_since)
 
-    def _pause(self, error: BlueprintError, told: JobEvent | None, since: datetime | None) -> None:
+    def _pause(self, context: Context, error: BlueprintError, told: JobEvent | None, since: datetime | None) -> None:
         """Defer until the next try at what an error is about; raise it once that lasted too long."""
         failover, began = self._compute().failover, since or now_utc()
         waited_s = (now_utc() - began).total_seconds()
         limit_s = failover.room_wait_s if isinstance(error, NoCapacity) else failover.registry_wait_s
         if waited_s >= limit_s:
             self._remove_dead_pod(told)
-            raise_for_airflow(error)
+            end_task(context, error, never_fails=self.never_fails)
         self.log.warning("has waited %.0f s of at most %.0f s, without spending a try: %s", waited_s, limit_s, error)
         pause = Pause(code=error.code, since=began, pause_s=failover.room_poll_s, told=told)
         self.defer(trigger=PauseTrigger(pause=pause.model_dump(mode="json")), method_name="resume")

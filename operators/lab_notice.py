@@ -10,10 +10,11 @@ from pydantic import SecretStr
 from blueprint_pipeline.compute.job import Compute, JobSpec
 from blueprint_pipeline.compute.profiles import load_compute
 from blueprint_pipeline.delivery.slack_message import build_notice
-from blueprint_pipeline.errors import BlueprintError
+from blueprint_pipeline.errors import BlueprintError, PreemptedError
 from blueprint_pipeline.registry.database import Registry
 from blueprint_pipeline.registry.records import Delivery, Message
 from blueprint_pipeline.settings import load_settings
+from operators.retries import as_known, raise_for_airflow
 from operators.scene_requests import secret_variables
 from operators.stage_task import read_connections
 from plugins.providers.messages.compose import compose
@@ -25,6 +26,18 @@ FIRST_PAUSE, LONGEST_PAUSE, GIVE_UP = timedelta(minutes=10), timedelta(hours=4),
 """Between two rounds of calls to a lab: doubled with each, up to the longest; no call after the last."""
 _ARRIVED = frozenset({"promoted", "notified"})
 """States of a delivery that its bucket has whole."""
+
+
+def end_task(context: Any, error: BlueprintError, *, never_fails: bool) -> NoReturn:
+    """End a task whose stage failed: skipped where the stage only tells, and has not merely been asked to end; else as Airflow knows it.
+
+    Raises:
+        AirflowSkipException: The lab was not told; our own people are.
+        AirflowFailException, PreemptedError, TransientError: See :func:`operators.retries.raise_for_airflow`.
+    """
+    if never_fails and not isinstance(as_known(error), PreemptedError):
+        skip_untold(context, error)
+    raise_for_airflow(error)
 
 
 def skip_untold(context: Any, error: BlueprintError) -> NoReturn:

@@ -7,10 +7,9 @@ from airflow.sdk import Context
 from blueprint_pipeline.compute.job import Compute
 from blueprint_pipeline.compute.local import LocalCompute
 from blueprint_pipeline.compute.profiles import load_compute
-from blueprint_pipeline.errors import BlueprintError, PreemptedError
+from blueprint_pipeline.errors import BlueprintError
 from blueprint_pipeline.settings import load_settings
-from operators.lab_notice import skip_untold
-from operators.retries import as_known, raise_for_airflow
+from operators.lab_notice import end_task
 from operators.stage_task import StageTask
 
 
@@ -33,9 +32,7 @@ class StageOperator(StageTask):
         try:
             done = self.compute.run(spec, self.show_event)
         except BlueprintError as error:
-            if self.never_fails and not isinstance(as_known(error), PreemptedError):
-                skip_untold(context, error)
-            raise_for_airflow(error)
+            end_task(context, error, never_fails=self.never_fails)
         return self.finish(context, done)
 
     def on_kill(self) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 import stamina
-from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 
 from blueprint_pipeline.compute.errors import JobRecordUnreadable, NoCapacity
 from blueprint_pipeline.compute.record import record_name
@@ -204,3 +204,19 @@ def test_a_record_of_a_newer_version_is_read(fake_api, place):
     Workspace(load_settings().workspace).scene("s1").write_bytes(record_name(watch.pod, "u1"), json.dumps(record).encode())
     told = {"kind": "succeeded", "cluster": "fake", "uid": "u1", "new_field": 1}
     assert operator.resume({"ti": TaskInstance(), "run_id": "r1", "dag": None}, told) == {"files": 1}
+
+
+@pytest.mark.parametrize(("never_fails", "ends"), [(True, AirflowSkipException), (False, AirflowFailException)])
+def test_a_stage_that_only_tells_fails_no_run_in_a_pod_either(fake_api, place, never_fails, ends):
+    """As it does not in a process of the worker: our own people are told, and ``watch_runs`` calls the lab again."""
+    from operators.isaac_sim_pod import IsaacSimPodOperator
+
+    fake_api.refuse(f"POST {PODS}", 403, 'pods is forbidden: User "x" cannot create resource "pods"')
+    operator = IsaacSimPodOperator(stage="toy_intake", request=place, never_fails=never_fails)
+    ti = TaskInstance()
+    ti.run_id = "r1"
+    context = {"ti": ti, "run_id": "r1", "dag": None, "task_state_store": Store(), "params": {"scene_id": "s1", "lab": "acme"}}
+    with pytest.raises(ends, match=r"compute\.cluster_refused"):
+        operator.execute(context)
+    told = open_registry(load_settings().registry).outbox.all_of()
+    assert [message.message.kind for message in told] == ["lab_not_told"] * never_fails

@@ -72,7 +72,7 @@ class Later(TransientError):
 @pytest.mark.parametrize(
     ("exception", "todo"),
     [
-        (Later(), "It may pass, and has not yet (attempts: 2)"),
+        (Later(), "This may be temporary, but has not passed yet (attempts: 2)"),
         (AirflowFailException("[a.b] wrong"), "No retry will help: correct what the message names, then clear the task"),
         (AirflowFailException("[run.refused] episodez"), "A run keeps its parameters: if one is wrong, start a new run"),
         (ZeroDivisionError("x"), "a defect"),

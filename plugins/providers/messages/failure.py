@@ -104,7 +104,7 @@ def next_step(exception: object, try_number: int, go_on: str = CLEAR) -> str:
     if getattr(exception, "retryable", False):
         return f"This may be temporary, but has not passed yet (attempts: {try_number}). Look at what the message names, then {go_on}"
     if split_error(exception)[0] == type(exception).__name__:
-        return "This error has no code of ours, so it is a defect: keep the log and open an issue. Finished work is kept."
+        return "This error has no error code, so it is a defect: keep the log and open an issue. Finished work is kept."
     if split_error(exception)[0] == _REFUSED:
         return (
             "No retry will help. A run keeps its parameters: if one is wrong, start a new run. If the machine or the source is, mend it "
