@@ -202,6 +202,7 @@ def raise_for_airflow(error: BlueprintError) -> NoReturn:
         TransientError: Airflow tries again after a pause.
     """
     if not error.retryable:
+        log.error("%s", error)  # on a line of its own: the UI shows the exception's on one that is cut off
         raise AirflowFailException(str(error)) from None  # the message is whole; frames of this process say nothing of another one
     known = as_known(error)
     raise known from None

@@ -13,7 +13,7 @@ from blueprint_pipeline.settings import LogSettings
 def configure_logging(settings: LogSettings) -> None:
     """Send structlog's events to stderr as JSON lines (or coloured text for people); stdout stays for results."""
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if settings.format == "json" else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.processors.JSONRenderer() if writes_json(settings) else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     structlog.configure(
         processors=[
@@ -27,6 +27,11 @@ def configure_logging(settings: LogSettings) -> None:
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # the stderr of the moment, not of the first call
         cache_logger_on_first_use=False,
     )
+
+
+def writes_json(settings: LogSettings) -> bool:
+    """Whether programs read the log: it was asked for, or nobody looks at stderr."""
+    return settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
 
 
 @contextmanager

@@ -140,7 +140,8 @@ class LogSettings(_Group):
     """How the process logs."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    format: Literal["json", "console"] = "json"
+    format: Literal["auto", "json", "console"] = "auto"
+    """``auto``: text for people where stderr is a terminal, else JSON lines."""
 
 
 class Settings(BaseSettings):

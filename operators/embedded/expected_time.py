@@ -50,7 +50,7 @@ def expected_time(home: Path, work: dict[str, str], certify_environment: str) ->
     if same and same[-1].certify_environment != certify_environment:
         took = describe_time(same[-1].wall_s)
         return (
-            f"not known: the last run of the same work took {took}, with another certify environment; the stages behind it are done again."
+            f"not known; the last run of the same work took {took}, with another certify environment: the stages behind it are done again."
         )
     repeated = [timing for timing in same if timing.repeated_nothing]
     if repeated:
@@ -62,7 +62,7 @@ def expected_time(home: Path, work: dict[str, str], certify_environment: str) ->
     if full:
         last_s = full[-1].wall_s * episodes / int(full[-1].work["episodes"])
         return f"about {describe_time(last_s)}, from the last run on this machine."
-    return "not known: no run has ended on this machine yet. Each stage shows its progress."
+    return "not known; no run has ended on this machine yet. Each stage shows its progress."
 
 
 def _parsed(line: str) -> Timing | None:

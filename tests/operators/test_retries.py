@@ -160,6 +160,13 @@ def failed(retryable, exit_code):
     return StageFailed({"code": "a.b", "message": "why", "retryable": retryable, "exit_code": exit_code, "facts": {"x": 1}}, "s")
 
 
+def test_the_log_has_a_permanent_error_on_a_line_of_its_own(caplog):
+    """Beside the exception, whose line the UI cuts off."""
+    with pytest.raises(AirflowFailException):
+        raise_for_airflow(failed(False, 65))
+    assert [record.getMessage() for record in caplog.records] == ["[a.b] why"]
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [

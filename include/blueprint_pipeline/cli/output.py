@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from blueprint_pipeline.errors import BlueprintError
-from blueprint_pipeline.log import get_logger
+from blueprint_pipeline.log import get_logger, writes_json
 from blueprint_pipeline.settings import Settings
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
@@ -86,7 +86,7 @@ def report_progress(label: str, settings: Settings, *, as_json: bool) -> Iterato
 
         def progress(done: int, total: int) -> None:
             bar(done, total)
-            if settings.log.format == "json":
+            if writes_json(settings.log):
                 get_logger().info("progress", done=done, total=total)
 
         yield progress

@@ -7,7 +7,7 @@ WORK = {"scene_id": "s", "source": "None", "episodes": "24", "seed": "0", "lab":
 
 def test_without_a_run_on_this_machine_nothing_is_claimed(tmp_path):
     """A figure of another machine and another day would be made up here."""
-    assert expected_time(tmp_path, WORK, "c").startswith("not known: no run has ended on this machine yet.")
+    assert expected_time(tmp_path, WORK, "c").startswith("not known; no run has ended on this machine yet.")
 
 
 def test_other_work_is_expected_from_the_last_whole_run_here(tmp_path):
@@ -30,7 +30,7 @@ def test_another_certify_environment_is_work_that_no_run_has_done(tmp_path):
     add_timing(tmp_path, Timing(work=WORK, certify_environment="", stages=20, found_done=0, wall_s=240.0))
     add_timing(tmp_path, Timing(work=WORK, certify_environment="", stages=20, found_done=20, wall_s=9.0))
     assert expected_time(tmp_path, WORK, "c").startswith(
-        "not known: the last run of the same work took 9.0 s, with another certify environment"
+        "not known; the last run of the same work took 9.0 s, with another certify environment"
     )
 
 
