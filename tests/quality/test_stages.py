@@ -13,11 +13,13 @@ from blueprint_pipeline.quality.report import (
     GATES_PATH,
     QUALITY_GATE_REPORT_PATH,
     RENDER_GATES_PATH,
+    VERDICTS_FOLDER,
     ApprovalDecision,
     load_approvals,
     load_gate_report,
     load_kept,
     load_rendered_selection,
+    load_shard_selection,
 )
 from blueprint_pipeline.quality.stages import GATE_EPISODES, GATE_RENDERS, RECORD_APPROVAL, GateRequest, RecordApprovalRequest
 from tests.quality import synthetic, synthetic_scene
@@ -107,8 +109,10 @@ def test_an_approved_episode_is_rendered_and_the_audit_grows(job, context):
     approve = RecordApprovalRequest(scene_id="kitchen", decisions=(decide("ep_000001", approved=True),))
     assert run(RECORD_APPROVAL, approve, context).approved == ("ep_000001",)
     assert load_rendered_selection(context.scene) == [(0, "ep_000000"), (0, "ep_000001")]
+    assert load_shard_selection(context.scene, 0) == {"ep_000000", "ep_000001"}
     revoke = RecordApprovalRequest(scene_id="kitchen", decisions=(decide("ep_000001", approved=False, minute=5),))
     assert run(RECORD_APPROVAL, revoke, context).rejected == ("ep_000001",)
+    assert load_shard_selection(context.scene, 0) == {"ep_000000"}
     assert load_rendered_selection(context.scene) == [(0, "ep_000000")]
     first, second = load_approvals(context.scene)
     assert (first.status, second.status) == ("approved", "rejected")
@@ -228,6 +232,6 @@ def test_nothing_selected_is_no_pass(scene_root, context):
 
 
 def test_stages_declare_what_they_read_and_write():
-    assert GATES_PATH in GATE_EPISODES.writes(REQUEST)
+    assert set(GATE_EPISODES.writes(REQUEST)) == {GATES_PATH, VERDICTS_FOLDER}
     assert set(GATE_RENDERS.writes(REQUEST)) == {RENDER_GATES_PATH, QUALITY_GATE_REPORT_PATH}
     assert RECORD_APPROVAL.unit(RecordApprovalRequest(scene_id="kitchen"))

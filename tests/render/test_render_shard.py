@@ -35,8 +35,7 @@ def select(monkeypatch):
     """Decides which episodes the gates let through."""
 
     def choose(*episode_ids: str) -> None:
-        selection = [(0, episode_id) for episode_id in episode_ids]
-        monkeypatch.setattr("blueprint_pipeline.render.render_shard.load_rendered_selection", lambda _scene: selection)
+        monkeypatch.setattr("blueprint_pipeline.render.render_shard.load_shard_selection", lambda _scene, _shard_index: set(episode_ids))
 
     return choose
 

@@ -13,11 +13,13 @@ import pytest
 from blueprint_pipeline.episode.record import EpisodeRecord, EpisodeUsage, recording_path, usage_path
 from blueprint_pipeline.errors import PreemptedError
 from blueprint_pipeline.render.replay import replay_episode
-from blueprint_pipeline.rollout.shard import UnknownShard, shard_episodes, simulate_shard
+from blueprint_pipeline.rollout.shard import simulate_shard
 from blueprint_pipeline.rollout.shard_work import ShardWork
 from blueprint_pipeline.rollout.worker import build_worker, write_attempt
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
-from blueprint_pipeline.task.plan import JobPlan
+from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan, dump_plan
+from blueprint_pipeline.workspace.errors import FileMissing
+from tests.quality import synthetic
 from tests.simulation.small_job import small_context, small_folder, write_job
 
 pytestmark = pytest.mark.slow
@@ -168,6 +170,17 @@ def test_killed_shard_resumes_with_the_same_bytes(job, tmp_path) -> None:
 
 
 def test_unknown_shard_is_refused(job) -> None:
-    """With the shards that exist."""
-    with pytest.raises(UnknownShard, match="no shard 3; it has 1, counted from 0"):
-        shard_episodes(job[1], 3)
+    """By the file that the plan does not have."""
+    with pytest.raises(FileMissing, match=r"geniesim/plan/shard_0003\.json"):
+        simulate_shard(3, small_context(job[0]))
+
+
+def test_the_plan_of_a_shard_has_its_episodes_alone() -> None:
+    """All of the rest is the job's: together the shards are the whole, in its order."""
+    plan = synthetic.build_plan([synthetic.build_spec(index) for index in range(5)], shard_size=2)
+    parts = [JobPlan.model_validate_json(data) for name, data in dump_plan(plan).items() if name != PLAN_PATH]
+    assert [len(part.episodes) for part in parts] == [2, 2, 1]
+    assert tuple(spec for part in parts for spec in part.episodes) == plan.episodes
+    assert tuple(ref for part in parts for ref in part.shards) == plan.shards
+    alike = {"episodes": (), "shards": ()}
+    assert all(part.model_copy(update=alike) == plan.model_copy(update=alike) for part in parts)

@@ -62,7 +62,8 @@ def test_job_is_planned_and_its_shards_simulated(tmp_path) -> None:
     planned = run_stage("plan_tasks", REQUEST, settings)
     assert (planned.shards, planned.targets, planned.left_out) == ((0, 1), ("box", "can"), {"pick_place": {}})
     names = {name.removeprefix("geniesim/") for name in small_folder(tmp_path).files_under("geniesim")}
-    assert names == {"plan.json", "scene_graph.json", "asset_index.json", "task_config.json", "export_manifest.json"}
+    shards = {"plan/shard_0000.json", "plan/shard_0001.json"}
+    assert names == shards | {"plan.json", "scene_graph.json", "asset_index.json", "task_config.json", "export_manifest.json"}
     for shard_index in planned.shards:
         request = {"scene_id": SCENE_ID, "shard_index": shard_index}
         simulated = run_stage("simulate_shard", request, settings)

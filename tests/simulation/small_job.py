@@ -10,7 +10,7 @@ from blueprint_pipeline.job.task_scene import TaskScene
 from blueprint_pipeline.settings import ComputeSettings, Settings, WorkspaceSettings
 from blueprint_pipeline.skill.affordances import load_affordances
 from blueprint_pipeline.stage.contract import StageContext
-from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
+from blueprint_pipeline.task.plan import JobPlan, dump_plan
 from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
 from tests.simulation.small_manifest import settled_poses, small_manifest
 from tests.simulation.small_scene import write_scene
@@ -51,7 +51,8 @@ def small_options(episodes: int = 4, seed: int = 0, skills: tuple[str, ...] = ("
 def write_job(folder: Path, episodes: int = 4, skills: tuple[str, ...] = ("pick_place",), seed: int = 0) -> JobPlan:
     """Plan a job of one shard, and write its plan."""
     plan = plan_job(task_scene(folder), small_options(episodes, seed, skills))
-    small_folder(folder).write_bytes(PLAN_PATH, plan.model_dump_json(indent=1).encode())
+    for name, data in dump_plan(plan).items():
+        small_folder(folder).write_bytes(name, data)
     return plan
 
 

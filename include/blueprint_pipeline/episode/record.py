@@ -27,6 +27,7 @@ from blueprint_pipeline.simulation.platform_class import Platform, PlatformClass
 from blueprint_pipeline.simulation.protocol import Capabilities, SimulatorInfo
 from blueprint_pipeline.simulation.render_profiles import RenderProfile
 from blueprint_pipeline.task.outcome import Outcome, Phase
+from blueprint_pipeline.task.plan import shard_name
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.checksums import FileDigest
 from blueprint_pipeline.workspace.commits import UnitUsage
@@ -219,11 +220,6 @@ class ReplayCertificate(FrozenModel):
     """By camera name; empty where ``replayed`` is false: nothing is drawn of an episode that does not replay."""
     depth: dict[str, FileDigest] = {}
     segmentation: dict[str, FileDigest] = {}
-
-
-def shard_name(shard_index: int) -> str:
-    """Folder name of a shard."""
-    return f"shard_{shard_index:04d}"
 
 
 STATES_NAME = "states.parquet"

@@ -20,7 +20,14 @@ from blueprint_pipeline.scene.set_aside import load_assembled_manifest, load_set
 from blueprint_pipeline.scene.settle import load_settled
 from blueprint_pipeline.skill.affordances import load_affordances
 from blueprint_pipeline.stage.contract import StageContext
-from blueprint_pipeline.task.plan import ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH, PLAN_PATH, SCENE_GRAPH_PATH, TASK_CONFIG_PATH, JobPlan
+from blueprint_pipeline.task.plan import (
+    ASSET_INDEX_PATH,
+    EXPORT_MANIFEST_PATH,
+    SCENE_GRAPH_PATH,
+    TASK_CONFIG_PATH,
+    JobPlan,
+    dump_plan,
+)
 from blueprint_pipeline.twin.errors import ModelNotBuilt
 from blueprint_pipeline.twin.footprint import movable_objects
 
@@ -80,7 +87,7 @@ def plan_tasks(options: JobOptions, context: StageContext) -> JobPlan:
         SCENE_GRAPH_PATH: dump_json(build_scene_graph(scene.manifest, scene.poses, supports, plan, scene.affordances)),
         ASSET_INDEX_PATH: dump_json(build_asset_index(scene.manifest, physics, scene.affordances)),
         TASK_CONFIG_PATH: dump_json(build_task_config(scene.manifest, plan, embodiment)),
-        PLAN_PATH: (plan.model_dump_json(indent=1) + "\n").encode(),
+        **dump_plan(plan),
     }
     listed = {name.removeprefix("geniesim/"): data for name, data in files.items()}
     files[EXPORT_MANIFEST_PATH] = dump_json(build_export_manifest(plan, listed))

@@ -5,7 +5,14 @@ from pydantic import Field, Json
 from blueprint_pipeline.robot.names import DEFAULT_ROBOT
 from blueprint_pipeline.scene.set_aside import SET_ASIDE_PATH
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
-from blueprint_pipeline.task.plan import ASSET_INDEX_PATH, EXPORT_MANIFEST_PATH, PLAN_PATH, SCENE_GRAPH_PATH, TASK_CONFIG_PATH
+from blueprint_pipeline.task.plan import (
+    ASSET_INDEX_PATH,
+    EXPORT_MANIFEST_PATH,
+    PLAN_PATH,
+    SCENE_GRAPH_PATH,
+    SHARD_PLANS_PATH,
+    TASK_CONFIG_PATH,
+)
 from blueprint_pipeline.task.skills import SkillName
 from blueprint_pipeline.workspace.canonical import MAX_INTEGER
 
@@ -61,6 +68,7 @@ PLAN_TASKS = Stage(
     reads=lambda _: ["assets/scene_manifest.json", "assets/*/physics.json", "assets/*/meshes.json", SETTLED_PATH, SET_ASIDE_PATH, "mjcf"],
     writes=lambda _: [
         PLAN_PATH,
+        SHARD_PLANS_PATH,
         SCENE_GRAPH_PATH,
         ASSET_INDEX_PATH,
         TASK_CONFIG_PATH,

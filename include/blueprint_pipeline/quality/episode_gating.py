@@ -15,18 +15,19 @@ from blueprint_pipeline.quality.gates.registry import judge_episode, judge_set, 
 from blueprint_pipeline.quality.metrics.diversity import resample_path
 from blueprint_pipeline.quality.metrics.skill import EpisodeSet, JointRange, measure_set, measure_skill
 from blueprint_pipeline.quality.metrics.spread import headings
-from blueprint_pipeline.quality.report import GATES_PATH, EpisodeVerdict, GateReport, Tier, validate_spread
+from blueprint_pipeline.quality.report import GATES_PATH, EpisodeVerdict, GateReport, Tier, split_verdicts, validate_spread
 from blueprint_pipeline.quality.robot_limits import load_robot_limits
 from blueprint_pipeline.quality.scene_assets import load_licence_blockers
 from blueprint_pipeline.quality.tiers import TierConfig, load_tiers
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import JobPlan
+from blueprint_pipeline.workspace.checksums import digest_bytes
 from blueprint_pipeline.workspace.storage import SceneFolder
 
 
 def gate_episodes(scene_id: str, tier: Tier, context: StageContext) -> GateReport:
-    """Judge all episodes of the plan and write ``gates.json``.
+    """Judge all episodes of the plan; write ``gates.json``, and the verdicts of each shard.
 
     Raises:
         NothingAudited: The plan has no episode.
@@ -36,7 +37,7 @@ def gate_episodes(scene_id: str, tier: Tier, context: StageContext) -> GateRepor
     plan, config = load_audited_plan(context.scene, "gate_episodes"), load_tiers()
     validate_config(config)
     report = judge_plan(context, plan, config, tier)
-    context.output(GATES_PATH).write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    _write(context, report)
     borderline = len(report.with_verdict("borderline"))
     if not report.with_verdict("kept") and not borderline:
         raise NothingKept(
@@ -49,6 +50,13 @@ def gate_episodes(scene_id: str, tier: Tier, context: StageContext) -> GateRepor
         )
     validate_spread(report, "gate_episodes")
     return report
+
+
+def _write(context: StageContext, report: GateReport) -> None:
+    data = (report.model_dump_json(indent=1) + "\n").encode()
+    context.output(GATES_PATH).write_bytes(data)
+    for name, verdicts in split_verdicts(report, digest_bytes(data).sha256).items():
+        context.output(name).write_text(verdicts.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def judge_plan(context: StageContext, plan: JobPlan, config: TierConfig, tier: Tier) -> GateReport:

@@ -1,11 +1,13 @@
 """What the gates said of every episode, and which episodes continue: the files that later stages read.
 
 - ``geniesim/quality/gates.json``: a :class:`GateReport` after ``gate_episodes``.
+- ``geniesim/quality/verdicts/{shard}.json``: a :class:`ShardVerdicts` each, of the same: what drawing a shard goes by.
 - ``geniesim/quality/approvals/{batch}.json``: an :class:`ApprovalLog` each; what people decided on borderline episodes.
   A file is never changed: each recording of decisions adds one (an empty one where nobody was asked).
 - ``geniesim/quality/render_gates.json``: a :class:`RenderGateReport` after ``gate_renders``; its ``kept`` is final.
 """
 
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Literal
 
@@ -14,10 +16,13 @@ from pydantic import Field
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.quality.errors import TooAlike
+from blueprint_pipeline.task.plan import shard_name
 from blueprint_pipeline.workspace.storage import Id, SceneFolder
 
 GATES_PATH = "geniesim/quality/gates.json"
 APPROVALS_FOLDER = "geniesim/quality/approvals"
+VERDICTS_FOLDER = "geniesim/quality/verdicts"
+"""One file a shard, so that what a shard reads does not grow with the job."""
 RENDER_GATES_PATH = "geniesim/quality/render_gates.json"
 QUALITY_GATE_REPORT_PATH = "geniesim/quality_gate_report.json"
 
@@ -87,6 +92,14 @@ class GateReport(FrozenModel):
     def failed_set_gates(self) -> list[GateResult]:
         """Gates on the kept episodes together that did not pass."""
         return [gate for gate in self.set_gates if not gate.passed]
+
+
+class ShardVerdicts(FrozenModel):
+    """``verdicts/shard_NNNN.json``: of ``gates.json`` what decides which of a shard's episodes are drawn."""
+
+    gates_sha256: str
+    """Of the ``gates.json`` that it was taken from: approvals name it."""
+    verdicts: dict[Id, Verdict]
 
 
 class ApprovalDecision(FrozenModel):
@@ -171,8 +184,32 @@ def load_rendered_selection(scene: SceneFolder) -> list[tuple[int, str]]:
     return [
         (episode.shard_index, episode.episode_id)
         for episode in report.episodes
-        if episode.verdict == "kept" or (episode.verdict == "borderline" and episode.episode_id in approved)
+        if _is_selected(episode.episode_id, episode.verdict, approved)
     ]
+
+
+def load_shard_selection(scene: SceneFolder, shard_index: int) -> set[str]:
+    """Episodes of one shard that are to be rendered: the same selection."""
+    found = ShardVerdicts.model_validate_json(scene.read_bytes(verdicts_path(shard_index)))
+    approved = approved_episode_ids(load_approvals(scene), found.gates_sha256)
+    return {episode_id for episode_id, verdict in found.verdicts.items() if _is_selected(episode_id, verdict, approved)}
+
+
+def _is_selected(episode_id: str, verdict: Verdict, approved: AbstractSet[str]) -> bool:
+    return verdict == "kept" or (verdict == "borderline" and episode_id in approved)
+
+
+def split_verdicts(report: GateReport, gates_sha256: str) -> dict[str, ShardVerdicts]:
+    """The verdicts of a report by shard, each under the path of its file."""
+    by_shard: dict[int, dict[str, Verdict]] = {}
+    for episode in report.episodes:
+        by_shard.setdefault(episode.shard_index, {})[episode.episode_id] = episode.verdict
+    return {verdicts_path(index): ShardVerdicts(gates_sha256=gates_sha256, verdicts=found) for index, found in by_shard.items()}
+
+
+def verdicts_path(shard_index: int) -> str:
+    """The verdicts of one shard, in the scene's folder."""
+    return f"{VERDICTS_FOLDER}/{shard_name(shard_index)}.json"
 
 
 def validate_spread(report: GateReport, stage: str) -> None:

@@ -9,6 +9,7 @@ from blueprint_pipeline.quality.report import (
     GATES_PATH,
     QUALITY_GATE_REPORT_PATH,
     RENDER_GATES_PATH,
+    VERDICTS_FOLDER,
     ApprovalDecision,
     Tier,
 )
@@ -94,7 +95,7 @@ GATE_EPISODES = Stage(
     result=GateEpisodesResult,
     run=_run_gate_episodes,
     reads=lambda _: [PLAN_PATH, CHECKSUMS_PATH, "geniesim/recordings", MANIFEST_PATH],
-    writes=lambda _: [GATES_PATH],
+    writes=lambda _: [GATES_PATH, VERDICTS_FOLDER],
 )
 
 RECORD_APPROVAL = Stage(

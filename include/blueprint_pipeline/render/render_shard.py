@@ -26,7 +26,7 @@ from blueprint_pipeline.episode.record import (
 )
 from blueprint_pipeline.price.usage import measure_usage
 from blueprint_pipeline.quality.replay_rule import load_replay_rule
-from blueprint_pipeline.quality.report import load_rendered_selection
+from blueprint_pipeline.quality.report import load_shard_selection
 from blueprint_pipeline.render.errors import NoDepthOrLabels, ProfileNotDrawn
 from blueprint_pipeline.render.render import RenderOptions
 from blueprint_pipeline.render.worker import (
@@ -38,7 +38,6 @@ from blueprint_pipeline.render.worker import (
     summarise,
     write_certificate,
 )
-from blueprint_pipeline.rollout.shard import shard_episodes
 from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend, drawing_releases
 from blueprint_pipeline.simulation.open_simulator import is_embedded, load_beside_twin, open_simulator, scene_inputs
@@ -46,7 +45,7 @@ from blueprint_pipeline.simulation.render_profiles import FAST, RenderProfile
 from blueprint_pipeline.simulators import SimulatorName
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.stage.pool import Died, Finished, WorkerDied, WorkerPool
-from blueprint_pipeline.task.plan import JobPlan, load_plan
+from blueprint_pipeline.task.plan import JobPlan, load_shard_plan
 from blueprint_pipeline.twin.model import build_scene_model
 from blueprint_pipeline.workspace.canonical import key_of
 from blueprint_pipeline.workspace.checksums import known_below
@@ -86,9 +85,9 @@ def render_shard(shard_index: int, context: StageContext, choice: RenderChoice) 
         WorkerDied: A process died; all other episodes are finished and published. Run again to redo those.
         PreemptedError: SIGTERM came; what was published stays.
     """
-    plan = load_plan(context.scene)
-    planned = [spec.episode_id for spec in shard_episodes(plan, shard_index)]
-    chosen = {name for index, name in load_rendered_selection(context.scene) if index == shard_index}
+    plan = load_shard_plan(context.scene, shard_index)
+    planned = [spec.episode_id for spec in plan.episodes]
+    chosen = load_shard_selection(context.scene, shard_index)
     selected = [name for name in planned if name in chosen]
     _validate(choice, context)
     keys = _render_keys(plan, shard_index, planned, context, choice)

@@ -2,9 +2,9 @@
 
 from pydantic import Field
 
-from blueprint_pipeline.episode.record import KOfN, recording_path, render_path, render_usage_path, shard_name
+from blueprint_pipeline.episode.record import KOfN, recording_path, render_path, render_usage_path
 from blueprint_pipeline.quality.replay_rule import load_replay_rule
-from blueprint_pipeline.quality.report import APPROVALS_FOLDER, GATES_PATH
+from blueprint_pipeline.quality.report import APPROVALS_FOLDER, verdicts_path
 from blueprint_pipeline.render.render_shard import RenderChoice, render_shard
 from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
@@ -13,7 +13,7 @@ from blueprint_pipeline.simulation.open_simulator import is_embedded, other_engi
 from blueprint_pipeline.simulation.render_profiles import FAST, RENDER_PROFILES, RenderProfileName
 from blueprint_pipeline.simulators import SIMULATORS, SimulatorName
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
-from blueprint_pipeline.task.plan import PLAN_PATH
+from blueprint_pipeline.task.plan import shard_name, shard_plan_path
 from blueprint_pipeline.workspace.canonical import canonical_json
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_bytes
 
@@ -92,7 +92,13 @@ RENDER_SHARD = Stage(
     run=_render_shard,
     complete=_complete,
     external_inputs=_drawn_with,
-    reads=lambda request: [PLAN_PATH, *scene_inputs(request.simulator), recording_path(request.shard_index), GATES_PATH, APPROVALS_FOLDER],
+    reads=lambda request: [
+        shard_plan_path(request.shard_index),
+        *scene_inputs(request.simulator),
+        recording_path(request.shard_index),
+        verdicts_path(request.shard_index),
+        APPROVALS_FOLDER,
+    ],
     writes=lambda request: [render_path(request.shard_index), render_usage_path(request.shard_index)],
     keeps=True,
     leaves_out=lambda request: other_engines(request.simulator),

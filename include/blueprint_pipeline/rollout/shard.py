@@ -19,45 +19,20 @@ from blueprint_pipeline.episode.record import (
     recording_path,
     render_path,
     render_usage_path,
-    shard_name,
     usage_path,
 )
-from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.rollout.shard_work import EpisodeSummary, ShardWork, summarise
 from blueprint_pipeline.simulation.open_simulator import is_embedded, open_simulator, scene_inputs
 from blueprint_pipeline.simulators import SimulatorName
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.stage.pool import Died, Finished, WorkerDied, WorkerPool
-from blueprint_pipeline.task.plan import JobPlan, load_plan
+from blueprint_pipeline.task.plan import JobPlan, load_plan, load_shard_plan, shard_name
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.canonical import key_of
 from blueprint_pipeline.workspace.checksums import known_below
 from blueprint_pipeline.workspace.commits import package_versions
 from blueprint_pipeline.workspace.folder_commits import WrittenFolder, folders_under, is_folder_done, write_folder_commit
 from blueprint_pipeline.workspace.storage import SceneFolder
-
-
-class UnknownShard(InputError):
-    """The plan has no such shard."""
-
-    code = "simulation.unknown_shard"
-    template = "The plan has no shard {shard_index}; it has {shards}, counted from 0. Ask for one of these, or run plan_tasks again."
-
-    shard_index: int
-    shards: int
-
-
-def shard_episodes(plan: JobPlan, shard_index: int) -> list[EpisodeSpec]:
-    """The episodes of a shard, in order.
-
-    Raises:
-        UnknownShard: The plan has no such shard.
-    """
-    for shard in plan.shards:
-        if shard.shard_index == shard_index:
-            by_index = {spec.episode_index: spec for spec in plan.episodes}
-            return [by_index[index] for index in shard.episode_indices]
-    raise UnknownShard(shard_index, len(plan.shards))
 
 
 def simulate_shard(shard_index: int, context: StageContext, simulator: SimulatorName | None = None) -> list[EpisodeSummary]:
@@ -73,14 +48,14 @@ def simulate_shard(shard_index: int, context: StageContext, simulator: Simulator
         WorkerDied: A process died; all other episodes are finished and published. Run again to redo those.
         PreemptedError: SIGTERM came; what was published stays.
     """
-    plan = load_plan(context.scene)
-    specs = shard_episodes(plan, shard_index)
+    plan = load_shard_plan(context.scene, shard_index)
+    specs = plan.episodes
     chosen = simulator or context.settings.simulation.simulator
     keys = _episode_keys(plan, shard_index, specs, context, chosen)
     summaries = {spec.episode_id: _keep_done(context, shard_index, spec, keys) for spec in specs}
     _remove_others(context.scene, shard_index, {name for name, summary in summaries.items() if summary is not None})
-    if shard_index == plan.shards[0].shard_index:
-        _remove_unplanned_shards(context.scene, plan)
+    if shard_index == 0:
+        _remove_unplanned_shards(context.scene, load_plan(context.scene))
     todo = [spec for spec in specs if summaries[spec.episode_id] is None]
     context.progress(len(specs) - len(todo), len(specs))
     died: list[Died[EpisodeSpec]] = []

@@ -2,12 +2,12 @@
 
 from pydantic import Field
 
-from blueprint_pipeline.episode.record import recording_path, shard_name, usage_path
+from blueprint_pipeline.episode.record import recording_path, usage_path
 from blueprint_pipeline.rollout.shard import count_failures, simulate_shard
 from blueprint_pipeline.simulation.open_simulator import other_engines, scene_inputs
 from blueprint_pipeline.simulators import SimulatorName
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
-from blueprint_pipeline.task.plan import PLAN_PATH
+from blueprint_pipeline.task.plan import PLAN_PATH, shard_name, shard_plan_path
 
 
 class SimulateShardRequest(StageRequest):
@@ -40,6 +40,11 @@ def _simulate_shard(request: SimulateShardRequest, context: StageContext) -> Sim
     )
 
 
+def _plans(shard_index: int) -> list[str]:
+    """The first shard reads the whole plan, too: it removes what is left of shards that are not planned any more."""
+    return [shard_plan_path(shard_index), *([PLAN_PATH] if shard_index == 0 else [])]
+
+
 SIMULATE_SHARD = Stage(
     name="simulate_shard",
     description="Attempt every episode of a shard in physics, without pictures; keep failures, labelled.",
@@ -47,7 +52,7 @@ SIMULATE_SHARD = Stage(
     result=SimulateShardResult,
     run=_simulate_shard,
     complete=lambda request, settings: request.model_copy(update={"simulator": request.simulator or settings.simulation.simulator}),
-    reads=lambda request: [PLAN_PATH, *scene_inputs(request.simulator)],
+    reads=lambda request: [*_plans(request.shard_index), *scene_inputs(request.simulator)],
     writes=lambda request: [recording_path(request.shard_index), usage_path(request.shard_index)],
     keeps=True,
     leaves_out=lambda request: other_engines(request.simulator),

@@ -54,8 +54,20 @@ class JobPlan(FrozenModel):
     shards: tuple[ShardRef, ...]
     episodes: tuple[EpisodeSpec, ...]
 
+    def by_shard(self) -> dict[str, "JobPlan"]:
+        """For each shard the same job with its episodes alone, under the path of its file."""
+        specs = {spec.episode_index: spec for spec in self.episodes}
+        return {
+            shard_plan_path(shard.shard_index): self.model_copy(
+                update={"shards": (shard,), "episodes": tuple(specs[index] for index in shard.episode_indices)}
+            )
+            for shard in self.shards
+        }
+
 
 PLAN_PATH = "geniesim/plan.json"
+SHARD_PLANS_PATH = "geniesim/plan"
+"""One file a shard, so that what a shard reads does not grow with the job."""
 
 
 SCENE_GRAPH_PATH = "geniesim/scene_graph.json"
@@ -68,6 +80,31 @@ TASK_CONFIG_PATH = "geniesim/task_config.json"
 
 
 EXPORT_MANIFEST_PATH = "geniesim/export_manifest.json"
+
+
+def shard_name(shard_index: int) -> str:
+    """Name of a shard's folders and files."""
+    return f"shard_{shard_index:04d}"
+
+
+def shard_plan_path(shard_index: int) -> str:
+    """The plan of one shard, in the scene's folder."""
+    return f"{SHARD_PLANS_PATH}/{shard_name(shard_index)}.json"
+
+
+def dump_plan(plan: JobPlan) -> dict[str, bytes]:
+    """The files of a plan, under their paths: the whole, and one a shard."""
+    parts = {PLAN_PATH: plan, **plan.by_shard()}
+    return {name: (part.model_dump_json(indent=1) + "\n").encode() for name, part in parts.items()}
+
+
+def load_shard_plan(scene: SceneFolder, shard_index: int) -> JobPlan:
+    """The plan of a scene's job, of its episodes those of one shard.
+
+    Raises:
+        FileMissing: The plan has no such shard, or none was made.
+    """
+    return JobPlan.model_validate_json(scene.read_bytes(shard_plan_path(shard_index)))
 
 
 def load_plan(scene: SceneFolder) -> JobPlan:
