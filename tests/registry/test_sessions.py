@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import pytest
@@ -15,6 +16,7 @@ from blueprint_pipeline.registry import sessions
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.registry.records import Message
 from blueprint_pipeline.registry.sessions import (
+    Database,
     RegistryDriverMissing,
     RegistryUnavailable,
     RegistryUnreadable,
@@ -98,6 +100,16 @@ def test_a_connection_that_breaks_can_be_tried_again(url):
         with pytest.raises(RegistryUnavailable):
             lose_the_connection()
         assert registry.leases.active() == []
+
+
+def test_a_process_without_a_free_connection_can_try_again(tmp_path):
+    """As with any database that is busy: a lease is renewed later, and no thread ends."""
+    database = Database(build_engine(f"sqlite:///{tmp_path}/registry.db", wait_s=0.1))
+    with ExitStack() as held:
+        for _ in range(database.engine.pool.size() + database.engine.pool._max_overflow):
+            held.enter_context(database.engine.connect())
+        with pytest.raises(RegistryUnavailable, match="connections of this process are in use"), database.read() as session:
+            session.execute(text("SELECT 1"))
 
 
 def test_a_naive_time_is_refused(registry, clock):

@@ -118,13 +118,16 @@ def test_finished_episodes_are_not_made_again(job, monkeypatch) -> None:
     assert {path: path.stat().st_mtime_ns for path in (folder / "workspace").rglob("*.parquet")} == before
 
 
-def test_damaged_episode_is_made_again(job) -> None:
-    """A file that is not what its record says is replaced; the others stay."""
+@pytest.mark.parametrize("damaged", ["states", "usage"])
+def test_damaged_episode_is_made_again(job, damaged) -> None:
+    """A file that is not what its record says is replaced, and so is the account of what the attempt took; the others stay."""
     folder, plan = job
-    before = contents(folder)
-    name = f"{recording_path(0, plan.episodes[1].episode_id)}/states.parquet"
-    small_folder(folder).write_bytes(name, b"damaged")
-    simulate_shard(0, small_context(folder))
+    before, episode_id = contents(folder), plan.episodes[1].episode_id
+    name = f"{recording_path(0, episode_id)}/states.parquet" if damaged == "states" else usage_path(0, episode_id)
+    small_folder(folder).write_bytes(name, b"")
+    context = small_context(folder)
+    simulate_shard(0, context)
+    assert len(context.kept) == EPISODES - 1
     assert contents(folder) == before
 
 

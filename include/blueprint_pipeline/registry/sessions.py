@@ -21,6 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -167,6 +168,8 @@ class Database:
             yield
         except OperationalError as error:
             raise RegistryUnavailable(self.url, str(error.orig)) from error
+        except PoolTimeout as error:
+            raise RegistryUnavailable(self.url, "all connections of this process are in use") from error
         except DatabaseError as error:
             if error.connection_invalidated:
                 raise RegistryUnavailable(self.url, str(error.orig)) from error

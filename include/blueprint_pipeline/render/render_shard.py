@@ -212,11 +212,11 @@ def _render_keys(
 def _load_done(scene: SceneFolder, shard_index: int, episode_id: str, key: str) -> tuple[RenderSummary, UnitUsage] | None:
     """What an earlier run certified of the same recording, drawn with the same; ``None`` if there is nothing, or it is not whole."""
     folder = render_path(shard_index, episode_id)
-    usage = scene.find_bytes(render_usage_path(shard_index, episode_id))
+    usage = scene.find_document(render_usage_path(shard_index, episode_id), UnitUsage)
     if usage is None or not is_folder_done(scene, folder, key):
         return None
     certificate = ReplayCertificate.model_validate_json(scene.read_bytes(f"{folder}/{CERTIFICATE_NAME}"))
-    return summarise(certificate), UnitUsage.model_validate_json(usage)
+    return summarise(certificate), usage
 
 
 def _remove_others(scene: SceneFolder, shard_index: int, kept: AbstractSet[str]) -> None:

@@ -118,10 +118,10 @@ def _episode_keys(
 def _keep_done(context: StageContext, shard_index: int, spec: EpisodeSpec, keys: Mapping[str, str]) -> EpisodeSummary | None:
     """What is known of an episode that an earlier run made from the same; ``None`` if there is none, or it is not whole."""
     scene, folder = context.scene, recording_path(shard_index, spec.episode_id)
-    usage = scene.find_bytes(usage_path(shard_index, spec.episode_id))
+    usage = scene.find_document(usage_path(shard_index, spec.episode_id), EpisodeUsage)
     if usage is None or not is_folder_done(scene, folder, keys[spec.episode_id]):
         return None
-    context.keep(folder, EpisodeUsage.model_validate_json(usage).made)
+    context.keep(folder, usage.made)
     return summarise(EpisodeRecord.model_validate_json(scene.read_bytes(f"{folder}/{EPISODE_NAME}")))
 
 

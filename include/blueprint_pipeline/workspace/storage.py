@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BaseModel, ValidationError
 from upath import UPath
 
 from blueprint_pipeline.errors import ConfigurationError, InputError, TransientError
@@ -27,6 +27,7 @@ _PART = ".part"
 _LOCAL_THREADS = 2
 _REMOTE_THREADS = 8
 Result = TypeVar("Result")
+Document = TypeVar("Document", bound=BaseModel)
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
@@ -153,6 +154,14 @@ class SceneFolder:
     def find_bytes(self, name: str) -> bytes | None:
         """Content of a file; ``None`` where it is not there, or went away meanwhile."""
         return self._find(name, _read)
+
+    def find_document(self, name: str, kind: type[Document]) -> Document | None:
+        """A file as a record of its kind; ``None`` where it is not there, or damaged: a machine that lost power may leave a name alone."""
+        data = self.find_bytes(name)
+        try:
+            return None if data is None else kind.model_validate_json(data)
+        except ValidationError:
+            return None
 
     def read_json(self, name: str) -> object:
         return json.loads(self.read_bytes(name))
