@@ -1,5 +1,7 @@
 """Masses follow from volume, contents or sheet, and agree with closed forms."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import trimesh
@@ -40,13 +42,17 @@ def test_thin_sphere_agrees_with_the_closed_form():
 
 
 def test_filled_container_has_the_density_of_its_contents():
-    """Also where its mesh is open: then its hull is filled."""
+    """Also where its mesh is open: then it is filled up to its mouth, and where that is not flat, its hull is."""
     box = trimesh.creation.box((0.1, 0.1, 0.1))
     assert estimate_mass(box, METAL, FILLED).mass_kg == pytest.approx(0.5)
-    box.update_faces(np.arange(len(box.faces)) > 1)
-    found = estimate_mass(box, METAL, FILLED)
-    assert found.mass_kg == pytest.approx(0.5)
-    assert "hull" in found.method
+    torn, lidless = box.copy(), box.copy()
+    torn.update_faces(np.arange(len(box.faces)) > 1)
+    lidless.update_faces(box.face_normals[:, 2] < 0.5)
+    for mesh, words, basis in ((torn, "hull", "hull"), (lidless, "mouths closed", "volume")):
+        found = estimate_mass(mesh, METAL, FILLED)
+        assert found.mass_kg == pytest.approx(0.5)
+        assert words in found.method
+        assert found.basis == basis
 
 
 def test_open_mesh_is_a_shell_and_says_so():
@@ -146,3 +152,104 @@ def test_flat_mesh_of_a_filled_thing_is_a_sheet(corners):
     assert np.isfinite(found.com_m).all()
     moments, _ = principal_axes(found.inertia_kg_m2)
     assert moments[1] + moments[2] > moments[0] * (1 + 1e-12), "its thickness makes it a body"
+
+
+def split_top(box):
+    """The box, its top of four times as many triangles as the sides that it meets."""
+    top = box.face_normals[:, 2] > 0.5
+    fine = trimesh.Trimesh(box.vertices, box.faces[top], process=False).subdivide()
+    found = trimesh.util.concatenate([trimesh.Trimesh(box.vertices, box.faces[~top], process=False), fine])
+    found.merge_vertices()
+    return found
+
+
+def test_slit_along_an_edge_is_no_mouth():
+    """Sides that meet have other vertices along their edge: nothing is open there."""
+    box = trimesh.creation.box((0.1, 0.08, 0.06))
+    found = estimate_mass(split_top(box), WOOD, SOLID)
+    assert found.mass_kg == pytest.approx(WOOD.density_kg_m3 * box.volume)
+    assert found.basis == "volume"
+
+
+def test_wall_within_a_thing_makes_no_volume():
+    """Two rooms with one wall between them: the triangles enclose no volume that could be told from them."""
+    rooms = [trimesh.creation.box((0.1, 0.1, 0.1)) for _ in range(2)]
+    rooms[1].apply_translation((0.1, 0, 0))
+    both = trimesh.util.concatenate(rooms)
+    both.merge_vertices()
+    wall = np.isclose(both.triangles_center[:, 0], 0.05)
+    wall[: len(rooms[0].faces)] = False
+    found = estimate_mass(trimesh.Trimesh(both.vertices, both.faces[~wall], process=False), WOOD, SOLID)
+    assert found.basis == "sheet"
+
+
+def test_parts_that_share_a_vertex_are_parts():
+    """Two boxes within each other, with a corner in common, count once."""
+    large, small = trimesh.creation.box((0.1, 0.1, 0.1)), trimesh.creation.box((0.09, 0.09, 0.09))
+    small.apply_translation((0.005, 0.005, 0.005))
+    both = trimesh.util.concatenate([large, small])
+    both.merge_vertices()
+    assert estimate_mass(both, WOOD, SOLID).mass_kg == pytest.approx(0.65, rel=0.01)
+
+
+def test_thousands_of_parts_are_measured_in_little_memory():
+    """The boxes of parts are compared where they can meet, not each with each."""
+    count = 3000
+    corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1.0]])
+    places = np.array([(index % 60, index // 60, 0) for index in range(count)])
+    faces = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [2, 0, 3]])
+    vertices = (corners * 0.9 + places[:, None]).reshape(-1, 3)
+    grains = trimesh.Trimesh(vertices, (faces + 4 * np.arange(count)[:, None, None]).reshape(-1, 3), process=False)
+    tracemalloc.start()
+    found = estimate_mass(grains, WOOD, SOLID)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.mass_kg == pytest.approx(count * 0.9**3 / 6 * WOOD.density_kg_m3)
+    assert peak < count**2
+
+
+BOTTLE = trimesh.creation.revolve(np.array([[0, 0], [0.035, 0], [0.035, 0.12], [0.013, 0.16], [0.013, 0.22], [0, 0.22]]), sections=48)
+
+
+def inner_skin(mesh, scale):
+    skin = mesh.copy()
+    skin.apply_translation(-mesh.centroid)
+    skin.apply_scale(scale)
+    skin.apply_translation(mesh.centroid)
+    skin.invert()
+    return skin
+
+
+@pytest.mark.parametrize(
+    "mesh",
+    [
+        trimesh.Trimesh(BOTTLE.vertices, BOTTLE.faces[BOTTLE.triangles_center[:, 2] > 1e-6], process=False),
+        trimesh.util.concatenate([BOTTLE, inner_skin(BOTTLE, 0.93)]),
+    ],
+    ids=["without its bottom", "with the inside of its glass"],
+)
+def test_filled_container_is_measured_by_its_outside(mesh):
+    """Neither its hull, which is wider at the neck, nor the glass alone."""
+    assert estimate_mass(mesh, WOOD, FILLED).mass_kg == pytest.approx(500 * BOTTLE.volume, rel=0.01)
+
+
+def test_filled_container_that_cannot_be_closed_is_measured_by_its_hull():
+    """Its mouth has another thing in it."""
+    rng = np.random.default_rng(3)
+    soup = trimesh.Trimesh(rng.random((300, 3)), np.arange(300).reshape(-1, 3), process=False)
+    found = estimate_mass(soup, WOOD, FILLED)
+    assert found.basis == "hull"
+    assert found.mass_kg == pytest.approx(500 * soup.convex_hull.volume)
+
+
+@pytest.mark.parametrize(
+    ("inwards", "top_m"), [(False, np.inf), (False, 0.08), (True, 0.08)], ids=["closed, outwards", "open, outwards", "open, inwards"]
+)
+def test_second_skin_of_a_hollow_thing_weighs_nothing(inwards, top_m):
+    """Area times wall is that of the wall, not of both of its skins."""
+    outer = trimesh.creation.icosphere(3, 0.1)
+    inner = trimesh.Trimesh(outer.vertices * 0.95, outer.faces[:, ::-1] if inwards else outer.faces, process=False)
+    kept = outer.triangles_center[:, 2] < top_m
+    both = trimesh.util.concatenate([trimesh.Trimesh(mesh.vertices, mesh.faces[kept], process=False) for mesh in (outer, inner)])
+    expected = METAL.density_kg_m3 * HOLLOW.wall_m * outer.area_faces[kept].sum()
+    assert estimate_mass(both, METAL, HOLLOW).mass_kg == pytest.approx(expected)

@@ -65,6 +65,40 @@ def test_whole_mesh_is_left_alone(whole):
     assert mended.surfaces[0].faces is whole.faces
 
 
+RED = replace(WHITE, base_color=(1.0, 0.0, 0.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        lambda surface: replace(surface, look=RED),
+        lambda surface: replace(surface, faces=surface.faces[:, ::-1], look=RED),
+        lambda surface: surface,
+        lambda surface: replace(surface, faces=surface.faces[:, ::-1]),
+    ],
+    ids=["another look", "another look on the back", "the same mesh twice", "its back as a second primitive"],
+)
+@pytest.mark.parametrize("first", [0, 1], ids=["as it is", "copy first"])
+def test_mass_of_a_mesh_that_stands_twice_is_that_of_one(whole, copy, first):
+    """Whatever the look and the winding of the second one, it adds nothing; faces that are drawn keep to their side."""
+    expected = estimate_mass(merge_positions([whole]), CERAMIC, RAMEKIN).mass_kg
+    mended = mend_surfaces([whole, copy(whole)] if first == 0 else [copy(whole), whole])
+    mesh = merge_positions(mended.surfaces)
+    assert estimate_mass(mesh, CERAMIC, RAMEKIN).mass_kg == pytest.approx(expected, rel=0.01)
+    assert is_closed(mesh)
+    assert mesh.volume > 0
+    kept = [len(surface.faces) for surface in mended.surfaces]
+    assert kept == ([len(whole.faces)] * 2 if copy(whole).look == RED else [len(whole.faces), 0])
+
+
+def test_cavity_stays_a_cavity_where_all_is_inside_out():
+    """A file that mirrors everything turns cavities, too."""
+    outer, inner = trimesh.creation.icosphere(radius=1.0), trimesh.creation.icosphere(radius=0.8)
+    outer.invert()
+    found = merge_positions(mend_surfaces([surface_of(outer), surface_of(inner)]).surfaces)
+    assert found.volume == pytest.approx(abs(outer.volume) - inner.volume)
+
+
 def test_cavity_stays_a_cavity():
     """A shell within a shell, facing inwards, is hollow; beside it, it is inside out."""
     outer, inner = trimesh.creation.icosphere(radius=1.0), trimesh.creation.icosphere(radius=0.8)

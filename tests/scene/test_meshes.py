@@ -1,5 +1,6 @@
 """Meshes for drawing keep their looks, and the cache gives the same bytes."""
 
+from dataclasses import replace
 from hashlib import sha256
 
 import numpy as np
@@ -17,6 +18,7 @@ from blueprint_pipeline.scene.process_meshes import (
     MeshJob,
     MeshReport,
     build_visual,
+    find_mesh,
     load_mesh_report,
     process_mesh,
     share_triangles,
@@ -160,6 +162,14 @@ def test_other_parameters_are_other_entries(job, tmp_path):
     larger = [surface.moved(np.eye(3) * 1.1) for surface in job.surfaces]
     vertices, _ = parse_obj(process_mesh(MeshJob("can", job.source_sha256, larger), cache, 956)["collision/hull_000.obj"])
     assert np.ptp(vertices[:, 2]) == pytest.approx(0.088, abs=0.002)
+
+
+def test_another_look_is_another_entry(job, tmp_path):
+    """A mesh without a material is drawn as material.json says: other figures there are another picture."""
+    cache = MeshCache(tmp_path)
+    process_mesh(job, cache, 500)
+    rough = [replace(surface, look=replace(surface.look, roughness=0.123)) for surface in job.surfaces]
+    assert find_mesh(replace(job, surfaces=rough), cache, 500) is None
 
 
 def test_report_tells_what_was_done(finished):

@@ -24,7 +24,7 @@ from blueprint_pipeline.scene.hulls import Hull, convex_hull, gaps_outside, thic
 from blueprint_pipeline.scene.mass import is_closed
 from blueprint_pipeline.scene.solidify import solidify
 
-PARAMETERS = "planes-3 faces 1500/300 vertices 320/64 steps 24x16 48x32 64x48 overfill 0.03 parts 32 work 3e6/9e6 cells 40"
+PARAMETERS = "planes-4 faces 1500/300 vertices 320/64 steps 24x16 48x32 64x48 overfill 0.03 parts 32 work 3e6/9e6 cells 40"
 """Names the method; part of the cache key."""
 
 MAX_OVERFILL = 0.03

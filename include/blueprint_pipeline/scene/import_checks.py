@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from blueprint_pipeline.scene.build_manifest import category_of, own_volume_m3
 from blueprint_pipeline.scene.findings import SceneFinding, finding_of
 from blueprint_pipeline.scene.manifest import MAX_MOVABLE_VOLUME_M3
-from blueprint_pipeline.scene.mass import estimate_mass, is_closed, is_flat
+from blueprint_pipeline.scene.mass import estimate_mass
 from blueprint_pipeline.scene.materials import load_categories, load_materials
 from blueprint_pipeline.scene.physical_checks import find_supports, is_movable
 from blueprint_pipeline.scene.physics import PhysicsImplausible
@@ -51,13 +51,18 @@ def _mass(item: SourceObject) -> Iterator[SceneFinding]:
     low, high = category.mass_kg
     if not low <= found.mass_kg <= high:
         yield finding_of(PhysicsImplausible(item.object_id, category_of(item), found.mass_kg, low, high, found.method))
-    is_shell = is_flat(mesh) if category.build == "filled" else category.build == "solid" and not is_closed(mesh)
-    if is_shell:
+    if found.basis == "sheet" and category.build != "hollow":
         message = (
             f"The mesh of {item.object_id} is open, so its mass of {found.mass_kg:.3g} kg is that of a shell: {found.method}. Close the "
             f"mesh, or check that it is one."
         )
         yield SceneFinding("scene.mass_of_shell", item.object_id, message)
+    if found.basis == "hull":
+        message = (
+            f"The mesh of {item.object_id} does not enclose what fills it, so its mass of {found.mass_kg:.3g} kg is that of its convex "
+            f"hull: {found.method}. Close the mesh along its outside, or check that the hull is near it."
+        )
+        yield SceneFinding("scene.mass_of_hull", item.object_id, message)
     if category.build != "solid":
         return
     looks = {surface.look.key() for surface in item.surfaces}

@@ -12,15 +12,15 @@ from scipy.sparse.csgraph import connected_components
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.scene.slabs import solid_angles
-from blueprint_pipeline.scene.surfaces import Surface
+from blueprint_pipeline.scene.surfaces import Surface, first_faces, is_degenerate
 
 Faces = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 _WELD_SHARE = 1e-7
 """Places closer than this share of the extent are one."""
-_FEW = 1e-3
-"""Share of faces that rounding makes alike in any fine mesh."""
+_MAX_OUTER = 1024
+"""Shells, the largest ones, that may have another within: a mesh may have any number."""
 _SIDES = ((0, 1), (1, 2), (2, 0))
 
 
@@ -47,12 +47,13 @@ def mend_surfaces(surfaces: list[Surface], eye_m: FloatArray | None = None) -> M
         eye_m: (3,): a point from which all is seen; a closed shell around it is a room, and faces inwards. ``None``: there is no room.
     """
     vertices, faces = _welded(surfaces)
-    look = np.repeat(np.arange(len(surfaces)), [len(surface.faces) for surface in surfaces])
-    kept = _first_of_each(faces, look)
-    if (~kept).mean() < _FEW:
-        kept[:] = True
+    own = np.arange(len(faces))
+    kept = first_faces(faces, _look_numbers(surfaces)) == own
+    leader = first_faces(faces)  # faces of another look in its place turn with it: they are its back, or lie on it
+    leads = leader == own
     turned = np.zeros(len(faces), dtype=bool)
-    turned[kept] = _turned(vertices, faces[kept], eye_m)
+    turned[leads] = _turned(vertices, faces[leads], eye_m)
+    turned = turned[leader] & kept
     changes = []
     if not kept.all():
         changes.append(f"{int((~kept).sum())} of {len(kept)} faces stand twice; one of each was removed")
@@ -85,20 +86,12 @@ def _welded(surfaces: list[Surface]) -> tuple[FloatArray, Faces]:
     return vertices[first], same.reshape(-1)[faces]
 
 
-def _first_of_each(faces: Faces, look: Faces) -> Flags:
-    """Which faces are the first with their three places and their look; faces without an area are kept as they are."""
-    keys = np.column_stack([np.sort(faces, axis=1), look])
-    flat = _is_flat(faces)
-    keys[flat, :3] = -1 - np.flatnonzero(flat)[:, None]
-    first = np.unique(keys, axis=0, return_index=True)[1]
-    kept = np.zeros(len(faces), dtype=bool)
-    kept[first] = True
-    return kept
-
-
-def _is_flat(faces: Faces) -> Flags:
-    flags: Flags = (faces[:, 0] == faces[:, 1]) | (faces[:, 1] == faces[:, 2]) | (faces[:, 0] == faces[:, 2])
-    return flags
+def _look_numbers(surfaces: list[Surface]) -> Faces:
+    """For each face of all surfaces, the number of its look: surfaces that look alike have one, but for those with vertex colours."""
+    numbers: dict[tuple[object, ...], int] = {}
+    looks = [surface.look.key() if surface.colors is None else (index,) for index, surface in enumerate(surfaces)]
+    of_surface = [numbers.setdefault(look, len(numbers)) for look in looks]
+    return np.repeat(of_surface, [len(surface.faces) for surface in surfaces])
 
 
 def _turned(vertices: FloatArray, faces: Faces, eye_m: FloatArray | None = None) -> Flags:
@@ -133,7 +126,7 @@ def _connected(pairs: Faces, count: int) -> tuple[int, Faces]:
 
 def _neighbours(faces: Faces) -> tuple[Faces, Faces]:
     """Pairs of faces with an edge that no third one has: those that run along it in opposite ways, and those that run alike."""
-    solid = np.flatnonzero(~_is_flat(faces))
+    solid = np.flatnonzero(~is_degenerate(faces))
     edges = np.vstack([faces[solid][:, side] for side in _SIDES])
     owner = np.tile(solid, 3)
     ascending = edges[:, 0] < edges[:, 1]
@@ -149,7 +142,7 @@ def _neighbours(faces: Faces) -> tuple[Faces, Faces]:
 
 def _closed_shells(faces: Faces, shell: Faces, shells: int) -> Flags:
     """Which shells have no open edge."""
-    solid = np.flatnonzero(~_is_flat(faces))
+    solid = np.flatnonzero(~is_degenerate(faces))
     edges = np.vstack([np.sort(faces[solid][:, side], axis=1) for side in _SIDES])
     _, number, shared = np.unique(edges, axis=0, return_inverse=True, return_counts=True)
     border = np.tile(solid, 3)[shared[number.reshape(-1)] == 1]
@@ -167,7 +160,8 @@ def _enclose(corners: FloatArray, turned: Flags, shell: Faces, eye_m: FloatArray
 def _inside_out(corners: FloatArray, turned: Flags, shell: Faces, closed: Flags, rooms: Flags) -> Flags:
     """Which closed shells enclose less than nothing, but for those within another one: these are cavities.
 
-    Of rooms, those that enclose more than nothing, unless one faces inwards already: then the others are the outsides of its walls.
+    Where all of them together enclose less than nothing, the whole thing is inside out, and its cavities with it. Of rooms, those that
+    enclose more than nothing, unless one faces inwards already: then the others are the outsides of its walls.
     """
     shells = len(closed)
     sign = np.where(turned, -1.0, 1.0)
@@ -177,8 +171,12 @@ def _inside_out(corners: FloatArray, turned: Flags, shell: Faces, closed: Flags,
     low, high = np.full((shells, 3), np.inf), np.full((shells, 3), -np.inf)
     np.minimum.at(low, shell, corners.min(axis=1))
     np.maximum.at(high, shell, corners.max(axis=1))
+    solid = closed & ~rooms
+    whole = solid & (float(volume[solid].sum()) < 0)
+    volume[whole] *= -1
     negative = closed & (volume < 0)
-    positive = np.flatnonzero(closed & (volume > 0) & ~rooms)
-    for index in np.flatnonzero(negative):
-        negative[index] = not ((low[positive] <= low[index]).all(axis=1) & (high[positive] >= high[index]).all(axis=1)).any()
-    return np.where(rooms, (volume > 0) & ~(rooms & (volume < 0)).any(), negative)
+    outer = np.flatnonzero(solid & (volume > 0))
+    largest = outer[np.argsort(-np.ptp([low[outer], high[outer]], axis=0).prod(axis=1), kind="stable")][:_MAX_OUTER]
+    for index in largest:
+        negative &= ~((low >= low[index]) & (high <= high[index])).all(axis=1)
+    return np.where(rooms, (volume > 0) & ~(rooms & (volume < 0)).any(), negative ^ whole)

@@ -33,7 +33,7 @@ MAX_OBJECT_TRIANGLES = 2_500
 _MIN_TRIANGLES = 12
 _FULL_TEXTURES = 4
 """Textures of one object that may have the full size; of more, each is smaller, so that all take no more memory."""
-_VISUAL_VERSION = "10"
+_VISUAL_VERSION = "11"
 _REPORT = "report.json"
 _INDEX = TypeAdapter(Annotated[dict[str, str], Field(min_length=1)])
 """sha256 of each file of a cache entry."""
@@ -149,9 +149,9 @@ class _Keys:
 
 def _keys(job: MeshJob, max_triangles: int) -> _Keys:
     placed = hashlib.sha256(b"".join(surface.vertices.tobytes() + surface.faces.tobytes() for surface in job.surfaces)).hexdigest()
-    colors = [surface.look.base_color for surface in job.surfaces]
-    identity = {"mesh": job.source_sha256, "placed": placed, "colors": colors}
-    visual = {**identity, "name": job.name, "triangles": min(max_triangles, job.triangles), "method": _VISUAL_VERSION}
+    identity = {"mesh": job.source_sha256, "placed": placed}
+    looks = [(look.base_color, look.metallic, look.roughness, look.double_sided) for look in (surface.look for surface in job.surfaces)]
+    visual = {**identity, "looks": looks, "name": job.name, "triangles": min(max_triangles, job.triangles), "method": _VISUAL_VERSION}
     collision = {**identity, "eye": job.eye_m, "method": PARAMETERS if job.eye_m is None else f"{ROOM_PARAMETERS} {PARAMETERS}"}
     return _Keys(key_of(visual), key_of(collision))
 

@@ -3,6 +3,7 @@
 Vertices (V, 3), faces (F, 3) of vertex indices, texture coordinates (V, 2) with v up. The frame and unit are those of the caller.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from blueprint_pipeline.geometry.arrays import FloatArray
+
+Faces = NDArray[np.int64]
+
+_FEW = 1e-3
+"""Share of faces that rounding makes alike in any fine mesh."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,8 @@ class Look:
 
     def key(self) -> tuple[object, ...]:
         """Equal for looks that can be drawn together."""
-        pixels = None if self.texture is None else (self.texture.mode, self.texture.size, self.texture.tobytes())
+        texture = self.texture
+        pixels = None if texture is None else (texture.mode, texture.size, hashlib.sha256(texture.tobytes()).hexdigest())
         return (self.base_color, round(self.metallic, 4), round(self.roughness, 4), self.double_sided, pixels)
 
 
@@ -88,7 +95,10 @@ def both_sides(surface: Surface) -> Surface:
 
 
 def merge_positions(surfaces: list[Surface]) -> trimesh.Trimesh:
-    """One mesh of all surfaces, vertices at the same place made one, triangles without an area dropped; looks are lost."""
+    """One mesh of all surfaces, vertices at the same place made one; looks are lost.
+
+    Triangles without an area are dropped, and of those that stand twice, as the two sides of a wall with two looks do, all but the first.
+    """
     offsets = np.cumsum([0, *(len(surface.vertices) for surface in surfaces)])
     mesh = trimesh.Trimesh(
         np.vstack([surface.vertices for surface in surfaces]),
@@ -96,11 +106,30 @@ def merge_positions(surfaces: list[Surface]) -> trimesh.Trimesh:
         process=False,
     )
     mesh.merge_vertices(merge_tex=True, merge_norm=True)
-    faces = mesh.faces
-    distinct = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 0] != faces[:, 2])
-    mesh.update_faces(distinct)
+    mesh.update_faces(~is_degenerate(np.asarray(mesh.faces)))
+    mesh.update_faces(first_faces(np.asarray(mesh.faces)) == np.arange(len(mesh.faces)))
     mesh.remove_unreferenced_vertices()
     return mesh
+
+
+def first_faces(faces: Faces, kinds: Faces | None = None) -> Faces:
+    """Of each face (F, 3), the first one with its three vertices, whatever its winding, and with its kind (F,); shape (F,).
+
+    A face without an area is its own first one. So is every face where hardly any stand twice: rounding does that to any fine mesh.
+    """
+    own = np.arange(len(faces))
+    keys = np.column_stack([np.sort(faces, axis=1), np.zeros(len(faces), dtype=np.int64) if kinds is None else kinds])
+    flat = is_degenerate(faces)
+    keys[flat, :3] = -1 - own[flat, None]
+    _, first, same = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    found: Faces = first[same.reshape(-1)]
+    return found if (found != own).sum() >= _FEW * len(faces) else own
+
+
+def is_degenerate(faces: Faces) -> NDArray[np.bool_]:
+    """Which faces (F, 3) name a vertex twice, shape (F,)."""
+    flags: NDArray[np.bool_] = (faces[:, 0] == faces[:, 1]) | (faces[:, 1] == faces[:, 2]) | (faces[:, 0] == faces[:, 2])
+    return flags
 
 
 def merge_looks(surfaces: list[Surface]) -> list[Surface]:

@@ -5,6 +5,7 @@ Measured along vertical rays: a ray is within the union where it has entered mor
 
 import numpy as np
 import trimesh
+from numpy.typing import NDArray
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 
@@ -15,7 +16,8 @@ _SHIFT = (0.5 + 1e-4, 0.5 - 7e-5)
 
 def overlap_share(mesh: trimesh.Trimesh) -> float:
     """Share of the volume of closed parts that lies within more than one of them; 0 for a single part."""
-    if mesh.body_count < 2 or not _boxes_meet(mesh):  # noqa: PLR2004 -- one part alone
+    part = trimesh.graph.connected_component_labels(mesh.face_adjacency, node_count=len(mesh.faces))
+    if not part.any() or not _boxes_meet(np.asarray(mesh.triangles), part):
         return 0.0
     total = abs(float(mesh.volume))
     return max(0.0, 1.0 - union_properties(mesh)[0] / total) if total else 0.0
@@ -75,8 +77,21 @@ def _crossings(mesh: trimesh.Trimesh, x: FloatArray, y: FloatArray) -> tuple[Flo
     return ray, height, sign
 
 
-def _boxes_meet(mesh: trimesh.Trimesh) -> bool:
-    boxes = [part.bounds for part in mesh.split(only_watertight=False)]
-    low, high = np.array([box[0] for box in boxes]), np.array([box[1] for box in boxes])
-    shared = (np.minimum(high[:, None], high[None]) - np.maximum(low[:, None], low[None]) > 0).all(axis=2)
-    return bool(shared.sum() > len(boxes))
+def _boxes_meet(corners: FloatArray, part: NDArray[np.int64]) -> bool:
+    """Whether the boxes of two parts have a place in common; corners of triangles (F, 3, 3), and the part of each (F,)."""
+    parts = int(part.max()) + 1
+    low, high = np.full((parts, 3), np.inf), np.full((parts, 3), -np.inf)
+    np.minimum.at(low, part, corners.min(axis=1))
+    np.maximum.at(high, part, corners.max(axis=1))
+    axis = int(np.argmin([_pairs(low[:, axis], high[:, axis]) for axis in range(3)]))
+    order = np.argsort(low[:, axis], kind="stable")
+    low, high = low[order], high[order]
+    ends = np.searchsorted(low[:, axis], high[:, axis])
+    return any(
+        ((low[first + 1 : end] < high[first]) & (high[first + 1 : end] > low[first])).all(axis=1).any() for first, end in enumerate(ends)
+    )
+
+
+def _pairs(low: FloatArray, high: FloatArray) -> int:
+    """How many pairs of intervals overlap, each interval counted with itself."""
+    return int((np.searchsorted(np.sort(low), high) - np.argsort(np.argsort(low, kind="stable"))).sum())
