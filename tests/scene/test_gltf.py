@@ -12,7 +12,7 @@ from blueprint_pipeline.errors import BlueprintError
 from blueprint_pipeline.scene.gltf import parse_glb, read_glb
 from blueprint_pipeline.scene.mesh_errors import MeshEmpty, MeshTooLarge, MeshUnreadable, MeshUnsupported
 from blueprint_pipeline.scene.surfaces import merge_positions
-from tests.scene.glb_files import QUARTERS, SQUARE, SQUARE_FACES, WHOLE, GlbFile, container, picture_bytes, read, textured_square
+from tests.scene.glb_files import KINDS, QUARTERS, SQUARE, SQUARE_FACES, WHOLE, GlbFile, container, picture_bytes, read, textured_square
 
 
 def test_primitives_keep_the_order_of_the_file_in_every_process():
@@ -261,3 +261,81 @@ def outcome(data):
         return parse_glb(data, "thing", "mesh.glb")
     except BlueprintError as error:
         return error.message
+
+
+def test_what_no_triangle_uses_is_no_part_of_the_shape():
+    """A vertex that is left over lies anywhere, or nowhere."""
+    glb = GlbFile()
+    left_over = np.array([[900, 0, 0], [np.nan, 0, 0]], dtype=np.float32)
+    glb.primitive({"POSITION": glb.array(np.vstack([left_over, SQUARE]))}, glb.array(SQUARE_FACES + np.uint16(2)))
+    (surface,) = read(glb).surfaces
+    assert np.array_equal(surface.vertices, SQUARE)
+    assert surface.faces.ravel().tolist() == SQUARE_FACES.tolist()
+
+
+@pytest.mark.parametrize("where", ["node", "mesh"])
+def test_morph_target_moves_the_shape_by_its_weight(where):
+    """As every viewer shows the file; that it could move otherwise is told."""
+    glb = GlbFile()
+    glb.square()
+    glb.tree["meshes"][0]["primitives"][0]["targets"] = [{"POSITION": glb.array(SQUARE)}, {"POSITION": glb.array(SQUARE)}]
+    (glb.tree["nodes"] if where == "node" else glb.tree["meshes"])[0]["weights"] = [0.5, 0.0]
+    content = read(glb)
+    assert np.allclose(content.surfaces[0].vertices, 1.5 * SQUARE)
+    assert content.losses == ("morph targets",)
+
+
+def test_other_attributes_and_primitives_without_a_shape_are_told():
+    """A second set of colours is not drawn."""
+    glb = GlbFile()
+    glb.square(COLOR_1=np.ones((4, 3), dtype=np.float32), NORMAL=SQUARE, TANGENT=np.ones((4, 4), dtype=np.float32))
+    glb.primitive({"NORMAL": 0}, 1)
+    content = read(glb)
+    assert content.losses == ("attribute COLOR_1", "triangles without positions")
+    assert len(content.surfaces) == 1
+
+
+def test_instances_are_refused_though_the_file_does_not_declare_them():
+    """Else one of them would be all that is left."""
+    glb = GlbFile(nodes=[{"mesh": 0, "extensions": {"EXT_mesh_gpu_instancing": {"attributes": {}}}}])
+    glb.square()
+    with pytest.raises(MeshUnsupported, match="EXT_mesh_gpu_instancing"):
+        read(glb)
+
+
+def empty_accessor(glb, count):
+    glb.tree["accessors"].append({"componentType": KINDS["float32"], "type": "VEC3", "count": count})
+    return len(glb.tree["accessors"]) - 1
+
+
+@pytest.mark.parametrize("indices", [SQUARE_FACES, SQUARE_FACES[:0]], ids=["triangles", "none"])
+def test_accessor_that_is_named_often_is_read_once(indices):
+    """A file of some kilobytes may name an accessor of a gigabyte any number of times."""
+    glb = GlbFile()
+    glb.square()
+    shared, chosen = empty_accessor(glb, 1_000_000), glb.array(indices)
+    for _ in range(300):
+        glb.primitive({"POSITION": shared}, chosen)
+    started = time.process_time()
+    surfaces = read(glb).surfaces
+    assert time.process_time() - started < 5
+    assert sum(len(surface.vertices) for surface in surfaces) <= 4 + 300 * 4
+
+
+def test_file_of_many_large_accessors_is_refused(monkeypatch):
+    """Each alone would be read."""
+    monkeypatch.setattr("blueprint_pipeline.scene.gltf_document.MAX_FILE_ELEMENTS", 10_000)
+    glb = GlbFile()
+    for _ in range(11):
+        glb.primitive({"POSITION": empty_accessor(glb, 1_000)}, glb.array(SQUARE_FACES))
+    with pytest.raises(MeshTooLarge, match="11000 elements or more"):
+        read(glb)
+
+
+def test_mesh_of_many_nodes_is_counted_in_each(monkeypatch):
+    """Instances cost a file a few bytes, and a scene all of their triangles."""
+    monkeypatch.setattr("blueprint_pipeline.scene.gltf.MAX_TRIANGLES", 99)
+    glb = GlbFile(nodes=[{"mesh": 0} for _ in range(50)], scenes=[{"nodes": list(range(50))}])
+    glb.square()
+    with pytest.raises(MeshTooLarge, match="100 triangles"):
+        read(glb)

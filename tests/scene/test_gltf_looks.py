@@ -7,9 +7,9 @@ import zlib
 import numpy as np
 import pytest
 
-from blueprint_pipeline.scene.mesh_errors import MeshTooLarge, MeshUnsupported, TextureUnreadable
+from blueprint_pipeline.scene.mesh_errors import MeshTooLarge, MeshUnreadable, MeshUnsupported, TextureUnreadable
 from blueprint_pipeline.scene.surfaces import Look
-from tests.scene.glb_files import QUARTERS, SQUARE_UV, WHOLE, GlbFile, picture_bytes, read, textured_square
+from tests.scene.glb_files import QUARTERS, SQUARE, SQUARE_FACES, SQUARE_UV, WHOLE, GlbFile, picture_bytes, read, textured_square
 
 
 def color_at(surface, x, y):
@@ -167,3 +167,75 @@ def test_large_picture_is_kept_small():
     """What is drawn has far fewer pixels."""
     (surface,) = read(textured_square(picture_bytes(np.zeros((4100, 4100, 3))))).surfaces
     assert surface.look.texture.width * surface.look.texture.height <= 2048 * 2048
+
+
+def test_vertex_colors_without_a_material_are_not_tinted_by_the_stated_one():
+    """They are the colour of the thing; what material.json says is their mean, perhaps, and would darken them."""
+    glb = GlbFile()
+    glb.square(COLOR_0=np.tile(np.array([[1.0, 0.5, 0.0]], dtype=np.float32), (4, 1)))
+    (surface,) = read(glb, default=Look((0.8, 0.1, 0.1, 1.0), 0.3, 0.7)).surfaces
+    assert surface.look == Look((1.0, 0.5, 0.0, 1.0), 0.3, 0.7)
+
+
+@pytest.mark.parametrize(("mode", "expected"), [("OPAQUE", [1.0, 1.0]), ("BLEND", [0.2, 0.6]), ("MASK", [0.0, 1.0])])
+def test_alpha_of_vertices_is_kept_as_the_material_says(mode, expected):
+    """Also where nothing else about the look lets light through."""
+    glb = GlbFile()
+    alpha = np.array([0.2, 0.2, 0.6, 0.6], dtype=np.float32)
+    colors = np.column_stack([np.full((4, 3), 0.5, dtype=np.float32), alpha])
+    glb.square(glb.material(alphaMode=mode), COLOR_0=colors)
+    (surface,) = read(glb).surfaces
+    found = np.full(4, surface.look.base_color[3]) if surface.colors is None else surface.colors[:, 3]
+    assert found[[0, 2]] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("normalized", [True, False])
+def test_integer_colors_are_shares(normalized):
+    """Some writers forget to say so; as plain numbers nearly all of them would be white."""
+    glb = GlbFile()
+    colors = np.tile(np.array([[255, 128, 0]], dtype=np.uint8), (4, 1))
+    glb.primitive({"POSITION": glb.array(SQUARE), "COLOR_0": glb.array(colors, normalized=normalized)}, glb.array(SQUARE_FACES))
+    (surface,) = read(glb).surfaces
+    assert surface.look.base_color == pytest.approx((1.0, 128 / 255, 0.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"GIF89a" + bytes(30), "is GIF, which is not read"),
+        (b"\0\0\0 ftypavif" + bytes(30), "is AVIF"),
+        (b"<!DOCTYPE html>", "is XML or HTML"),
+        (b"version https://git-lfs.github.com/spec/v1", "Git LFS"),
+        (b"", "is empty"),
+        (b"?" * 40, "is of an unknown format"),
+    ],
+)
+def test_picture_of_another_format_is_refused_by_its_name(data, words):
+    """In the same words each time: no address of a buffer."""
+    messages = set()
+    for _ in range(2):
+        with pytest.raises(TextureUnreadable, match=words) as caught:
+            read(textured_square(data))
+        messages.add(str(caught.value))
+    assert len(messages) == 1
+
+
+def test_texture_without_a_picture_is_named():
+    """It is no extension that could be left out."""
+    glb = textured_square(WHOLE)
+    glb.tree["textures"][0] = {}
+    with pytest.raises(MeshUnreadable, match="texture 0 names no picture"):
+        read(glb)
+
+
+def test_pictures_of_many_materials_take_no_more_memory_than_those_of_a_few(monkeypatch):
+    """Each has its own colour, and so its own copy of the picture that they share."""
+    monkeypatch.setattr("blueprint_pipeline.scene.gltf_images.MAX_LOOK_PIXELS", 64 * 64)
+    glb = GlbFile()
+    texture = glb.picture(WHOLE)
+    for number in range(16):
+        pbr = {"baseColorTexture": {"index": texture}, "baseColorFactor": [number / 16, 1, 1, 1]}
+        glb.square(glb.material(pbrMetallicRoughness=pbr), TEXCOORD_0=SQUARE_UV)
+    pictures = [surface.look.texture for surface in read(glb).surfaces]
+    assert len(pictures) == 16
+    assert sum(picture.width * picture.height for picture in pictures) <= 64 * 64

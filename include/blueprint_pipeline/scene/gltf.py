@@ -28,7 +28,7 @@ from blueprint_pipeline.scene.gltf_document import (
 )
 from blueprint_pipeline.scene.gltf_images import UnreadableImageError
 from blueprint_pipeline.scene.gltf_looks import GltfLooks
-from blueprint_pipeline.scene.gltf_schema import Draco, Node, Primitive
+from blueprint_pipeline.scene.gltf_schema import Draco, Mesh, Node, Primitive
 from blueprint_pipeline.scene.mesh_errors import MeshEmpty, MeshTooLarge, MeshUnreadable, MeshUnsupported, TextureUnreadable
 from blueprint_pipeline.scene.surfaces import WHITE, Look, Surface, merge_positions
 
@@ -43,7 +43,11 @@ _MAX_COORDINATE = 1e9
 _MIN_AREA_SHARE = 1e-10
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 _CORNERS = 3
-_READ_ATTRIBUTES = ("POSITION", "COLOR_0", "TEXCOORD_")
+_POSITION = "POSITION"
+_COLOR = "COLOR_0"
+_READ_ATTRIBUTES = (_POSITION, _COLOR, "TEXCOORD_")
+_KNOWN_ATTRIBUTES = (*_READ_ATTRIBUTES, "NORMAL", "TANGENT", "JOINTS_", "WEIGHTS_")
+"""Normals follow from the shape, and what a skin does is told with it."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,7 @@ class _Reader:
         self._looks = GltfLooks(document, default)
         self._losses: list[str] = []
         self._triangles = 0
+        self._read_meshes: dict[tuple[int, tuple[float, ...]], list[Surface]] = {}
 
     def read(self) -> MeshContent:
         self._validate_extensions()
@@ -126,6 +131,7 @@ class _Reader:
 
     def _validate_extensions(self) -> None:
         named = {*self._tree.extensions_used, *self._tree.extensions_required}
+        named |= {name for node in self._tree.nodes for name in node.extensions}
         for name in sorted(named & _SHAPE_EXTENSIONS):
             raise UnsupportedGltfError(name)
         for name in sorted(self._tree.extensions_required):
@@ -160,44 +166,57 @@ class _Reader:
     def _surfaces(self, node: Node, matrix: FloatArray) -> Iterator[Surface]:
         if node.mesh is None:
             return
-        mesh = take(self._tree.meshes, node.mesh, "mesh")
         if node.skin is not None:
             self._losses.append("a skin (the mesh keeps its rest pose)")
+        mesh = take(self._tree.meshes, node.mesh, "mesh")
+        weights = tuple(node.weights or mesh.weights)
+        if (node.mesh, weights) not in self._read_meshes:
+            self._read_meshes[node.mesh, weights] = [self._surface(item, weights) for item in self._primitives(mesh)]
+        for surface in self._read_meshes[node.mesh, weights]:
+            self._triangles += len(surface.faces)
+            if self._triangles > MAX_TRIANGLES:
+                raise TooLargeGltfError(f"{self._triangles} triangles or more", f"{MAX_TRIANGLES} triangles")
+            with np.errstate(over="ignore", invalid="ignore"):
+                moved = surface.moved(matrix[:3, :3], matrix[:3, 3])
+            if not (np.abs(moved.vertices) <= _MAX_COORDINATE).all():
+                raise DamagedGltfError(f"is damaged: vertices lie beyond {_MAX_COORDINATE:g} units, or are not finite")
+            yield moved
+
+    def _primitives(self, mesh: Mesh) -> Iterator[Primitive]:
+        """Those of a mesh that draw triangles."""
         for primitive in mesh.primitives:
             if primitive.mode < _TRIANGLES:
                 self._losses.append("points or lines")
-                continue
-            self._losses += [f"attribute {name}" for name in sorted(primitive.attributes) if name.startswith("_")]
-            if primitive.targets:
-                self._losses.append("morph targets")
-            surface = self._surface(primitive)
-            if len(surface.faces):
-                with np.errstate(over="ignore", invalid="ignore"):
-                    moved = surface.moved(matrix[:3, :3], matrix[:3, 3])
-                if not (np.abs(moved.vertices) <= _MAX_COORDINATE).all():
-                    raise DamagedGltfError(f"is damaged: vertices lie beyond {_MAX_COORDINATE:g} units, or are not finite")
-                yield moved
+            elif _POSITION not in primitive.attributes:
+                self._losses.append("triangles without positions")
+            else:
+                self._losses += [f"attribute {name}" for name in sorted(primitive.attributes) if not name.startswith(_KNOWN_ATTRIBUTES)]
+                if primitive.targets:
+                    self._losses.append("morph targets")
+                yield primitive
 
-    def _surface(self, primitive: Primitive) -> Surface:
+    def _surface(self, primitive: Primitive, weights: tuple[float, ...]) -> Surface:
         arrays = self._arrays(primitive)
-        vertices = arrays.attributes.get("POSITION", np.empty((0, 3)))
+        vertices = arrays.attributes[_POSITION]
         indices = np.arange(len(vertices)) if arrays.indices is None else arrays.indices
         if len(indices) and int(indices.max()) >= len(vertices):
             raise DamagedGltfError(f"is damaged: a triangle uses vertex {indices.max()} of {len(vertices)}")
         faces = _faces(indices, primitive.mode)
-        self._triangles += len(faces)
-        if self._triangles > MAX_TRIANGLES:
-            raise TooLargeGltfError(f"{self._triangles} triangles or more", f"{MAX_TRIANGLES} triangles")
-        for name, values in arrays.attributes.items():
-            if len(values) != len(vertices):
-                raise DamagedGltfError(f"is damaged: {name} has {len(values)} values for {len(vertices)} vertices")
-            if not (finite := np.isfinite(values).all(axis=1)).all():
-                raise DamagedGltfError(
-                    f"is damaged: {name} has {int((~finite).sum())} values that are not finite, first of vertex {finite.argmin()}"
-                )
+        if len(faces) > MAX_TRIANGLES:
+            raise TooLargeGltfError(f"{len(faces)} triangles or more", f"{MAX_TRIANGLES} triangles")
+        for weight, target in zip(weights, primitive.targets, strict=False):
+            if weight and _POSITION in target:
+                arrays.attributes[_POSITION] = arrays.attributes[_POSITION] + weight * self._moves(target[_POSITION], len(vertices))
+        used, faces = np.unique(faces, return_inverse=True)  # what no triangle uses is no part of the shape
+        faces = faces.reshape(-1, _CORNERS).astype(np.int64)
+        attributes = {name: _used(name, values, used, len(vertices)) for name, values in arrays.attributes.items()}
         placed = self._looks.find(primitive.material)
-        look, colors = _with_vertex_colors(placed.look, arrays.attributes.get("COLOR_0"))
-        uv = arrays.attributes.get(f"TEXCOORD_{placed.uv_set}")
+        look, colors = placed.look, attributes.get(_COLOR)
+        if colors is not None:
+            if primitive.material is None:  # vertices have a colour of their own, so none needs to be stated
+                placed = replace(placed, look=replace(look, base_color=WHITE.base_color))
+            look, colors = placed.color(colors)
+        vertices, uv = attributes[_POSITION], attributes.get(f"TEXCOORD_{placed.uv_set}")
         if look.texture is None:
             return Surface(vertices, faces, None, look, colors)
         if uv is None:
@@ -207,11 +226,25 @@ class _Reader:
         self._looks.note_borders(placed, placed_uv)
         return Surface(vertices, faces, placed_uv, look, colors)
 
+    def _attribute(self, name: str, index: int) -> FloatArray:
+        """An attribute of vertices; integers of a colour are shares, whether the file says so, as it must, or not."""
+        values, accessor = _checked(name, self._document.array(index)), self._tree.accessors[index]
+        if name != _COLOR or accessor.normalized:
+            return values
+        return values / full_scale(accessor.model_copy(update={"normalized": True}))
+
+    def _moves(self, index: int, count: int) -> FloatArray:
+        """How far a morph target moves each of ``count`` vertices, shape (count, 3)."""
+        moves = _checked(_POSITION, self._document.array(index))
+        if len(moves) != count:
+            raise DamagedGltfError(f"is damaged: a morph target has {len(moves)} values for {count} vertices")
+        return moves
+
     def _arrays(self, primitive: Primitive) -> _Arrays:
         wanted = {name: index for name, index in primitive.attributes.items() if name.startswith(_READ_ATTRIBUTES)}
         if _DRACO in primitive.extensions:
             return self._decompressed(primitive.extensions[_DRACO], wanted)
-        attributes = {name: _checked(name, self._document.array(index)) for name, index in wanted.items()}
+        attributes = {name: self._attribute(name, index) for name, index in wanted.items()}
         return _Arrays(attributes, None if primitive.indices is None else self._document.indices(primitive.indices))
 
     def _decompressed(self, extension: dict[str, object], wanted: dict[str, int]) -> _Arrays:
@@ -230,7 +263,7 @@ class _Reader:
         attributes = {}
         for name, index in wanted.items():
             if name not in draco.attributes:  # it is not compressed
-                attributes[name] = _checked(name, self._document.array(index))
+                attributes[name] = self._attribute(name, index)
                 continue
             values = stored.get(draco.attributes[name])
             if values is None:
@@ -241,10 +274,22 @@ class _Reader:
 
 
 def _checked(name: str, values: FloatArray) -> FloatArray:
-    widths = {"POSITION": (3,), "COLOR_0": (3, 4)}.get(name, (2,))
+    widths = {_POSITION: (3,), _COLOR: (3, 4)}.get(name, (2,))
     if values.shape[1] not in widths:
         raise DamagedGltfError(f"is damaged: {name} has {values.shape[1]} components, expected {' or '.join(map(str, widths))}")
     return values
+
+
+def _used(name: str, values: FloatArray, used: NDArray[np.int64], count: int) -> FloatArray:
+    """The values of the vertices that are used; there must be one for each of ``count`` vertices, and it must be finite."""
+    if len(values) != count:
+        raise DamagedGltfError(f"is damaged: {name} has {len(values)} values for {count} vertices")
+    found = values[used]
+    if not (finite := np.isfinite(found).all(axis=1)).all():
+        raise DamagedGltfError(
+            f"is damaged: {name} has {int((~finite).sum())} values that are not finite, first of vertex {used[finite.argmin()]}"
+        )
+    return found
 
 
 def _matrix(node: Node) -> FloatArray:
@@ -268,19 +313,3 @@ def _faces(indices: NDArray[np.int64], mode: int) -> NDArray[np.int64]:
     odd = first % 2
     columns = (first, first + 1 + odd, first + 2 - odd) if mode == _STRIP else (first + 1, first + 2, np.zeros_like(first))
     return indices[np.column_stack(columns)]
-
-
-def _with_vertex_colors(look: Look, colors: FloatArray | None) -> tuple[Look, FloatArray | None]:
-    """The look times its vertex colours, if these are all alike; else both."""
-    if colors is None or not len(colors):
-        return look, None
-    full = np.ones((len(colors), 4))
-    full[:, : colors.shape[1]] = np.clip(colors, 0.0, 1.0)
-    if look.is_opaque:
-        full[:, 3] = 1.0
-    if (full == 1.0).all():
-        return look, None
-    if look.texture is None and (full == full[0]).all():
-        red, green, blue, alpha = (float(a * b) for a, b in zip(look.base_color, full[0], strict=True))
-        return replace(look, base_color=(red, green, blue, alpha)), None
-    return look, full

@@ -21,6 +21,9 @@ _HEADER_BYTES, _CHUNK_HEADER_BYTES = 12, 8
 _MAX_TREE_BYTES = 64 * 1024 * 1024
 MAX_ELEMENTS = 8_000_000
 """Elements of one accessor: a mesh of this size takes the memory of a small machine."""
+MAX_FILE_ELEMENTS = 6 * MAX_ELEMENTS
+"""Of all vertex attributes of a file: a small file may name a large accessor any number of times."""
+_ARRAYS_KEPT = 4
 
 _DTYPES = {5120: np.int8, 5121: np.uint8, 5122: np.int16, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
 _LARGEST = {5120: 127, 5121: 255, 5122: 32767, 5123: 65535, 5125: 2**32 - 1}
@@ -81,6 +84,8 @@ class GltfDocument:
         self.tree = _parse(tree)
         _validate_self_contained(self.tree)
         self._buffers: dict[int, bytes] = {}
+        self._arrays: dict[int, FloatArray] = {}
+        self._elements = 0
 
     def view(self, index: int) -> bytes:
         """The bytes of a buffer view.
@@ -102,15 +107,25 @@ class GltfDocument:
     def array(self, index: int) -> FloatArray:
         """The values of an accessor, shape (count, components); normalized integers in 0..1 or -1..1.
 
+        Primitives share accessors: the last few are kept.
+
         Raises:
             DamagedGltfError: It reaches beyond its buffer view, or its sparse indices are out of range.
-            TooLargeGltfError: It has more than :data:`MAX_ELEMENTS`.
+            TooLargeGltfError: It has more than :data:`MAX_ELEMENTS`, or all that were read have more than :data:`MAX_FILE_ELEMENTS`.
         """
+        if index in self._arrays:
+            return self._arrays[index]
         accessor = self._accessor(index)
+        self._elements += accessor.count
+        if self._elements > MAX_FILE_ELEMENTS:
+            raise TooLargeGltfError(f"accessors of {self._elements} elements or more", f"{MAX_FILE_ELEMENTS} elements a file")
         raw = self._raw(accessor, f"accessor {index}")
         scale = full_scale(accessor)
         values = raw.astype(np.float64)
-        return values if scale == 1.0 else np.maximum(values / scale, -1.0)
+        if len(self._arrays) == _ARRAYS_KEPT:
+            del self._arrays[next(iter(self._arrays))]
+        self._arrays[index] = values if scale == 1.0 else np.maximum(values / scale, -1.0)
+        return self._arrays[index]
 
     def indices(self, index: int) -> NDArray[np.int64]:
         """The values of an accessor of vertex indices, shape (count,)."""

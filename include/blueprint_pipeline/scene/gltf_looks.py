@@ -16,6 +16,7 @@ from blueprint_pipeline.scene.colors import to_display, to_linear
 from blueprint_pipeline.scene.gltf_document import DamagedGltfError, GltfDocument, take
 from blueprint_pipeline.scene.gltf_images import GltfImages
 from blueprint_pipeline.scene.gltf_schema import (
+    AlphaMode,
     GltfMaterial,
     MetallicRoughness,
     Sampler,
@@ -44,12 +45,31 @@ class PlacedLook:
         uv_set: Which ``TEXCOORD_n`` places the picture.
         transform: What is done to these coordinates.
         repeats: Whether the picture repeats beyond its borders, along u and v.
+        alpha_mode: What alpha means, that of vertex colours too.
+        alpha_cutoff: From which alpha on a masked place is seen.
     """
 
     look: Look
     uv_set: int = 0
     transform: TextureTransform | None = None
     repeats: bool = True
+    alpha_mode: AlphaMode = "OPAQUE"
+    alpha_cutoff: float = 0.5
+
+    def color(self, colors: FloatArray) -> tuple[Look, FloatArray | None]:
+        """The look times vertex colours, linear, shape (N, 3) or (N, 4), if these are all alike; else both."""
+        full = np.ones((len(colors), 4))
+        full[:, : colors.shape[1]] = np.clip(colors, 0.0, 1.0)
+        if self.alpha_mode == "OPAQUE":
+            full[:, 3] = 1.0
+        elif self.alpha_mode == "MASK":
+            full[:, 3] = full[:, 3] >= self.alpha_cutoff
+        if (full == 1.0).all():
+            return self.look, None
+        if self.look.texture is None and (full == full[0]).all():
+            red, green, blue, alpha = (float(a * b) for a, b in zip(self.look.base_color, full[0], strict=True))
+            return replace(self.look, base_color=(red, green, blue, alpha)), None
+        return self.look, full
 
     def place(self, uv: FloatArray) -> FloatArray:
         """Coordinates (N, 2) of a file, v down, as a surface holds them: transformed, v up."""
@@ -78,8 +98,9 @@ class GltfLooks:
         """The look of a material; without one, that which was given as default."""
         if material not in self._found:
             index = -1 if material is None else material
-            self._found[material] = self._read(take(self._document.tree.materials, index, "material"))
-            self.losses += [f"{loss} of material {material}" for loss in _lost(self._document.tree.materials[index])]
+            found = take(self._document.tree.materials, index, "material")
+            self._found[material] = replace(self._read(found), alpha_mode=found.alpha_mode, alpha_cutoff=found.alpha_cutoff)
+            self.losses += [f"{loss} of material {material}" for loss in _lost(found)]
         return self._found[material]
 
     def note_borders(self, placed: PlacedLook, uv: FloatArray) -> None:

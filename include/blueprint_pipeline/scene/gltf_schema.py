@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 Index = Annotated[int, Field(ge=0, lt=2**31)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
+AlphaMode = Literal["OPAQUE", "MASK", "BLEND"]
 Extensions = dict[str, dict[str, object]]
 
 
@@ -109,6 +110,7 @@ class Node(_Node):
     mesh: Index | None = None
     camera: Index | None = None
     skin: Index | None = None
+    weights: list[Number] = []
     children: list[Index] = []
     matrix: Annotated[list[Number], Field(min_length=16, max_length=16)] | None = None
     translation: tuple[Number, Number, Number] = (0, 0, 0)
@@ -188,7 +190,7 @@ class GltfMaterial(_Node):
     occlusion_texture: TextureInfo | None = None
     emissive_texture: TextureInfo | None = None
     emissive_factor: tuple[Number, Number, Number] = (0, 0, 0)
-    alpha_mode: Literal["OPAQUE", "MASK", "BLEND"] = "OPAQUE"
+    alpha_mode: AlphaMode = "OPAQUE"
     alpha_cutoff: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
     double_sided: bool = False
     extensions: Extensions = {}
