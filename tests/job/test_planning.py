@@ -18,6 +18,7 @@ from blueprint_pipeline.scene.decompose import MAX_OVERFILL
 from blueprint_pipeline.task.plan import JobPlan
 from blueprint_pipeline.twin.footprint import find_supports, measure_footprint
 from blueprint_pipeline.twin.model import build_scene_model
+from blueprint_pipeline.twin.mount import PEDESTAL
 from tests.simulation.small_job import small_options, task_scene
 from tests.simulation.small_scene import SCENE_XML
 
@@ -251,6 +252,42 @@ def test_walled_in_table_has_no_room_for_a_robot(scene, tmp_path) -> None:
     walled = with_twin(scene, tmp_path, '<body name="table"', walls + '<body name="table"')
     with pytest.raises(NoRoomForRobot, match="wall"):
         plan_job(walled, small_options(2))
+
+
+DESK = '<body name="desk" pos="0 0 0.15"><geom name="desk_collision_0" type="box" size="2 2 0.15" group="3"/></body>'
+
+
+def test_a_robot_stands_on_what_bears_the_support(scene, tmp_path) -> None:
+    """All around the shelf there is desk: the pedestal stands on it, and is as much shorter."""
+    plan = plan_job(with_twin(scene, tmp_path, '<body name="table"', DESK + '<body name="table"'), small_options(2))
+    assert plan.robot.foot_m == pytest.approx(0.3)
+    compiled = build_scene_model(tmp_path / "scene.xml", plan.robot, plan.fps)
+    pedestal = compiled.model.geom(PEDESTAL)
+    assert pedestal.pos[2] - pedestal.size[2] == pytest.approx(0.3)
+    assert pedestal.pos[2] + pedestal.size[2] == pytest.approx(plan.robot.base_pose.position_m[2])
+
+
+def test_a_robot_stands_on_the_floor_where_it_can(scene, plan, tmp_path) -> None:
+    """A desk below one side of the shelf changes nothing, though more would be within reach from there."""
+    half = DESK.replace('pos="0 0 0.15"', 'pos="1.9 0 0.15"')
+    found = plan_job(with_twin(scene, tmp_path, '<body name="table"', half + '<body name="table"'), small_options(2)).robot
+    assert plan.robot.foot_m == found.foot_m == 0.0
+
+
+@pytest.mark.parametrize(
+    "desk",
+    [
+        DESK.replace("/></body>", '/><geom type="box" pos="0 0 0.35" size="0.9 0.9 0.1" euler="0.09 0.09 0" group="3"/></body>'),
+        DESK.replace("<geom ", '<freejoint/><geom mass="900" '),
+    ],
+    ids=["aslant", "not fixed"],
+)
+def test_a_robot_stands_on_nothing_that_is_aslant_or_moves(scene, tmp_path, desk) -> None:
+    """It would fall with it."""
+    twin = with_twin(scene, tmp_path, '<body name="table"', desk + '<body name="table"')
+    place = next(iter(scene.poses.values())).model_copy(update={"position_m": (0.0, 0.0, 0.15)})
+    with pytest.raises(NoRoomForRobot):
+        plan_job(replace(twin, poses={**scene.poses, "desk": place} if "freejoint" in desk else scene.poses), small_options(2))
 
 
 def test_the_scenes_camera_sees_the_work(scene, plan) -> None:

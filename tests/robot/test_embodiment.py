@@ -89,6 +89,14 @@ def test_mounting_adds_prefix_pedestal_and_camera() -> None:
     assert np.degrees(np.arccos(line_of_sight @ to_tcp)) < 37.5, "the fingertips lie in the picture"
 
 
+def test_pedestal_reaches_down_to_what_it_stands_on() -> None:
+    """A table below it is not cut."""
+    spec = mujoco.MjSpec()
+    mount(spec, load_embodiment("panda"), Pose(position_m=(0, 0, 0.9), quat_wxyz=(1, 0, 0, 0)), foot_m=0.7)
+    pedestal = spec.compile().geom(PEDESTAL)
+    np.testing.assert_allclose([pedestal.pos[2], pedestal.size[2]], [0.8, 0.1])
+
+
 def test_no_pedestal_under_a_robot_on_the_floor() -> None:
     """Nothing to fill, nothing added."""
     spec = mujoco.MjSpec()

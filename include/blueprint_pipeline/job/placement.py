@@ -1,10 +1,13 @@
 """Where the robot stands: beside a support, at its height, free of collisions, with as much as possible within reach.
 
+Its pedestal stands on the floor; where no such place is free, on the furniture that bears the support (the table below a shelf).
+
 World frame: z up, metres.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import mujoco
@@ -32,8 +35,11 @@ BACKGROUND = "background"
 """Body of what is no object of its own; it may hold walls as well as the support."""
 _BESIDE_M = 0.005
 _CAMERA_COSINE = 0.5
+_DOWN = np.array([0.0, 0.0, -1.0])
 _UNDERFOOT_M = 0.02
 """A pedestal stands on what is no higher: a floor that is not quite level, a rug."""
+_LEVEL_M = 0.005
+"""Furniture on which a pedestal stands is no higher at one corner than at another by more."""
 _ANY_FPS = 30
 _EVERY = 7
 """Of the surface's cells that are asked whether they are within reach."""
@@ -64,6 +70,8 @@ class Candidate:
     yaw_rad: float
     edge_m: float
     """From the base's axis to the edge of the support."""
+    foot_m: float
+    """Height of the level thing that its pedestal would stand on: 0 for the floor, and where nothing is level."""
     reachable: int
     """How many points of the surface are within good reach."""
     cost: float
@@ -101,14 +109,15 @@ def place_robot(
     """
     data = mujoco.MjData(twin)
     mujoco.mj_forward(twin, data)
-    found = [candidate for candidate in _candidates(surface, embodiment, arm, _camera_m(twin, data)) if candidate.reachable]
-    ranked = sorted(found, key=lambda item: (item.cost, item.yaw_rad, *item.position_m))
+    candidates = _candidates(surface, embodiment, arm, _camera_m(twin, data))
+    found = [replace(item, foot_m=_foot_m(twin, data, surface, item, embodiment)) for item in candidates if item.reachable]
+    ranked = sorted(found, key=lambda item: (item.foot_m > 0, item.cost, item.yaw_rad, *item.position_m))
     walled = 0
     for candidate in ranked:
         if not _is_open(twin, data, surface, candidate, embodiment):
             walled += 1
             continue
-        placement = RobotPlacement(embodiment=embodiment.name, base_pose=candidate.pose)
+        placement = RobotPlacement(embodiment=embodiment.name, base_pose=candidate.pose, foot_m=candidate.foot_m)
         if _is_free(mjcf_path, placement, poses, embodiment):
             return placement
     raise NoRoomForRobot(embodiment.name, surface.support, len(ranked), walled)
@@ -138,6 +147,7 @@ def _candidates(surface: SupportSurface, embodiment: Embodiment, arm: Arm, camer
                     position_m=np.array([*base, surface.height_m]),
                     yaw_rad=yaw_rad,
                     edge_m=half + GAP_M + away,
+                    foot_m=0.0,
                     reachable=int(reach.reaches(points).sum()),
                     cost=round(1.0 - float(within.mean()) + _blocks_view(base, surface, camera_m), 6),
                 )
@@ -161,6 +171,23 @@ def _camera_m(twin: mujoco.MjModel, data: mujoco.MjData) -> FloatArray | None:
     return position
 
 
+def _foot_m(twin: mujoco.MjModel, data: mujoco.MjData, surface: SupportSurface, candidate: Candidate, embodiment: Embodiment) -> float:
+    """Height of what bears the whole pedestal, by rays downwards: furniture that is level, fixed, and not the support itself; else 0."""
+    half, support = embodiment.pedestal_half_size_m or 0.0, surface.support
+    along = np.array([np.cos(candidate.yaw_rad), np.sin(candidate.yaw_rad), 0.0])
+    sideways = np.array([-along[1], along[0], 0.0])
+    geom, heights = np.zeros(1, dtype=np.int32), []
+    for forwards, left in product((-half, 0.0, half), repeat=2):
+        start = candidate.position_m + forwards * along + left * sideways
+        distance = mujoco.mj_ray(twin, data, start, _DOWN, None, 1, -1, geom)
+        body = int(twin.geom_bodyid[geom[0]])
+        if geom[0] < 0 or twin.body_dofnum[body] or twin.body(body).name == support:
+            return 0.0
+        heights.append(surface.height_m - distance)
+    is_level = max(heights) - min(heights) <= _LEVEL_M and max(heights) > _UNDERFOOT_M
+    return round(float(max(heights)), 4) if is_level else 0.0
+
+
 def _is_open(twin: mujoco.MjModel, data: mujoco.MjData, surface: SupportSurface, candidate: Candidate, embodiment: Embodiment) -> bool:
     """Whether no wall, seen or solid, stands between the surface and behind the base: rays outwards, three abreast."""
     backwards = -np.array([np.cos(candidate.yaw_rad), np.sin(candidate.yaw_rad), 0.0])
@@ -169,7 +196,7 @@ def _is_open(twin: mujoco.MjModel, data: mujoco.MjData, surface: SupportSurface,
     geom = np.zeros(1, dtype=np.int32)
     # Handles of the support itself are no wall; whether the pedestal cuts them is asked later.
     exclude = -1 if surface.support == BACKGROUND else int(twin.body(surface.support).id)
-    for height in (0.3 * surface.height_m, surface.height_m + _CLEARANCE_ABOVE_M):
+    for height in (candidate.foot_m + 0.3 * (surface.height_m - candidate.foot_m), surface.height_m + _CLEARANCE_ABOVE_M):
         for offset in (-half, 0.0, half):
             start = candidate.position_m + sideways * offset - backwards * (candidate.edge_m - _BESIDE_M)
             start[2] = height
@@ -191,10 +218,10 @@ def _is_free(mjcf_path: Path, placement: RobotPlacement, poses: Mapping[str, Pos
     touching = data.contact.geom[data.contact.dist <= 0.0]
     if len(touching) and (own[touching[:, 0]] != own[touching[:, 1]]).any():
         return False
-    return not _pedestal_cuts(model, data, own)
+    return not _pedestal_cuts(model, data, own, placement.foot_m)
 
 
-def _pedestal_cuts(model: mujoco.MjModel, data: mujoco.MjData, own: BoolArray) -> bool:
+def _pedestal_cuts(model: mujoco.MjModel, data: mujoco.MjData, own: BoolArray, foot_m: float) -> bool:
     """Whether the pedestal overlaps fixed furniture (MuJoCo reports no contacts between two things that cannot move)."""
     names = [model.geom(index).name for index in range(model.ngeom)]
     if PEDESTAL not in names:
@@ -203,7 +230,7 @@ def _pedestal_cuts(model: mujoco.MjModel, data: mujoco.MjData, own: BoolArray) -
     solid = [
         geom
         for geom in np.flatnonzero(~own & ((model.geom_contype | model.geom_conaffinity) > 0)).tolist()
-        if model.geom_type[geom] != mujoco.mjtGeom.mjGEOM_PLANE and tops_m[geom] > _UNDERFOOT_M
+        if model.geom_type[geom] != mujoco.mjtGeom.mjGEOM_PLANE and tops_m[geom] > foot_m + _UNDERFOOT_M
     ]
     return any(mujoco.mj_geomDistance(model, data, pedestal, geom, 1.0, None) <= 0.0 for geom in solid)
 

@@ -85,7 +85,7 @@ def _job_id(scene: TaskScene, site: Site, options: JobOptions) -> str:
             "scene_id": scene.manifest.scene_id,
             "model_sha256": site.compiled.sha256,
             "poses": {name: pose.model_dump(mode="json") for name, pose in scene.poses.items()},
-            "robot": site.placement.model_dump(mode="json"),
+            "robot": site.placement.model_dump(mode="json", exclude_defaults=True),
             "skills": [load_skill(name).version for name in options.skills],
             "starts": VERSION,
             "targets": {skill: list(names) for skill, names in site.targets.items()},

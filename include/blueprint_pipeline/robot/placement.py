@@ -26,5 +26,7 @@ class RobotPlacement(FrozenModel):
 
     embodiment: Id
     base_pose: Pose
+    foot_m: float = Field(default=0.0, ge=0)
+    """Height at which its pedestal stands [m]: the floor, or furniture that bears the support."""
     view: View | None = None
     """``None``: as the reconstruction's camera."""

@@ -171,7 +171,9 @@ class _Reader:
         mesh = take(self._tree.meshes, node.mesh, "mesh")
         weights = tuple(node.weights or mesh.weights)
         if (node.mesh, weights) not in self._read_meshes:
-            self._read_meshes[node.mesh, weights] = [self._surface(item, weights) for item in self._primitives(mesh)]
+            self._read_meshes[node.mesh, weights] = [
+                surface for surface in (self._surface(item, weights) for item in self._primitives(mesh)) if len(surface.faces)
+            ]
         for surface in self._read_meshes[node.mesh, weights]:
             self._triangles += len(surface.faces)
             if self._triangles > MAX_TRIANGLES:

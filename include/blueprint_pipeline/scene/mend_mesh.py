@@ -29,7 +29,7 @@ class Mended:
     """Surfaces in order.
 
     Attributes:
-        surfaces: As many as before, in the same order.
+        surfaces: In the same order, without those of which nothing is left.
         changes: What was changed, in words; empty if nothing was.
     """
 
@@ -65,8 +65,8 @@ def mend_surfaces(surfaces: list[Surface], eye_m: FloatArray | None = None) -> M
     found = []
     for index, surface in enumerate(surfaces):
         part = slice(bounds[index], bounds[index + 1])
-        new = np.where(turned[part, None], surface.faces[:, ::-1], surface.faces)[kept[part]]
-        found.append(replace(surface, faces=new))
+        if kept[part].any():
+            found.append(replace(surface, faces=np.where(turned[part, None], surface.faces[:, ::-1], surface.faces)[kept[part]]))
     return Mended(found, tuple(changes))
 
 

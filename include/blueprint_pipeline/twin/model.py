@@ -75,7 +75,7 @@ def build_spec(mjcf_path: Path, robot: RobotPlacement) -> mujoco.MjSpec:
         spec = mujoco.MjSpec.from_file(str(mjcf_path))
     except ValueError as error:
         raise ModelNotBuilt(str(mjcf_path), str(error)) from error
-    mount(spec, load_embodiment(robot.embodiment), robot.base_pose)
+    mount(spec, load_embodiment(robot.embodiment), robot.base_pose, robot.foot_m)
     if robot.view is not None:
         camera = spec.camera(SCENE_CAMERA)
         camera.alt.type = mujoco.mjtOrientation.mjORIENTATION_QUAT  # however the file says it

@@ -16,10 +16,10 @@ _BEHIND_LENS_M = 0.001
 _DRAWN_GROUP = 1
 
 
-def mount(scene_spec: mujoco.MjSpec, embodiment: Embodiment, base_pose: Pose) -> None:
+def mount(scene_spec: mujoco.MjSpec, embodiment: Embodiment, base_pose: Pose, foot_m: float = 0.0) -> None:
     """Attach the robot to the world of ``scene_spec``, in place.
 
-    All its names get the prefix ``robot/``. A box ``robot/pedestal`` fills the gap between the floor (z = 0) and the
+    All its names get the prefix ``robot/``. A box ``robot/pedestal`` fills the gap between ``foot_m`` [m], the floor by default, and the
     base. Each camera ``robot/<name>`` of ``wrist_cameras`` looks past the fingers at the workspace; its housing is the body
     ``robot/<name>_camera``. Solver options of the scene stay as they are (``MjSpec.attach`` keeps the parent's).
 
@@ -36,7 +36,7 @@ def mount(scene_spec: mujoco.MjSpec, embodiment: Embodiment, base_pose: Pose) ->
     robot_spec.option.impratio = scene_spec.option.impratio
     frame = scene_spec.worldbody.add_frame(pos=base_pose.position_m, quat=base_pose.quat_wxyz)
     scene_spec.attach(robot_spec, prefix=ROBOT_PREFIX, frame=frame)
-    _add_pedestal(scene_spec, embodiment, base_pose)
+    _add_pedestal(scene_spec, embodiment, base_pose, foot_m)
 
 
 def validate_record(robot_spec: mujoco.MjSpec, embodiment: Embodiment) -> None:
@@ -80,8 +80,8 @@ def _add_camera(robot_spec: mujoco.MjSpec, camera: WristCamera) -> None:
     )
 
 
-def _add_pedestal(scene_spec: mujoco.MjSpec, embodiment: Embodiment, base_pose: Pose) -> None:
-    height = base_pose.position_m[2]
+def _add_pedestal(scene_spec: mujoco.MjSpec, embodiment: Embodiment, base_pose: Pose, foot_m: float) -> None:
+    height = base_pose.position_m[2] - foot_m
     half_side = embodiment.pedestal_half_size_m
     if half_side is None or height < _SMALLEST_PEDESTAL_M:
         return
@@ -89,7 +89,7 @@ def _add_pedestal(scene_spec: mujoco.MjSpec, embodiment: Embodiment, base_pose: 
     scene_spec.worldbody.add_geom(
         name=PEDESTAL,
         type=mujoco.mjtGeom.mjGEOM_BOX,
-        pos=(x, y, height / 2),
+        pos=(x, y, foot_m + height / 2),
         quat=base_pose.quat_wxyz,
         size=(half_side, half_side, height / 2),
         rgba=_PEDESTAL_RGBA,

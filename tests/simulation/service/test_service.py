@@ -18,7 +18,7 @@ from blueprint_pipeline.simulation.service.errors import RemoteSimulatorError
 from blueprint_pipeline.simulation.service.server import SERVICE, InsecureBinding, ServerOptions, SimulatorServer
 
 POSE = Pose(position_m=(1.0, 2.0, 3.0), quat_wxyz=(1.0, 0.0, 0.0, 0.0))
-ROBOT = RobotPlacement(embodiment="franka_panda", base_pose=POSE)
+ROBOT = RobotPlacement(embodiment="franka_panda", base_pose=POSE, foot_m=0.25)
 
 
 @pytest.fixture

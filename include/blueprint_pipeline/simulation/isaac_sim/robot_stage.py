@@ -36,10 +36,10 @@ _APERTURE_MM = 24.0
 _X_AXIS = np.array([1.0, 0.0, 0.0])
 
 
-def compile_robot(embodiment: Embodiment, base_pose: Pose) -> tuple[mujoco.MjModel, mujoco.MjData]:
+def compile_robot(embodiment: Embodiment, base_pose: Pose, foot_m: float = 0.0) -> tuple[mujoco.MjModel, mujoco.MjData]:
     """The robot alone, mounted as in the twin, in its default pose with open fingers."""
     spec = mujoco.MjSpec()
-    mount(spec, embodiment, base_pose)
+    mount(spec, embodiment, base_pose, foot_m)
     model = spec.compile()
     data = mujoco.MjData(model)
     bind_robot(model, embodiment).place(data, home_qpos(embodiment))
@@ -60,9 +60,9 @@ def _tool_in_hand(model: mujoco.MjModel, embodiment: Embodiment, arm: Arm) -> Fl
     return np.concatenate([site.pos, site.quat])
 
 
-def author_robot(stage: Usd.Stage, embodiment: Embodiment, base_pose: Pose) -> None:
+def author_robot(stage: Usd.Stage, embodiment: Embodiment, base_pose: Pose, foot_m: float = 0.0) -> None:
     """Write the robot, its pedestal and its camera into a stage."""
-    model, data = compile_robot(embodiment, base_pose)
+    model, data = compile_robot(embodiment, base_pose, foot_m)
     drives = drives_of(model, embodiment)
     max_velocity = {joint.name: joint.max_velocity_rad_s for arm in embodiment.arms for joint in arm.joints}
     max_velocity |= {joint.name: _finger_speed(arm.gripper, joint) for arm in embodiment.arms for joint in arm.gripper.fingers}

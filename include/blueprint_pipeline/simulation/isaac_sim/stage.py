@@ -76,7 +76,7 @@ def author_stage(scene: Path, robot: RobotPlacement, embodiment: Embodiment, fol
     stage.SetDefaultPrim(stage.GetPrimAtPath(WORLD_PATH))
     _validate(stage, base)
     objects = _movable_objects(stage)
-    author_robot(stage, embodiment, robot.base_pose)
+    author_robot(stage, embodiment, robot.base_pose, robot.foot_m)
     if robot.view is not None:
         _place_camera(stage, robot.view)
     _set_physics(stage, objects)

@@ -54,14 +54,15 @@ def unpack_view(message: pb.View) -> View:
 def pack_load(scene: Path, robot: RobotPlacement, fps: int) -> pb.LoadRequest:
     """What is to be loaded, as a message."""
     view = None if robot.view is None else pack_view(robot.view)
-    return pb.LoadRequest(scene=str(scene), embodiment=robot.embodiment, base_pose=pack_pose(robot.base_pose), fps=fps, view=view)
+    base_pose = pack_pose(robot.base_pose)
+    return pb.LoadRequest(scene=str(scene), embodiment=robot.embodiment, base_pose=base_pose, fps=fps, view=view, foot_m=robot.foot_m)
 
 
 def unpack_robot(message: pb.LoadRequest) -> RobotPlacement:
     """The robot that a message wants loaded; pydantic refuses wrong lengths."""
     view = unpack_view(message.view) if message.HasField("view") else None
-    base_pose = unpack_pose(message.base_pose)
-    return RobotPlacement.model_validate({"embodiment": message.embodiment, "base_pose": base_pose, "view": view})
+    found = {"embodiment": message.embodiment, "base_pose": unpack_pose(message.base_pose), "foot_m": message.foot_m, "view": view}
+    return RobotPlacement.model_validate(found)
 
 
 def pack_frame(state: SimulationState, contacts: tuple[BodyContact, ...]) -> pb.Frame:
