@@ -91,6 +91,23 @@ def test_mass_of_a_mesh_that_stands_twice_is_that_of_one(whole, copy, first):
     assert kept == ([len(whole.faces)] * (2 if copy(whole).look == RED else 1))
 
 
+@pytest.mark.parametrize("is_welded", [False, True], ids=["each body with its vertices", "one vertex a place"])
+def test_bodies_that_touch_along_edges_stay_as_they_are(is_welded):
+    """A shelf of boards: along an edge of two of them there are four faces, and none of these is inside out."""
+    boards = [
+        trimesh.creation.box(extents, trimesh.transformations.translation_matrix(at))
+        for extents, at in (((0.8, 0.3, 0.02), (0, 0, 0.01)), ((0.02, 0.3, 0.26), (0.39, 0, 0.13)), ((0.8, 0.02, 0.26), (0, 0.14, 0.13)))
+    ]
+    shelf = trimesh.util.concatenate(boards)
+    if is_welded:
+        shelf.merge_vertices()
+    assert mend_surfaces([surface_of(shelf)]).changes == ()
+    turned = shelf.faces.copy()
+    turned[:12] = turned[:12, ::-1]
+    if not is_welded:
+        assert mend_surfaces([surface_of(trimesh.Trimesh(shelf.vertices, turned, process=False))]).changes[0].startswith("12 of 36 faces")
+
+
 def test_cavity_stays_a_cavity_where_all_is_inside_out():
     """A file that mirrors everything turns cavities, too."""
     outer, inner = trimesh.creation.icosphere(radius=1.0), trimesh.creation.icosphere(radius=0.8)

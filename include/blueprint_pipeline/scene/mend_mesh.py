@@ -46,13 +46,13 @@ def mend_surfaces(surfaces: list[Surface], eye_m: FloatArray | None = None) -> M
         surfaces: In one frame.
         eye_m: (3,): a point from which all is seen; a closed shell around it is a room, and faces inwards. ``None``: there is no room.
     """
-    vertices, faces = _welded(surfaces)
+    vertices, faces, written = _welded(surfaces)
     own = np.arange(len(faces))
     kept = first_faces(faces, _look_numbers(surfaces)) == own
     leader = first_faces(faces)  # faces of another look in its place turn with it: they are its back, or lie on it
     leads = leader == own
     turned = np.zeros(len(faces), dtype=bool)
-    turned[leads] = _turned(vertices, faces[leads], eye_m)
+    turned[leads] = _turned(vertices, faces[leads], written[leads], eye_m)
     turned = turned[leader] & kept
     changes = []
     if not kept.all():
@@ -72,18 +72,18 @@ def mend_surfaces(surfaces: list[Surface], eye_m: FloatArray | None = None) -> M
 
 def orient(vertices: FloatArray, faces: Faces) -> Faces:
     """Faces (F, 3) of a welded mesh with their outside outwards."""
-    turned = _turned(vertices, faces)
+    turned = _turned(vertices, faces, faces)
     return np.where(turned[:, None], faces[:, ::-1], faces)
 
 
-def _welded(surfaces: list[Surface]) -> tuple[FloatArray, Faces]:
-    """Places (P, 3) of all surfaces, each once, and faces of them (F, 3)."""
+def _welded(surfaces: list[Surface]) -> tuple[FloatArray, Faces, Faces]:
+    """Places (P, 3) of all surfaces, each once, faces of them (F, 3), and the same faces of the vertices as they are written."""
     vertices = np.vstack([surface.vertices for surface in surfaces])
     step = max(float(np.ptp(vertices, axis=0).max()) * _WELD_SHARE, 1e-12)
     _, first, same = np.unique(np.round((vertices - vertices.min(axis=0)) / step), axis=0, return_index=True, return_inverse=True)
     offsets = np.cumsum([0, *(len(surface.vertices) for surface in surfaces)])
     faces = np.vstack([surface.faces + offset for surface, offset in zip(surfaces, offsets, strict=False)])
-    return vertices[first], same.reshape(-1)[faces]
+    return vertices[first], same.reshape(-1)[faces], faces
 
 
 def _look_numbers(surfaces: list[Surface]) -> Faces:
@@ -94,9 +94,16 @@ def _look_numbers(surfaces: list[Surface]) -> Faces:
     return np.repeat(of_surface, [len(surface.faces) for surface in surfaces])
 
 
-def _turned(vertices: FloatArray, faces: Faces, eye_m: FloatArray | None = None) -> Flags:
-    """Which faces must be turned, shape (F,)."""
-    same, other = _neighbours(faces)
+def _turned(vertices: FloatArray, faces: Faces, written: Faces, eye_m: FloatArray | None = None) -> Flags:
+    """Which faces must be turned, shape (F,).
+
+    Args:
+        vertices: Places, each once.
+        faces: Of places: what meets at one belongs together, but along an edge of two bodies that touch.
+        written: The same faces of vertices as they are written, which are those of one body.
+        eye_m: See :func:`mend_surfaces`.
+    """
+    same, other = (np.vstack(pairs) for pairs in zip(_neighbours(faces), _neighbours(written), strict=True))
     count = len(faces)
     # Each face stands twice in a graph, as it is and turned: what is connected has one winding.
     _, winding = _connected(np.vstack([same, same + count, np.add(other, (0, count)), np.add(other, (count, 0))]), 2 * count)
@@ -141,13 +148,13 @@ def _neighbours(faces: Faces) -> tuple[Faces, Faces]:
 
 
 def _closed_shells(faces: Faces, shell: Faces, shells: int) -> Flags:
-    """Which shells have no open edge."""
+    """Which shells have no open edge: none that an odd number of its faces have."""
     solid = np.flatnonzero(~is_degenerate(faces))
     edges = np.vstack([np.sort(faces[solid][:, side], axis=1) for side in _SIDES])
-    _, number, shared = np.unique(edges, axis=0, return_inverse=True, return_counts=True)
-    border = np.tile(solid, 3)[shared[number.reshape(-1)] == 1]
+    owner = shell[np.tile(solid, 3)]
+    found, counts = np.unique(np.column_stack([owner, edges]), axis=0, return_counts=True)
     closed = np.ones(shells, dtype=bool)
-    closed[shell[border]] = False
+    closed[found[counts % 2 == 1, 0]] = False
     return closed
 
 
