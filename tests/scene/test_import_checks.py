@@ -49,13 +49,26 @@ def test_articulated_object_is_told_to_stay_closed(small):
     assert "1 joints are not simulated" in finding.message
 
 
-def test_object_that_bears_another_is_told(small):
-    """A can on a can."""
+@pytest.mark.parametrize("gap_m", [0.0001, 0.0, -0.0005])
+def test_object_that_bears_another_is_told(small, gap_m):
+    """A can on a can, a little above it, flush, or a little within it."""
     write_mesh(small, "can", [surface_of(cylinder())])
-    clone_object(small, "can", "upper", (0, 0, 0.0801))
+    clone_object(small, "can", "upper", (0, 0, 0.08 + gap_m))
+    lower, upper = findings(small, "scene.no_target")
+    assert (lower.where, upper.where) == ("can", "upper")
+    assert "upper stands on it" in lower.message
+    assert "it stands on can" in upper.message
+
+
+def test_object_on_the_floor_is_told(small):
+    """No support, no robot beside it."""
+    write_mesh(small, "can", [surface_of(cylinder())])
+    matrix, scale = get_pose(small, "can")
+    matrix[:3, 3] = (0.9, 0.9, 0.0)
+    set_pose(small, "can", matrix, scale)
     (finding,) = findings(small, "scene.no_target")
     assert finding.where == "can"
-    assert "upper stands on it" in finding.message
+    assert "on the floor" in finding.message
 
 
 def test_open_mesh_is_told_to_weigh_as_a_shell(small):

@@ -206,13 +206,17 @@ def _elsewhere(tier: Tier | None, scene: TaskScene, starts: StartStates) -> dict
     """Why the movable objects that do not stand on the tier, and those that were set aside, are no targets."""
     reasons = {**scene.set_aside, **{name: "it stands on nothing" for name in scene.poses if name not in starts.supports}}
     if tier is None:
-        return reasons | {name: f"it stands on '{below}'" for name, below in starts.supports.items()}
+        return reasons | {name: f"it stands on {_named(below)}" for name, below in starts.supports.items()}
     for name, below in starts.supports.items():
         if below != tier.support:
-            reasons[name] = f"it stands on '{below}', not on '{tier.support}'"
+            reasons[name] = f"it stands on {_named(below)}, not on {_named(tier.support)}"
         elif name not in tier.prints:
             reasons[name] = f"it stands on another tier of '{below}'"
     return reasons
+
+
+def _named(support: str) -> str:
+    return "the floor, out of the arm's reach" if support == _FLOOR else f"'{support}'"
 
 
 def _build_site(

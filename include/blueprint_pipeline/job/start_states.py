@@ -25,6 +25,8 @@ SETTLE_S = 0.25
 DRIFT_M = 0.006
 """How far an object may move while it comes to rest where it was put: surfaces are level within some millimetres."""
 _TRIES = 25
+_AWAY_M = 100.0
+"""So far up nothing is touched."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +56,35 @@ class StartStates:
             self._data.qpos[self._address[name] : self._address[name] + 7] = (*pose.position_m, *pose.quat_wxyz)
         mujoco.mj_forward(model, self._data)
         self.settled_qpos: FloatArray = self._data.qpos.copy()
+        touching = self._touching()
         self.supports = find_supports(model, self._data)
-        """What each object stands on in the settled scene."""
+        """What each object stands on in the settled scene, or leans on, if it falls without that."""
+        self.supports |= self._leaning(touching)
         self._settled = self._prints(self.settled_qpos)
         bearing = set(self.supports.values())
         self._free = [
             name for name in self._names if name in self.supports and name not in bearing and self.supports[name] not in self._names
         ]
+
+    def _touching(self) -> list[tuple[str, str]]:
+        """Pairs of movable objects that touch, each in both orders; the data hold the settled scene."""
+        bodies = [[self._model.body(int(self._model.geom_bodyid[geom])).name for geom in pair] for pair in self._data.contact.geom]
+        pairs = {tuple(pair[::step]) for pair in bodies for step in (1, -1) if set(pair) <= set(self._names)}
+        return sorted((first, second) for first, second in pairs if first != second)
+
+    def _leaning(self, touching: Sequence[tuple[str, str]]) -> dict[str, str]:
+        """Objects that fall without another one beside them, and that one; those that stand on it are known already."""
+        found: dict[str, str] = {}
+        for name, other in touching:
+            if name not in found and self.supports.get(name, name) not in self._names and self._falls_without(name, other):
+                found[name] = other
+        return found
+
+    def _falls_without(self, name: str, other: str) -> bool:
+        qpos = self.settled_qpos.copy()
+        qpos[self._address[other] + 2] += _AWAY_M
+        self._stays(qpos)
+        return self._drift(name, qpos) > DRIFT_M
 
     def sample(self, spread: Spread, target: str, hand_m: float, rng: np.random.Generator) -> StartState | None:
         """A start state: the target anywhere within reach, with room for the fingers, every other free object anywhere on the surface.

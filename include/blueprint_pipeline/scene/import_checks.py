@@ -21,9 +21,15 @@ def check_targets(scene: SourceScene) -> list[SceneFinding]:
     What depends on a robot and its place (reach, free spots, grasps) is told by ``plan_tasks``, in ``left_out`` of its job.
     """
     reasons = {name: reason for name, item in scene.objects.items() if (reason := _stays(item)) is not None}
-    for upper, lower in find_supports(scene).stands_on:
-        if lower in scene.objects and is_movable(scene.objects[lower]) and is_movable(scene.objects[upper]):
-            reasons.setdefault(lower, f"{upper} stands on it, and would fall")
+    supports, movable = find_supports(scene), {name for name, item in scene.objects.items() if is_movable(item)}
+    for name in sorted(movable):
+        bearers = supports.bearers[name]
+        for lower in sorted(bearers & movable):
+            reasons.setdefault(lower, f"{name} stands on it, and would fall")
+        if bearers and bearers <= movable:
+            reasons.setdefault(name, f"it stands on {min(bearers)}, which may move itself")
+        elif bearers and bearers <= supports.floors:
+            reasons.setdefault(name, "it stands on the floor, where no arm on a pedestal reaches")
     return [SceneFinding("scene.no_target", name, f"{name} will be no target: {reason}.") for name, reason in sorted(reasons.items())]
 
 

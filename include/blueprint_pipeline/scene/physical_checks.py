@@ -115,11 +115,13 @@ class Supports:
 
     Attributes:
         unsupported: Object to its gap [m] above the nearest thing below, and that thing.
-        stands_on: Pairs of an object and an object below it that bears it.
+        bearers: Object to what bears it: objects, parts of the background, the floor.
+        floors: Of these, the floor and what lies flat on it.
     """
 
     unsupported: dict[str, tuple[float, str]]
-    stands_on: tuple[tuple[str, str], ...] = ()
+    bearers: dict[str, frozenset[str]]
+    floors: frozenset[str]
 
 
 def check_bounds(scene: SourceScene) -> list[SceneFinding]:
@@ -196,13 +198,16 @@ def find_supports(scene: SourceScene) -> Supports:
     for name in sorted(waiting):
         other, gap = min(((other, gap) for other, gap in below[name].items() if gap > MAX_GAP_M), key=lambda item: (item[1], item[0]))
         unsupported[name] = (gap, other.split("#")[0] if "#" not in other else "the background")
-    stands_on = tuple(
-        (name, other)
+    bearers = {
+        name: frozenset(other for other, gap in gaps.items() if gap <= MAX_GAP_M and not _is_above(other, name, solids, below))
         for name, gaps in below.items()
-        for other, gap in gaps.items()
-        if gap <= MAX_GAP_M and other in solids and below[other].get(name, np.inf) > MAX_GAP_M
-    )
-    return Supports(unsupported, stands_on)
+    }
+    return Supports(unsupported, bearers, frozenset({_FLOOR, *(part.name for part in background if part.high[2] <= MAX_GAP_M)}))
+
+
+def _is_above(other: str, name: str, solids: dict[str, Solid], below: dict[str, dict[str, float]]) -> bool:
+    """Whether of two objects of which each is below the other, as touching ones are, the other one begins higher up."""
+    return other in solids and below[other].get(name, np.inf) <= MAX_GAP_M and bool(solids[other].low[2] >= solids[name].low[2])
 
 
 def is_movable(item: SourceObject) -> bool:
