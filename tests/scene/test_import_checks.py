@@ -2,10 +2,12 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import trimesh
+from PIL import Image
 
 from blueprint_pipeline.scene.checks import check_scene
 from blueprint_pipeline.scene.surfaces import Look, Surface
@@ -58,6 +60,26 @@ def test_object_that_bears_another_is_told(small, gap_m):
     assert (lower.where, upper.where) == ("can", "upper")
     assert "upper stands on it" in lower.message
     assert "it stands on can" in upper.message
+
+
+@pytest.mark.parametrize(
+    ("look", "alpha", "is_told"),
+    [
+        (Look((1.0, 0.0, 0.0, 0.0), 0.0, 0.5), None, True),
+        (Look((1.0, 0.0, 0.0, 0.1), 0.0, 0.5), None, False),
+        (Look((1.0, 1.0, 1.0, 1.0), 0.0, 0.5, Image.new("RGBA", (4, 4), (9, 9, 9, 0))), None, True),
+        (Look((1.0, 1.0, 1.0, 0.99), 0.0, 0.5), 0.0, True),
+    ],
+    ids=["plain", "a little", "picture", "vertices"],
+)
+def test_object_of_which_nothing_is_seen_is_told(small, look, alpha, is_told):
+    """It stands in the way, and no picture shows it."""
+    made = surface_of(cylinder(), look)
+    uv = None if look.texture is None else np.zeros((len(made.vertices), 2))
+    colors = None if alpha is None else np.column_stack([np.linspace(0, 1, len(made.vertices))] * 3 + [np.full(len(made.vertices), alpha)])
+    write_mesh(small, "can", [replace(made, uv=uv, colors=colors)])
+    found = [finding.message for finding in findings(small, "scene.no_target")]
+    assert ["nothing of it is seen" in message for message in found] == ([True] if is_told else [])
 
 
 def test_object_on_the_floor_is_told(small):

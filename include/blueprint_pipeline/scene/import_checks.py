@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from blueprint_pipeline.scene.build_manifest import category_of, own_volume_m3
 from blueprint_pipeline.scene.findings import SceneFinding, finding_of
 from blueprint_pipeline.scene.manifest import MAX_MOVABLE_VOLUME_M3
@@ -10,7 +12,7 @@ from blueprint_pipeline.scene.materials import load_categories, load_materials
 from blueprint_pipeline.scene.physical_checks import find_supports, is_movable
 from blueprint_pipeline.scene.physics import PhysicsImplausible
 from blueprint_pipeline.scene.source import SourceObject, SourceScene
-from blueprint_pipeline.scene.surfaces import merge_positions
+from blueprint_pipeline.scene.surfaces import Surface, merge_positions
 
 _LITRES = 1000.0
 
@@ -23,6 +25,8 @@ def check_targets(scene: SourceScene) -> list[SceneFinding]:
     reasons = {name: reason for name, item in scene.objects.items() if (reason := _stays(item)) is not None}
     supports, movable = find_supports(scene), {name for name, item in scene.objects.items() if is_movable(item)}
     for name in sorted(movable):
+        if not any(_is_seen(surface) for surface in scene.objects[name].surfaces):
+            reasons.setdefault(name, "nothing of it is seen, for the alpha of its material is 0")
         bearers = supports.bearers[name]
         for lower in sorted(bearers & movable):
             reasons.setdefault(lower, f"{name} stands on it, and would fall")
@@ -47,6 +51,16 @@ def _stays(item: SourceObject) -> str | None:
         limit = MAX_MOVABLE_VOLUME_M3 * _LITRES
         return f"its box holds {volume * _LITRES:.3g} l, and what holds {limit:.0f} l or more stays where it is, as furniture does"
     return None
+
+
+def _is_seen(surface: Surface) -> bool:
+    """Whether some of a surface stops light."""
+    alphas = [surface.look.base_color[3]]
+    if surface.colors is not None:
+        alphas.append(float(surface.colors[:, 3].max()))
+    if surface.look.texture is not None and surface.look.texture.mode == "RGBA":
+        alphas.append(float(np.asarray(surface.look.texture.getchannel("A")).max()))
+    return min(alphas) > 0
 
 
 def _mass(item: SourceObject) -> Iterator[SceneFinding]:
