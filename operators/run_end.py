@@ -102,7 +102,7 @@ def _recovery(run: RunRecord, incidents: Sequence[OutboxMessage]) -> Message:
             "First reported": f"{began:%Y-%m-%d %H:%M} UTC",
             "Kept": "-" if run.kept is None else f"{run.kept} of {run.attempted}",
         },
-        sections={"What had failed": "\n".join(incident.message.text for incident in incidents)},
+        sections={"What had failed": "\n".join(dict.fromkeys(incident.message.text for incident in incidents))},
         links={"Run": run.link, "Report": run.report_url},
     )
     return _about(run, "recovery", began, shown)

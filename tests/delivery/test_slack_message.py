@@ -54,6 +54,7 @@ def test_a_failure_message_tells_what_to_do():
     """Lab, code, message (cut to Slack's limit, escaped), run link, advice."""
     message = build_failure_message(
         stage="deliver_bundle",
+        dag_id="scene_to_dataset",
         scene_id="kitchen",
         code="delivery.conflict",
         message="<!channel> " + "x" * 5000,

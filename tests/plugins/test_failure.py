@@ -62,6 +62,13 @@ def test_message_names_scene_lab_stage_code_and_link():
     assert (message.code, message.link) == ("scene.nan_pose", LOG)
 
 
+def test_a_task_that_works_on_no_scene_is_named_by_its_dag():
+    """The check of the rows of a night, for one."""
+    message = build_message({**context(FAILED), "params": {}})
+    assert message.text == "simulate_shard (shard 3) failed in d: scene.nan_pose"
+    assert '"*Scene*' not in json.dumps(message.blocks)
+
+
 class Later(TransientError):
     """May pass."""
 

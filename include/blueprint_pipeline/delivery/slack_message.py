@@ -90,8 +90,9 @@ def build_delivery_message(receipt: Receipt, facts: DeliveryFacts, *, run_url: s
 def build_failure_message(
     *,
     stage: str,
-    scene_id: str,
-    lab: str,
+    dag_id: str,
+    scene_id: str | None,
+    lab: str | None,
     code: str,
     message: str,
     todo: str,
@@ -103,6 +104,7 @@ def build_failure_message(
 
     Args:
         stage: Name of the stage.
+        dag_id: The DAG that it belongs to: told where it works on no scene.
         scene_id: Id of the scene.
         lab: Who waits for the dataset.
         code: Stable code of the error, e.g. ``delivery.conflict``.
@@ -115,9 +117,10 @@ def build_failure_message(
     Raises:
         SlackObjectFormationError: A block breaks a limit of Slack's.
     """
+    where = {"Scene": scene_id, "Lab": lab} if scene_id else {"DAG": dag_id}
     return build_notice(
-        f"{stage} failed on {scene_id}: {code}",
-        fields={"Stage": stage, "Scene": scene_id, "Lab": lab, "Code": f"`{code}`", "Attempts": str(attempt)},
+        f"{stage} failed {f'on {scene_id}' if scene_id else f'in {dag_id}'}: {code}",
+        fields={"Stage": stage, **{name: value or "-" for name, value in where.items()}, "Code": f"`{code}`", "Attempts": str(attempt)},
         sections={"What happened": message, "What to do": todo},
         links={"Run": run_url, "Runbook": runbook_url},
     )

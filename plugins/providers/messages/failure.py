@@ -75,8 +75,9 @@ def failure_message(where: StageOfRun, exception: object, *, tries: int, go_on: 
     code, message = split_error(exception)
     shown = build_failure_message(
         stage=where.stage,
-        scene_id=where.scene_id or "-",
-        lab=where.lab or "-",
+        dag_id=where.dag_id,
+        scene_id=where.scene_id,
+        lab=where.lab,
         code=code,
         message=message,
         todo=next_step(exception, tries, go_on),
