@@ -28,6 +28,17 @@ def test_one_sender_has_a_message(registry, clock):
     assert len(registry.outbox.take()) == 1
 
 
+def test_who_waits_for_its_turn_is_nobody_elses(registry, clock):
+    """A sender that took two and is slow with the first still has the second for itself when it comes to that."""
+    for run in ("first", "second"):
+        registry.outbox.add(message(message_id=f"failure/d/{run}/0"))
+    assert len(registry.outbox.take()) == 2
+    clock.advance(seconds=HOLD_S + 1)
+    assert [item.message.message_id for item in registry.outbox.take()] == ["failure/d/first/0"]
+    clock.advance(seconds=HOLD_S)
+    assert {item.message.message_id for item in registry.outbox.take()} == {"failure/d/first/0", "failure/d/second/0"}
+
+
 def test_what_arrived_is_not_sent_again(registry, clock):
     registry.outbox.add(message())
     registry.outbox.take()

@@ -47,7 +47,7 @@ class Outbox:
             return write_message(session, self._database.now(session), message, status="held")
 
     def take(self, *, message_id: str | None = None, limit: int = 50) -> list[OutboxMessage]:
-        """Messages that are due, oldest first; nobody else gets them for :data:`HOLD_S`."""
+        """Messages that are due, oldest first; nobody else gets one before its turn and its tries, :data:`HOLD_S` each, are over."""
         with self._database.write() as session:
             now = self._database.now(session)
             due = select(OutboxRow).where(OutboxRow.status == "waiting", OutboxRow.due_at <= now)
@@ -55,8 +55,8 @@ class Outbox:
                 due = due.where(OutboxRow.message_id == message_id)
             due = due.order_by(OutboxRow.created_at, OutboxRow.message_id).limit(limit).with_for_update(skip_locked=True)
             rows = list(session.execute(due).scalars())
-            for row in rows:
-                row.due_at = now + timedelta(seconds=HOLD_S)
+            for turn, row in enumerate(rows, start=1):
+                row.due_at = now + timedelta(seconds=turn * HOLD_S)
             session.flush()
             return [_record(row) for row in rows]
 
