@@ -109,6 +109,12 @@ def test_an_execution_that_diverges_has_failed(one_episode) -> None:
     assert verdict.replayed
 
 
+def test_where_all_executions_diverge_no_difference_is_told(one_episode) -> None:
+    """Not 0.0, which would say that the states were the same."""
+    verdict = execute(one_episode, Restless(diverges=tuple(range(RULE.attempts))))
+    assert (verdict.replayed, verdict.max_abs_qpos_difference) == (False, None)
+
+
 def test_an_episode_of_another_simulator_is_not_executed(one_episode) -> None:
     """Which is named."""
     scene, plan, record, states = one_episode

@@ -39,7 +39,8 @@ def describe_replays(certificates: Sequence[ReplayCertificate]) -> str:
     if "bit_identical" in counts:
         told.append(f"{counts['bit_identical']} episodes were executed again from their stored states and came out bit-identical.")
     if "bounded" in counts:
-        largest = max(item.max_abs_qpos_difference for item in certificates if item.replayed and item.rule == "bounded")
+        bounded = [item for item in certificates if item.replayed and item.rule == "bounded"]
+        largest = max(item.max_abs_qpos_difference for item in bounded if item.max_abs_qpos_difference is not None)
         told.append(
             f"{counts['bounded']} episodes were executed again on another class of machine than they were made on, where the last bits "
             f"differ: each did its task again, with states within {largest:.2g} of the recorded ones (m, rad); the pictures show the "

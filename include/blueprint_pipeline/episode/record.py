@@ -208,8 +208,8 @@ class ReplayCertificate(FrozenModel):
     replayed: bool
     """True only if every row of ``qpos`` and ``qvel`` equals the recording, bit by bit (or the rule that is named held)."""
     first_difference_frame: int | None
-    max_abs_qpos_difference: float
-    """From the recording, over all rows of all executions."""
+    max_abs_qpos_difference: float | None
+    """From the recording, over all rows of all executions that came to an end; ``None``: there is none."""
     simulator: SimulatorInfo
     platform: Platform | None = None
     """Where it was executed again; ``None``: by a simulator in another process, or before certificates said so."""

@@ -5,6 +5,7 @@ be done again, and every state must stay within a bound of the recorded one; the
 recording nothing but equal bits counts.
 """
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def replay_anywhere(
         return verdict
     executed = execute_episode(simulator, loaded, record, states, ONCE)
     bounded = replace(executed, rule="bounded", first_difference_frame=verdict.first_difference_frame)
-    difference = executed.max_abs_qpos_difference
+    difference = math.inf if executed.max_abs_qpos_difference is None else executed.max_abs_qpos_difference
     if not executed.replayed or difference <= BOUND:
         return bounded
     reason = f"on another class of machine than it was made on, states differ by up to {difference:.3g}, and {BOUND:g} is allowed"

@@ -28,7 +28,7 @@ from blueprint_pipeline.task.outcome import describe_missed
 class _Run:
     execution: Execution
     first_difference: int | None
-    max_abs_qpos_difference: float
+    max_abs_qpos_difference: float | None
 
 
 def execute_episode(simulator: Simulator, loaded: LoadedScene, record: EpisodeRecord, states: Path, rule: KOfN) -> ReplayVerdict:
@@ -54,7 +54,9 @@ def execute_episode(simulator: Simulator, loaded: LoadedScene, record: EpisodeRe
         rule="k_of_n",
         replayed=missed is None,
         first_difference_frame=min((run.first_difference for run in runs if run.first_difference is not None), default=None),
-        max_abs_qpos_difference=max(run.max_abs_qpos_difference for run in runs),
+        max_abs_qpos_difference=max(
+            (run.max_abs_qpos_difference for run in runs if run.max_abs_qpos_difference is not None), default=None
+        ),
         refusal=None if missed is None else NotReplayed(record.episode_id, missed),
         k_of_n=evidence,
     )
@@ -76,7 +78,7 @@ def _execute(simulator: Simulator, record: EpisodeRecord, motion: Motion, end_m:
     try:
         track = simulator.track(motion.ctrl[: motion.frames])
     except SimulationDiverged as error:
-        return _Run(Execution(held=False, failure=error.code, target_end_m=None, distance_m=None), None, 0.0)
+        return _Run(Execution(held=False, failure=error.code, target_end_m=None, distance_m=None), None, None)
     states = [start, *track.states]
     differences = np.abs(np.stack([state.qpos for state in states]) - motion.qpos).max(axis=1)
     differing = np.flatnonzero(differences)

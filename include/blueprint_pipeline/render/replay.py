@@ -40,7 +40,8 @@ class ReplayVerdict:
     rule: ReplayRule
     replayed: bool
     first_difference_frame: int | None
-    max_abs_qpos_difference: float
+    max_abs_qpos_difference: float | None
+    """``None`` where no execution came to an end."""
     refusal: BlueprintError | None
     """Why nothing was executed, or what differed; ``None`` where the episode replayed."""
     k_of_n: KOfNEvidence | None = None
@@ -49,7 +50,7 @@ class ReplayVerdict:
 
 def refuse_replay(rule: ReplayRule, error: BlueprintError) -> ReplayVerdict:
     """The verdict on an episode of which nothing was executed."""
-    return ReplayVerdict(rule=rule, replayed=False, first_difference_frame=None, max_abs_qpos_difference=0.0, refusal=error)
+    return ReplayVerdict(rule=rule, replayed=False, first_difference_frame=None, max_abs_qpos_difference=None, refusal=error)
 
 
 def replay_episode(

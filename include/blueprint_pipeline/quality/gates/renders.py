@@ -16,8 +16,8 @@ def measure_certificate(case: RenderCase, _rule: GateRule) -> Measurement:
         return not_measured(_NO_CERTIFICATE)
     found = []
     if not certificate.replayed:
-        difference = f"differs from frame {certificate.first_difference_frame} on, by up to {certificate.max_abs_qpos_difference:.3g}"
-        found.append(f"the replay failed: {certificate.refused or difference}")
+        differs = f"differs from frame {certificate.first_difference_frame} on, by up to {_number(certificate.max_abs_qpos_difference)}"
+        found.append(f"the replay failed: {certificate.refused or differs}")
     if certificate.first_difference_frame is not None and certificate.replayed and certificate.rule == "bit_identical":
         found.append(f"said to be identical, but differs in frame {certificate.first_difference_frame}")
     if certificate.rule != "bit_identical" and certificate.k_of_n is None and certificate.replayed:
@@ -32,6 +32,10 @@ def measure_certificate(case: RenderCase, _rule: GateRule) -> Measurement:
     ]
     found += [f"{name}: certified {certified}, recorded {recorded}" for name, certified, recorded in pairs if certified != recorded]
     return Measurement(float(len(found)), "; ".join(found) or f"replayed: {describe_rule(certificate)}")
+
+
+def _number(difference: float | None) -> str:
+    return "an unknown amount" if difference is None else f"{difference:.3g}"
 
 
 def expected_rule(certificate: ReplayCertificate, record: EpisodeRecord) -> ReplayRule:
@@ -49,7 +53,7 @@ def describe_rule(certificate: ReplayCertificate) -> str:
         return "bit-identical" if certificate.rule == "bit_identical" else f"{certificate.rule}, nothing was executed"
     if certificate.rule == "bounded":
         did = "did the task" if evidence.held else "did not do the task"
-        return f"bounded, on another class of machine: {did}, states within {certificate.max_abs_qpos_difference:.2g} of the recording"
+        return f"bounded, on another class of machine: {did}, states within {_number(certificate.max_abs_qpos_difference)} of the recording"
     spread = "unknown" if evidence.spread_m is None else f"{1000 * evidence.spread_m:.1f} mm"
     return f"k-of-n, {evidence.held} of {len(evidence.executions)} executions did the task, target within {spread} of the recording"
 
