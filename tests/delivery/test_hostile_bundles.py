@@ -17,8 +17,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from blueprint_pipeline.delivery import bundle_archive, bundle_source
 from blueprint_pipeline.delivery.bag import STATEMENT_NAME
-from blueprint_pipeline.delivery.bundle_source import NotABundle
+from blueprint_pipeline.delivery.bundle_source import TAG_NAMES, NotABundle
 from blueprint_pipeline.delivery.signing import load_signer, make_signing_key, parse_envelope, sign_payload
 from blueprint_pipeline.delivery.verify import SignatureInvalid, validate_bundle, verify_bundle
 from blueprint_pipeline.workspace.checksums import digest_files, list_files
@@ -184,6 +185,13 @@ def headers(count):
     return b"".join([member] * count)
 
 
+def sized_member(size_bytes):
+    """The header of a file of so many bytes that nobody signed."""
+    member = tarfile.TarInfo("bundle/x")
+    member.size = size_bytes
+    return member.tobuf(tarfile.USTAR_FORMAT)
+
+
 def sparse_member():
     """A member in GNU's old sparse format that says to be large."""
     member = tarfile.TarInfo("bundle/x")
@@ -202,6 +210,7 @@ BOMBS = {
     "headers.tar.gz": (lambda: gzip.compress(headers(100_000)), "expands to more than 100 times"),
     "zeros.tar.gz": (lambda: gzip.compress(tarfile.TarInfo("x").tobuf() + bytes(300 * _MIB)), None),
     "headers.tar.bz2": (lambda: bz2.compress(headers(100_000)), "expands to more than 100 times"),
+    "skipped.tar.gz": (lambda: gzip.compress(sized_member(300 * _MIB) + bytes(300 * _MIB)), "expands to more than 100 times"),
     "headers.tar.xz": (lambda: lzma.compress(headers(10)), "xz or zstd"),
     "many.tar": (lambda: headers(10_000), "holds no statement"),
     "nested.tar": (lambda: pax_member(comment="y" * 500)[:1536] * 3000, None),
@@ -225,6 +234,45 @@ def test_a_bomb_is_refused_in_little_memory(tmp_path, name):
     finally:
         tracemalloc.stop()
     assert peak < 16 * _MIB
+
+
+@pytest.mark.parametrize("is_packed", [False, True], ids=["folder", "archive"])
+def test_tag_files_may_be_as_large_as_the_bound_together(bundle, public_key, tmp_path, monkeypatch, is_packed):
+    """One byte more in all of them is refused, however small each is."""
+    path = pack(bundle, tmp_path / "bundle.tar") if is_packed else bundle
+    size_bytes = sum((bundle / name).stat().st_size for name in TAG_NAMES if (bundle / name).exists())
+    for bound_bytes in (size_bytes, size_bytes - 1):
+        for module in (bundle_archive, bundle_source):
+            monkeypatch.setattr(module, "MAX_TAG_BYTES", bound_bytes)
+        if bound_bytes == size_bytes:
+            assert verify_bundle(path, public_key).is_whole
+        else:
+            with pytest.raises(NotABundle, match=f"is larger than {bound_bytes} bytes"):
+                verify_bundle(path, public_key)
+
+
+@pytest.mark.parametrize(("length", "fits"), [(2**16 - 1, True), (2**16, False)])
+def test_a_long_name_may_take_as_much_as_the_bound(bundle, public_key, tmp_path, length, fits):
+    """64 KiB with the zero at its end."""
+    name = f"bundle/{'x' * (length - len('bundle/'))}"
+    path = pack(bundle, tmp_path / "long.tar", extra=[(name, b"", {})], format=tarfile.GNU_FORMAT)
+    if fits:
+        assert kinds(path, public_key) == [("extra", name.removeprefix("bundle/"))]
+    else:
+        with pytest.raises(NotABundle, match="a header of 65537 bytes"):
+            verify_bundle(path, public_key)
+
+
+@pytest.mark.parametrize(("zeros", "fits"), [(15 * _MIB, True), (64 * _MIB, False)])
+def test_zeros_at_the_end_of_a_packed_bundle_have_a_limit(bundle, public_key, tmp_path, zeros, fits):
+    """Tools pad archives; what is padded far beyond its size is a bomb."""
+    path = tmp_path / "padded.tar.gz"
+    path.write_bytes(gzip.compress(pack(bundle, tmp_path / "bundle.tar").read_bytes() + bytes(zeros)))
+    if fits:
+        assert verify_bundle(path, public_key).is_whole
+    else:
+        with pytest.raises(NotABundle, match="expands to more than 100 times"):
+            verify_bundle(path, public_key)
 
 
 change = st.tuples(st.sampled_from(["flip", "cut", "insert", "copy"]), st.floats(0, 1), st.binary(min_size=1, max_size=600))
