@@ -86,6 +86,35 @@ def test_what_does_not_fit_is_marked():
     assert reconcile(record(), pod_s=400, committed_s=300, machine="m", expected_machine="m") == ()
 
 
+@pytest.mark.parametrize(
+    ("pod_s", "wall_s", "agree"),
+    [
+        pytest.param(400.0, 360.0, True, id="a tenth less"),
+        pytest.param(400.0, 359.0, False, id="more than a tenth less"),
+        pytest.param(400.0, 440.0, True, id="a tenth more"),
+        pytest.param(400.0, 441.0, False, id="more than a tenth more"),
+        pytest.param(50.0, 40.0, True, id="short, ten seconds less"),
+        pytest.param(50.0, 39.0, False, id="short, more than ten seconds less"),
+    ],
+)
+def test_seconds_may_differ_by_ten_or_a_tenth(pod_s, wall_s, agree):
+    """Whichever is larger; the same bound holds for what the commits claim. A job that has not ended says nothing yet."""
+    machines = {"machine": "m", "expected_machine": "m"}
+    said = reconcile(record(wall_s=wall_s), pod_s=pod_s, committed_s=0, **machines)
+    assert bool(said) is not agree
+    assert reconcile(record(wall_s=wall_s, finished_at=None), pod_s=pod_s, committed_s=0, **machines) == ()
+    claimed = reconcile(None, pod_s=pod_s, committed_s=wall_s, **machines)
+    assert bool(claimed) is (wall_s > pod_s and not agree)
+
+
+def test_a_pod_whose_commits_account_for_all_is_booked_nothing():
+    """Neither where they claim as much as it held, nor where the two clocks differ by a second."""
+    for committed_s in (400.0, 401.0):
+        usage = usage_of(told(), record(committed_s=(committed_s,)))
+        assert usage.idle_s == 0
+        assert job_entries(usage, load_price_table(START.date())) == []
+
+
 def test_booked_twice_is_booked_once(settings):
     """A task that starts again books the same entries."""
     registry = open_registry(settings.registry)
