@@ -145,6 +145,13 @@ def test_a_machine_names_prices_that_are_there():
         load_price_table(TODAY).machine("m")
 
 
+def test_a_machine_does_not_reserve_nothing():
+    """A line with a reservation of 0 would make its machine free of charge."""
+    line = {"item": "vcpu", "price_id": "vcpu", "reserved": 0}
+    with pytest.raises(PriceTableInvalid, match="reserved"):
+        parse(row(), machines=[{"machine_id": "m", "description": "d", "lines": [line]}])
+
+
 def test_the_table_of_the_day_is_loaded(tmp_path):
     """The newest table not younger than the day; before all of them the oldest, whose prices then do not hold."""
     for day in ("2026-01-01", "2026-06-01"):

@@ -249,12 +249,14 @@ def test_registry_knows_finished_work_once(toy, settings):
     assert registry.leases.active() == []
 
 
-@pytest.mark.parametrize("found", [b"{", b'{"schema_version": "0.9"}'])
-def test_a_record_that_cannot_be_read_is_named(toy, found):
-    """A damaged record, or one of another version, ends with its path and with what to do; done so, the stage runs again."""
+@pytest.mark.parametrize(
+    ("found", "reason"), [(b"{", "file: Invalid JSON"), (b'{"schema_version": "0.9"}', "schema_version: Input should be '1.1' or '1.2'")]
+)
+def test_a_record_that_cannot_be_read_is_named(toy, found, reason):
+    """A record that is damaged or of another version ends with its path, the first fault and what to do; done so, the stage runs again."""
     toy("toy_intake")
     toy.scene.write_bytes("commits/toy_intake.json", found)
-    with pytest.raises(CommitUnreadable, match=r"commits/toy_intake\.json .*Remove it"):
+    with pytest.raises(CommitUnreadable, match=rf"commits/toy_intake\.json .*{reason}.*Remove it"):
         toy("toy_intake")
     toy.scene.remove("commits/toy_intake.json")
     toy("toy_intake")
