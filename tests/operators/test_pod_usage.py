@@ -122,6 +122,15 @@ def test_booked_twice_is_booked_once(settings):
     assert [registry.ledger.record(entries), registry.ledger.record(entries)] == [2, 0]
 
 
+def test_a_pod_without_a_record_committed_nothing():
+    """It went away before it wrote one: all that it held is booked here, however short it was."""
+    assert committed_seconds(None) == 0
+    event = told("failed", pod_s=0.5)
+    event = event.model_copy(update={"pod": event.pod.model_copy(update={"scheduled_at": START})})
+    usage = usage_of(event, None)
+    assert (usage.pod_s, usage.node_s, usage.idle_s) == (0.5, 0.5, 0.5)
+
+
 def test_found_work_is_not_this_pods():
     found = record(committed_s=())
     found = found.model_copy(update={"units": (UnitRecord(request={}, state="done", found_done=True),)})

@@ -228,6 +228,25 @@ def test_one_of_eight_threads_gets_the_lease(url):
         assert registry.leases.active() == got
 
 
+@pytest.mark.parametrize("registry_url", [pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True)
+def test_who_loses_a_race_learns_who_won(registry, url, clock, monkeypatch):
+    """Another takes an expired lease after it was looked at and before it is taken. SQLite lets nobody write in between."""
+    registry.leases.acquire("s/stage", "run-1", 60)
+    clock.advance(seconds=60)
+    with open_registry(RegistrySettings(url=url), clock) as other:
+
+        def win(process):
+            monkeypatch.undo()
+            other.leases.acquire("s/stage", "run-2", 60)
+            return is_alive(process)
+
+        monkeypatch.setattr("blueprint_pipeline.registry.leases.is_alive", win)
+        with pytest.raises(LeaseHeld) as refused:
+            registry.leases.acquire("s/stage", "run-3", 60)
+    assert refused.value.facts["holder"] == "run-2"
+    assert refused.value.facts["expires_at"] == (clock() + timedelta(seconds=60)).isoformat()
+
+
 HOLDER = """
 import sys, time
 from blueprint_pipeline.registry.database import open_registry
