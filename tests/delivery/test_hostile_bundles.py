@@ -153,6 +153,15 @@ def test_a_flood_of_strangers_ends(bundle, public_key, tmp_path):
     assert len(verify_bundle(path, public_key).findings) == 1000
 
 
+def test_what_was_not_looked_at_is_not_called_missing(bundle, public_key, tmp_path):
+    """The flood comes first, and looking ends before the files that were signed."""
+    with tarfile.open(tmp_path / "flood.tar", "w") as archive:
+        for number in range(1000):
+            add(archive, f"bundle/{number}")
+        archive.add(bundle, arcname="bundle")
+    assert {kind for kind, _ in kinds(tmp_path / "flood.tar", public_key)} == {"extra"}
+
+
 def test_another_bundle_beside_it_is_refused(bundle, public_key, tmp_path):
     """It must be clear which one was signed."""
     path = pack(bundle, tmp_path / "two.tar", extra=[("other/bagit.txt", b"x", {})])

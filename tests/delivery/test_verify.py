@@ -52,6 +52,7 @@ def test_a_whole_bundle_verifies(bundle, public_key):
     assert report.trust == "given_key"
     assert report.first_bad_file is None
     assert report.files == len(ALL_FILES)
+    assert report.size_bytes == sum((bundle / name).stat().st_size for name in ALL_FILES)
 
 
 def test_the_enclosed_key_proves_no_sender(bundle):
