@@ -86,6 +86,7 @@ def kinds(path, public_key):
         ("bundle", {}, ("outside", "bundle")),
         ("elsewhere", {"type": tarfile.DIRTYPE}, ("outside", "elsewhere")),
         ("bundle/data/x", {}, ("extra", "data/x")),
+        ("bundle/data", {}, ("extra", "data")),
         ("bundle/data\\x", {}, ("extra", "data\\x")),
         ("bundle/empty", {"type": tarfile.DIRTYPE}, ("extra", "empty")),
         ("bundle/data/empty/deep", {"type": tarfile.DIRTYPE}, ("extra", "data/empty/deep")),
