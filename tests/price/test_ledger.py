@@ -85,6 +85,18 @@ def test_unknown_stays_unknown(day, commit):
         assert entry.certainty is worst(entry.quantity_certainty, entry.price_certainty)
 
 
+@pytest.mark.parametrize(("day", "unit", "quantity"), [(1, "vcpu_hour", 0.02), (2, "gib_hour", 0.01)])
+def test_a_line_is_billed_in_the_unit_of_its_day(day, unit, quantity):
+    """A list that bills by memory from a day on: 72 CPU seconds before, 36 s of 1 GiB after."""
+    (vcpu,) = [price for price in PRICES.prices if price.price_id == "gcp.us-central1.e2.vcpu.on_demand"]
+    before = vcpu.model_copy(update={"effective_from": date(2026, 12, 1), "effective_until": date(2026, 12, 1)})
+    after = vcpu.model_copy(update={"effective_from": date(2026, 12, 2), "unit": "gib_hour"})
+    machine = MachineProfile(machine_id="m", description="d", lines=(MachineLine(item="work", price_id=vcpu.price_id),))
+    commit = make_commit(machine="m").model_copy(update={"finished_at": datetime(2026, 12, day, tzinfo=UTC)})
+    (entry,) = ledger_entries(commit, PRICES.model_copy(update={"prices": (before, after), "machines": (machine,)}))
+    assert (entry.quantity_unit, entry.quantity) == (unit, pytest.approx(quantity))
+
+
 def test_a_gpu_without_a_reservation_is_unknown():
     """GPU time is not measured: a line that bills measured GPU time has no quantity, and so no amount."""
     line = MachineLine(item="gpu", price_id="gcp.us-central1.l4.on_demand")

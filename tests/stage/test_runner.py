@@ -4,6 +4,7 @@ import gc
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -20,6 +21,7 @@ from blueprint_pipeline.stage.runner import InvalidRequest, run_stage
 from blueprint_pipeline.workspace.commits import CommitUnreadable, load_commit, load_commits
 from blueprint_pipeline.workspace.errors import FileChanged, InputMissing
 from blueprint_pipeline.workspace.storage import Workspace
+from tests.stage import toy_stages
 from tests.stage.toy_rows import TOY_ROWS
 
 
@@ -159,6 +161,27 @@ def test_new_request_clears_units_of_the_old(toy):
     toy("toy_work", units=1)
     assert toy.scene.files_under("units") == ["units/0/unit.json"]
     assert toy.log().count("unit 0") == 2
+
+
+def test_new_work_takes_the_old_record_away(toy):
+    """While other work is half done nothing says that it is finished."""
+    toy("toy_intake")
+    toy("toy_work", units=3)
+    with pytest.raises(TransientError):
+        toy("toy_work", units=4, fail="transient")
+    assert load_commit(toy.scene, "toy_work") is None
+
+
+def test_a_stage_that_keeps_finds_what_a_former_run_left(toy, monkeypatch):
+    """Whatever its key was; the old record goes all the same."""
+    monkeypatch.setattr(toy_stages, "TOY_WORK", replace(toy_stages.TOY_WORK, keeps=True))
+    toy("toy_intake")
+    toy("toy_work", units=3)
+    with pytest.raises(TransientError):
+        toy("toy_work", units=4, fail="transient")
+    assert load_commit(toy.scene, "toy_work") is None
+    toy("toy_work", units=4)
+    assert [toy.log().count(f"unit {index}") for index in range(4)] == [1, 1, 1, 1]
 
 
 def test_transient_failure_keeps_finished_units(toy):
