@@ -1,15 +1,18 @@
 """What a kept episode cost: rejects priced in, nothing lost, nothing made up."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blueprint_pipeline.cost import pricing
 from blueprint_pipeline.cost.pricing import build_report, share_out
 from blueprint_pipeline.cost.report import COLUMNS, CostReport, build_rows
 from blueprint_pipeline.price.ledger import add_totals, total_of
+from blueprint_pipeline.price.table import load_price_table
 from blueprint_pipeline.registry.records import Certainty
 from blueprint_pipeline.stage.flow import STAGES
 from blueprint_pipeline.workspace.commits import KeptUnit
@@ -158,6 +161,25 @@ def test_storage_is_forecast_and_labelled(run):
     assert forecast.storage_usd == Decimal("0.000234375")
     assert forecast.download_usd == Decimal("0.000117188")
     assert forecast.write_usd == Decimal("0.000005000")
+
+
+def test_storage_is_forecast_at_the_prices_of_the_last_day(run):
+    """A run that began on a day without prices and ended on one with them: what it cost is not known, what comes now is."""
+    first, *others = run.commits
+    early = first.model_copy(update={"finished_at": datetime(2001, 1, 1, tzinfo=UTC)})
+    for commits in ([early, *others], [*others, early]):
+        report = build_report(replace(run, commits=commits))
+        assert (report.total.unknown_entries, report.storage_forecast) == (2, build_report(run).storage_forecast)
+
+
+def test_tables_are_named_by_date(run, monkeypatch):
+    """A run that goes on for days, each with a table of its own, names all of them, the oldest first."""
+    monkeypatch.setattr(pricing, "load_price_table", lambda on: load_price_table(on).model_copy(update={"table_id": on.isoformat()}))
+    commits = [
+        commit.model_copy(update={"finished_at": commit.finished_at + timedelta(days=index)}) for index, commit in enumerate(run.commits)
+    ]
+    days = [commit.finished_at.date().isoformat() for commit in commits]
+    assert build_report(replace(run, commits=commits[::-1])).price_tables == tuple(days)
 
 
 def test_the_report_survives_json(run):

@@ -32,6 +32,7 @@ def scene(settings, run):
         write_commit(scene, commit)
     for episode in run.episodes:
         scene.write_bytes(f"{recording_path(episode.shard_index, episode.episode_id)}/episode.json", episode.model_dump_json().encode())
+        scene.write_bytes(f"{recording_path(episode.shard_index, episode.episode_id)}/states.parquet", b"PAR1")
         usage = run.usages[episode.episode_id]
         scene.write_bytes(usage_path(episode.shard_index, episode.episode_id), usage.model_dump_json().encode())
     kept = tuple(KeptEpisode(episode_id=f"ep_{index}", shard_index=index // 2) for index in (0, 3))

@@ -36,8 +36,8 @@ def row(**changes):
     }
 
 
-def parse(*rows, machines=()):
-    table = {"schema_version": "1.0", "table_id": "2026-01-01", "fresh_days": 30, "prices": list(rows), "machines": list(machines)}
+def parse(*rows, machines=(), fresh_days=30):
+    table = {"schema_version": "1.0", "table_id": "2026-01-01", "fresh_days": fresh_days, "prices": list(rows), "machines": list(machines)}
     return parse_price_table(yaml.safe_dump(table), "test.yaml")
 
 
@@ -106,6 +106,17 @@ def test_an_old_reading_is_an_estimate():
     price = table.price("vcpu", date(2026, 3, 1))
     assert table.certainty_of(price, date(2026, 3, 31)) is Certainty.MEASURED
     assert table.certainty_of(price, date(2026, 4, 1)) is Certainty.ESTIMATED
+
+
+def test_a_reading_may_be_fresh_on_its_own_day_alone():
+    """With 0 days the day before and the day after are estimates."""
+    table = parse(row(), fresh_days=0)
+    price = table.price("vcpu", date(2026, 3, 1))
+    assert table.certainty_of(price, date(2026, 3, 1)) is Certainty.MEASURED
+    for day in (date(2026, 2, 28), date(2026, 3, 2)):
+        assert table.certainty_of(price, day) is Certainty.ESTIMATED
+    with pytest.raises(PriceTableInvalid, match="fresh_days"):
+        parse(row(), fresh_days=-1)
 
 
 @pytest.mark.parametrize(
