@@ -92,6 +92,11 @@ def test_the_price_of_the_day_is_taken():
         assert table.price("vcpu", day).usd == Decimal(usd)
 
 
+def test_a_price_may_hold_on_one_day_alone():
+    """Its first day is its last."""
+    assert parse(row(effective_until=date(2026, 1, 1))).price("vcpu", date(2026, 1, 1)).usd == Decimal("0.02")
+
+
 @pytest.mark.parametrize(("price_id", "day"), [("vcpu", date(2025, 12, 31)), ("vcpu", date(2026, 7, 1)), ("other", TODAY)])
 def test_a_day_without_a_price_is_an_error(price_id, day):
     """Outside of its range there is no price, and the message says when there is."""
