@@ -138,6 +138,8 @@ def test_a_gpu_machine_is_measured(run):
     report = build_report(replace(run, commits=commits))
     assert report.total.estimated_usd == 0
     assert report.usd_per_kept_episode_certainty is Certainty.MEASURED
+    each = (report.total.measured_usd / 2).quantize(Decimal("1e-9"))
+    assert (report.per_kept_episode.measured_usd, report.per_kept_episode.estimated_usd, report.usd_per_kept_episode) == (each, 0, each)
 
 
 def test_each_stage_is_priced_by_the_machine_that_it_ran_on(run):
@@ -195,6 +197,7 @@ def test_the_table_has_a_row_for_each_stage(run):
     assert [row[0] for row in rows] == [*dict.fromkeys(stage.stage for stage in build_report(run).stages), "all"]
     assert {len(row) for row in rows} == {len(COLUMNS)}
     assert all(cell for row in rows for cell in row)
+    assert all(row[1].isdigit() for row in rows), "no shard is missing, and none is spoken of"
 
 
 def test_what_is_left_goes_to_those_who_lost_most_by_rounding():
