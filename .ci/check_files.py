@@ -74,7 +74,7 @@ def secrets(names: list[str]) -> Iterator[str]:
     """What looks like a secret and is not in the audited baseline."""
     looked_at = [name for name in names if Path(name).suffix not in {".lock", ".obj", ".glb", ".png"} and "requirements" not in name]
     command = [sys.executable, "-m", "detect_secrets.pre_commit_hook", "--baseline", SECRETS_BASELINE, *looked_at]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="backslashreplace", check=False)
     if ended.returncode not in (0, BASELINE_MOVED):
         yield from (ended.stdout or ended.stderr).strip().splitlines()
 

@@ -71,7 +71,7 @@ def untold_message(where: StageOfRun, error: BlueprintError) -> Message:
     return compose("lab_not_told", where.dag_id, where.run_id, shown=shown, **about)
 
 
-def tell_given_up(registry: Registry) -> list[str]:
+def write_given_up(registry: Registry) -> list[str]:
     """Write down, once a delivery, that its lab is no longer called; the deliveries for which that is new."""
     now = datetime.now(UTC)
     over = [found for found in registry.deliveries.all_of(status="promoted") if now - found.updated_at >= GIVE_UP]

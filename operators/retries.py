@@ -50,7 +50,7 @@ class StageRetryPolicy(RetryPolicy):
         """Whether and when to try again."""
         if isinstance(exception, PreemptedError):
             failed = _failures(context, max_tries)
-            at = "the task" if failed is None else self.tell_attempt(failed + 1, try_number + 1, max_tries)
+            at = "the task" if failed is None else self.describe_attempt(failed + 1, try_number + 1, max_tries)
             return RetryDecision.retry(timedelta(0), f"preempted, finished units are kept: {at} resumes at once")
         if _is_permanent(exception):
             return RetryDecision.fail("permanent: the same input fails again")
@@ -59,7 +59,7 @@ class StageRetryPolicy(RetryPolicy):
             failed = try_number
             if context is not None:
                 log.warning("the task's state cannot be reached: this try counts as a real failure, and so do all before it")
-        at = self.tell_attempt(failed, try_number, max_tries)
+        at = self.describe_attempt(failed, try_number, max_tries)
         if failed > self.failures:
             return RetryDecision.fail(f"{at} failed, and it was the last")
         pause = min(self.delay * 2 ** (failed - 1), self.max_delay)
@@ -85,7 +85,7 @@ class StageRetryPolicy(RetryPolicy):
             return int(ti.try_number)
         return failed + (1 if isinstance(exception, AirflowFailException) or _is_permanent(exception) else 0)
 
-    def tell_attempt(self, attempt: int, try_number: int, max_tries: int) -> str:
+    def describe_attempt(self, attempt: int, try_number: int, max_tries: int) -> str:
         """Which attempt a try is, and how many tries were not counted."""
         of, first = self.failures + 1, max(0, max_tries - self.failures - PREEMPTIONS)
         preempted = max(0, try_number - first - attempt)
@@ -99,7 +99,7 @@ def log_attempt(context: "Context") -> None:
         return
     failed = _failures(context, ti.max_tries)
     if failed is not None:
-        log.info("%s", policy.tell_attempt(failed + 1, ti.try_number, ti.max_tries))
+        log.info("%s", policy.describe_attempt(failed + 1, ti.try_number, ti.max_tries))
 
 
 def _is_permanent(exception: BaseException | None) -> bool:

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import Field, PositiveInt, ValidationError
 
 from blueprint_pipeline.config_file import ConfigFileInvalid, load_config
 from blueprint_pipeline.config_folder import CONFIG_FOLDER
+from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.workspace.storage import Id, InvalidId
 
 DEFAULT_POOL = "default_pool"
@@ -21,11 +22,7 @@ class InvalidScenes(ConfigFileInvalid):
     advice = "Correct the file; its head says what a row may have."
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class OwnDag(_Frozen):
+class OwnDag(FrozenModel):
     """A DAG for one scene alone."""
 
     schedule: str | None = None
@@ -37,7 +34,7 @@ class OwnDag(_Frozen):
     """State at first sight."""
 
 
-class SceneRow(_Frozen):
+class SceneRow(FrozenModel):
     """One scene that is done again and again."""
 
     scene_id: Id
@@ -72,7 +69,7 @@ class SceneRows:
     """``row 3 (scene kitchen): params.episodes: …``: such a row is never started, and stops no other."""
 
 
-class _File(_Frozen):
+class _File(FrozenModel):
     pools: dict[str, PositiveInt] = {}
     scenes: tuple[dict[str, Any], ...] = ()
 

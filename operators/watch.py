@@ -15,7 +15,7 @@ from blueprint_pipeline.registry.leases import lease_holder
 from blueprint_pipeline.registry.records import RunRecord, SceneRecord
 from blueprint_pipeline.settings import load_settings
 from operators.claim_notice import CLAIM_LAPSED, claim_lapsed_message, run_lapsed_message
-from operators.lab_notice import call_again, tell_given_up
+from operators.lab_notice import call_again, write_given_up
 from operators.left_leases import free_left_leases
 from operators.night_runs import NIGHTS, night_of
 from operators.retries import STAGE_RETRIES
@@ -49,7 +49,7 @@ class WatchRunsOperator(BaseOperator):
             ended = [run.run_id for run in registry.runs.running() if self._end_if_over(registry, context, run)]
             freed = [scene.source.scene_id for scene in registry.scenes.claims() if self._free_if_over(registry, context, scene)]
             expired = [asked.request_id for asked in registry.approvals.expire_due()]
-            given_up = tell_given_up(registry)
+            given_up = write_given_up(registry)
             sent = [state.status for state in send_due(registry)]
             called = call_again(registry, self.compute or LocalCompute(), context["ti"].dag_id, str(context["run_id"]))
         seen: dict[str, Any] = {"ended": ended, "freed": freed, "expired": expired, "labs": called, "labs_given_up": given_up}

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from blueprint_pipeline.config_file import ConfigFileInvalid, load_config
+from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.settings import environment_of_child
 
 
@@ -24,11 +23,7 @@ class InvalidAirflowSettings(ConfigFileInvalid):
     advice = "Correct the file and run `make up` again."
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ConnectionRow(_Frozen):
+class ConnectionRow(FrozenModel):
     """A connection, in the Astro CLI's words."""
 
     conn_id: str
@@ -41,7 +36,7 @@ class ConnectionRow(_Frozen):
     conn_extra: dict[str, Any] | str | None = None
 
 
-class PoolRow(_Frozen):
+class PoolRow(FrozenModel):
     """A pool."""
 
     pool_name: str
@@ -49,14 +44,14 @@ class PoolRow(_Frozen):
     pool_description: str = ""
 
 
-class VariableRow(_Frozen):
+class VariableRow(FrozenModel):
     """A variable."""
 
     variable_name: str
     variable_value: str
 
 
-class AirflowSettings(_Frozen):
+class AirflowSettings(FrozenModel):
     """The part of the file under ``airflow``."""
 
     connections: tuple[ConnectionRow, ...] = ()
@@ -64,7 +59,7 @@ class AirflowSettings(_Frozen):
     variables: tuple[VariableRow, ...] = ()
 
 
-class _File(_Frozen):
+class _File(FrozenModel):
     airflow: AirflowSettings | None = None
 
 
@@ -110,6 +105,8 @@ def import_settings(settings: AirflowSettings, environment: Mapping[str, str]) -
             path.write_text(json.dumps(document))
             overwrite = ["--overwrite"] if kind == "connections" else []
             command = [sys.executable, "-m", "airflow", kind, "import", *overwrite, str(path)]
-            ended = subprocess.run(command, env=environment_of_child(environment), capture_output=True, text=True, check=False)
+            ended = subprocess.run(
+                command, env=environment_of_child(environment), capture_output=True, text=True, errors="backslashreplace", check=False
+            )
         if ended.returncode != 0:
             raise InvalidAirflowSettings(f"airflow {kind} import", [(ended.stderr or ended.stdout).strip()[-400:]])

@@ -27,6 +27,19 @@ def test_files_are_short():
     assert {relative(path): n for path in sources() if (n := len(path.read_text().splitlines())) > FILE_LINES} == {}
 
 
+def test_what_other_programs_say_may_be_any_bytes():
+    """Text of a program is read with a rule for what is no UTF-8: one such byte must not end what was done well."""
+    given = {
+        f"{relative(path)}:{node.lineno}": {word.arg for word in node.keywords}
+        for path in sources()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+    }
+    texts = {where: words for where, words in given.items() if "text" in words and words & {"capture_output", "stdout"}}
+    assert texts
+    assert [where for where, words in texts.items() if "errors" not in words] == []
+
+
 def test_functions_are_short():
     long = {
         f"{relative(path)}:{node.name}": length

@@ -234,6 +234,7 @@ def test_one_licence_stands_by_its_hub_name() -> None:
         pictures="",
         replays="r",
         controller="c",
+        skills="push",
         attempted=1,
         licence=licence,
         spread={"start_spread": 0.7},
@@ -241,5 +242,6 @@ def test_one_licence_stands_by_its_hub_name() -> None:
     summary = DatasetSummary(episodes=1, frames=20_000, duration_s=1.0, tasks=("t",), subtasks=("p",), videos=(), contract=None)
     found = _metadata(FORMATS["v3.0"], facts, summary)
     assert found["license"] == "cc-by-4.0"
+    assert found["pretty_name"] == "s: simulated push, job-1 (LeRobot v3.0)"
     assert found["tags"] == ["LeRobot", "robotics", "simulation", "isaac_sim", "v3.0"]
     assert found["size_categories"] == ["10K<n<100K"]

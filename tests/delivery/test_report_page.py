@@ -84,6 +84,7 @@ def test_the_page_tells_what_it_must(page):
     """Kept and rejected with measure and limit, cost, unknown cost, what did not run, licence, how to use it."""
     for words in (
         "of 6 attempted",
+        "Franka Panda (pick and place, and push)",
         "0.0093 to 0.0121 m",
         "at most 0.005 m",
         "51.0 US cents per 1,000 kept episodes",

@@ -1,6 +1,10 @@
 """The rows of the flow agree with the stages, and all that is made from them knows a new one."""
 
+import json
+import os
 import string
+import subprocess
+import sys
 import typing
 from io import StringIO
 from itertools import pairwise
@@ -18,6 +22,7 @@ from operators.embedded.progress import RunView, draw
 from operators.scene_flow import SceneFlow, build_scene_dag
 from operators.scene_params import build_params
 from operators.task_order import task_ids
+from tests.scene.scene_files import SCENES
 from tests.stage.toy_rows import TOY_ROWS
 
 NOT_OF_RESULTS = {"compute.yaml", "gpus.yaml", "scenes.yaml", "certify_environment/pyproject.toml", "certify_environment/oldest.in"}
@@ -68,6 +73,42 @@ def test_every_configuration_file_is_in_some_key():
     }
     files = {path.relative_to(CONFIG_FOLDER).as_posix() for path in CONFIG_FOLDER.rglob("*") if path.is_file()}
     assert keyed == files - NOT_OF_RESULTS
+
+
+PRICES = "prices/"
+"""The runner looks whether the machine has a price before anything starts."""
+_OPENED = """
+import json, sys
+from blueprint_pipeline.config_folder import CONFIG_FOLDER
+opened = set()
+folder = str(CONFIG_FOLDER.resolve()) + "/"
+def note(event, arguments):
+    if event == "open" and isinstance(arguments[0], str) and arguments[0].startswith(folder):
+        opened.add(arguments[0].removeprefix(folder))
+sys.addaudithook(note)
+from blueprint_pipeline.settings import load_settings
+from blueprint_pipeline.stage.runner import run_stage
+run_stage(sys.argv[1], json.loads(sys.argv[2]), load_settings())
+print(json.dumps(sorted(opened)))
+"""
+
+
+@pytest.mark.slow
+def test_the_stages_of_a_scene_open_no_configuration_that_is_in_no_key_of_theirs(tmp_path):
+    """Each in a process of its own, since what is read is kept."""
+    environment = {
+        **os.environ,
+        "BPP__WORKSPACE__URL": str(tmp_path / "workspace"),
+        "BPP__WORKSPACE__CACHE_DIR": str(tmp_path / "cache"),
+        "BPP__REGISTRY__URL": f"sqlite:///{tmp_path / 'registry.db'}",
+    }
+    for row in (row for row in STAGES.values() if row.group == "scene"):
+        request = {"scene_id": "minimal_ok", **({"source": str(SCENES / "minimal_ok")} if row.name == "ingest_scene" else {})}
+        command = [sys.executable, "-c", _OPENED, row.name, json.dumps(request)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
+        assert done.returncode == 0, done.stderr
+        opened = {name for name in json.loads(done.stdout.splitlines()[-1]) if not name.startswith(PRICES)}
+        assert opened - NOT_OF_RESULTS <= set(row.config), row.name
 
 
 @pytest.mark.parametrize("row", STAGES.values(), ids=STAGES)

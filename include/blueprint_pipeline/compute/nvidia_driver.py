@@ -140,6 +140,8 @@ def _search_path(environment: Mapping[str, str]) -> str:
 
 def _run(command: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False, env=dict(environment))
+        return subprocess.run(
+            command, capture_output=True, text=True, errors="backslashreplace", timeout=_TIMEOUT_S, check=False, env=dict(environment)
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return subprocess.CompletedProcess(command, returncode=_ASLEEP, stdout="", stderr=str(error))

@@ -36,6 +36,8 @@ class CardFacts:
     pictures: str
     """How good they are, with every setting."""
     controller: str
+    skills: str
+    """What the robot does in them, in words."""
     attempted: int
     """Episodes that were planned, whatever became of them."""
     set_aside: Mapping[str, str]
@@ -64,7 +66,7 @@ def build_card(row: FormatRow, facts: CardFacts, spec: DatasetSpec, summary: Dat
 
 
 def _title(facts: CardFacts, row: FormatRow) -> str:
-    return f"{facts.scene_id}: simulated pick and place, {facts.job_id} ({row.title})"
+    return f"{facts.scene_id}: simulated {facts.skills}, {facts.job_id} ({row.title})"
 
 
 def _metadata(row: FormatRow, facts: CardFacts, summary: DatasetSummary) -> dict[str, object]:

@@ -26,6 +26,7 @@ from blueprint_pipeline.robot.layout import ArmLayout
 from blueprint_pipeline.scene.manifest import SceneManifest
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import JobPlan, load_plan
+from blueprint_pipeline.task.skills import describe_skills
 from blueprint_pipeline.twin.robot_cameras import load_robot_cameras
 from blueprint_pipeline.workspace.checksums import digest_file, digest_files, list_files
 
@@ -145,6 +146,7 @@ def _load_videos(folder: Path, certificate: ReplayCertificate, plan: JobPlan) ->
 def _card_facts(
     plan: JobPlan, record: EpisodeRecord, certificates: Sequence[ReplayCertificate], report: RenderGateReport, licence: DatasetLicence
 ) -> CardFacts:
+    kept = {item.episode_id for item in report.kept}
     return CardFacts(
         scene_id=plan.scene_id,
         job_id=plan.job_id,
@@ -154,6 +156,7 @@ def _card_facts(
         replays=describe_replays(certificates),
         pictures=describe_render_profile(certificates[0].render_profile),
         controller=record.controller,
+        skills=describe_skills({spec.task.task_type for spec in plan.episodes if spec.episode_id in kept}),
         attempted=len(plan.episodes),
         set_aside=plan.set_aside,
         left_out=plan.left_out,

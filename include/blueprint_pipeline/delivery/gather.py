@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 
 from blueprint_pipeline.dataset.certify.report import CheckResult
+from blueprint_pipeline.dataset.formats import FORMATS
 from blueprint_pipeline.delivery.lab import LabProfile
 from blueprint_pipeline.delivery.report_facts import (
     CertificateRow,
@@ -25,6 +26,7 @@ from blueprint_pipeline.quality.explain import Reason, explain
 from blueprint_pipeline.quality.report import EpisodeVerdict
 from blueprint_pipeline.simulators import SIMULATORS
 from blueprint_pipeline.task.outcome import describe_tightest, share_of_limit
+from blueprint_pipeline.task.skills import describe_skills
 
 _SHARED = 2
 """From so many checks on that did not run for one reason, one row of the certificate tells of all."""
@@ -41,13 +43,14 @@ def build_facts(
         scene_id=plan.scene_id,
         job_id=plan.job_id,
         robot=plan.robot.embodiment,
+        skills=describe_skills({attempt.record.spec.task.task_type for attempt in sources.kept_attempts()}),
         simulator=f"{SIMULATORS[first.simulator.name].title} {first.simulator.version}",
         replays=describe_replays(sources.kept_certificates()),
         tier=sources.renders.tier,
         cameras=plan.cameras,
         resolution=f"{plan.width} x {plan.height}",
         fps=plan.fps,
-        formats=lab.formats,
+        formats={name: FORMATS[name].title for name in lab.formats},
         attempted=len(plan.episodes),
         rendered=len(sources.renders.episodes),
         kept=tuple(_kept_row(attempt) for attempt in sources.kept_attempts()),

@@ -95,6 +95,8 @@ class ReportFacts(FrozenModel):
     scene_id: str
     job_id: str
     robot: str
+    skills: str
+    """What it does, in words."""
     simulator: str
     replays: str
     """How the delivered episodes came out when they were executed again."""
@@ -102,7 +104,8 @@ class ReportFacts(FrozenModel):
     cameras: tuple[str, ...]
     resolution: str
     fps: int
-    formats: tuple[str, ...]
+    formats: dict[str, str]
+    """Name and title of each that the lab gets."""
     attempted: int
     rendered: int
     kept: tuple[KeptRow, ...]

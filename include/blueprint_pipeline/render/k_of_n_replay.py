@@ -54,9 +54,7 @@ def execute_episode(simulator: Simulator, loaded: LoadedScene, record: EpisodeRe
         rule="k_of_n",
         replayed=missed is None,
         first_difference_frame=min((run.first_difference for run in runs if run.first_difference is not None), default=None),
-        max_abs_qpos_difference=max(
-            (run.max_abs_qpos_difference for run in runs if run.max_abs_qpos_difference is not None), default=None
-        ),
+        max_abs_qpos_difference=max((run.max_abs_qpos_difference for run in runs if run.max_abs_qpos_difference is not None), default=None),
         refusal=None if missed is None else NotReplayed(record.episode_id, missed),
         k_of_n=evidence,
     )

@@ -88,7 +88,7 @@ _ROWS = (
         says="objects: {objects}, movable: {movable}, without a known licence: {unknown_licences}",
         quantities=("objects", "movable", "unknown_licences"),
         params={"source": "source"},
-        config=("categories.yaml",),
+        config=("categories.yaml", "materials.yaml"),
     ),
     StageRow(
         name="estimate_physics",

@@ -1,22 +1,37 @@
-"""The skills by name.
+"""The skills: one row each. To add one: its file in ``skill/``, and a row here.
 
 Skills are looked up lazily, so that naming one, or reading a task, imports no more than the one skill.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
 from blueprint_pipeline.errors import InputError
+from blueprint_pipeline.rows import Rows
 from blueprint_pipeline.task.task import Task
 
-SKILLS: dict[str, str] = {
-    "pick_place": "blueprint_pipeline.skill.pick_place",
-    "push": "blueprint_pipeline.skill.push",
-}
-"""Name of a skill, which is also the type of its tasks, to the module that holds it as ``SKILL``."""
+
+@dataclass(frozen=True, kw_only=True)
+class SkillRow:
+    """A skill, as everything outside its file knows it."""
+
+    name: str
+    """Also the type of its tasks."""
+    title: str
+    """In cards and reports for people: ``pick and place``."""
+    module: str
+    """It holds the skill as ``SKILL``."""
+
+
+SKILLS = Rows(
+    "skill",
+    SkillRow(name="pick_place", title="pick and place", module="blueprint_pipeline.skill.pick_place"),
+    SkillRow(name="push", title="push", module="blueprint_pipeline.skill.push"),
+)
 
 
 class UnknownSkill(InputError):
@@ -35,7 +50,7 @@ def import_skill(name: str) -> Any:
     Raises:
         UnknownSkill: No skill has this name.
     """
-    return import_module(SKILLS[validate_skill(name)]).SKILL
+    return import_module(SKILLS[validate_skill(name)].module).SKILL
 
 
 def validate_skill(name: str) -> str:
@@ -47,6 +62,16 @@ def validate_skill(name: str) -> str:
     if name not in SKILLS:
         raise UnknownSkill(name, list(SKILLS))
     return name
+
+
+def describe_skills(names: Iterable[str]) -> str:
+    """Skills in words, in the order of their rows.
+
+    >>> describe_skills({"push", "pick_place"})
+    'pick and place, and push'
+    """
+    titles = [row.title for row in SKILLS.values() if row.name in set(names)]
+    return ", and ".join(filter(None, (", ".join(titles[:-1]), titles[-1])))
 
 
 SkillName = Annotated[str, AfterValidator(validate_skill)]

@@ -93,6 +93,7 @@ def _probe(backend: str) -> str | None:
             command,
             capture_output=True,
             text=True,
+            errors="backslashreplace",
             timeout=timeout_s,
             check=False,
             env=environment_of_child({"LP_NUM_THREADS": "1"}),
