@@ -2,7 +2,7 @@
 
 On the class of machine that an episode was made on (the same processor architecture, and a mathematics library that rounds the same; see
 libm_probe.py) every bit must be equal. On another class the last bits of sines differ, so every state must stay within a bound. The script
-says for each episode which of the two it checked.
+says for each episode which of the two it checked; it does not judge whether the task was done.
 
 Usage: python replay.py [EPISODE ...]      needs mujoco (the version in kit.json), numpy and pyarrow, and nothing else
 """
