@@ -1,5 +1,8 @@
 """The values for the official Airflow chart name what our chart and our image really have."""
 
+import re
+
+import pytest
 import yaml
 
 from tests.shipping.conftest import ROOT, load_values, render
@@ -57,6 +60,18 @@ def test_airflow_reads_the_clusters_that_our_chart_writes(tmp_path):
         assert compute.profile_of("render_shard").resources.gpus == 1
         assert f"AIRFLOW_CONN_{compute.clusters[0].connection.upper()}" in variables
         assert {profile.template for profile in compute.profiles.values()} <= maps["data"].keys()
+
+
+@pytest.mark.parametrize("name", ["production", "staging"])
+def test_datasets_are_certified_where_lerobot_is(name):
+    """Only the target `certify` of the Dockerfile names an interpreter with lerobot, so that stage is a pod of that image."""
+    targets = dict(part.split("\n", 1) for part in re.split(r"^FROM \S+ AS ", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)[1:])
+    able = {target for target, lines in targets.items() if "BPP__DATASET__CERTIFY_PYTHON=" in lines}
+    values = load_values(name)
+    stages, profiles = values["compute"]["stages"], values["compute"]["profiles"]
+    assert not profiles[stages["certify_dataset"]].get("image")
+    assert values["image"]["repository"].rsplit("/", 1)[1] in able
+    assert not values.get("canary", {}).get("repository")
 
 
 def test_only_workers_hold_the_key_that_signs():

@@ -104,7 +104,7 @@ def test_production_runs_by_digest():
     """Every image of production is named by digest, and commit records are told which."""
     manifests = render(load_values("production"))
     images = {container["image"] for _, _, spec in pods_of(manifests) for container in spec["containers"]}
-    assert images == {f"region-docker.pkg.dev/ours/blueprint-pipeline/job@{DIGEST}"}
+    assert images == {f"region-docker.pkg.dev/ours/blueprint-pipeline/certify@{DIGEST}"}
     settings = next(m for m in of_kind(manifests, "ConfigMap") if m["metadata"]["name"] == "blueprint-pipeline-settings")
     assert settings["data"]["BPP__COMPUTE__IMAGE_DIGEST"] == DIGEST
 
