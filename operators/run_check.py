@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.sdk.exceptions import ParamValidationError
 
+from blueprint_pipeline.compute.profiles import runs_as_pod
 from blueprint_pipeline.delivery.lab import LabProfile, list_labs, load_lab
 from blueprint_pipeline.errors import BlueprintError, InputError
 from blueprint_pipeline.price.table import load_price_table
@@ -103,17 +104,23 @@ def wrong_window(params: Mapping[str, Any]) -> Iterator[str]:
 
 
 def wrong_machine(params: Mapping[str, Any], settings: Settings) -> Iterator[str]:
-    """What this installation lacks for the end of the run."""
-    if settings.compute.kind != "local":
-        return
+    """What this installation lacks for the end of the run. What a pod lacks is not seen from here."""
+    if settings.compute.kind == "local":
+        yield from _unpriced_machine(settings)
+    if not runs_as_pod("package_bundle", settings.compute) and not settings.delivery.signing_key.is_file():
+        yield f"BPP__DELIVERY__SIGNING_KEY: there is no key {settings.delivery.signing_key}; nothing could be signed"
+    if not runs_as_pod("certify_dataset", settings.compute):
+        yield from _certifies_too_little(params, settings.dataset.certify_python)
+
+
+def _unpriced_machine(settings: Settings) -> Iterator[str]:
     try:
         load_price_table(datetime.now(UTC).date()).machine(settings.compute.machine)
     except BlueprintError as error:
         yield f"BPP__COMPUTE__MACHINE: {error.message}"
-    if not settings.delivery.signing_key.is_file():
-        yield f"BPP__DELIVERY__SIGNING_KEY: there is no key {settings.delivery.signing_key}; nothing could be signed"
+
+
+def _certifies_too_little(params: Mapping[str, Any], python: Path) -> Iterator[str]:
     lab = params.get("lab")
-    if isinstance(lab, str) and lab in list_labs() and load_lab(lab).thresholds.uncertified == "refuse":
-        python = settings.dataset.certify_python
-        if not python.exists():
-            yield f"lab: {lab} takes no dataset that the real lerobot did not load, and {python} is missing: `make certify-env`"
+    if isinstance(lab, str) and lab in list_labs() and load_lab(lab).thresholds.uncertified == "refuse" and not python.exists():
+        yield f"lab: {lab} takes no dataset that the real lerobot did not load, and {python} is missing: `make certify-env`"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from blueprint_pipeline.compute.profiles import LOCAL, load_compute
+from blueprint_pipeline.compute.profiles import runs_as_pod
 from blueprint_pipeline.settings import load_settings
 from operators.stage import StageOperator
 from operators.stage_task import StageTask
@@ -13,8 +13,7 @@ def operator_of(stage: str) -> type[StageTask]:
 
     The provider of pods costs seconds to import: only an installation that wants pods pays for it.
     """
-    compute = load_settings().compute
-    if compute.kind == "local" or load_compute(compute.config).profile_of(stage).name == LOCAL:
+    if not runs_as_pod(stage, load_settings().compute):
         return StageOperator
     from operators.isaac_sim_pod import IsaacSimPodOperator
 

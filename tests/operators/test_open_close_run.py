@@ -12,11 +12,14 @@ from blueprint_pipeline.registry.approvals import lapse_id
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.registry.outbox import Outbox
 from blueprint_pipeline.registry.records import Message, SceneSource
+from blueprint_pipeline.settings import Settings
 from operators.open_close_run import CloseRunOperator, OpenRunOperator, undone_tasks
+from operators.run_check import wrong_machine
 from operators.scene_params import build_params
 from operators.stage import StageOperator
 from plugins.providers.messages.failure import TaskFailureNotifier
 from tests.airflow_home import run_dag, xcom_of
+from tests.kube import write_compute
 
 
 @pytest.fixture
@@ -194,6 +197,26 @@ def test_what_the_machine_lacks_is_refused_by_the_first_task(monkeypatch, capfd,
     run, _ = run_dag(dag_of("bounds_machine"))
     assert run.state == "failed"
     assert told in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("stages", "told"),
+    [
+        ({}, ["BPP__DELIVERY__SIGNING_KEY", "lab"]),
+        ({"package_bundle": "cpu"}, ["lab"]),
+        ({"certify_dataset": "cpu"}, ["BPP__DELIVERY__SIGNING_KEY"]),
+        ({"package_bundle": "cpu", "certify_dataset": "cpu"}, []),
+    ],
+)
+def test_where_stages_are_pods_the_worker_needs_what_its_own_stages_need(tmp_path, stages, told):
+    """A key and an interpreter that a pod's image or template brings are not looked for in the worker; its price is the pod's."""
+    config = write_compute(tmp_path / "compute.yaml", [], stages=stages)
+    settings = Settings(
+        compute={"kind": "kubernetes", "config": config, "machine": "local_lapdog"},
+        delivery={"signing_key": tmp_path / "none.pem"},
+        dataset={"certify_python": tmp_path / "none"},
+    )
+    assert [problem.partition(":")[0] for problem in wrong_machine({"lab": "northwind_ai"}, settings)] == told
 
 
 @pytest.mark.parametrize("states", [{"a": "failed"}, {"a": "success"}])

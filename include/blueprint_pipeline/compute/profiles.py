@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from blueprint_pipeline.config_file import ConfigFileInvalid, load_config
 from blueprint_pipeline.frozen import FrozenModel
+from blueprint_pipeline.settings import ComputeSettings
 from blueprint_pipeline.stage.flow import STAGES
 from blueprint_pipeline.workspace.storage import Id
 
@@ -199,3 +200,12 @@ def load_compute(path: Path) -> ComputeConfig:
         ComputeConfigInvalid: It is missing, is not YAML, or a name or value in it is wrong.
     """
     return load_config(path, ComputeConfig, ComputeConfigInvalid)
+
+
+def runs_as_pod(stage: str, settings: ComputeSettings) -> bool:
+    """Whether a stage is a pod where these settings hold, and no process of the worker.
+
+    Raises:
+        ComputeConfigInvalid: Pods are wanted, and the file cannot be used.
+    """
+    return settings.kind != "local" and load_compute(settings.config).profile_of(stage).name != LOCAL
