@@ -7,7 +7,7 @@ import pytest
 import stamina
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 
-from blueprint_pipeline.compute.errors import JobRecordUnreadable, NoCapacity
+from blueprint_pipeline.compute.errors import ImagePullFailed, JobRecordUnreadable, NoCapacity, PodNotStarted
 from blueprint_pipeline.compute.record import record_name
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.registry.sessions import RegistryUnavailable
@@ -93,6 +93,30 @@ def takes_pods(fake_api):
     fake_api.answers[f"POST {PODS}"] = lambda _query: (201, made)
 
 
+def holds_pod(fake_api, name, **facts):
+    """From now on the API has a pod until it is deleted; that pod as a trigger tells of it."""
+    pod = {
+        "metadata": {"name": name, "uid": "u1", "creationTimestamp": "2026-11-28T00:00:00Z", "annotations": {}},
+        "spec": {"containers": [{"name": "base", "image": "i"}]},
+        "status": {"phase": "Pending"},
+    }
+    path = f"{PODS}/{name}"
+    fake_api.answers[f"GET {path}"] = lambda _query: (200, pod)
+
+    def delete(_query):
+        fake_api.answers.pop(f"GET {path}")
+        return 200, pod
+
+    fake_api.answers[f"DELETE {path}"] = delete
+    told = {"name": name, "uid": "u1", "key": None, "phase": "Pending", "created_at": "2026-11-28T00:00:00Z", "node": "node-1"}
+    return {**told, **facts}
+
+
+def deleted(fake_api):
+    """Names of the pods that the API was asked to delete."""
+    return [path.rpartition("/")[2] for method, path, _ in fake_api.asked if method == "DELETE"]
+
+
 def breakers():
     from blueprint_pipeline.compute.breaker import ClusterBreaker
 
@@ -163,6 +187,51 @@ def test_a_registry_that_is_away_is_waited_for(fake_api, place, monkeypatch):
     assert step(place, first.model_dump(mode="json")).uid == "u1"
 
 
+def test_the_wait_for_a_registry_has_an_end(fake_api, place, monkeypatch):
+    """The error of the last look is raised, and the dead pod, whose end nobody can book, does not stay on the cluster."""
+    from operators.isaac_sim_pod import IsaacSimPodOperator
+
+    takes_pods(fake_api)
+    name = step(place).pod
+
+    def away(_settings):
+        raise RegistryUnavailable("postgresql://r", "connection refused")
+
+    monkeypatch.setattr("operators.isaac_sim_pod.open_registry", away)
+    pod = holds_pod(fake_api, name, waiting_reason="ImagePullBackOff")
+    pause = step(place, {"kind": "image", "cluster": "fake", "uid": "u1", "pod": pod})
+    step(place, paused_since(pause, 599))
+    assert deleted(fake_api) == []
+    with pytest.raises(RegistryUnavailable, match="connection refused"):
+        IsaacSimPodOperator(stage="toy_intake", request=place).resume(
+            {"ti": TaskInstance(), "run_id": "r1", "dag": None}, paused_since(pause, 601)
+        )
+    assert deleted(fake_api) == [name]
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "raised"),
+    [
+        ("not_started", {"waiting_reason": "CreateContainerConfigError"}, "compute.pod_misconfigured"),
+        ("image", {"waiting_reason": "InvalidImageName"}, "compute.pod_misconfigured"),
+        ("image", {"waiting_reason": "ImagePullBackOff"}, ImagePullFailed),
+        ("not_started", {"trouble": "FailedMount: no such volume"}, PodNotStarted),
+        ("refused", {}, "compute.cluster_refused"),
+    ],
+)
+def test_why_a_pod_never_worked_decides_whether_it_is_tried_again(fake_api, place, kind, facts, raised):
+    """What only a person can change fails at once, by its code; what may pass is tried again. Who may not read a pod deletes none."""
+    from operators.isaac_sim_pod import IsaacSimPodOperator
+
+    takes_pods(fake_api)
+    name = step(place).pod
+    told = {"kind": kind, "cluster": "fake", "uid": "u1", "reason": "as the kubelet says", "pod": holds_pod(fake_api, name, **facts)}
+    error, words = (AirflowFailException, rf"\[{raised}\]") if isinstance(raised, str) else (raised, "as the kubelet says")
+    with pytest.raises(error, match=words):
+        IsaacSimPodOperator(stage="toy_intake", request=place).resume({"ti": TaskInstance(), "run_id": "r1", "dag": None}, told)
+    assert deleted(fake_api) == [name] * (kind != "refused")
+
+
 def test_an_unreadable_record_is_put_aside_and_the_job_runs_again(fake_api, place):
     """Half a file, or a format of another time: the pod is cleared away, the error may pass, and no try meets that record again."""
     from operators.isaac_sim_pod import IsaacSimPodOperator
@@ -172,11 +241,12 @@ def test_an_unreadable_record_is_put_aside_and_the_job_runs_again(fake_api, plac
     scene = Workspace(load_settings().workspace).scene("s1")
     name = record_name(watch.pod, "u1")
     scene.write_bytes(name, b'{"schema_version": "9.0"')
-    told = {"kind": "succeeded", "cluster": "fake", "uid": "u1"}
+    told = {"kind": "succeeded", "cluster": "fake", "uid": "u1", "pod": holds_pod(fake_api, watch.pod, phase="Succeeded")}
     with pytest.raises(JobRecordUnreadable, match=r"\.unreadable"):
         IsaacSimPodOperator(stage="toy_intake", request=place).resume({"ti": TaskInstance(), "run_id": "r1", "dag": None}, told)
     assert not scene.exists(name)
     assert scene.exists(f"{name}.unreadable")
+    assert deleted(fake_api) == [watch.pod]
 
 
 def test_a_record_of_a_newer_version_is_read(fake_api, place):
