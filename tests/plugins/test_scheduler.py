@@ -71,6 +71,33 @@ def test_pools_are_made_where_they_are_missing_and_left_alone_where_they_are(ses
     session.rollback()
 
 
+@pytest.mark.parametrize(("kind", "slots"), [("local", 1), ("kubernetes", 16)])
+def test_a_scheduler_that_starts_makes_pools_of_the_size_that_its_stages_need(session, monkeypatch, kind, slots):
+    """A process takes all cores of its worker; pods have cores of their own. No other process of Airflow makes any."""
+    from airflow.models.pool import Pool
+    from sqlalchemy import delete, select
+
+    from blueprint_pipeline.settings import load_settings
+
+    monkeypatch.setenv("BPP__COMPUTE__KIND", kind)
+    load_settings.cache_clear()
+    chosen = select(Pool.pool, Pool.slots).where(Pool.pool.in_(pool_names()))
+    before = dict(session.execute(chosen).all())
+    try:
+        session.execute(delete(Pool).where(Pool.pool.in_(pool_names())))
+        session.commit()
+        PoolListener().on_starting(SimpleNamespace(job_type="TriggererJob"))
+        assert dict(session.execute(chosen).all()) == {}
+        session.commit()
+        PoolListener().on_starting(SimpleNamespace(job_type="SchedulerJob"))
+        assert dict(session.execute(chosen).all()) == {"render": slots, "simulation": slots}
+    finally:
+        load_settings.cache_clear()
+        session.execute(delete(Pool).where(Pool.pool.in_(pool_names())))
+        session.add_all(Pool(pool=name, slots=number, include_deferred=True) for name, number in before.items())
+        session.commit()
+
+
 def test_a_run_that_starts_makes_missing_pools(session):
     """In the scheduler's own session; runs of other people's DAGs are none of our business."""
     from airflow.models.dagrun import DagRun
