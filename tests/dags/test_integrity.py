@@ -1,6 +1,9 @@
 """Every DAG of the repository: it imports, says what it is and whose, and is named like its file."""
 
+import runpy
 from pathlib import Path
+
+from airflow.sdk import DAG
 
 from tests.airflow_home import ROOT
 
@@ -84,3 +87,23 @@ def test_triggered_dag_exists(bag):
         assert set(run_of("n", row)["conf"]) <= set(target.params)
         own = bag.dags.get(f"scene_{row.scene_id}")
         assert own is None or own.get_task("run_scene").trigger_dag_id == target.dag_id
+
+
+def test_scenes_of_a_night_start_one_after_the_other(bag):
+    """The plan puts them in order; mapped tasks that run at once would start in any."""
+    assert bag.dags["nightly_scenes"].get_task("start_scene").max_active_tis_per_dag == 1
+
+
+def test_a_task_of_a_scenes_own_dag_builds_that_dag_alone(bag, monkeypatch):
+    """Each task reads its file anew, with the name of its DAG in its context."""
+    from airflow.sdk import get_parsing_context
+
+    from operators import scene_rows
+
+    (row,) = scene_rows.own_dag_rows()
+    monkeypatch.setattr(scene_rows, "own_dag_rows", lambda: (row, row.model_copy(update={"scene_id": "other"})))
+    for wanted, built in ((None, {f"scene_{row.scene_id}", "scene_other"}), ("scene_other", {"scene_other"}), ("scene_none", set())):
+        context = get_parsing_context()._replace(dag_id=wanted)
+        monkeypatch.setattr("airflow.sdk.get_parsing_context", lambda context=context: context)
+        found = runpy.run_path(str(ROOT / "dags" / "scheduled_scenes.py"))
+        assert {name for name, value in found.items() if isinstance(value, DAG)} == built

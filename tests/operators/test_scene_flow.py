@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import ParamValidationError
 from blueprint_pipeline.errors import BlueprintError
 from blueprint_pipeline.stage.flow import STAGES, load_stage
 from blueprint_pipeline.stage.runner import parse_request
-from operators.scene_flow import SceneFlow, build_scene_dag
+from operators.scene_flow import SCENE_ID, SceneFlow, build_scene_dag
 from operators.scene_params import build_params
 from operators.scene_requests import as_template, build_request
 
@@ -52,6 +52,13 @@ def test_skipped_question_does_not_stop_the_run(dag):
 def test_form_of_the_question_has_only_its_own_fields(dag):
     """An answer through the API is checked against the form: the run's parameters must not be part of it."""
     assert set(dag.get_task("approve_episodes").serialized_params) == {"only_episodes", "review_note"}
+
+
+def test_what_is_made_of_a_scene_is_told_of_that_scene_alone(dag):
+    """An asset of all scenes, one partition a scene: who waits for one is not started by another."""
+    told = {task.task_id: task.partition_key for task in dag.tasks if task.outlets}
+    assert set(told) == {row.name for row in STAGES.values() if row.outlet}
+    assert set(told.values()) == {SCENE_ID}
 
 
 def test_groups_are_the_nouns(dag):

@@ -88,8 +88,8 @@ def test_changed_input_is_refused(toy):
 
 
 def test_missing_input_names_stage_and_path(toy):
-    """A stage that is started too early says what it misses."""
-    with pytest.raises(InputMissing, match=r"toy_work reads .*toy"):
+    """A stage that is started too early says what it misses, and how that comes about where its task before it looks done."""
+    with pytest.raises(InputMissing, match=r"toy_work reads .*toy.*marked as success by hand"):
         toy("toy_work")
 
 
