@@ -1,5 +1,8 @@
 """Strangers are refused: without a certificate, with a wrong one, without a token, with a forged or expired one."""
 
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import jwt
@@ -8,6 +11,7 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from blueprint_pipeline.simulation.service import server as server_module
 from blueprint_pipeline.simulation.service.client import ClientOptions, RemoteSimulator, SimulatorUnreachable
 from blueprint_pipeline.simulation.service.errors import InvalidToken, RemoteSimulatorError
 from blueprint_pipeline.simulation.service.security import AUDIENCE, ClientTls, ServerTls, TokenCheck, public_key_set, sign_token
@@ -69,6 +73,32 @@ def test_server_of_another_authority_is_refused(server, tmp_path):
     """A client does not talk to a server that it cannot verify."""
     with pytest.raises(SimulatorUnreachable):
         client_of(server, write_identity(trustme.CA(), tmp_path / "other", "client")).observe()
+
+
+def test_an_engine_that_hangs_closes_the_port(server, simulator, ca, tmp_path, monkeypatch):
+    """A probe of the pod knows no certificate: it sees that nobody listens, and the pod is started anew."""
+    monkeypatch.setattr(server_module, "ENGINE_HANGS_S", 0.3)
+    client = client_of(server, write_identity(ca, tmp_path / "client", "client"))
+    simulator.block.clear()
+    try:
+        with ThreadPoolExecutor(1) as callers:
+            call = callers.submit(client.track, np.zeros((1, 2)))
+            socket.create_connection(("127.0.0.1", server.port), 1).close()
+            assert closes_within(server.port, 10)
+            assert call.exception(20) is not None
+    finally:
+        simulator.block.set()
+
+
+def closes_within(port, seconds):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except ConnectionRefusedError:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def test_certificates_rotate_without_a_restart(server, server_files, ca, tmp_path):

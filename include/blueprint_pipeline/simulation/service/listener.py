@@ -78,6 +78,7 @@ class TlsListener:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started = threading.Event()
         self._stopped = asyncio.Event()
+        self._closing = threading.Lock()
 
     def start(self) -> None:
         """Open the door."""
@@ -86,12 +87,14 @@ class TlsListener:
         self._started.wait()
 
     def stop(self) -> None:
-        """Close the door and every connection."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._stopped.set)
-            self._thread.join()
-        self._socket.close()
-        self._folder.cleanup()
+        """Close the door and every connection; a door that is closed (by an engine that hung) stays closed."""
+        with self._closing:
+            loop, self._loop = self._loop, None
+            if loop is not None:
+                loop.call_soon_threadsafe(self._stopped.set)
+                self._thread.join()
+            self._socket.close()
+            self._folder.cleanup()
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
