@@ -178,3 +178,10 @@ def test_an_alert_leads_to_the_case_of_its_code():
     codes = [code for lead in re.findall(r"\*\*(`.+?)\*\*", page) for code in re.findall(r"`([a-z]+\.[a-z_]+)`", lead)]
     assert "run.refused" in codes
     assert [code for code in codes if f'<a id="{code.replace(".", "")}"></a>' not in page] == []
+
+
+def test_on_call_is_told_the_airflow_that_is_locked():
+    """On which one clearing a task was looked at: with another lock, look again."""
+    (locked,) = re.findall(r"^apache-airflow==([\d.]+) ", (ROOT / "requirements-airflow.txt").read_text(), re.MULTILINE)
+    page = " ".join((ROOT / "docs/on-call.md").read_text().split())
+    assert f"on the Airflow that is locked here, {locked}." in page
