@@ -52,7 +52,7 @@ def show_delivery(
         *describe_episodes(scene),
         *describe_left_out(view),
         *describe_set_aside(view),
-        ("Dataset", describe_certification(**_certification(view))),
+        ("Dataset", describe_dataset(view)),
         ("Cost", describe_cost(view.result_of("price_run"))),
         ("Time", describe_wall_time(view, wall_s)),
         *describe_delivery(view),
@@ -101,6 +101,12 @@ def describe_set_aside(view: RunView) -> list[Fact]:
     return [("Set aside" if number == 0 else "", sentence) for number, sentence in enumerate(told)]
 
 
+def describe_dataset(view: RunView) -> str:
+    """Whether it is certified, in the words that Slack gets."""
+    result = view.result_of("certify_dataset")
+    return describe_certification(**{name: result[name] for name in ("certified", "passed", "failed", "not_run")})
+
+
 def describe_cost(result: Mapping[str, Any]) -> str:
     """What a kept episode and the run cost, with the rejects priced in, and how well that is known."""
     each, total = result["usd_per_kept_episode"], describe_usd(result["measured_usd"] + result["estimated_usd"])
@@ -147,8 +153,3 @@ def next_commands(view: RunView, scene_id: str, public_key: Path) -> Iterator[tu
     yield shlex.join([BPP, "verify", bundle, "--key", str(public_key)]), "check the bundle as the lab does"
     yield f"{BPP} episode show {scene_id}", "every episode with its verdict"
     yield "make up", "Airflow's UI with this DAG"
-
-
-def _certification(view: RunView) -> dict[str, Any]:
-    result = view.result_of("certify_dataset")
-    return {name: result[name] for name in ("certified", "passed", "failed", "not_run")}

@@ -13,6 +13,8 @@ from blueprint_pipeline.delivery.receipt import Receipt, receipt_path
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.workspace.storage import Workspace
 from operators.announce import AnnounceDeliveryOperator
+from operators.embedded.demo_report import describe_dataset
+from operators.embedded.run_view import RunView, TaskView
 from tests import airflow_home
 
 
@@ -76,6 +78,16 @@ def test_message_arrives_once(context, slack):
     assert all(
         words in told for words in ("23 of 24 attempted", "CC-BY-4.0", "2.10 USD per 1,000 kept episodes", "1 did not run (lerobot)")
     )
+
+
+def test_the_demo_says_of_the_dataset_what_slack_gets(context, slack):
+    """Certified or not is one sentence, wherever it is read."""
+    view = RunView()
+    view.tasks["certify_dataset", -1] = TaskView(state="done", result=context["ti"].xcom_pull("certify_dataset"))
+    announce(context)
+    (fields,) = [block["fields"] for block in slack.messages[0].body["blocks"] if "fields" in block]
+    (told,) = [field["text"] for field in fields if field["text"].startswith("*Dataset*")]
+    assert told == f"*Dataset*\n{describe_dataset(view)}"
 
 
 def test_two_runs_announce_one_delivery_once(context, slack):
