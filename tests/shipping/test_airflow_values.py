@@ -1,6 +1,8 @@
 """The values for the official Airflow chart name what our chart and our image really have."""
 
+import os
 import re
+import subprocess
 
 import pytest
 import yaml
@@ -72,6 +74,19 @@ def test_datasets_are_certified_where_lerobot_is(name):
     assert not profiles[stages["certify_dataset"]].get("image")
     assert values["image"]["repository"].rsplit("/", 1)[1] in able
     assert not values.get("canary", {}).get("repository")
+
+
+@pytest.mark.parametrize("name", ["values", "airflow-values"])
+def test_the_guide_replaces_every_placeholder(name):
+    """Airflow's chart takes a bucket of `PROJECT` as it stands: only what the guide tells to run stands before a night without logs."""
+    guide = (ROOT / "docs" / "deploy.md").read_text()
+    (command,) = re.findall(rf"^(sed .+) > {name}\.yaml$", guide, re.MULTILINE)
+    source = (ROOT / command.split()[-1]).read_text()
+    variables = {"PATH": os.environ["PATH"], "PROJECT": "ours", "REGION": "europe-west4"}
+    made = subprocess.run(["bash", "-euc", command], cwd=ROOT, env=variables, capture_output=True, text=True, check=True).stdout
+    assert len(re.findall(r"PROJECT|/project/", source)) > 1
+    assert re.findall(r"PROJECT|/project/|us-central1-docker", made) == []
+    assert made.count("europe-west4-docker.pkg.dev/ours/blueprint-pipeline/") == 1
 
 
 def test_only_workers_hold_the_key_that_signs():
