@@ -58,6 +58,14 @@ def test_the_bundle_holds_what_a_lab_expects(packed_once):
     assert reasons == {"ep_0003": "penetration", "ep_0004": "outcome"}
 
 
+def test_the_licence_that_is_told_is_that_of_the_bundle(packed_once):
+    """Demo and Slack have it from the stage's result; the lab reads the card and the attribution."""
+    told = read_json(packed_once.parents[2] / f"commits/package_bundle.{LAB}.json")["result"]["licence"]
+    assert told
+    assert read_json(packed_once / "data/dataset_card.json")["licence"]["id"] == told
+    assert f"Licence of the data: **{told}**" in (packed_once / "data/legal/ATTRIBUTION.md").read_text()
+
+
 def test_the_card_in_the_bundle_says_what_looked_at_the_dataset(packed_once):
     """``certified: false`` stands where a lab reads on, with each check that did not run."""
     card = (packed_once / "data/dataset/v3.0/README.md").read_text()

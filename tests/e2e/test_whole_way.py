@@ -82,6 +82,8 @@ def test_demo_ends_with_a_delivered_bundle_and_what_was_received(demo):
         assert words in said
     assert (Path(delivered[1]) / "data" / "index.html").is_file()
     assert (demo.bundle / "data" / "index.html").is_file()
+    card = json.loads((Path(delivered[1]) / "data" / "dataset_card.json").read_text())
+    assert f"files, licence {card['licence']['id']}, signed." in said
 
 
 def test_second_run_does_nothing_and_changes_nothing(demo):
