@@ -107,7 +107,7 @@ def test_rerun_finds_the_decision_and_does_not_ask_again(environment, settings, 
         ("ep_11", True, "ines", "looks fine"),
     ]
     assert xcom_of(second, "approve_episodes") == decisions
-    assert "no one is asked again" in capfd.readouterr().out
+    assert "nobody is asked again" in capfd.readouterr().out
 
 
 def test_decisions_are_what_record_approval_takes(environment, settings):

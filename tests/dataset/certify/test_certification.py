@@ -298,7 +298,7 @@ def test_without_the_oldest_readers_they_are_not_run(tmp_path: Path) -> None:
     request = CertifyRequest(dataset=tmp_path, fps=30, robot_type="franka_panda", episodes=(), work=tmp_path / "work")
     found = run_certifier(environment, oldest, request, "v2.1")
     assert {result.status for result in found} == {"not_run"}
-    assert all("oldest-readers" in result.reason and "make certify-env" in result.reason for result in found)
+    assert all("the oldest readers are not installed" in result.reason and "make certify-env" in result.reason for result in found)
 
 
 def change_value(path: Path, column: str, change: Callable[[Any], Any]) -> None:

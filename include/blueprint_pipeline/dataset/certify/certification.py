@@ -27,7 +27,8 @@ from blueprint_pipeline.workspace.checksums import FileDigest, digest_files, lis
 
 REQUIRED_GRADERS = 3
 """So many of the public graders must have run, and found no defect."""
-_NOT_INSTALLED = "lerobot and the graders are not installed where this was made (`make certify-env` installs them)"
+_INSTALL = "not installed where this was made (`make certify-env` installs them)"
+_NOT_INSTALLED, _OLDEST_NOT_INSTALLED = f"lerobot and the graders are {_INSTALL}", f"the oldest readers are {_INSTALL}"
 
 
 class DatasetChanged(IntegrityError):
@@ -145,7 +146,8 @@ def _croissant_check(folder: Path, name: FormatName) -> list[CheckResult]:
 def run_certifier(environment: CertifyEnvironment, certifier: Certifier, request: CertifyRequest, name: FormatName) -> list[CheckResult]:
     """Run one certifying program; where there is no environment every one of its checks says so."""
     if not environment.exists or (certifier.oldest and not environment.oldest.is_dir()):
-        return [not_run(check, name, required=True, reason=_NOT_INSTALLED, tool="lerobot") for check in certifier.checks]
+        reason = _OLDEST_NOT_INSTALLED if environment.exists else _NOT_INSTALLED
+        return [not_run(check, name, required=True, reason=reason, tool="lerobot") for check in certifier.checks]
     request.work.mkdir()
     program = certifier.module.rsplit(".", 1)[-1]
     request_path, answers_path = environment.home / f"{program}.request.json", environment.home / f"{program}.answers.json"
