@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell .ci/find-python)
 UV_VERSION := 0.13.9
-# One more than two cores: a third of the time of the tests is spent waiting for Airflow, a cluster, or an image.
+# One more than two cores: many tests wait for Airflow, a cluster or an image.
 PYTEST_WORKERS ?= 3
 # Numerical libraries would start a thread a core in every process; stages count processes themselves.
 export OMP_NUM_THREADS ?= 1
