@@ -172,7 +172,9 @@ def test_a_request_keeps_no_path_of_a_webhook():
     assert asked.webhook_url.endswith("?x=1")
 
 
-@pytest.mark.parametrize("url", ["https://lab.example.com:x/token", "https://[::1/token", "lab.example.com/token"])
+@pytest.mark.parametrize(
+    "url", ["https://lab.example.com:x/token", "https://[::1/token", "lab.example.com/token", "//[::1/token", "[::1/token\t]//["]
+)
 def test_a_malformed_address_is_refused_without_what_lets_its_bearer_in(receipt, deliveries, url):
     """A typing error in a connection is said in our words, and no call is made."""
     with pytest.raises(WebhookUrlInvalid) as caught:

@@ -157,7 +157,8 @@ def validate_url(url: str) -> None:
     try:
         parts, asked = urlsplit(url), httpx.URL(url)
     except (ValueError, httpx.InvalidURL) as error:
-        raise WebhookUrlInvalid(f"{url.partition('://')[0]}://…") from error
+        scheme, separator, _ = url.partition("://")
+        raise WebhookUrlInvalid(f"{scheme}{separator}…" if separator else "…") from error  # what follows may let its bearer in
     if parts.scheme == "https" and asked.host:
         return
     if parts.scheme == "http" and parts.hostname in _LOOPBACK:
