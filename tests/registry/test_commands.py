@@ -142,3 +142,10 @@ def test_messages_and_runs_are_shown(filled):
     assert runner.invoke(app, ["registry", "messages", "--status", "lost"]).exit_code == 2
     assert [run["status"] for run in ask("runs")[1]["runs"]] == ["running"]
     assert "kitchen" in runner.invoke(app, ["registry", "runs"]).stdout
+
+
+def test_a_run_that_kept_nothing_says_so(filled, url):
+    """It is no run of which that is not known yet."""
+    with open_registry(RegistrySettings(url=url)) as registry:
+        registry.runs.note("d", "n1__kitchen__acme", kept=0, attempted=24)
+    assert "0 of 24" in runner.invoke(app, ["registry", "runs"]).stdout

@@ -116,7 +116,7 @@ def runs(*, hours: Annotated[float, typer.Option(min=0, help="How far back [h]."
             run.lab or "",
             run.status,
             run.code or "",
-            f"{run.kept} of {run.attempted}" if run.kept else "",
+            "" if run.kept is None else f"{run.kept} of {run.attempted}",
             run.delivery_id or "",
         ]
         for run in found
