@@ -68,13 +68,15 @@ def set_up(model: mujoco.MjModel, profile: dict[str, Any], width: int, height: i
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:  # noqa: PLR2004 -- the program's name and three arguments
-        sys.exit(__doc__)
+    match sys.argv[1:]:
+        case [episode, camera_name, number]:
+            pass
+        case _:
+            sys.exit(__doc__)
     sys.dont_write_bytecode = True  # a file that nobody signed would make the bundle one that was altered
     from replay import load_scene  # type: ignore[import-not-found]  # beside this file in the kit
 
     here = Path(__file__).resolve().parent
-    episode, camera_name, number = sys.argv[1:]
     known = json.loads((here / "kit.json").read_text())
     drawn = draw(load_scene(here).compile(), known, here / "episodes" / episode / "states.parquet", camera_name, int(number))
     Image.fromarray(drawn).save(f"{episode}_{camera_name}_{number}.png")

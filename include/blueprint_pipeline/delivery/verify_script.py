@@ -138,8 +138,10 @@ def _printable(line: str) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:  # noqa: PLR2004 -- the program's name and two arguments
-        sys.exit(__doc__)
-    found = verify(Path(sys.argv[1]), Path(sys.argv[2]))
+    match sys.argv[1:]:
+        case [bundle_path, key_path]:
+            found = verify(Path(bundle_path), Path(key_path))
+        case _:
+            sys.exit(__doc__)
     sys.stdout.write("\n".join(map(_printable, found or ["the bundle is as it was signed"])) + "\n")
     sys.exit(ALTERED if found else 0)

@@ -180,8 +180,10 @@ def _foot_m(twin: mujoco.MjModel, data: mujoco.MjData, surface: SupportSurface, 
     for forwards, left in product((-half, 0.0, half), repeat=2):
         start = candidate.position_m + forwards * along + left * sideways
         distance = mujoco.mj_ray(twin, data, start, _DOWN, None, 1, -1, geom)
+        if geom[0] < 0:
+            return 0.0
         body = int(twin.geom_bodyid[geom[0]])
-        if geom[0] < 0 or twin.body_dofnum[body] or twin.body(body).name == support:
+        if twin.body_dofnum[body] or twin.body(body).name == support:
             return 0.0
         heights.append(surface.height_m - distance)
     is_level = max(heights) - min(heights) <= _LEVEL_M and max(heights) > _UNDERFOOT_M
