@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from statistics import median
 
+from blueprint_pipeline.dataset.certify.describe import describe_report
 from blueprint_pipeline.dataset.certify.report import CheckResult
 from blueprint_pipeline.dataset.formats import FORMATS
 from blueprint_pipeline.delivery.lab import LabProfile
@@ -46,6 +47,8 @@ def build_facts(
         skills=describe_skills({attempt.record.spec.task.task_type for attempt in sources.kept_attempts()}),
         simulator=f"{SIMULATORS[first.simulator.name].title} {first.simulator.version}",
         replays=describe_replays(sources.kept_certificates()),
+        replayed=sum(certificate.replayed for certificate in sources.kept_certificates()),
+        certification=describe_report(sources.certification),
         tier=sources.renders.tier,
         cameras=plan.cameras,
         resolution=f"{plan.width} x {plan.height}",

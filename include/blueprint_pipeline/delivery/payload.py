@@ -14,11 +14,10 @@
 
 import json
 from pathlib import Path
-from typing import get_args
 
 from blueprint_pipeline.cost.report import COST_REPORT_PATH
-from blueprint_pipeline.dataset.certify.describe import describe_certification
-from blueprint_pipeline.dataset.certify.report import CertificationReport, Status
+from blueprint_pipeline.dataset.certify.describe import describe_report
+from blueprint_pipeline.dataset.certify.report import CertificationReport
 from blueprint_pipeline.dataset.formats import FormatName
 from blueprint_pipeline.dataset.layout import CARD, CERTIFICATION_PATH, DATASET_PATH
 from blueprint_pipeline.delivery import verify_script
@@ -143,11 +142,10 @@ def _dataset(context: StageContext, version: FormatName, certification: Certific
 
 def describe_checks(certification: CertificationReport, version: FormatName) -> str:
     """The card's section on certification: the verdict over all formats, and each check of this one."""
-    by_status = {status: certification.with_status(status) for status in get_args(Status)}
-    verdict = describe_certification(certified=certification.certified, **by_status)
     checks = [check for check in certification.checks if check.dataset == version]
     rows = "\n".join(f"| `{check.check}` | {check.status.replace('_', ' ')} | {_cell(check.reason)} |" for check in checks)
-    return f"## Certification\n\n`certified: {str(certification.certified).lower()}` ({verdict}).\n\n| check | | |\n|---|---|---|\n{rows}\n"
+    verdict = f"`certified: {str(certification.certified).lower()}` ({describe_report(certification)})"
+    return f"## Certification\n\n{verdict}.\n\n| check | | |\n|---|---|---|\n{rows}\n"
 
 
 def _cell(text: str) -> str:

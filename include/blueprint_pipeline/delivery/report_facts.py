@@ -100,6 +100,10 @@ class ReportFacts(FrozenModel):
     simulator: str
     replays: str
     """How the delivered episodes came out when they were executed again."""
+    replayed: int
+    """How many of them did."""
+    certification: str
+    """Whether the dataset is certified, and by how many checks."""
     tier: str
     cameras: tuple[str, ...]
     resolution: str

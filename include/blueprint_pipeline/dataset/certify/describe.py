@@ -1,6 +1,9 @@
 """What is certified and what is not, in the same words for the screen, Slack and the lab."""
 
 from collections.abc import Collection, Sequence
+from typing import get_args
+
+from blueprint_pipeline.dataset.certify.report import CertificationReport, Status
 
 _READERS = {"twin": "readers of v2.1", "oldest": "the oldest readers", "grader": "public graders", "graders": "public graders"}
 """Families of checks, by the first part of their names, whose name does not say who looks."""
@@ -24,3 +27,8 @@ def describe_certification(*, certified: bool, passed: Collection[str], failed: 
     ]
     checks = len(failed) + len(not_run) + len(passed)
     return f"{'certified' if certified else 'not certified'}: of {checks} checks {', '.join(parts)}"
+
+
+def describe_report(report: CertificationReport) -> str:
+    """The same of a whole report."""
+    return describe_certification(certified=report.certified, **{status: report.with_status(status) for status in get_args(Status)})
