@@ -11,6 +11,13 @@ ENVIRONMENTS = ("dev", "staging", "production")
 SCHEMAS = "1.37"
 
 
+def served(name, **changes):
+    """One of the value files, with the simulator served."""
+    values = load_values(name)
+    values["simulator"] |= {"enabled": True, "scenesVolume": {"persistentVolumeClaim": {"claimName": "scenes"}}, **changes}
+    return values
+
+
 def of_kind(manifests, kind):
     return [manifest for manifest in manifests if manifest["kind"] == kind]
 
@@ -115,8 +122,7 @@ def test_production_runs_by_digest():
 )
 def test_the_canary_gets_its_share_of_replicas(replicas, weight, stable, canary):
     """The share is rounded; a canary that is wanted has one replica at least, and so has the stable version until all is canary."""
-    values = load_values("staging")
-    values["simulator"] |= {"enabled": True, "replicas": replicas}
+    values = served("staging", replicas=replicas)
     values["canary"]["weightPercent"] = weight
     manifests = render(values)
     found = {m["spec"]["template"]["metadata"]["labels"]["blueprint-pipeline/track"]: m for m in of_kind(manifests, "Deployment")}
@@ -174,8 +180,7 @@ def test_isaac_pods_write_only_their_caches():
 
 def test_certificates_come_from_cert_manager_or_from_secrets_of_ones_own():
     """With cert-manager two certificates are asked for, one for each side; with own secrets none, and the pods mount them."""
-    values = load_values("production")
-    values["simulator"]["enabled"] = True
+    values = served("production")
     certificates = {m["metadata"]["name"]: m["spec"] for m in of_kind(render(values), "Certificate")}
     assert certificates["blueprint-pipeline-simulator-server"]["usages"] == ["digital signature", "server auth"]
     assert "blueprint-pipeline-simulator.factory.svc" in certificates["blueprint-pipeline-simulator-server"]["dnsNames"]
@@ -198,6 +203,8 @@ def cluster(**changes):
     return compute(clusters=[{**found, **changes}])
 
 
+SCENES = {"persistentVolumeClaim": {"claimName": "scenes"}}
+OWN_TLS = {"existingSecrets": {"server": "my-server", "client": "my-client"}}
 WRONG = {
     "a stage that is none": compute(stages={"simulate": "cpu"}),
     "a stage on a profile that is missing": compute(stages={"simulate_shard": "cpux"}),
@@ -222,7 +229,13 @@ WRONG = {
     "a setting that is none": {"settings": {"BPP_LOG_LEVEL": "DEBUG"}},
     "a secret in a config map": {"settings": {"BPP__DELIVERY__WEBHOOK_SECRET": "whsec_x"}},
     "a number for a setting": {"settings": {"BPP__COMPUTE__WORKERS": 2}},
-    "a simulator without TLS": {"simulator": {"enabled": True}},
+    "a simulator without TLS": {"simulator": {"enabled": True, "scenesVolume": SCENES}},
+    "a simulator without scenes": {"simulator": {"enabled": True}, "tls": OWN_TLS},
+    "scenes that one pod alone sees": {"simulator": {"enabled": True, "scenesVolume": {"emptyDir": {}}}, "tls": OWN_TLS},
+    "a simulator that wants tokens of jobs that have none": {
+        "simulator": {"enabled": True, "scenesVolume": SCENES, "tokenKeys": {"existingSecret": "keys"}},
+        "tls": OWN_TLS,
+    },
     "an issuer without name": {"tls": {"certManager": {"enabled": True}}},
     "production by tag": {"environment": "production", "image": {"tag": "1.0"}},
     "production on a disk of the cluster": {"environment": "production", "image": {"digest": DIGEST}, "signing": {"existingSecret": "s"}},
@@ -239,6 +252,7 @@ WRONG = {
 def test_what_the_wrong_values_change_is_right_before():
     render(compute())
     render(cluster())
+    render({"simulator": {"enabled": True, "scenesVolume": SCENES}, "tls": OWN_TLS})
 
 
 @pytest.mark.parametrize("what", WRONG)
@@ -312,3 +326,29 @@ def test_isaacs_shaders_outlive_a_pod_where_a_claim_is_named():
     spec = {pod: spec for pod, _, spec in pods_of(render(values))}["ConfigMap/blueprint-pipeline-pod-templates/isaac.yaml"]
     (volume,) = [volume for volume in spec["volumes"] if volume["name"] == "isaac-cache"]
     assert volume["persistentVolumeClaim"] == {"claimName": "shaders"}
+
+
+@pytest.mark.parametrize(("workspace", "path"), [("gs://ours/workspace", "/var/lib/blueprint-pipeline/cache/remote"), ("/data", "/data")])
+def test_a_served_simulator_is_called_and_reads_the_scenes_of_its_callers(workspace, path):
+    """Every cpu and gpu pod has its address, certificates and token, and the volume of scenes where the simulator has it."""
+    values = served("staging") | {"workspace": {"url": workspace}}
+    manifests = render(values)
+    (service,) = of_kind(manifests, "Service")
+    assert service["spec"]["clusterIP"] == "None"
+    pods = {pod.rpartition("/")[2]: spec for pod, _, spec in pods_of(manifests)}
+    (server,) = pods["blueprint-pipeline-simulator"]["containers"]
+    assert {"name": "scenes", "mountPath": path, "readOnly": True} in server["volumeMounts"]
+    for kind in ("cpu", "gpu"):
+        (job,) = pods[f"{kind}.yaml"]["containers"]
+        told = {variable["name"]: variable.get("value") for variable in job["env"]}
+        assert told["BPP__SIMULATION__ADDRESS"] == "blueprint-pipeline-simulator.factory.svc:50051"
+        mounts = {mount["name"]: mount["mountPath"] for mount in job["volumeMounts"]}
+        assert mounts["scenes"] == path
+        assert all(
+            told[f"BPP__SIMULATION__{name}"].startswith(mounts["simulator-client"]) for name in ("CERTIFICATE", "PRIVATE_KEY", "SERVER_CA")
+        )
+        assert told["BPP__SIMULATION__TOKEN_FILE"].startswith(mounts["simulator-token"])
+    (isaac,) = pods["isaac.yaml"]["containers"]
+    assert not [variable for variable in isaac["env"] if variable["name"].startswith("BPP__SIMULATION__")]
+    volumes = [[v for v in spec["volumes"] if v["name"] == "scenes"] for spec in (pods["cpu.yaml"], pods["blueprint-pipeline-simulator"])]
+    assert volumes[0] == volumes[1] == [{"name": "scenes", **SCENES}]

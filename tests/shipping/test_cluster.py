@@ -1,6 +1,8 @@
 """The chart on a real control plane: installed, tested, upgraded, rolled back; its accounts, quotas and pods at work."""
 
 import copy
+import tempfile
+from pathlib import Path
 
 import pytest
 import yaml
@@ -16,7 +18,15 @@ WAIT_S = 300
 
 
 @pytest.fixture(scope="module")
-def values():
+def scenes():
+    """A folder that pods on every node see, as a volume that all can mount."""
+    with tempfile.TemporaryDirectory(prefix="blueprint-pipeline-scenes-", dir="/var/tmp") as folder:
+        Path(folder).chmod(0o777)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def values(scenes):
     """Small pods, and certificates of one's own: there is no cert-manager here."""
     import socket
 
@@ -28,7 +38,13 @@ def values():
         "image": {"tag": "one"},
         "jobs": {"scratchSize": "1Gi", "cpu": {"resources": SMALL}, "gpu": {"resources": SMALL}},
         "quota": {"gpus": 1, "pods": 3, "cpu": "4", "memory": "8Gi"},
-        "simulator": {"enabled": True, "replicas": 1, "port": port, "resources": SMALL},
+        "simulator": {
+            "enabled": True,
+            "replicas": 1,
+            "port": port,
+            "resources": SMALL,
+            "scenesVolume": {"hostPath": {"path": scenes}},
+        },
         "tls": {"existingSecrets": {"server": "simulator-server", "client": "simulator-client"}},
         "tests": {"simulatorAddress": f"127.0.0.1:{port}"},
         "migration": {"backoffLimit": 0},
@@ -168,6 +184,23 @@ def test_a_stage_runs_from_the_pod_template(release, core):
     core.create_namespaced_pod(NAMESPACE, pod)
     assert wait_for_phase(core, "stage-list", ("Succeeded", "Failed")).status.phase == "Succeeded"
     assert "simulate_shard" in log_of(core, "stage-list", "base")
+
+
+def test_the_served_simulator_reads_what_a_job_wrote(release, core, values):
+    """A pod of the template has address and certificates in its environment; the suite's scene, written by it, is loaded by the server."""
+    pod = template_of(core, "served", "cpu.yaml")
+    (container,) = pod["spec"]["containers"]
+    told = {variable["name"]: variable.get("value") for variable in container["env"]}
+    assert told["BPP__SIMULATION__ADDRESS"] == f"blueprint-pipeline-simulator.{NAMESPACE}.svc:{values['simulator']['port']}"
+    files = ("certificate", "private_key", "server_ca")
+    tls = [word for name in files for word in (f"--{name.replace('_', '-')}", told[f"BPP__SIMULATION__{name.upper()}"])]
+    # There is no name server here; the replica listens on this machine.
+    container["args"] = ["simulator", "check", "--address", values["tests"]["simulatorAddress"], *tls]
+    (volume,) = [mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] == "scenes"]
+    container["env"].append({"name": "TMPDIR", "value": volume})
+    core.create_namespaced_pod(NAMESPACE, pod)
+    phase = wait_for_phase(core, "served", ("Succeeded", "Failed")).status.phase
+    assert phase == "Succeeded", log_of(core, "served", "base")
 
 
 def test_gpu_pods_land_on_the_gpu_node_and_the_quota_counts_them(release, core):

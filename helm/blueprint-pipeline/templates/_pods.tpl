@@ -40,6 +40,26 @@ capabilities: {drop: [ALL]}
 {{ include "blueprint-pipeline.registryEnv" . }}
 {{- end -}}
 
+{{/* Where a stage has the files of a scene, and the served simulator reads them: the workspace itself, or the copies of what lies in a bucket. */}}
+{{- define "blueprint-pipeline.scenesPath" -}}
+{{- if hasPrefix "/" .Values.workspace.url }}{{ .Values.workspace.url }}{{ else }}/var/lib/blueprint-pipeline/cache/remote{{ end -}}
+{{- end -}}
+
+{{/* How a stage calls the served simulator. */}}
+{{- define "blueprint-pipeline.simulatorEnv" -}}
+- {name: BPP__SIMULATION__ADDRESS, value: {{ include "blueprint-pipeline.simulatorAddress" . | quote }}}
+- {name: BPP__SIMULATION__CERTIFICATE, value: /etc/blueprint-pipeline-tls/tls.crt}
+- {name: BPP__SIMULATION__PRIVATE_KEY, value: /etc/blueprint-pipeline-tls/tls.key}
+- {name: BPP__SIMULATION__SERVER_CA, value: /etc/blueprint-pipeline-tls/ca.crt}
+{{- if .Values.simulator.token.existingSecret }}
+- {name: BPP__SIMULATION__TOKEN_FILE, value: /etc/blueprint-pipeline-token/token}
+{{- end }}
+{{- end -}}
+
+{{- define "blueprint-pipeline.simulatorAddress" -}}
+{{- printf "%s-simulator.%s.svc:%d" (include "blueprint-pipeline.fullname" .) .Release.Namespace (int .Values.simulator.port) -}}
+{{- end -}}
+
 {{/* Whether pods of a template sign: its profile takes the stage that does. Takes (dict "root" . "template" "cpu.yaml"). */}}
 {{- define "blueprint-pipeline.signs" -}}
 {{- $compute := .root.Values.compute -}}
@@ -62,8 +82,12 @@ capabilities: {drop: [ALL]}
 {{- if .Values.prices }}
 - {name: prices, mountPath: /etc/blueprint-pipeline/prices, readOnly: true}
 {{- end }}
-{{- if and .Values.simulator.enabled (include "blueprint-pipeline.secret.client" .) }}
+{{- if .Values.simulator.enabled }}
+- {name: scenes, mountPath: {{ include "blueprint-pipeline.scenesPath" . }}}
 - {name: simulator-client, mountPath: /etc/blueprint-pipeline-tls, readOnly: true}
+{{- if .Values.simulator.token.existingSecret }}
+- {name: simulator-token, mountPath: /etc/blueprint-pipeline-token, readOnly: true}
+{{- end }}
 {{- end }}
 {{- end -}}
 
@@ -82,9 +106,20 @@ capabilities: {drop: [ALL]}
 - name: prices
   configMap: {name: {{ include "blueprint-pipeline.fullname" . }}-prices}
 {{- end }}
-{{- if and .Values.simulator.enabled (include "blueprint-pipeline.secret.client" .) }}
+{{- if .Values.simulator.enabled }}
+- name: scenes
+  {{- toYaml .Values.simulator.scenesVolume | nindent 2 }}
 - name: simulator-client
   secret: {secretName: {{ include "blueprint-pipeline.secret.client" . }}, defaultMode: 288}
+{{- with .Values.simulator.token }}
+{{- if .existingSecret }}
+- name: simulator-token
+  secret:
+    secretName: {{ .existingSecret }}
+    defaultMode: 288
+    items: [{key: {{ .key }}, path: token}]
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
@@ -149,6 +184,7 @@ spec:
         {{- if $signs }}
         - {name: BPP__DELIVERY__SIGNING_KEY, value: /etc/blueprint-pipeline-signing/signing.pem}
         {{- end }}
+        {{- if and $root.Values.simulator.enabled (not $isaac) }}{{ include "blueprint-pipeline.simulatorEnv" $root | nindent 8 }}{{ end }}
         {{- if $gpu }}
         - {name: NVIDIA_DRIVER_CAPABILITIES, value: all}
         {{- end }}

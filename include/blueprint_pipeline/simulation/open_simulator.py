@@ -15,6 +15,8 @@ from blueprint_pipeline.twin.model import SceneModel
 
 _READY_S = 60.0
 """How long a served simulator may take to come up beside this process."""
+_BUSY_S = 900.0
+"""How long to wait for a simulator that no other caller uses: as long as a server keeps the place of a caller that fell silent."""
 
 
 class SimulatorDiffers(ConfigurationError):
@@ -85,7 +87,7 @@ def _open_served(name: SimulatorName, settings: SimulationSettings) -> Simulator
         tls = ClientTls(certificate=settings.certificate, private_key=settings.private_key, server_ca=settings.server_ca)
     if settings.token_file:
         token = partial(read_token, settings.token_file)
-    remote = RemoteSimulator(ClientOptions(address=address, tls=tls, token=token))
+    remote = RemoteSimulator(ClientOptions(address=address, tls=tls, token=token, busy_wait_s=_BUSY_S))
     remote.wait_until_ready(_READY_S)
     if remote.name != name:
         raise SimulatorDiffers(address, remote.name, name)

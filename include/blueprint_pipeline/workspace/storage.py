@@ -5,7 +5,7 @@ import json
 import os
 import re
 import shutil
-import threading
+import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
@@ -177,7 +177,8 @@ class SceneFolder:
         """
         if self.is_local:
             return Path((self.root / name).path)
-        target, parts = self._cache_dir / "remote" / self.scene_id, self._cache_dir / "parts"
+        remote_dir = self._cache_dir / "remote"  # may be a volume of its own, which a served simulator reads, too
+        target, parts = remote_dir / self.scene_id, remote_dir / ".parts"
         parts.mkdir(parents=True, exist_ok=True)
         remote = self.files_under(name)
 
@@ -368,8 +369,8 @@ def _matches(path: str, pattern: str) -> bool:
 
 
 def _part_of(path: Path, folder: Path) -> Path:
-    """Where this thread writes what becomes ``path``, in a folder of the same disk."""
-    return folder / f".{path.name}.{os.getpid()}-{threading.get_ident()}{_PART}"
+    """Where this call writes what becomes ``path``, in a folder of the same disk; other pods may write there, too."""
+    return folder / f".{path.name}.{uuid.uuid4().hex}{_PART}"
 
 
 def _fetch(source: UPath, target: Path) -> Path:

@@ -16,6 +16,7 @@ from blueprint_pipeline.simulation.service.client import ClientOptions, RemoteSi
 from blueprint_pipeline.simulation.service.errors import InvalidToken, RemoteSimulatorError
 from blueprint_pipeline.simulation.service.security import AUDIENCE, ClientTls, ServerTls, TokenCheck, public_key_set, sign_token
 from blueprint_pipeline.simulation.service.server import ServerOptions, SimulatorServer
+from tests.simulation.service.test_service import ROBOT
 
 
 def write_identity(ca, folder, name):
@@ -190,3 +191,21 @@ def test_keys_rotate_without_a_restart(guarded, keys):
     assert with_token(guarded, sign_token(new, "k2", "worker")).observe().time_s == 0.0
     with pytest.raises(RemoteSimulatorError, match="its key 'k1'"):
         with_token(guarded, sign_token(old, "k1", "worker")).observe()
+
+
+@pytest.fixture
+def replicas(server, server_files, simulator, monkeypatch):
+    """Two servers behind one name, each with the name's certificate."""
+    tls = ServerTls(certificate=server_files / "cert.pem", private_key=server_files / "key.pem", client_ca=server_files / "ca.pem")
+    with SimulatorServer(type(simulator)(), ServerOptions(host="127.0.0.2", port=server.port, tls=tls)):
+        places = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, server.port)) for host in ("127.0.0.1", "127.0.0.2")]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_asked, **_options: places)
+        yield server
+
+
+def test_every_server_of_a_name_has_the_names_certificate(replicas, ca, tmp_path, scene_path):
+    """A server is called at its own address, and known by the certificate of the name."""
+    folder = write_identity(ca, tmp_path / "client", "client")
+    clients = [client_of(replicas, folder) for _ in range(2)]
+    for client in clients:
+        assert client.load(scene_path, ROBOT, 30).fps == 30

@@ -1,5 +1,6 @@
 """A served simulator answers as it does in process; whatever is wrong is refused with its own words."""
 
+import socket
 import threading
 import time
 from pathlib import Path
@@ -180,3 +181,36 @@ def test_one_simulator_acts_for_one_caller(server, remote, scene_path):
     assert (caught.value.code, caught.value.retryable) == ("simulation.busy", True)
     remote.close()
     assert second.load(scene_path, ROBOT, 30).fps == 30
+
+
+@pytest.fixture
+def replicas(simulator, monkeypatch):
+    """Two servers that one name stands for, on one port of two addresses of this machine."""
+    with (
+        SimulatorServer(type(simulator)(), ServerOptions()) as first,
+        SimulatorServer(simulator, ServerOptions(host="127.0.0.2", port=first.port)),
+    ):
+        places = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, first.port)) for host in ("127.0.0.1", "127.0.0.2")]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_asked, **_options: places)
+        yield first.address
+
+
+def test_a_caller_finds_the_free_server_of_a_name(replicas, scene_path):
+    """Each caller has one server to itself for the whole session; the one too many is refused, or waits for its turn."""
+    clients = [RemoteSimulator(ClientOptions(address=replicas, call_timeout_s=5)) for _ in range(2)]
+    for number, client in enumerate(clients):
+        client.load(scene_path, ROBOT, 30)
+        client.reset({}, (number, number))
+    assert [client.observe().qpos[0] for client in clients] == [0, 1]
+    with pytest.raises(RemoteSimulatorError, match="used by another caller"):
+        RemoteSimulator(ClientOptions(address=replicas, call_timeout_s=5)).load(scene_path, ROBOT, 30)
+    waiting = RemoteSimulator(ClientOptions(address=replicas, call_timeout_s=5, busy_wait_s=20))
+    threading.Timer(1.0, clients[1].close).start()
+    assert waiting.load(scene_path, ROBOT, 30).fps == 30
+    assert clients[0].observe().qpos[0] == 0
+
+
+def test_a_free_server_that_refuses_the_scene_says_why(replicas, scene_path):
+    RemoteSimulator(ClientOptions(address=replicas, call_timeout_s=5)).load(scene_path, ROBOT, 30)
+    with pytest.raises(RemoteSimulatorError, match="no scene at /missing"):
+        RemoteSimulator(ClientOptions(address=replicas, call_timeout_s=5)).load(Path("/missing"), ROBOT, 30)

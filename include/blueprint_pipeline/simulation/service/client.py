@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, TypeVar
 
 import grpc
@@ -16,11 +17,13 @@ from purgatory.domain.model import OpenedState
 from blueprint_pipeline.errors import TransientError
 from blueprint_pipeline.geometry.arrays import FloatArray, ImageArray
 from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.log import get_logger
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.protocol import Capabilities, LoadedScene, SimulationState, Track
 from blueprint_pipeline.simulation.service import messages
 from blueprint_pipeline.simulation.service.bounds import MAX_MESSAGE_BYTES
-from blueprint_pipeline.simulation.service.errors import rebuild_error, unpack_error
+from blueprint_pipeline.simulation.service.errors import RemoteSimulatorError, SimulatorBusy, rebuild_error, unpack_error
+from blueprint_pipeline.simulation.service.replicas import open_channel, resolve_replicas
 from blueprint_pipeline.simulation.service.security import ClientTls
 from blueprint_pipeline.simulation.service.server import SERVICE, SESSION_KEY
 from blueprint_pipeline.simulation.service.v1 import simulation_pb2 as pb
@@ -30,6 +33,8 @@ IDEMPOTENT = ("Describe", "Load", "Reset", "Observe", "SaveState", "RestoreState
 """Calls that may be repeated; ``Track`` moves the world and is never retried."""
 BREAKER_FAILURES = 5
 BREAKER_WAIT_S = 15.0
+BUSY_PAUSE_S = 2.0
+"""Between two rounds over servers that are all in use [s]."""
 
 Answer = TypeVar("Answer")
 
@@ -70,6 +75,8 @@ class ClientOptions:
     """How long a call that may be repeated waits for a server that went away and comes back."""
     frame_timeout_s: float = 2.0
     """Deadline of a tracked frame; a trajectory gets the sum, and one call's deadline beside."""
+    busy_wait_s: float = 0.0
+    """How long to look for a server that no other caller uses; 0: each server of the name is asked once."""
 
 
 class RemoteSimulator:
@@ -77,22 +84,11 @@ class RemoteSimulator:
 
     def __init__(self, options: ClientOptions) -> None:
         self._options = options
-        arguments = [
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.initial_reconnect_backoff_ms", 200),
-            ("grpc.service_config", json.dumps(_service_config())),
-        ]
-        self._channel = (
-            grpc.secure_channel(options.address, options.tls.credentials(), options=arguments)
-            if options.tls
-            else grpc.insecure_channel(options.address, options=arguments)
-        )
-        self._service = rpc.SimulatorServiceStub(self._channel)
+        self._channel, self._service = self._open(options.address)
+        self._described: pb.DescribeResponse | None = None
         breakers = SyncCircuitBreakerFactory(default_threshold=BREAKER_FAILURES, default_ttl=BREAKER_WAIT_S)
         self._breaker = breakers.get_breaker(options.address)
         self._session = uuid.uuid4().hex
-        self._described: pb.DescribeResponse | None = None
 
     def wait_until_ready(self, timeout_s: float) -> None:
         """Wait until the server says that it serves.
@@ -125,8 +121,24 @@ class RemoteSimulator:
         return messages.unpack_capabilities(self._describe().capabilities)
 
     def load(self, scene: Path, robot: RobotPlacement, fps: int) -> LoadedScene:
-        """Load a scene from a path that the server can read."""
-        return messages.unpack_loaded(self._ask("Load", messages.pack_load(scene, robot, fps)))
+        """Load a scene from a path that the server can read.
+
+        Where other callers use the server, the others of the same name are asked, too.
+        """
+        request = messages.pack_load(scene, robot, fps)
+        until = monotonic() + self._options.busy_wait_s
+        try:
+            return messages.unpack_loaded(self._ask("Load", request))
+        except RemoteSimulatorError as busy:
+            if busy.code != SimulatorBusy.code:
+                raise
+            while True:
+                if (loaded := self._load_elsewhere(request)) is not None:
+                    return messages.unpack_loaded(loaded)
+                if monotonic() >= until:
+                    raise busy from None
+                get_logger().info("every simulator is used by another caller", address=self._options.address, again_in_s=BUSY_PAUSE_S)
+                sleep(BUSY_PAUSE_S)
 
     def reset(self, object_poses: Mapping[str, Pose], robot_qpos: tuple[float, ...]) -> SimulationState:
         """Put everything where it starts."""
@@ -167,6 +179,32 @@ class RemoteSimulator:
         """Free the scene on the server, and the channel."""
         self._ask("Close", pb.CloseRequest())
         self._channel.close()
+
+    def _load_elsewhere(self, request: pb.LoadRequest) -> pb.LoadResponse | None:
+        """What the first server answers that is free; ``None`` where none of the name is."""
+        for target in resolve_replicas(self._options.address):
+            self._channel.close()
+            self._channel, self._service = self._open(target)
+            self._described = None  # of another server
+            try:
+                found: pb.LoadResponse = self._service.Load(request, **self._extras())
+            except grpc.RpcError as error:
+                remote = unpack_error(error) if isinstance(error, grpc.Call) else None
+                if remote is not None and remote["code"] != SimulatorBusy.code:
+                    raise rebuild_error(self._options.address, "Load", remote) from None
+            else:
+                return found
+        return None
+
+    def _open(self, target: str) -> tuple[grpc.Channel, rpc.SimulatorServiceStub]:
+        arguments: list[tuple[str, object]] = [
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.initial_reconnect_backoff_ms", 200),
+            ("grpc.service_config", json.dumps(_service_config())),
+        ]
+        channel = open_channel(self._options.address, target, self._options.tls, arguments)
+        return channel, rpc.SimulatorServiceStub(channel)
 
     def _describe(self) -> pb.DescribeResponse:
         if self._described is None:
