@@ -34,10 +34,12 @@ from blueprint_pipeline.robot.names import DEFAULT_ROBOT
 from blueprint_pipeline.rollout.shard_work import ShardWork
 from blueprint_pipeline.rollout.worker import Worker, build_worker
 from blueprint_pipeline.settings import RegistrySettings, Settings, WorkspaceSettings, load_settings
+from blueprint_pipeline.simulators import TWIN_PATH
 from blueprint_pipeline.stage.flow import stages_of
 from blueprint_pipeline.stage.runner import run_stage
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
 from blueprint_pipeline.task.spec import EpisodeSpec
+from blueprint_pipeline.twin.model import build_scene_model
 from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
 
 TRAINING_SEED, TRIAL_SEED = 0, 1_000_003
@@ -162,7 +164,7 @@ def build_trial_worker(scene: SceneFolder, plan: JobPlan, folder: Path, cache_di
     """The project's own worker, to act in."""
     return build_worker(
         ShardWork(
-            mjcf_path=scene.local("mjcf") / "scene.xml",
+            scene=scene.local("mjcf").parent,
             scene_id=plan.scene_id,
             job_id=plan.job_id,
             shard_index=0,
@@ -173,7 +175,8 @@ def build_trial_worker(scene: SceneFolder, plan: JobPlan, folder: Path, cache_di
             cache_dir=cache_dir,
             machine="local_laptop",
             side_by_side=1,
-        )
+        ),
+        build_scene_model(scene.local("mjcf").parent / TWIN_PATH, plan.robot, plan.fps),
     )
 
 

@@ -15,6 +15,7 @@ import mujoco
 
 from blueprint_pipeline.rollout.shard_work import ShardWork
 from blueprint_pipeline.rollout.worker import Worker, build_worker, write_attempt
+from blueprint_pipeline.simulators import TWIN_PATH
 from blueprint_pipeline.task.plan import JobPlan
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.twin.model import build_scene_model
@@ -27,7 +28,7 @@ def main(workspace: str, scene_id: str, episodes: int = 8) -> None:
     plan = JobPlan.model_validate_json((scene / "geniesim/plan.json").read_bytes())
     with tempfile.TemporaryDirectory() as folder:
         work = ShardWork(
-            mjcf_path=scene / "mjcf/scene.xml",
+            scene=scene,
             scene_id=scene_id,
             job_id=plan.job_id,
             shard_index=0,
@@ -40,7 +41,7 @@ def main(workspace: str, scene_id: str, episodes: int = 8) -> None:
             side_by_side=1,
         )
         work.usage.mkdir()
-        worker = build_worker(work)
+        worker = build_worker(work, build_scene_model(scene / TWIN_PATH, plan.robot, plan.fps))
         chosen = plan.episodes[: episodes + 1]
         for arm, target in {(episode.arm, episode.task.target_object) for episode in chosen}:
             worker.controllers[arm].planner.grasps_of(target)

@@ -12,6 +12,7 @@ from blueprint_pipeline.rows import Rows
 
 TWIN_FOLDER = "mjcf"
 """Folder of a scene with the twin, in which motions are planned whatever acts."""
+TWIN_PATH = f"{TWIN_FOLDER}/scene.xml"
 USD_FOLDER = "usd"
 
 GIB = 2**30

@@ -17,7 +17,9 @@ from blueprint_pipeline.rollout.shard import simulate_shard
 from blueprint_pipeline.rollout.shard_work import ShardWork
 from blueprint_pipeline.rollout.worker import build_worker, write_attempt
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
+from blueprint_pipeline.simulators import TWIN_PATH
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan, dump_plan
+from blueprint_pipeline.twin.model import build_scene_model
 from blueprint_pipeline.workspace.errors import FileMissing
 from tests.quality import synthetic
 from tests.simulation.small_job import small_context, small_folder, write_job
@@ -82,7 +84,7 @@ def test_other_processes_and_orders_give_the_same_bytes(job, tmp_path) -> None:
     assert contents(tmp_path) == contents(folder)
     root = folder / "workspace/scenes/small"
     work = ShardWork(
-        mjcf_path=root / "mjcf/scene.xml",
+        scene=root,
         scene_id=plan.scene_id,
         job_id=plan.job_id,
         shard_index=0,
@@ -95,7 +97,7 @@ def test_other_processes_and_orders_give_the_same_bytes(job, tmp_path) -> None:
         side_by_side=1,
     )
     work.usage.mkdir()
-    worker = build_worker(work)
+    worker = build_worker(work, build_scene_model(root / TWIN_PATH, plan.robot, plan.fps))
     for spec in reversed(plan.episodes):
         write_attempt(worker, spec)
         states = (tmp_path / "again" / spec.episode_id / "states.parquet").read_bytes()

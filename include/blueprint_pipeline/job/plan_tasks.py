@@ -18,6 +18,7 @@ from blueprint_pipeline.scene.physics import load_physics
 from blueprint_pipeline.scene.process_meshes import load_overfill
 from blueprint_pipeline.scene.set_aside import load_assembled_manifest, load_set_aside
 from blueprint_pipeline.scene.settle import load_settled
+from blueprint_pipeline.simulators import TWIN_FOLDER, TWIN_PATH
 from blueprint_pipeline.skill.affordances import load_affordances
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import (
@@ -55,7 +56,7 @@ def load_task_scene(context: StageContext) -> TaskScene:
         ModelNotBuilt: The twin does not compile.
         PoseMissing: The twin and the settled poses disagree on what can move.
     """
-    mjcf_path = context.input("mjcf") / "scene.xml"
+    mjcf_path = context.input(TWIN_FOLDER).parent / TWIN_PATH
     try:
         twin = mujoco.MjModel.from_xml_path(str(mjcf_path))
     except ValueError as error:

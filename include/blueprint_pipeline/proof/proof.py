@@ -29,9 +29,10 @@ from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.rollout.controller import SkillController
 from blueprint_pipeline.simulation.conformance import ConformanceCheck, check_simulator
 from blueprint_pipeline.simulation.errors import UnknownName
-from blueprint_pipeline.simulation.mujoco.backend import TWIN_PATH, MujocoSimulator
+from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.open_simulator import load_beside_twin
 from blueprint_pipeline.simulation.protocol import Capabilities, Simulator
+from blueprint_pipeline.simulators import TWIN_PATH
 from blueprint_pipeline.task.outcome import Outcome
 from blueprint_pipeline.task.plan import JobPlan
 from blueprint_pipeline.task.spec import EpisodeSpec

@@ -32,6 +32,7 @@ from blueprint_pipeline.render.render import RenderOptions
 from blueprint_pipeline.render.worker import (
     RenderSummary,
     RenderWork,
+    ShardRenderer,
     load_episode,
     prepare_worker,
     render_unit,
@@ -42,11 +43,11 @@ from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend, drawing_releases
 from blueprint_pipeline.simulation.open_simulator import is_embedded, load_beside_twin, open_simulator, scene_inputs
 from blueprint_pipeline.simulation.render_profiles import FAST, RenderProfile
-from blueprint_pipeline.simulators import SimulatorName
+from blueprint_pipeline.simulators import TWIN_FOLDER, TWIN_PATH, SimulatorName
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.stage.pool import Died, Finished, WorkerDied, WorkerPool
 from blueprint_pipeline.task.plan import JobPlan, load_shard_plan
-from blueprint_pipeline.twin.model import build_scene_model
+from blueprint_pipeline.twin.model import SceneModel, build_scene_model
 from blueprint_pipeline.workspace.canonical import key_of
 from blueprint_pipeline.workspace.checksums import known_below
 from blueprint_pipeline.workspace.commits import UnitUsage, package_versions
@@ -133,8 +134,8 @@ def _draw(
 ) -> Iterator[Finished[str, WrittenFolder[RenderSummary]] | Died[str]]:
     if is_embedded(choice.simulator, context.settings):
         backend = choice.backend or choose_backend(context.settings.render.backend)
-        pool: WorkerPool[str, WrittenFolder[RenderSummary]] = WorkerPool(
-            context.settings.compute.workers, prepare_worker, (work, backend), render_unit, context.stop_if_asked
+        pool: WorkerPool[ShardRenderer, str, WrittenFolder[RenderSummary]] = WorkerPool(
+            context.settings.compute.workers, prepare_worker, (work, _compile_twin(work), backend), render_unit, context.stop_if_asked
         )
         yield from pool.run(todo)
         return
@@ -143,8 +144,8 @@ def _draw(
     simulator = open_simulator(choice.simulator, context.settings)  # before others are imported, which Isaac Sim brings itself
     from blueprint_pipeline.render.playback import PlaybackScene, play_episode  # noqa: PLC0415 -- imports mujoco: only when Isaac Sim is up
 
-    twin = build_scene_model(work.mjcf_path, work.robot, work.fps)
-    loaded = load_beside_twin(simulator, work.mjcf_path.parent.parent, work.robot, twin)
+    twin = _compile_twin(work)
+    loaded = load_beside_twin(simulator, work.scene, work.robot, twin)
     stage = PlaybackScene(simulator=simulator, loaded=loaded, twin=twin)
     for episode_id in todo:
         context.stop_if_asked()
@@ -161,6 +162,11 @@ def _draw(
         yield Finished(episode_id, write_certificate(work, certificate, measured.usage))
 
 
+def _compile_twin(work: RenderWork) -> SceneModel:
+    """The scene with its robot, compiled once for all worker processes."""
+    return build_scene_model(work.scene / TWIN_PATH, work.robot, work.fps)
+
+
 def _work(plan: JobPlan, shard_index: int, context: StageContext, choice: RenderChoice, episodes: int) -> RenderWork:
     options = RenderOptions(
         cameras=plan.cameras,
@@ -170,9 +176,9 @@ def _work(plan: JobPlan, shard_index: int, context: StageContext, choice: Render
         segmentation=choice.segmentation,
         profile=choice.profile,
     )
-    mjcf, recordings = context.input("mjcf"), context.input(recording_path(shard_index))
+    recordings = context.input(recording_path(shard_index))
     return RenderWork(
-        mjcf_path=mjcf / "scene.xml",
+        scene=context.input(TWIN_FOLDER).parent,
         robot=plan.robot,
         fps=plan.fps,
         recordings=recordings,
@@ -181,7 +187,7 @@ def _work(plan: JobPlan, shard_index: int, context: StageContext, choice: Render
         usage=context.output(render_usage_path(shard_index, "x")).parent,
         machine=context.settings.compute.machine,
         side_by_side=min(context.settings.compute.workers, episodes) if is_embedded(choice.simulator, context.settings) else 1,
-        known=known_below(mjcf) | known_below(recordings),
+        known=known_below(recordings),
     )
 
 

@@ -12,7 +12,7 @@ from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
 from blueprint_pipeline.simulation.protocol import LoadedScene
-from blueprint_pipeline.twin.model import build_scene_model
+from blueprint_pipeline.twin.model import SceneModel
 from blueprint_pipeline.workspace.checksums import KnownDigests, adopt_digests
 from blueprint_pipeline.workspace.commits import Usage
 from blueprint_pipeline.workspace.folder_commits import WrittenFolder, digest_folder
@@ -33,7 +33,8 @@ class RenderSummary(BaseModel):
 class RenderWork:
     """What a worker process needs to draw episodes of one shard."""
 
-    mjcf_path: Path
+    scene: Path
+    """Local folder of the scene."""
     robot: RobotPlacement
     fps: int
     recordings: Path
@@ -48,7 +49,7 @@ class RenderWork:
     side_by_side: int
     """How many processes draw at a time."""
     known: KnownDigests = field(default_factory=dict)
-    """Of the scene's files and the recordings."""
+    """Of the recordings."""
 
 
 def summarise(certificate: ReplayCertificate) -> RenderSummary:
@@ -59,32 +60,28 @@ def summarise(certificate: ReplayCertificate) -> RenderSummary:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Worker:
+class ShardRenderer:
+    """Everything that draws episodes of one shard."""
+
     work: RenderWork
     simulator: MujocoSimulator
     loaded: LoadedScene
 
 
-_worker: list[_Worker] = []
-"""The one worker of a worker process; empty in every other process."""
-
-
-def prepare_worker(work: RenderWork, backend: RenderBackend) -> None:
-    """Compile the model, once in each process."""
+def prepare_worker(work: RenderWork, twin: SceneModel, backend: RenderBackend) -> ShardRenderer:
+    """Make a simulator ready in a worker process, on the scene with its robot, compiled."""
     adopt_digests(work.known)
     simulator = MujocoSimulator(probed=backend, profile=work.options.profile)
-    loaded = simulator.use(build_scene_model(work.mjcf_path, work.robot, work.fps))
-    _worker[:] = [_Worker(work=work, simulator=simulator, loaded=loaded)]
+    return ShardRenderer(work=work, simulator=simulator, loaded=simulator.use(twin))
 
 
-def render_unit(episode_id: str) -> WrittenFolder[RenderSummary]:
-    """Replay, draw and certify one episode in a worker process."""
-    worker = _worker[0]
-    record, states = load_episode(worker.work, episode_id)
-    folder = worker.work.output / episode_id
+def render_unit(renderer: ShardRenderer, episode_id: str) -> WrittenFolder[RenderSummary]:
+    """Replay, draw and certify one episode."""
+    record, states = load_episode(renderer.work, episode_id)
+    folder = renderer.work.output / episode_id
     with measure_usage() as measured:
-        certificate = render_episode(worker.simulator, worker.loaded, record, states, folder=folder, options=worker.work.options)
-    return write_certificate(worker.work, certificate, measured.usage)
+        certificate = render_episode(renderer.simulator, renderer.loaded, record, states, folder=folder, options=renderer.work.options)
+    return write_certificate(renderer.work, certificate, measured.usage)
 
 
 def load_episode(work: RenderWork, episode_id: str) -> tuple[EpisodeRecord, Path]:

@@ -11,6 +11,7 @@ measured, and kept apart.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING
 
 from blueprint_pipeline.episode.record import (
     EPISODE_NAME,
@@ -23,16 +24,19 @@ from blueprint_pipeline.episode.record import (
 )
 from blueprint_pipeline.rollout.shard_work import EpisodeSummary, ShardWork, summarise
 from blueprint_pipeline.simulation.open_simulator import is_embedded, open_simulator, scene_inputs
-from blueprint_pipeline.simulators import SimulatorName
+from blueprint_pipeline.simulators import TWIN_FOLDER, TWIN_PATH, SimulatorName
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.stage.pool import Died, Finished, WorkerDied, WorkerPool
 from blueprint_pipeline.task.plan import JobPlan, load_plan, load_shard_plan, shard_name
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.canonical import key_of
-from blueprint_pipeline.workspace.checksums import known_below
 from blueprint_pipeline.workspace.commits import package_versions
 from blueprint_pipeline.workspace.folder_commits import WrittenFolder, folders_under, is_folder_done, write_folder_commit
 from blueprint_pipeline.workspace.storage import SceneFolder
+
+if TYPE_CHECKING:
+    from blueprint_pipeline.rollout.worker import Worker
+    from blueprint_pipeline.twin.model import SceneModel
 
 
 def simulate_shard(shard_index: int, context: StageContext, simulator: SimulatorName | None = None) -> list[EpisodeSummary]:
@@ -80,8 +84,8 @@ def _attempt(
     if not todo:
         return
     if is_embedded(simulator, context.settings):
-        pool: WorkerPool[EpisodeSpec, WrittenFolder[EpisodeSummary]] = WorkerPool(
-            context.settings.compute.workers, prepare_worker, (work,), simulate_episode, context.stop_if_asked
+        pool: WorkerPool[Worker, EpisodeSpec, WrittenFolder[EpisodeSummary]] = WorkerPool(
+            context.settings.compute.workers, _prepare_worker, (work, _compile_twin(work)), _simulate, context.stop_if_asked
         )
         yield from pool.run(todo)
         return
@@ -90,7 +94,7 @@ def _attempt(
     opened = open_simulator(simulator, context.settings)  # first of all: Isaac Sim wants to be up before others are imported
     from blueprint_pipeline.rollout import worker  # noqa: PLC0415 -- planners take seconds to import
 
-    built = worker.build_worker(work, opened)
+    built = worker.build_worker(work, _compile_twin(work), opened)
     for spec in todo:
         context.stop_if_asked()
         yield Finished(spec, worker.write_attempt(built, spec))
@@ -144,7 +148,7 @@ def _remove_unplanned_shards(scene: SceneFolder, plan: JobPlan) -> None:
 
 def _shard_work(plan: JobPlan, shard_index: int, context: StageContext, simulator: SimulatorName, episodes: int) -> ShardWork:
     return ShardWork(
-        mjcf_path=context.input("mjcf") / "scene.xml",
+        scene=context.input(TWIN_FOLDER).parent,
         scene_id=plan.scene_id,
         job_id=plan.job_id,
         shard_index=shard_index,
@@ -155,7 +159,6 @@ def _shard_work(plan: JobPlan, shard_index: int, context: StageContext, simulato
         cache_dir=context.cache_dir,
         machine=context.settings.compute.machine,
         side_by_side=min(context.settings.compute.workers, episodes) if is_embedded(simulator, context.settings) else 1,
-        known=known_below(context.input("mjcf")),
     )
 
 
@@ -164,15 +167,20 @@ def count_failures(summaries: Sequence[EpisodeSummary]) -> dict[str, int]:
     return dict(sorted(Counter(summary.failure for summary in summaries if summary.failure is not None).items()))
 
 
-def prepare_worker(work: ShardWork) -> None:
-    """Compile the model and prepare the planner, once in each worker process."""
-    from blueprint_pipeline.rollout import worker  # noqa: PLC0415 -- planners take seconds to import, and only workers plan
+def _compile_twin(work: ShardWork) -> "SceneModel":
+    """The scene with its robot, compiled once for all worker processes."""
+    from blueprint_pipeline.twin.model import build_scene_model  # noqa: PLC0415 -- imports mujoco: only when Isaac Sim is up
 
-    worker.prepare(work)
+    return build_scene_model(work.scene / TWIN_PATH, work.robot, work.fps)
 
 
-def simulate_episode(spec: EpisodeSpec) -> WrittenFolder[EpisodeSummary]:
-    """Attempt one episode in a worker process, and write it."""
-    from blueprint_pipeline.rollout import worker  # noqa: PLC0415 -- planners; loaded by prepare_worker
+def _prepare_worker(work: ShardWork, twin: "SceneModel") -> "Worker":
+    from blueprint_pipeline.rollout.worker import build_worker  # noqa: PLC0415 -- planners take seconds to import, and only workers plan
 
-    return worker.simulate(spec)
+    return build_worker(work, twin)
+
+
+def _simulate(worker: "Worker", spec: EpisodeSpec) -> WrittenFolder[EpisodeSummary]:
+    from blueprint_pipeline.rollout.worker import write_attempt  # noqa: PLC0415 -- planners; loaded by _prepare_worker
+
+    return write_attempt(worker, spec)

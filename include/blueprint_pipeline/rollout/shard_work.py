@@ -1,13 +1,12 @@
 """What a worker is given to simulate episodes of a shard, and what it answers."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from blueprint_pipeline.episode.record import EpisodeRecord
 from blueprint_pipeline.robot.placement import RobotPlacement
-from blueprint_pipeline.workspace.checksums import KnownDigests
 
 
 class EpisodeSummary(BaseModel):
@@ -26,7 +25,8 @@ class EpisodeSummary(BaseModel):
 class ShardWork:
     """What a worker process needs to simulate episodes of one shard; it is sent to it once."""
 
-    mjcf_path: Path
+    scene: Path
+    """Local folder of the scene."""
     scene_id: str
     job_id: str
     shard_index: int
@@ -41,8 +41,6 @@ class ShardWork:
     """Machine profile of the price table."""
     side_by_side: int
     """How many processes simulate at a time."""
-    known: KnownDigests = field(default_factory=dict)
-    """Of the scene's files."""
 
 
 def summarise(record: EpisodeRecord) -> EpisodeSummary:

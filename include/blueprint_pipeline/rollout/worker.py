@@ -24,8 +24,8 @@ from blueprint_pipeline.simulation.protocol import LoadedScene, Simulator
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.task.outcome import Outcome
 from blueprint_pipeline.task.spec import EpisodeSpec
-from blueprint_pipeline.twin.model import SceneModel, build_scene_model, planning_copy
-from blueprint_pipeline.workspace.checksums import FileDigest, adopt_digests
+from blueprint_pipeline.twin.model import SceneModel, planning_copy
+from blueprint_pipeline.workspace.checksums import FileDigest
 from blueprint_pipeline.workspace.folder_commits import WrittenFolder, digest_folder
 
 
@@ -41,37 +41,22 @@ class Worker:
     """By the name of the arm that acts."""
 
 
-_worker: list[Worker] = []
-"""The one worker of a worker process; empty in every other process."""
-
-
-def prepare(work: ShardWork) -> None:
-    """Compile the model and prepare the planner, once in each process."""
-    adopt_digests(work.known)
-    _worker[:] = [build_worker(work)]
-
-
-def simulate(spec: EpisodeSpec) -> WrittenFolder[EpisodeSummary]:
-    """Attempt one episode, and write it."""
-    return write_attempt(_worker[0], spec)
-
-
-def build_worker(work: ShardWork, simulator: Simulator | None = None) -> Worker:
+def build_worker(work: ShardWork, twin: SceneModel, simulator: Simulator | None = None) -> Worker:
     """Everything that simulates episodes of one shard.
 
     Args:
         work: The shard.
+        twin: The scene with its robot, compiled.
         simulator: What acts, open; MuJoCo on the very model of the twin if not given.
 
     Raises:
         TwinDiffers: The simulator addresses the scene otherwise than the twin.
     """
-    twin = build_scene_model(work.mjcf_path, work.robot, work.fps)
     if simulator is None:
         simulator = embedded = MujocoSimulator()
         loaded = embedded.use(twin)
     else:
-        loaded = load_beside_twin(simulator, work.mjcf_path.parent.parent, work.robot, twin)
+        loaded = load_beside_twin(simulator, work.scene, work.robot, twin)
     embodiment, model = load_embodiment(work.robot.embodiment), planning_copy(twin.model)
     planners = {
         arm.name: build_motion_scene(model, embodiment, arm.name, fps=work.fps, cache_dir=work.cache_dir) for arm in embodiment.arms

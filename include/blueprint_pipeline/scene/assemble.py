@@ -11,13 +11,14 @@ from blueprint_pipeline.errors import InternalError
 from blueprint_pipeline.geometry.rotations import rotation_from_quat
 from blueprint_pipeline.scene.canonical_files import write_json
 from blueprint_pipeline.scene.manifest import load_manifest
-from blueprint_pipeline.scene.mjcf import TWIN_PATH, SceneAssets, build_twin
+from blueprint_pipeline.scene.mjcf import SceneAssets, build_twin
 from blueprint_pipeline.scene.physics import load_physics
 from blueprint_pipeline.scene.prim_paths import object_path
 from blueprint_pipeline.scene.process_meshes import collision_folder
 from blueprint_pipeline.scene.set_aside import SET_ASIDE_PATH, SetAside, fix_objects
 from blueprint_pipeline.scene.settle import SceneNotStable, find_restless, find_worst
 from blueprint_pipeline.scene.usd import STAGE_PATH, build_usd
+from blueprint_pipeline.simulators import TWIN_PATH
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.workspace.storage import SceneFolder
 

@@ -1,5 +1,7 @@
 """The stages between ingestion and assembly: physics of every object, meshes for every object."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from blueprint_pipeline.scene.canonical_files import write_json
@@ -11,8 +13,7 @@ from blueprint_pipeline.scene.process_meshes import (
     MeshJob,
     MeshReport,
     find_mesh,
-    prepare_mesh_worker,
-    process_unit,
+    process_mesh,
     share_triangles,
 )
 from blueprint_pipeline.scene.source_mesh import read_background_mesh, read_object_mesh
@@ -73,8 +74,8 @@ def process_scene(context: StageContext) -> dict[str, MeshReport]:
     made = {job.name: files for job in jobs if (files := find_mesh(job, cache, most)) is not None}
     todo = sorted((job for job in jobs if job.name not in made), key=lambda job: -job.triangles)  # the longest first
     context.progress(len(made), len(jobs))
-    pool: WorkerPool[MeshJob, dict[str, bytes]] = WorkerPool(
-        context.settings.compute.workers, prepare_mesh_worker, (cache, most), process_unit, context.stop_if_asked
+    pool: WorkerPool[_Making, MeshJob, dict[str, bytes]] = WorkerPool(
+        context.settings.compute.workers, _Making, (cache, most), _Making.process, context.stop_if_asked
     )
     died: list[Died[MeshJob]] = []
     for ended in pool.run(todo):
@@ -89,6 +90,19 @@ def process_scene(context: StageContext) -> dict[str, MeshReport]:
         for file, data in made[job.name].items():
             context.output(f"assets/{job.name}/{file}").write_bytes(data)
     return {job.name: MeshReport.model_validate_json(made[job.name]["meshes.json"]) for job in jobs}
+
+
+@dataclass(frozen=True)
+class _Making:
+    """What a process makes meshes with."""
+
+    cache: MeshCache
+    most: int
+    """Triangles to draw."""
+
+    def process(self, job: MeshJob) -> dict[str, bytes]:
+        """Files of an object by name."""
+        return process_mesh(job, self.cache, self.most)
 
 
 def _mesh_jobs(scene: SceneFolder) -> list[MeshJob]:

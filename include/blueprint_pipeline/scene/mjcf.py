@@ -21,8 +21,6 @@ from blueprint_pipeline.scene.mesh_files import build_obj, parse_obj, png_bytes
 from blueprint_pipeline.scene.physics import Physics
 from blueprint_pipeline.scene.surfaces import Surface, both_sides
 
-TWIN_PATH = "mjcf/scene.xml"
-
 TIMESTEP_S = 1.0 / 480.0
 CONTACT_TIME_S = 0.006
 """Time constant of contacts: soft enough for the time step (at least 2 steps), hard enough that a full can sinks in by < 0.1 mm."""

@@ -191,21 +191,6 @@ def _join(job: MeshJob, visual: dict[str, bytes], collision: dict[str, bytes]) -
     return {**files, "meshes.json": json_bytes(report)}
 
 
-_worker: list[tuple["MeshCache", int]] = []
-"""The cache and the most triangles of a worker process; empty in every other process."""
-
-
-def prepare_mesh_worker(cache: "MeshCache", max_triangles: int) -> None:
-    """Set a worker process up."""
-    _worker[:] = [(cache, max_triangles)]
-
-
-def process_unit(job: MeshJob) -> dict[str, bytes]:
-    """:func:`process_mesh` in a worker process."""
-    cache, max_triangles = _worker[0]
-    return process_mesh(job, cache, max_triangles)
-
-
 def _visual(surfaces: list[Surface], max_triangles: int) -> list[Surface]:
     merged = [surface for surface in merge_looks(surfaces) if merge_positions([surface]).area > 0]  # what has no area cannot be seen
     total = _drawn_triangles(merged)

@@ -15,6 +15,7 @@ from blueprint_pipeline.scene.layout import INVENTORY_PATH, LAYOUT_PATH
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH, load_manifest
 from blueprint_pipeline.scene.set_aside import SET_ASIDE_PATH, load_set_aside
 from blueprint_pipeline.scene.settle import SETTLED_PATH, settle_patiently, validate_settled
+from blueprint_pipeline.simulators import TWIN_FOLDER, TWIN_PATH
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 
 _READ = (SOURCE_FOLDER, SOURCE_MANIFEST_PATH, MANIFEST_PATH)
@@ -115,7 +116,7 @@ def _assemble(request: AssembleSceneRequest, context: StageContext) -> AssembleS
 
 
 def _settle(request: SceneRequest, context: StageContext) -> SettleSceneResult:
-    model = mujoco.MjModel.from_xml_path(str(context.input("mjcf") / "scene.xml"))
+    model = mujoco.MjModel.from_xml_path(str(context.input(TWIN_FOLDER).parent / TWIN_PATH))
     watched_s = load_set_aside(context.scene).watched_s
     record = settle_patiently(model, request.scene_id, duration_s=watched_s)
     validate_settled(record)

@@ -16,10 +16,12 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import wait as wait_for_sentinel
+from types import SimpleNamespace
 from typing import Any, Generic, TypeVar
 
 from blueprint_pipeline.errors import PreemptedError, TransientError
 
+Prepared = TypeVar("Prepared")
 Unit = TypeVar("Unit")
 Answer = TypeVar("Answer")
 
@@ -68,23 +70,23 @@ class _Worker:
     is_prepared: bool = False
 
 
-class WorkerPool(Generic[Unit, Answer]):
+class WorkerPool(Generic[Prepared, Unit, Answer]):
     """A few processes that work off units.
 
     Args:
         workers: How many processes.
-        prepare: Called once in each new process, before its first unit, e.g. to compile the model.
-        arguments: Arguments of ``prepare``.
-        work: Called in a process with one unit.
+        prepare: Called once in each new process, before its first unit, e.g. to make a planner ready. What it returns stays there.
+        arguments: Arguments of ``prepare``; they are pickled.
+        work: Called in a process with what ``prepare`` returned there, and one unit.
         stop_if_asked: Called before a unit is handed out; raises to stop. Units in flight are then waited for and yielded no more.
     """
 
     def __init__(
         self,
         workers: int,
-        prepare: Callable[..., None],
+        prepare: Callable[..., Prepared],
         arguments: tuple[Any, ...],
-        work: Callable[[Unit], Answer],
+        work: Callable[[Prepared, Unit], Answer],
         stop_if_asked: Callable[[], None],
     ) -> None:
         self._count = workers
@@ -143,8 +145,20 @@ class WorkerPool(Generic[Unit, Answer]):
 
     def _submit(self, running: dict[Future[Any], tuple[_Worker, Unit]], worker: _Worker, unit: Unit) -> None:
         """Let a worker do what comes next for its unit: prepare itself, or work on it."""
-        step = partial(self._work, unit) if worker.is_prepared else partial(self._prepare, *self._arguments)
+        step = partial(_work_here, self._work, unit) if worker.is_prepared else partial(_prepare_here, self._prepare, self._arguments)
         running[worker.executor.submit(step)] = (worker, unit)
+
+
+_here = SimpleNamespace()
+"""What was prepared in this worker process."""
+
+
+def _prepare_here(prepare: Callable[..., Prepared], arguments: tuple[Any, ...]) -> None:
+    _here.prepared = prepare(*arguments)
+
+
+def _work_here(work: Callable[[Prepared, Unit], Answer], unit: Unit) -> Answer:
+    return work(_here.prepared, unit)
 
 
 def _start_process() -> ProcessPoolExecutor:

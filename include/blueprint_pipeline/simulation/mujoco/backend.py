@@ -21,11 +21,11 @@ from blueprint_pipeline.simulation.mujoco.renderer import camera_id
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend, make_renderer
 from blueprint_pipeline.simulation.protocol import BodyContact, Capabilities, LoadedScene, SimulationState, SimulatorInfo, Track
 from blueprint_pipeline.simulation.render_profiles import FAST, RenderProfile
+from blueprint_pipeline.simulators import TWIN_PATH
 from blueprint_pipeline.twin.divergence import find_divergence
 from blueprint_pipeline.twin.errors import WrongShape
 from blueprint_pipeline.twin.model import SceneModel, build_scene_model
 
-TWIN_PATH = "mjcf/scene.xml"
 _INTEGRATION = mujoco.mjtState.mjSTATE_INTEGRATION.value
 
 
