@@ -1,10 +1,11 @@
-"""The one file that Airflow loads as a plugin: macros for templates, the reference of deadlines, who makes missing pools, and pictures."""
+"""The one file that Airflow loads as a plugin: macros for templates, what the scheduler needs of us, and pictures."""
 
 from airflow.plugins_manager import AirflowPlugin
 
 from plugins.pages.pictures import PREFIX, pictures
 from plugins.scheduler.deadline_reference import RunQueuedDeadline
 from plugins.scheduler.pools import PoolListener
+from plugins.scheduler.run_end import RunEndListener
 
 
 def scene_files(scene_id: str) -> str:
@@ -21,5 +22,5 @@ class BlueprintPipelinePlugin(AirflowPlugin):
     name = "blueprint_pipeline"
     macros = [scene_files]
     deadline_references = [RunQueuedDeadline]
-    listeners = [PoolListener()]
+    listeners = [PoolListener(), RunEndListener()]
     fastapi_apps = [{"name": "pictures of scenes", "app": pictures, "url_prefix": PREFIX}]

@@ -1,4 +1,4 @@
-"""What Airflow's own processes load: deadlines that survive a clearing, and pools that exist."""
+"""What Airflow's own processes load: deadlines that survive a clearing, pools that exist, and ends that stand."""
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -124,3 +124,60 @@ def test_pools_of_every_task_are_made_or_imported():
     from operators.embedded.settings_file import load_airflow_settings
 
     assert set(pool_names()) == {pool.pool_name for pool in load_airflow_settings(ROOT / "airflow_settings.yaml").pools}
+
+
+@pytest.fixture
+def open_run():
+    """Id of a run whose two tasks wait, in a process that is a scheduler to our plugin."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.providers.standard.operators.empty import EmptyOperator
+    from airflow.utils.session import create_session
+    from airflow.utils.types import DagRunTriggeredByType, DagRunType
+
+    prepare_database()
+    with DAG("ended_by_hand", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False) as dag:
+        EmptyOperator(task_id="work") >> EmptyOperator(task_id="close_run", trigger_rule="all_done")
+    DagBundlesManager().sync_bundles_to_db()
+    bag = DagBag("/dev/null")
+    bag.bag_dag(dag)
+    sync_bag_to_db(bag, "dags-folder", None)
+    now = datetime.now(UTC)
+    kind = {"run_type": DagRunType.MANUAL, "triggered_by": DagRunTriggeredByType.TEST}
+    with create_session(scoped=False) as session:
+        made = SerializedDagModel.get_dag("ended_by_hand", session=session)
+        run = made.create_dagrun(run_id=f"manual__{now.isoformat()}", run_after=now, state="running", session=session, **kind)
+        session.flush()
+        return run.id
+
+
+@pytest.mark.parametrize(("set_to", "tasks"), [("failed", "skipped"), ("success", "failed"), ("queued", "skipped"), (None, "skipped")])
+def test_what_a_person_makes_of_a_run_stands(open_run, set_to, tasks, monkeypatch):
+    """A scheduler that read the run before a person cancelled or cleared it, and its tasks after, does not write its own end over that."""
+    from airflow.listeners.listener import get_listener_manager
+    from airflow.models.dagrun import DagRun
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+    from sqlalchemy import select, update
+
+    get_listener_manager().hook.on_starting(component=SimpleNamespace(job_type="SchedulerJob"))
+    decide = DagRun.task_instance_scheduling_decisions
+
+    def decide_after_a_person(run, session):
+        with create_session(scoped=False) as person:
+            person.execute(update(TaskInstance).where(TaskInstance.run_id == run.run_id).values(state=tasks))
+            if set_to:
+                person.execute(update(DagRun).where(DagRun.id == run.id).values(state=set_to))
+        return decide(run, session=session)
+
+    monkeypatch.setattr(DagRun, "task_instance_scheduling_decisions", decide_after_a_person)
+    with create_session(scoped=False) as session:
+        run = session.get(DagRun, open_run)
+        run.dag = SerializedDagModel.get_dag("ended_by_hand", session=session)
+        assert run.state == "running"
+        run.update_state(session=session)
+    with create_session(scoped=False) as session:
+        assert session.scalar(select(DagRun.state).where(DagRun.id == open_run)) == (set_to or "success")
+        session.delete(session.get(DagRun, open_run))
