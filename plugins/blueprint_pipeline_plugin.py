@@ -2,6 +2,7 @@
 
 from airflow.plugins_manager import AirflowPlugin
 
+from plugins.pages.closed_door import ClosedDoor
 from plugins.pages.pictures import PREFIX, pictures
 from plugins.scheduler.deadline_reference import RunQueuedDeadline
 from plugins.scheduler.pools import PoolListener
@@ -24,3 +25,4 @@ class BlueprintPipelinePlugin(AirflowPlugin):
     deadline_references = [RunQueuedDeadline]
     listeners = [PoolListener(), RunEndListener()]
     fastapi_apps = [{"name": "pictures of scenes", "app": pictures, "url_prefix": PREFIX}]
+    fastapi_root_middlewares = [{"name": "no simple auth manager for others than this machine", "middleware": ClosedDoor}]

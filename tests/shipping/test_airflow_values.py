@@ -1,5 +1,6 @@
 """The values for the official Airflow chart name what our chart and our image really have."""
 
+import importlib
 import os
 import re
 import subprocess
@@ -97,3 +98,18 @@ def test_only_workers_hold_the_key_that_signs():
     variables = {variable["name"]: variable["value"] for variable in VALUES["env"]}
     (mount,) = VALUES["workers"]["extraVolumeMounts"]
     assert variables["BPP__DELIVERY__SIGNING_KEY"].startswith(mount["mountPath"])
+
+
+def test_people_log_in_by_an_auth_manager_that_the_image_has():
+    """Not by the simple one, which serves one machine alone, and by no user whose password the chart knows."""
+    from airflow.api_fastapi.auth.managers.base_auth_manager import BaseAuthManager
+    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+    from airflow.providers_manager import ProvidersManager
+
+    named = VALUES["config"]["core"]["auth_manager"]
+    (found,) = [manager for manager in ProvidersManager().auth_managers if manager == named]
+    module, _, name = found.rpartition(".")
+    manager = getattr(importlib.import_module(module), name)
+    assert issubclass(manager, BaseAuthManager)
+    assert not issubclass(manager, SimpleAuthManager)
+    assert VALUES["createUserJob"]["defaultUser"]["enabled"] is False
