@@ -5,6 +5,7 @@
 | messages that wait | a channel that did not take one is tried again with growing pauses, for a day; then the second channel too |
 | labs that were not told | a delivery stands whether its lab could be told or not; it is called for three days, then people are told |
 | runs that ended without `close_run` | cancelled, marked as done, or deleted: people are told, leases and the scene are free again |
+| pods of runs that are over | nobody waits for them: they are ended, and their objects deleted |
 | claims of scenes | a scene whose run is over, or was never started, is due again; of a claim that lapsed people are told |
 | questions to people | one whose time is over is closed, and people are told that nobody answered |
 

@@ -1,4 +1,4 @@
-"""What is looked after while runs go on: messages, labs, runs that ended without their last task, claims, questions."""
+"""What is looked after while runs go on: messages, labs, runs that ended without their last task, their pods, claims, questions."""
 
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 
 from blueprint_pipeline.compute.job import Compute
 from blueprint_pipeline.compute.local import LocalCompute
+from blueprint_pipeline.compute.profiles import load_compute
 from blueprint_pipeline.registry.database import Registry, open_registry
 from blueprint_pipeline.registry.ids import run_name
 from blueprint_pipeline.registry.leases import lease_holder
@@ -47,12 +48,13 @@ class WatchRunsOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         with open_registry(load_settings().registry) as registry:
             ended = [run.run_id for run in registry.runs.running() if self._end_if_over(registry, context, run)]
+            left = self._remove_left_pods(registry, context)
             freed = [scene.source.scene_id for scene in registry.scenes.claims() if self._free_if_over(registry, context, scene)]
             expired = [asked.request_id for asked in registry.approvals.expire_due()]
             given_up = write_given_up(registry)
             sent = [state.status for state in send_due(registry)]
             called = call_again(registry, self.compute or LocalCompute(), context["ti"].dag_id, str(context["run_id"]))
-        seen: dict[str, Any] = {"ended": ended, "freed": freed, "expired": expired, "labs": called, "labs_given_up": given_up}
+        seen: dict[str, Any] = {"ended": ended, "freed": freed, "expired": expired, "labs": called, "labs_given_up": given_up, "pods": left}
         seen |= {"sent": sent.count("sent"), "waiting": sent.count("waiting")}
         self.log.info("%s", seen)
         return seen
@@ -80,6 +82,18 @@ class WatchRunsOperator(BaseOperator):
             else:
                 _cancel(registry, run, state)
         return True
+
+    def _remove_left_pods(self, registry: Registry, context: Context) -> list[str]:
+        """Delete pods of runs that are over; a scene of a batch is over with its night."""
+        compute = load_settings().compute
+        if compute.kind != "kubernetes":
+            return []
+        from operators.left_pods import remove_left_pods  # the cluster's client, which a DAG is read without
+
+        def state_of(dag_id: str, run_id: str) -> str:
+            return run_state(context, dag_id, night_of(run_id) if dag_id == NIGHTS else run_id)
+
+        return remove_left_pods(load_compute(compute.config), registry.leases, state_of)
 
     def _free_if_over(self, registry: Registry, context: Context, scene: SceneRecord) -> bool:
         """Free a scene that a run claimed which is over, or was never started."""

@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk import DAG
 
 from tests.airflow_home import run_dag, xcom_of
-from tests.kube import NAMESPACE, TOY, KubeCluster, environment_of, write_compute, write_templates
+from tests.kube import IMAGE, NAMESPACE, TOY, KubeCluster, environment_of, write_compute, write_templates
 from tests.operators.task_context import Store, TaskInstance
 from tests.stage.toy_rows import TOY_ROWS
 
@@ -93,6 +93,13 @@ def meddler(condition, action):
         done = executor.submit(meddle)
         yield
         done.result(timeout=120)
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not come"
+        time.sleep(0.2)
 
 
 def done_units(place):
@@ -226,3 +233,54 @@ def test_secrets_of_connections_go_into_no_pod(place, monkeypatch):
     operator = IsaacSimPodOperator(stage="toy_intake", request=place, secret_variables={"WORD": "lab_a.password"})
     with pytest.raises(AirflowFailException, match="WORD"):
         operator.execute(context_of())
+
+
+@pytest.mark.parametrize(("state", "stays"), [("running", True), ("failed", False), ("success", False), ("gone", True)])
+def test_a_pod_whose_run_is_over_is_ended_and_deleted(cluster, place, state, stays):
+    """A deferred task that a person cancels leaves its pod at work; nobody else would end it before its deadline."""
+    from blueprint_pipeline.compute.job import JobSpec
+    from blueprint_pipeline.compute.profiles import load_compute
+    from blueprint_pipeline.registry.database import open_registry
+    from blueprint_pipeline.settings import load_settings
+    from operators.left_pods import remove_left_pods
+    from plugins.providers.kubernetes.pod_spec import build_pod
+    from plugins.providers.kubernetes.pods import ClusterPods
+
+    settings = load_settings()
+    config = load_compute(settings.compute.config)
+    requests = ({**place, "units": 3},)
+    bare = JobSpec(stage="toy_work", requests=requests, run_id=f"r-{state}", dag_id="d", profile=config.profiles["cpu"])
+    spec = bare.model_copy(update={"profile": bare.profile.model_copy(update={"image": IMAGE})})
+    (here,) = config.clusters
+    ClusterPods(here).create_or_adopt(build_pod(spec, here, settings.compute.pod_templates, {}), spec.key)
+    wait_until(lambda: cluster.pods()[0].status.phase == "Running")
+    asked = []
+
+    def look():
+        found = remove_left_pods(config, open_registry(settings.registry).leases, lambda *run: asked.append(run) or state)
+        assert found in ([], [spec.name])
+
+    look()
+    assert asked == [("d", f"r-{state}")]
+    if stays:
+        assert [pod.metadata.deletion_timestamp for pod in cluster.pods()] == [None]
+        let_go(place)
+        wait_until(lambda: cluster.pods()[0].status.phase in {"Succeeded", "Failed"})
+        look()
+    if state == "running":
+        assert only_pod(cluster) == spec.name
+        return
+    wait_until(lambda: cluster.pods() == [])
+
+
+def test_a_cluster_that_does_not_answer_keeps_nobody_from_watching(cluster, place):
+    from blueprint_pipeline.compute.profiles import load_compute
+    from blueprint_pipeline.registry.database import open_registry
+    from blueprint_pipeline.settings import load_settings
+    from operators.left_pods import remove_left_pods
+
+    settings = load_settings()
+    config = load_compute(settings.compute.config)
+    away = config.clusters[0].model_copy(update={"connection": "kube_none"})
+    config = config.model_copy(update={"clusters": (away,)})
+    assert remove_left_pods(config, open_registry(settings.registry).leases, lambda *_: "failed") == []

@@ -3,9 +3,10 @@
 Every call has a deadline, and is repeated while the API is busy (429), broken (5xx, 410) or wants another token (401).
 """
 
+import json
 import logging
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import stamina
 
@@ -14,6 +15,7 @@ from blueprint_pipeline.compute.profiles import Cluster
 from plugins.providers.kubernetes.api_errors import CREATE, DELETE, ApiUnreachable, NameExists, PodGone, PodReplaced, translated
 from plugins.providers.kubernetes.connections import Endpoint, build_hook, find_endpoint
 from plugins.providers.kubernetes.pod_facts import PodFacts, facts_of
+from plugins.providers.kubernetes.pod_spec import SPEC_ANNOTATION, STAGE_LABEL
 
 CALL_S = (5.0, 20.0)
 """Deadlines of connecting and of an answer [s]."""
@@ -26,6 +28,14 @@ log = logging.getLogger(__name__)
 
 class PodNotGone(Exception):
     """A pod that was deleted is still there after the wait."""
+
+
+class JobPod(NamedTuple):
+    """A pod of ours, and whose job it is."""
+
+    facts: PodFacts
+    dag_id: str
+    run_id: str
 
 
 class ClusterPods:
@@ -48,6 +58,18 @@ class ClusterPods:
             )
         except PodGone:
             return None
+
+    def list_jobs(self) -> list[JobPod]:
+        """All pods that were made for a job of a run of Airflow's.
+
+        Raises:
+            ClusterRefused: The API does not let this process in.
+            ApiUnreachable: The API does not answer.
+        """
+        options = {"label_selector": STAGE_LABEL, "_request_timeout": CALL_S}
+        found = self._call("list pods", "", lambda api: api.list_namespaced_pod(self.cluster.namespace, **options)).items
+        jobs = [(pod, json.loads((pod.metadata.annotations or {}).get(SPEC_ANNOTATION, "{}"))) for pod in found]
+        return [JobPod(facts_of(pod), spec["dag_id"], spec["run_id"]) for pod, spec in jobs if spec.get("dag_id")]
 
     def create_or_adopt(self, pod: dict[str, Any], key: str) -> PodFacts:
         """Create a pod, or take the one that has its name: the API lets no two of one name live.
@@ -104,14 +126,7 @@ class ClusterPods:
 
     def _delete_and_wait(self, found: PodFacts, grace_s: int, wait_s: float) -> bool:
         """Delete a pod; ``True`` once it is gone, ``False`` if it is not after ``wait_s`` [s]."""
-        body = {"gracePeriodSeconds": grace_s, "preconditions": {"uid": found.uid}}
-        try:
-            self._call(
-                DELETE,
-                found.name,
-                lambda api: api.delete_namespaced_pod(found.name, self.cluster.namespace, body=body, _request_timeout=CALL_S),
-            )
-        except (PodGone, PodReplaced):
+        if not self.ask_to_end(found, grace_s):
             return True
 
         def look() -> None:
@@ -122,6 +137,24 @@ class ClusterPods:
         try:
             stamina.RetryingCaller(attempts=None, timeout=wait_s, wait_initial=0.3, wait_max=2.0, wait_jitter=0.1)(PodNotGone, look)
         except PodNotGone:
+            return False
+        return True
+
+    def ask_to_end(self, found: PodFacts, grace_s: int) -> bool:
+        """Delete a pod and do not wait; ``False`` if it is gone already.
+
+        Raises:
+            ClusterRefused: The API does not let this process in.
+            ApiUnreachable: The API does not answer.
+        """
+        body = {"gracePeriodSeconds": grace_s, "preconditions": {"uid": found.uid}}
+        try:
+            self._call(
+                DELETE,
+                found.name,
+                lambda api: api.delete_namespaced_pod(found.name, self.cluster.namespace, body=body, _request_timeout=CALL_S),
+            )
+        except (PodGone, PodReplaced):
             return False
         return True
 
