@@ -115,6 +115,17 @@ def test_videos_are_copied_and_never_decoded(packed_scene):
     assert drawn == {"certificate.json", "scene.preview.mp4", "wrist.preview.mp4"}
 
 
+def test_every_configuration_that_the_statement_names_is_in_the_key(packed_scene):
+    """A table of prices that was edited makes another statement, so it makes another bundle."""
+    bundle = packed_scene / "deliveries" / LAB / "bundle"
+    statement = json.loads(parse_envelope((bundle / "statement.dsse.json").read_bytes()).payload)
+    named = [item["uri"].removeprefix("config:") for item in statement["predicate"]["buildDefinition"]["resolvedDependencies"]]
+    named = {name for name in named if name.startswith("config/")}
+    read = json.loads((packed_scene / f"commits/package_bundle.{LAB}.json").read_text())["inputs"]
+    assert any(name.startswith("config/prices/") for name in named)
+    assert named <= read.keys()
+
+
 def test_the_statement_leads_back_to_everything(packed_once):
     """Every payload file is a subject; sources, assets, robot, prices, code and simulator are dependencies."""
     envelope = parse_envelope((packed_once / "statement.dsse.json").read_bytes())

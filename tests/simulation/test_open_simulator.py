@@ -302,6 +302,22 @@ def test_another_simulator_is_another_result(bench, kit, monkeypatch) -> None:
     assert (said["rule"], said["simulator"], said["k_of_n"]["held"]) == ("k_of_n", "isaac_sim", 5)
 
 
+def test_another_image_of_isaac_sim_is_another_result(bench, kit) -> None:
+    """Its release is no package's version: what one image made is made anew in the next, and found again in the same."""
+
+    def simulate(digest):
+        compute = bench.settings.compute.model_copy(update={"image_digest": f"sha256:{digest * 32}"})
+        isaac = Bench(bench.settings.model_copy(update={"compute": compute})).with_simulation(simulator="isaac_sim")
+        isaac.run("simulate_shard", shard_index=0)
+        return kit.opened
+
+    assert [simulate(digest) for digest in ("5a", "5a", "5b")] == [1, 1, 2]
+    embedded = [
+        bench.settings.model_copy(update={"compute": ComputeSettings(image_digest=f"sha256:{digest * 32}")}) for digest in ("5a", "5b")
+    ]
+    assert [acting.simulator_release("mujoco", settings) for settings in embedded] == [{}, {}]
+
+
 def test_a_simulator_other_than_the_settings_name_is_refused(bench) -> None:
     with SimulatorServer(MujocoSimulator(), ServerOptions()) as server:
         other = bench.with_simulation(simulator="isaac_sim", address=server.address)

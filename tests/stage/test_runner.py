@@ -20,6 +20,7 @@ from blueprint_pipeline.stage.inputs import read_inputs
 from blueprint_pipeline.stage.runner import InvalidRequest, run_stage
 from blueprint_pipeline.workspace.commits import CommitUnreadable, load_commit, load_commits
 from blueprint_pipeline.workspace.errors import FileChanged, InputMissing
+from blueprint_pipeline.workspace.refusals import InputRefused
 from blueprint_pipeline.workspace.storage import Workspace
 from tests.stage import toy_stages
 from tests.stage.toy_rows import TOY_ROWS
@@ -200,6 +201,22 @@ def test_gate_failure_shows_its_evidence_without_a_commit(toy):
         toy("toy_work", fail="gate")
     assert toy.scene.exists("report.json")
     assert load_commit(toy.scene, "toy_work") is None
+
+
+def test_no_stage_builds_on_the_evidence_of_a_refusal(toy, monkeypatch):
+    """Run by hand, the next stage would take what a gate refused for a result; it is told why not, until the cause is corrected."""
+    monkeypatch.setattr(toy_stages, "TOY_NOTHING", replace(toy_stages.TOY_NOTHING, reads=lambda _: ["report.json"]))
+    toy("toy_intake")
+    with pytest.raises(GateError):
+        toy("toy_work", fail="gate")
+    with pytest.raises(
+        InputRefused, match=r"toy_work left as evidence when it refused to go on: \[sample.not_good_enough\] not good enough"
+    ):
+        toy("toy_nothing")
+    toy("toy_work")
+    assert toy.scene.files_under("refusals") == []
+    with pytest.raises(NothingWritten):  # it ran
+        toy("toy_nothing")
 
 
 def test_permanent_failure_leaves_nothing(toy):

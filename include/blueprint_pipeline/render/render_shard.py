@@ -41,7 +41,7 @@ from blueprint_pipeline.render.worker import (
 )
 from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend, drawing_releases
-from blueprint_pipeline.simulation.open_simulator import is_embedded, load_beside_twin, open_simulator, scene_inputs
+from blueprint_pipeline.simulation.open_simulator import is_embedded, load_beside_twin, open_simulator, scene_inputs, simulator_release
 from blueprint_pipeline.simulation.render_profiles import FAST, RenderProfile
 from blueprint_pipeline.simulators import TWIN_FOLDER, TWIN_PATH, SimulatorName
 from blueprint_pipeline.stage.contract import StageContext
@@ -202,7 +202,7 @@ def _render_keys(
             "fps": plan.fps,
             "robot": plan.robot.model_dump(mode="json"),
             "choice": RenderChoiceFields.dump_python(choice, mode="json"),
-            "releases": drawing_releases(choice.backend),
+            "releases": {**drawing_releases(choice.backend), **simulator_release(choice.simulator, context.settings)},
             "scene": {name: digest.sha256 for name, digest in context.digests_under(*scene_inputs(choice.simulator)).items()},
             "code_version": context.code_version,
             "packages": package_versions(),

@@ -9,7 +9,7 @@ from blueprint_pipeline.render.render_shard import RenderChoice, render_shard
 from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend, drawing_releases
-from blueprint_pipeline.simulation.open_simulator import is_embedded, other_engines, scene_inputs
+from blueprint_pipeline.simulation.open_simulator import is_embedded, other_engines, scene_inputs, simulator_release
 from blueprint_pipeline.simulation.render_profiles import FAST, RENDER_PROFILES, RenderProfileName
 from blueprint_pipeline.simulators import SIMULATORS, SimulatorName
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
@@ -78,10 +78,11 @@ def _complete(request: RenderShardRequest, settings: Settings) -> RenderShardReq
     return request.model_copy(update={"simulator": simulator, "replay_rule": rule, "backend": backend})
 
 
-def _drawn_with(request: RenderShardRequest, _settings: Settings) -> dict[str, FileDigest]:
-    """Another release of the ray tracer draws other pictures."""
-    releases = drawing_releases(request.backend)
-    return {"ray tracer": digest_bytes(canonical_json(releases))} if releases else {}
+def _drawn_with(request: RenderShardRequest, settings: Settings) -> dict[str, FileDigest]:
+    """Another release of the ray tracer, or of a simulator that draws itself, draws other pictures."""
+    simulator = request.simulator or settings.simulation.simulator
+    releases = {"ray tracer": drawing_releases(request.backend), "simulator": simulator_release(simulator, settings)}
+    return {name: digest_bytes(canonical_json(found)) for name, found in releases.items() if found}
 
 
 RENDER_SHARD = Stage(

@@ -23,7 +23,7 @@ from blueprint_pipeline.episode.record import (
     usage_path,
 )
 from blueprint_pipeline.rollout.shard_work import EpisodeSummary, ShardWork, summarise
-from blueprint_pipeline.simulation.open_simulator import is_embedded, open_simulator, scene_inputs
+from blueprint_pipeline.simulation.open_simulator import is_embedded, open_simulator, scene_inputs, simulator_release
 from blueprint_pipeline.simulators import TWIN_FOLDER, TWIN_PATH, SimulatorName
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.stage.pool import Died, Finished, WorkerDied, WorkerPool
@@ -111,6 +111,7 @@ def _episode_keys(
             "robot": plan.robot.model_dump(mode="json"),
             "fps": plan.fps,
             "simulator": simulator,
+            "release": simulator_release(simulator, context.settings),
             "scene": {name: digest.sha256 for name, digest in context.digests_under(*scene_inputs(simulator)).items()},
             "code_version": context.code_version,
             "packages": package_versions(),

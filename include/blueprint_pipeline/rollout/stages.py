@@ -4,10 +4,13 @@ from pydantic import Field
 
 from blueprint_pipeline.episode.record import recording_path, usage_path
 from blueprint_pipeline.rollout.shard import count_failures, simulate_shard
-from blueprint_pipeline.simulation.open_simulator import other_engines, scene_inputs
+from blueprint_pipeline.settings import Settings
+from blueprint_pipeline.simulation.open_simulator import other_engines, scene_inputs, simulator_release
 from blueprint_pipeline.simulators import SimulatorName
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 from blueprint_pipeline.task.plan import PLAN_PATH, shard_name, shard_plan_path
+from blueprint_pipeline.workspace.canonical import canonical_json
+from blueprint_pipeline.workspace.checksums import FileDigest, digest_bytes
 
 
 class SimulateShardRequest(StageRequest):
@@ -45,6 +48,12 @@ def _plans(shard_index: int) -> list[str]:
     return [shard_plan_path(shard_index), *([PLAN_PATH] if shard_index == 0 else [])]
 
 
+def _acted_by(request: SimulateShardRequest, settings: Settings) -> dict[str, FileDigest]:
+    """Another release of a simulator acts otherwise."""
+    release = simulator_release(request.simulator or settings.simulation.simulator, settings)
+    return {"simulator": digest_bytes(canonical_json(release))} if release else {}
+
+
 SIMULATE_SHARD = Stage(
     name="simulate_shard",
     description="Attempt every episode of a shard in physics, without pictures; keep failures, labelled.",
@@ -52,6 +61,7 @@ SIMULATE_SHARD = Stage(
     result=SimulateShardResult,
     run=_simulate_shard,
     complete=lambda request, settings: request.model_copy(update={"simulator": request.simulator or settings.simulation.simulator}),
+    external_inputs=_acted_by,
     reads=lambda request: [*_plans(request.shard_index), *scene_inputs(request.simulator)],
     writes=lambda request: [recording_path(request.shard_index), usage_path(request.shard_index)],
     keeps=True,

@@ -59,6 +59,17 @@ def other_engines(name: SimulatorName | None) -> list[str]:
     return [row.engine for row in SIMULATORS.values() if row.name != name] if name else []
 
 
+def simulator_release(name: SimulatorName, settings: Settings) -> dict[str, str]:
+    """What says which release of the simulator acts, where no package's version does: the image that it comes in.
+
+    It is part of the key of what is simulated and drawn. Of one that is served elsewhere nothing is known before it is called.
+    """
+    image = settings.compute.image_digest
+    if image is None or SIMULATORS[name].python_package or settings.simulation.address is not None:
+        return {}
+    return {f"image of {name}": image}
+
+
 def open_simulator(name: SimulatorName, settings: Settings) -> Simulator:
     """The simulator of this process; the first call opens it. Call from the main thread, which Isaac Sim then belongs to.
 

@@ -5,8 +5,9 @@ from typing import Any
 from blueprint_pipeline.errors import BlueprintError, GateError, InternalError
 from blueprint_pipeline.log import get_logger
 from blueprint_pipeline.stage.contract import Stage, StageRequest
-from blueprint_pipeline.workspace.checksums import FileDigest, list_files
+from blueprint_pipeline.workspace.checksums import FileDigest, digest_files, list_files
 from blueprint_pipeline.workspace.commits import commit_name
+from blueprint_pipeline.workspace.refusals import remove_refusal, write_refusal
 from blueprint_pipeline.workspace.storage import SceneFolder
 
 
@@ -70,7 +71,9 @@ class StageAttempt:
     def fail(self, error: BlueprintError) -> None:
         """Keep what a retry can use; show what a gate found; else leave nothing."""
         if isinstance(error, GateError):
-            for name in list_files(self.staging):  # people need the evidence; without a commit nothing builds on it
+            evidence = digest_files(self.staging, list_files(self.staging))
+            write_refusal(self._scene, self._stage.name, self._unit, error, evidence)  # before the evidence: nothing may build on it
+            for name in evidence:  # people need it
                 self._scene.publish_file(self.staging / name, name)
         elif error.retryable:
             return
@@ -86,5 +89,6 @@ class StageAttempt:
 
     def _clear(self) -> None:
         self._scene.remove(commit_name(self._stage.name, self._unit))
+        remove_refusal(self._scene, self._stage.name, self._unit)
         for prefix in () if self._stage.keeps else self._writes:
             self._scene.remove(prefix)

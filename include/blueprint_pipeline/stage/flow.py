@@ -226,7 +226,7 @@ _ROWS = (
         says="signed; episodes: {kept}, files: {files}",
         quantities=("attempted", "kept", "files", "size_bytes"),
         params=_LAB,
-        config=("labs/{lab}.yaml", *_LIMITS),
+        config=("labs/{lab}.yaml", "prices/*.yaml", *_LIMITS),  # its provenance names the tables of the prices
     ),
     StageRow(
         name="deliver_bundle",

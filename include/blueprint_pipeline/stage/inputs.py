@@ -9,6 +9,7 @@ from blueprint_pipeline.stage.flow import STAGES, stages_before
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_file
 from blueprint_pipeline.workspace.commits import Commit, load_commits, validate_inputs
 from blueprint_pipeline.workspace.errors import InputMissing
+from blueprint_pipeline.workspace.refusals import validate_not_refused
 from blueprint_pipeline.workspace.storage import SceneFolder
 
 
@@ -18,6 +19,7 @@ def read_inputs(stage: Stage[Any, Any], request: StageRequest, scene: SceneFolde
     Raises:
         InputMissing: Nothing is where the stage reads.
         FileChanged: A file of the scene has other bytes than the stage recorded that made it.
+        InputRefused: A file is what a stage left for people when it refused to go on.
     """
     names: list[str] = []
     for prefix in stage.reads(request):
@@ -26,6 +28,7 @@ def read_inputs(stage: Stage[Any, Any], request: StageRequest, scene: SceneFolde
             raise InputMissing(stage.name, str(scene.root / prefix))
         names += files
     inputs = scene.digests(sorted(set(names)))
+    validate_not_refused(scene, stage.name, inputs)
     validate_inputs(scene, inputs, _commits_before(stage, request, scene))
     return {**config_digests(stage.name, request), **stage.external_inputs(request, settings), **inputs}
 
