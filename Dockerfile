@@ -115,8 +115,8 @@ LABEL org.opencontainers.image.title="blueprint-pipeline airflow" \
 
 # ---------------------------------------------------------------- certify-environment: lerobot, torch and the public graders
 FROM builder AS certify-environment
-COPY requirements-certify.txt requirements-certify-oldest.txt ./
-# torch is not in the lock: which build of it fits (CPU or CUDA) is the index's to say.
+COPY requirements-certify.txt requirements-certify-oldest.txt requirements-torch.txt ./
+# torch has a lock of its own: an index with its CPU build has other files (docs/deploy.md says how to lock those).
 # hadolint ignore=DL3042
 RUN --mount=type=cache,target=/root/.cache/pip \
     --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
@@ -124,7 +124,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && /opt/pip/bin/python -m pip --python /opt/certify/bin/python install --no-deps --require-hashes -r requirements-certify.txt \
     && /opt/pip/bin/python -m pip --python /opt/certify/bin/python install --no-deps --require-hashes -r requirements-certify-oldest.txt \
         --target /opt/certify/oldest-readers \
-    && /opt/pip/bin/python -m pip --python /opt/certify/bin/python install torch==2.13.0
+    && /opt/pip/bin/python -m pip --python /opt/certify/bin/python install --no-deps --require-hashes -r requirements-torch.txt
 
 # ---------------------------------------------------------------- certify: job, able to load datasets with the real lerobot; production delivers nothing that it did not load
 FROM job AS certify

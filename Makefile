@@ -83,6 +83,13 @@ lock: install ## Compile the locks anew from pyproject.toml
 	@$(COMPILE) --group airflow --group dev --group job -o requirements.txt
 	@$(COMPILE) --group job -c requirements.txt -o requirements-job.txt
 	@$(COMPILE) --group airflow --group job -c requirements.txt -o requirements-airflow.txt
+	@$(MAKE) lock-torch
+
+TORCH := 2.13.0
+.PHONY: lock-torch
+lock-torch: install ## Lock the torch of the image certify, with the files that this machine's index has: CUDA's, or the smaller CPU build
+	@echo "torch==$(TORCH)" | $(BIN)/uv pip compile - --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header -c requirements-certify.txt -o requirements-torch.txt
 
 .PHONY: docs
 docs: architecture ## Write docs/errors.md from the error classes, and the picture of the rooms

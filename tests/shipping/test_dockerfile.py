@@ -83,8 +83,9 @@ def test_no_host_of_an_index_stands_in_what_is_built_from():
 
 def test_every_package_that_is_installed_is_hashed():
     """Whoever tampers with a file of the index is found: pip compares with the lock."""
-    for stage in ("job-environment", "airflow-environment", "isaac"):
-        assert "--require-hashes" in TARGETS[stage]
+    installs = [words for words in re.findall(r"-m pip (?:--python \S+ )?install ([^\n&]*)", DOCKERFILE) if "--no-index" not in words]
+    assert len(installs) > 5
+    assert [words for words in installs if not {"--no-deps", "--require-hashes"} <= set(words.split())] == []
     for lock in ("requirements-job.txt", "requirements-airflow.txt"):
         lines = re.findall(r"(?m)^[a-z0-9][a-z0-9._-]*==", (ROOT / lock).read_text())
         assert len(pins_of(lock)) == len({line.removesuffix("==") for line in lines}) > 100
@@ -96,6 +97,15 @@ def test_images_have_the_versions_that_were_tested(lock):
     tested = pins_of("requirements.txt")
     differing = {name: (version, tested.get(name)) for name, version in pins_of(lock).items() if tested.get(name) != version}
     assert differing == {}
+
+
+def test_the_lock_of_torch_fits_that_of_lerobot():
+    """It is installed last, over the other: a version of its own would take another package's away."""
+    torch, lerobot = pins_of("requirements-torch.txt"), pins_of("requirements-certify.txt")
+    assert {name: version for name, version in torch.items() if lerobot.get(name, version) != version} == {}
+    told = (ROOT / ".ci" / "make-certify-env").read_text()
+    assert f"torch=={torch['torch']}\n" in told
+    assert f"TORCH := {torch['torch']}\n" in (ROOT / "Makefile").read_text()
 
 
 def test_images_carry_only_what_they_run():
