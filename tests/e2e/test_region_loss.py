@@ -43,6 +43,7 @@ def test_a_batch_of_eight_shards_ends_in_the_second_region(tmp_path, database_ur
         assert done.returncode == 0, done.stdout + done.stderr[-4000:]
         outcome = json.loads((tmp_path / "report.json").read_text())
         assert outcome["promises_kept"]
+        assert "`gke:`" in outcome["not_proven"]
         assert outcome["published"] == outcome["episodes"] == 16
         assert (outcome["done_again"], outcome["tries"]) == (0, 1)
         assert clusters[1].pods() == []
