@@ -8,7 +8,15 @@ from pydantic import ValidationError
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment, UnknownRobot, UnsupportedRobot, list_embodiments, load_embodiment
 from blueprint_pipeline.robot.errors import BrokenEmbodiment
+from blueprint_pipeline.robot.layout import home_qpos
+from blueprint_pipeline.robot.names import robot_names
+from blueprint_pipeline.simulation.mujoco.renderer import Renderer, camera_id
+from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
+from blueprint_pipeline.twin.binding import bind_robot
 from blueprint_pipeline.twin.mount import PEDESTAL, mount, validate_record
+
+LARGEST_OWN_SHARE = 0.25
+"""Of a wrist picture at home that may show the robot itself."""
 
 
 def test_an_alias_gives_the_same_robot() -> None:
@@ -87,6 +95,24 @@ def test_mounting_adds_prefix_pedestal_and_camera() -> None:
     line_of_sight = -hand.xmat.reshape(3, 3)[:, 2]
     to_tcp = (tcp - hand.xpos) / np.linalg.norm(tcp - hand.xpos)
     assert np.degrees(np.arccos(line_of_sight @ to_tcp)) < 37.5, "the fingertips lie in the picture"
+
+
+@pytest.mark.parametrize("robot", robot_names())
+def test_a_wrist_picture_at_home_shows_the_work_and_not_the_robot(robot: str) -> None:
+    """Both fingers are in it, and the arm's own pixels are few: Panda 16 %, UR10e 19 %."""
+    embodiment, spec = load_embodiment(robot), mujoco.MjSpec()
+    mount(spec, embodiment, Pose(position_m=(0.0, 0.0, 0.8), quat_wxyz=(1.0, 0.0, 0.0, 0.0)))
+    model = spec.compile()
+    data = mujoco.MjData(model)
+    bind_robot(model, embodiment).place(data, home_qpos(embodiment))
+    mujoco.mj_forward(model, data)
+    for camera in embodiment.wrist_cameras:
+        with Renderer(model, 160, 120, choose_backend("auto")) as renderer:
+            renderer.look(data, camera_id(model, camera.name))
+            bodies = renderer.draw_bodies().copy()
+        seen = {model.body(int(body)).name.removeprefix(ROBOT_PREFIX) for body in np.unique(bodies) if body > 0}
+        assert len(seen & set(embodiment.arms[0].gripper.finger_bodies)) >= 2
+        assert (bodies > 0).mean() < LARGEST_OWN_SHARE
 
 
 def test_pedestal_reaches_down_to_what_it_stands_on() -> None:

@@ -7,12 +7,14 @@ import trimesh
 from PIL import Image
 from pxr import Usd, UsdGeom, UsdShade
 
+from blueprint_pipeline.scene.assemble import load_assets
 from blueprint_pipeline.scene.bake import bake, bake_onto
 from blueprint_pipeline.scene.checks import check_scene
 from blueprint_pipeline.scene.colors import to_display, to_linear
 from blueprint_pipeline.scene.decimate import draw_with, simplify
 from blueprint_pipeline.scene.gltf import parse_glb
 from blueprint_pipeline.scene.mesh_files import build_glb
+from blueprint_pipeline.scene.mjcf import BACKDROP, build_twin
 from blueprint_pipeline.scene.process_meshes import MAX_OBJECT_TRIANGLES, build_visual
 from blueprint_pipeline.scene.surfaces import Look, Surface, merge_positions
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend, make_renderer
@@ -139,6 +141,33 @@ def test_a_plain_color_is_the_same_in_both_twins(dressed):
     shader = UsdShade.Shader(stage.GetPrimAtPath("/World/objects/can/Looks/visual_0/surface"))
     assert tuple(shader.GetInput("diffuseColor").Get()) == pytest.approx(HALF.base_color[:3], abs=1e-4)
     assert not shader.GetInput("opacity")
+
+
+def test_a_camera_that_looks_out_of_the_scene_sees_a_photographers_paper(dressed):
+    """Plain grey everywhere, no brighter below, and never black: what a camera sees where the reconstruction ends."""
+    model = mujoco.MjModel.from_xml_path(str(dressed.input("mjcf/scene.xml")))
+    camera = model.camera("scene")
+    camera.pos[:], camera.quat[:] = (0.0, 0.0, 50.0), (np.sqrt(0.5), np.sqrt(0.5), 0.0, 0.0)
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    renderer = make_renderer(model, 64, 48, choose_backend("auto"))
+    try:
+        renderer.look(data, camera.id)
+        sky = renderer.draw()[:20].astype(int)
+    finally:
+        renderer.close()
+    assert np.ptp(sky, axis=2).max() <= 1, "grey has no colour"
+    assert (np.diff(sky.mean(axis=(1, 2))) <= 0.5).all(), "darker below"
+    lighter, darker = (255 * grey[0] for grey in BACKDROP)
+    assert darker - 1 <= sky.min() <= sky.max() <= lighter + 1
+
+
+def test_a_twin_without_looks_has_no_backdrop(dressed):
+    """It is never drawn, and is made faster."""
+    assets = load_assets(dressed.scene)
+    drawn, bare = (build_twin(assets, is_drawn=is_drawn)["scene.xml"] for is_drawn in (True, False))
+    assert b'type="skybox"' in drawn
+    assert b'type="skybox"' not in bare
 
 
 def test_light_passes_in_both_twins(dressed):
