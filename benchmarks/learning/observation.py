@@ -12,11 +12,8 @@ from scipy.spatial.transform import Rotation
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 
-SMALL_WORDS = frozenset({
-    "the", "a", "an", "of", "to", "it", "and", "at", "on",
-    "put", "place", "set", "down", "pick", "up", "move", "push", "slide",
-})  # fmt: skip
-"""Those that do not say where to."""
+PLACES = frozenset({"left", "right", "front", "back", "middle", "behind"})
+"""Words that say where to. Colours, verbs, prepositions and the support's name say nothing more once the objects are found."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class Sentence:
     reference: int | None
     """Index of the object that is named second."""
     words: tuple[str, ...]
-    """What is left without the names, the verb and small words; ``left of`` where a second object is named, ``left`` where not."""
+    """Those of :data:`PLACES` that it has; ``left of`` where a second object is named, ``left`` where not."""
 
 
 def read_sentence(text: str, object_ids: tuple[str, ...]) -> Sentence:
@@ -38,8 +35,7 @@ def read_sentence(text: str, object_ids: tuple[str, ...]) -> Sentence:
     named = [index for _, index in sorted((tokens.index(name[-1]), index) for index, name in enumerate(names) if name[-1] in tokens)]
     if not named:
         raise ValueError(f"'{text}' names none of {', '.join(object_ids)}")
-    own = {word for index in named for word in names[index]}
-    words = (word for word in tokens[1:] if word not in own | SMALL_WORDS)
+    words = (word for word in tokens if word in PLACES)
     if len(named) > 1:
         return Sentence(named[0], named[1], tuple(f"{word} of" for word in words))
     return Sentence(named[0], None, tuple(words))

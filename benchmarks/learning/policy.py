@@ -206,10 +206,12 @@ def _some(data: Demonstration, rows: NDArray[np.bool_] | NDArray[np.int64]) -> D
 def _ridge(seen: Float, wanted: Float, ridge: float) -> Float:
     """Weights (n, m) that cost something, but for the last one, which is the constant; 0 where nothing was seen.
 
-    Of two ways to do the same (a bowl is held by either side) the mean is none: demonstrations count the less the farther off they are, so
-    that the commoner way is learnt.
+    Of two ways to do the same (a bowl is held by either side) the mean is none: demonstrations that are farther off than most count
+    less, so that the commoner way is learnt. They count by Huber's weights, whose loss is convex: a loss that is not takes the few
+    demonstrations of a rare sentence for outliers, and never learns it.
 
-    Source: iteratively reweighted least squares, Holland and Welsch, "Robust regression using iteratively reweighted least squares" (1977).
+    Source: Huber, "Robust estimation of a location parameter" (1964); iteratively reweighted least squares: Holland and Welsch,
+    "Robust regression using iteratively reweighted least squares" (1977).
     """
     found = np.zeros((seen.shape[1], wanted.shape[1]))
     if not len(seen):
@@ -220,7 +222,7 @@ def _ridge(seen: Float, wanted: Float, ridge: float) -> Float:
         counts *= len(counts) / counts.sum()
         found = np.linalg.solve(seen.T @ (seen * counts) + cost, seen.T @ (wanted * counts))
         far = np.maximum(_distance(seen @ found - wanted), 1e-9)
-        counts = np.minimum(np.median(far) / far, 1.0)[:, None] ** 2
+        counts = np.minimum(np.median(far) / far, 1.0)[:, None]
     return found
 
 
