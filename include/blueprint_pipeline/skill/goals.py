@@ -25,8 +25,10 @@ DEEP_M = 0.025
 """So deep in the region a spot lies: what is set down there a little off is still in it."""
 MARGIN_M = 0.045
 """Room that the open fingers need around the object."""
-ASIDE_M = 0.06
-"""How far the nearest free spot may lie from the middle of what the sentence names; where none is nearer, the sentence is not offered."""
+ASIDE_M = 0.03
+"""How far the nearest free spot may lie from the middle of what the sentence names; where none is nearer, the sentence is not offered.
+
+A goal that a third object pushes aside cannot be told from the sentence. At 6 cm that was so of 20 to 34 of 100 places beside an object."""
 MAX_BEARING_RAD = 1.3
 """How far to its side the robot turns."""
 

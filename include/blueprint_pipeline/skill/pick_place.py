@@ -70,7 +70,7 @@ class PickPlace(Skill[PickPlaceTask]):
     """Takes an object and sets it down where the sentence says."""
 
     name = "pick_place"
-    version = "pick_place-6"
+    version = "pick_place-7"
     difficulty = 0.3
     phases = ("approach", "pre_grasp", "close", "lift", "transport", "place", "release", "retract", "home")
     travel_phases = ("approach", "pre_grasp", "lift", "transport", "place", "retract", "home")
