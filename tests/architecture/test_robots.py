@@ -11,7 +11,7 @@ RECORDS = ROOT / "include/blueprint_pipeline/robot"
 DEFAULT = RECORDS / "names.py"
 """The one line that says which robot acts where nobody chooses."""
 FOLDERS = ("include", "operators", "plugins", "dags")
-MAKERS = re.compile(r"franka|\bpanda\b|\bur10|robotiq|\b2f85\b", re.IGNORECASE)
+MAKERS = re.compile(r"franka|\bpanda\b|\bur10|robotiq|\b2f85\b|agibot_g2|omnipicker", re.IGNORECASE)
 
 
 def code_files() -> list[Path]:

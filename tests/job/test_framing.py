@@ -76,12 +76,22 @@ def test_where_no_place_is_open_the_photos_view_is_left(scene, tmp_path):
     assert choose(low, unseen, tmp_path).position_m == (1.4, 0.0, 1.5)
 
 
-def choose(scene, placement, tmp_path, farthest_m=0.7):
-    embodiment = load_embodiment("franka_panda")
+def test_where_a_resting_arm_is_held_is_no_work(scene, tmp_path):
+    """However high the right hand of a robot is held, beside and behind all that its left one does, the picture shows the same."""
+    robot = load_embodiment("agibot_g2")
+    left, right = robot.arms
+    hanging = robot.model_copy(update={"arms": (left, right.model_copy(update={"default_qpos_rad": (0.0, 1.3, 0.0, 0.0, 0.0, 0.0, 0.0)}))})
+    placement = RobotPlacement(embodiment=robot.name, base_pose=Pose(position_m=(-0.61, 0.0, 0.7), quat_wxyz=(1, 0, 0, 0)))
+    folded, down = (choose(scene, placement, tmp_path, robot=held) for held in (robot, hanging))
+    assert folded.fovy_deg == pytest.approx(down.fovy_deg, abs=1e-6)
+
+
+def choose(scene, placement, tmp_path, farthest_m=0.7, robot=None):
+    embodiment = robot or load_embodiment("franka_panda")
     compiled = build_scene_model(scene.mjcf_path, placement, 30)
     planner = build_motion_scene(planning_copy(compiled.model), embodiment, embodiment.arms[0].name, fps=30, cache_dir=tmp_path)
     surface = scan_surface(scene.twin, scene.twin.qpos0, "table", 0.7)
-    reach = Reach(base_m=np.array(placement.base_pose.position_m[:2]), yaw_rad=0.0, nearest_m=0.3, farthest_m=farthest_m)
+    reach = Reach(center_m=np.array(placement.base_pose.position_m[:2]), yaw_rad=0.0, nearest_m=0.3, farthest_m=farthest_m)
     return choose_view(compiled, planner, embodiment, surface, reach, aspect=4 / 3)
 
 

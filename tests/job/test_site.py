@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 
 from blueprint_pipeline.job.placement import NoRoomForRobot
-from blueprint_pipeline.job.site import TIER_M, NothingToDo, Tier, _by_height, _commonest, _where_they_stand
+from blueprint_pipeline.job.site import TIER_M, Film, NothingToDo, Tier, _by_height, _commonest, _where_they_stand, choose_site
 from blueprint_pipeline.motion.errors import PlanningFailed
+from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.skill.contract import NotOffered
 from blueprint_pipeline.skill.support_surface import CELL_M, scan_surface
 from blueprint_pipeline.twin.footprint import Footprint
+from tests.simulation.small_job import task_scene
 
 
 def standing_at(bottom_m: float) -> Footprint:
@@ -37,6 +39,14 @@ def test_a_refusal_names_what_was_met_most_often():
     blocked = [PlanningFailed("plan_pick", "grasp_blocked", f"the table is {depth} mm deep in the hand") for depth in (31, 35)]
     assert _commonest([blocked[0], NotOffered("no free spot"), blocked[1], NotOffered("out of reach")]) == blocked[1].reason
     assert _commonest([NotOffered("no free spot"), blocked[0], NotOffered("no free spot")]) == "no free spot"
+
+
+def test_a_support_above_what_a_robots_lift_reaches_is_refused_with_both_heights(tmp_path, monkeypatch):
+    """A table of 0.7 m, and a robot that works at 0.9 m and higher."""
+    tall = load_embodiment("franka_panda").model_copy(update={"name": "tall", "support_heights_m": (0.9, 1.2)})
+    monkeypatch.setattr("blueprint_pipeline.robot.embodiment._records", lambda: {"tall": tall})
+    with pytest.raises(NothingToDo, match=r"it stands 0.70 m high; tall works at 0.90 to 1.20 m"):
+        choose_site(task_scene(tmp_path), "tall", ["pick_place"], Film(fps=30, width=160, height=120), seed=0)
 
 
 def test_a_slightly_uneven_top_is_one_tier():

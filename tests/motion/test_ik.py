@@ -62,7 +62,11 @@ def test_the_default_has_the_known_tool_pose() -> None:
     np.testing.assert_allclose(pose[:3, 2], [0, 0, -1], atol=2e-3)
 
 
-@pytest.mark.parametrize("robot", ["franka_panda", "ur10e_2f85"])
+BOTH_WAYS = {"franka_panda": 0.95, "ur10e_2f85": 0.95, "agibot_g2": 0.65}
+"""Least share of poses that are reached. A wrist that turns the hand through less than a full turn reaches fewer, still each in one way."""
+
+
+@pytest.mark.parametrize("robot", BOTH_WAYS)
 @pytest.mark.parametrize("bearing_rad", [-1.0, 0.0, 0.7])
 def test_a_hand_from_above_is_reached_all_over_the_working_area(robot: str, bearing_rad: float) -> None:
     """At every distance and turn, from one start: the default, stretched and turned towards the pose. Nothing flips for it.
@@ -73,13 +77,39 @@ def test_a_hand_from_above_is_reached_all_over_the_working_area(robot: str, bear
     kinematics, radius = ArmKinematics(embodiment, embodiment.arms[0]), embodiment.arms[0].working_radius
     turns, reached = np.arange(-np.pi, np.pi, np.pi / 6), []
     for away_m in np.linspace(radius.nearest_m, radius.farthest_m, 4):
-        place = kinematics.root_m[:2] + away_m * np.array([np.cos(bearing_rad), np.sin(bearing_rad)])
+        place = np.array(radius.center_m) + away_m * np.array([np.cos(bearing_rad), np.sin(bearing_rad)])
         for wanted in (down_pose(*place, 0.04, turn) for turn in turns):
             start = kinematics.turn_hand(kinematics.reach_towards(wanted[:3, 3]), wanted[:3, :3])
             reached.append(kinematics.solve(wanted, [start]) is not None)
     both = np.array(reached).reshape(4, 2, 6)
     assert both.any(axis=1).all()
-    assert both.mean() > 0.95
+    assert both.mean() > BOTH_WAYS[robot]
+
+
+G2 = load_embodiment("agibot_g2")
+SIDEWAYS = ArmKinematics(G2, G2.arms[0])
+"""An arm whose first joint's axis lies level, and whose last one does not turn the hand about its approach."""
+
+
+@pytest.mark.parametrize("place", [(0.5, 0.3, 0.04), (0.42, -0.02, 0.2), (0.36, 0.6, 0.1)])
+def test_an_arm_that_does_not_turn_on_its_base_is_moved_to_the_side(place: tuple[float, float, float]) -> None:
+    """Its tool comes within a step of the place, held as by default."""
+    pose = SIDEWAYS.forward(SIDEWAYS.reach_towards(np.array(place)))
+    assert np.abs(pose[:3, 3] - place).max() < 0.0205
+    np.testing.assert_allclose(pose[:3, :3], SIDEWAYS.forward(np.array(G2.arms[0].default_qpos_rad))[:3, :3], atol=6e-3)
+
+
+@pytest.mark.parametrize("angle_rad", [-0.9, 0.2, 0.8])
+def test_a_whole_wrist_turns_a_hand_that_its_last_joint_does_not(angle_rad: float) -> None:
+    """To the nearest step of 15 degrees, on the spot; the same question gets the same answer."""
+    start = SIDEWAYS.reach_towards(np.array([0.5, 0.3, 0.1]))
+    before = SIDEWAYS.forward(start)
+    wanted = before[:3, :3] @ Rotation.from_euler("z", angle_rad).as_matrix()
+    turned = SIDEWAYS.turn_hand(start, wanted)
+    after = SIDEWAYS.forward(turned)
+    assert np.linalg.norm(after[:3, 3] - before[:3, 3]) < 1.1e-3
+    assert np.linalg.norm(Rotation.from_matrix(after[:3, :3].T @ wanted).as_rotvec()) < np.radians(7.5) + 0.01
+    np.testing.assert_array_equal(SIDEWAYS.turn_hand(start, wanted), turned)
 
 
 def leaning_pose(x: float, turn: float, lean: float) -> np.ndarray:
@@ -100,7 +130,7 @@ def test_what_bends_the_arm_far_from_its_start_is_refused(lean: float, reached: 
     assert (KINEMATICS.solve(wanted, [start]) is not None) == reached
 
 
-@pytest.mark.parametrize("robot", ["franka_panda", "ur10e_2f85"])
+@pytest.mark.parametrize("robot", BOTH_WAYS)
 def test_solutions_that_follow_each_other_do_not_creep_to_another_branch(robot: str) -> None:
     """Each starts from the one before, a little on: refused where shoulder, elbow or wrist would end far from the default."""
     embodiment = load_embodiment(robot)
@@ -118,5 +148,5 @@ def test_solutions_that_follow_each_other_do_not_creep_to_another_branch(robot: 
                 break
             solved, qpos = solved + 1, found
             assert np.abs(found - default)[1:-1].max() <= LARGEST_FROM_DEFAULT_RAD
-    assert solved > 60
+    assert solved > 50
     assert refused > 3

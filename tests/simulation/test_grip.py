@@ -43,13 +43,12 @@ def test_a_held_block_survives_shaking(name: str, tmp_path: Path) -> None:
     loaded = simulator.load(scene.folder, scene.placement, FPS)
     start = simulator.reset({BLOCK: scene.block_pose}, home_qpos(robot)).ctrl
     arm = robot.arm(scene.arm)
-    gripper, lift, wrist = (
-        loaded.actuators.index(f"robot/{actuator}") for actuator in (arm.gripper.actuator, arm.joints[1].actuator, arm.joints[-2].actuator)
-    )
+    moved = (arm.gripper.actuator, arm.joints[scene.lift_joint].actuator, arm.joints[-2].actuator)
+    gripper, lift, wrist = (loaded.actuators.index(f"robot/{actuator}") for actuator in moved)
     rows = np.tile(start, (5 * FPS, 1))
     widths_m = np.interp(np.arange(5 * FPS), [0, FPS], [arm.gripper.stroke_m, BLOCK_M - arm.gripper.squeeze_m])
     rows[:, gripper] = arm.gripper.ctrl_at(widths_m)
-    rows[:, lift] += np.interp(np.arange(5 * FPS), [FPS + 10, 2 * FPS + 10], [0.0, -0.2])
+    rows[:, lift] += np.interp(np.arange(5 * FPS), [FPS + 10, 2 * FPS + 10], [0.0, 0.2 * scene.lift_sense])
     shaking = np.arange(2 * FPS) / FPS
     rows[3 * FPS :, wrist] += SHAKE_RAD * np.sin(2 * np.pi * SHAKE_HZ * shaking)
     track = simulator.track(rows)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from blueprint_pipeline.skill.goals import ASIDE_M, DEEP_M, GoalSearch, Reach
+from blueprint_pipeline.robot.arm import WorkingRadius
+from blueprint_pipeline.skill.goals import ASIDE_M, DEEP_M, GoalSearch, Reach, build_reach
 from blueprint_pipeline.skill.instruction import build_surface_frame
 from blueprint_pipeline.skill.support_surface import CELL_M, SupportSurface
 from blueprint_pipeline.twin.footprint import Footprint
@@ -12,7 +13,7 @@ TOP_M = 0.7
 SURFACE = SupportSurface(support="table", height_m=TOP_M, corner_m=np.array([0.0, -0.6]), level=np.ones((61, 121), dtype=bool))
 CELLS_M = SURFACE.cells_m().reshape(-1, 2)
 FRAME = build_surface_frame("table", np.array([-1.0, 0.0]), 0.0, CELLS_M)
-REACH = Reach(base_m=np.array([-0.2, 0.0]), yaw_rad=0.0, nearest_m=0.1, farthest_m=2.0)
+REACH = Reach(center_m=np.array([-0.2, 0.0]), yaw_rad=0.0, nearest_m=0.1, farthest_m=2.0)
 MIDDLE_M = CELLS_M.mean(axis=0)
 
 
@@ -51,3 +52,16 @@ def test_a_goal_that_something_pushes_far_aside_is_not_offered(beside_m: float, 
         aside_m = float(np.linalg.norm(found.spot_m - MIDDLE_M))
         assert CELL_M < aside_m <= ASIDE_M
         assert found.region.depth_m(found.spot_m) >= DEEP_M
+
+
+RADIUS = WorkingRadius(center_m=(0.1, 0.3), nearest_m=0.2, best_m=0.3, farthest_m=0.5)
+
+
+@pytest.mark.parametrize(("yaw_rad", "center"), [(0.0, (1.1, 2.3)), (np.pi / 2, (0.7, 2.1)), (np.pi, (0.9, 1.7))])
+def test_reach_is_measured_from_the_acting_arms_shoulder(yaw_rad, center):
+    """Which the robot carries round as it is turned: left of its base, as it looks."""
+    reach = build_reach(RADIUS, np.array([1.0, 2.0]), yaw_rad)
+    np.testing.assert_allclose(reach.center_m, center, atol=1e-12)
+    ahead = np.array([np.cos(yaw_rad), np.sin(yaw_rad)])
+    points = np.array(center) + np.array([0.1, 0.3, 0.6])[:, None] * ahead
+    assert reach.reaches(points).tolist() == [False, True, False]

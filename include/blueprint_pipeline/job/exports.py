@@ -151,7 +151,8 @@ def build_task_config(manifest: SceneManifest, plan: JobPlan, embodiment: Embodi
         for priority, ((task_type, target, support), count) in enumerate(ranked, start=1)
     ]
     x, y, z = plan.robot.base_pose.position_m
-    farthest = max(arm.working_radius.farthest_m for arm in embodiment.arms)
+    radii = [arm.working_radius for arm in embodiment.arms]
+    farthest = max(radius.farthest_m + float(np.hypot(*radius.center_m)) for radius in radii)
     height = max(arm.reach_m for arm in embodiment.arms)
     return {
         "scene_id": manifest.scene_id,

@@ -60,9 +60,9 @@ class Work:
     outline_m: FloatArray
     """(k, 3): corners of what is looked at, on the surface."""
     shown_m: FloatArray
-    """(m, 3): the corners of what must be in the picture: places and what stands there, and the hands at home."""
-    tools_m: FloatArray
-    """(n_arms, 3): at home."""
+    """(m, 3): the corners of what must be in the picture: places and what stands there, and the acting hand at home."""
+    tool_m: FloatArray
+    """(3,): of the arm that acts, at home. Where one that rests is held is no work."""
     heading_rad: float
     """Along one side of the surface."""
 
@@ -99,7 +99,7 @@ def choose_view(
     compiled.robot.place(data, home_qpos(embodiment))
     mujoco.mj_kinematics(compiled.model, data)
     mujoco.mj_camlight(compiled.model, data)
-    work = _work(surface, reach, compiled.robot.tool_poses(data)[:, :3])
+    work = _work(surface, reach, compiled.robot.tool_poses(data)[planner.acting.layout.index, :3])
     sight = Sight(compiled.model)
     sight.stand(data.qpos)
     fixed = ~sight.geoms_of(compiled.object_ids)  # what can be moved stands elsewhere in every episode
@@ -117,21 +117,20 @@ def choose_view(
     return finalists[int(np.round(at_rest[best] + at_work + _EMPTY * empty, 6).argmin())]
 
 
-def _work(surface: SupportSurface, reach: Reach, tools_m: FloatArray) -> Work:
+def _work(surface: SupportSurface, reach: Reach, tool_m: FloatArray) -> Work:
     cells = surface.cells_m()[surface.level]
-    named = cells[np.linalg.norm(cells - reach.base_m, axis=1) <= reach.farthest_m + NAMED_M]
+    named = cells[np.linalg.norm(cells - reach.center_m, axis=1) <= reach.farthest_m + NAMED_M]
     ground = (named[:, None] + BESIDE_M * _SIDES).reshape(-1, 2)
     within = cells[reach.reaches(cells).astype(bool)]
     chosen = np.linspace(0, len(within) - 1, min(_PLACES, len(within))).astype(int)
     low, high = _at_height(ground, surface.height_m), _at_height(ground, surface.height_m + ABOVE_M)
-    hands = [tool + above for tool in tools_m for above in (np.zeros(3), np.array([0.0, 0.0, HAND_M]))]
-    shown = np.concatenate([low, high, *(_cube(hand) for hand in hands)])
+    shown = np.concatenate([low, high, _cube(tool_m), _cube(tool_m + np.array([0.0, 0.0, HAND_M]))])
     return Work(
         support=surface,
         places_m=within[chosen],
         outline_m=low[ConvexHull(ground).vertices],
         shown_m=shown[ConvexHull(shown).vertices],
-        tools_m=tools_m,
+        tool_m=tool_m,
         heading_rad=reach.yaw_rad,
     )
 
@@ -154,10 +153,10 @@ def _views_around(work: Work, aspect: float) -> Iterator[View]:
 
 
 def _is_open(sight: Sight, work: Work, view: View) -> bool:
-    """Whether a camera has room where it stands, and nothing fixed is between it and the middle of the work, or the hands at home."""
+    """Whether a camera has room where it stands, and nothing fixed is between it and the middle of the work, or the hand at home."""
     position_m = np.array(view.position_m)
     around = position_m + _ROOM_M * np.concatenate([np.eye(3), -np.eye(3)])
-    return bool(sight.sees(position_m, np.concatenate([around, work.middle_m[None], work.tools_m])).all())
+    return bool(sight.sees(position_m, np.concatenate([around, work.middle_m[None], work.tool_m[None]])).all())
 
 
 def _cost_at_rest(sight: Sight, work: Work, view: View, aspect: float) -> float:

@@ -20,7 +20,7 @@ from blueprint_pipeline.robot.arm import Arm
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
 from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.placement import RobotPlacement
-from blueprint_pipeline.skill.goals import Reach
+from blueprint_pipeline.skill.goals import build_reach
 from blueprint_pipeline.skill.support_surface import BoolArray, SupportSurface
 from blueprint_pipeline.twin.footprint import geom_boxes
 from blueprint_pipeline.twin.model import build_scene_model
@@ -139,10 +139,10 @@ def _candidates(surface: SupportSurface, embodiment: Embodiment, arm: Arm, camer
                 base = np.zeros(2)
                 base[axis] = edge + sign * (half + GAP_M + away)
                 base[1 - axis] = along
-                distance = np.linalg.norm(points - base, axis=1)
-                within = (distance >= radius.nearest_m) & (distance <= radius.farthest_m)
                 yaw_rad = float(np.arctan2(heading[1], heading[0]))
-                reach = Reach(base_m=base, yaw_rad=yaw_rad, nearest_m=radius.nearest_m, farthest_m=radius.farthest_m)
+                reach = build_reach(radius, base, yaw_rad)
+                distance = np.linalg.norm(points - reach.center_m, axis=1)
+                within = (distance >= radius.nearest_m) & (distance <= radius.farthest_m)
                 yield Candidate(
                     position_m=np.array([*base, surface.height_m]),
                     yaw_rad=yaw_rad,

@@ -23,7 +23,7 @@ from blueprint_pipeline.robot.embodiment import Embodiment, load_embodiment
 from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Workplace
-from blueprint_pipeline.skill.goals import Reach
+from blueprint_pipeline.skill.goals import build_reach
 from blueprint_pipeline.skill.instruction import build_surface_frame
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.skill.scene_view import SceneView
@@ -240,6 +240,10 @@ def _build_site(
     if surface.level.sum() < FEWEST_CELLS:
         reason = f"where it stands '{tier.support}' has no level surface that is open from above"
         raise NothingToDo(scene.manifest.scene_id, skills[0].name, elsewhere | dict.fromkeys(tier.prints, reason))
+    lowest_m, highest_m = embodiment.support_heights_m or (-np.inf, np.inf)
+    if not lowest_m <= surface.height_m <= highest_m:
+        reason = f"it stands {surface.height_m:.2f} m high; {embodiment.name} works at {lowest_m:.2f} to {highest_m:.2f} m"
+        raise NothingToDo(scene.manifest.scene_id, skills[0].name, elsewhere | dict.fromkeys(tier.prints, reason))
     site = _mount(scene, embodiment, starts, surface, tuple(tier.prints), film=film)
     targets: dict[str, tuple[str, ...]] = {}
     left_out: LeftOut = {}
@@ -267,9 +271,9 @@ def _mount(
     """Put the robot where it reaches most of the surface, and prepare to plan its motions there."""
     arm = embodiment.arms[0]  # the one place that chooses: every episode names the arm that acts in it
     placement = place_robot(scene.mjcf_path, scene.twin, scene.poses, surface, embodiment=embodiment, arm=arm)
-    radius, pose = arm.working_radius, placement.base_pose
+    pose = placement.base_pose
     yaw_rad = 2.0 * float(np.arctan2(pose.quat_wxyz[3], pose.quat_wxyz[0]))
-    reach = Reach(base_m=np.array(pose.position_m[:2]), yaw_rad=yaw_rad, nearest_m=radius.nearest_m, farthest_m=radius.farthest_m)
+    reach = build_reach(arm.working_radius, np.array(pose.position_m[:2]), yaw_rad)
     unseen = build_scene_model(scene.mjcf_path, placement, film.fps)
     planner = build_motion_scene(planning_copy(unseen.model), embodiment, arm.name, fps=film.fps, cache_dir=scene.cache_dir)
     view = choose_view(unseen, planner, embodiment, surface, reach, aspect=film.width / film.height)

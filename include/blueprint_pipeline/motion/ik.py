@@ -11,7 +11,7 @@ import mujoco
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.geometry.transforms import build_pose, pose_from_quat, shift
+from blueprint_pipeline.geometry.transforms import build_pose, pose_from_quat, shift, turn_about_z
 from blueprint_pipeline.robot.arm import Arm
 from blueprint_pipeline.robot.embodiment import Embodiment
 
@@ -34,6 +34,8 @@ _NEAR_ROOT_M = 1e-3
 _SOLVER = "daqp"
 _STRETCH_M = 0.04
 """Between the places for which the arm's default is stretched once and kept."""
+_TURN_RAD = np.radians(15.0)
+"""Between the turns of a hand that its last joint does not turn."""
 
 
 class ArmKinematics:
@@ -71,7 +73,8 @@ class ArmKinematics:
         """Where the first joint stands in the base frame, (3,)."""
         self.pose_base_body: FloatArray = build_pose(data.body(str(embodiment.base_body)).xpos, data.body(str(embodiment.base_body)).xmat)
         """The base body in the base frame, which is that of the robot's model (4, 4)."""
-        self._reached: dict[tuple[int, int], FloatArray] = {}
+        self._reached: dict[tuple[int, ...], FloatArray] = {}
+        self._hands: dict[tuple[bytes, int], FloatArray] = {}
         last, approach = self._model.joint(arm.joints[-1].name).id, data.site_xmat[self._site].reshape(3, 3)[:, 2]
         self._arm_turns = self._sense_about(data, first, np.array([0.0, 0.0, 1.0]))
         self._hand_turns = self._sense_about(data, last, approach)
@@ -92,23 +95,26 @@ class ArmKinematics:
         """The default configuration (n,), stretched and turned until its tool is about where a place of the base frame (3,) is.
 
         The hand is held as by default, and the arm stays on the default's branch: a place that it does not reach so is approached as far
-        as it goes. Where the first joint's axis is not upright the default stays as it is.
+        as it goes. An arm whose first joint's axis is upright is turned as a whole, so that all bearings are alike; another one, as a
+        humanoid's, is moved to the side.
         """
         if not self._arm_turns:
-            return np.array(self.arm.default_qpos_rad)
-        away_m = float(np.linalg.norm(point_m[:2] - self.root_m[:2]))
-        return self._turn_towards(self._stretched(round(away_m / _STRETCH_M), round(point_m[2] / _STRETCH_M)), point_m[:2])
+            cell = np.round(point_m / _STRETCH_M).astype(int)
+            return self._stretched(tuple(cell.tolist()), cell * _STRETCH_M)
+        away, up = round(float(np.linalg.norm(point_m[:2] - self.root_m[:2])) / _STRETCH_M), round(point_m[2] / _STRETCH_M)
+        default = np.array(self.arm.default_qpos_rad)
+        outward = self.forward(default)[:2, 3] - self.root_m[:2]
+        if (far_m := float(np.linalg.norm(outward))) < _NEAR_ROOT_M:  # a tool over the first joint heads nowhere
+            return self._turn_towards(default, point_m[:2])
+        goal_m = np.array([*(self.root_m[:2] + away * _STRETCH_M * outward / far_m), up * _STRETCH_M])
+        return self._turn_towards(self._stretched((away, up), goal_m), point_m[:2])
 
-    def _stretched(self, away: int, up: int) -> FloatArray:
-        """The default configuration moved straight to a distance from the first joint and a height, in steps of :data:`_STRETCH_M`."""
-        if (away, up) in self._reached:
-            return self._reached[away, up]
+    def _stretched(self, cell: tuple[int, ...], goal_m: FloatArray) -> FloatArray:
+        """The default configuration moved straight to a place of the base frame (3,), in steps of :data:`_STRETCH_M`; kept by its cell."""
+        if cell in self._reached:
+            return self._reached[cell]
         qpos = np.array(self.arm.default_qpos_rad)
         pose = self.forward(qpos)
-        outward = pose[:2, 3] - self.root_m[:2]
-        if (far_m := float(np.linalg.norm(outward))) < _NEAR_ROOT_M:  # a tool over the first joint heads nowhere
-            return qpos
-        goal_m = np.array([*(self.root_m[:2] + away * _STRETCH_M * outward / far_m), up * _STRETCH_M])
         way_m = goal_m - pose[:3, 3]
         steps = max(1, int(np.ceil(np.linalg.norm(way_m) / _STRETCH_M)))
         for share in np.arange(1, steps + 1) / steps:
@@ -116,18 +122,31 @@ class ArmKinematics:
             if solution is None:
                 break
             qpos = solution
-        self._reached[away, up] = qpos
+        self._reached[cell] = qpos
         return qpos
 
     def turn_hand(self, qpos: FloatArray, rotation_base_tcp: FloatArray) -> FloatArray:
-        """A configuration (n,) with the last joint turned until the fingers close as in a rotation (3, 3), as near as it goes.
+        """A configuration (n,) with the hand turned about its approach until the fingers close as in a rotation (3, 3), as near as it goes.
 
-        It stays as it is where the last joint does not turn the hand about its approach.
+        The last joint turns it where that lies along the approach; else the whole wrist does, in steps of :data:`_TURN_RAD`.
         """
-        if not self._hand_turns:
-            return qpos
         closing = self.forward(qpos)[:3, :3].T @ rotation_base_tcp[:, 1]
-        return self._turned(qpos, -1, self._hand_turns * float(np.arctan2(-closing[0], closing[1])))
+        angle_rad = float(np.arctan2(-closing[0], closing[1]))
+        if self._hand_turns:
+            return self._turned(qpos, -1, self._hand_turns * angle_rad)
+        return self._wrist_turned(qpos, round(angle_rad / _TURN_RAD))
+
+    def _wrist_turned(self, qpos: FloatArray, turns: int) -> FloatArray:
+        """A configuration (n,) with the hand turned on the spot by a number of steps, as many as it goes; each is kept."""
+        if turns == 0:
+            return qpos
+        if (key := (qpos.tobytes(), turns)) not in self._hands:
+            before = self._wrist_turned(qpos, turns - int(np.sign(turns)))
+            pose = self.forward(qpos)
+            pose[:3, :3] = pose[:3, :3] @ turn_about_z(turns * _TURN_RAD)[:3, :3]
+            found = self.solve(pose, [before])
+            self._hands[key] = before if found is None else found
+        return self._hands[key]
 
     def _turn_towards(self, qpos: FloatArray, point_m: FloatArray) -> FloatArray:
         """A configuration (n,) turned about the upright first joint until its tool points towards a place of the base frame (2,)."""

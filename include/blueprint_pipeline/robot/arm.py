@@ -26,8 +26,10 @@ class Joint(FrozenModel):
 
 
 class WorkingRadius(FrozenModel):
-    """Horizontal distances from the base's axis at which the arm works well from above, at the height of its base."""
+    """Horizontal distances at which the arm works well from above, at the height of its base."""
 
+    center_m: tuple[float, float] = (0.0, 0.0)
+    """Whence they are measured, in the base's frame: its axis, or below the shoulder of one of several arms."""
     nearest_m: float = Field(gt=0)
     best_m: float = Field(gt=0)
     farthest_m: float = Field(gt=0)

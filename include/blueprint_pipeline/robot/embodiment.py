@@ -121,6 +121,8 @@ class Embodiment(FrozenModel):
     """How high the base is best mounted over the floor where nothing else decides (0: a robot with its own stand)."""
     pedestal_half_size_m: float | None
     """Half the side of the box that carries the base, ``None`` where the robot stands by itself."""
+    support_heights_m: tuple[float, float] | None = None
+    """The lowest and the highest support at which it can work, where a lift of its own carries the base; ``None``: any."""
     arms: tuple[Arm, ...]
     wrist_cameras: tuple[WristCamera, ...]
     sources: tuple[str, ...]

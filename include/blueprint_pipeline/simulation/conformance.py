@@ -30,7 +30,7 @@ _LIFTED_M = 0.03
 _WEIGHT_SHARE = 0.1
 _LUMA_STD = 5.0
 _CLOCK_S = 1e-6
-_LIFT_RAD = -0.25
+_LIFT_RAD = 0.25
 
 
 class ConformanceCheck(BaseModel):
@@ -67,15 +67,15 @@ class _Bench:
         return self.simulator.track(np.tile(self.simulator.observe().ctrl, (round(duration_s * FPS), 1)))
 
     def close_and_lift(self) -> Track:
-        """Close the fingers within half a second, wait, and lift with the second joint."""
+        """Close the fingers within half a second, wait, and lift."""
         start, arm = self.simulator.observe().ctrl, self.arm.arm
         close = np.tile(start, (FPS, 1))
         gripper = self.loaded.actuators.index(f"robot/{arm.gripper.actuator}")
-        shoulder = self.loaded.actuators.index(f"robot/{arm.joints[1].actuator}")
+        shoulder = self.loaded.actuators.index(f"robot/{arm.joints[self.scene.lift_joint].actuator}")
         closed = arm.gripper.ctrl_at(arm.gripper.openings_m[0])
         close[:, gripper] = np.interp(np.arange(FPS), [0, FPS // 2], [start[gripper], closed])
         lift = np.tile(close[-1], (FPS, 1))
-        lift[:, shoulder] += np.linspace(0.0, _LIFT_RAD, FPS)
+        lift[:, shoulder] += np.linspace(0.0, self.scene.lift_sense * _LIFT_RAD, FPS)
         return self.simulator.track(np.concatenate([close, lift, np.tile(lift[-1], (FPS // 2, 1))]))
 
 

@@ -1,6 +1,6 @@
 """The scene on which a simulator is checked: a block on a plinth, right between the robot's open fingers.
 
-It is built around the robot's own default pose, so no planner is needed to grasp: closing the fingers and moving one
+It is built around the robot's own default pose, so no planner is needed to grasp: closing the fingers and turning one
 joint must lift the block.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose, Vector3
 from blueprint_pipeline.robot.arm import Arm
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
+from blueprint_pipeline.robot.embodiment import Embodiment
 from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.twin.binding import bind_robot
@@ -25,6 +25,10 @@ _HALF_M = 0.02
 _PLINTH_HALF_M = 0.03
 _CAMERA_M = 0.5
 _FOVY_DEG = 60.0
+_ALONG_X = 1e-3
+"""Fingers with less of their line on the y axis close along x."""
+_LIFTS_M_RAD = 0.2
+"""How fast a joint that lifts raises the tool."""
 
 _XML = """
 <mujoco model="conformance">
@@ -59,15 +63,21 @@ class ConformanceScene:
     """The scene's folder, with ``mjcf/scene.xml`` and ``usd/scene.usda`` in it."""
     placement: RobotPlacement
     block_pose: Pose
+    """Between the pads, and turned so that they meet two of its sides."""
     arm: str
     """Name of the arm whose fingers stand around the block."""
+    lift_joint: int
+    """Which of the arm's joints lifts the tool."""
+    lift_sense: float
+    """1: upwards as the joint's position grows; -1: as it falls."""
 
 
 def write_conformance_scene(folder: Path, embodiment: Embodiment, timestep_s: float = 1 / 480) -> ConformanceScene:
     """Write the scene for a robot whose first arm points its gripper down in its default pose."""
     arm = embodiment.arms[0]
     base = Pose(position_m=(0.0, 0.0, float(embodiment.base_height_m or 0.0)), quat_wxyz=(1.0, 0.0, 0.0, 0.0))
-    tool = _default_tool_m(embodiment, arm, base)
+    tool, yaw_rad, jacobian = _default_tool(embodiment, arm, base)
+    lift_joint = int(np.argmax(np.abs(jacobian[2]) >= _LIFTS_M_RAD))
     x, y, z = (round(float(value), 5) for value in tool)
     plinth_top = z - _HALF_M
     text = _XML.format(
@@ -90,8 +100,10 @@ def write_conformance_scene(folder: Path, embodiment: Embodiment, timestep_s: fl
     return ConformanceScene(
         folder=folder,
         placement=RobotPlacement(embodiment=embodiment.name, base_pose=base),
-        block_pose=Pose(position_m=(x, y, z), quat_wxyz=(1.0, 0.0, 0.0, 0.0)),
+        block_pose=Pose(position_m=(x, y, z), quat_wxyz=(float(np.cos(yaw_rad / 2)), 0.0, 0.0, float(np.sin(yaw_rad / 2)))),
         arm=arm.name,
+        lift_joint=lift_joint,
+        lift_sense=float(np.sign(jacobian[2, lift_joint])),
     )
 
 
@@ -112,12 +124,22 @@ def _write_stage(path: Path, block: Vector3) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _default_tool_m(embodiment: Embodiment, arm: Arm, base: Pose) -> FloatArray:
+def _default_tool(embodiment: Embodiment, arm: Arm, base: Pose) -> tuple[FloatArray, float, FloatArray]:
+    """The tool with the robot at home.
+
+    Returns:
+        Where it is (3,); the angle from the y axis to the line on which its fingers close, a quarter turn at most [rad]; and how it moves
+        with each of the arm's joints (3, n).
+    """
     spec = mujoco.MjSpec()
     mount(spec, embodiment, base)
     model = spec.compile()
     data = mujoco.MjData(model)
-    bind_robot(model, embodiment).place(data, home_qpos(embodiment))
-    mujoco.mj_kinematics(model, data)
-    position: FloatArray = np.array(data.site(ROBOT_PREFIX + arm.tcp_site).xpos)
-    return position
+    robot = bind_robot(model, embodiment)
+    robot.place(data, home_qpos(embodiment))
+    mujoco.mj_forward(model, data)
+    acting, jacobian = robot.arms[embodiment.arm_index(arm.name)], np.zeros((3, model.nv))
+    mujoco.mj_jacSite(model, data, jacobian, None, acting.tool_site)
+    closing = data.site_xmat[acting.tool_site].reshape(3, 3)[:, 1]
+    yaw_rad = round(float(np.arctan(-closing[0] / closing[1])), 2) if abs(closing[1]) > _ALONG_X else np.pi / 2
+    return data.site_xpos[acting.tool_site].copy(), yaw_rad, jacobian[:, acting.dofs]

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.robot.arm import WorkingRadius
 from blueprint_pipeline.skill.grasping import PALM_GAP_M
 from blueprint_pipeline.skill.instruction import SurfaceFrame
 from blueprint_pipeline.skill.region import RELATIONS, Region, build_beside, build_region
@@ -37,20 +38,27 @@ MAX_BEARING_RAD = 1.3
 class Reach:
     """What the robot reaches from where it stands."""
 
-    base_m: FloatArray
-    """(2,)."""
+    center_m: FloatArray
+    """(2,): the axis of its base, or below the shoulder of the arm that acts."""
     yaw_rad: float
     nearest_m: float
     farthest_m: float
 
     def reaches(self, points_m: FloatArray) -> FloatArray:
         """Which points (..., 2) are within good reach, boolean (...)."""
-        offset = points_m - self.base_m
+        offset = points_m - self.center_m
         distance = np.linalg.norm(offset, axis=-1)
         bearing = np.arctan2(offset[..., 1], offset[..., 0]) - self.yaw_rad
         bearing = np.abs((bearing + np.pi) % (2 * np.pi) - np.pi)
         within: FloatArray = (distance >= self.nearest_m) & (distance <= self.farthest_m) & (bearing <= MAX_BEARING_RAD)
         return within
+
+
+def build_reach(radius: WorkingRadius, base_m: FloatArray, yaw_rad: float) -> Reach:
+    """What an arm reaches of a robot whose base stands at a place (2,) and heads somewhere."""
+    cosine, sine = np.cos(yaw_rad), np.sin(yaw_rad)
+    center_m = base_m + np.array([[cosine, -sine], [sine, cosine]]) @ np.array(radius.center_m)
+    return Reach(center_m=center_m, yaw_rad=yaw_rad, nearest_m=radius.nearest_m, farthest_m=radius.farthest_m)
 
 
 @dataclass(frozen=True, kw_only=True)
