@@ -7,6 +7,7 @@ from plugins.pages.pictures import PREFIX, pictures
 from plugins.scheduler.deadline_reference import RunQueuedDeadline
 from plugins.scheduler.pools import PoolListener
 from plugins.scheduler.run_end import RunEndListener
+from plugins.scheduler.run_note import RunNoteListener
 
 
 def scene_files(scene_id: str) -> str:
@@ -23,6 +24,6 @@ class BlueprintPipelinePlugin(AirflowPlugin):
     name = "blueprint_pipeline"
     macros = [scene_files]
     deadline_references = [RunQueuedDeadline]
-    listeners = [PoolListener(), RunEndListener()]
+    listeners = [PoolListener(), RunEndListener(), RunNoteListener()]
     fastapi_apps = [{"name": "pictures of scenes", "app": pictures, "url_prefix": PREFIX}]
     fastapi_root_middlewares = [{"name": "no simple auth manager for others than this machine", "middleware": ClosedDoor}]

@@ -181,3 +181,33 @@ def test_what_a_person_makes_of_a_run_stands(open_run, set_to, tasks, monkeypatc
     with create_session(scoped=False) as session:
         assert session.scalar(select(DagRun.state).where(DagRun.id == open_run)) == (set_to or "success")
         session.delete(session.get(DagRun, open_run))
+
+
+@pytest.mark.parametrize(
+    ("conf", "written", "note"),
+    [({"scene_id": "kitchen"}, None, "scene kitchen, lab aurora"), ({"scene_id": "kitchen"}, "mine", "mine"), ({}, None, None)],
+)
+def test_a_run_says_its_scene_and_lab(session, conf, written, note):
+    """What the run was given, and else the default of its parameters; a note of a person stays."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    from airflow.models.dagrun import DagRun
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.providers.standard.operators.empty import EmptyOperator
+    from airflow.utils.types import DagRunTriggeredByType, DagRunType
+
+    params = {"lab": "aurora", "scene_id": ""}
+    with DAG("noted", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), tags={"blueprint_pipeline"}, params=params) as dag:
+        EmptyOperator(task_id="work")
+    DagBundlesManager().sync_bundles_to_db()
+    bag = DagBag("/dev/null")
+    bag.bag_dag(dag)
+    sync_bag_to_db(bag, "dags-folder", None)
+    now, read = datetime.now(UTC), SerializedDagModel.get_dag("noted", session=session)
+    kind = {"run_type": DagRunType.MANUAL, "triggered_by": DagRunTriggeredByType.TEST}
+    run = read.create_dagrun(run_id=f"manual__{now.isoformat()}", run_after=now, state="running", conf=conf, session=session, **kind)
+    run.dag, run.note = read, written
+    run.notify_dagrun_state_changed(msg="started")  # as the scheduler does
+    session.commit()
+    session.expire_all()
+    assert session.get(DagRun, run.id).note == note
