@@ -31,7 +31,7 @@ _CLOSE_HOLD_S = 0.1
 _RISES = (1.0, 0.5, 0.0)
 """Shares of the rise to the height of travel, the first that is good."""
 _LEAST_STRAIGHT = 0.5
-"""Of the hand's way with an object, the straight one; the strictest tier asks for 0.4."""
+"""Of the hand's way with an object, the straight one; the strictest tier asks for as much."""
 
 
 @dataclass(frozen=True, kw_only=True)
