@@ -12,6 +12,8 @@ from blueprint_pipeline.compute.profiles import runs_as_pod
 from blueprint_pipeline.delivery.lab import LabProfile, list_labs, load_lab
 from blueprint_pipeline.errors import BlueprintError, InputError
 from blueprint_pipeline.price.table import load_price_table
+from blueprint_pipeline.robot.embodiment import UnknownRobot, UnsupportedRobot, load_embodiment
+from blueprint_pipeline.robot.names import DEFAULT_ROBOT
 from blueprint_pipeline.settings import Settings
 from operators.scene_params import SAMPLE, build_params, parameter_names
 
@@ -43,7 +45,7 @@ def validate_run(params: Mapping[str, Any], *, given: Mapping[str, Any], setting
 
 def check_params(params: Mapping[str, Any]) -> list[str]:
     """What is wrong with a set of parameters, as far as it can be said without asking other machines."""
-    return [*wrong_values(params), *wrong_lab(params), *wrong_source(params), *wrong_window(params)]
+    return [*wrong_values(params), *wrong_robot(params), *wrong_lab(params), *wrong_source(params), *wrong_window(params)]
 
 
 def check_conf(conf: Mapping[str, Any]) -> list[str]:
@@ -67,6 +69,16 @@ def wrong_values(params: Mapping[str, Any]) -> Iterator[str]:
             param.resolve()
         except ParamValidationError as error:
             yield f"{name}: {str(error.__cause__ or error).splitlines()[0]}"
+
+
+def wrong_robot(params: Mapping[str, Any]) -> Iterator[str]:
+    """A robot that is known, and cannot act."""
+    try:
+        load_embodiment(str(params.get("robot", DEFAULT_ROBOT)))
+    except UnsupportedRobot as error:
+        yield f"robot: {error.message}"
+    except UnknownRobot:  # no value of the form
+        return
 
 
 def wrong_lab(params: Mapping[str, Any]) -> Iterator[str]:

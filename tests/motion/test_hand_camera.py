@@ -9,9 +9,8 @@ from blueprint_pipeline.geometry.transforms import apply, build_pose, invert, sh
 from blueprint_pipeline.motion.hand_camera import HandCamera
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import describe_contact
-from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.robot.embodiment import list_embodiments, load_embodiment
 from blueprint_pipeline.robot.layout import home_qpos
-from blueprint_pipeline.robot.names import robot_names
 from blueprint_pipeline.twin.binding import bind_robot
 from blueprint_pipeline.twin.mount import mount
 from tests.motion.test_collision import over, reach
@@ -39,7 +38,7 @@ def test_a_hand_sees_what_it_is_about_to_take(table_scene: MotionScene, start_qp
     assert camera.share_in_view(pose, np.array([[-1.0, 0.0, 0.8]])) == 0.0
 
 
-@pytest.mark.parametrize("robot", robot_names())
+@pytest.mark.parametrize("robot", [embodiment.name for embodiment in list_embodiments()])
 def test_a_housing_lies_behind_its_lens(robot: str) -> None:
     """So it is never in its own picture. At home it touches nothing of the robot."""
     embodiment, spec = load_embodiment(robot), mujoco.MjSpec()

@@ -148,5 +148,5 @@ def test_solutions_that_follow_each_other_do_not_creep_to_another_branch(robot: 
                 break
             solved, qpos = solved + 1, found
             assert np.abs(found - default)[1:-1].max() <= LARGEST_FROM_DEFAULT_RAD
-    assert solved > 50
+    assert solved > 40
     assert refused > 3

@@ -161,6 +161,7 @@ def test_task_marked_as_failed_by_hand_is_told(environment, settings, slack):
         ({"lab": "northwind_ai", "episodes": 3}, "episodes: 3 can never be the 10 kept episodes"),
         ({"source": "/nowhere/scene"}, "source: there is no folder or file /nowhere/scene"),
         ({"approval_window_s": 20000}, "approval_window_s: 20000 s must be shorter"),
+        ({"robot": "figure_01"}, "robot: The robot 'figure_01' is not supported: its maker publishes no model"),
     ],
 )
 def test_what_cannot_end_well_is_refused_by_the_first_task(door, environment, capfd, chosen, told):

@@ -33,22 +33,28 @@ def test_an_unknown_robot_lists_what_exists() -> None:
 
 def test_an_unsupported_robot_is_refused_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record without a usable model says why."""
-    record = Embodiment(
-        name="figure_01",
-        title="Figure 01",
-        support={"status": "unsupported", "reason": "there is no public model"},
-        licences=(),
-        mjcf=None,
-        base_body=None,
-        base_height_m=None,
-        pedestal_half_size_m=None,
-        arms=(),
-        wrist_cameras=(),
-        sources=(),
-    )
-    monkeypatch.setattr("blueprint_pipeline.robot.embodiment._records", lambda: {"figure_01": record})
+    record = Embodiment(name="r2d2", title="R2-D2", support={"status": "unsupported", "reason": "there is no public model"}, sources=())
+    monkeypatch.setattr("blueprint_pipeline.robot.embodiment._records", lambda: {"r2d2": record})
     with pytest.raises(UnsupportedRobot, match="no public model"):
-        load_embodiment("figure_01")
+        load_embodiment("r2d2")
+
+
+UNSUPPORTED = sorted(set(robot_names()) - {embodiment.name for embodiment in list_embodiments()})
+
+
+def test_robots_that_people_ask_for_are_registered() -> None:
+    assert UNSUPPORTED == ["figure_01", "fourier_gr1t2", "unitree_g1", "unitree_h1"]
+
+
+@pytest.mark.parametrize("name", UNSUPPORTED)
+def test_a_registered_robot_names_one_that_stands_in_and_keeps_its_name(name: str) -> None:
+    """A person reads why, what to choose, and that the data are the other robot's."""
+    with pytest.raises(UnsupportedRobot) as caught:
+        load_embodiment(name)
+    stand_in = load_embodiment(str(caught.value.stand_in)).name
+    assert f"'{name}' is not supported: {caught.value.reason}. Choose one of: " in caught.value.message
+    assert caught.value.message.endswith(f"Nearest in build is {stand_in}; what it makes is data of {stand_in}, not of {name}.")
+    assert name.split("_", maxsplit=1)[0] not in load_embodiment(stand_in).title.lower()
 
 
 def test_a_supported_robot_needs_a_model() -> None:
@@ -97,7 +103,7 @@ def test_mounting_adds_prefix_pedestal_and_camera() -> None:
     assert np.degrees(np.arccos(line_of_sight @ to_tcp)) < 37.5, "the fingertips lie in the picture"
 
 
-@pytest.mark.parametrize("robot", robot_names())
+@pytest.mark.parametrize("robot", [embodiment.name for embodiment in list_embodiments()])
 def test_a_wrist_picture_at_home_shows_the_work_and_not_the_robot(robot: str) -> None:
     """Both fingers are in it, and the arm's own pixels are few: Panda 16 %, UR10e 19 %."""
     embodiment, spec = load_embodiment(robot), mujoco.MjSpec()

@@ -9,12 +9,12 @@ import pytest
 from blueprint_pipeline.robot.embodiment import list_embodiments, load_embodiment
 from blueprint_pipeline.robot.gripper import Gripper
 from blueprint_pipeline.robot.layout import home_qpos
-from blueprint_pipeline.robot.names import robot_names
 from blueprint_pipeline.simulation.conformance import check_simulator
 from blueprint_pipeline.simulation.conformance_scene import BLOCK, write_conformance_scene
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.protocol import BodyContact, SimulationState
 
+ROBOTS = [embodiment.name for embodiment in list_embodiments()]
 FPS = 30
 BLOCK_M = 0.04
 SHAKE_RAD = 0.12
@@ -34,7 +34,7 @@ def block_in_hand_m(state: SimulationState) -> float:
     return float(np.linalg.norm(state.object_poses[0, :3] - state.ee_pose[0, :3]))
 
 
-@pytest.mark.parametrize("name", robot_names())
+@pytest.mark.parametrize("name", ROBOTS)
 def test_a_held_block_survives_shaking(name: str, tmp_path: Path) -> None:
     """Closed by the planner's squeeze, lifted, and shaken twice a second: it stays where it is held."""
     robot = load_embodiment(name)
@@ -69,7 +69,7 @@ ROUND = {
 
 @pytest.mark.parametrize("radius_m", [0.012, 0.02, 0.03])
 @pytest.mark.parametrize("shape", ROUND)
-@pytest.mark.parametrize("name", robot_names())
+@pytest.mark.parametrize("name", ROBOTS)
 def test_a_round_thing_is_pressed_between_the_pads_and_let_go(name: str, shape: str, radius_m: float, tmp_path: Path) -> None:
     """Pads press the way they close, with the gripper's force and no more, and let go at once.
 

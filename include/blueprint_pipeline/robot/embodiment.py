@@ -28,11 +28,20 @@ class UnsupportedRobot(ConfigurationError):
     """The robot is known, but cannot act here."""
 
     code = "robot.unsupported"
-    template = "The robot '{name}' is not supported: {reason}. Choose one of: {supported}."
+    template = "The robot '{name}' is not supported: {reason}. {advice}"
 
     name: str
     reason: str
+    stand_in: str | None
     supported: Sequence[str]
+
+    @property
+    def advice(self) -> str:
+        """What can be asked for instead."""
+        choice = f"Choose one of: {', '.join(self.supported)}."
+        if self.stand_in is None:
+            return choice
+        return f"{choice} Nearest in build is {self.stand_in}; what it makes is data of {self.stand_in}, not of {self.name}."
 
 
 class UnknownRobot(ConfigurationError):
@@ -96,6 +105,9 @@ class Support(FrozenModel):
 
     status: Literal["supported", "unsupported"]
     reason: str | None = None
+    """Why it cannot act, as the end of a sentence."""
+    stand_in: str | None = None
+    """The supported robot that is nearest in build. It acts under its own name."""
 
     @model_validator(mode="after")
     def _refusal_has_a_reason(self) -> "Support":
@@ -112,19 +124,19 @@ class Embodiment(FrozenModel):
     title: str
     aliases: tuple[str, ...] = ()
     support: Support
-    licences: tuple[Licence, ...]
+    licences: tuple[Licence, ...] = ()
     """All of them hold at once."""
-    mjcf: str | None
+    mjcf: str | None = None
     """File of the model, in the robot's folder."""
-    base_body: str | None
-    base_height_m: float | None
+    base_body: str | None = None
+    base_height_m: float | None = None
     """How high the base is best mounted over the floor where nothing else decides (0: a robot with its own stand)."""
-    pedestal_half_size_m: float | None
+    pedestal_half_size_m: float | None = None
     """Half the side of the box that carries the base, ``None`` where the robot stands by itself."""
     support_heights_m: tuple[float, float] | None = None
     """The lowest and the highest support at which it can work, where a lift of its own carries the base; ``None``: any."""
-    arms: tuple[Arm, ...]
-    wrist_cameras: tuple[WristCamera, ...]
+    arms: tuple[Arm, ...] = ()
+    wrist_cameras: tuple[WristCamera, ...] = ()
     sources: tuple[str, ...]
     """Where the numbers come from."""
 
@@ -163,8 +175,8 @@ class Embodiment(FrozenModel):
 
 
 def list_embodiments() -> tuple[Embodiment, ...]:
-    """Every robot on record, supported or not, by name."""
-    return tuple(_records().values())
+    """Every robot that can act, by name."""
+    return tuple(record for record in _records().values() if record.support.status == "supported")
 
 
 def load_embodiment(name: str) -> Embodiment:
@@ -178,8 +190,8 @@ def load_embodiment(name: str) -> Embodiment:
     for embodiment in _records().values():
         if wanted == embodiment.name or wanted in embodiment.aliases:
             if embodiment.support.status != "supported":
-                supported = [record.name for record in _records().values() if record.support.status == "supported"]
-                raise UnsupportedRobot(embodiment.name, str(embodiment.support.reason), supported)
+                supported = [record.name for record in list_embodiments()]
+                raise UnsupportedRobot(embodiment.name, str(embodiment.support.reason), embodiment.support.stand_in, supported)
             return embodiment
     raise UnknownRobot(name, list(_records()))
 

@@ -10,5 +10,5 @@ DEFAULT_ROBOT = "franka_panda"
 
 
 def robot_names() -> tuple[str, ...]:
-    """Names of all robots on record, sorted."""
+    """Names of all robots on record, sorted; whoever asks for one that cannot act is told why."""
     return tuple(sorted(path.parent.name for path in RECORDS.glob(f"*/{RECORD}")))
