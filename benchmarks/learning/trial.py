@@ -38,9 +38,10 @@ class Trial:
         task, twin = self.spec.task, self.worker.twin
         controller = self.worker.controllers[self.spec.arm]
         motion = observe_motion(
+            task,
+            twin.object_ids,
             self.states,
             [*self.contacts, ()],
-            target=twin.object_ids.index(task.target_object),
             arm=controller.planner.acting.layout.index,
             fps=twin.fps,
         )

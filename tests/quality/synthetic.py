@@ -170,7 +170,9 @@ def build_episode(index: int = 0, *, shard_index: int = 0) -> Episode:
 
 def _judged(episode: Episode) -> Episode:
     """The episode with the account that the skill gives of it."""
-    checks = SKILL.check(episode.spec.task, observed_motion(parse_arrays(episode.table()), target=0, arm=0, fps=FPS))
+    checks = SKILL.check(
+        episode.spec.task, observed_motion(episode.spec.task, episode.record.object_ids, parse_arrays(episode.table()), arm=0, fps=FPS)
+    )
     outcome = Outcome(success=True, failure_stage=None, failure_code=None, failure_reason=None, predicate=checks)
     return replace(episode, record=episode.record.model_copy(update={"outcome": outcome}))
 

@@ -11,14 +11,17 @@ from blueprint_pipeline.quality.gate_inputs import load_episode_case
 from blueprint_pipeline.quality.robot_limits import load_robot_limits
 from blueprint_pipeline.quality.tiers import load_tiers
 from blueprint_pipeline.rollout.shard import simulate_shard
-from tests.simulation.small_job import small_context, small_folder, write_job
+from blueprint_pipeline.task.skills import SKILLS
+from tests.simulation.receiver_scene import RECEIVER_XML, RECEIVERS
+from tests.simulation.small_job import small_context, small_folder, task_scene, write_job
 
 pytestmark = pytest.mark.slow
 
 
 def simulate(folder, episodes, skill, seed=0):
-    """Simulated episodes of the small scene."""
-    plan = write_job(folder, episodes, skills=(skill,), seed=seed)
+    """Simulated episodes of the small scene, or of the one with things that hold others."""
+    scene = task_scene(folder, RECEIVER_XML, RECEIVERS) if skill in {"place_in", "stack"} else task_scene(folder)
+    plan = write_job(folder, episodes, skills=(skill,), seed=seed, scene=scene)
     simulate_shard(0, small_context(folder))
     robot = load_robot_limits(plan.robot.embodiment)
     return [
@@ -107,7 +110,7 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("skill", ["pick_place", "push"])
+@pytest.mark.parametrize("skill", SKILLS)
 def test_simulated_episodes_pass_the_strictest_tier(tmp_path, skill):
     """Every skill, for several seeds: no gate has anything against an episode, and few are so near a limit that a person must look."""
     cases = [case for seed in range(3) for case in simulate(tmp_path / str(seed), 4, skill, seed)]

@@ -1,6 +1,6 @@
 """A workspace with the small scene and a planned job in it, and stage contexts to run shards with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import mujoco
@@ -12,8 +12,8 @@ from blueprint_pipeline.skill.affordances import load_affordances
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import JobPlan, dump_plan
 from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
-from tests.simulation.small_manifest import settled_poses, small_manifest
-from tests.simulation.small_scene import write_scene
+from tests.simulation.small_manifest import DESCRIPTIONS, settled_poses, small_manifest
+from tests.simulation.small_scene import SCENE_XML, write_scene
 
 SCENE_ID = "small"
 
@@ -29,15 +29,16 @@ def small_folder(folder: Path) -> SceneFolder:
     return Workspace(small_settings(folder).workspace).scene(SCENE_ID)
 
 
-def task_scene(folder: Path) -> TaskScene:
-    """The small scene as the planner of tasks sees it; its twin is written below ``folder``."""
-    mjcf_path = write_scene(folder / "workspace" / "scenes" / SCENE_ID) / "mjcf" / "scene.xml"
+def task_scene(folder: Path, xml: str = SCENE_XML, descriptions: Mapping[str, str] = DESCRIPTIONS) -> TaskScene:
+    """The small scene, or another one, as the planner of tasks sees it; its twin is written below ``folder``."""
+    mjcf_path = write_scene(folder / "workspace" / "scenes" / SCENE_ID, xml) / "mjcf" / "scene.xml"
+    poses = settled_poses(xml)
     return TaskScene(
-        manifest=small_manifest(),
+        manifest=small_manifest(descriptions),
         twin=mujoco.MjModel.from_xml_path(str(mjcf_path)),
         mjcf_path=mjcf_path,
-        poses=settled_poses(),
-        overfill=dict.fromkeys(settled_poses(), 0.0),
+        poses=poses,
+        overfill=dict.fromkeys(poses, 0.0),
         set_aside={},
         affordances=load_affordances(),
         cache_dir=folder / "cache",
@@ -48,9 +49,11 @@ def small_options(episodes: int = 4, seed: int = 0, skills: tuple[str, ...] = ("
     return JobOptions(robot="franka_panda", skills=skills, episodes=episodes, seed=seed, shard_size=episodes, fps=30, width=160, height=120)
 
 
-def write_job(folder: Path, episodes: int = 4, skills: tuple[str, ...] = ("pick_place",), seed: int = 0) -> JobPlan:
-    """Plan a job of one shard, and write its plan."""
-    plan = plan_job(task_scene(folder), small_options(episodes, seed, skills))
+def write_job(
+    folder: Path, episodes: int = 4, skills: tuple[str, ...] = ("pick_place",), seed: int = 0, scene: TaskScene | None = None
+) -> JobPlan:
+    """Plan a job of one shard in the small scene, or another one, and write its plan."""
+    plan = plan_job(scene or task_scene(folder), small_options(episodes, seed, skills))
     for name, data in dump_plan(plan).items():
         small_folder(folder).write_bytes(name, data)
     return plan

@@ -1,5 +1,6 @@
 """The manifest and settled poses of the small scene."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import mujoco
@@ -27,12 +28,12 @@ from tests.simulation.small_scene import SCENE_XML
 DESCRIPTIONS = {"table": "wooden table", "can": "red soda can", "box": "small blue box"}
 
 
-def small_manifest() -> SceneManifest:
-    """Table, can and box."""
+def small_manifest(descriptions: Mapping[str, str] = DESCRIPTIONS) -> SceneManifest:
+    """Table, can and box, or other things by name; the first is the table."""
     return SceneManifest(
         scene_id="small",
         scene=SceneSection(environment_type="test", room=Room(bounds=Size(width=3, depth=3, height=2.5), origin=(-1.5, -1.5, 0))),
-        objects=tuple(_object(index, name) for index, name in enumerate(DESCRIPTIONS)),
+        objects=tuple(_object(index, name, descriptions[name]) for index, name in enumerate(descriptions)),
         background=None,
         camera=Camera(pose=Pose(position_m=(1, 0, 1), quat_wxyz=(1, 0, 0, 0)), fovy_rad=0.8, width=320, height=240),
         metadata=Metadata(
@@ -47,9 +48,9 @@ def small_manifest() -> SceneManifest:
     )
 
 
-def settled_poses() -> dict[str, Pose]:
-    """Where can and box come to rest."""
-    model = mujoco.MjModel.from_xml_string(SCENE_XML)
+def settled_poses(xml: str = SCENE_XML) -> dict[str, Pose]:
+    """Where can and box, or the objects of another scene, come to rest."""
+    model = mujoco.MjModel.from_xml_string(xml)
     data = mujoco.MjData(model)
     for _ in range(480):
         mujoco.mj_step(model, data)
@@ -60,13 +61,13 @@ def settled_poses() -> dict[str, Pose]:
     return poses
 
 
-def _object(index: int, name: str) -> ManifestObject:
+def _object(index: int, name: str, description: str) -> ManifestObject:
     return ManifestObject(
         id=name,
         sim_role="static" if name == "table" else "manipulable_object",
         name=name,
         category=name,
-        description=DESCRIPTIONS[name],
+        description=description,
         asset=AssetRef(
             path=f"assets/{name}/visual.glb",
             asset_id=name,

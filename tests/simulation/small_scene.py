@@ -37,8 +37,8 @@ SCENE_XML = """
 """
 
 
-def write_scene(folder: Path) -> Path:
+def write_scene(folder: Path, xml: str = SCENE_XML) -> Path:
     """Write the scene as ``mjcf/scene.xml`` below ``folder``; returns ``folder``."""
     (folder / "mjcf").mkdir(parents=True, exist_ok=True)
-    (folder / "mjcf" / "scene.xml").write_text(SCENE_XML)
+    (folder / "mjcf" / "scene.xml").write_text(xml)
     return folder

@@ -5,9 +5,11 @@ import pytest
 
 from blueprint_pipeline.skill.instruction import (
     GOES,
+    GOES_THERE,
     PUSH,
     PUT,
     RESTS,
+    RESTS_THERE,
     NamedObject,
     SurfaceFrame,
     name_object,
@@ -42,12 +44,28 @@ def test_sentences_are_english(template, words, sentence) -> None:
     assert say(template, "can", words, SURFACE) == sentence
 
 
+@pytest.mark.parametrize(
+    ("template", "words", "sentence"),
+    [
+        (PUT[0], "in", "put the can in the bowl"),
+        (PUT[2], "on", "set the can down on the bowl"),
+        (PUT[3], "in", "pick up the can and put it in the bowl"),
+        (PUT[4], "in", "move the can into the bowl"),
+        (PUT[4], "on", "move the can onto the bowl"),
+    ],
+)
+def test_a_thing_is_put_in_another_and_moved_into_it(template, words, sentence) -> None:
+    """The same for on and onto."""
+    assert say(template, "can", words, SURFACE, "bowl") == sentence
+
+
 @pytest.mark.parametrize("template", [*PUT, *PUSH])
 def test_every_place_can_be_said_in_every_template(template) -> None:
     """Parts of the surface by name, sides of an object with the object."""
     assert set(template.places) == set(THIRDS) == set(RESTS) == set(GOES)
     for words in RELATIONS:
         assert say(template, "can", words, SURFACE, "bowl").endswith(f"{words} the bowl")
+    assert set(template.bearers) == set(RESTS_THERE) == set(GOES_THERE)
 
 
 def test_twins_are_told_apart_by_colour_or_not_named() -> None:

@@ -14,8 +14,9 @@ from blueprint_pipeline.motion.plan import MotionPlan
 from blueprint_pipeline.motion.scene import MotionScene, build_motion_scene
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.skill.grasping import PALM_GAP_M, GraspQuery
-from blueprint_pipeline.skill.pick_place import PickPlaceTask, plan_place
+from blueprint_pipeline.skill.pick_place import PickPlaceTask
 from blueprint_pipeline.skill.picking import plan_pick
+from blueprint_pipeline.skill.placing import plan_place
 from tests.motion.conftest import FPS, SUBSTEPS, TABLE_M, build_table_spec
 from tests.regions import square_about
 

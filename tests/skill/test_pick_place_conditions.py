@@ -29,6 +29,7 @@ def motion(**changes: object) -> ObservedMotion:
     rest = (BodyContact(bodies="can|table", depth_m=0.0, force_n=2.0),)
     facts: dict[str, object] = {
         "target_poses": poses,
+        "support_poses": None,
         "gripper_width_m": np.where(np.arange(FRAMES + 1) < 40, 0.06, 0.08),
         "fps": 30,
         "contacts": tuple(touch if 10 < frame < 40 else rest for frame in range(FRAMES + 1)),

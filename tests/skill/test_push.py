@@ -37,6 +37,7 @@ def motion(**changes: object) -> ObservedMotion:
     touch = (BodyContact(bodies="can|robot/left_finger", depth_m=0.0, force_n=1.0),)
     facts: dict[str, object] = {
         "target_poses": poses,
+        "support_poses": None,
         "gripper_width_m": np.full(FRAMES + 1, 0.03),
         "contacts": tuple(touch if 10 <= frame <= 30 else () for frame in range(FRAMES + 1)),
         "fps": 30,

@@ -25,6 +25,7 @@ from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Workplace
 from blueprint_pipeline.skill.goals import build_reach
 from blueprint_pipeline.skill.instruction import build_surface_frame
+from blueprint_pipeline.skill.receiver import Receivers
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.skill.scene_view import SceneView
 from blueprint_pipeline.skill.support_surface import SupportSurface, scan_surface
@@ -286,7 +287,9 @@ def _mount(
         reach=reach,
         embodiment=embodiment,
         planner=planner,
+        twin=compiled,
         view=SceneView(compiled, film.width, film.height),
+        receivers=Receivers(compiled, compiled.qpos_at(scene.poses, home_qpos(embodiment))),
         objects={name: scene.facts(name, starts.supports) for name in names},
     )
     spread = Spread(surface=surface, reach=place.reach, names=names)

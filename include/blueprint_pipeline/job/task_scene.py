@@ -41,10 +41,13 @@ class TaskScene:
         """What is known of a movable object; ``supports`` says what each stands on."""
         item = self.manifest.object(object_id)
         noun, colour = name_object(item.id, item.category, item.description)
+        affordance = self.affordances.of(item.category, item.id, item.description)
         return ObjectFacts(
             noun=noun,
             colour=colour,
-            upright=self.affordances.of(item.category, item.id, item.description).upright,
+            upright=affordance.upright,
+            contains="Containable" in affordance.affordances,
+            stackable="Stackable" in affordance.affordances,
             mass_kg=float(self.twin.body_subtreemass[self.twin.body(object_id).id]),
             bears=tuple(sorted(upper for upper, lower in supports.items() if lower == object_id)),
             closed=self._closed(object_id),

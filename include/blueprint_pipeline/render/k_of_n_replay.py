@@ -86,7 +86,7 @@ def _execute(simulator: Simulator, record: EpisodeRecord, motion: Motion, end_m:
 def _judge(record: EpisodeRecord, states: list[SimulationState], track: Track, end_m: FloatArray) -> Execution:
     target = record.object_ids.index(record.spec.task.target_object)
     arm = load_embodiment(record.robot.embodiment).arm_index(record.spec.arm)
-    motion = observe_motion(states, [*track.contacts, ()], target=target, arm=arm, fps=record.fps)
+    motion = observe_motion(record.spec.task, record.object_ids, states, [*track.contacts, ()], arm=arm, fps=record.fps)
     checks = load_skill(record.spec.task.task_type).check(record.spec.task, motion)
     missed = [check for check in checks if not check.held]
     x, y, z = states[-1].object_poses[target, :3].tolist()

@@ -18,11 +18,12 @@ from blueprint_pipeline.motion.plan import MotionPlan
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.simulation.errors import SimulationDiverged
 from blueprint_pipeline.simulation.protocol import BodyContact, SimulationState, Simulator
-from blueprint_pipeline.skill.conditions import ObservedMotion
+from blueprint_pipeline.skill.conditions import ObservedMotion, observe
 from blueprint_pipeline.skill.contract import Skill
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.task.outcome import Outcome, Phase, describe_missed
 from blueprint_pipeline.task.spec import EpisodeSpec
+from blueprint_pipeline.task.task import Task
 from blueprint_pipeline.twin.model import SceneModel
 
 SETTLE_S = 0.3
@@ -132,9 +133,10 @@ class SkillController:
     def _judge(self, skill: Skill[Any], attempt: Attempt, spec: EpisodeSpec) -> Outcome:
         rows = attempt.all_rows()
         motion = observe_motion(
+            spec.task,
+            self.twin.object_ids,
             [row.state for row in rows],
             [row.contacts for row in rows],
-            target=self.twin.object_ids.index(spec.task.target_object),
             arm=self.planner.acting.layout.index,
             fps=self.twin.fps,
         )
@@ -152,21 +154,30 @@ class SkillController:
 
 
 def observe_motion(
-    states: Sequence[SimulationState], contacts: Sequence[tuple[BodyContact, ...]], *, target: int, arm: int, fps: int
+    task: Task,
+    object_ids: Sequence[str],
+    states: Sequence[SimulationState],
+    contacts: Sequence[tuple[BodyContact, ...]],
+    *,
+    arm: int,
+    fps: int,
 ) -> ObservedMotion:
     """What the success predicate judges.
 
     Args:
+        task: What was to be done.
+        object_ids: Objects, in the order of the states' poses.
         states: T + 1 states.
         contacts: T + 1 entries: what touched during the frame after each state; the last is empty.
-        target: Index of the target among the objects.
         arm: Index of the arm that acts.
         fps: Frames a second.
     """
-    return ObservedMotion(
-        target_poses=np.stack([state.object_poses[target] for state in states]),
+    return observe(
+        task,
+        object_ids,
+        np.stack([state.object_poses for state in states]),
         gripper_width_m=np.array([state.gripper_width_m[arm] for state in states]),
-        contacts=tuple(contacts),
+        contacts=contacts,
         fps=fps,
     )
 

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from blueprint_pipeline.errors import InternalError
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.rotations import rotation_from_quat
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX
 from blueprint_pipeline.simulation.protocol import BodyContact
-from blueprint_pipeline.task.outcome import PredicateCheck, at_most
+from blueprint_pipeline.task.outcome import PredicateCheck, at_least, at_most
+from blueprint_pipeline.task.task import Task
 
+LIFTED_M = 0.05
+OPENING_GAIN_M = 0.004
 REST_SPEED_M_S = 0.01
 LAST_FRAMES = 6
 """Frames at the end over which rest and touch are judged (0.2 s at 30 Hz)."""
@@ -25,6 +29,8 @@ class ObservedMotion:
 
     target_poses: FloatArray
     """(T + 1, 7): xyz + quat wxyz of the target."""
+    support_poses: FloatArray | None
+    """(T + 1, 7): the same of what the target shall stand on at the end; ``None`` where that cannot move."""
     gripper_width_m: FloatArray
     """(T + 1,): measured opening of the acting gripper."""
     contacts: Sequence[tuple[BodyContact, ...]]
@@ -36,6 +42,57 @@ class ObservedMotion:
         """Linear speed of the target from row to row, (T,)."""
         speed: FloatArray = np.linalg.norm(np.diff(self.target_poses[:, :3], axis=0), axis=1) * self.fps
         return speed
+
+
+def observe(
+    task: Task,
+    object_ids: Sequence[str],
+    object_poses: FloatArray,
+    *,
+    gripper_width_m: FloatArray,
+    contacts: Sequence[tuple[BodyContact, ...]],
+    fps: int,
+) -> ObservedMotion:
+    """What of a motion the success of a task is judged by.
+
+    Args:
+        task: What was to be done.
+        object_ids: Movable objects.
+        object_poses: Theirs (T + 1, n, 7), in the order of ``object_ids``.
+        gripper_width_m: Of the acting gripper (T + 1,).
+        contacts: T + 1 entries: what touched during the frame after each row; the last is empty.
+        fps: Frames a second.
+    """
+    names = list(object_ids)
+    support = task.support_object
+    return ObservedMotion(
+        target_poses=np.asarray(object_poses[:, names.index(task.target_object)]),
+        support_poses=np.asarray(object_poses[:, names.index(support)]) if support in names else None,
+        gripper_width_m=gripper_width_m,
+        contacts=tuple(contacts),
+        fps=fps,
+    )
+
+
+class SupportNotObserved(InternalError):
+    """A task ends on a movable object whose poses are not among what was observed."""
+
+    code = "task.support_not_observed"
+    template = "The poses of '{support}', on which the target shall end, were not observed. This is a defect of the caller: report it."
+
+    support: str
+
+
+def check_lifted(motion: ObservedMotion) -> PredicateCheck:
+    """The target was in the air."""
+    height = motion.target_poses[:, 2]
+    return at_least("lifted", float(height.max() - height[0]), LIFTED_M, "m")
+
+
+def check_released(motion: ObservedMotion) -> PredicateCheck:
+    """The gripper opened at the end."""
+    opened = float(motion.gripper_width_m[-1] - motion.gripper_width_m.min())
+    return at_least("released", opened, OPENING_GAIN_M, "m")
 
 
 def check_at_rest(motion: ObservedMotion) -> PredicateCheck:

@@ -19,11 +19,13 @@ from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.skill.conditions import ObservedMotion
 from blueprint_pipeline.skill.goals import Reach
 from blueprint_pipeline.skill.instruction import NamedObject, SurfaceFrame
+from blueprint_pipeline.skill.receiver import Receivers
 from blueprint_pipeline.skill.scene_view import SceneView
 from blueprint_pipeline.skill.support_surface import BoolArray, SupportSurface
 from blueprint_pipeline.task.outcome import PredicateCheck
 from blueprint_pipeline.task.task import Task
 from blueprint_pipeline.twin.footprint import Footprint
+from blueprint_pipeline.twin.model import SceneModel
 
 AnyTask = TypeVar("AnyTask", bound=Task)
 
@@ -52,6 +54,10 @@ class ObjectFacts:
     mass_kg: float
     bears: tuple[str, ...]
     """What stands on it."""
+    contains: bool
+    """Whether its kind is there to hold other things (a bowl, a basket)."""
+    stackable: bool
+    """Whether other things are set on its kind (a plate, a box)."""
     closed: str | None
     """What its collision pieces close that is open in truth, in words; ``None`` where they are true to it."""
 
@@ -66,8 +72,12 @@ class Workplace:
     reach: Reach
     embodiment: Embodiment
     planner: MotionScene
+    twin: SceneModel
+    """The scene with the robot mounted."""
     view: SceneView
     """What the scene's camera shows."""
+    receivers: Receivers
+    """What its objects offer to one another."""
     objects: Mapping[str, ObjectFacts]
     """Movable objects on the support."""
 

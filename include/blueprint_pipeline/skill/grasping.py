@@ -9,7 +9,7 @@ from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Vector3
 from blueprint_pipeline.geometry.transforms import build_pose, invert, turn_about_z
 from blueprint_pipeline.motion.candidates import hand_turns, ik_seeds, rank_grasps
-from blueprint_pipeline.motion.collision import Allowance, relative_pose
+from blueprint_pipeline.motion.collision import CLEARANCE_M, Allowance, relative_pose
 from blueprint_pipeline.motion.errors import CandidateRejected
 from blueprint_pipeline.motion.overhead import extend_up
 from blueprint_pipeline.motion.scene import MotionScene
@@ -20,6 +20,8 @@ LIFT_M = 0.10
 LOWER_M = 0.08
 RELEASE_HEIGHT_M = 0.002
 """Between the object and its support when the fingers open."""
+RELEASE_M = 0.012
+"""Opened so slowly beyond the object's width; the rest while the hand goes back."""
 MAX_GRASPS = 60
 MAX_UNREACHABLE = 10
 """Grasps, spread over the object, that cannot be taken to the goal: after so many the goal itself is at fault."""
@@ -44,6 +46,8 @@ class GraspQuery:
     """What the target is set down on."""
     goal_position_m: Vector3
     """Where the target's origin should come to rest."""
+    keep_m: float = CLEARANCE_M
+    """What the robot keeps from that support when the target is set down: more before it is in hand, in which it will slip a little."""
 
     def reset(self) -> None:
         """Bring the checker back to the state: nothing in hand, nothing allowed."""
@@ -68,6 +72,7 @@ class GraspQuery:
         """The target in hand may touch what it should stand on."""
         checker = self.scene.checker
         support = checker.bodies_of(self.support)
+        checker.set_clearance(self.support, self.keep_m)
         checker.allow(Allowance(checker.bodies_of(self.target), support, _SUPPORT_TOUCH_M))
 
 
@@ -182,6 +187,7 @@ def solve_place(query: GraspQuery, pose_world_tcp: FloatArray, near: FloatArray,
         raise CandidateRejected("goal_unreachable", "the goal is out of the arm's reach with this grasp")
     query.allow_support()
     require_free(scene, at_place[None], width_m, "goal_unreachable")
+    require_free(scene, at_place[None], min(scene.arm.gripper.stroke_m, width_m + RELEASE_M), "goal_unreachable")
     up = solve_line(scene, pose_world_tcp, at_place, np.array([0.0, 0.0, LOWER_M]), "goal_unreachable")
     require_free(scene, up, width_m, "goal_unreachable")
     return up

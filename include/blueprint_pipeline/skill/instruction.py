@@ -30,6 +30,10 @@ GOES = {
     "middle": "to the middle of",
 }
 """The same, as one says where something is moved."""
+RESTS_THERE = {"in": "in", "on": "on"}
+"""What an object that bears another is to it, as one says where something stands."""
+GOES_THERE = {"in": "into", "on": "onto"}
+"""The same, as one says where something is moved."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,16 +53,18 @@ class Template:
     text: str
     places: dict[str, str]
     """How a part of the surface is said in it."""
+    bearers: dict[str, str]
+    """How an object that bears the other is said in it."""
 
 
 PUT = (
-    Template("put the {object} {place}", RESTS),
-    Template("place the {object} {place}", RESTS),
-    Template("set the {object} down {place}", RESTS),
-    Template("pick up the {object} and put it {place}", RESTS),
-    Template("move the {object} {place}", GOES),
+    Template("put the {object} {place}", RESTS, RESTS_THERE),
+    Template("place the {object} {place}", RESTS, RESTS_THERE),
+    Template("set the {object} down {place}", RESTS, RESTS_THERE),
+    Template("pick up the {object} and put it {place}", RESTS, RESTS_THERE),
+    Template("move the {object} {place}", GOES, GOES_THERE),
 )
-PUSH = (Template("push the {object} {place}", GOES), Template("slide the {object} {place}", GOES))
+PUSH = (Template("push the {object} {place}", GOES, GOES_THERE), Template("slide the {object} {place}", GOES, GOES_THERE))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +109,7 @@ def say(template: Template, target: str, words: str, surface: SurfaceFrame, refe
         surface: What it stands on.
         reference: Phrase for the object beside which it shall stand.
     """
-    place = f"{template.places[words]} the {surface.noun}" if reference is None else f"{words} the {reference}"
+    place = f"{template.places[words]} the {surface.noun}" if reference is None else f"{template.bearers.get(words, words)} the {reference}"
     return template.text.format(object=target, place=place)
 
 

@@ -13,8 +13,10 @@ from blueprint_pipeline.motion.overhead import bottom_of, extend_up, from_above,
 from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
 from blueprint_pipeline.motion.segments import constant, describe_contact, find_direct, find_path, straightness, time_checked
 from blueprint_pipeline.motion.timing import Pace
+from blueprint_pipeline.skill.contract import Workplace
 from blueprint_pipeline.skill.grasping import LIFT_M, GraspQuery, ReachableGrasp, goal_pose, raise_above_goal, reachable_grasps, solve_place
 
+PHASES = ("approach", "pre_grasp", "close", "lift")
 FREE_PACE = Pace(velocity=0.7, acceleration=0.4)
 LINE_PACE = Pace(velocity=0.3, acceleration=0.18)
 GRIP_SPEED_M_S = 0.08
@@ -32,6 +34,20 @@ _RISES = (1.0, 0.5, 0.0)
 """Shares of the rise to the height of travel, the first that is good."""
 _LEAST_STRAIGHT = 0.5
 """Of the hand's way with an object, the straight one; the strictest tier asks for as much."""
+
+
+def find_untakeable(place: Workplace, target: str) -> str | None:
+    """Why an object cannot be taken, in words: it bears another, is closed by its pieces, cannot be gripped, or is too heavy."""
+    facts, arm = place.objects[target], place.planner.arm
+    if facts.bears:
+        return f"{', '.join(facts.bears)} would fall off it"
+    if facts.closed is not None:
+        return facts.closed
+    if place.planner.count_grasps(target) == 0:
+        return "the gripper has no grasp of it"
+    if facts.mass_kg > arm.max_payload_kg:
+        return f"it weighs {facts.mass_kg:.1f} kg, and the arm carries {arm.max_payload_kg:g} kg"
+    return None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,8 +25,8 @@ _UNEVEN_M = 0.1
 _AROUND_CELLS = 20
 """Beside the support, where things may stand that a hand touches."""
 _ABOVE_M = 0.5
-_FAR_BELOW_M = -50.0
-_COLLIDING_GROUPS = np.array([1, 1, 0, 1, 1, 1], dtype=np.uint8)
+FAR_BELOW_M = -50.0
+COLLIDING_GROUPS = np.array([1, 1, 0, 1, 1, 1], dtype=np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,7 @@ def scan_surface(model: mujoco.MjModel, qpos: FloatArray, support: str, height_m
     data = mujoco.MjData(model)
     data.qpos[:] = qpos
     for name in movable_objects(model):
-        data.joint(model.body(name).jntadr[0]).qpos[2] = _FAR_BELOW_M
+        data.joint(model.body(name).jntadr[0]).qpos[2] = FAR_BELOW_M
     mujoco.mj_kinematics(model, data)
     corner, far = _outline(model, data, support, height_m)
     shape = np.ceil((far - corner) / CELL_M).astype(int) + 1
@@ -122,7 +122,7 @@ def scan_surface(model: mujoco.MjModel, qpos: FloatArray, support: str, height_m
     start_height = height_m + _ABOVE_M
     for i, j in np.ndindex(*level.shape):
         start = np.array([corner[0] + i * CELL_M, corner[1] + j * CELL_M, start_height])
-        distance = mujoco.mj_ray(model, data, start, down, _COLLIDING_GROUPS, 1, -1, geom, None)
+        distance = mujoco.mj_ray(model, data, start, down, COLLIDING_GROUPS, 1, -1, geom, None)
         hit = geom[0] >= 0 and int(model.geom_bodyid[geom[0]]) in bodies
         level[i, j] = hit and abs(start_height - distance - height_m) <= _FLAT_M
     around_m = _AROUND_CELLS * CELL_M

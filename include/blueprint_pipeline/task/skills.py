@@ -30,6 +30,8 @@ class SkillRow:
 SKILLS = Rows(
     "skill",
     SkillRow(name="pick_place", title="pick and place", module="blueprint_pipeline.skill.pick_place"),
+    SkillRow(name="place_in", title="place in a container", module="blueprint_pipeline.skill.place_in"),
+    SkillRow(name="stack", title="stack", module="blueprint_pipeline.skill.stack"),
     SkillRow(name="push", title="push", module="blueprint_pipeline.skill.push"),
 )
 

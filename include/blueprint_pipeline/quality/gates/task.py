@@ -1,5 +1,7 @@
 """Gates on the task: every condition of success holds, as was judged while it was simulated and as the recorded states show."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from blueprint_pipeline.episode.arrays import EpisodeArrays
@@ -7,9 +9,10 @@ from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.quality.gates.case import EpisodeCase, Measurement, not_measured
 from blueprint_pipeline.quality.tiers import GateRule
 from blueprint_pipeline.simulation.protocol import BodyContact
-from blueprint_pipeline.skill.conditions import ObservedMotion
+from blueprint_pipeline.skill.conditions import ObservedMotion, observe
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.task.outcome import describe_missed
+from blueprint_pipeline.task.task import Task
 
 
 def measure_task_predicate(case: EpisodeCase, _rule: GateRule) -> Measurement:
@@ -26,8 +29,8 @@ def measure_task_recheck(case: EpisodeCase, arrays: EpisodeArrays, rule: GateRul
     task = case.spec.task
     if task.target_object not in case.record.object_ids:
         return not_measured(f"the target {task.target_object} is not recorded")
-    target, arm = case.record.object_ids.index(task.target_object), case.robot.arms.index(case.spec.arm)
-    found = load_skill(task.task_type).check(task, observed_motion(arrays, target=target, arm=arm, fps=case.fps))
+    motion = observed_motion(task, case.record.object_ids, arrays, arm=case.robot.arms.index(case.spec.arm), fps=case.fps)
+    found = load_skill(task.task_type).check(task, motion)
     told = {check.name: check for check in case.record.outcome.predicate}
     tolerance = rule.parameters["tolerance"]
     contradicted = [
@@ -41,14 +44,16 @@ def measure_task_recheck(case: EpisodeCase, arrays: EpisodeArrays, rule: GateRul
     return Measurement(float(len(messages)), "; ".join(messages))
 
 
-def observed_motion(arrays: EpisodeArrays, *, target: int, arm: int, fps: int) -> ObservedMotion:
+def observed_motion(task: Task, object_ids: Sequence[str], arrays: EpisodeArrays, *, arm: int, fps: int) -> ObservedMotion:
     """What the success predicate judges, from recorded states."""
     frames: list[list[BodyContact]] = [[] for _ in range(arrays.frames + 1)]
     contacts = arrays.contacts
     for row, bodies, depth_m, force_n in zip(contacts.row, contacts.pair, contacts.depth_m, contacts.force_n, strict=True):
         frames[row].append(BodyContact(bodies=bodies, depth_m=float(depth_m), force_n=float(force_n)))
-    return ObservedMotion(
-        target_poses=np.asarray(arrays.object_poses[:, target]),
+    return observe(
+        task,
+        object_ids,
+        np.asarray(arrays.object_poses),
         gripper_width_m=arrays.gripper_width_m[:, arm],
         contacts=[tuple(frame) for frame in frames],
         fps=fps,

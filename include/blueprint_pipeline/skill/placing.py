@@ -1,0 +1,96 @@
+"""Setting an object down: the second step of every skill that holds one.
+
+Planned from what was observed after the lift: transport, straight down to just above what it shall stand on, release, straight back, home.
+"""
+
+import numpy as np
+
+from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.geometry.transforms import invert
+from blueprint_pipeline.motion.collision import relative_pose
+from blueprint_pipeline.motion.errors import CandidateRejected, PlanningFailed
+from blueprint_pipeline.motion.overhead import extend_up
+from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
+from blueprint_pipeline.motion.scene import MotionScene
+from blueprint_pipeline.motion.segments import constant, find_path, solve_line, time_checked
+from blueprint_pipeline.motion.timing import Pace
+from blueprint_pipeline.skill.grasping import RELEASE_M, YAWS_RAD, GraspQuery, goal_pose, raise_above_goal, solve_place
+from blueprint_pipeline.skill.picking import FREE_PACE, LINE_PACE, SEED_STEP, STOP_S, PickPlan, summarise_rejected
+
+PHASES = ("transport", "place", "release", "retract", "home")
+CARRY_PACE = Pace(velocity=0.5, acceleration=0.25)
+AWAY_PACE = Pace(velocity=0.4, acceleration=0.3)
+RELEASE_SPEED_M_S = 0.03
+"""Of the opening at the release: at 0.08 the finger that lets go last drags a tall object along and tips it against the palm."""
+RETRACT_M = 0.08
+_RELEASE_HOLD_S = 0.1
+_LOST_M = 0.05
+_STAGE = "plan_place"
+
+
+def plan_place(query: GraspQuery, pick: PickPlan, *, seed: int) -> MotionPlan:
+    """Plan from the lifted object, as it lies in the hand, until it stands at the goal and the arm is home.
+
+    Args:
+        query: The same as for the pick, but from the state after it was executed.
+        pick: The plan that was executed; its last setpoint is where this plan starts.
+        seed: Decides the path search.
+
+    Raises:
+        PlanningFailed: The object is not in hand, or no orientation at the goal has a motion.
+    """
+    query.reset()
+    checker = query.scene.checker
+    pose_tcp_object = relative_pose(checker.tcp_pose(query.scene.arm_qpos(query.qpos)), checker.pose_of(query.target))
+    slipped = float(np.linalg.norm((pick.pose_object_tcp @ pose_tcp_object)[:3, 3]))
+    if slipped > _LOST_M:
+        reason = f"'{query.target}' is {slipped * 100:.0f} cm away from where the hand should hold it"
+        raise PlanningFailed(_STAGE, "object_not_held", reason)
+    rejected: list[CandidateRejected] = []
+    for attempt, yaw in enumerate(sorted(YAWS_RAD, key=lambda value: abs(value - pick.yaw_rad)), start=1):
+        try:
+            return _complete_place(query, pick, pose_tcp_object, float(yaw), seed + SEED_STEP * attempt)
+        except CandidateRejected as reason:
+            rejected.append(reason)
+    raise summarise_rejected(_STAGE, query.target, rejected)
+
+
+def _complete_place(query: GraspQuery, pick: PickPlan, pose_tcp_object: FloatArray, yaw_rad: float, seed: int) -> MotionPlan:
+    """Transport, lower, release, retract and go home, for one orientation at the goal."""
+    scene, checker = query.scene, query.scene.checker
+    start: FloatArray = pick.setpoints[-1, scene.acting.actuators]
+    pose_world_goal = goal_pose(query, pick.pose_world_object, yaw_rad)
+    pose_world_tcp = pose_world_goal @ invert(pose_tcp_object)
+    builder = SetpointBuilder(scene.acting, fps=scene.fps, start=pick.setpoints[-1])
+    query.reset()
+    checker.hold(query.target, pose_tcp_object)
+    up = solve_place(query, pose_world_tcp, pick.at_place, pick.width_m)
+    up = raise_above_goal(scene, up, pick.rise_m, pick.width_m)
+    checker.allow()
+    path = find_path(scene, start, up[-1], pick.width_m, seed)
+    transport, _ = time_checked(scene, path, CARRY_PACE, constant(pick.width_m))
+    query.allow_support()
+    lower, _ = time_checked(scene, up[::-1], LINE_PACE, constant(pick.width_m))
+    builder.move("transport", transport, np.full(len(transport), pick.close_m))
+    builder.move("place", lower, np.full(len(lower), pick.close_m), hold_s=STOP_S)
+    released_m = min(pick.open_m, pick.width_m + RELEASE_M)
+    builder.grip("release", width_m=released_m, speed_m_s=RELEASE_SPEED_M_S, hold_s=_RELEASE_HOLD_S)
+
+    checker.release()
+    checker.put(query.target, pose_world_goal)
+    query.allow_target()
+    back = solve_line(scene, pose_world_tcp, up[0], -RETRACT_M * pose_world_tcp[:3, 2], "goal_unreachable")
+    open_m = _opening_back(scene, back, pick.open_m, released_m)
+    back = extend_up(scene, back, pick.over_m - float(scene.tool_pose(back[-1])[2, 3]), open_m)
+    builder.move("retract", *time_checked(scene, back, AWAY_PACE, builder.early(open_m)))
+    checker.release()
+    checker.allow()
+    home = find_path(scene, back[-1], np.array(scene.arm.default_qpos_rad), open_m, seed + 1)
+    builder.move("home", *time_checked(scene, home, FREE_PACE, builder.late(scene.arm.gripper.stroke_m)), hold_s=STOP_S)
+    setpoints, phases = builder.build()
+    return MotionPlan(setpoints=setpoints, phases=phases)
+
+
+def _opening_back(scene: MotionScene, back: FloatArray, wide_m: float, released_m: float) -> float:
+    """How far the fingers open on the way back (k, n): as before the grasp, or, between walls, not beyond the release."""
+    return wide_m if all(scene.checker.is_free(qpos, wide_m) for qpos in back) else released_m

@@ -1,0 +1,278 @@
+"""Tasks that bring one object on or into another one, which may be moved itself: the model, the search, and the conditions that they share.
+
+World frame: z up, metres; quaternions wxyz. What is said of the receiving object is said in its own frame, and judged where it ends.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
+import numpy as np
+from pydantic import Field
+
+from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.geometry.pose import Pose, Vector3
+from blueprint_pipeline.geometry.rotations import rotation_from_quat
+from blueprint_pipeline.geometry.transforms import apply, pose_from_quat
+from blueprint_pipeline.motion.collision import CLEARANCE_M
+from blueprint_pipeline.motion.scene import MotionScene
+from blueprint_pipeline.robot.layout import home_qpos
+from blueprint_pipeline.skill import picking, placing
+from blueprint_pipeline.skill.conditions import (
+    LAST_FRAMES,
+    ObservedMotion,
+    SupportNotObserved,
+    check_at_rest,
+    check_lifted,
+    check_released,
+    check_untouched,
+    check_upright,
+    tilt_rad,
+)
+from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, named_objects
+from blueprint_pipeline.skill.grasping import RELEASE_HEIGHT_M, GraspQuery, reachable_grasps
+from blueprint_pipeline.skill.instruction import PUT, NamedObject, phrases_of, say
+from blueprint_pipeline.skill.picking import find_untakeable
+from blueprint_pipeline.skill.receiver import Receiver
+from blueprint_pipeline.skill.region import Region
+from blueprint_pipeline.skill.resting import let_go, lower_onto, pose_of
+from blueprint_pipeline.task.outcome import PredicateCheck, at_least, at_most
+from blueprint_pipeline.task.task import Task
+
+MAX_TILT_RAD = 0.26
+SLIP_M = 0.005
+"""How far an object may lie otherwise in the hand than it was planned, where its receiver's walls are near."""
+_CLEAR_M = 0.05
+"""How high above the receiver the search begins."""
+_MOVED_M = 0.01
+"""How far the receiver may slide when the target is let go on it."""
+
+
+class ReceivedTask(Task):
+    """Bring the target on or into ``support_object``; the sentence says which, and nothing else decides."""
+
+    goal_position_m: Vector3
+    """Where the demonstration aims to set the target's origin down, in the world."""
+    corners_object_m: tuple[Vector3, ...] = Field(min_length=3)
+    """Outline of the receiver's opening at its rim, or of its top, in the receiver's frame, counter-clockwise from above."""
+    center_object_m: Vector3
+    """The middle of the target in the target's own frame, as it stands at the start."""
+    half_height_m: float = Field(gt=0)
+    """Of the target, as it stands at the start."""
+    upright: bool
+    """Whether the target must end as upright as it began."""
+    max_tilt_rad: float = Field(default=MAX_TILT_RAD, gt=0)
+
+    @property
+    def goal_xy_m(self) -> tuple[float, float]:
+        """Where the receiver stands at the start, as the demonstration aims at it."""
+        return self.goal_position_m[:2]
+
+    def within_m(self, target: FloatArray, receiver: FloatArray) -> tuple[float, float]:
+        """How far within the outline the target's middle lies, and how high its underside above it, for poses (7,) of both."""
+        corners = apply(pose_from_quat(receiver[:3], receiver[3:]), np.array(self.corners_object_m))
+        middle = target[:3] + rotation_from_quat(target[3:]) @ np.array(self.center_object_m)
+        return Region(corners[:, :2]).depth_m(middle[:2]), float(middle[2] - self.half_height_m - corners[:, 2].mean())
+
+
+AnyReceivedTask = TypeVar("AnyReceivedTask", bound=ReceivedTask)
+
+
+class ReceivingSkill(Skill[AnyReceivedTask]):
+    """Takes an object and sets it down on or in another one."""
+
+    phases = (*picking.PHASES, *placing.PHASES)
+    travel_phases = ("approach", "pre_grasp", "lift", "transport", "place", "retract", "home")
+    touch_phases = frozenset({"pre_grasp", "close", "lift", "transport", "place", "release", "retract"})
+    takes = True
+    relation: ClassVar[str]
+    """Between target and receiver, in words: a key of the templates' places."""
+    nowhere: ClassVar[str]
+    """What is said where no object receives the target."""
+
+    @abstractmethod
+    def receiver(self, place: Workplace, name: str) -> Receiver | None:
+        """What an object offers to others; ``None``: nothing that this skill looks for."""
+
+    @abstractmethod
+    def room_m(self, radius_m: float) -> float:
+        """How far from the edge of what receives it the middle of a target of some radius must be."""
+
+    @abstractmethod
+    def check_place(self, task: AnyReceivedTask, target: FloatArray, receiver: FloatArray) -> tuple[PredicateCheck, ...]:
+        """Whether the target at a pose (7,) is where the sentence says, for the pose (7,) of what receives it."""
+
+    def find_unsuitable(self, place: Workplace, target: str) -> str | None:
+        """What cannot be taken, and what nothing on the support can receive."""
+        others = [name for name in place.objects if name != target and self._offered(place, name) is not None]
+        return find_untakeable(place, target) or (None if others else self.nowhere)
+
+    def propose(self, place: Workplace, start: StartState, target: str, rng: np.random.Generator) -> AnyReceivedTask:
+        """One of the objects that receive it, in the middle of what they offer, and how to say so."""
+        named = named_objects(place, start)
+        subject = named.pop(target)
+        phrases = phrases_of(subject, list(named.values()))
+        if not phrases:
+            raise NotOffered("no words tell it from another object")
+        for name in rng.permutation(sorted(named)).tolist():
+            told, receiver = phrases_of(named[name], [subject, *_but(named, name)]), self._offered(place, name)
+            if not told or receiver is None:
+                continue
+            reference, template = str(rng.choice(told)), PUT[rng.integers(len(PUT))]
+            instruction = say(template, str(rng.choice(phrases)), self.relation, place.frame, reference)
+            task = self._offer(Meeting(place=place, start=start, target=target, name=name, receiver=receiver), instruction)
+            if task is not None:
+                return task
+        raise NotOffered(self.nowhere)
+
+    def plan(self, scene: MotionScene, qpos: FloatArray, task: AnyReceivedTask, *, seed: int) -> Steps:
+        """Take it; then, from how it lies in the hand, set it down."""
+        pick = picking.plan_pick(_query(scene, qpos, task, SLIP_M), seed=seed)
+        observed = yield pick
+        yield placing.plan_place(_query(scene, observed, task), pick, seed=seed)
+
+    def check(self, task: AnyReceivedTask, motion: ObservedMotion) -> tuple[PredicateCheck, ...]:
+        """Lifted, in its place, borne by the receiver, which stands; released, at rest and untouched."""
+        receiver = motion.support_poses
+        if receiver is None:
+            raise SupportNotObserved(task.support_object)
+        return (
+            check_lifted(motion),
+            *self.check_place(task, motion.target_poses[-1], receiver[-1]),
+            at_least("borne", float(_touching(motion, task.target_object, task.support_object)), 1.0, "frames"),
+            *((check_upright(motion, task.max_tilt_rad),) if task.upright else ()),
+            at_most("receiver_upright", tilt_rad(receiver[0, 3:], receiver[-1, 3:]), MAX_TILT_RAD, "rad"),
+            check_released(motion),
+            check_at_rest(motion),
+            check_untouched(motion, task.target_object),
+        )
+
+    def _offered(self, place: Workplace, name: str) -> Receiver | None:
+        """The same of an object that is empty and true to its shape."""
+        facts = place.objects[name]
+        return None if facts.bears or facts.closed is not None else self.receiver(place, name)
+
+    def _offer(self, meeting: "Meeting", instruction: str) -> AnyReceivedTask | None:
+        """The task of setting the target down there; ``None`` where it does not fit, would not rest, or could not be seen."""
+        spot = meeting.spot_m(self.room_m(meeting.radius_m))
+        goal = None if spot is None else meeting.lowered(spot)
+        if goal is None:
+            return None
+        footprint, corners = meeting.start.footprints[meeting.target], meeting.receiver.corners_m
+        task = self.task(
+            task_type=self.name,
+            instruction=instruction,
+            target_object=meeting.target,
+            support_object=meeting.name,
+            goal_position_m=_rounded(np.array(goal.position_m)),
+            corners_object_m=tuple(_rounded(corner) for corner in corners),
+            center_object_m=_rounded(meeting.center_object_m),
+            half_height_m=round((footprint.top_m - footprint.bottom_m) / 2, 5),
+            upright=meeting.place.objects[meeting.target].upright,
+        )
+        return task if self._rests(meeting, task, goal) and meeting.can_be_held(task) else None
+
+    def _rests(self, meeting: "Meeting", task: AnyReceivedTask, goal: Pose) -> bool:
+        """Whether the target, let go at its goal, comes to rest where the sentence says, and is seen there."""
+        ended = meeting.let_go(goal)
+        if ended is None:
+            return False
+        target, receiver = ended
+        slid_m = float(np.linalg.norm(receiver[:3] - np.array(meeting.start.poses[meeting.name].position_m)))
+        tilted = task.upright and tilt_rad(np.array(goal.quat_wxyz), target[3:]) > task.max_tilt_rad / 2
+        is_there = all(check.held for check in self.check_place(task, target, receiver))
+        return is_there and not tilted and slid_m <= _MOVED_M and meeting.shows(target, receiver)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meeting:
+    """A target and what shall receive it, in a start state."""
+
+    place: Workplace
+    start: StartState
+    target: str
+    name: str
+    """Of the object that receives it."""
+    receiver: Receiver
+
+    @property
+    def radius_m(self) -> float:
+        """Of the circle about the middle of the target's outline that holds it."""
+        footprint = self.start.footprints[self.target]
+        return float(np.linalg.norm(footprint.polygon_m + footprint.origin_m[:2] - footprint.center_m, axis=1).max())
+
+    @property
+    def center_object_m(self) -> FloatArray:
+        """The middle of the target in its own frame, (3,)."""
+        footprint, stands = self.start.footprints[self.target], self.start.poses[self.target]
+        middle = np.array([*footprint.center_m, (footprint.bottom_m + footprint.top_m) / 2])
+        center: FloatArray = rotation_from_quat(np.array(stands.quat_wxyz)).T @ (middle - np.array(stands.position_m))
+        return center
+
+    def spot_m(self, room_m: float) -> FloatArray | None:
+        """Where the middle of the target's outline goes, (2,) in the world: of what has room the point nearest to the middle."""
+        stands = self.start.poses[self.name]
+        spots = apply(pose_from_quat(np.array(stands.position_m), np.array(stands.quat_wxyz)), self.receiver.spots_m)[:, :2]
+        roomy = spots[self.receiver.inside_m >= room_m]
+        if len(roomy) == 0:
+            return None
+        nearest: FloatArray = roomy[np.linalg.norm(roomy - spots.mean(axis=0), axis=1).argmin()]
+        return nearest
+
+    def lowered(self, spot_m: FloatArray) -> Pose | None:
+        """The target's pose with the middle of its outline over a spot (2,), let down until it touches; ``None`` where it passes by."""
+        footprint, stands = self.start.footprints[self.target], self.start.poses[self.target]
+        x, y = (np.array(stands.position_m[:2]) + spot_m - footprint.center_m).tolist()
+        z = stands.position_m[2] + self.start.footprints[self.name].top_m + _CLEAR_M - footprint.bottom_m
+        above = stands.model_copy(update={"position_m": (x, y, z)})
+        down_m = lower_onto(self.place.twin, self._qpos({self.target: above}), self.target, self.name)
+        return None if down_m is None else above.model_copy(update={"position_m": (x, y, z - down_m)})
+
+    def let_go(self, goal: Pose) -> tuple[FloatArray, FloatArray] | None:
+        """Where the two lie after the target was let go just above its goal, (7,) each; ``None`` where they do not come to rest."""
+        x, y, z = goal.position_m
+        qpos = self._qpos({self.target: goal.model_copy(update={"position_m": (x, y, z + RELEASE_HEIGHT_M)})})
+        ended = let_go(self.place.twin, qpos, self.place.planner.holding(qpos), (self.target, self.name))
+        return None if ended is None else (ended[self.target], ended[self.name])
+
+    def can_be_held(self, task: ReceivedTask) -> bool:
+        """Whether a hand can take the target and set it down there: between walls the fingers need room, too."""
+        scene = self.place.planner
+        return next(reachable_grasps(_query(scene, self._qpos({}), task, SLIP_M), []), None) is not None
+
+    def shows(self, target: FloatArray, receiver: FloatArray) -> bool:
+        """Whether the scene's camera shows the target with both at these poses (7,), and the receiver before."""
+        view, home = self.place.view, home_qpos(self.place.embodiment)
+        ended = {**self.start.poses, self.target: pose_of(target), self.name: pose_of(receiver)}
+        return view.shows(self.start.poses, home, self.name) and view.shows(ended, home, self.target)
+
+    def _qpos(self, moved: Mapping[str, Pose]) -> FloatArray:
+        return self.place.twin.qpos_at({**self.start.poses, **moved}, home_qpos(self.place.embodiment))
+
+
+def _query(scene: MotionScene, qpos: FloatArray, task: ReceivedTask, slip_m: float = 0.0) -> GraspQuery:
+    return GraspQuery(
+        scene=scene,
+        qpos=qpos,
+        target=task.target_object,
+        support=task.support_object,
+        goal_position_m=task.goal_position_m,
+        keep_m=CLEARANCE_M + slip_m,
+    )
+
+
+def _touching(motion: ObservedMotion, target: str, receiver: str) -> int:
+    """In how many of the last frames the two touch."""
+    return sum(
+        any(set(contact.bodies.split("|")) == {target, receiver} for contact in frame) for frame in motion.contacts[-LAST_FRAMES - 1 :]
+    )
+
+
+def _but(named: dict[str, NamedObject], left_out: str) -> list[NamedObject]:
+    return [item for name, item in named.items() if name != left_out]
+
+
+def _rounded(point_m: FloatArray) -> Vector3:
+    x, y, z = (round(float(value), 5) for value in point_m)
+    return x, y, z

@@ -1,0 +1,44 @@
+"""Set an object on another one that is level above: a plate, a box, a can."""
+
+from typing import Literal
+
+from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.skill.contract import Workplace
+from blueprint_pipeline.skill.receiver import Receiver
+from blueprint_pipeline.skill.receiving import ReceivedTask, ReceivingSkill
+from blueprint_pipeline.task.outcome import PredicateCheck, at_least, at_most
+
+HEIGHT_SLACK_M = 0.02
+"""How far above or below the top its underside may lie: it may lie there otherwise than it stood."""
+_BORNE_SHARE = 0.6
+"""Of the target's radius that what bears it reaches at least, from the target's middle."""
+
+
+class StackTask(ReceivedTask):
+    """Take one object and set it on the one that the sentence names."""
+
+    task_type: Literal["stack"] = "stack"
+
+
+class Stack(ReceivingSkill[StackTask]):
+    """Takes an object and sets it on another one."""
+
+    name = "stack"
+    version = "stack-1"
+    difficulty = 0.5
+    task = StackTask
+    relation = "on"
+    nowhere = "nothing beside it has a level top that bears it and shows it"
+
+    def receiver(self, place: Workplace, name: str) -> Receiver | None:
+        return place.receivers.top(name) if place.objects[name].stackable else None
+
+    def room_m(self, radius_m: float) -> float:
+        return _BORNE_SHARE * radius_m
+
+    def check_place(self, task: StackTask, target: FloatArray, receiver: FloatArray) -> tuple[PredicateCheck, ...]:
+        inside_m, above_m = task.within_m(target, receiver)
+        return at_least("on_top", inside_m, 0.0, "m"), at_most("on_support", abs(above_m), HEIGHT_SLACK_M, "m")
+
+
+SKILL = Stack()

@@ -1,0 +1,120 @@
+"""What objects offer to one another: openings and tops, told from slopes, handles and gaps."""
+
+import mujoco
+import numpy as np
+import pytest
+
+from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.skill.receiver import Receiver, Receivers
+from blueprint_pipeline.skill.resting import let_go, lower_onto
+from blueprint_pipeline.twin.model import SceneModel, build_scene_model
+from tests.simulation.receiver_scene import BOWL, BOX, CAN, PLATE, RECEIVER_XML, body, walls, with_bodies
+from tests.simulation.small_scene import write_scene
+
+FAR = RobotPlacement(embodiment="franka_panda", base_pose=Pose(position_m=(-3.0, 0.0, 0.7), quat_wxyz=(1.0, 0.0, 0.0, 0.0)))
+
+
+def compiled(folder, xml: str = RECEIVER_XML) -> SceneModel:
+    return build_scene_model(write_scene(folder, xml) / "mjcf" / "scene.xml", FAR, 30)
+
+
+def receivers(folder, xml: str = RECEIVER_XML) -> Receivers:
+    scene = compiled(folder, xml)
+    return Receivers(scene, scene.model.qpos0)
+
+
+def area_m2(receiver: Receiver) -> float:
+    """Of the outline."""
+    x, y = receiver.corners_m[:, 0], receiver.corners_m[:, 1]
+    return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
+
+
+def test_a_bowl_has_an_opening_and_no_top(tmp_path) -> None:
+    """Within its walls, to its rim, in its own frame."""
+    seen = receivers(tmp_path)
+    opening = seen.opening("bowl")
+    assert opening is not None
+    assert seen.top("bowl") is None
+    assert area_m2(opening) == pytest.approx(0.168**2, rel=0.1)
+    assert opening.corners_m[:, 2] == pytest.approx(0.06)
+    assert opening.spots_m[:, 2] == pytest.approx(0.006)
+    assert np.abs(opening.spots_m[:, :2]).max() < 0.084
+    assert opening.inside_m.max() == pytest.approx(0.084, abs=0.006)
+
+
+@pytest.mark.parametrize(("name", "height_m", "radius_m"), [("plate", 0.006, 0.09), ("box", 0.03, 0.03), ("can", 0.05, 0.03)])
+def test_what_is_level_has_a_top_and_no_opening(tmp_path, name, height_m, radius_m) -> None:
+    """A plate, a box, a can."""
+    seen = receivers(tmp_path)
+    top = seen.top(name)
+    assert top is not None
+    assert seen.opening(name) is None
+    assert top.corners_m[:, 2] == pytest.approx(height_m, abs=1e-4)
+    assert top.inside_m.max() == pytest.approx(radius_m, abs=0.006)
+
+
+def test_a_turned_object_is_the_same_in_its_own_frame(tmp_path) -> None:
+    """It is looked at once, wherever it stands."""
+    turned = BOWL.replace('pos="0.0 0.12 0.7001"', 'pos="0.1 0.05 0.7001" euler="0 0 0.4"')
+    straight = receivers(tmp_path / "a").opening("bowl")
+    other = receivers(tmp_path / "b", with_bodies(CAN, turned, PLATE, BOX)).opening("bowl")
+    assert straight is not None
+    assert other is not None
+    assert area_m2(other) == pytest.approx(area_m2(straight), rel=0.12)
+    assert other.spots_m.mean(axis=0) == pytest.approx(straight.spots_m.mean(axis=0), abs=0.003)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        walls(0.09, 0.06, gap=True),
+        walls(0.09, 0.018),
+        walls(0.15, 0.04),
+        ['type="box" size="0.05 0.05 0.03"', 'type="box" size="0.03 0.01 0.005" pos="0.08 0 0"'],
+        ['type="sphere" size="0.05"'],
+    ],
+    ids=["open at a side", "too low", "a tray", "a box with a handle", "a ball"],
+)
+def test_what_does_not_hold_things_is_no_container(tmp_path, shapes) -> None:
+    """Whatever lies low in it leads outside, or is too flat for one to say *in*."""
+    assert receivers(tmp_path, with_bodies(CAN, body("bowl", "0 0.12 0.75", 0.4, shapes, "1 1 1 1"))).opening("bowl") is None
+
+
+def test_a_ball_has_no_top(tmp_path) -> None:
+    """A few square millimetres of it are level."""
+    assert receivers(tmp_path, with_bodies(body("ball", "0 0 0.75", 0.2, ['type="sphere" size="0.04"'], "1 1 1 1"))).top("ball") is None
+
+
+@pytest.mark.parametrize(("name", "height_m"), [("bowl", 0.006), ("plate", 0.012), ("box", 0.06)])
+def test_an_object_is_let_down_until_it_touches(tmp_path, name, height_m) -> None:
+    """To the floor of the bowl, to the top of the others: half a millimetre from them at most."""
+    scene = compiled(tmp_path)
+    data = mujoco.MjData(scene.model)
+    mujoco.mj_forward(scene.model, data)
+    x, y, _ = data.body(name).xpos
+    data.joint("can").qpos[:3] = (x, y, 1.0)
+    down_m = lower_onto(scene, data.qpos.copy(), "can", name)
+    assert down_m == pytest.approx(1.0 - 0.05 - 0.7001 - height_m, abs=0.0011)
+
+
+def test_an_object_beside_the_other_passes_by(tmp_path) -> None:
+    """Nothing below stops it."""
+    scene = compiled(tmp_path)
+    qpos = scene.model.qpos0.copy()
+    qpos[scene.object_qpos[scene.object_ids.index("can")] + 2] = 1.0
+    assert lower_onto(scene, qpos, "can", "bowl") is None
+
+
+def test_what_is_let_go_rests_or_is_told_not_to(tmp_path) -> None:
+    """A can in the bowl stays; one that is let go high above the floor still falls."""
+    scene = compiled(tmp_path)
+    bowl, ctrl = scene.model.body("bowl").pos, np.zeros(scene.model.nu)
+    address = scene.object_qpos[scene.object_ids.index("can")]
+    qpos = scene.model.qpos0.copy()
+    qpos[address : address + 3] = (bowl[0], bowl[1], 0.7001 + 0.006 + 0.05 + 0.002)
+    ended = let_go(scene, qpos, ctrl, ("can", "bowl"))
+    assert ended is not None
+    assert ended["can"][2] == pytest.approx(0.756, abs=0.002)
+    qpos[address + 2] = 4.0
+    assert let_go(scene, qpos, ctrl, ("can", "bowl")) is None
