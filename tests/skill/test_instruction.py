@@ -1,11 +1,14 @@
 """Tests of instructions in English."""
 
+import re
+
 import numpy as np
 import pytest
 
 from blueprint_pipeline.skill.instruction import (
     GOES,
     GOES_THERE,
+    PARAPHRASES,
     PUSH,
     PUT,
     RESTS,
@@ -16,6 +19,7 @@ from blueprint_pipeline.skill.instruction import (
     noun_phrases,
     phrases_of,
     say,
+    say_in_ways,
 )
 from blueprint_pipeline.skill.region import RELATIONS, THIRDS
 
@@ -66,6 +70,24 @@ def test_every_place_can_be_said_in_every_template(template) -> None:
     for words in RELATIONS:
         assert say(template, "can", words, SURFACE, "bowl").endswith(f"{words} the bowl")
     assert set(template.bearers) == set(RESTS_THERE) == set(GOES_THERE)
+
+
+BOWLS = ("bowl", "white bowl")
+
+
+def test_an_episode_has_sentences_that_say_the_same() -> None:
+    """All different, each with the same place and one of the names; drawn anew with another seed, alike with the same."""
+    drawn = [say_in_ways(PUT, ("can", "soda can"), "in", SURFACE, rng=np.random.default_rng(seed), references=BOWLS) for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    first, others = drawn[0]
+    assert len({first, *others}) == 1 + PARAPHRASES
+    assert all(re.search(r"(soda )?can .*in(to)? the (white )?bowl$", sentence) for sentence in (first, *others))
+
+
+def test_what_can_be_said_in_two_ways_only_has_one_paraphrase() -> None:
+    """Nothing is repeated to fill the list."""
+    first, others = say_in_ways(PUSH, ("can",), "middle", SURFACE, rng=np.random.default_rng(0))
+    assert {first, *others} == {"push the can to the middle of the table", "slide the can to the middle of the table"}
 
 
 def test_twins_are_told_apart_by_colour_or_not_named() -> None:

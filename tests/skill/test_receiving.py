@@ -148,6 +148,8 @@ def test_tasks_go_where_there_is_room(tmp_path) -> None:
         task = episode.task
         assert task.target_object in task.instruction
         assert task.support_object in task.instruction
+        assert all(task.target_object in told and task.support_object in told for told in task.paraphrases)
+        assert len({task.instruction, *task.paraphrases}) == 5
         assert (" in" if task.task_type == "place_in" else " on") in task.instruction
         receiver = np.array(episode.object_poses[task.support_object].position_m)
         assert np.linalg.norm(np.array(task.goal_position_m[:2]) - receiver[:2]) < 0.03

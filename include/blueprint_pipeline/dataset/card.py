@@ -165,8 +165,9 @@ def _origin(facts: CardFacts, summary: DatasetSummary) -> str:
         f"Simulated with {facts.simulator}, controller {facts.controller}, scene `{facts.scene_id}`, job `{facts.job_id}`, "
         f"seed {facts.seed}; {summary.episodes} of {facts.attempted} attempted episodes were kept. "
         f"{facts.pictures} {describe_set_aside(facts.set_aside)}{describe_left_out(facts.left_out)}"
-        "`meta/blueprint_pipeline/episodes.jsonl` has for each episode: seed, start poses, integration state in float64, phases, success "
-        "predicate with margins, gates, replay certificate. No person was recorded; there are no personal data.\n"
+        "`meta/blueprint_pipeline/episodes.jsonl` has for each episode: seed, paraphrases of its sentence, start poses, integration state "
+        "in float64, phases, success predicate with margins, gates, replay certificate. No person was "
+        "recorded; there are no personal data.\n"
     )
 
 

@@ -35,6 +35,9 @@ RESTS_THERE = {"in": "in", "on": "on"}
 GOES_THERE = {"in": "into", "on": "onto"}
 """The same, as one says where something is moved."""
 
+PARAPHRASES = 4
+"""Sentences that an episode has beside its instruction."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class NamedObject:
@@ -111,6 +114,30 @@ def say(template: Template, target: str, words: str, surface: SurfaceFrame, refe
     """
     place = f"{template.places[words]} the {surface.noun}" if reference is None else f"{template.bearers.get(words, words)} the {reference}"
     return template.text.format(object=target, place=place)
+
+
+def say_in_ways(
+    templates: Sequence[Template],
+    targets: Sequence[str],
+    words: str,
+    surface: SurfaceFrame,
+    *,
+    rng: np.random.Generator,
+    references: Sequence[str | None] = (None,),
+) -> tuple[str, tuple[str, ...]]:
+    """A sentence, and up to :data:`PARAPHRASES` others that say the same, drawn from all that the templates and phrases allow.
+
+    Args:
+        templates: Ways to give the order.
+        targets: Phrases for the target.
+        words: As in :func:`say`.
+        surface: As in :func:`say`.
+        rng: Draws.
+        references: Phrases for the object to which the words are a relation.
+    """
+    ways = [say(template, target, words, surface, other) for template in templates for target in targets for other in references]
+    first, *others = (ways[index] for index in rng.permutation(len(ways))[: PARAPHRASES + 1])
+    return first, tuple(others)
 
 
 def name_object(object_id: str, category: str, description: str) -> tuple[str, str | None]:

@@ -20,7 +20,7 @@ from blueprint_pipeline.skill.conditions import ObservedMotion, check_at_rest, c
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, is_shown_at, named_objects, shown_spots
 from blueprint_pipeline.skill.goals import Destination, GoalSearch
 from blueprint_pipeline.skill.grasping import GraspQuery
-from blueprint_pipeline.skill.instruction import PUT, NamedObject, phrases_of, say
+from blueprint_pipeline.skill.instruction import PUT, NamedObject, phrases_of, say_in_ways
 from blueprint_pipeline.skill.picking import find_untakeable
 from blueprint_pipeline.skill.region import RELATIONS, THIRDS, RegionTask, center_in_object, rounded_corners
 from blueprint_pipeline.task.outcome import PredicateCheck, at_most
@@ -45,7 +45,7 @@ class PickPlace(Skill[PickPlaceTask]):
     """Takes an object and sets it down where the sentence says."""
 
     name = "pick_place"
-    version = "pick_place-7"
+    version = "pick_place-8"
     difficulty = 0.3
     phases = (*picking.PHASES, *placing.PHASES)
     travel_phases = ("approach", "pre_grasp", "lift", "transport", "place", "retract", "home")
@@ -69,12 +69,13 @@ class PickPlace(Skill[PickPlaceTask]):
         found = _draw_destination(place, start, target, list(references), rng)
         if found is None:
             raise NotOffered("there is no free spot for it within reach that a sentence names")
-        reference = str(rng.choice(references[found.reference])) if found.reference is not None else None
-        template = PUT[rng.integers(len(PUT))]
+        others: Sequence[str | None] = [None] if found.reference is None else references[found.reference]
+        instruction, paraphrases = say_in_ways(PUT, phrases, found.words, place.frame, rng=rng, references=others)
         spot = found.spot_m + footprint.origin_m[:2] - footprint.center_m
         height = place.surface.height_m + float(footprint.origin_m[2]) - footprint.bottom_m
         return PickPlaceTask(
-            instruction=say(template, str(rng.choice(phrases)), found.words, place.frame, reference),
+            instruction=instruction,
+            paraphrases=paraphrases,
             target_object=target,
             support_object=place.surface.support,
             region_m=rounded_corners(found.region),

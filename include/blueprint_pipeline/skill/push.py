@@ -20,7 +20,7 @@ from blueprint_pipeline.motion.segments import constant, describe_contact, find_
 from blueprint_pipeline.motion.timing import Pace
 from blueprint_pipeline.skill.conditions import ObservedMotion, check_at_rest, check_untouched, is_touched, tilt_rad
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, named_objects, shown_spots
-from blueprint_pipeline.skill.instruction import PUSH, phrases_of, say
+from blueprint_pipeline.skill.instruction import PUSH, phrases_of, say_in_ways
 from blueprint_pipeline.skill.picking import FREE_PACE, LINE_PACE, MAX_PATH_SEARCHES, SEED_STEP, STOP_S, summarise_rejected
 from blueprint_pipeline.skill.push_contact import LEANS_RAD, Contact, Pushed, Sides, observe_pushed
 from blueprint_pipeline.skill.region import THIRDS, Region, RegionTask, build_region, center_in_object, rounded_corners
@@ -61,7 +61,7 @@ class Push(Skill[PushTask]):
     """Slides an object into the part of its support that the sentence names."""
 
     name = "push"
-    version = "push-6"
+    version = "push-7"
     difficulty = 0.4
     phases = ("approach", "descend", "push", "leave", "home")
     travel_phases = ("approach", "descend", "push", "leave", "home")
@@ -103,8 +103,10 @@ class Push(Skill[PushTask]):
             if not shown_spots(place, start, target, (footprint.center_m + stroke.way_m)[None])[0]:
                 reason = "where a push would bring it, something stands before it in the scene camera's picture"
                 continue
+            instruction, paraphrases = say_in_ways(PUSH, phrases, str(words), place.frame, rng=rng)
             return PushTask(
-                instruction=say(PUSH[rng.integers(len(PUSH))], str(rng.choice(phrases)), str(words), place.frame),
+                instruction=instruction,
+                paraphrases=paraphrases,
                 target_object=target,
                 support_object=support,
                 region_m=rounded_corners(region),

@@ -32,7 +32,7 @@ from blueprint_pipeline.skill.conditions import (
 )
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, named_objects
 from blueprint_pipeline.skill.grasping import RELEASE_HEIGHT_M, GraspQuery, reachable_grasps
-from blueprint_pipeline.skill.instruction import PUT, NamedObject, phrases_of, say
+from blueprint_pipeline.skill.instruction import PUT, NamedObject, phrases_of, say_in_ways
 from blueprint_pipeline.skill.picking import find_untakeable
 from blueprint_pipeline.skill.receiver import Receiver
 from blueprint_pipeline.skill.region import Region
@@ -119,11 +119,10 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
             told, receiver = phrases_of(named[name], [subject, *_but(named, name)]), self._offered(place, name)
             if not told or receiver is None:
                 continue
-            reference, template = str(rng.choice(told)), PUT[rng.integers(len(PUT))]
-            instruction = say(template, str(rng.choice(phrases)), self.relation, place.frame, reference)
-            task = self._offer(Meeting(place=place, start=start, target=target, name=name, receiver=receiver), instruction)
+            task = self._offer(Meeting(place=place, start=start, target=target, name=name, receiver=receiver))
             if task is not None:
-                return task
+                instruction, paraphrases = say_in_ways(PUT, phrases, self.relation, place.frame, rng=rng, references=told)
+                return task.model_copy(update={"instruction": instruction, "paraphrases": paraphrases})
         raise NotOffered(self.nowhere)
 
     def plan(self, scene: MotionScene, qpos: FloatArray, task: AnyReceivedTask, *, seed: int) -> Steps:
@@ -153,8 +152,8 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
         facts = place.objects[name]
         return None if facts.bears or facts.closed is not None else self.receiver(place, name)
 
-    def _offer(self, meeting: "Meeting", instruction: str) -> AnyReceivedTask | None:
-        """The task of setting the target down there; ``None`` where it does not fit, would not rest, or could not be seen."""
+    def _offer(self, meeting: "Meeting") -> AnyReceivedTask | None:
+        """The task of setting the target down there, not yet put in words; ``None``: it does not fit, would not rest, or is not seen."""
         spot = meeting.spot_m(self.room_m(meeting.radius_m))
         goal = None if spot is None else meeting.lowered(spot)
         if goal is None:
@@ -162,7 +161,7 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
         footprint, corners = meeting.start.footprints[meeting.target], meeting.receiver.corners_m
         task = self.task(
             task_type=self.name,
-            instruction=instruction,
+            instruction="",
             target_object=meeting.target,
             support_object=meeting.name,
             goal_position_m=_rounded(np.array(goal.position_m)),

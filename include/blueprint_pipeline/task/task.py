@@ -12,6 +12,8 @@ class Task(FrozenModel, ABC):
     task_type: str
     instruction: str
     """English imperative, e.g. "put the lemon to the left of the bowl"; what a language-conditioned policy reads."""
+    paraphrases: tuple[str, ...] = ()
+    """Other sentences that say the same: each may stand in the place of the instruction."""
     target_object: Id
     support_object: Id
     """What the target stands on at the end (the table, the counter, or a plate)."""
