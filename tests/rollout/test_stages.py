@@ -5,6 +5,7 @@ import pytest
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.job.plan_tasks import PoseMissing
 from blueprint_pipeline.origin import Origin
+from blueprint_pipeline.robot.embodiment import UnknownRobot, UnsupportedRobot
 from blueprint_pipeline.scene.process_meshes import CollisionReport, MeshReport, VisualReport
 from blueprint_pipeline.scene.set_aside import SET_ASIDE_PATH, SetAside
 from blueprint_pipeline.scene.settle import SettledScene, SettleLimits
@@ -69,6 +70,18 @@ def test_job_is_planned_and_its_shards_simulated(tmp_path) -> None:
         simulated = run_stage("simulate_shard", request, settings)
         assert (simulated.attempted, simulated.succeeded, simulated.failures) == (1, 1, {})
         assert run_stage("simulate_shard", request, settings) == simulated
+    assert run_stage("plan_tasks", REQUEST, settings) == planned
+
+
+@pytest.mark.parametrize(("robot", "error"), [("figure_01", UnsupportedRobot), ("r2d2", UnknownRobot)])
+def test_a_robot_that_cannot_act_takes_no_plan_away(tmp_path, robot, error) -> None:
+    """It is refused at the door; what was planned before is found as it was."""
+    settings = prepare(tmp_path, settled_poses())
+    planned = run_stage("plan_tasks", REQUEST, settings)
+    before = {name: small_folder(tmp_path).read_bytes(name) for name in small_folder(tmp_path).files_under("geniesim")}
+    with pytest.raises(error):
+        run_stage("plan_tasks", {**REQUEST, "robot": robot}, settings)
+    assert {name: small_folder(tmp_path).read_bytes(name) for name in small_folder(tmp_path).files_under("geniesim")} == before
     assert run_stage("plan_tasks", REQUEST, settings) == planned
 
 

@@ -4,6 +4,7 @@ from pydantic import Field, Json
 
 from blueprint_pipeline.robot.names import DEFAULT_ROBOT
 from blueprint_pipeline.scene.set_aside import SET_ASIDE_PATH
+from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 from blueprint_pipeline.task.plan import (
     ASSET_INDEX_PATH,
@@ -59,12 +60,21 @@ def _plan_tasks(request: PlanTasksRequest, context: StageContext) -> PlanTasksRe
     )
 
 
+def _complete(request: PlanTasksRequest, _settings: Settings) -> PlanTasksRequest:
+    """Refuse a robot that cannot act, before the plan that lies there is taken away."""
+    from blueprint_pipeline.robot.embodiment import load_embodiment  # noqa: PLC0415 -- reads every robot's record; a flow that is only drawn needs none
+
+    load_embodiment(request.robot)
+    return request
+
+
 PLAN_TASKS = Stage(
     name="plan_tasks",
     description="Choose where the robot stands and what it does in every episode.",
     request=PlanTasksRequest,
     result=PlanTasksResult,
     run=_plan_tasks,
+    complete=_complete,
     reads=lambda _: ["assets/scene_manifest.json", "assets/*/physics.json", "assets/*/meshes.json", SETTLED_PATH, SET_ASIDE_PATH, "mjcf"],
     writes=lambda _: [
         PLAN_PATH,
