@@ -26,6 +26,7 @@ from blueprint_pipeline.dataset.certify.request import Answer, CertifyRequest, E
 _ITEMS_AN_EPISODE = 8
 """Frames that are also loaded one by one, as a training loop does; the first, the second and the last are among them."""
 _BATCH = 64
+_ROWS = 100_000
 _LEAST_DEVIATION = 1e-3
 """Of an image's levels (0 to 1): less is a blank camera, or a wrong statistic."""
 _ROUNDING = 1e-6
@@ -153,7 +154,6 @@ def check_windows(request: CertifyRequest) -> str:
 
 def check_statistics(dataset: Any, request: CertifyRequest) -> str:
     """``stats.json`` against all frames, recomputed: moments and quantiles of vectors, deviation of images."""
-    table = dataset.hf_dataset.with_format("numpy")
     quantiles = {"q01": 0.01, "q10": 0.1, "q50": 0.5, "q90": 0.9, "q99": 0.99}
     for key, feature in dataset.meta.features.items():
         own = dataset.meta.stats[key]
@@ -161,7 +161,7 @@ def check_statistics(dataset: Any, request: CertifyRequest) -> str:
             require(own["std"].shape == (3, 1, 1), f"{key}: std has shape {own['std'].shape}")
             require(bool((own["std"] > _LEAST_DEVIATION).all()), f"{key}: std is {own['std'].ravel().tolist()}")
             continue
-        values = np.concatenate(list(_column(table, key, len(dataset)))).astype(np.float64)
+        values = np.concatenate(list(_column(dataset.hf_dataset, key))).astype(np.float64)
         expected = {"min": values.min(0), "max": values.max(0), "mean": values.mean(0), "std": values.std(0)}
         expected |= {name: np.quantile(values, share, axis=0) for name, share in quantiles.items()}
         scale = np.maximum(values.max(0) - values.min(0), 1e-6)
@@ -172,9 +172,11 @@ def check_statistics(dataset: Any, request: CertifyRequest) -> str:
     return f"ten statistics of {len(dataset.meta.features)} features agree with all {sum(e.frames for e in request.episodes)} frames"
 
 
-def _column(table: Any, key: str, length: int) -> Iterator[npt.NDArray[Any]]:
-    for first in range(0, length, 100_000):
-        values = np.asarray(table[first : first + 100_000][key])
+def _column(rows: Any, key: str) -> Iterator[npt.NDArray[Any]]:
+    """A column of lerobot's table in blocks (n, width), read alone: all others are not converted with it."""
+    column = rows.select_columns([key]).with_format("arrow")
+    for first in range(0, len(column), _ROWS):
+        values = table_columns(column[first : first + _ROWS])[key]
         yield values.reshape(len(values), -1)
 
 
