@@ -86,6 +86,16 @@ def test_a_ball_has_no_top(tmp_path) -> None:
     assert receivers(tmp_path, with_bodies(body("ball", "0 0 0.75", 0.2, ['type="sphere" size="0.04"'], "1 1 1 1"))).top("ball") is None
 
 
+@pytest.mark.parametrize("half_m", [0.0002, 0.002, 0.006])
+def test_what_is_thin_is_looked_at_without_an_error(tmp_path, half_m) -> None:
+    """A needle between two rays, a ruler on its edge, one row of cells: whatever is found has an outline with an area."""
+    shape = f'type="box" size="{half_m} 0.1 0.01" pos="0 0 0"'
+    seen = receivers(tmp_path, with_bodies(CAN, body("ruler", "0.0012 0.12 0.71", 0.1, [shape], "1 1 1 1")))
+    assert seen.opening("ruler") is None
+    top = seen.top("ruler")
+    assert top is None or area_m2(top) > 0.0005
+
+
 @pytest.mark.parametrize(("name", "height_m"), [("bowl", 0.006), ("plate", 0.012), ("box", 0.06)])
 def test_an_object_is_let_down_until_it_touches(tmp_path, name, height_m) -> None:
     """To the floor of the bowl, to the top of the others: half a millimetre from them at most."""

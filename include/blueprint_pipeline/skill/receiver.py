@@ -5,6 +5,7 @@ Seen by rays from above, as the object stands; kept in the object's own frame, s
 
 import math
 from dataclasses import dataclass
+from itertools import product
 
 import mujoco
 import numpy as np
@@ -67,7 +68,8 @@ class _Heights:
             return None
         inside = ndimage.distance_transform_edt(np.pad(chosen, 1))[1:-1, 1:-1] * CELL_M
         spots = np.column_stack([self.corner_m + np.argwhere(chosen) * CELL_M, self.top_m[chosen]])
-        outline = spots[ConvexHull(spots[:, :2]).vertices, :2]
+        cells_m = np.concatenate([spots[:, :2] + CELL_M * np.array(corner) for corner in product((-0.5, 0.5), repeat=2)])
+        outline = cells_m[ConvexHull(cells_m).vertices]
         corners = np.column_stack([outline, np.full(len(outline), height_m)])
         to_object = invert(self.pose_world_object)
         return Receiver(spots_m=apply(to_object, spots), inside_m=inside[chosen], corners_m=apply(to_object, corners))
@@ -100,6 +102,8 @@ class Receivers:
             return None
         seen = self._look_down(name)
         found = np.sort(seen.top_m[~np.isnan(seen.top_m)])
+        if len(found) == 0:  # thinner than the rays stand apart
+            return None
         counts = np.searchsorted(found, found + _LEVEL_M, side="right") - np.arange(len(found))
         lower_m = float(found[counts.argmax()])
         level = (seen.top_m >= lower_m) & (seen.top_m <= lower_m + _LEVEL_M)

@@ -55,8 +55,8 @@ def let_go(scene: SceneModel, qpos: FloatArray, ctrl: FloatArray, names: tuple[s
     model, data = scene.model, mujoco.MjData(scene.model)
     data.qpos[:], data.ctrl[:] = qpos, ctrl
     mujoco.mj_step(model, data, round(SETTLE_S / model.opt.timestep))
-    speeds = [np.linalg.norm(data.joint(int(model.body(name).jntadr[0])).qvel[:3]) for name in names]
-    if max(speeds) > _REST_SPEED_M_S:
+    fastest = np.max([np.linalg.norm(data.joint(int(model.body(name).jntadr[0])).qvel[:3]) for name in names])
+    if not fastest <= _REST_SPEED_M_S:  # also where it is no number
         return None
     return {name: data.joint(int(model.body(name).jntadr[0])).qpos.copy() for name in names}
 
