@@ -1,6 +1,6 @@
 """How well a small policy learns from what is generated: success in the simulator, from starts that it never saw.
 
-Usage: python -m benchmarks.learn WORKSPACE SCENE [--episodes 100 200] [--trials 50]
+Usage: python -m benchmarks.learn WORKSPACE SCENE [--skills pick_place] [--episodes 100 200] [--trials 50]
 
 Plans, simulates and gates episodes of a copy of a settled scene with the project's own stages (nothing is drawn), trains a policy on the
 CPU by behaviour cloning on the kept ones (:mod:`benchmarks.learning`), and lets it act from held-out starts: episodes of a plan with
@@ -38,6 +38,7 @@ from blueprint_pipeline.simulators import TWIN_PATH
 from blueprint_pipeline.stage.flow import stages_of
 from blueprint_pipeline.stage.runner import run_stage
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan
+from blueprint_pipeline.task.skills import SKILLS
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.twin.model import build_scene_model
 from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
@@ -67,10 +68,12 @@ class Generator:
     settings: Settings
     scene_id: str
     robot: str
+    skills: tuple[str, ...]
 
     def plan(self, episodes: int, seed: int) -> JobPlan:
         """Plan a job of one shard, and read it."""
-        self._run("plan_tasks", {"robot": self.robot, "episodes": episodes, "shard_size": episodes, "seed": seed})
+        chosen = {"robot": self.robot, "skills": self.skills}
+        self._run("plan_tasks", {**chosen, "episodes": episodes, "shard_size": episodes, "seed": seed})
         return load_plan(Workspace(self.settings.workspace).scene(self.scene_id))
 
     def simulate(self) -> None:
@@ -191,6 +194,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--trial-seed", type=int, default=TRIAL_SEED, help="choose another one to tune on")
     parser.add_argument("--steps", type=int, default=500, help="of training a network")
     parser.add_argument("--robot", default=DEFAULT_ROBOT)
+    parser.add_argument("--skills", choices=sorted(SKILLS), nargs="+", default=["pick_place"], help="episodes are dealt out among them")
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         borrow_scene(chosen.workspace, chosen.scene, Path(folder) / "workspace")
@@ -216,7 +220,7 @@ def learn(chosen: argparse.Namespace, folder: Path) -> None:
         registry=RegistrySettings(url=f"sqlite:///{folder}/registry.db"),
     )
     scene = Workspace(settings.workspace).scene(chosen.scene)
-    generator = Generator(settings, chosen.scene, chosen.robot)
+    generator = Generator(settings, chosen.scene, chosen.robot, tuple(chosen.skills))
     trials = generator.plan(chosen.trials, chosen.trial_seed)
     generator.plan(chosen.attempts, TRAINING_SEED)
     generator.simulate()
