@@ -18,7 +18,7 @@ from tests.airflow_home import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("login"), pytest.mark.timeout(600)]
 VALUES = yaml.safe_load((ROOT / "helm" / "airflow-values.yaml").read_text())
-PASSWORD = "of-this-test"  # pragma: allowlist secret
+PASSWORD = "of-this-test"  # pragma: allowlist secret -- of a server that this test starts and ends
 PATIENCE_S = 240.0
 
 

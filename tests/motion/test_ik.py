@@ -130,7 +130,11 @@ def test_what_bends_the_arm_far_from_its_start_is_refused(lean: float, reached: 
     assert (KINEMATICS.solve(wanted, [start]) is not None) == reached
 
 
-@pytest.mark.parametrize("robot", BOTH_WAYS)
+FOLLOWED = {"franka_panda": 90, "ur10e_2f85": 150, "agibot_g2": 40}
+"""Least number of steps that are followed on twelve ways of at most 25; measured: 107, 172, 42."""
+
+
+@pytest.mark.parametrize("robot", FOLLOWED)
 def test_solutions_that_follow_each_other_do_not_creep_to_another_branch(robot: str) -> None:
     """Each starts from the one before, a little on: refused where shoulder, elbow or wrist would end far from the default."""
     embodiment = load_embodiment(robot)
@@ -148,5 +152,5 @@ def test_solutions_that_follow_each_other_do_not_creep_to_another_branch(robot: 
                 break
             solved, qpos = solved + 1, found
             assert np.abs(found - default)[1:-1].max() <= LARGEST_FROM_DEFAULT_RAD
-    assert solved > 40
+    assert solved >= FOLLOWED[robot]
     assert refused > 3
