@@ -200,7 +200,7 @@ def test_a_sound_episode_passes_every_gate_of_every_tier(episode, config, tier):
 @pytest.mark.parametrize("tier", ["core", "plus", "full"])
 @pytest.mark.parametrize("case", [("detour", lambda e: wander(e, 0.16), 0.366), ("stillness", lambda e: wait(e, 40), 0.279)])
 def test_what_good_episodes_keep_far_from_is_refused(episode, config, tier, case):
-    """Of 500 pick-and-places the worst had a way of 0.41, and stood for 0.21 of the time."""
+    """Of 500 pick-and-places the worst travelling phase had a share of 0.41, and none stood for more than 0.21 of the time."""
     gate, bent, value = case
     found = gates_of(bent(episode), config, tier)[gate]
     assert not found.passed
