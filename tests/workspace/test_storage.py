@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 import uuid
 from pathlib import Path
@@ -120,6 +121,19 @@ def test_local_copy_has_no_file_that_is_gone(scene):
     assert list_files(scene.local("d")) == ["x.bin"]
     scene.remove("d")
     assert not scene.local("d").exists()
+
+
+def test_parts_of_killed_processes_do_not_fill_a_shared_volume(tmp_path):
+    """A day later they are gone; another process's copy that is under way stays."""
+    scene = Workspace(WorkspaceSettings(url=f"memory://{uuid.uuid4()}", cache_dir=tmp_path / "cache")).scene("s1")
+    scene.write_bytes("d/x.bin", b"2")
+    scene.local("d")
+    parts = tmp_path / "cache/remote/.parts"
+    for name, age_s in (("old", 90000), ("young", 80000)):
+        (parts / name).write_bytes(b"half")
+        os.utime(parts / name, (time.time() - age_s,) * 2)
+    scene.local("d")
+    assert list_files(parts) == ["young"]
 
 
 KILLED = """

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from pathlib import Path
+from time import time
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ValidationError
@@ -24,6 +25,8 @@ from blueprint_pipeline.workspace.store_calls import LOCAL_PROTOCOLS, StoreCalls
 
 _PART = ".part"
 """End of the name of a file that is being written."""
+_LEFT_PART_S = 86400.0
+"""Age from which a part is what a killed process left [s]."""
 _LOCAL_THREADS = 2
 _REMOTE_THREADS = 8
 Result = TypeVar("Result")
@@ -180,6 +183,7 @@ class SceneFolder:
         remote_dir = self._cache_dir / "remote"  # may be a volume of its own, which a served simulator reads, too
         target, parts = remote_dir / self.scene_id, remote_dir / ".parts"
         parts.mkdir(parents=True, exist_ok=True)
+        _remove_left_parts(parts)
         remote = self.files_under(name)
 
         def copy(found: str) -> None:
@@ -371,6 +375,14 @@ def _matches(path: str, pattern: str) -> bool:
 def _part_of(path: Path, folder: Path) -> Path:
     """Where this call writes what becomes ``path``, in a folder of the same disk; other pods may write there, too."""
     return folder / f".{path.name}.{uuid.uuid4().hex}{_PART}"
+
+
+def _remove_left_parts(folder: Path) -> None:
+    """Remove what killed processes were copying; a copy that is still under way was written to lately."""
+    for part in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another process was quicker
+            if time() - part.stat().st_mtime > _LEFT_PART_S:
+                part.unlink()
 
 
 def _fetch(source: UPath, target: Path) -> Path:
