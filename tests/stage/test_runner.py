@@ -20,8 +20,9 @@ from blueprint_pipeline.stage.inputs import read_inputs
 from blueprint_pipeline.stage.runner import InvalidRequest, run_stage
 from blueprint_pipeline.workspace.commits import CommitUnreadable, load_commit, load_commits
 from blueprint_pipeline.workspace.errors import FileChanged, InputMissing
-from blueprint_pipeline.workspace.refusals import InputRefused
-from blueprint_pipeline.workspace.storage import Workspace
+from blueprint_pipeline.workspace.refusals import InputRefused, RefusalUnreadable
+from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
+from tests.sample_errors import Unavailable
 from tests.stage import toy_stages
 from tests.stage.toy_rows import TOY_ROWS
 
@@ -217,6 +218,49 @@ def test_no_stage_builds_on_the_evidence_of_a_refusal(toy, monkeypatch):
     assert toy.scene.files_under("refusals") == []
     with pytest.raises(NothingWritten):  # it ran
         toy("toy_nothing")
+
+
+@pytest.fixture
+def refused(toy, monkeypatch):
+    """A stage that a gate ended, before one that reads what it left."""
+    monkeypatch.setattr(toy_stages, "TOY_NOTHING", replace(toy_stages.TOY_NOTHING, reads=lambda _: ["report.json"]))
+    toy("toy_intake")
+    with pytest.raises(GateError):
+        toy("toy_work", fail="gate")
+    return toy
+
+
+def test_evidence_that_could_not_be_removed_is_still_refused(refused, monkeypatch):
+    """A store that goes away while an attempt clears up leaves evidence and refusal, or neither."""
+    remove = SceneFolder.remove
+
+    def break_down(scene, name):
+        if name == "report.json":
+            raise Unavailable("the store is away")
+        remove(scene, name)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(SceneFolder, "remove", break_down)
+        with pytest.raises(Unavailable):
+            refused("toy_work")
+    with pytest.raises(InputRefused):
+        refused("toy_nothing")
+
+
+@pytest.mark.parametrize("damaged", [b"", b"{}"])
+def test_a_damaged_refusal_counts_until_its_stage_ran_again(refused, damaged):
+    """It does not keep that stage itself from running."""
+    refused.scene.write_bytes("refusals/toy_work.json", damaged)
+    with pytest.raises(RefusalUnreadable, match=r"refusals/toy_work\.json is damaged.*Run toy_work again"):
+        refused("toy_nothing")
+    refused.scene.write_bytes("refusals/toy_nothing.json", damaged)
+    refused("toy_intake", units=1)  # reads nothing of the scene
+    with pytest.raises(RefusalUnreadable, match=r"refusals/toy_nothing\.json"):
+        refused("toy_work")
+    refused.scene.remove("refusals/toy_nothing.json")
+    refused("toy_work")
+    with pytest.raises(NothingWritten):  # it ran
+        refused("toy_nothing")
 
 
 def test_permanent_failure_leaves_nothing(toy):

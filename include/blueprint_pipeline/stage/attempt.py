@@ -89,6 +89,6 @@ class StageAttempt:
 
     def _clear(self) -> None:
         self._scene.remove(commit_name(self._stage.name, self._unit))
-        remove_refusal(self._scene, self._stage.name, self._unit)
         for prefix in () if self._stage.keeps else self._writes:
             self._scene.remove(prefix)
+        remove_refusal(self._scene, self._stage.name, self._unit)  # after the evidence, which it guards

@@ -20,6 +20,7 @@ def read_inputs(stage: Stage[Any, Any], request: StageRequest, scene: SceneFolde
         InputMissing: Nothing is where the stage reads.
         FileChanged: A file of the scene has other bytes than the stage recorded that made it.
         InputRefused: A file is what a stage left for people when it refused to go on.
+        RefusalUnreadable: Whether one is cannot be told.
     """
     names: list[str] = []
     for prefix in stage.reads(request):

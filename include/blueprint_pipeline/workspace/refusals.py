@@ -6,7 +6,7 @@ A refusal is recorded beside the evidence (``refusals/{stage}.json``, ``refusals
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from blueprint_pipeline.errors import BlueprintError, IntegrityError
 from blueprint_pipeline.workspace.checksums import FileDigest
@@ -31,6 +31,20 @@ class InputRefused(IntegrityError):
     reason: str
 
 
+class RefusalUnreadable(IntegrityError):
+    """Which files a gate refused is not known, so none is taken for a result."""
+
+    code = "workspace.refusal_unreadable"
+    template = (
+        "Stage {stage} does not begin, for {path} is damaged: it tells which files stage {refused_by} left as evidence when it refused "
+        "to go on. Run {refused_by} again; where it cannot run, remove what it wrote, and then this file."
+    )
+
+    stage: str
+    path: str
+    refused_by: str
+
+
 class Refusal(BaseModel):
     """The record of a unit that a gate ended."""
 
@@ -49,6 +63,10 @@ def _name(stage: str, unit: str) -> str:
     return f"{_FOLDER}/{stage}.{unit}.json" if unit else f"{_FOLDER}/{stage}.json"
 
 
+def _stage_of(name: str) -> str:
+    return name.removeprefix(f"{_FOLDER}/").partition(".")[0]
+
+
 def write_refusal(scene: SceneFolder, stage: str, unit: str, error: BlueprintError, evidence: Mapping[str, FileDigest]) -> None:
     """Record that a unit ended with a gate's error, and which files it leaves for people."""
     refusal = Refusal(stage=stage, unit=unit, error_code=error.code, message=error.message, evidence=dict(evidence))
@@ -63,11 +81,22 @@ def remove_refusal(scene: SceneFolder, stage: str, unit: str) -> None:
 def validate_not_refused(scene: SceneFolder, stage: str, inputs: Mapping[str, FileDigest]) -> None:
     """Check that nothing which a stage is about to read is the evidence of a refusal.
 
+    A damaged record of the stage's own does not keep it from running anew, which replaces it.
+
     Raises:
         InputRefused: A file is.
+        RefusalUnreadable: It is not known, for another stage's record is damaged.
     """
-    for name in scene.files_under(_FOLDER):
-        refusal = scene.find_document(name, Refusal)
-        found = sorted(inputs.keys() & refusal.evidence.keys()) if refusal else []
-        if refusal and found:
+    for name in scene.files_under(_FOLDER) if inputs else ():
+        data, refused_by = scene.find_bytes(name), _stage_of(name)
+        if data is None:  # its stage runs anew
+            continue
+        try:
+            refusal = Refusal.model_validate_json(data)
+        except ValidationError:
+            if refused_by == stage:
+                continue
+            raise RefusalUnreadable(stage, str(scene.root / name), refused_by) from None
+        found = sorted(inputs.keys() & refusal.evidence.keys())
+        if found:
             raise InputRefused(stage, str(scene.root / found[0]), refusal.stage, refusal.error_code, refusal.message)
