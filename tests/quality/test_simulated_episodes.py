@@ -126,3 +126,12 @@ def test_damage_to_a_simulated_episode_is_found_at_the_loosest_tier(cases, damag
         verdict = judge_case(damage(case), load_tiers(), "core")
         assert verdict.verdict == "rejected"
         assert DAMAGES[damage] in {gate.gate for gate in verdict.failed()}
+
+
+def test_a_record_without_the_receiver_is_not_measured(tmp_path):
+    """One damaged record is one rejected episode, and no defect of the program."""
+    (case,) = simulate(tmp_path, 1, "place_in")
+    names = tuple("other" if name == case.spec.task.support_object else name for name in case.record.object_ids)
+    verdict = judge_case(replace(case, record=case.record.model_copy(update={"object_ids": names})), load_tiers(), "core")
+    assert verdict.verdict == "rejected"
+    assert {gate.gate: gate.value for gate in verdict.failed()}["task_recheck"] is None

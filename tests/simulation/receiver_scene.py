@@ -1,4 +1,6 @@
-"""A small scene with things that hold others: a bowl, a mug with a handle, a plate and a box, and a can to put in or on them."""
+"""A small scene with things that receive others: a bowl, a plate and a box, and a can to put in or on them."""
+
+import numpy as np
 
 from tests.simulation.small_scene import SCENE_XML
 
@@ -19,17 +21,26 @@ def body(name: str, position: str, mass: float, shapes: list[str], rgba: str) ->
     return f'<body name="{name}" pos="{position}"><freejoint name="{name}"/>{inertia}{geoms(name, shapes, rgba)}</body>'
 
 
-def walls(half_m: float, height_m: float, *, gap: bool = False) -> list[str]:
-    """A square tub, open above, of 6 mm boards with its floor at the origin; with a gap one side is missing."""
-    up, side, middle = height_m / 2, half_m - 0.003, f"0 0 {height_m / 2}"
+def walls(half_m: float, height_m: float, *, gap: bool = False, thick_m: float = 0.006) -> list[str]:
+    """A square tub, open above, of boards with its floor at the origin; with a gap one side is missing."""
+    up, half, side = height_m / 2, thick_m / 2, half_m - thick_m / 2
     boards = [
-        f'type="box" size="{half_m} {half_m} 0.003" pos="0 0 0.003"',
-        f'type="box" size="0.003 {half_m} {up}" pos="{side} {middle[2:]}"',
-        f'type="box" size="0.003 {half_m} {up}" pos="{-side} {middle[2:]}"',
-        f'type="box" size="{half_m} 0.003 {up}" pos="0 {side} {height_m / 2}"',
-        f'type="box" size="{half_m} 0.003 {up}" pos="0 {-side} {height_m / 2}"',
+        f'type="box" size="{half_m} {half_m} {half}" pos="0 0 {half}"',
+        f'type="box" size="{half} {half_m} {up}" pos="{side} 0 {up}"',
+        f'type="box" size="{half} {half_m} {up}" pos="{-side} 0 {up}"',
+        f'type="box" size="{half_m} {half} {up}" pos="0 {side} {up}"',
+        f'type="box" size="{half_m} {half} {up}" pos="0 {-side} {up}"',
     ]
     return boards[:-1] if gap else boards
+
+
+def ring(radius_m: float, height_m: float, thick_m: float, sides: int = 24) -> list[str]:
+    """A round tub of as many boards, open above, with its floor at the origin."""
+    half, wide = thick_m / 2, radius_m * np.tan(np.pi / sides)
+    places = [(turn, radius_m * np.cos(turn), radius_m * np.sin(turn)) for turn in np.arange(sides) * 2 * np.pi / sides]
+    size, up = f"{half} {wide} {height_m / 2}", height_m / 2
+    boards = [f'type="box" size="{size}" pos="{x} {y} {up}" euler="0 0 {turn}"' for turn, x, y in places]
+    return [f'type="cylinder" size="{radius_m} {half}" pos="0 0 {half}"', *boards]
 
 
 CAN = body("can", "0.02 -0.1 0.7501", 0.2, ['type="cylinder" size="0.03 0.05"'], "0.8 0.1 0.1 1")

@@ -9,7 +9,7 @@ from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.skill.receiver import Receiver, Receivers
 from blueprint_pipeline.skill.resting import let_go, lower_onto
 from blueprint_pipeline.twin.model import SceneModel, build_scene_model
-from tests.simulation.receiver_scene import BOWL, BOX, CAN, PLATE, RECEIVER_XML, body, walls, with_bodies
+from tests.simulation.receiver_scene import BOWL, BOX, CAN, PLATE, RECEIVER_XML, body, ring, walls, with_bodies
 from tests.simulation.small_scene import write_scene
 
 FAR = RobotPlacement(embodiment="franka_panda", base_pose=Pose(position_m=(-3.0, 0.0, 0.7), quat_wxyz=(1.0, 0.0, 0.0, 0.0)))
@@ -79,6 +79,27 @@ def test_a_turned_object_is_the_same_in_its_own_frame(tmp_path) -> None:
 def test_what_does_not_hold_things_is_no_container(tmp_path, shapes) -> None:
     """Whatever lies low in it leads outside, or is too flat for one to say *in*."""
     assert receivers(tmp_path, with_bodies(CAN, body("bowl", "0 0.12 0.75", 0.4, shapes, "1 1 1 1"))).opening("bowl") is None
+
+
+@pytest.mark.parametrize("thick_m", [0.001, 0.002, 0.003, 0.004, 0.006])
+@pytest.mark.parametrize("turn", [0.0, 0.4])
+def test_walls_of_any_thickness_hold_things(tmp_path, thick_m, turn) -> None:
+    """Square or round, wherever rays from above happen to fall: the same opening, and no top at its floor."""
+    for number, shapes in enumerate((walls(0.08, 0.06, thick_m=thick_m), ring(0.08, 0.06, thick_m))):
+        tub = body("bowl", f"{0.0013 * number} 0.12 0.7001", 0.4, shapes, "1 1 1 1")
+        seen = receivers(tmp_path / str(number), with_bodies(CAN, tub.replace('0.7001">', f'0.7001" euler="0 0 {turn}">', 1)))
+        opening = seen.opening("bowl")
+        assert opening is not None
+        assert opening.inside_m.max() == pytest.approx(0.08 - thick_m, abs=0.008)
+        assert seen.top("bowl") is None
+
+
+@pytest.mark.parametrize("shapes", [walls(0.09, 0.06, gap=True), walls(0.15, 0.06, gap=True, thick_m=0.002)], ids=["thick", "thin"])
+def test_the_floor_of_a_hollow_is_no_top(tmp_path, shapes) -> None:
+    """Also where a side is missing, so that nothing is held in it: one does not say *on* a box's floor."""
+    seen = receivers(tmp_path, with_bodies(CAN, body("bowl", "0 0.12 0.75", 0.4, shapes, "1 1 1 1")))
+    assert seen.opening("bowl") is None
+    assert seen.top("bowl") is None
 
 
 def test_a_ball_has_no_top(tmp_path) -> None:

@@ -14,7 +14,7 @@ from blueprint_pipeline.skill.conditions import ObservedMotion, SupportNotObserv
 from blueprint_pipeline.skill.place_in import PlaceInTask
 from blueprint_pipeline.skill.receiving import ReceivedTask
 from blueprint_pipeline.skill.stack import StackTask
-from tests.simulation.receiver_scene import BOX, CAN, RECEIVER_XML, RECEIVERS, body, walls, with_bodies
+from tests.simulation.receiver_scene import BOWL, BOX, CAN, RECEIVER_XML, RECEIVERS, body, walls, with_bodies
 from tests.simulation.small_job import small_options, task_scene
 
 FRAMES = 60
@@ -179,8 +179,26 @@ def test_a_scene_without_a_container_says_so(tmp_path, bowl, why) -> None:
         plan_job(task_scene(tmp_path, xml, names), small_options(1, skills=("place_in",)))
 
 
-def test_what_is_closed_in_the_twin_or_bears_something_receives_nothing(tmp_path) -> None:
+def test_what_is_closed_in_the_twin_receives_nothing(tmp_path) -> None:
     """The pieces of a bowl that close it: nothing can be put in it, whatever rays see."""
     scene = task_scene(tmp_path, RECEIVER_XML, RECEIVERS)
     with pytest.raises(NothingToDo, match="no container"):
         plan_job(replace(scene, overfill={**scene.overfill, "bowl": 0.9}), small_options(1, skills=("place_in",)))
+
+
+def test_what_bears_something_receives_nothing(tmp_path) -> None:
+    """A small block lies in the bowl: there is room beside it, and none is offered."""
+    block = body("block", "0.0 0.12 0.7172", 0.1, ['type="box" size="0.01 0.01 0.01"'], "0.1 0.8 0.1 1")
+    names = {"table": "wooden table", "can": "red soda can", "bowl": "deep white bowl", "block": "small green block"}
+    with pytest.raises(NothingToDo, match="no container"):
+        plan_job(task_scene(tmp_path, with_bodies(CAN, BOWL, block), names), small_options(1, skills=("place_in",)))
+
+
+def test_a_receiver_that_leans_is_judged_where_the_target_stands(tmp_path) -> None:
+    """A plate tilted by 0.2 rad with a can on its lower side: the height counts over that place, not over the plate's middle."""
+    can, plate = motion().target_poses.copy(), motion().support_poses.copy()
+    plate[:, 3:] = (np.cos(0.1), np.sin(0.1), 0.0, 0.0)  # about x: lower towards -y
+    can[40:, 1] = 0.12 - 0.07
+    can[40:, 2] = 0.7 + 0.006 - 0.07 * np.tan(0.2) + 0.05
+    checks = {check.name: check for check in stack.SKILL.check(ON, motion(target_poses=can, support_poses=plate))}
+    assert checks["on_support"].value < 0.003

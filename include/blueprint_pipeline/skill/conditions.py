@@ -17,6 +17,10 @@ from blueprint_pipeline.task.outcome import PredicateCheck, at_least, at_most
 from blueprint_pipeline.task.task import Task
 
 LIFTED_M = 0.05
+HEIGHT_SLACK_M = 0.02
+"""How far above or below where it would stand the object may end: it may lie there otherwise than it stood."""
+MAX_TILT_RAD = 0.26
+"""Of what must stand at the end as it stood at the start."""
 OPENING_GAIN_M = 0.004
 REST_SPEED_M_S = 0.01
 LAST_FRAMES = 6

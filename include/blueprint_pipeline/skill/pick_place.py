@@ -4,7 +4,7 @@ Two steps: taking (:mod:`blueprint_pipeline.skill.picking`), then, planned from 
 straight down to just above the support, release, straight back, home.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -16,17 +16,23 @@ from blueprint_pipeline.geometry.transforms import pose_from_quat
 from blueprint_pipeline.motion.candidates import rank_grasps
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.skill import picking, placing
-from blueprint_pipeline.skill.conditions import ObservedMotion, check_at_rest, check_lifted, check_released, check_untouched, check_upright
+from blueprint_pipeline.skill.conditions import (
+    HEIGHT_SLACK_M,
+    MAX_TILT_RAD,
+    ObservedMotion,
+    check_at_rest,
+    check_lifted,
+    check_released,
+    check_untouched,
+    check_upright,
+)
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, is_shown_at, named_objects, shown_spots
 from blueprint_pipeline.skill.goals import Destination, GoalSearch
 from blueprint_pipeline.skill.grasping import GraspQuery
-from blueprint_pipeline.skill.instruction import PUT, NamedObject, phrases_of, say_in_ways
+from blueprint_pipeline.skill.instruction import PUT, but, phrases_of, say_in_ways
 from blueprint_pipeline.skill.picking import find_untakeable
 from blueprint_pipeline.skill.region import RELATIONS, THIRDS, RegionTask, center_in_object, rounded_corners
 from blueprint_pipeline.task.outcome import PredicateCheck, at_most
-
-HEIGHT_SLACK_M = 0.02
-"""How far above or below where it would stand on its support the object may end: it may lie there otherwise than it stood."""
 
 
 class PickPlaceTask(RegionTask):
@@ -38,7 +44,7 @@ class PickPlaceTask(RegionTask):
     depend on it but for its height, which is that of the support."""
     upright: bool
     """Whether the target must end as upright as it began."""
-    max_tilt_rad: float = Field(default=0.26, gt=0)
+    max_tilt_rad: float = Field(default=MAX_TILT_RAD, gt=0)
 
 
 class PickPlace(Skill[PickPlaceTask]):
@@ -47,9 +53,9 @@ class PickPlace(Skill[PickPlaceTask]):
     name = "pick_place"
     version = "pick_place-8"
     difficulty = 0.3
-    phases = (*picking.PHASES, *placing.PHASES)
-    travel_phases = ("approach", "pre_grasp", "lift", "transport", "place", "retract", "home")
-    touch_phases = frozenset({"pre_grasp", "close", "lift", "transport", "place", "release", "retract"})
+    phases = placing.ALL_PHASES
+    travel_phases = placing.TRAVEL_PHASES
+    touch_phases = placing.TOUCH_PHASES
     takes = True
     task = PickPlaceTask
 
@@ -64,7 +70,7 @@ class PickPlace(Skill[PickPlaceTask]):
         phrases = phrases_of(subject, list(named.values()))
         if not phrases:
             raise NotOffered("no words tell it from another object")
-        references = {name: told for name, item in named.items() if (told := phrases_of(item, [subject, *_but(named, name)]))}
+        references = {name: told for name, item in named.items() if (told := phrases_of(item, [subject, *but(named, name)]))}
         footprint = start.footprints[target]
         found = _draw_destination(place, start, target, list(references), rng)
         if found is None:
@@ -105,10 +111,6 @@ class PickPlace(Skill[PickPlaceTask]):
 
 
 SKILL = PickPlace()
-
-
-def _but(named: Mapping[str, NamedObject], left_out: str) -> list[NamedObject]:
-    return [item for name, item in named.items() if name != left_out]
 
 
 def _draw_destination(

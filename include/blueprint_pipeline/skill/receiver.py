@@ -9,7 +9,6 @@ from itertools import product
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import ConvexHull
 
@@ -29,6 +28,9 @@ _LEVEL_SHARE = 0.3
 """Of what is seen of an object that is level, where it has a top: the cap of a ball is less."""
 _ABOVE_M = 0.01
 _FEWEST_CELLS = 16
+_DOWN = np.array([0.0, 0.0, -1.0])
+_AROUND = tuple(np.array([math.cos(angle), math.sin(angle), 0.0]) for angle in np.arange(16) * math.pi / 8)
+"""Ways in which a hollow has walls: rays between them would miss a gap of less than a fifth of its width."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +52,14 @@ class _Heights:
     corner_m: FloatArray
     top_m: FloatArray
     highest_m: float
+    hollow: BoolArray
+    """(nx, ny): where it is deep enough, and walls stand all round."""
     pose_world_object: FloatArray
 
     @property
-    def width_m(self) -> float:
-        """Side of a square as large as what is seen of the object."""
-        return CELL_M * math.sqrt(np.count_nonzero(~np.isnan(self.top_m)))
+    def least_depth_m(self) -> float:
+        """How deep a hollow of such an object is at least."""
+        return _least_depth_m(self.top_m)
 
     def part(self, cells: BoolArray, height_m: float) -> Receiver | None:
         """The largest connected part of some cells, outlined at a height of the world; ``None`` where it is too small."""
@@ -90,16 +94,10 @@ class Receivers:
     def opening(self, name: str) -> Receiver | None:
         """The hollow of an object that is open above, closed all round, and deep (:data:`LEAST_DEPTH_M`, :data:`LEAST_DEPTH_SHARE`)."""
         seen = self._look_down(name)
-        low = seen.top_m < seen.highest_m - max(LEAST_DEPTH_M, LEAST_DEPTH_SHARE * seen.width_m)
-        beside = np.isnan(seen.top_m)
-        labels, _ = ndimage.label(low | beside)  # what is low and leads outside is a slope or a handle
-        outside = np.unique(labels[beside])
-        return seen.part(low & ~np.isin(labels, outside), seen.highest_m)
+        return seen.part(seen.hollow, seen.highest_m)
 
     def top(self, name: str) -> Receiver | None:
-        """The level part of an object that has no opening."""
-        if self.opening(name) is not None:
-            return None
+        """The level part of an object, at its top or little below its rim: the floor of a hollow is none, wherever that is open."""
         seen = self._look_down(name)
         found = np.sort(seen.top_m[~np.isnan(seen.top_m)])
         if len(found) == 0:  # thinner than the rays stand apart
@@ -107,7 +105,7 @@ class Receivers:
         counts = np.searchsorted(found, found + _LEVEL_M, side="right") - np.arange(len(found))
         lower_m = float(found[counts.argmax()])
         level = (seen.top_m >= lower_m) & (seen.top_m <= lower_m + _LEVEL_M)
-        if level.sum() < _LEVEL_SHARE * len(found):
+        if level.sum() < _LEVEL_SHARE * len(found) or lower_m < seen.highest_m - seen.least_depth_m:
             return None
         return seen.part(level, float(np.median(seen.top_m[level])))
 
@@ -118,7 +116,7 @@ class Receivers:
 
 
 def _scan(model: mujoco.MjModel, qpos: FloatArray, name: str) -> _Heights:
-    """Look down on one object, with all others taken away; a row of cells is left free all round."""
+    """Look at one object from above, and round about from its low parts, with all others taken away; its outside has a row of cells."""
     data = mujoco.MjData(model)
     data.qpos[:] = qpos
     for other in set(movable_objects(model)) - {name}:
@@ -128,16 +126,37 @@ def _scan(model: mujoco.MjModel, qpos: FloatArray, name: str) -> _Heights:
     outline = footprint.polygon_m + footprint.origin_m[:2]
     corner = outline.min(axis=0) - CELL_M
     shape = np.ceil((outline.max(axis=0) - corner) / CELL_M).astype(int) + 2
-    bodies, geom = set(bodies_of(model, name).tolist()), np.zeros(1, dtype=np.int32)
+    rays = _Rays(model, data, frozenset(bodies_of(model, name).tolist()))
     heights, start = np.full(tuple(shape), np.nan), footprint.top_m + _ABOVE_M
-    down: NDArray[np.float64] = np.array([0.0, 0.0, -1.0])
     for cell in np.ndindex(*heights.shape):
-        distance = mujoco.mj_ray(
-            model, data, np.array([*(corner + np.array(cell) * CELL_M), start]), down, COLLIDING_GROUPS, 1, -1, geom, None
-        )
-        if geom[0] >= 0 and int(model.geom_bodyid[geom[0]]) in bodies:
+        distance = rays.first(np.array([*(corner + np.array(cell) * CELL_M), start]), _DOWN)
+        if distance is not None:
             heights[cell] = start - distance
-    body = data.body(name)
-    return _Heights(
-        corner_m=corner, top_m=heights, highest_m=footprint.top_m, pose_world_object=pose_from_quat(body.xpos.copy(), body.xquat.copy())
-    )
+    least_m = _least_depth_m(heights)
+    hollow = heights < footprint.top_m - least_m
+    for low in np.argwhere(hollow):
+        middle = np.array([*(corner + low * CELL_M), footprint.top_m - least_m / 2])
+        hollow[tuple(low)] = all(rays.first(middle, way) is not None for way in _AROUND)
+    pose = pose_from_quat(data.body(name).xpos.copy(), data.body(name).xquat.copy())
+    return _Heights(corner_m=corner, top_m=heights, highest_m=footprint.top_m, hollow=hollow, pose_world_object=pose)
+
+
+@dataclass(frozen=True)
+class _Rays:
+    """Rays that ask for one object."""
+
+    model: mujoco.MjModel
+    data: mujoco.MjData
+    bodies: frozenset[int]
+    """Of the object."""
+
+    def first(self, start_m: FloatArray, way: FloatArray) -> float | None:
+        """How far away the object is, from a point (3,) along a unit vector (3,); ``None`` where it is not what the ray meets first."""
+        geom = np.zeros(1, dtype=np.int32)
+        distance = float(mujoco.mj_ray(self.model, self.data, start_m, way, COLLIDING_GROUPS, 1, -1, geom, None))
+        return distance if geom[0] >= 0 and int(self.model.geom_bodyid[geom[0]]) in self.bodies else None
+
+
+def _least_depth_m(heights_m: FloatArray) -> float:
+    """:data:`LEAST_DEPTH_M`, or :data:`LEAST_DEPTH_SHARE` of the side of a square as large as what is seen (nx, ny) of an object."""
+    return max(LEAST_DEPTH_M, LEAST_DEPTH_SHARE * CELL_M * math.sqrt(np.count_nonzero(~np.isnan(heights_m))))

@@ -21,6 +21,7 @@ from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.skill import picking, placing
 from blueprint_pipeline.skill.conditions import (
     LAST_FRAMES,
+    MAX_TILT_RAD,
     ObservedMotion,
     SupportNotObserved,
     check_at_rest,
@@ -32,7 +33,7 @@ from blueprint_pipeline.skill.conditions import (
 )
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, named_objects
 from blueprint_pipeline.skill.grasping import RELEASE_HEIGHT_M, GraspQuery, reachable_grasps
-from blueprint_pipeline.skill.instruction import PUT, NamedObject, phrases_of, say_in_ways
+from blueprint_pipeline.skill.instruction import PUT, but, phrases_of, say_in_ways
 from blueprint_pipeline.skill.picking import find_untakeable
 from blueprint_pipeline.skill.receiver import Receiver
 from blueprint_pipeline.skill.region import Region
@@ -40,9 +41,10 @@ from blueprint_pipeline.skill.resting import let_go, lower_onto, pose_of
 from blueprint_pipeline.task.outcome import PredicateCheck, at_least, at_most
 from blueprint_pipeline.task.task import Task
 
-MAX_TILT_RAD = 0.26
 SLIP_M = 0.005
 """How far an object may lie otherwise in the hand than it was planned, where its receiver's walls are near."""
+_LYING = 1e-6
+"""The least upward part of a normal: what lies on its side has no height above its top."""
 _CLEAR_M = 0.05
 """How high above the receiver the search begins."""
 _MOVED_M = 0.01
@@ -66,14 +68,20 @@ class ReceivedTask(Task):
 
     @property
     def goal_xy_m(self) -> tuple[float, float]:
-        """Where the receiver stands at the start, as the demonstration aims at it."""
+        """Where the demonstration aims to set the target's origin down."""
         return self.goal_position_m[:2]
 
     def within_m(self, target: FloatArray, receiver: FloatArray) -> tuple[float, float]:
-        """How far within the outline the target's middle lies, and how high its underside above it, for poses (7,) of both."""
+        """How far within the outline the target's middle lies, and how high its underside above its plane, for poses (7,) of both.
+
+        The underside is the middle less half the height that the target had at the start.
+        """
         corners = apply(pose_from_quat(receiver[:3], receiver[3:]), np.array(self.corners_object_m))
         middle = target[:3] + rotation_from_quat(target[3:]) @ np.array(self.center_object_m)
-        return Region(corners[:, :2]).depth_m(middle[:2]), float(middle[2] - self.half_height_m - corners[:, 2].mean())
+        center = corners.mean(axis=0)
+        x, y, z = np.linalg.svd(corners - center)[2][2]  # across the outline's plane
+        level_m = center[2] - (middle[:2] - center[:2]) @ np.array([x, y]) / np.copysign(max(abs(z), _LYING), z)
+        return Region(corners[:, :2]).depth_m(middle[:2]), float(middle[2] - self.half_height_m - level_m)
 
 
 AnyReceivedTask = TypeVar("AnyReceivedTask", bound=ReceivedTask)
@@ -82,9 +90,9 @@ AnyReceivedTask = TypeVar("AnyReceivedTask", bound=ReceivedTask)
 class ReceivingSkill(Skill[AnyReceivedTask]):
     """Takes an object and sets it down on or in another one."""
 
-    phases = (*picking.PHASES, *placing.PHASES)
-    travel_phases = ("approach", "pre_grasp", "lift", "transport", "place", "retract", "home")
-    touch_phases = frozenset({"pre_grasp", "close", "lift", "transport", "place", "release", "retract"})
+    phases = placing.ALL_PHASES
+    travel_phases = placing.TRAVEL_PHASES
+    touch_phases = placing.TOUCH_PHASES
     takes = True
     relation: ClassVar[str]
     """Between target and receiver, in words: a key of the templates' places."""
@@ -105,8 +113,10 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
 
     def find_unsuitable(self, place: Workplace, target: str) -> str | None:
         """What cannot be taken, and what nothing on the support can receive."""
-        others = [name for name in place.objects if name != target and self._offered(place, name) is not None]
-        return find_untakeable(place, target) or (None if others else self.nowhere)
+        if reason := find_untakeable(place, target):
+            return reason
+        others = (name for name in place.objects if name != target)
+        return None if any(self._offered(place, name) is not None for name in others) else self.nowhere
 
     def propose(self, place: Workplace, start: StartState, target: str, rng: np.random.Generator) -> AnyReceivedTask:
         """One of the objects that receive it, in the middle of what they offer, and how to say so."""
@@ -116,10 +126,10 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
         if not phrases:
             raise NotOffered("no words tell it from another object")
         for name in rng.permutation(sorted(named)).tolist():
-            told, receiver = phrases_of(named[name], [subject, *_but(named, name)]), self._offered(place, name)
+            told, receiver = phrases_of(named[name], [subject, *but(named, name)]), self._offered(place, name)
             if not told or receiver is None:
                 continue
-            task = self._offer(Meeting(place=place, start=start, target=target, name=name, receiver=receiver))
+            task = self._offer(Offer(place=place, start=start, target=target, name=name, receiver=receiver))
             if task is not None:
                 instruction, paraphrases = say_in_ways(PUT, phrases, self.relation, place.frame, rng=rng, references=told)
                 return task.model_copy(update={"instruction": instruction, "paraphrases": paraphrases})
@@ -152,41 +162,42 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
         facts = place.objects[name]
         return None if facts.bears or facts.closed is not None else self.receiver(place, name)
 
-    def _offer(self, meeting: "Meeting") -> AnyReceivedTask | None:
+    def _offer(self, offer: "Offer") -> AnyReceivedTask | None:
         """The task of setting the target down there, not yet put in words; ``None``: it does not fit, would not rest, or is not seen."""
-        spot = meeting.spot_m(self.room_m(meeting.radius_m))
-        goal = None if spot is None else meeting.lowered(spot)
+        spot = offer.spot_m(self.room_m(offer.radius_m))
+        goal = None if spot is None else offer.lowered(spot)
         if goal is None:
             return None
-        footprint, corners = meeting.start.footprints[meeting.target], meeting.receiver.corners_m
+        footprint, corners = offer.start.footprints[offer.target], offer.receiver.corners_m
         task = self.task(
             task_type=self.name,
             instruction="",
-            target_object=meeting.target,
-            support_object=meeting.name,
+            target_object=offer.target,
+            support_object=offer.name,
             goal_position_m=_rounded(np.array(goal.position_m)),
             corners_object_m=tuple(_rounded(corner) for corner in corners),
-            center_object_m=_rounded(meeting.center_object_m),
+            center_object_m=_rounded(offer.center_object_m),
             half_height_m=round((footprint.top_m - footprint.bottom_m) / 2, 5),
-            upright=meeting.place.objects[meeting.target].upright,
+            upright=offer.place.objects[offer.target].upright,
         )
-        return task if self._rests(meeting, task, goal) and meeting.can_be_held(task) else None
+        return task if self._rests(offer, task, goal) and offer.can_be_held(task) else None
 
-    def _rests(self, meeting: "Meeting", task: AnyReceivedTask, goal: Pose) -> bool:
+    def _rests(self, offer: "Offer", task: AnyReceivedTask, goal: Pose) -> bool:
         """Whether the target, let go at its goal, comes to rest where the sentence says, and is seen there."""
-        ended = meeting.let_go(goal)
+        ended = offer.settled(goal)
         if ended is None:
             return False
         target, receiver = ended
-        slid_m = float(np.linalg.norm(receiver[:3] - np.array(meeting.start.poses[meeting.name].position_m)))
-        tilted = task.upright and tilt_rad(np.array(goal.quat_wxyz), target[3:]) > task.max_tilt_rad / 2
+        slid_m = float(np.linalg.norm(receiver[:3] - np.array(offer.start.poses[offer.name].position_m)))
+        stood = np.array(offer.start.poses[offer.name].quat_wxyz)
+        tilts = [tilt_rad(stood, receiver[3:])] + [tilt_rad(np.array(goal.quat_wxyz), target[3:])] * task.upright
         is_there = all(check.held for check in self.check_place(task, target, receiver))
-        return is_there and not tilted and slid_m <= _MOVED_M and meeting.shows(target, receiver)
+        return is_there and max(tilts) <= task.max_tilt_rad / 2 and slid_m <= _MOVED_M and offer.shows(target, receiver)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Meeting:
-    """A target and what shall receive it, in a start state."""
+class Offer:
+    """A target and an object that may receive it, in a start state."""
 
     place: Workplace
     start: StartState
@@ -228,7 +239,7 @@ class Meeting:
         down_m = lower_onto(self.place.twin, self._qpos({self.target: above}), self.target, self.name)
         return None if down_m is None else above.model_copy(update={"position_m": (x, y, z - down_m)})
 
-    def let_go(self, goal: Pose) -> tuple[FloatArray, FloatArray] | None:
+    def settled(self, goal: Pose) -> tuple[FloatArray, FloatArray] | None:
         """Where the two lie after the target was let go just above its goal, (7,) each; ``None`` where they do not come to rest."""
         x, y, z = goal.position_m
         qpos = self._qpos({self.target: goal.model_copy(update={"position_m": (x, y, z + RELEASE_HEIGHT_M)})})
@@ -266,10 +277,6 @@ def _touching(motion: ObservedMotion, target: str, receiver: str) -> int:
     return sum(
         any(set(contact.bodies.split("|")) == {target, receiver} for contact in frame) for frame in motion.contacts[-LAST_FRAMES - 1 :]
     )
-
-
-def _but(named: dict[str, NamedObject], left_out: str) -> list[NamedObject]:
-    return [item for name, item in named.items() if name != left_out]
 
 
 def _rounded(point_m: FloatArray) -> Vector3:

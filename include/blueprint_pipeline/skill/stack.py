@@ -3,13 +3,12 @@
 from typing import Literal
 
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.skill.conditions import HEIGHT_SLACK_M
 from blueprint_pipeline.skill.contract import Workplace
 from blueprint_pipeline.skill.receiver import Receiver
 from blueprint_pipeline.skill.receiving import ReceivedTask, ReceivingSkill
 from blueprint_pipeline.task.outcome import PredicateCheck, at_least, at_most
 
-HEIGHT_SLACK_M = 0.02
-"""How far above or below the top its underside may lie: it may lie there otherwise than it stood."""
 _BORNE_SHARE = 0.6
 """Of the target's radius that what bears it reaches at least, from the target's middle."""
 

@@ -9,7 +9,7 @@ from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.quality.gates.case import EpisodeCase, Measurement, not_measured
 from blueprint_pipeline.quality.tiers import GateRule
 from blueprint_pipeline.simulation.protocol import BodyContact
-from blueprint_pipeline.skill.conditions import ObservedMotion, observe
+from blueprint_pipeline.skill.conditions import ObservedMotion, SupportNotObserved, observe
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.task.outcome import describe_missed
 from blueprint_pipeline.task.task import Task
@@ -30,7 +30,10 @@ def measure_task_recheck(case: EpisodeCase, arrays: EpisodeArrays, rule: GateRul
     if task.target_object not in case.record.object_ids:
         return not_measured(f"the target {task.target_object} is not recorded")
     motion = observed_motion(task, case.record.object_ids, arrays, arm=case.robot.arms.index(case.spec.arm), fps=case.fps)
-    found = load_skill(task.task_type).check(task, motion)
+    try:
+        found = load_skill(task.task_type).check(task, motion)
+    except SupportNotObserved:
+        return not_measured(f"{task.support_object}, on which the target shall end, is not recorded")
     told = {check.name: check for check in case.record.outcome.predicate}
     tolerance = rule.parameters["tolerance"]
     contradicted = [
