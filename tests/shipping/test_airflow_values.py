@@ -112,4 +112,14 @@ def test_people_log_in_by_an_auth_manager_that_the_image_has():
     manager = getattr(importlib.import_module(module), name)
     assert issubclass(manager, BaseAuthManager)
     assert not issubclass(manager, SimpleAuthManager)
-    assert VALUES["createUserJob"]["defaultUser"]["enabled"] is False
+    for place in ("createUserJob", "webserver"):  # since the chart's version 1.19, and before
+        assert VALUES[place]["defaultUser"]["enabled"] is False
+
+
+def test_the_airflow_chart_is_installed_in_one_version():
+    """Each way to install it that people are shown names the version whose keys the values are of; it is one that knows them."""
+    shown = [ROOT / name for name in ("docs/deploy.md", "helm/airflow-values.yaml", "helm/blueprint-pipeline/templates/NOTES.txt")]
+    calls = [line for path in shown for line in path.read_text().splitlines() if "helm upgrade --install airflow " in line]
+    assert len(calls) == len(shown)
+    (version,) = {found for line in calls for found in re.findall(r"--version (\S+)", line) or ["any"]}
+    assert tuple(map(int, version.split("."))) >= (1, 19)
