@@ -356,6 +356,12 @@ def test_a_served_simulator_is_called_and_reads_the_scenes_of_its_callers(worksp
         assert told["BPP__SIMULATION__TOKEN_FILE"].startswith(mounts["simulator-token"])
     (isaac,) = pods["isaac.yaml"]["containers"]
     assert not [variable for variable in isaac["env"] if variable["name"].startswith("BPP__SIMULATION__")]
+    held = {volume["name"] for volume in pods["isaac.yaml"]["volumes"]}
+    assert held.isdisjoint({"simulator-client", "simulator-token"})  # it acts for itself
+    assert ("scenes" in held) == (workspace == path)  # the volume is the workspace, or copies for the served simulator
+    for name, spec in pods.items():
+        for container in spec["containers"]:
+            assert {mount["name"] for mount in container["volumeMounts"]} <= {volume["name"] for volume in spec["volumes"]}, name
     volumes = [[v for v in spec["volumes"] if v["name"] == "scenes"] for spec in (pods["cpu.yaml"], pods["blueprint-pipeline-simulator"])]
     assert volumes[0] == volumes[1] == [{"name": "scenes", **SCENES}]
 

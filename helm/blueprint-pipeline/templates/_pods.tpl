@@ -82,12 +82,24 @@ capabilities: {drop: [ALL]}
 {{- if .Values.prices }}
 - {name: prices, mountPath: /etc/blueprint-pipeline/prices, readOnly: true}
 {{- end }}
-{{- if .Values.simulator.enabled }}
+{{- if include "blueprint-pipeline.scenesAreWorkspace" . }}
 - {name: scenes, mountPath: {{ include "blueprint-pipeline.scenesPath" . }}}
+{{- end }}
+{{- end -}}
+
+{{/* Whether the volume of a served simulator is the workspace, which all pods have, and no copies of what lies in a bucket. */}}
+{{- define "blueprint-pipeline.scenesAreWorkspace" -}}
+{{- if and .Values.simulator.enabled (hasPrefix "/" .Values.workspace.url) }}yes{{ end -}}
+{{- end -}}
+
+{{/* What a pod that calls the served simulator has beside: the copies of scenes that both see, and what lets it in. */}}
+{{- define "blueprint-pipeline.simulatorMounts" -}}
+{{- if not (include "blueprint-pipeline.scenesAreWorkspace" .) }}
+- {name: scenes, mountPath: {{ include "blueprint-pipeline.scenesPath" . }}}
+{{- end }}
 - {name: simulator-client, mountPath: /etc/blueprint-pipeline-tls, readOnly: true}
 {{- if .Values.simulator.token.existingSecret }}
 - {name: simulator-token, mountPath: /etc/blueprint-pipeline-token, readOnly: true}
-{{- end }}
 {{- end }}
 {{- end -}}
 
@@ -106,9 +118,17 @@ capabilities: {drop: [ALL]}
 - name: prices
   configMap: {name: {{ include "blueprint-pipeline.fullname" . }}-prices}
 {{- end }}
-{{- if .Values.simulator.enabled }}
+{{- if include "blueprint-pipeline.scenesAreWorkspace" . }}
 - name: scenes
   {{- toYaml .Values.simulator.scenesVolume | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "blueprint-pipeline.simulatorVolumes" -}}
+{{- if not (include "blueprint-pipeline.scenesAreWorkspace" .) }}
+- name: scenes
+  {{- toYaml .Values.simulator.scenesVolume | nindent 2 }}
+{{- end }}
 - name: simulator-client
   secret: {secretName: {{ include "blueprint-pipeline.secret.client" . }}, defaultMode: 288}
 {{- with .Values.simulator.token }}
@@ -120,7 +140,6 @@ capabilities: {drop: [ALL]}
     items: [{key: {{ .key }}, path: token}]
 {{- end }}
 {{- end }}
-{{- end }}
 {{- end -}}
 
 {{/* Pod template of a stage, for `pod_template_file` of KubernetesPodOperator. Takes (dict "root" . "kind" "cpu"|"gpu"|"isaac"). */}}
@@ -128,6 +147,7 @@ capabilities: {drop: [ALL]}
 {{- $root := .root -}}
 {{- $jobs := $root.Values.jobs -}}
 {{- $isaac := eq .kind "isaac" -}}
+{{- $calls := and $root.Values.simulator.enabled (not $isaac) -}}
 {{- $gpu := or $isaac (eq .kind "gpu") -}}
 {{- $shape := ternary $jobs.gpu $jobs.cpu $gpu -}}
 {{- $signs := include "blueprint-pipeline.signs" (dict "root" $root "template" (printf "%s.yaml" .kind)) -}}
@@ -184,16 +204,18 @@ spec:
         {{- if $signs }}
         - {name: BPP__DELIVERY__SIGNING_KEY, value: /etc/blueprint-pipeline-signing/signing.pem}
         {{- end }}
-        {{- if and $root.Values.simulator.enabled (not $isaac) }}{{ include "blueprint-pipeline.simulatorEnv" $root | nindent 8 }}{{ end }}
+        {{- if $calls }}{{ include "blueprint-pipeline.simulatorEnv" $root | nindent 8 }}{{ end }}
         {{- if $gpu }}
         - {name: NVIDIA_DRIVER_CAPABILITIES, value: all}
         {{- end }}
       volumeMounts: {{- include "blueprint-pipeline.jobMounts" $root | nindent 8 }}
+        {{- if $calls }}{{ include "blueprint-pipeline.simulatorMounts" $root | nindent 8 }}{{ end }}
         {{- if $signs }}
         - {name: signing, mountPath: /etc/blueprint-pipeline-signing, readOnly: true}
         {{- end }}
         {{- if $isaac }}{{ include "blueprint-pipeline.isaacMounts" $root | nindent 8 }}{{ end }}
   volumes: {{- include "blueprint-pipeline.jobVolumes" $root | nindent 4 }}
+    {{- if $calls }}{{ include "blueprint-pipeline.simulatorVolumes" $root | nindent 4 }}{{ end }}
     {{- if $signs }}
     - name: signing
       secret:
