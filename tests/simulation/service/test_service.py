@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import grpc
@@ -14,7 +15,14 @@ from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.placement import RobotPlacement, View
 from blueprint_pipeline.simulation.service import messages
 from blueprint_pipeline.simulation.service.bounds import MAX_MESSAGE_BYTES
-from blueprint_pipeline.simulation.service.client import BREAKER_FAILURES, BreakerOpen, ClientOptions, RemoteSimulator, SimulatorUnreachable
+from blueprint_pipeline.simulation.service.client import (
+    BREAKER_FAILURES,
+    BreakerOpen,
+    ClientOptions,
+    RemoteSimulator,
+    ReplicasDiffer,
+    SimulatorUnreachable,
+)
 from blueprint_pipeline.simulation.service.errors import RemoteSimulatorError
 from blueprint_pipeline.simulation.service.server import SERVICE, InsecureBinding, ServerOptions, SimulatorServer
 
@@ -214,3 +222,66 @@ def test_a_free_server_that_refuses_the_scene_says_why(replicas, scene_path):
     RemoteSimulator(ClientOptions(address=replicas, call_timeout_s=5)).load(scene_path, ROBOT, 30)
     with pytest.raises(RemoteSimulatorError, match="no scene at /missing"):
         RemoteSimulator(ClientOptions(address=replicas, call_timeout_s=5)).load(Path("/missing"), ROBOT, 30)
+
+
+@pytest.fixture
+def beside_busy(simulator, monkeypatch, scene_path):
+    """Serves a simulator beside one that is used; the name's address, and who uses the other."""
+    monkeypatch.setattr("blueprint_pipeline.simulation.service.client.BUSY_PAUSE_S", 0.1)
+    with ExitStack() as servers:
+        used = servers.enter_context(SimulatorServer(type(simulator)(), ServerOptions()))
+        user = RemoteSimulator(ClientOptions(address=used.address))
+        user.load(scene_path, ROBOT, 30)
+        hosts = ["127.0.0.1", "127.0.0.2"]
+        monkeypatch.setattr(
+            socket,
+            "getaddrinfo",
+            lambda *_asked, **_options: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, used.port)) for host in hosts],
+        )
+
+        def serve(other=None):
+            if other is not None:
+                servers.enter_context(SimulatorServer(other, ServerOptions(host="127.0.0.2", port=used.port)))
+            return used.address, user, hosts
+
+        yield serve
+
+
+def test_a_slow_server_is_asked_once_and_named(beside_busy, simulator, scene_path):
+    """It would begin to load anew each time; that it is slow is not told as that it is used."""
+    loads, load = [], simulator.load
+    simulator.load = lambda *request: (loads.append(request), time.sleep(1.5), load(*request))[-1]
+    address, _, _ = beside_busy(simulator)
+    with pytest.raises(SimulatorUnreachable, match="did not answer Load: DEADLINE_EXCEEDED"):
+        RemoteSimulator(ClientOptions(address=address, call_timeout_s=1, busy_wait_s=4)).load(scene_path, ROBOT, 30)
+    assert len(loads) == 1
+
+
+def test_beside_a_server_that_is_away_the_used_one_is_waited_for(beside_busy, scene_path):
+    address, user, _ = beside_busy()
+    threading.Timer(1.0, user.close).start()
+    waiting = RemoteSimulator(ClientOptions(address=address, call_timeout_s=2, busy_wait_s=20))
+    assert waiting.load(scene_path, ROBOT, 30).fps == 30
+
+
+def test_where_no_server_is_used_nobody_waits(beside_busy, scene_path):
+    """The used one went away, and the other does not answer: waiting would help nothing."""
+    address, _, hosts = beside_busy()
+    remote = RemoteSimulator(ClientOptions(address=address, call_timeout_s=2, busy_wait_s=600))
+    hosts.remove("127.0.0.1")
+    began = time.monotonic()
+    with pytest.raises(SimulatorUnreachable, match="did not answer Load"):
+        remote.load(scene_path, ROBOT, 30)
+    assert time.monotonic() - began < 60
+    assert remote.name == "point"  # it speaks to the name again, not to the server that does not answer
+
+
+def test_a_server_of_another_engine_is_not_loaded(beside_busy, simulator, scene_path):
+    """Who opened the simulator asked the first server alone what it is."""
+    simulator.name = "other"
+    loads = []
+    simulator.load = lambda *request: loads.append(request)
+    address, _, _ = beside_busy(simulator)
+    with pytest.raises(ReplicasDiffer, match=r"stands for servers of point, but 127\.0\.0\.2:\d+ serves other"):
+        RemoteSimulator(ClientOptions(address=address, call_timeout_s=5, busy_wait_s=20)).load(scene_path, ROBOT, 30)
+    assert loads == []

@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from purgatory import SyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
 
-from blueprint_pipeline.errors import TransientError
+from blueprint_pipeline.errors import BlueprintError, ConfigurationError, TransientError
 from blueprint_pipeline.geometry.arrays import FloatArray, ImageArray
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.log import get_logger
@@ -59,6 +59,18 @@ class SimulatorUnreachable(TransientError):
     call: str
     status: str
     detail: str
+
+
+class ReplicasDiffer(ConfigurationError):
+    """Servers of one name serve different engines: which one acts would be chance."""
+
+    code = "simulation.replicas_differ"
+    template = "{address} stands for servers of {expected}, but {server} serves {found}. Give each engine an address of its own."
+
+    address: str
+    server: str
+    found: str
+    expected: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +136,11 @@ class RemoteSimulator:
         """Load a scene from a path that the server can read.
 
         Where other callers use the server, the others of the same name are asked, too.
+
+        Raises:
+            RemoteSimulatorError: The server refuses the scene, or every server is used by another caller, and stays so.
+            SimulatorUnreachable: A server did not answer in time, and none that did became free.
+            ReplicasDiffer: The servers of the name are not of one engine.
         """
         request = messages.pack_load(scene, robot, fps)
         until = monotonic() + self._options.busy_wait_s
@@ -132,13 +149,7 @@ class RemoteSimulator:
         except RemoteSimulatorError as busy:
             if busy.code != SimulatorBusy.code:
                 raise
-            while True:
-                if (loaded := self._load_elsewhere(request)) is not None:
-                    return messages.unpack_loaded(loaded)
-                if monotonic() >= until:
-                    raise busy from None
-                get_logger().info("every simulator is used by another caller", address=self._options.address, again_in_s=BUSY_PAUSE_S)
-                sleep(BUSY_PAUSE_S)
+            return messages.unpack_loaded(self._load_elsewhere(request, busy, until))
 
     def reset(self, object_poses: Mapping[str, Pose], robot_qpos: tuple[float, ...]) -> SimulationState:
         """Put everything where it starts."""
@@ -180,21 +191,55 @@ class RemoteSimulator:
         self._ask("Close", pb.CloseRequest())
         self._channel.close()
 
-    def _load_elsewhere(self, request: pb.LoadRequest) -> pb.LoadResponse | None:
-        """What the first server answers that is free; ``None`` where none of the name is."""
-        for target in resolve_replicas(self._options.address):
-            self._channel.close()
-            self._channel, self._service = self._open(target)
-            self._described = None  # of another server
-            try:
-                found: pb.LoadResponse = self._service.Load(request, **self._extras())
-            except grpc.RpcError as error:
-                remote = unpack_error(error) if isinstance(error, grpc.Call) else None
-                if remote is not None and remote["code"] != SimulatorBusy.code:
-                    raise rebuild_error(self._options.address, "Load", remote) from None
-            else:
-                return found
-        return None
+    def _load_elsewhere(self, request: pb.LoadRequest, busy: RemoteSimulatorError, until: float) -> pb.LoadResponse:
+        """What the first server of the name answers that is free; those that are used are asked again until then."""
+        engine, failed = self.name, dict[str, grpc.RpcError]()
+        try:
+            while True:
+                waiting = False
+                for target in resolve_replicas(self._options.address):
+                    if target not in failed:
+                        found = self._load_at(target, request, engine)
+                        if isinstance(found, pb.LoadResponse):
+                            return found
+                        waiting |= found is None
+                        failed |= {target: found} if found else {}
+                if failed and (not waiting or monotonic() >= until):
+                    raise self._unreachable("Load", list(failed.values())[-1])
+                if monotonic() >= until:
+                    raise busy from None
+                get_logger().info("every simulator is used by another caller", address=self._options.address, again_in_s=BUSY_PAUSE_S)
+                sleep(BUSY_PAUSE_S)
+        except BlueprintError:
+            self._move(self._options.address)  # the next call may find another server of the name
+            raise
+
+    def _load_at(self, target: str, request: pb.LoadRequest, engine: str) -> pb.LoadResponse | grpc.RpcError | None:
+        """What one server answers: ``None`` where another caller uses it, an error where it does not answer."""
+        log = get_logger().bind(address=self._options.address, server=target)
+        self._move(target)
+        try:
+            described = self._service.Describe(pb.DescribeRequest(), **self._extras())
+            if described.name != engine:
+                raise ReplicasDiffer(self._options.address, target, described.name, engine)
+            found: pb.LoadResponse = self._service.Load(request, **self._extras())
+        except grpc.RpcError as error:
+            remote = unpack_error(error) if isinstance(error, grpc.Call) else None
+            if remote is None:
+                log.warning("a simulator did not answer, and is not asked again", said=self._unreachable("Load", error).message)
+                return error
+            if remote["code"] != SimulatorBusy.code:
+                raise rebuild_error(self._options.address, "Load", remote) from None
+            log.info("a simulator is used by another caller", said=remote["message"])
+            return None
+        self._described = described
+        return found
+
+    def _move(self, target: str) -> None:
+        """Speak to another server of the name from now on."""
+        self._channel.close()
+        self._channel, self._service = self._open(target)
+        self._described = None
 
     def _open(self, target: str) -> tuple[grpc.Channel, rpc.SimulatorServiceStub]:
         arguments: list[tuple[str, object]] = [
