@@ -35,6 +35,7 @@ from operators.pod_usage import book_usage
 from operators.stage_task import StageTask
 from plugins.providers.kubernetes.api_errors import ApiUnreachable
 from plugins.providers.kubernetes.connections import build_hook
+from plugins.providers.kubernetes.installation import installation_of
 from plugins.providers.kubernetes.pause_trigger import PAUSED, Pause, PauseTrigger
 from plugins.providers.kubernetes.pod_facts import MALFORMED_IMAGE, MISCONFIGURED, now_utc
 from plugins.providers.kubernetes.pod_failure import error_of
@@ -160,7 +161,7 @@ class IsaacSimPodOperator(StageTask, KubernetesPodOperator):
         spec = bare.model_copy(update={"profile": profile.model_copy(update={"image": image})})
         leases = open_registry(settings.registry).leases
         labels = self._get_ti_pod_labels(context, include_try_number=False)
-        return JobPods(spec, compute, state, leases, templates=templates, labels=labels)
+        return JobPods(spec, compute, state, leases, templates=templates, labels=labels, installation=installation_of(settings))
 
     def _wait(self, context: Context, job: JobPods, placed: Placed, no_room_since: datetime | None) -> None:
         """Hand the pod to the triggerer."""

@@ -69,6 +69,7 @@ class JobPods:
         *,
         templates: Path,
         labels: Mapping[str, str],
+        installation: str,
     ) -> None:
         self.spec = spec
         self.config = config
@@ -77,6 +78,7 @@ class JobPods:
         self._breaker = ClusterBreaker(leases, config.failover.breaker_s)
         self._templates = templates
         self._labels = labels
+        self._installation = installation
 
     def find(self) -> Placed | None:
         """The job's pod, on whatever cluster it is; ``None`` where no cluster that answers has it.
@@ -116,7 +118,7 @@ class JobPods:
         for cluster in self._in_order():
             if cluster.name in self.state.left:
                 continue
-            pod = build_pod(self.spec, cluster, self._templates, self._labels)
+            pod = build_pod(self.spec, cluster, self._templates, self._labels, installation=self._installation)
             try:
                 return self._record_place(cluster, ClusterPods(cluster).create_or_adopt(pod, self.spec.key))
             except ApiUnreachable as error:

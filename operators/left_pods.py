@@ -6,6 +6,7 @@ Left alone they use a machine until their deadline, and their objects stay for e
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from functools import cache
 
 from blueprint_pipeline.compute.breaker import ClusterBreaker
 from blueprint_pipeline.compute.errors import ClusterRefused
@@ -23,28 +24,30 @@ GRACE_S = 15
 log = logging.getLogger(__name__)
 
 
-def remove_left_pods(config: ComputeConfig, leases: LeaseRepository, state_of: Callable[[str, str], str]) -> list[str]:
-    """Delete pods whose run is over, on every cluster that answers; their names.
+def remove_left_pods(config: ComputeConfig, leases: LeaseRepository, installation: str, state_of: Callable[[str, str], str]) -> list[str]:
+    """Delete pods of an installation whose run is over, on every cluster that answers; their names.
 
-    A pod whose run Airflow does not know may be of another Airflow on the same cluster: it is deleted once it has ended.
+    A pod whose run Airflow does not know may be of a drill, which has an Airflow of its own: it is deleted once it has ended.
 
     Args:
         config: Which clusters there are.
         leases: Where clusters that do not answer are noted; they are passed over.
-        state_of: State of a run by DAG and run id; ``gone`` where Airflow does not know it.
+        installation: Whose pods are looked at; those of others are theirs to delete.
+        state_of: State of a run by DAG and run id; ``gone`` where Airflow does not know it. Asked once a run.
     """
+    state_once = cache(state_of)
     passed_over = ClusterBreaker(leases, config.failover.breaker_s).open_clusters()
     removed: list[str] = []
     for cluster in config.clusters:
         if cluster.name not in passed_over:
-            removed += _clear(cluster, config.failover.gone_s, state_of)
+            removed += _clear(cluster, installation, config.failover.gone_s, state_once)
     return removed
 
 
-def _clear(cluster: Cluster, gone_s: float, state_of: Callable[[str, str], str]) -> list[str]:
+def _clear(cluster: Cluster, installation: str, gone_s: float, state_of: Callable[[str, str], str]) -> list[str]:
     pods, removed = ClusterPods(cluster, patience_s=1.0), []
     try:
-        for facts, dag_id, run_id in pods.list_jobs():
+        for facts, dag_id, run_id in pods.list_jobs(installation):
             state = state_of(dag_id, run_id)
             is_left = state in ENDED or (state == "gone" and facts.is_over)
             grace_s = _grace_s(facts, gone_s)

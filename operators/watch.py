@@ -48,12 +48,12 @@ class WatchRunsOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         with open_registry(load_settings().registry) as registry:
             ended = [run.run_id for run in registry.runs.running() if self._end_if_over(registry, context, run)]
-            left = self._remove_left_pods(registry, context)
             freed = [scene.source.scene_id for scene in registry.scenes.claims() if self._free_if_over(registry, context, scene)]
             expired = [asked.request_id for asked in registry.approvals.expire_due()]
             given_up = write_given_up(registry)
             sent = [state.status for state in send_due(registry)]
             called = call_again(registry, self.compute or LocalCompute(), context["ti"].dag_id, str(context["run_id"]))
+            left = self._remove_left_pods(registry, context)  # last: what it meets on a cluster keeps nothing else from being done
         seen: dict[str, Any] = {"ended": ended, "freed": freed, "expired": expired, "labs": called, "labs_given_up": given_up, "pods": left}
         seen |= {"sent": sent.count("sent"), "waiting": sent.count("waiting")}
         self.log.info("%s", seen)
@@ -85,15 +85,17 @@ class WatchRunsOperator(BaseOperator):
 
     def _remove_left_pods(self, registry: Registry, context: Context) -> list[str]:
         """Delete pods of runs that are over; a scene of a batch is over with its night."""
-        compute = load_settings().compute
+        settings = load_settings()
+        compute = settings.compute
         if compute.kind != "kubernetes":
             return []
         from operators.left_pods import remove_left_pods  # the cluster's client, which a DAG is read without
+        from plugins.providers.kubernetes.installation import installation_of
 
         def state_of(dag_id: str, run_id: str) -> str:
             return run_state(context, dag_id, night_of(run_id) if dag_id == NIGHTS else run_id)
 
-        return remove_left_pods(load_compute(compute.config), registry.leases, state_of)
+        return remove_left_pods(load_compute(compute.config), registry.leases, installation_of(settings), state_of)
 
     def _free_if_over(self, registry: Registry, context: Context, scene: SceneRecord) -> bool:
         """Free a scene that a run claimed which is over, or was never started."""

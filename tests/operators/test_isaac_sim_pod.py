@@ -252,12 +252,12 @@ def test_a_pod_whose_run_is_over_is_ended_and_deleted(cluster, place, state, sta
     bare = JobSpec(stage="toy_work", requests=requests, run_id=f"r-{state}", dag_id="d", profile=config.profiles["cpu"])
     spec = bare.model_copy(update={"profile": bare.profile.model_copy(update={"image": IMAGE})})
     (here,) = config.clusters
-    ClusterPods(here).create_or_adopt(build_pod(spec, here, settings.compute.pod_templates, {}), spec.key)
+    ClusterPods(here).create_or_adopt(build_pod(spec, here, settings.compute.pod_templates, {}, installation="ours"), spec.key)
     wait_until(lambda: cluster.pods()[0].status.phase == "Running")
     asked = []
 
     def look():
-        found = remove_left_pods(config, open_registry(settings.registry).leases, lambda *run: asked.append(run) or state)
+        found = remove_left_pods(config, open_registry(settings.registry).leases, "ours", lambda *run: asked.append(run) or state)
         assert found in ([], [spec.name])
 
     look()
@@ -273,6 +273,45 @@ def test_a_pod_whose_run_is_over_is_ended_and_deleted(cluster, place, state, sta
     wait_until(lambda: cluster.pods() == [])
 
 
+def test_pods_of_others_are_left_alone(cluster, place, caplog):
+    """Another installation's Airflow has a run of the same id; what a person made by hand, with the labels copied, has no job.
+
+    A run is asked for once, however many pods it left.
+    """
+    from blueprint_pipeline.compute.job import JobSpec
+    from blueprint_pipeline.compute.profiles import load_compute
+    from blueprint_pipeline.registry.database import open_registry
+    from blueprint_pipeline.settings import load_settings
+    from operators.left_pods import remove_left_pods
+    from plugins.providers.kubernetes.pod_spec import build_pod
+    from plugins.providers.kubernetes.pods import ClusterPods
+
+    settings = load_settings()
+    config = load_compute(settings.compute.config)
+    (here,) = config.clusters
+
+    def make(installation, units):
+        profile = config.profiles["cpu"].model_copy(update={"image": IMAGE})
+        spec = JobSpec(stage="toy_work", requests=({**place, "units": units},), run_id="r", dag_id="d", profile=profile)
+        pod = build_pod(spec, here, settings.compute.pod_templates, {}, installation=installation)
+        ClusterPods(here).create_or_adopt(pod, spec.key)
+        return pod
+
+    ours, theirs = [make("ours", units)["metadata"]["name"] for units in (3, 4)], make("theirs", 5)
+    labels = {**theirs["metadata"]["labels"], "blueprint-pipeline-installation": "ours"}
+    by_hand = {"bare": {}, "damaged": {"blueprint-pipeline-spec": "{"}, "foreign": {"blueprint-pipeline-spec": "{}"}}
+    for name, annotations in by_hand.items():
+        metadata = {"name": name, "labels": labels, "annotations": annotations}
+        cluster.core.create_namespaced_pod(NAMESPACE, {**theirs, "metadata": metadata})
+    asked = []
+    found = remove_left_pods(config, open_registry(settings.registry).leases, "ours", lambda *run: asked.append(run) or "failed")
+    assert sorted(found) == sorted(ours)
+    assert asked == [("d", "r")]
+    assert [name for name in by_hand if f"pod {name} on alpha has no job" not in caplog.text] == []
+    left = {pod.metadata.name for pod in cluster.pods() if pod.metadata.deletion_timestamp is None}
+    assert left == {*by_hand, theirs["metadata"]["name"]}
+
+
 def test_a_cluster_that_does_not_answer_keeps_nobody_from_watching(cluster, place):
     from blueprint_pipeline.compute.profiles import load_compute
     from blueprint_pipeline.registry.database import open_registry
@@ -283,4 +322,4 @@ def test_a_cluster_that_does_not_answer_keeps_nobody_from_watching(cluster, plac
     config = load_compute(settings.compute.config)
     away = config.clusters[0].model_copy(update={"connection": "kube_none"})
     config = config.model_copy(update={"clusters": (away,)})
-    assert remove_left_pods(config, open_registry(settings.registry).leases, lambda *_: "failed") == []
+    assert remove_left_pods(config, open_registry(settings.registry).leases, "ours", lambda *_: "failed") == []

@@ -16,6 +16,7 @@ from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.registry.outbox import Outbox
 from blueprint_pipeline.registry.records import Message, SceneSource, WebhookAttempt
 from blueprint_pipeline.registry.runs import RunRepository
+from blueprint_pipeline.settings import load_settings
 from operators.watch import STARTING, WatchRunsOperator
 
 RUN = "n1~s1~aurora_robotics"
@@ -277,3 +278,20 @@ def test_a_lab_that_is_called_no_more_is_told_once(registry, slack, monkeypatch)
 def test_questions_whose_time_is_over_are_closed(registry):
     asked = registry.approvals.request(job_id="j", scene_id="s1", episodes=["e"], gate="g", message="m", actor="r", ttl_s=-1)
     assert watch({})["expired"] == [asked.request_id]
+
+
+def test_a_cluster_in_disorder_keeps_nothing_else_from_being_done(registry, slack, monkeypatch):
+    """Pods come last: the run is ended, its scene free and people told, and then the task fails."""
+
+    def break_down(*_):
+        raise RuntimeError("what nobody foresaw")
+
+    monkeypatch.setenv("BPP__COMPUTE__KIND", "kubernetes")
+    load_settings.cache_clear()
+    monkeypatch.setattr("operators.left_pods.remove_left_pods", break_down)
+    start(registry)
+    with pytest.raises(RuntimeError, match="nobody foresaw"):
+        watch({})
+    assert registry.runs.find("scene_to_dataset", RUN).status == "cancelled"
+    assert registry.scenes.find("s1").running_run_id is None
+    assert len(slack.messages) == 1

@@ -14,7 +14,7 @@ from plugins.providers.kubernetes.pod_facts import CONTAINER, KEY_ANNOTATION
 
 SPEC_ANNOTATION = "blueprint-pipeline-spec"
 """The whole job, for the container (by the downward API) and for people."""
-KEY_LABEL, STAGE_LABEL = "blueprint-pipeline-key", "blueprint-pipeline-stage"
+KEY_LABEL, STAGE_LABEL, INSTALLATION_LABEL = "blueprint-pipeline-key", "blueprint-pipeline-stage", "blueprint-pipeline-installation"
 _LABEL_LENGTH = 63
 _SPEC_FOLDER = "/etc/blueprint-pipeline-job"
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 -- the mount point itself
@@ -57,8 +57,15 @@ def choose_image(profile: Profile, templates: Path, key: str) -> str:
     return str(images["canary"] if canary else images["stable"])
 
 
-def build_pod(spec: JobSpec, cluster: Cluster, templates: Path, labels: Mapping[str, str]) -> dict[str, Any]:
+def build_pod(spec: JobSpec, cluster: Cluster, templates: Path, labels: Mapping[str, str], *, installation: str) -> dict[str, Any]:
     """The whole pod as the API takes it.
+
+    Args:
+        spec: The job.
+        cluster: Where it is to run.
+        templates: Folder with the profile's template.
+        labels: Of Airflow's task.
+        installation: Whose pod it is, as :func:`plugins.providers.kubernetes.installation.installation_of` says.
 
     Raises:
         ComputeConfigInvalid: The template is missing, or has no container ``base``.
@@ -71,7 +78,7 @@ def build_pod(spec: JobSpec, cluster: Cluster, templates: Path, labels: Mapping[
     pod.update(apiVersion="v1", kind="Pod")
     metadata = pod["metadata"]
     metadata.update(name=spec.name, namespace=cluster.namespace)
-    own = {KEY_LABEL: spec.key[:_LABEL_LENGTH], STAGE_LABEL: spec.stage}
+    own = {KEY_LABEL: spec.key[:_LABEL_LENGTH], STAGE_LABEL: spec.stage, INSTALLATION_LABEL: installation}
     metadata["labels"] = {**(metadata.get("labels") or {}), **labels, **own}
     metadata["annotations"] = {
         **(metadata.get("annotations") or {}),

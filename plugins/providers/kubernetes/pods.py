@@ -3,19 +3,20 @@
 Every call has a deadline, and is repeated while the API is busy (429), broken (5xx, 410) or wants another token (401).
 """
 
-import json
 import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import stamina
+from pydantic import ValidationError
 
 from blueprint_pipeline.compute.errors import JobNameTaken
+from blueprint_pipeline.compute.job import JobSpec
 from blueprint_pipeline.compute.profiles import Cluster
 from plugins.providers.kubernetes.api_errors import CREATE, DELETE, ApiUnreachable, NameExists, PodGone, PodReplaced, translated
 from plugins.providers.kubernetes.connections import Endpoint, build_hook, find_endpoint
 from plugins.providers.kubernetes.pod_facts import PodFacts, facts_of
-from plugins.providers.kubernetes.pod_spec import SPEC_ANNOTATION, STAGE_LABEL
+from plugins.providers.kubernetes.pod_spec import INSTALLATION_LABEL, SPEC_ANNOTATION, STAGE_LABEL
 
 CALL_S = (5.0, 20.0)
 """Deadlines of connecting and of an answer [s]."""
@@ -59,17 +60,25 @@ class ClusterPods:
         except PodGone:
             return None
 
-    def list_jobs(self) -> list[JobPod]:
-        """All pods that were made for a job of a run of Airflow's.
+    def list_jobs(self, installation: str) -> list[JobPod]:
+        """All pods that an installation made for jobs of runs of its Airflow's; a pod whose job cannot be read is passed over.
 
         Raises:
             ClusterRefused: The API does not let this process in.
             ApiUnreachable: The API does not answer.
         """
-        options = {"label_selector": STAGE_LABEL, "_request_timeout": CALL_S}
+        options = {"label_selector": f"{STAGE_LABEL},{INSTALLATION_LABEL}={installation}", "_request_timeout": CALL_S}
         found = self._call("list pods", "", lambda api: api.list_namespaced_pod(self.cluster.namespace, **options)).items
-        jobs = [(pod, json.loads((pod.metadata.annotations or {}).get(SPEC_ANNOTATION, "{}"))) for pod in found]
-        return [JobPod(facts_of(pod), spec["dag_id"], spec["run_id"]) for pod, spec in jobs if spec.get("dag_id")]
+        jobs = [(pod, self._read_job(pod)) for pod in found]
+        return [JobPod(facts_of(pod), spec.dag_id, spec.run_id) for pod, spec in jobs if spec is not None and spec.dag_id]
+
+    def _read_job(self, pod: Any) -> JobSpec | None:
+        try:
+            return JobSpec.model_validate_json((pod.metadata.annotations or {}).get(SPEC_ANNOTATION, ""))
+        except ValidationError as error:
+            name, why = pod.metadata.name, error.errors()[0]["msg"]
+            log.warning("pod %s on %s has no job that this version can read, and is left alone: %s", name, self.cluster.name, why)
+            return None
 
     def create_or_adopt(self, pod: dict[str, Any], key: str) -> PodFacts:
         """Create a pod, or take the one that has its name: the API lets no two of one name live.
