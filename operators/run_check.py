@@ -12,7 +12,6 @@ from blueprint_pipeline.compute.profiles import runs_as_pod
 from blueprint_pipeline.delivery.lab import LabProfile, list_labs, load_lab
 from blueprint_pipeline.errors import BlueprintError, InputError
 from blueprint_pipeline.price.table import load_price_table
-from blueprint_pipeline.robot.embodiment import UnknownRobot, UnsupportedRobot, load_embodiment
 from blueprint_pipeline.robot.names import DEFAULT_ROBOT
 from blueprint_pipeline.settings import Settings
 from operators.scene_params import SAMPLE, build_params, parameter_names
@@ -73,6 +72,8 @@ def wrong_values(params: Mapping[str, Any]) -> Iterator[str]:
 
 def wrong_robot(params: Mapping[str, Any]) -> Iterator[str]:
     """A robot that is known, and cannot act."""
+    from blueprint_pipeline.robot.embodiment import UnknownRobot, UnsupportedRobot, load_embodiment
+
     try:
         load_embodiment(str(params.get("robot", DEFAULT_ROBOT)))
     except UnsupportedRobot as error:

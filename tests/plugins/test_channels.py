@@ -26,7 +26,7 @@ def connect(monkeypatch, **fields):
         {
             "conn_type": "slackwebhook",
             "host": "https://hooks.slack.com/services",
-            "password": "T/B/X",  # pragma: allowlist secret
+            "password": "T/B/X",  # a made-up path of a webhook; pragma: allowlist secret
             "extra": {"proxy": "proxy.corp:3128"},
         },
     ],
