@@ -16,7 +16,7 @@ SECRETS = {
     "BPP__REGISTRY__URL": f"postgresql+psycopg2://{USER}@db/blueprint?sslpassword=hunter2",
     "BPP__WORKSPACE__URL": f"s3://{USER}@bucket/prefix",
     "BPP__DELIVERY__WEBHOOK_URL": "https://hooks.example.com/services/hunter2",
-    "BPP__DELIVERY__WEBHOOK_SECRET": "whsec_hunter2",  # made up, to be looked for in what is shown; pragma: allowlist secret
+    "BPP__DELIVERY__WEBHOOK_SECRET": "whsec_hunter2",  # pragma: allowlist secret -- made up, looked for in what is shown
     "BPP__MESSAGES__RUNBOOK_URL": f"https://{USER}@wiki.example.com/on-call?token=hunter2",
 }
 
@@ -54,7 +54,7 @@ def test_settings_in_force_are_shown_without_secrets(monkeypatch: pytest.MonkeyP
         "BPP__REGISTRY__URL": "postgresql+psycopg2://db/blueprint",
         "BPP__WORKSPACE__URL": "s3://bucket/prefix",
         "BPP__DELIVERY__WEBHOOK_URL": "https://hooks.example.com/…",
-        "BPP__DELIVERY__WEBHOOK_SECRET": "set, not shown",  # no secret but its place; pragma: allowlist secret
+        "BPP__DELIVERY__WEBHOOK_SECRET": "set, not shown",  # pragma: allowlist secret -- what is shown in its place
         "BPP__MESSAGES__RUNBOOK_URL": "https://wiki.example.com/on-call",
     }
     assert (found["BPP__COMPUTE__WORKERS"].value, found["BPP__COMPUTE__WORKERS"].is_default) == ("3", False)

@@ -26,7 +26,7 @@ def connect(monkeypatch, **fields):
         {
             "conn_type": "slackwebhook",
             "host": "https://hooks.slack.com/services",
-            "password": "T/B/X",  # a made-up path of a webhook; pragma: allowlist secret
+            "password": "T/B/X",  # pragma: allowlist secret -- a made-up path of a webhook
             "extra": {"proxy": "proxy.corp:3128"},
         },
     ],
