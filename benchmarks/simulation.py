@@ -56,7 +56,7 @@ def main(workspace: str, scene_id: str, episodes: int = 8) -> None:
 
 def _bare_physics_s(work: ShardWork, simulated_s: float) -> float:
     """CPU seconds of as many steps of the same model at its first state, and nothing else: the peer."""
-    model = build_scene_model(work.mjcf_path, work.robot, work.fps).model
+    model = build_scene_model(work.scene / TWIN_PATH, work.robot, work.fps).model
     data = mujoco.MjData(model)
     started = time.process_time()
     mujoco.mj_step(model, data, nstep=round(simulated_s / model.opt.timestep))
