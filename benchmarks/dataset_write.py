@@ -32,9 +32,11 @@ FPS, FRAMES, JOINTS = 30, 300, 14
 NAMES = tuple(f"joint_{joint}" for joint in range(JOINTS))
 PARTS = {"arm": slice(0, JOINTS)}
 VECTORS = (VectorFeature("observation.state", NAMES, parts=PARTS), VectorFeature("action", NAMES, parts=PARTS))
-FEATURES = {vector.key: {"dtype": "float32", "shape": (JOINTS,), "names": list(NAMES)} for vector in VECTORS}
-COLUMNS = {name: {"dtype": "int64", "shape": (1,), "names": None} for name in ("frame_index", "index", "episode_index", "task_index")}
-COLUMNS |= FEATURES | {"timestamp": {"dtype": "float32", "shape": (1,), "names": None}}
+FEATURES: dict[str, dict[str, object]] = {vector.key: {"dtype": "float32", "shape": (JOINTS,), "names": list(NAMES)} for vector in VECTORS}
+COLUMNS: dict[str, dict[str, object]] = {
+    name: {"dtype": "int64", "shape": (1,), "names": None} for name in ("frame_index", "index", "episode_index", "task_index")
+}
+COLUMNS |= {**FEATURES, "timestamp": {"dtype": "float32", "shape": (1,), "names": None}}
 
 
 def make_episodes(count: int) -> list[EpisodeFrames]:
@@ -99,7 +101,7 @@ def images_ours(images: np.ndarray) -> list[float]:
     counts = empty_counts()
     for image in images:
         counts += count_pixels(image)
-    return np.ravel(image_statistics(counts)["std"]).tolist()
+    return [float(value) for value in np.asarray(image_statistics(counts)["std"], dtype=np.float64).ravel()]
 
 
 def images_peer(images: np.ndarray) -> list[float]:
@@ -107,7 +109,7 @@ def images_peer(images: np.ndarray) -> list[float]:
     from lerobot.datasets.compute_stats import get_feature_stats
 
     found = get_feature_stats(images, axis=(0, 2, 3), keepdims=True)
-    return np.ravel(found["std"] / 255.0).tolist()
+    return [float(value) for value in np.ravel(found["std"] / 255.0)]
 
 
 def cpu_s(work: Callable[[], object]) -> float:

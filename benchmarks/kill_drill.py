@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import blueprint_pipeline
@@ -25,7 +26,7 @@ SOURCE = Path(blueprint_pipeline.__file__).parent / "scene" / "samples" / SCENE
 RECORDS = ("commits/", "geniesim/usage/", "geniesim/cost/")
 
 
-def flow(episodes: int, shard_size: int) -> list[tuple[str, dict[str, object]]]:
+def flow(episodes: int, shard_size: int) -> list[tuple[str, Mapping[str, object]]]:
     """Every stage from the source to the dataset, in order, with its request."""
     shards = range(-(-episodes // shard_size))
     return [
@@ -40,7 +41,7 @@ def flow(episodes: int, shard_size: int) -> list[tuple[str, dict[str, object]]]:
     ]
 
 
-def run_stage(folder: Path, stage: str, request: dict[str, object], kill_after_s: float | None) -> tuple[int, list[dict[str, object]]]:
+def run_stage(folder: Path, stage: str, request: Mapping[str, object], kill_after_s: float | None) -> tuple[int, list[dict[str, object]]]:
     """Run one stage in a process group of its own; kill the group after a while if asked. Exit status and log events."""
     path = folder / "request.json"
     path.write_text(json.dumps({"scene_id": SCENE, **request}))
@@ -63,7 +64,7 @@ def run_stage(folder: Path, stage: str, request: dict[str, object], kill_after_s
     return process.returncode, events
 
 
-def run_flow(folder: Path, stages: list[tuple[str, dict[str, object]]], kill_at_s: float | None) -> tuple[str | None, int]:
+def run_flow(folder: Path, stages: list[tuple[str, Mapping[str, object]]], kill_at_s: float | None) -> tuple[str | None, int]:
     """Run all stages from the first. The stage that was killed (``None``: none was), and how many were found done."""
     begun = time.monotonic()
     found = 0

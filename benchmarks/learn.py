@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,7 +81,7 @@ class Generator:
         for stage, request in (("simulate_shard", {"shard_index": 0}), ("import_episodes", {}), ("gate_episodes", {})):
             self._run(stage, request)
 
-    def _run(self, stage: str, request: dict[str, object]) -> None:
+    def _run(self, stage: str, request: Mapping[str, object]) -> None:
         run_stage(stage, {"scene_id": self.scene_id, **request}, self.settings)
 
 

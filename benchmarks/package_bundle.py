@@ -17,6 +17,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -96,13 +97,13 @@ def run(megabytes: int, pairs: int, folder: Path) -> dict[str, float]:
     make_signing_key(key)
     figures: dict[str, list[tuple[float, float]]] = {}
     for _ in range(pairs):
-        for name, pack in (("peer", lambda out: pack_peer(tree, out)), ("ours", lambda out: pack_ours(tree, out, key))):
+        for name, pack in (("peer", partial(pack_peer, tree)), ("ours", partial(pack_ours, tree, key=key))):
             out = folder / name
             out.mkdir()
-            figures.setdefault(f"pack_{name}", []).append(measure(lambda pack=pack, out=out: pack(out)))
+            figures.setdefault(f"pack_{name}", []).append(measure(partial(pack, out)))
             if name == "ours":
-                figures.setdefault("verify_peer", []).append(measure(lambda out=out: verify_peer(out / "bundle")))
-                figures.setdefault("verify_ours", []).append(measure(lambda out=out: verify_bundle(out / "bundle", folder / "key.pub.pem")))
+                figures.setdefault("verify_peer", []).append(measure(partial(verify_peer, out / "bundle")))
+                figures.setdefault("verify_ours", []).append(measure(partial(verify_bundle, out / "bundle", folder / "key.pub.pem")))
             shutil.rmtree(out)
         figures.setdefault("copy", []).append(measure(lambda: shutil.copytree(tree, folder / "copy")))
         shutil.rmtree(folder / "copy")

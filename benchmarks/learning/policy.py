@@ -198,9 +198,9 @@ def _gather(demonstrations: Sequence[Demonstration], number: int) -> Demonstrati
 
 
 def _some(data: Demonstration, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Demonstration:
-    rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-    chosen = {name: value[rows] for name, value in vars(data).items() if name != "frames"}
-    return Demonstration(frames=data.frames.at(rows), **chosen)
+    indices: NDArray[np.int64] = np.arange(len(rows))[rows] if rows.dtype == bool else rows.astype(np.int64)
+    chosen = {name: value[indices] for name, value in vars(data).items() if name != "frames"}
+    return Demonstration(frames=data.frames.at(indices), **chosen)
 
 
 def _ridge(seen: Float, wanted: Float, ridge: float) -> Float:
@@ -220,7 +220,7 @@ def _ridge(seen: Float, wanted: Float, ridge: float) -> Float:
     counts = np.ones((len(seen), 1))
     for _ in range(_ROUNDS):
         counts *= len(counts) / counts.sum()
-        found = np.linalg.solve(seen.T @ (seen * counts) + cost, seen.T @ (wanted * counts))
+        found[:] = np.linalg.solve(seen.T @ (seen * counts) + cost, seen.T @ (wanted * counts))
         far = np.maximum(_distance(seen @ found - wanted), 1e-9)
         counts = np.minimum(np.median(far) / far, 1.0)[:, None]
     return found

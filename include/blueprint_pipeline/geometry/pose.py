@@ -1,5 +1,8 @@
 """Rigid poses as data: what plans, manifests and records hold. World frame: z up, metres; quaternions w, x, y, z."""
 
+from collections.abc import Iterable
+from typing import Self
+
 from blueprint_pipeline.frozen import FrozenModel
 
 Vector3 = tuple[float, float, float]
@@ -13,3 +16,10 @@ class Pose(FrozenModel):
 
     position_m: Vector3
     quat_wxyz: QuatWxyz
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Self:
+        """A pose from seven numbers: x, y, z and the quaternion w, x, y, z, as MuJoCo's free joints have them."""
+        x, y, z, *quat = (float(value) for value in values)
+        w, i, j, k = quat
+        return cls(position_m=(x, y, z), quat_wxyz=(w, i, j, k))

@@ -192,8 +192,4 @@ class StartStates:
         mujoco.mj_kinematics(self._model, self._data)
 
     def _poses(self, qpos: FloatArray) -> dict[str, Pose]:
-        poses = {}
-        for name in self._names:
-            pose = [float(value) for value in qpos[self._address[name] : self._address[name] + 7]]
-            poses[name] = Pose(position_m=(pose[0], pose[1], pose[2]), quat_wxyz=(pose[3], pose[4], pose[5], pose[6]))
-        return poses
+        return {name: Pose.of(qpos[self._address[name] : self._address[name] + 7]) for name in self._names}

@@ -129,7 +129,7 @@ class _Painter:
         """
         objects, joints, widths_m = self.poses.object_poses[frame], self.poses.robot_qpos[frame], self.poses.gripper_width_m[frame]
         found = self.stage.simulator.reset(
-            {name: _pose(row.tolist()) for name, row in zip(self.record.object_ids, objects, strict=True)},
+            {name: Pose.of(row.tolist()) for name, row in zip(self.record.object_ids, objects, strict=True)},
             start_qpos(self._embodiment, joints, widths_m),
         )
         lengths_m = [np.linalg.norm(found.object_poses[:, :3] - objects[:, :3], axis=1), np.abs(found.gripper_width_m - widths_m)]
@@ -167,9 +167,3 @@ class _Painter:
         """Remove what was drawn."""
         for writer in self._writers.values():
             writer.abandon()
-
-
-def _pose(row: list[float]) -> Pose:
-    x, y, z, *quat = row
-    w, i, j, k = quat
-    return Pose(position_m=(x, y, z), quat_wxyz=(w, i, j, k))

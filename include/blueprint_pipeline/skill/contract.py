@@ -18,7 +18,7 @@ from blueprint_pipeline.robot.embodiment import Embodiment
 from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.skill.conditions import ObservedMotion
 from blueprint_pipeline.skill.goals import Reach
-from blueprint_pipeline.skill.instruction import NamedObject, SurfaceFrame
+from blueprint_pipeline.skill.instruction import NamedObject, SurfaceFrame, phrases_of
 from blueprint_pipeline.skill.receiver import Receivers
 from blueprint_pipeline.skill.scene_view import SceneView
 from blueprint_pipeline.skill.support_surface import BoolArray, SupportSurface
@@ -113,6 +113,20 @@ def named_objects(place: Workplace, start: StartState) -> dict[str, NamedObject]
     return {
         name: NamedObject(object_id=name, noun=place.objects[name].noun, colour=place.objects[name].colour) for name in start.footprints
     }
+
+
+def tell_apart(place: Workplace, start: StartState, target: str) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """Phrases for the target, and for each other object that words tell from all the rest.
+
+    Raises:
+        NotOffered: No words tell the target from another object.
+    """
+    named = named_objects(place, start)
+    told = {name: phrases_of(item, [other for key, other in named.items() if key != name]) for name, item in named.items()}
+    phrases = told.pop(target)
+    if not phrases:
+        raise NotOffered("no words tell it from another object")
+    return phrases, {name: other for name, other in told.items() if other}
 
 
 class Skill(ABC, Generic[AnyTask]):

@@ -6,7 +6,7 @@ away from the viewer, y to the viewer's left. A policy that sees the picture can
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -172,11 +172,6 @@ def phrases_of(item: NamedObject, others: Sequence[NamedObject]) -> tuple[str, .
     """All phrases that tell an object from others: its noun, its noun with its colour; empty where they share both."""
     told = noun_phrases([item, *others])
     return tuple(dict.fromkeys((told[item.object_id], _coloured(item)))) if item.object_id in told else ()
-
-
-def but(named: Mapping[str, NamedObject], left_out: str) -> list[NamedObject]:
-    """All of them but one."""
-    return [item for name, item in named.items() if name != left_out]
 
 
 def _words(text: str) -> list[str]:

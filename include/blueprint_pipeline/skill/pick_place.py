@@ -26,10 +26,10 @@ from blueprint_pipeline.skill.conditions import (
     check_untouched,
     check_upright,
 )
-from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, is_shown_at, named_objects, shown_spots
+from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, is_shown_at, shown_spots, tell_apart
 from blueprint_pipeline.skill.goals import Destination, GoalSearch
 from blueprint_pipeline.skill.grasping import GraspQuery
-from blueprint_pipeline.skill.instruction import PUT, but, phrases_of, say_in_ways
+from blueprint_pipeline.skill.instruction import PUT, say_in_ways
 from blueprint_pipeline.skill.picking import find_untakeable
 from blueprint_pipeline.skill.region import RELATIONS, THIRDS, RegionTask, center_in_object, rounded_corners
 from blueprint_pipeline.task.outcome import PredicateCheck, at_most
@@ -65,12 +65,7 @@ class PickPlace(Skill[PickPlaceTask]):
 
     def propose(self, place: Workplace, start: StartState, target: str, rng: np.random.Generator) -> PickPlaceTask:
         """A part of the surface, or a place beside another object, and how to say so."""
-        named = named_objects(place, start)
-        subject = named.pop(target)
-        phrases = phrases_of(subject, list(named.values()))
-        if not phrases:
-            raise NotOffered("no words tell it from another object")
-        references = {name: told for name, item in named.items() if (told := phrases_of(item, [subject, *but(named, name)]))}
+        phrases, references = tell_apart(place, start, target)
         footprint = start.footprints[target]
         found = _draw_destination(place, start, target, list(references), rng)
         if found is None:

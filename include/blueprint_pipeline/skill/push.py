@@ -19,8 +19,8 @@ from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import constant, describe_contact, find_path, time_checked
 from blueprint_pipeline.motion.timing import Pace
 from blueprint_pipeline.skill.conditions import ObservedMotion, check_at_rest, check_untouched, is_touched, tilt_rad
-from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, named_objects, shown_spots
-from blueprint_pipeline.skill.instruction import PUSH, phrases_of, say_in_ways
+from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, shown_spots, tell_apart
+from blueprint_pipeline.skill.instruction import PUSH, say_in_ways
 from blueprint_pipeline.skill.picking import FREE_PACE, LINE_PACE, MAX_PATH_SEARCHES, SEED_STEP, STOP_S, summarise_rejected
 from blueprint_pipeline.skill.push_contact import LEANS_RAD, Contact, Pushed, Sides, observe_pushed
 from blueprint_pipeline.skill.region import THIRDS, Region, RegionTask, build_region, center_in_object, rounded_corners
@@ -82,10 +82,7 @@ class Push(Skill[PushTask]):
     def propose(self, place: Workplace, start: StartState, target: str, rng: np.random.Generator) -> PushTask:
         """A region that a stroke of the arm leads into, with a free way to it, and how to say so."""
         footprint, support = start.footprints[target], place.surface.support
-        named = named_objects(place, start)
-        phrases = phrases_of(named.pop(target), list(named.values()))
-        if not phrases:
-            raise NotOffered("no words tell it from another object")
+        phrases, _ = tell_apart(place, start, target)
         clear = place.surface.clearance_m(start.others(target)) >= CLEAR_M
         pushed = observe_pushed(place.planner, _qpos_of(place.planner, start), target, support)
         sides = Sides(place.planner, pushed)

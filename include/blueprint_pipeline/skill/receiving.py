@@ -31,13 +31,13 @@ from blueprint_pipeline.skill.conditions import (
     check_upright,
     tilt_rad,
 )
-from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, named_objects
+from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, tell_apart
 from blueprint_pipeline.skill.grasping import RELEASE_HEIGHT_M, GraspQuery, reachable_grasps
-from blueprint_pipeline.skill.instruction import PUT, but, phrases_of, say_in_ways
+from blueprint_pipeline.skill.instruction import PUT, say_in_ways
 from blueprint_pipeline.skill.picking import find_untakeable
 from blueprint_pipeline.skill.receiver import Receiver
 from blueprint_pipeline.skill.region import Region
-from blueprint_pipeline.skill.resting import let_go, lower_onto, pose_of
+from blueprint_pipeline.skill.resting import let_go, lower_onto
 from blueprint_pipeline.task.outcome import PredicateCheck, at_least, at_most
 from blueprint_pipeline.task.task import Task
 
@@ -95,7 +95,7 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
     touch_phases = placing.TOUCH_PHASES
     takes = True
     relation: ClassVar[str]
-    """Between target and receiver, in words: a key of the templates' places."""
+    """Between target and receiver, in words: a key of the templates' bearers."""
     nowhere: ClassVar[str]
     """What is said where no object receives the target."""
 
@@ -116,23 +116,19 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
         if reason := find_untakeable(place, target):
             return reason
         others = (name for name in place.objects if name != target)
-        return None if any(self._offered(place, name) is not None for name in others) else self.nowhere
+        return None if any(self._free_receiver(place, name) is not None for name in others) else self.nowhere
 
     def propose(self, place: Workplace, start: StartState, target: str, rng: np.random.Generator) -> AnyReceivedTask:
         """One of the objects that receive it, in the middle of what they offer, and how to say so."""
-        named = named_objects(place, start)
-        subject = named.pop(target)
-        phrases = phrases_of(subject, list(named.values()))
-        if not phrases:
-            raise NotOffered("no words tell it from another object")
-        for name in rng.permutation(sorted(named)).tolist():
-            told, receiver = phrases_of(named[name], [subject, *but(named, name)]), self._offered(place, name)
-            if not told or receiver is None:
+        phrases, references = tell_apart(place, start, target)
+        for name in rng.permutation(sorted(references)).tolist():
+            receiver = self._free_receiver(place, name)
+            if receiver is None:
                 continue
-            task = self._offer(Offer(place=place, start=start, target=target, name=name, receiver=receiver))
+            sentences = say_in_ways(PUT, phrases, self.relation, place.frame, rng=rng, references=references[name])
+            task = self._build_task(Offer(place=place, start=start, target=target, name=name, receiver=receiver), sentences)
             if task is not None:
-                instruction, paraphrases = say_in_ways(PUT, phrases, self.relation, place.frame, rng=rng, references=told)
-                return task.model_copy(update={"instruction": instruction, "paraphrases": paraphrases})
+                return task
         raise NotOffered(self.nowhere)
 
     def plan(self, scene: MotionScene, qpos: FloatArray, task: AnyReceivedTask, *, seed: int) -> Steps:
@@ -157,13 +153,13 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
             check_untouched(motion, task.target_object),
         )
 
-    def _offered(self, place: Workplace, name: str) -> Receiver | None:
-        """The same of an object that is empty and true to its shape."""
+    def _free_receiver(self, place: Workplace, name: str) -> Receiver | None:
+        """What an object offers that bears nothing, and whose pieces are true to its shape."""
         facts = place.objects[name]
         return None if facts.bears or facts.closed is not None else self.receiver(place, name)
 
-    def _offer(self, offer: "Offer") -> AnyReceivedTask | None:
-        """The task of setting the target down there, not yet put in words; ``None``: it does not fit, would not rest, or is not seen."""
+    def _build_task(self, offer: "Offer", sentences: tuple[str, tuple[str, ...]]) -> AnyReceivedTask | None:
+        """The task of setting the target down there; ``None``: it does not fit, would not rest, is not seen, or no hand gets there."""
         spot = offer.spot_m(self.room_m(offer.radius_m))
         goal = None if spot is None else offer.lowered(spot)
         if goal is None:
@@ -171,7 +167,8 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
         footprint, corners = offer.start.footprints[offer.target], offer.receiver.corners_m
         task = self.task(
             task_type=self.name,
-            instruction="",
+            instruction=sentences[0],
+            paraphrases=sentences[1],
             target_object=offer.target,
             support_object=offer.name,
             goal_position_m=_rounded(np.array(goal.position_m)),
@@ -254,7 +251,7 @@ class Offer:
     def shows(self, target: FloatArray, receiver: FloatArray) -> bool:
         """Whether the scene's camera shows the target with both at these poses (7,), and the receiver before."""
         view, home = self.place.view, home_qpos(self.place.embodiment)
-        ended = {**self.start.poses, self.target: pose_of(target), self.name: pose_of(receiver)}
+        ended = {**self.start.poses, self.target: Pose.of(target), self.name: Pose.of(receiver)}
         return view.shows(self.start.poses, home, self.name) and view.shows(ended, home, self.target)
 
     def _qpos(self, moved: Mapping[str, Pose]) -> FloatArray:

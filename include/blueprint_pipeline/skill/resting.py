@@ -6,7 +6,6 @@ import mujoco
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.twin.footprint import bodies_of, geom_boxes
 from blueprint_pipeline.twin.model import SceneModel
 
@@ -33,17 +32,16 @@ def lower_onto(scene: SceneModel, qpos: FloatArray, target: str, receiver: str) 
     solid = (model.geom_contype | model.geom_conaffinity) > 0
     own, other = (np.flatnonzero(solid & np.isin(model.geom_bodyid, bodies_of(model, name))) for name in (target, receiver))
     pairs = [(int(a), int(b)) for a in own for b in other if (lows[a, :2] <= highs[b, :2]).all() and (lows[b, :2] <= highs[a, :2]).all()]
-    address, start_m = int(model.body(target).jntadr[0]), float(data.body(target).xpos[2])
-    height = data.joint(address).qpos
+    height = scene.object_qpos[scene.object_ids.index(target)] + 2
     for _ in range(_STEPS):
         gap = min((mujoco.mj_geomDistance(model, data, a, b, _FAR_M, None) for a, b in pairs), default=_FAR_M)
         if gap >= _FAR_M:
             return None
         if gap <= _TOUCH_M:
             break
-        height[2] -= gap
+        data.qpos[height] -= gap
         mujoco.mj_kinematics(model, data)
-    return start_m - float(height[2])
+    return float(qpos[height] - data.qpos[height])
 
 
 def let_go(scene: SceneModel, qpos: FloatArray, ctrl: FloatArray, names: tuple[str, ...]) -> Mapping[str, FloatArray] | None:
@@ -55,13 +53,8 @@ def let_go(scene: SceneModel, qpos: FloatArray, ctrl: FloatArray, names: tuple[s
     model, data = scene.model, mujoco.MjData(scene.model)
     data.qpos[:], data.ctrl[:] = qpos, ctrl
     mujoco.mj_step(model, data, round(SETTLE_S / model.opt.timestep))
-    fastest = np.max([np.linalg.norm(data.joint(int(model.body(name).jntadr[0])).qvel[:3]) for name in names])
+    indices = [scene.object_ids.index(name) for name in names]
+    fastest = np.max([np.linalg.norm(data.qvel[scene.object_dofs[index] :][:3]) for index in indices])
     if not fastest <= _REST_SPEED_M_S:  # also where it is no number
         return None
-    return {name: data.joint(int(model.body(name).jntadr[0])).qpos.copy() for name in names}
-
-
-def pose_of(qpos: FloatArray) -> Pose:
-    """A pose from xyz and quat wxyz, (7,)."""
-    x, y, z, *quat = (float(value) for value in qpos)
-    return Pose(position_m=(x, y, z), quat_wxyz=(quat[0], quat[1], quat[2], quat[3]))
+    return {name: data.qpos[scene.object_qpos[index] :][:7].copy() for name, index in zip(names, indices, strict=True)}

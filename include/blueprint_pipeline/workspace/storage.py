@@ -2,15 +2,12 @@
 
 import contextlib
 import json
-import os
 import re
 import shutil
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from pathlib import Path
-from time import time
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ValidationError
@@ -21,12 +18,9 @@ from blueprint_pipeline.settings import WorkspaceSettings
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_file, list_files, move_file
 from blueprint_pipeline.workspace.errors import FileMissing
 from blueprint_pipeline.workspace.full_disk import name_full_disk
+from blueprint_pipeline.workspace.parts import is_part, part_of, remove_left_parts, write_whole
 from blueprint_pipeline.workspace.store_calls import LOCAL_PROTOCOLS, StoreCalls, look_up
 
-_PART = ".part"
-"""End of the name of a file that is being written."""
-_LEFT_PART_S = 86400.0
-"""Age from which a part is what a killed process left [s]."""
 _LOCAL_THREADS = 2
 _REMOTE_THREADS = 8
 Result = TypeVar("Result")
@@ -131,7 +125,7 @@ class SceneFolder:
             folder = name[: name.index("*")].rpartition("/")[0]
             below = self.files_under(folder) if folder else self._list("")
             return [found for found in below if _matches(found, name)]
-        below = [f"{name.rstrip('/')}/{found}" for found in self._list(name) if not _is_part(found)]
+        below = [f"{name.rstrip('/')}/{found}" for found in self._list(name) if not is_part(found)]
         return below or ([name] if self._is_file(name) else [])
 
     def digest(self, name: str) -> FileDigest:
@@ -183,13 +177,13 @@ class SceneFolder:
         remote_dir = self._cache_dir / "remote"  # may be a volume of its own, which a served simulator reads, too
         target, parts = remote_dir / self.scene_id, remote_dir / ".parts"
         parts.mkdir(parents=True, exist_ok=True)
-        _remove_left_parts(parts)
+        remove_left_parts(parts)
         remote = self.files_under(name)
 
         def copy(found: str) -> None:
             path = target / found
             path.parent.mkdir(parents=True, exist_ok=True)
-            part = _part_of(path, parts)
+            part = part_of(path, parts)
             try:
                 self._found(found, lambda source: _fetch(source, part))
                 part.replace(path)
@@ -237,7 +231,7 @@ class SceneFolder:
         target = self.root / name
         if self.is_local:
             Path(target.path).parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(Path(target.path), data)
+            write_whole(Path(target.path), data)
         else:
             self._call(name, lambda: target.write_bytes(data))
 
@@ -362,27 +356,9 @@ def _read(path: UPath) -> bytes:
     return bytes(path.read_bytes())
 
 
-def _is_part(path: str) -> bool:
-    name = path.rpartition("/")[2]
-    return name.startswith(".") and name.endswith(_PART)
-
-
 def _matches(path: str, pattern: str) -> bool:
     names, patterns = path.split("/"), pattern.split("/")
     return len(names) == len(patterns) and all(fnmatchcase(name, part) for name, part in zip(names, patterns, strict=True))
-
-
-def _part_of(path: Path, folder: Path) -> Path:
-    """Where this call writes what becomes ``path``, in a folder of the same disk; other pods may write there, too."""
-    return folder / f".{path.name}.{uuid.uuid4().hex}{_PART}"
-
-
-def _remove_left_parts(folder: Path) -> None:
-    """Remove what killed processes were copying; a copy that is still under way was written to lately."""
-    for part in folder.iterdir():
-        with contextlib.suppress(FileNotFoundError):  # another process was quicker
-            if time() - part.stat().st_mtime > _LEFT_PART_S:
-                part.unlink()
 
 
 def _fetch(source: UPath, target: Path) -> Path:
@@ -390,13 +366,3 @@ def _fetch(source: UPath, target: Path) -> Path:
     with name_full_disk():
         source.fs.get_file(source.path, str(target))
     return target
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write beside, then rename: readers see the whole file, or none."""
-    beside = _part_of(path, path.parent)
-    with beside.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    beside.replace(path)
