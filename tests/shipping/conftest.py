@@ -127,3 +127,8 @@ def _run_cluster(tool, folder, python_path):
         yield str(folder / "cluster" / "kubeconfig")
     finally:
         subprocess.run([*tool, "stop", folder / "cluster"], check=False, capture_output=True)
+
+
+def of_kind(manifests, kind):
+    """Manifests of one kind."""
+    return [manifest for manifest in manifests if manifest["kind"] == kind]

@@ -20,29 +20,9 @@ from blueprint_pipeline.stage.inputs import read_inputs
 from blueprint_pipeline.stage.runner import InvalidRequest, run_stage
 from blueprint_pipeline.workspace.commits import CommitUnreadable, load_commit, load_commits
 from blueprint_pipeline.workspace.errors import FileChanged, InputMissing
-from blueprint_pipeline.workspace.refusals import InputRefused, RefusalUnreadable
-from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
-from tests.sample_errors import Unavailable
+from blueprint_pipeline.workspace.storage import Workspace
 from tests.stage import toy_stages
 from tests.stage.toy_rows import TOY_ROWS
-
-
-@pytest.fixture
-def toy(settings, tmp_path, monkeypatch):
-    for name, row in TOY_ROWS.items():
-        monkeypatch.setitem(STAGES, name, row)
-    source = tmp_path / "source"
-    source.mkdir()
-    (source / "a.txt").write_text("a")
-
-    def run(name, *, progress=lambda _done, _total: None, **fields):
-        request = {"scene_id": "s1", "source": str(source), "log": str(tmp_path / "log"), **fields}
-        return run_stage(name, request, settings, progress=progress)
-
-    run.scene = Workspace(settings.workspace).scene("s1")
-    run.source = source
-    run.log = lambda: (tmp_path / "log").read_text().split("\n")[:-1]
-    return run
 
 
 def tree(scene):
@@ -202,65 +182,6 @@ def test_gate_failure_shows_its_evidence_without_a_commit(toy):
         toy("toy_work", fail="gate")
     assert toy.scene.exists("report.json")
     assert load_commit(toy.scene, "toy_work") is None
-
-
-def test_no_stage_builds_on_the_evidence_of_a_refusal(toy, monkeypatch):
-    """Run by hand, the next stage would take what a gate refused for a result; it is told why not, until the cause is corrected."""
-    monkeypatch.setattr(toy_stages, "TOY_NOTHING", replace(toy_stages.TOY_NOTHING, reads=lambda _: ["report.json"]))
-    toy("toy_intake")
-    with pytest.raises(GateError):
-        toy("toy_work", fail="gate")
-    with pytest.raises(
-        InputRefused, match=r"toy_work left as evidence when it refused to go on: \[sample.not_good_enough\] not good enough"
-    ):
-        toy("toy_nothing")
-    toy("toy_work")
-    assert toy.scene.files_under("refusals") == []
-    with pytest.raises(NothingWritten):  # it ran
-        toy("toy_nothing")
-
-
-@pytest.fixture
-def refused(toy, monkeypatch):
-    """A stage that a gate ended, before one that reads what it left."""
-    monkeypatch.setattr(toy_stages, "TOY_NOTHING", replace(toy_stages.TOY_NOTHING, reads=lambda _: ["report.json"]))
-    toy("toy_intake")
-    with pytest.raises(GateError):
-        toy("toy_work", fail="gate")
-    return toy
-
-
-def test_evidence_that_could_not_be_removed_is_still_refused(refused, monkeypatch):
-    """A store that goes away while an attempt clears up leaves evidence and refusal, or neither."""
-    remove = SceneFolder.remove
-
-    def break_down(scene, name):
-        if name == "report.json":
-            raise Unavailable("the store is away")
-        remove(scene, name)
-
-    with monkeypatch.context() as broken:
-        broken.setattr(SceneFolder, "remove", break_down)
-        with pytest.raises(Unavailable):
-            refused("toy_work")
-    with pytest.raises(InputRefused):
-        refused("toy_nothing")
-
-
-@pytest.mark.parametrize("damaged", [b"", b"{}"])
-def test_a_damaged_refusal_counts_until_its_stage_ran_again(refused, damaged):
-    """It does not keep that stage itself from running."""
-    refused.scene.write_bytes("refusals/toy_work.json", damaged)
-    with pytest.raises(RefusalUnreadable, match=r"refusals/toy_work\.json is damaged.*Run toy_work again"):
-        refused("toy_nothing")
-    refused.scene.write_bytes("refusals/toy_nothing.json", damaged)
-    refused("toy_intake", units=1)  # reads nothing of the scene
-    with pytest.raises(RefusalUnreadable, match=r"refusals/toy_nothing\.json"):
-        refused("toy_work")
-    refused.scene.remove("refusals/toy_nothing.json")
-    refused("toy_work")
-    with pytest.raises(NothingWritten):  # it ran
-        refused("toy_nothing")
 
 
 def test_permanent_failure_leaves_nothing(toy):
