@@ -25,7 +25,7 @@ help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*?## "} {printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: demo
-demo: install opengl ## Run the real DAG on the sample scene; ends with the path of a delivered bundle
+demo: install opengl ## Run the real DAG on the sample scene; ends with the path of a delivered bundle; DEMO_ARGS="--help"
 	@$(BIN)/python -m operators.demo $(DEMO_ARGS)
 
 .PHONY: test

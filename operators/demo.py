@@ -19,9 +19,12 @@ from rich.console import Console
 from rich.live import Live
 
 from blueprint_pipeline.dataset.certify.environment import digest_environment
+from blueprint_pipeline.delivery.lab import list_labs
 from blueprint_pipeline.errors import BlueprintError
 from blueprint_pipeline.robot.names import DEFAULT_ROBOT, robot_names
 from blueprint_pipeline.settings import Settings, environment_of_child, load_settings
+from blueprint_pipeline.stage.flow import load_stage
+from blueprint_pipeline.stage.runner import parse_request
 from blueprint_pipeline.task.skills import SKILLS
 from operators.embedded.airflow_home import AIRFLOW_HOME, ROOT, airflow_environment, process_environment
 from operators.embedded.demo_connections import lab_secret
@@ -42,16 +45,21 @@ WORK = ("scene_id", "source", "robot", "skills", "episodes", "seed", "lab")
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     """The demo's options."""
-    parser = argparse.ArgumentParser(prog="python -m operators.demo", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m operators.demo",
+        description="Run the real DAG on the sample scene, or on another one: from meshes to a delivered, verified, signed dataset. "
+        'With make: make demo DEMO_ARGS="--skills place_in stack".',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.add_argument("--scene-id", default="tabletop_scanned", help="name of the scene's folder")
     parser.add_argument("--source", help="folder or URL of a reconstructed scene; the sample scene if not given")
-    parser.add_argument("--robot", choices=robot_names(), default=DEFAULT_ROBOT)
+    parser.add_argument("--robot", choices=robot_names(), default=DEFAULT_ROBOT, help="who acts; `bpp robot list` says who can")
     parser.add_argument("--skills", choices=sorted(SKILLS), nargs="+", default=["pick_place"], help="episodes are dealt out among them")
-    parser.add_argument("--episodes", type=int, default=24)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--lab", default=LAB)
+    parser.add_argument("--episodes", type=int, default=24, help="how many attempts")
+    parser.add_argument("--seed", type=int, default=0, help="decides starts, goals and sentences")
+    parser.add_argument("--lab", choices=list_labs(), default=LAB, help="who gets the dataset")
     parser.add_argument("--approval-window-s", type=float, default=APPROVAL_WINDOW_S, help="how long borderline episodes wait for a person")
-    parser.add_argument("--airflow-home", type=Path, default=AIRFLOW_HOME / "demo")
+    parser.add_argument("--airflow-home", type=Path, default=AIRFLOW_HOME / "demo", help="where Airflow keeps its database and log")
     return parser.parse_args(arguments)
 
 
@@ -61,6 +69,7 @@ def main(arguments: list[str]) -> int:
     chosen = parse_arguments(arguments)
     try:
         settings = load_settings()
+        check(chosen, settings)
         prepare(settings)
     except BlueprintError as error:
         console.print(f"[bold red]error[/] {error}")
@@ -99,6 +108,18 @@ def work_of(chosen: argparse.Namespace) -> dict[str, str]:
 def certify_environment(settings: Settings) -> str:
     """sha256 of the packages that certify; empty where there is no such environment."""
     return "".join(digest.sha256 for digest in digest_environment(settings.dataset.certify_python).values())
+
+
+def check(chosen: argparse.Namespace, settings: Settings) -> None:
+    """Refuse what the planner would refuse, before Airflow starts.
+
+    Raises:
+        InvalidRequest: A value that no plan can have.
+        UnsupportedRobot: The robot is on record, and cannot act.
+    """
+    stage = load_stage("plan_tasks")
+    request = {name: getattr(chosen, name) for name in ("scene_id", "robot", "skills", "episodes", "seed")}
+    stage.complete(parse_request(stage, request), settings)
 
 
 def prepare(settings: Settings) -> None:

@@ -77,7 +77,7 @@ def wrong_robot(params: Mapping[str, Any]) -> Iterator[str]:
     try:
         load_embodiment(str(params.get("robot", DEFAULT_ROBOT)))
     except UnsupportedRobot as error:
-        yield f"robot: {error.message}"
+        yield f"robot: {error.message.rstrip('.')}"
     except UnknownRobot:  # no value of the form
         return
 

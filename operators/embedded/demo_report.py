@@ -36,9 +36,9 @@ def show_failure(console: Console, view: RunView, log: Path, slack: Receiver) ->
         tail = view.problem or "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_TAIL:])
         facts.append(("Failed", f"Airflow ended early:\n{tail}"))
     facts += [
-        ("Told", describe_messages({"Slack": slack})),
+        ("Told", describe_messages({"Slack": slack}) or "nobody."),
         ("Log", str(log)),
-        ("Next", "What was finished is kept. Correct the cause and run `make demo` again: it resumes there."),
+        ("Next", "What was finished is kept. Correct the cause and run the same command again: it resumes there."),
     ]
     show_facts(console, facts)
 
@@ -57,7 +57,8 @@ def show_delivery(
         ("Time", describe_wall_time(view, wall_s)),
         *describe_delivery(view),
     ]
-    facts += [("Told", describe_messages(receivers)), ("Next", "try one of these:")]
+    told = describe_messages(receivers) or "nobody anew: Slack and the lab have heard of this delivery before."
+    facts += [("Told", told), ("Next", "try one of these:")]
     show_facts(console, facts)
     for command, what in next_commands(view, scene_id, public_key_path(settings.delivery.signing_key)):
         console.print(Text.assemble((command, "cyan"), (f"  # {what}", "dim")), soft_wrap=True)
@@ -84,13 +85,13 @@ def describe_rejects(episodes: Iterable[EpisodeVerdict]) -> list[str]:
 
 
 def describe_left_out(view: RunView) -> list[Fact]:
-    """Objects that a skill does not take, each with the reason."""
+    """Objects that a skill does not take: a line a reason."""
     left_out: Mapping[str, Mapping[str, str]] = view.result_of("plan_tasks").get("left_out", {})
-    told = [
-        f"{target} ({skill}): {reason.partition(';')[0].rstrip('.')}.".replace("_", " ")
-        for skill, reasons in left_out.items()
-        for target, reason in reasons.items()
-    ]
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for skill, reasons in left_out.items():
+        for target, reason in reasons.items():
+            by_reason.setdefault((skill, reason.partition(";")[0].rstrip(".")), []).append(target)
+    told = [f"{', '.join(targets)} ({skill}): {reason}.".replace("_", " ") for (skill, reason), targets in by_reason.items()]
     return [("Left out" if number == 0 else "", sentence) for number, sentence in enumerate(told)]
 
 
@@ -136,13 +137,13 @@ def describe_delivery(view: RunView) -> list[Fact]:
 
 
 def describe_messages(receivers: Mapping[str, Receiver]) -> str:
-    """Who was told what."""
+    """Who was told what; empty where nobody was."""
     told = [
         f"{name}: {summary_of(message)}{f' ({message.note})' if message.note else ''}"
         for name, receiver in receivers.items()
         for message in receiver.messages
     ]
-    return ". ".join(told) if told else f"nothing new: {' and '.join(receivers)} heard of this delivery before."
+    return ". ".join(told)
 
 
 def next_commands(view: RunView, scene_id: str, public_key: Path) -> Iterator[tuple[str, str]]:

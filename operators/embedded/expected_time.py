@@ -11,6 +11,8 @@ from blueprint_pipeline.frozen import FrozenModel
 from operators.embedded.progress import describe_time
 
 TIMINGS = "timings.jsonl"
+_ALIKE = ("scene_id", "source", "robot", "skills")
+"""What must be the same for the time of one run to tell that of another, by the number of episodes."""
 
 
 class Timing(FrozenModel):
@@ -58,11 +60,11 @@ def expected_time(home: Path, work: dict[str, str], certify_environment: str) ->
     if same:
         return f"less than {describe_time(same[-1].wall_s)}: the same work took that long before, and what is unchanged is found done."
     episodes = int(work["episodes"])
-    full = [timing for timing in timings if timing.found_done == 0]
+    full = [timing for timing in timings if timing.found_done == 0 and all(timing.work.get(name) == work[name] for name in _ALIKE)]
     if full:
         last_s = full[-1].wall_s * episodes / int(full[-1].work["episodes"])
         return f"about {describe_time(last_s)}, from the last run on this machine."
-    return "not known; no run has ended on this machine yet. Each stage shows its progress."
+    return "not known; no run of this scene, robot and these skills has ended on this machine yet. Each stage shows its progress."
 
 
 def _parsed(line: str) -> Timing | None:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from blueprint_pipeline.cli.app import app
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.settings import load_settings
+from blueprint_pipeline.task.skills import SKILLS
 
 runner = CliRunner()
 
@@ -126,3 +127,15 @@ def test_stage_list_shows_every_stage_in_order():
 
     ended = bpp("stage", "list", "--json")
     assert [stage["name"] for stage in json.loads(ended.stdout)["stages"]] == list(STAGES)
+
+
+def test_robots_and_skills_are_listed():
+    """Those that can act, and why the others cannot; every skill by the name that a request gives it."""
+    robots = {item["name"]: item for item in json.loads(runner.invoke(app, ["robot", "list", "--json"]).stdout)["robots"]}
+    assert robots["franka_panda"]["status"] == "supported"
+    assert robots["figure_01"]["status"] == "unsupported"
+    assert "publishes no model" in robots["figure_01"]["reason"]
+    assert "Franka Emika Panda" in runner.invoke(app, ["robot", "list"]).stdout
+    skills = json.loads(runner.invoke(app, ["skill", "list", "--json"]).stdout)["skills"]
+    assert {item["name"] for item in skills} == set(SKILLS)
+    assert "place in a container" in runner.invoke(app, ["skill", "list"]).stdout

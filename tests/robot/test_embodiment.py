@@ -53,7 +53,7 @@ def test_a_registered_robot_names_one_that_stands_in_and_keeps_its_name(name: st
         load_embodiment(name)
     stand_in = load_embodiment(str(caught.value.stand_in)).name
     assert f"'{name}' is not supported: {caught.value.reason}. Choose one of: " in caught.value.message
-    assert caught.value.message.endswith(f"Nearest in build is {stand_in}; what it makes is data of {stand_in}, not of {name}.")
+    assert caught.value.message.endswith(f"The closest available robot is {stand_in}; its data are labelled {stand_in}, not {name}.")
     assert name.split("_", maxsplit=1)[0] not in load_embodiment(stand_in).title.lower()
 
 

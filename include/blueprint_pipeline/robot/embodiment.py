@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 from pydantic import Field, model_validator
 
-from blueprint_pipeline.errors import ConfigurationError
+from blueprint_pipeline.errors import ConfigurationError, InputError
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Vector3
@@ -24,7 +24,7 @@ ROBOT_PREFIX = "robot/"
 """Stands before every name of the robot once it is mounted in a scene."""
 
 
-class UnsupportedRobot(ConfigurationError):
+class UnsupportedRobot(InputError):
     """The robot is known, but cannot act here."""
 
     code = "robot.unsupported"
@@ -41,10 +41,10 @@ class UnsupportedRobot(ConfigurationError):
         choice = f"Choose one of: {', '.join(self.supported)}."
         if self.stand_in is None:
             return choice
-        return f"{choice} Nearest in build is {self.stand_in}; what it makes is data of {self.stand_in}, not of {self.name}."
+        return f"{choice} The closest available robot is {self.stand_in}; its data are labelled {self.stand_in}, not {self.name}."
 
 
-class UnknownRobot(ConfigurationError):
+class UnknownRobot(InputError):
     """No embodiment of that name or alias."""
 
     code = "robot.unknown"
@@ -177,6 +177,11 @@ class Embodiment(FrozenModel):
 def list_embodiments() -> tuple[Embodiment, ...]:
     """Every robot that can act, by name."""
     return tuple(record for record in _records().values() if record.support.status == "supported")
+
+
+def list_records() -> tuple[Embodiment, ...]:
+    """Every robot on record, by name, whether it can act or not."""
+    return tuple(_records().values())
 
 
 def load_embodiment(name: str) -> Embodiment:

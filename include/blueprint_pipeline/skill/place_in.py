@@ -28,7 +28,7 @@ class PlaceIn(ReceivingSkill[PlaceInTask]):
     difficulty = 0.4
     task = PlaceInTask
     relation = "in"
-    nowhere = "no container beside it has room for it, holds it, and shows it"
+    nowhere = "no container beside it has room for it, holds it and leaves it visible"
 
     def receiver(self, place: Workplace, name: str) -> Receiver | None:
         return place.receivers.opening(name) if place.objects[name].contains else None

@@ -27,7 +27,7 @@ class Stack(ReceivingSkill[StackTask]):
     difficulty = 0.5
     task = StackTask
     relation = "on"
-    nowhere = "nothing beside it has a level top that bears it and shows it"
+    nowhere = "nothing beside it has a level top that bears it and leaves it visible"
 
     def receiver(self, place: Workplace, name: str) -> Receiver | None:
         return place.receivers.top(name) if place.objects[name].stackable else None

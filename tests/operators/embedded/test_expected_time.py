@@ -2,20 +2,22 @@
 
 from operators.embedded.expected_time import TIMINGS, Timing, add_timing, expected_time, load_timings
 
-WORK = {"scene_id": "s", "source": "None", "episodes": "24", "seed": "0", "lab": "l"}
+WORK = {"scene_id": "s", "source": "None", "robot": "r", "skills": "['push']", "episodes": "24", "seed": "0", "lab": "l"}
 
 
 def test_without_a_run_on_this_machine_nothing_is_claimed(tmp_path):
     """A figure of another machine and another day would be made up here."""
-    assert expected_time(tmp_path, WORK, "c").startswith("not known; no run has ended on this machine yet.")
+    assert expected_time(tmp_path, WORK, "c").startswith(
+        "not known; no run of this scene, robot and these skills has ended on this machine yet."
+    )
 
 
-def test_other_work_is_expected_from_the_last_whole_run_here(tmp_path):
+def test_more_episodes_are_expected_from_the_last_whole_run_here(tmp_path):
     add_timing(tmp_path, Timing(work=WORK, certify_environment="c", stages=20, found_done=0, wall_s=240.0))
     add_timing(tmp_path, Timing(work=WORK, certify_environment="c", stages=20, found_done=20, wall_s=9.0))
-    assert (
-        expected_time(tmp_path, {**WORK, "scene_id": "t", "episodes": "48"}, "c") == "about 8 min 0 s, from the last run on this machine."
-    )
+    assert expected_time(tmp_path, {**WORK, "episodes": "48"}, "c") == "about 8 min 0 s, from the last run on this machine."
+    for name in ("scene_id", "robot", "skills"):  # how long that takes, no run has shown
+        assert expected_time(tmp_path, {**WORK, name: "other"}, "c").startswith("not known")
 
 
 def test_the_same_work_is_expected_to_be_found_done(tmp_path):
