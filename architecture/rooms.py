@@ -25,6 +25,7 @@ GROUND = (
 """Modules that everything may use, lowest first."""
 ROOMS = (
     "geometry",
+    "kit",
     "workspace",
     "registry",
     "price",

@@ -40,10 +40,11 @@ from blueprint_pipeline.quality.scene_report import build_quality_gate_report
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.placement import RobotPlacement, View
+from blueprint_pipeline.rollout.controller import observe_motion
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.render_profiles import FAST
-from blueprint_pipeline.skill.pick_place import PickPlaceTask
-from blueprint_pipeline.task.outcome import Outcome, Phase, at_most
+from blueprint_pipeline.skill.pick_place import SKILL, PickPlaceTask
+from blueprint_pipeline.task.outcome import Outcome, Phase
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan, ShardRef
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_file
@@ -269,10 +270,12 @@ def _record(scene, spec):
             for row, target, touched in zip(states, targets, contacts, strict=True)
         ]
         write_states(folder / "states.parquet", build_states_table(rows, start))
-    failure = {"failure_stage": None, "failure_code": None, "failure_reason": None}
+    failure = {"failure_stage": "predicate", "failure_code": "not_lifted", "failure_reason": "an arm that wiggles lifts nothing"}
     if not moved:
         failure = {"failure_stage": "plan_pick", "failure_code": "motion.no_grasp", "failure_reason": "no grasp is reachable"}
-    arrived = at_most("on_support", 0.004, 0.03, "m")
+    checks = ()
+    if moved:
+        checks = SKILL.check(spec.task, observe_motion(spec.task, loaded.object_ids, states, contacts, arm=0, fps=FPS))
     record = EpisodeRecord(
         scene_id=SCENE_ID,
         job_id=JOB_ID,
@@ -285,7 +288,7 @@ def _record(scene, spec):
         duration_s=FRAMES / FPS if moved else 0.0,
         object_ids=loaded.object_ids,
         phases=(Phase(name="approach", start_frame=0, end_frame=FRAMES),) if moved else (),
-        outcome=Outcome(success=moved, predicate=(arrived,) if moved else (), **failure),
+        outcome=Outcome(success=False, predicate=checks, **failure),
         simulator=loaded.info,
         capabilities=simulator.capabilities(),
         controller="test",

@@ -5,15 +5,18 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import mujoco
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from blueprint_pipeline.delivery.replay_kit import KitDiffers
-from blueprint_pipeline.delivery.replay_script import judge, load_scene
+from blueprint_pipeline.kit.replay import compare
+from blueprint_pipeline.kit.world import load_scene
 from blueprint_pipeline.render.bounded_replay import BOUND
 from blueprint_pipeline.simulation.mujoco.renderer import Renderer, camera_id
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
@@ -22,20 +25,56 @@ from blueprint_pipeline.simulation.render_profiles import RENDER_PROFILES
 from tests.delivery.scene_workspace import KEPT
 
 
-def replay(folder, *episodes):
-    return subprocess.run([sys.executable, "-I", str(folder / "replay.py"), *episodes], capture_output=True, text=True, check=False)
+@pytest.fixture(scope="session")
+def bare_packages(tmp_path_factory):
+    """A folder of packages that has mujoco, numpy and pyarrow, and nothing else."""
+    folder = tmp_path_factory.mktemp("bare")
+    for package in (mujoco, np, pa):
+        found = Path(package.__file__).parent
+        for path in (found, found.with_name(f"{found.name}.libs")):
+            if path.is_dir():
+                (folder / path.name).symlink_to(path)
+    return folder
 
 
-def test_the_replay_kit_replays_bit_by_bit(packed_once, tmp_path):
-    """The script, alone in another folder and without this package on its path, executes every kept episode again."""
+@pytest.fixture
+def replay(bare_packages):
+    """Run a kit's script where nothing but what it needs can be imported."""
+
+    def run(folder, *episodes, **environment):
+        command = [sys.executable, "-S", str(folder / "replay.py"), *episodes]
+        known = {"PATH": os.environ["PATH"], "PYTHONPATH": str(bare_packages)} | environment
+        return subprocess.run(command, env=known, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def test_the_replay_kit_replays_bit_by_bit(packed_once, tmp_path, replay):
+    """The script, alone in another folder and with three packages, executes every kept episode again and judges it; it leaves no trace."""
     shutil.copytree(packed_once / "data/replay", tmp_path / "elsewhere")
+    before = sorted((tmp_path / "elsewhere").rglob("*"))
     ran = replay(tmp_path / "elsewhere")
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.splitlines() == [f"ep_{index:04d}: bit-identical" for index in range(KEPT)]
-    assert "import blueprint_pipeline" not in (tmp_path / "elsewhere/replay.py").read_text()
+    told = [line.partition("; ") for line in ran.stdout.splitlines()]
+    assert [line[0] for line in told] == [f"ep_{index:04d}: bit-identical" for index in range(KEPT)]
+    assert all(line[2].startswith("task not done (lifted: ") for line in told)
+    assert sorted((tmp_path / "elsewhere").rglob("*")) == before, "what is added to a bundle makes it one that was altered"
 
 
-def test_the_replay_kit_tells_a_difference(packed_once, tmp_path):
+def test_an_outcome_that_is_not_the_recorded_one_is_told(packed_once, tmp_path, replay):
+    """A record that says that the task was done, where the arm only wiggled: the states replay, and the script fails."""
+    shutil.copytree(packed_once / "data/replay", tmp_path / "elsewhere")
+    path = tmp_path / "elsewhere/episodes/ep_0001/episode.json"
+    record = json.loads(path.read_text())
+    record["outcome"]["success"] = True
+    path.write_text(json.dumps(record))
+    ran = replay(tmp_path / "elsewhere", "ep_0001")
+    assert ran.returncode == 1
+    assert ran.stdout.startswith("ep_0001: bit-identical; task not done (")
+    assert ran.stdout.endswith("NOT AS RECORDED\n")
+
+
+def test_the_replay_kit_tells_a_difference(packed_once, tmp_path, replay):
     """One light change of the scene, and the script says that the episode differs."""
     shutil.copytree(packed_once / "data/replay", tmp_path / "elsewhere")
     xml = tmp_path / "elsewhere/scene/scene.xml"
@@ -82,17 +121,16 @@ def test_a_lab_draws_the_same_pictures(packed_once, tmp_path, profile):
     assert different.max() == 0, f"{(different.max(axis=2) > 0).sum()} pixels differ, by {different.max()} levels at most"
 
 
-def test_a_lab_without_fma_is_told_what_was_checked(packed_once, tmp_path):
+def test_a_lab_without_fma_is_told_what_was_checked(packed_once, tmp_path, replay):
     """On another class of machine the script checks a bound, says so, and succeeds."""
     shutil.copytree(packed_once / "data/replay", tmp_path / "elsewhere")
     for record in (tmp_path / "elsewhere/episodes").glob("*/episode.json"):
         made = json.loads(record.read_text()) | {"platform": platform_class().model_dump()}
         record.write_text(json.dumps(made))
-    command = [sys.executable, "-I", str(tmp_path / "elsewhere/replay.py")]
     for tunables in ("", "glibc.cpu.hwcaps=-FMA,-FMA4"):
-        ran = subprocess.run(command, env=os.environ | {"GLIBC_TUNABLES": tunables}, capture_output=True, text=True, check=False)
+        ran = replay(tmp_path / "elsewhere", GLIBC_TUNABLES=tunables)
         assert ran.returncode == 0, ran.stdout + ran.stderr
-        told = [line.partition(": ")[2] for line in ran.stdout.splitlines()]
+        told = [line.partition(": ")[2].partition("; ")[0] for line in ran.stdout.splitlines()]
         assert len(told) == KEPT
         assert all(line == "bit-identical" or (tunables and line.startswith(f"within {BOUND:g} of the recording")) for line in told)
 
@@ -113,6 +151,6 @@ OWN, OTHER = {"machine": "x86_64", "libm_sha256": "a"}, {"machine": "x86_64", "l
 )
 def test_the_script_judges_by_the_class(made_on, difference, holds, said):
     """Bits on the class of the recording, a bound elsewhere; never a bound where bits must be equal."""
-    held, told = judge({"platform": made_on}, difference, OWN, BOUND)
+    held, told = compare({"platform": made_on}, difference, OWN, BOUND)
     assert held == holds
     assert told.startswith(said)

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from blueprint_pipeline.simulation.protocol import BodyContact
-from blueprint_pipeline.skill.conditions import ObservedMotion, tilt_rad
+from blueprint_pipeline.kit.predicates import ObservedMotion, tilt_rad
 from blueprint_pipeline.skill.pick_place import SKILL, PickPlaceTask
 from tests.regions import square_about
 
@@ -25,8 +24,8 @@ def motion(**changes: object) -> ObservedMotion:
     poses = np.tile([0.0, 0.0, 0.76, 1.0, 0.0, 0.0, 0.0], (FRAMES + 1, 1))
     poses[20:40, 2] += 0.12
     poses[30:, :2] = (0.305, 0.2)
-    touch = (BodyContact(bodies="can|robot/left_finger", depth_m=0.0, force_n=5.0),)
-    rest = (BodyContact(bodies="can|table", depth_m=0.0, force_n=2.0),)
+    touch = ("can|robot/left_finger",)
+    rest = ("can|table",)
     facts: dict[str, object] = {
         "target_poses": poses,
         "support_poses": None,
@@ -98,7 +97,7 @@ def test_rolling_object_is_not_at_rest() -> None:
 def test_object_that_hangs_on_the_finger_is_touched() -> None:
     """A contact with the robot at the end fails, whichever name comes first."""
     contacts = list(motion().contacts)
-    contacts[-3] = (BodyContact(bodies="can|robot/hand", depth_m=0.0, force_n=0.1),)
+    contacts[-3] = ("can|robot/hand",)
     assert failed(motion(contacts=contacts)) == {"untouched"}
 
 

@@ -7,10 +7,9 @@ import pytest
 
 from blueprint_pipeline.job.planning import plan_job
 from blueprint_pipeline.job.site import NothingToDo
+from blueprint_pipeline.kit.predicates import ObservedMotion
 from blueprint_pipeline.motion.errors import PlanningFailed
 from blueprint_pipeline.motion.scene import MotionScene
-from blueprint_pipeline.simulation.protocol import BodyContact
-from blueprint_pipeline.skill.conditions import ObservedMotion
 from blueprint_pipeline.skill.push import MOVED_M, SKILL, PushTask, Way, order_tries
 from blueprint_pipeline.skill.push_contact import find_contacts, observe_pushed
 from blueprint_pipeline.skill.stroke import holds
@@ -34,7 +33,7 @@ def motion(**changes: object) -> ObservedMotion:
     poses = np.tile([0.45, 0.0, TABLE_M + 0.05, 1.0, 0.0, 0.0, 0.0], (FRAMES + 1, 1))
     poses[10:31, 1] = np.linspace(0.0, 0.2, 21)
     poses[31:, 1] = 0.2
-    touch = (BodyContact(bodies="can|robot/left_finger", depth_m=0.0, force_n=1.0),)
+    touch = ("can|robot/left_finger",)
     facts: dict[str, object] = {
         "target_poses": poses,
         "support_poses": None,

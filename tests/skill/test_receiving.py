@@ -1,5 +1,6 @@
 """Putting an object in or on another one: conditions that hold and can fail, and tasks that the twin's physics confirms."""
 
+import json
 from collections import Counter
 from dataclasses import replace
 
@@ -8,9 +9,9 @@ import pytest
 
 from blueprint_pipeline.job.planning import plan_job
 from blueprint_pipeline.job.site import NothingToDo
-from blueprint_pipeline.simulation.protocol import BodyContact
+from blueprint_pipeline.kit.predicates import ObservedMotion, judge, parse_conditions
 from blueprint_pipeline.skill import place_in, stack
-from blueprint_pipeline.skill.conditions import ObservedMotion, SupportNotObserved
+from blueprint_pipeline.skill.conditions import SupportNotObserved
 from blueprint_pipeline.skill.place_in import PlaceInTask
 from blueprint_pipeline.skill.receiving import ReceivedTask
 from blueprint_pipeline.skill.stack import StackTask
@@ -45,8 +46,8 @@ def motion(**changes: object) -> ObservedMotion:
     can[10:40, 2] += 0.15
     can[25:, 1] = 0.12
     can[40:, 2] = 0.756
-    held = (BodyContact(bodies="can|robot/left_finger", depth_m=0.0, force_n=5.0),)
-    rest = (BodyContact(bodies="bowl|can", depth_m=0.0, force_n=2.0),)
+    held = ("can|robot/left_finger",)
+    rest = ("bowl|can",)
     facts: dict[str, object] = {
         "target_poses": can,
         "support_poses": np.tile([0.0, 0.12, 0.7, 1.0, 0.0, 0.0, 0.0], (FRAMES + 1, 1)),
@@ -58,7 +59,11 @@ def motion(**changes: object) -> ObservedMotion:
 
 
 def failed(skill, task: ReceivedTask, observed: ObservedMotion) -> set[str]:
-    return {check.name for check in skill.check(task, observed) if not check.held}
+    """Names of the conditions that do not hold: the same when they are written down, and judged from there."""
+    written = parse_conditions(json.loads(json.dumps([condition.as_json() for condition in skill.conditions(task)])))
+    checks = skill.check(task, observed)
+    assert [(item.value, item.held) for item in judge(written, observed)] == [(check.value, check.held) for check in checks]
+    return {check.name for check in checks if not check.held}
 
 
 @SKILLS

@@ -22,12 +22,14 @@ from blueprint_pipeline.dataset.formats import FormatName
 from blueprint_pipeline.dataset.layout import CARD, CERTIFICATION_PATH, DATASET_PATH
 from blueprint_pipeline.delivery import verify_script
 from blueprint_pipeline.delivery.bag import PayloadFile
+from blueprint_pipeline.delivery.kit_starts import dump_starts
 from blueprint_pipeline.delivery.lab import LabProfile
 from blueprint_pipeline.delivery.legal import list_legal_files
 from blueprint_pipeline.delivery.replay_kit import KIT_FOLDER, OtherStage, Pictures, list_kit_files
 from blueprint_pipeline.delivery.sources import BundleSources
 from blueprint_pipeline.episode.certificates import count_rules
-from blueprint_pipeline.episode.record import recording_path, render_path
+from blueprint_pipeline.episode.record import EpisodeRecord, recording_path, render_path
+from blueprint_pipeline.kit.starts import STARTS
 from blueprint_pipeline.licence.bundle import BundleLicence
 from blueprint_pipeline.quality.explain import primary_reason
 from blueprint_pipeline.quality.report import GATES_PATH, QUALITY_GATE_REPORT_PATH, RENDER_GATES_PATH
@@ -51,8 +53,10 @@ def list_payload(
     files = [file for version in lab.formats for file in _dataset(context, version, sources.certification)]
     files += [PayloadFile(f"reports/{name}", context.input(path)) for name, path in _REPORTS.items()]
     plan, profile = sources.plan, sources.kept_certificates()[0].render_profile
-    pictures = Pictures(width=plan.width, height=plan.height, profile=profile)
+    pictures = Pictures(fps=plan.fps, width=plan.width, height=plan.height, profile=profile)
     files += list_kit_files(context.input(TWIN_FOLDER), plan.robot, pictures, other_stage(context, sources))
+    if sources.acted_in_twin():
+        files.append(PayloadFile(f"{KIT_FOLDER}/{STARTS}", dump_starts(_list_states(context, sources))))
     for attempt in sources.kept_attempts():
         episode_id, target = attempt.record.episode_id, f"{KIT_FOLDER}/episodes/{attempt.record.episode_id}"
         recording, render = recording_path(attempt.shard_index, episode_id), render_path(attempt.shard_index, episode_id)
@@ -64,6 +68,14 @@ def list_payload(
     files.append(PayloadFile("verify_bundle.py", Path(verify_script.__file__)))
     files.append(PayloadFile("dataset_card.json", _json(build_dataset_card(sources, lab, licence, code_version))))
     return files
+
+
+def _list_states(context: StageContext, sources: BundleSources) -> list[tuple[EpisodeRecord, Path]]:
+    """Record and states of every delivered episode."""
+    return [
+        (attempt.record, context.input(f"{recording_path(attempt.shard_index, attempt.record.episode_id)}/states.parquet"))
+        for attempt in sources.kept_attempts()
+    ]
 
 
 def other_stage(context: StageContext, sources: BundleSources) -> OtherStage | None:

@@ -14,19 +14,23 @@ from typing import Any
 
 import mujoco
 
-from blueprint_pipeline.delivery import draw_script, replay_script
+from blueprint_pipeline import kit as kit_package
+from blueprint_pipeline.delivery import kit_scripts
 from blueprint_pipeline.delivery.bag import PayloadFile
 from blueprint_pipeline.episode.record import EpisodeRecord
 from blueprint_pipeline.errors import IntegrityError
+from blueprint_pipeline.kit.world import load_scene
 from blueprint_pipeline.render.bounded_replay import BOUND
+from blueprint_pipeline.robot.arm import Arm
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, load_embodiment
 from blueprint_pipeline.robot.placement import SCENE_CAMERA, RobotPlacement, View
-from blueprint_pipeline.simulation import libm_probe
 from blueprint_pipeline.simulation.protocol import SimulatorInfo
 from blueprint_pipeline.simulation.render_profiles import RenderProfile
 from blueprint_pipeline.twin.model import build_spec, model_sha256
 
 KIT_FOLDER = "replay"
+KIT_PACKAGE = "blueprint_kit"
+"""Name of the copy of :mod:`blueprint_pipeline.kit` in it."""
 _README = """# Replay
 
     pip install mujoco=={mujoco} numpy pyarrow pillow
@@ -36,8 +40,10 @@ _README = """# Replay
 KIT is this folder; run them from another one, for what is added to a bundle makes it one that was altered. `MUJOCO_GL` says what draws
 without a screen: `egl` or `osmesa`; leave it out where there is a screen.
 
-The first script executes every kept episode again from its stored state and set points, and compares each position and velocity with
-the recording. The second writes a frame as it was drawn for the dataset, with the render profile in `kit.json`, as PNG where you are.
+The first script executes every kept episode again from its stored state and set points. It compares each position and velocity with the
+recording, and judges whether the task was done: `starts.json` has each task's conditions, `blueprint_kit/predicates.py` the lines that
+also judged it when it was made. The second writes a frame as it was drawn for the dataset, with the render profile in `kit.json`, as PNG
+where you are.
 
 `scene/` is the simulated scene, `robot/` the robot, `kit.json` how the two were put together; `episodes/` holds states (float64), record
 and certificate of each episode.
@@ -87,6 +93,7 @@ class OtherStage:
 class Pictures:
     """How the pictures of every episode were drawn."""
 
+    fps: int
     width: int
     height: int
     profile: RenderProfile | None
@@ -111,6 +118,8 @@ def list_kit_files(mjcf: Path, robot: RobotPlacement, pictures: Pictures, other:
         "bound": BOUND,
         "scene_mjcf": "scene/scene.xml",
         **_mounting(mjcf / "scene.xml", robot),
+        "fps": pictures.fps,
+        "arms": [_describe_arm(arm) for arm in embodiment.arms],
         "frame_px": [pictures.width, pictures.height],
         "render_profile": pictures.profile.model_dump(mode="json") if pictures.profile else None,
     }
@@ -121,10 +130,27 @@ def list_kit_files(mjcf: Path, robot: RobotPlacement, pictures: Pictures, other:
         told = _OTHER_README.format(simulator=f"{other.simulator.name} {other.simulator.version}")
         return [*files, PayloadFile(f"{KIT_FOLDER}/README.md", told.encode())]
     files.append(PayloadFile(f"{KIT_FOLDER}/README.md", _README.format(mujoco=mujoco.__version__, bound=BOUND).encode()))
-    files.append(PayloadFile(f"{KIT_FOLDER}/replay.py", Path(replay_script.__file__)))
-    files.append(PayloadFile(f"{KIT_FOLDER}/libm_probe.py", Path(libm_probe.__file__)))
-    files.append(PayloadFile(f"{KIT_FOLDER}/draw.py", Path(draw_script.__file__)))
+    programs, package = (Path(str(module.__file__)).parent for module in (kit_scripts, kit_package))
+    files += [PayloadFile(f"{KIT_FOLDER}/{name}", programs / name) for name in _files(programs) if name.stem != "__init__"]
+    files += [PayloadFile(f"{KIT_FOLDER}/{KIT_PACKAGE}/{name}", package / name) for name in _files(package)]
     return files
+
+
+def _describe_arm(arm: Arm) -> Mapping[str, Any]:
+    """Names in the model, and the gripper's table: what :class:`blueprint_pipeline.kit.world.KitArm` reads."""
+    gripper = arm.gripper
+    return {
+        "name": arm.name,
+        "joints": [ROBOT_PREFIX + joint.name for joint in arm.joints],
+        "actuators": [ROBOT_PREFIX + joint.actuator for joint in arm.joints],
+        "gripper_actuator": ROBOT_PREFIX + gripper.actuator,
+        "fingers": [
+            {"joint": ROBOT_PREFIX + joint.name, "positions": list(joint.positions)} for joint in gripper.fingers if joint.measures
+        ],
+        "openings_m": list(gripper.openings_m),
+        "gripper_ctrl": list(gripper.ctrl),
+        "tool_site": ROBOT_PREFIX + arm.tcp_site,
+    }
 
 
 def validate_kit(kit: Path, records: Sequence[EpisodeRecord]) -> None:
@@ -133,7 +159,7 @@ def validate_kit(kit: Path, records: Sequence[EpisodeRecord]) -> None:
     Raises:
         KitDiffers: An episode was recorded with another model.
     """
-    spec = replay_script.load_scene(kit)
+    spec = load_scene(kit)
     found = model_sha256(spec, spec.compile())
     for record in records:
         if record.model_sha256 != found:

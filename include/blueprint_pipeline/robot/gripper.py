@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.robot.table import is_monotone, look_up
+from blueprint_pipeline.kit.table import is_monotone, look_up
 
 _FEWEST_ROWS = 2
 

@@ -13,12 +13,13 @@ import numpy as np
 
 from blueprint_pipeline.episode.states import StateRow
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.kit.predicates import ObservedMotion
 from blueprint_pipeline.motion.errors import PlanningFailed
 from blueprint_pipeline.motion.plan import MotionPlan
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.simulation.errors import SimulationDiverged
 from blueprint_pipeline.simulation.protocol import BodyContact, SimulationState, Simulator
-from blueprint_pipeline.skill.conditions import ObservedMotion, observe
+from blueprint_pipeline.skill.conditions import observe
 from blueprint_pipeline.skill.contract import Skill
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.task.outcome import Outcome, Phase, describe_missed
@@ -177,7 +178,7 @@ def observe_motion(
         object_ids,
         np.stack([state.object_poses for state in states]),
         gripper_width_m=np.array([state.gripper_width_m[arm] for state in states]),
-        contacts=contacts,
+        contacts=[tuple(contact.bodies for contact in frame) for frame in contacts],
         fps=fps,
     )
 

@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 
 from blueprint_pipeline.frozen import FrozenModel
-from blueprint_pipeline.simulation.libm_probe import describe_libm, libm_sha256
+from blueprint_pipeline.kit.libm_probe import describe_libm, libm_sha256
 
 _CPUINFO = Path("/proc/cpuinfo")
 _FEATURES = ("avx", "avx2", "fma", "avx512f")
@@ -19,7 +19,7 @@ class PlatformClass(FrozenModel):
     machine: str
     """``x86_64``, ``aarch64``, …: for which the simulator's library was compiled."""
     libm_sha256: str
-    """What :func:`~blueprint_pipeline.simulation.libm_probe.libm_sha256` found."""
+    """What :func:`~blueprint_pipeline.kit.libm_probe.libm_sha256` found."""
 
 
 class Platform(FrozenModel):

@@ -12,11 +12,12 @@ import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.kit.predicates import Condition, ObservedMotion, judge
 from blueprint_pipeline.motion.plan import MotionPlan
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.robot.embodiment import Embodiment
 from blueprint_pipeline.robot.layout import home_qpos
-from blueprint_pipeline.skill.conditions import ObservedMotion
+from blueprint_pipeline.skill.conditions import as_check
 from blueprint_pipeline.skill.goals import Reach
 from blueprint_pipeline.skill.instruction import NamedObject, SurfaceFrame, phrases_of
 from blueprint_pipeline.skill.receiver import Receivers
@@ -177,5 +178,9 @@ class Skill(ABC, Generic[AnyTask]):
         """
 
     @abstractmethod
+    def conditions(self, task: AnyTask) -> tuple[Condition, ...]:
+        """What must hold for the task to be done, as data: whoever has them can judge a motion without this package."""
+
     def check(self, task: AnyTask, motion: ObservedMotion) -> tuple[PredicateCheck, ...]:
         """Ask every condition of the task; it succeeded if all hold."""
+        return tuple(as_check(judgement) for judgement in judge(self.conditions(task), motion))

@@ -13,26 +13,17 @@ from pydantic import Field
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Vector3
 from blueprint_pipeline.geometry.transforms import pose_from_quat
+from blueprint_pipeline.kit.predicates import Condition
 from blueprint_pipeline.motion.candidates import rank_grasps
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.skill import picking, placing
-from blueprint_pipeline.skill.conditions import (
-    HEIGHT_SLACK_M,
-    MAX_TILT_RAD,
-    ObservedMotion,
-    check_at_rest,
-    check_lifted,
-    check_released,
-    check_untouched,
-    check_upright,
-)
+from blueprint_pipeline.skill.conditions import AT_REST, HEIGHT_SLACK_M, LIFTED, MAX_TILT_RAD, RELEASED, untouched, upright
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, is_shown_at, shown_spots, tell_apart
 from blueprint_pipeline.skill.goals import Destination, GoalSearch
 from blueprint_pipeline.skill.grasping import GraspQuery
 from blueprint_pipeline.skill.instruction import PUT, say_in_ways
 from blueprint_pipeline.skill.picking import find_untakeable
 from blueprint_pipeline.skill.region import RELATIONS, THIRDS, RegionTask, center_in_object, rounded_corners
-from blueprint_pipeline.task.outcome import PredicateCheck, at_most
 
 
 class PickPlaceTask(RegionTask):
@@ -51,7 +42,7 @@ class PickPlace(Skill[PickPlaceTask]):
     """Takes an object and sets it down where the sentence says."""
 
     name = "pick_place"
-    version = "pick_place-8"
+    version = "pick_place-9"
     difficulty = 0.3
     phases = placing.ALL_PHASES
     travel_phases = placing.TRAVEL_PHASES
@@ -91,17 +82,17 @@ class PickPlace(Skill[PickPlaceTask]):
         observed = yield pick
         yield placing.plan_place(_query(scene, observed, task), pick, seed=seed)
 
-    def check(self, task: PickPlaceTask, motion: ObservedMotion) -> tuple[PredicateCheck, ...]:
+    def conditions(self, task: PickPlaceTask) -> tuple[Condition, ...]:
         """Lifted, in the region, on the support, upright where the task asks, released, at rest and untouched."""
-        height_m = float(motion.target_poses[-1, 2])
+        height = {"height_m": task.goal_position_m[2]}
         return (
-            check_lifted(motion),
-            task.check_in_region(motion.target_poses[-1]),
-            at_most("on_support", abs(height_m - task.goal_position_m[2]), HEIGHT_SLACK_M, "m"),
-            *((check_upright(motion, task.max_tilt_rad),) if task.upright else ()),
-            check_released(motion),
-            check_at_rest(motion),
-            check_untouched(motion, task.target_object),
+            LIFTED,
+            task.in_region,
+            Condition(name="on_support", measure="height_off", arguments=height, limit=HEIGHT_SLACK_M, direction="at_most", unit="m"),
+            *((upright(task.max_tilt_rad),) if task.upright else ()),
+            RELEASED,
+            AT_REST,
+            untouched(task.target_object),
         )
 
 

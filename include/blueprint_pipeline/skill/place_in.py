@@ -2,11 +2,10 @@
 
 from typing import Literal
 
-from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.kit.predicates import Condition
 from blueprint_pipeline.skill.contract import Workplace
 from blueprint_pipeline.skill.receiver import Receiver
 from blueprint_pipeline.skill.receiving import ReceivedTask, ReceivingSkill
-from blueprint_pipeline.task.outcome import PredicateCheck, at_least
 
 BELOW_RIM_M = 0.01
 """So far below the rim the underside of what is in a container lies."""
@@ -24,7 +23,7 @@ class PlaceIn(ReceivingSkill[PlaceInTask]):
     """Takes an object and puts it in a container."""
 
     name = "place_in"
-    version = "place_in-1"
+    version = "place_in-2"
     difficulty = 0.4
     task = PlaceInTask
     relation = "in"
@@ -36,9 +35,12 @@ class PlaceIn(ReceivingSkill[PlaceInTask]):
     def room_m(self, radius_m: float) -> float:
         return radius_m + _WALL_M
 
-    def check_place(self, task: PlaceInTask, target: FloatArray, receiver: FloatArray) -> tuple[PredicateCheck, ...]:
-        inside_m, above_m = task.within_m(target, receiver)
-        return at_least("in_container", inside_m, 0.0, "m"), at_least("below_rim", -above_m, BELOW_RIM_M, "m")
+    def place_conditions(self, task: PlaceInTask) -> tuple[Condition, ...]:
+        rim = task.outline
+        return (
+            task.depth_in_outline("in_container"),
+            Condition(name="below_rim", measure="depth_under_rim", arguments=rim, limit=BELOW_RIM_M, direction="at_least", unit="m"),
+        )
 
 
 SKILL = PlaceIn()

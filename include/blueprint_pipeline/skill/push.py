@@ -13,12 +13,14 @@ import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.rotations import rotation_from_quat
+from blueprint_pipeline.kit.predicates import Condition
 from blueprint_pipeline.motion.errors import CandidateRejected, PlanningFailed
 from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import constant, describe_contact, find_path, time_checked
 from blueprint_pipeline.motion.timing import Pace
-from blueprint_pipeline.skill.conditions import ObservedMotion, check_at_rest, check_untouched, is_touched, tilt_rad
+from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX
+from blueprint_pipeline.skill.conditions import AT_REST, untouched
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, shown_spots, tell_apart
 from blueprint_pipeline.skill.instruction import PUSH, say_in_ways
 from blueprint_pipeline.skill.picking import FREE_PACE, LINE_PACE, MAX_PATH_SEARCHES, SEED_STEP, STOP_S, summarise_rejected
@@ -26,7 +28,6 @@ from blueprint_pipeline.skill.push_contact import LEANS_RAD, Contact, Pushed, Si
 from blueprint_pipeline.skill.region import THIRDS, Region, RegionTask, build_region, center_in_object, rounded_corners
 from blueprint_pipeline.skill.stroke import Hold, Stroke, carry, holds, leave_behind, solve_stroke
 from blueprint_pipeline.skill.support_surface import BoolArray
-from blueprint_pipeline.task.outcome import PredicateCheck, at_least, at_most
 from blueprint_pipeline.twin.footprint import Footprint
 
 PUSH_PACE = Pace(velocity=0.12, acceleration=0.06)
@@ -61,7 +62,7 @@ class Push(Skill[PushTask]):
     """Slides an object into the part of its support that the sentence names."""
 
     name = "push"
-    version = "push-7"
+    version = "push-8"
     difficulty = 0.4
     phases = ("approach", "descend", "push", "leave", "home")
     travel_phases = ("approach", "descend", "push", "leave", "home")
@@ -136,35 +137,21 @@ class Push(Skill[PushTask]):
             raise PlanningFailed(_STAGE, "too_many_strokes", reason)
         yield _plan_home(scene, qpos, controls, seed=seed)
 
-    def check(self, task: PushTask, motion: ObservedMotion) -> tuple[PredicateCheck, ...]:
+    def conditions(self, task: PushTask) -> tuple[Condition, ...]:
         """Moved, into the region; upright, on the support and out of the grip all the way; at rest and untouched."""
-        poses = motion.target_poses
-        rise = poses[:, 2] - poses[0, 2]
-        tilts = [tilt_rad(poses[0, 3:], quat) for quat in poses[:, 3:]]
+        touch = {"target": task.target_object, "robot_prefix": ROBOT_PREFIX}
         return (
-            task.check_in_region(poses[-1]),
-            at_least("moved", float(np.linalg.norm(poses[-1, :2] - poses[0, :2])), MOVED_M, "m"),
-            at_most("upright", max(tilts), TILT_RAD, "rad"),
-            at_most("on_support", float(np.abs(rise).max()), RISE_M, "m"),
-            at_most("not_gripped", _largest_closing_m(task, motion), GRIP_CHANGE_M, "m"),
-            check_at_rest(motion),
-            check_untouched(motion, task.target_object),
+            task.in_region,
+            Condition(name="moved", measure="way", limit=MOVED_M, direction="at_least", unit="m"),
+            Condition(name="upright", measure="largest_tilt", limit=TILT_RAD, direction="at_most", unit="rad"),
+            Condition(name="on_support", measure="rise", limit=RISE_M, direction="at_most", unit="m"),
+            Condition(name="not_gripped", measure="closing", arguments=touch, limit=GRIP_CHANGE_M, direction="at_most", unit="m"),
+            AT_REST,
+            untouched(task.target_object),
         )
 
 
 SKILL = Push()
-
-
-def _largest_closing_m(task: PushTask, motion: ObservedMotion) -> float:
-    """How much the fingers closed, at most, from one touch of the object to the next frames of the same touch."""
-    closing, opened = 0.0, None
-    for width_m, frame in zip(motion.gripper_width_m, motion.contacts, strict=True):
-        if not is_touched(frame, task.target_object):
-            opened = None
-            continue
-        opened = float(width_m) if opened is None else opened
-        closing = max(closing, opened - float(width_m))
-    return closing
 
 
 def _qpos_of(scene: MotionScene, start: StartState) -> FloatArray:

@@ -15,36 +15,32 @@ from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose, Vector3
 from blueprint_pipeline.geometry.rotations import rotation_from_quat
 from blueprint_pipeline.geometry.transforms import apply, pose_from_quat
+from blueprint_pipeline.kit.predicates import Condition, ObservedMotion, judge, tilt_rad
 from blueprint_pipeline.motion.collision import CLEARANCE_M
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.skill import picking, placing
 from blueprint_pipeline.skill.conditions import (
+    AT_REST,
     LAST_FRAMES,
+    LIFTED,
     MAX_TILT_RAD,
-    ObservedMotion,
+    RELEASED,
     SupportNotObserved,
-    check_at_rest,
-    check_lifted,
-    check_released,
-    check_untouched,
-    check_upright,
-    tilt_rad,
+    untouched,
+    upright,
 )
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, tell_apart
 from blueprint_pipeline.skill.grasping import RELEASE_HEIGHT_M, GraspQuery, reachable_grasps
 from blueprint_pipeline.skill.instruction import PUT, say_in_ways
 from blueprint_pipeline.skill.picking import find_untakeable
 from blueprint_pipeline.skill.receiver import Receiver
-from blueprint_pipeline.skill.region import Region
 from blueprint_pipeline.skill.resting import let_go, lower_onto
-from blueprint_pipeline.task.outcome import PredicateCheck, at_least, at_most
+from blueprint_pipeline.task.outcome import PredicateCheck
 from blueprint_pipeline.task.task import Task
 
 SLIP_M = 0.005
 """How far an object may lie otherwise in the hand than it was planned, where its receiver's walls are near."""
-_LYING = 1e-6
-"""The least upward part of a normal: what lies on its side has no height above its top."""
 _CLEAR_M = 0.05
 """How high above the receiver the search begins."""
 _MOVED_M = 0.01
@@ -71,17 +67,15 @@ class ReceivedTask(Task):
         """Where the demonstration aims to set the target's origin down."""
         return self.goal_position_m[:2]
 
-    def within_m(self, target: FloatArray, receiver: FloatArray) -> tuple[float, float]:
-        """How far within the outline the target's middle lies, and how high its underside above its plane, for poses (7,) of both.
+    def depth_in_outline(self, name: str) -> Condition:
+        """The target's middle ends within the outline."""
+        return Condition(name=name, measure="depth_in_support", arguments=self.outline, limit=0.0, direction="at_least", unit="m")
 
-        The underside is the middle less half the height that the target had at the start.
-        """
-        corners = apply(pose_from_quat(receiver[:3], receiver[3:]), np.array(self.corners_object_m))
-        middle = target[:3] + rotation_from_quat(target[3:]) @ np.array(self.center_object_m)
-        center = corners.mean(axis=0)
-        x, y, z = np.linalg.svd(corners - center)[2][2]  # across the outline's plane
-        level_m = center[2] - (middle[:2] - center[:2]) @ np.array([x, y]) / np.copysign(max(abs(z), _LYING), z)
-        return Region(corners[:, :2]).depth_m(middle[:2]), float(middle[2] - self.half_height_m - level_m)
+    @property
+    def outline(self) -> Mapping[str, object]:
+        """Arguments of the measures that ask where in or on its receiver the target ends."""
+        names = ("corners_object_m", "center_object_m", "half_height_m")
+        return {name: getattr(self, name) for name in names}
 
 
 AnyReceivedTask = TypeVar("AnyReceivedTask", bound=ReceivedTask)
@@ -108,8 +102,8 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
         """How far from the edge of what receives it the middle of a target of some radius must be."""
 
     @abstractmethod
-    def check_place(self, task: AnyReceivedTask, target: FloatArray, receiver: FloatArray) -> tuple[PredicateCheck, ...]:
-        """Whether the target at a pose (7,) is where the sentence says, for the pose (7,) of what receives it."""
+    def place_conditions(self, task: AnyReceivedTask) -> tuple[Condition, ...]:
+        """The target ends where the sentence says: asked on where it and its receiver lie at the end, and on nothing else."""
 
     def find_unsuitable(self, place: Workplace, target: str) -> str | None:
         """What cannot be taken, and what nothing on the support can receive."""
@@ -137,21 +131,29 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
         observed = yield pick
         yield placing.plan_place(_query(scene, observed, task), pick, seed=seed)
 
-    def check(self, task: AnyReceivedTask, motion: ObservedMotion) -> tuple[PredicateCheck, ...]:
+    def conditions(self, task: AnyReceivedTask) -> tuple[Condition, ...]:
         """Lifted, in its place, borne by the receiver, which stands; released, at rest and untouched."""
-        receiver = motion.support_poses
-        if receiver is None:
-            raise SupportNotObserved(task.support_object)
+        pair = {"target": task.target_object, "support": task.support_object, "frames": LAST_FRAMES}
         return (
-            check_lifted(motion),
-            *self.check_place(task, motion.target_poses[-1], receiver[-1]),
-            at_least("borne", float(_touching(motion, task.target_object, task.support_object)), 1.0, "frames"),
-            *((check_upright(motion, task.max_tilt_rad),) if task.upright else ()),
-            at_most("receiver_upright", tilt_rad(receiver[0, 3:], receiver[-1, 3:]), MAX_TILT_RAD, "rad"),
-            check_released(motion),
-            check_at_rest(motion),
-            check_untouched(motion, task.target_object),
+            LIFTED,
+            *self.place_conditions(task),
+            Condition(name="borne", measure="end_bearing", arguments=pair, limit=1.0, direction="at_least", unit="frames"),
+            *((upright(task.max_tilt_rad),) if task.upright else ()),
+            Condition(name="receiver_upright", measure="support_tilt", limit=MAX_TILT_RAD, direction="at_most", unit="rad"),
+            RELEASED,
+            AT_REST,
+            untouched(task.target_object),
         )
+
+    def check(self, task: AnyReceivedTask, motion: ObservedMotion) -> tuple[PredicateCheck, ...]:
+        """Ask every condition of the task.
+
+        Raises:
+            SupportNotObserved: The poses of the receiver are not among what was observed.
+        """
+        if motion.support_poses is None:
+            raise SupportNotObserved(task.support_object)
+        return super().check(task, motion)
 
     def _free_receiver(self, place: Workplace, name: str) -> Receiver | None:
         """What an object offers that bears nothing, and whose pieces are true to its shape."""
@@ -188,7 +190,8 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
         slid_m = float(np.linalg.norm(receiver[:3] - np.array(offer.start.poses[offer.name].position_m)))
         stood = np.array(offer.start.poses[offer.name].quat_wxyz)
         tilts = [tilt_rad(stood, receiver[3:])] + [tilt_rad(np.array(goal.quat_wxyz), target[3:])] * task.upright
-        is_there = all(check.held for check in self.check_place(task, target, receiver))
+        end = ObservedMotion(target_poses=target[None], support_poses=receiver[None], gripper_width_m=np.zeros(1), contacts=((),), fps=1)
+        is_there = all(judgement.held for judgement in judge(self.place_conditions(task), end))
         return is_there and max(tilts) <= task.max_tilt_rad / 2 and slid_m <= _MOVED_M and offer.shows(target, receiver)
 
 
@@ -266,13 +269,6 @@ def _query(scene: MotionScene, qpos: FloatArray, task: ReceivedTask, slip_m: flo
         support=task.support_object,
         goal_position_m=task.goal_position_m,
         keep_m=CLEARANCE_M + slip_m,
-    )
-
-
-def _touching(motion: ObservedMotion, target: str, receiver: str) -> int:
-    """In how many of the last frames the two touch."""
-    return sum(
-        any(set(contact.bodies.split("|")) == {target, receiver} for contact in frame) for frame in motion.contacts[-LAST_FRAMES - 1 :]
     )
 
 

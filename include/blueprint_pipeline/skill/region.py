@@ -12,8 +12,8 @@ from pydantic import Field
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose, Vector3
 from blueprint_pipeline.geometry.rotations import rotation_from_quat
+from blueprint_pipeline.kit.predicates import Condition, depths_in_polygon, polygon_edges
 from blueprint_pipeline.skill.instruction import SurfaceFrame
-from blueprint_pipeline.task.outcome import PredicateCheck, at_least
 from blueprint_pipeline.task.task import Task
 from blueprint_pipeline.twin.footprint import Footprint
 
@@ -57,9 +57,7 @@ class Region:
 
     def depths_m(self, points_m: FloatArray) -> FloatArray:
         """The same of points (..., 2)."""
-        inward, offset = self._edges()
-        depths: FloatArray = (points_m @ inward.T - offset).min(axis=-1)
-        return depths
+        return depths_in_polygon(self.corners_m, points_m)
 
     def crossing_m(self, start_m: FloatArray, direction: FloatArray, margin_m: float) -> tuple[float, float] | None:
         """Where a straight way enters and leaves what lies at least ``margin_m`` deep in the region; ``None``: it never does.
@@ -74,7 +72,7 @@ class Region:
 
         Source: Cyrus and Beck, "Generalized two- and three-dimensional clipping" (1978).
         """
-        inward, offset = self._edges()
+        inward, offset = polygon_edges(self.corners_m)
         speed, missing = inward @ direction, offset + margin_m - inward @ start_m
         if (missing[np.abs(speed) < _PARALLEL] > 0).any():
             return None
@@ -82,12 +80,6 @@ class Region:
         first = max(0.0, float((missing[entering] / speed[entering]).max(initial=0.0)))
         last = float((missing[leaving] / speed[leaving]).min(initial=np.inf))
         return (first, last) if last >= first else None
-
-    def _edges(self) -> tuple[FloatArray, FloatArray]:
-        """Unit normals that point inward (k, 2), and how far along them each edge lies (k,)."""
-        along = np.roll(self.corners_m, -1, axis=0) - self.corners_m
-        inward = np.stack([-along[:, 1], along[:, 0]], axis=1) / np.linalg.norm(along, axis=1, keepdims=True)
-        return inward, np.einsum("ij,ij->i", inward, self.corners_m)
 
 
 _PARALLEL = 1e-9
@@ -138,10 +130,11 @@ class RegionTask(Task):
         x, y = self.region.middle_m.tolist()
         return x, y
 
-    def check_in_region(self, pose: FloatArray) -> PredicateCheck:
-        """Whether the middle of the object at a pose (7,), xyz and quat wxyz, lies in the region."""
-        middle = pose[:3] + rotation_from_quat(pose[3:]) @ np.array(self.center_object_m)
-        return at_least("in_region", self.region.depth_m(middle[:2]), 0.0, "m")
+    @property
+    def in_region(self) -> Condition:
+        """The middle of the object ends in the region."""
+        arguments = {"corners_m": self.region_m, "center_object_m": self.center_object_m}
+        return Condition(name="in_region", measure="depth_in_region", arguments=arguments, limit=0.0, direction="at_least", unit="m")
 
 
 def rounded_corners(region: Region) -> tuple[tuple[float, float], ...]:

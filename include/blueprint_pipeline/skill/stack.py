@@ -2,12 +2,11 @@
 
 from typing import Literal
 
-from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.kit.predicates import Condition
 from blueprint_pipeline.skill.conditions import HEIGHT_SLACK_M
 from blueprint_pipeline.skill.contract import Workplace
 from blueprint_pipeline.skill.receiver import Receiver
 from blueprint_pipeline.skill.receiving import ReceivedTask, ReceivingSkill
-from blueprint_pipeline.task.outcome import PredicateCheck, at_least, at_most
 
 _BORNE_SHARE = 0.6
 """Of the target's radius that what bears it reaches at least, from the target's middle."""
@@ -23,7 +22,7 @@ class Stack(ReceivingSkill[StackTask]):
     """Takes an object and sets it on another one."""
 
     name = "stack"
-    version = "stack-1"
+    version = "stack-2"
     difficulty = 0.5
     task = StackTask
     relation = "on"
@@ -35,9 +34,12 @@ class Stack(ReceivingSkill[StackTask]):
     def room_m(self, radius_m: float) -> float:
         return _BORNE_SHARE * radius_m
 
-    def check_place(self, task: StackTask, target: FloatArray, receiver: FloatArray) -> tuple[PredicateCheck, ...]:
-        inside_m, above_m = task.within_m(target, receiver)
-        return at_least("on_top", inside_m, 0.0, "m"), at_most("on_support", abs(above_m), HEIGHT_SLACK_M, "m")
+    def place_conditions(self, task: StackTask) -> tuple[Condition, ...]:
+        top = task.outline
+        return (
+            task.depth_in_outline("on_top"),
+            Condition(name="on_support", measure="height_off_support", arguments=top, limit=HEIGHT_SLACK_M, direction="at_most", unit="m"),
+        )
 
 
 SKILL = Stack()

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from blueprint_pipeline.episode.arrays import EpisodeArrays
+from blueprint_pipeline.kit.predicates import ObservedMotion
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.quality.gates.case import EpisodeCase, Measurement, not_measured
 from blueprint_pipeline.quality.tiers import GateRule
-from blueprint_pipeline.simulation.protocol import BodyContact
-from blueprint_pipeline.skill.conditions import ObservedMotion, SupportNotObserved, observe
+from blueprint_pipeline.skill.conditions import SupportNotObserved, observe
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.task.outcome import describe_missed
 from blueprint_pipeline.task.task import Task
@@ -49,15 +49,14 @@ def measure_task_recheck(case: EpisodeCase, arrays: EpisodeArrays, rule: GateRul
 
 def observed_motion(task: Task, object_ids: Sequence[str], arrays: EpisodeArrays, *, arm: int, fps: int) -> ObservedMotion:
     """What the success predicate judges, from recorded states."""
-    frames: list[list[BodyContact]] = [[] for _ in range(arrays.frames + 1)]
-    contacts = arrays.contacts
-    for row, bodies, depth_m, force_n in zip(contacts.row, contacts.pair, contacts.depth_m, contacts.force_n, strict=True):
-        frames[row].append(BodyContact(bodies=bodies, depth_m=float(depth_m), force_n=float(force_n)))
+    frames: list[list[str]] = [[] for _ in range(arrays.frames + 1)]
+    for row, bodies in zip(arrays.contacts.row, arrays.contacts.pair, strict=True):
+        frames[row].append(bodies)
     return observe(
         task,
         object_ids,
         np.asarray(arrays.object_poses),
         gripper_width_m=arrays.gripper_width_m[:, arm],
-        contacts=[tuple(frame) for frame in frames],
+        contacts=frames,
         fps=fps,
     )

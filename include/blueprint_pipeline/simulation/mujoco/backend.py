@@ -13,9 +13,9 @@ import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray, ImageArray
 from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.kit.contacts import ContactSampler
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.errors import NotLoaded, SimulationDiverged, UnknownName
-from blueprint_pipeline.simulation.mujoco.contacts import ContactSampler
 from blueprint_pipeline.simulation.mujoco.drawing import FrameRenderer, RenderBackend, apply_lights
 from blueprint_pipeline.simulation.mujoco.renderer import camera_id
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend, make_renderer
@@ -134,7 +134,7 @@ class MujocoSimulator:
             mujoco.mj_step(model, data)
             contacts.sample(model, data)
         self._check_finite(data)
-        return contacts.take(data)
+        return tuple(BodyContact(bodies=pair.bodies, depth_m=pair.depth_m, force_n=pair.force_n) for pair in contacts.take(data))
 
     def advance_blind(self, setpoint: FloatArray) -> None:
         """Execute one frame without looking at contacts: the same states, a little sooner."""

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from blueprint_pipeline.geometry.arrays import FloatArray
+TableArray = NDArray[np.float64]
 
 
-def look_up(x: FloatArray | float, xs: Sequence[float], ys: Sequence[float]) -> FloatArray:
+def look_up(x: TableArray | float, xs: Sequence[float], ys: Sequence[float]) -> TableArray:
     """Values of a piecewise linear function, in the shape of ``x``.
 
     Args:
@@ -20,7 +21,7 @@ def look_up(x: FloatArray | float, xs: Sequence[float], ys: Sequence[float]) -> 
         places, values = places[::-1], values[::-1]
     piece = np.clip(np.searchsorted(places, x, side="right") - 1, 0, len(places) - 2)
     slope = (values[piece + 1] - values[piece]) / (places[piece + 1] - places[piece])
-    found: FloatArray = values[piece] + slope * (x - places[piece])
+    found: TableArray = values[piece] + slope * (x - places[piece])
     return found
 
 

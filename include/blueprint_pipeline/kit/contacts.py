@@ -1,10 +1,21 @@
 """Contacts of a frame, gathered at every physics step without a Python loop over contacts."""
 
+from typing import NamedTuple
+
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from blueprint_pipeline.simulation.protocol import BodyContact
+
+class TouchingPair(NamedTuple):
+    """Two bodies that touched during a frame."""
+
+    bodies: str
+    """``"bodyA|bodyB"``, A before B by name."""
+    depth_m: float
+    """Largest penetration of any physics step of the frame, >= 0."""
+    force_n: float
+    """Largest sum of the normal forces between the two in any physics step of the frame."""
 
 
 class ContactSampler:
@@ -24,7 +35,7 @@ class ContactSampler:
         self._rank_of_geom: NDArray[np.int64] = rank_of_body[model.geom_bodyid]
         self._names = ordered
         self._bodies_of_name = {name: [index for index, found in enumerate(names) if found == name] for name in ordered}
-        self._last: dict[str, BodyContact] = {}
+        self._last: dict[str, TouchingPair] = {}
         self._pyramidal = model.opt.cone == mujoco.mjtCone.mjCONE_PYRAMIDAL
         self._steps: list[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]] = []
 
@@ -49,7 +60,7 @@ class ContactSampler:
         self._steps.clear()
         self._last.clear()
 
-    def take(self, data: mujoco.MjData) -> tuple[BodyContact, ...]:
+    def take(self, data: mujoco.MjData) -> tuple[TouchingPair, ...]:
         """The contacts since the last call, by pair of bodies: the largest depth and summed normal force of any step."""
         found = {contact.bodies: contact for contact in self._reduce()}
         for bodies, contact in self._last.items():
@@ -62,7 +73,7 @@ class ContactSampler:
         """Whether no body of that name is awake (fixed bodies never are)."""
         return all(data.body_awake[body] != mujoco.mjtSleepState.mjS_AWAKE for body in self._bodies_of_name[name])
 
-    def _reduce(self) -> list[BodyContact]:
+    def _reduce(self) -> list[TouchingPair]:
         if not self._steps:
             return []
         counts = [len(dist) for _, dist, _ in self._steps]
@@ -80,7 +91,7 @@ class ContactSampler:
         total = np.zeros((len(pairs), len(counts)))
         np.add.at(total, (where, step_index[touching]), force[touching])
         return [
-            BodyContact(bodies=self._pair_name(int(pair)), depth_m=float(depth[index]), force_n=float(total[index].max()))
+            TouchingPair(bodies=self._pair_name(int(pair)), depth_m=float(depth[index]), force_n=float(total[index].max()))
             for index, pair in enumerate(pairs)
         ]
 

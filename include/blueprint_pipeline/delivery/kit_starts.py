@@ -1,0 +1,34 @@
+"""``starts.json`` of a replay kit: from where its tasks begin, and the conditions of their success, as data."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from blueprint_pipeline.episode.record import EpisodeRecord
+from blueprint_pipeline.episode.states import load_motion
+from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.skill.registry import load_skill
+from blueprint_pipeline.task.spec import EpisodeSpec
+
+
+def dump_starts(delivered: Sequence[tuple[EpisodeRecord, Path]]) -> bytes:
+    """The file's bytes.
+
+    Args:
+        delivered: Record and ``states.parquet`` of every delivered episode.
+    """
+    rows = [describe_start(record.spec, load_motion(states).integration_state, delivered=True) for record, states in delivered]
+    return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def describe_start(spec: EpisodeSpec, integration_state: FloatArray, *, delivered: bool) -> Mapping[str, Any]:
+    """One row: what :class:`blueprint_pipeline.kit.starts.Start` reads."""
+    return {
+        "start_id": spec.episode_id,
+        "delivered": delivered,
+        "task": spec.task.model_dump(mode="json"),
+        "arm": spec.arm,
+        "conditions": [condition.as_json() for condition in load_skill(spec.task.task_type).conditions(spec.task)],
+        "integration_state": integration_state.tolist(),
+    }
