@@ -73,7 +73,7 @@ INSTRUCTIONS = ("put the lemon into the bowl", "put the lemon to the left of the
 SIMULATOR = SimulatorInfo(name="mujoco", version="4.0.0", timestep_s=1 / 480, substeps=16)
 PLACEMENT = RobotPlacement(embodiment="franka_panda", base_pose=Pose(position_m=(0.0, 0.0, 0.5), quat_wxyz=(1.0, 0.0, 0.0, 0.0)))
 ROBOT_CAMERAS = load_robot_cameras(PLACEMENT)
-VECTORS = build_vector_features(ARMS, OBJECTS, tuple(ROBOT_CAMERAS.fovy_deg))
+VECTORS = build_vector_features(ARMS, OBJECTS, (), tuple(ROBOT_CAMERAS.fovy_deg))
 PHASES = ("approach", "lift")
 
 
@@ -143,6 +143,7 @@ def states_table(frames: int, seed: int) -> pa.Table:
         "gripper_command_m": np.append(width[1:], width[-1])[:, None],
         "ee_pose": np.hstack([0.4 + 0.1 * np.sin(phase * [1, 2, 3]), np.tile([0.0, 1, 0, 0], (rows, 1))]),
         "object_poses": objects,
+        "joint_positions": np.zeros((rows, 0)),
     }
     columns: dict[str, pa.Array] = {name: pa.array(list(value), STATE_COLUMNS[name]) for name, value in lists.items()}
     columns |= {

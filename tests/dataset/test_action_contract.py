@@ -14,7 +14,7 @@ from blueprint_pipeline.dataset.features import ACTION, STATE, build_vector_feat
 from blueprint_pipeline.dataset.frames import EpisodeFrames, PhaseRun
 from tests.dataset.conftest import ARMS
 
-VECTORS = build_vector_features(ARMS, (), ())
+VECTORS = build_vector_features(ARMS, (), (), ())
 
 
 def episode(arm_lag: int, gripper_lag: int, *, frames: int = 200, seed: int = 0) -> EpisodeFrames:

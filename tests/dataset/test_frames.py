@@ -118,4 +118,4 @@ def test_a_robot_with_more_joints_is_refused(states: Path) -> None:
     arm = ARMS[0].arm
     longer = arm.model_copy(update={"joints": (*arm.joints, arm.joints[0].model_copy(update={"name": "joint8"}))})
     with pytest.raises(EpisodeUnusable, match=r"observation\.state"):
-        validate_sizes(frames, build_vector_features([replace(ARMS[0], arm=longer)], OBJECTS, ["wrist"]))
+        validate_sizes(frames, build_vector_features([replace(ARMS[0], arm=longer)], OBJECTS, (), ["wrist"]))

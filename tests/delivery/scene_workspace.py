@@ -269,7 +269,7 @@ def _record(scene, spec):
             )
             for row, target, touched in zip(states, targets, contacts, strict=True)
         ]
-        write_states(folder / "states.parquet", build_states_table(rows, start))
+        write_states(folder / "states.parquet", build_states_table(rows, start, np.zeros((len(rows), 0))))
     failure = {"failure_stage": "predicate", "failure_code": "not_lifted", "failure_reason": "an arm that wiggles lifts nothing"}
     if not moved:
         failure = {"failure_stage": "plan_pick", "failure_code": "motion.no_grasp", "failure_reason": "no grasp is reachable"}

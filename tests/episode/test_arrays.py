@@ -10,12 +10,12 @@ from blueprint_pipeline.episode.errors import RecordingUnreadable
 
 
 def findings(table, frames=250):
-    return check_table(table, frames=frames, n_objects=2)
+    return check_table(table, frames=frames, n_objects=2, n_parts=0)
 
 
 def test_a_sound_recording_has_no_findings_and_keeps_its_numbers(episode, tmp_path):
     pq.write_table(episode.table(), tmp_path / "states.parquet")
-    arrays = load_arrays(tmp_path / "states.parquet", frames=250, n_objects=2)
+    arrays = load_arrays(tmp_path / "states.parquet", frames=250, n_objects=2, n_parts=0)
     assert arrays.frames == 250
     assert arrays.object_poses.shape == (251, 2, 7)
     assert arrays.robot_qpos.tolist() == episode.columns["robot_qpos"]
@@ -88,7 +88,7 @@ def test_widths_that_do_not_fit_together_are_found(episode):
 def test_what_is_no_parquet_file_is_refused(tmp_path, episode):
     (tmp_path / "states.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(RecordingUnreadable, match="no readable parquet file"):
-        load_arrays(tmp_path / "states.parquet", frames=1, n_objects=1)
+        load_arrays(tmp_path / "states.parquet", frames=1, n_objects=1, n_parts=0)
     pq.write_table(episode.table(), tmp_path / "states.parquet")
     with pytest.raises(RecordingUnreadable, match="251 rows, expected 11"):
-        load_arrays(tmp_path / "states.parquet", frames=10, n_objects=2)
+        load_arrays(tmp_path / "states.parquet", frames=10, n_objects=2, n_parts=0)

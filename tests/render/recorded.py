@@ -80,7 +80,7 @@ def record_lift(folder: Path) -> Recorded:
         state = after
     rows.append(_row(state, setpoints[-1], ()))
     path = folder / "states.parquet"
-    write_states(path, build_states_table(rows, integration_state))
+    write_states(path, build_states_table(rows, integration_state, np.zeros((len(rows), 0))))
     record = EpisodeRecord(
         scene_id="conformance",
         job_id="job-000000000000",

@@ -34,7 +34,7 @@ def test_strip_shows_start_touch_and_end(folder, one_episode):
     assert picture.shape == (204, 732, 3)
     start, touch, end = (picture[20:200, 244 * index : 244 * index + 240] for index in range(3))
     assert all(np.abs(one - other).mean() > 1 for one, other in ((start, touch), (touch, end), (start, end)))
-    arrays = load_arrays(states, frames=record.frames, n_objects=len(record.object_ids))
+    arrays = load_arrays(states, frames=record.frames, n_objects=len(record.object_ids), n_parts=0)
     assert 0 < first_touch(arrays, record.spec.task.target_object) < record.frames
     assert first_touch(arrays, "nothing") == record.frames // 2
 

@@ -52,7 +52,7 @@ def test_each_arm_has_its_share_of_the_vectors(robot: Embodiment) -> None:
 
 def test_columns_say_which_arm_they_are_of(robot: Embodiment) -> None:
     """Names with the arm before them, and each joint's own unit."""
-    features = {feature.key: feature for feature in build_vector_features(layout_of(robot), (), ())}
+    features = {feature.key: feature for feature in build_vector_features(layout_of(robot), (), (), ())}
     assert (
         features[STATE].names
         == features[ACTION].names

@@ -9,7 +9,7 @@ import pytest
 import trimesh
 
 from blueprint_pipeline.scene import decompose as decompose_module
-from blueprint_pipeline.scene.assets import load_surfaces
+from blueprint_pipeline.scene.assets import load_bodies
 from blueprint_pipeline.scene.cutting import WorkBudget
 from blueprint_pipeline.scene.decompose import MAX_OVERFILL, decompose, measure_overfill, parts_to_cut
 from blueprint_pipeline.scene.manifest import load_manifest
@@ -69,7 +69,7 @@ def test_closed_carton_is_filled_though_its_seams_are_open():
 def test_vessel_stays_open(finished):
     """Things can be put into the ramekin; a hull around it would fail the same measure."""
     context, _ = finished
-    mesh = merge_positions(load_surfaces(context.scene, load_manifest(context.scene).object("ramekin")))
+    mesh = merge_positions(load_bodies(context.scene, load_manifest(context.scene).object("ramekin"))["ramekin"])
     pieces = [parse_obj(context.scene.read_bytes(name)) for name in context.scene.files_under(collision_folder("ramekin"))]
     report = load_mesh_report(context.scene, "ramekin").collision
     assert report.method == "pieces"

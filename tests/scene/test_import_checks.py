@@ -1,6 +1,5 @@
 """What an import loses, mends or assumes is told before it happens, with the object and the reason."""
 
-import json
 import shutil
 from dataclasses import replace
 
@@ -40,15 +39,6 @@ def test_large_object_is_told_to_stay(small):
     assert "27 l" in finding.message
     assert "20 l" in finding.message
     assert not finding.blocking
-
-
-def test_articulated_object_is_told_to_stay_closed(small):
-    """Its joints are lost."""
-    joint = {"name": "lid", "type": "revolute", "axis": [1, 0, 0], "origin": [0, 0, 0], "limits": [0, 1], "child_part": "lid"}
-    stated = {"object_id": "can", "base_part": "lid", "origin": "authored", "parts": {"lid": "mesh.glb"}, "joints": [joint]}
-    (small / "objects/can/articulation.json").write_text(json.dumps(stated))
-    (finding,) = findings(small, "scene.no_target")
-    assert "1 joints are not simulated" in finding.message
 
 
 @pytest.mark.parametrize("gap_m", [0.0001, 0.0, -0.0005])

@@ -40,6 +40,7 @@ def task_scene(folder: Path, xml: str = SCENE_XML, descriptions: Mapping[str, st
         poses=poses,
         overfill=dict.fromkeys(poses, 0.0),
         set_aside={},
+        stuck={},
         affordances=load_affordances(),
         cache_dir=folder / "cache",
     )

@@ -15,6 +15,8 @@ EE_POSE = "observation.ee_pose"
 EE_ROTATION = "observation.ee_rotation_6d"
 OBJECT_POSE = "observation.object_pose"
 OBJECT_POSES = "observation.object_poses"
+JOINT_POSITIONS = "observation.joint_positions"
+"""How far drawers and doors are open; only of scenes that have any."""
 CAMERA_POSE = "observation.camera_pose"
 """Before a dot and the name of a camera that moves."""
 ANNOTATION = "annotation.human.action.task_description"
@@ -88,12 +90,15 @@ def camera_pose_key(camera: str) -> str:
     return f"{CAMERA_POSE}.{camera}"
 
 
-def build_vector_features(arms: Sequence[ArmLayout], object_ids: Sequence[str], moving_cameras: Sequence[str]) -> tuple[VectorFeature, ...]:
+def build_vector_features(
+    arms: Sequence[ArmLayout], object_ids: Sequence[str], joint_columns: Sequence[str], moving_cameras: Sequence[str]
+) -> tuple[VectorFeature, ...]:
     """The vectors of a robot in a scene; :func:`blueprint_pipeline.dataset.frames.load_frames` fills them in the same order.
 
     Args:
         arms: The layout of every arm, in the embodiment's order.
-        object_ids: Every object that can move, in the recordings' order.
+        object_ids: Every object and part of one that can move, in the recordings' order.
+        joint_columns: Joints of these parts, each with its unit.
         moving_cameras: Names of the cameras that the robot carries.
     """
     positions = [
@@ -110,6 +115,7 @@ def build_vector_features(arms: Sequence[ArmLayout], object_ids: Sequence[str], 
         VectorFeature(EE_ROTATION, tuple(f"{arm.prefix}{name}" for arm in arms for name in ROTATION_NAMES)),
         VectorFeature(OBJECT_POSE, POSE_NAMES),
         VectorFeature(OBJECT_POSES, tuple(f"{object_id}.{name}" for object_id in object_ids for name in POSE_NAMES)),
+        *((VectorFeature(JOINT_POSITIONS, tuple(joint_columns)),) if joint_columns else ()),
         *(VectorFeature(camera_pose_key(camera), POSE_NAMES) for camera in moving_cameras),
     )
 

@@ -15,6 +15,7 @@ from blueprint_pipeline.dataset.features import (
     ACTION,
     EE_POSE,
     EE_ROTATION,
+    JOINT_POSITIONS,
     OBJECT_POSE,
     OBJECT_POSES,
     STATE,
@@ -86,7 +87,7 @@ def load_frames(path: Path, record: EpisodeRecord, arms: Sequence[ArmLayout], ca
     Raises:
         EpisodeUnusable: The states do not fit the record or the robot, or hold a value that is not finite.
     """
-    table = pq.read_table(path, columns=list(_COLUMNS))
+    table = pq.read_table(path, columns=[*_COLUMNS, "joint_positions"])
     if record.frames < 1 or table.num_rows != record.frames + 1:
         raise EpisodeUnusable(
             record.episode_id, str(path), "number of rows", table.num_rows, f"frames + 1 = {record.frames + 1}, frames >= 1"
@@ -94,7 +95,8 @@ def load_frames(path: Path, record: EpisodeRecord, arms: Sequence[ArmLayout], ca
     index = table.column("frame_index").to_numpy()
     if not np.array_equal(index, np.arange(table.num_rows)):
         raise EpisodeUnusable(record.episode_id, str(path), "frame_index", "not 0, 1, 2, …", "0, 1, 2, …")
-    rows = {name: _matrix(table, name, record, path)[: record.frames] for name in _COLUMNS[2:]}
+    wanted = (*_COLUMNS[2:], *(("joint_positions",) if record.joint_columns else ()))
+    rows = {name: _matrix(table, name, record, path)[: record.frames] for name in wanted}
     target = record.spec.task.target_object
     if target not in record.object_ids:
         raise EpisodeUnusable(
@@ -111,6 +113,8 @@ def load_frames(path: Path, record: EpisodeRecord, arms: Sequence[ArmLayout], ca
         OBJECT_POSE: _continuous(rows["object_poses"][:, first : first + 7]),
         OBJECT_POSES: np.hstack([_continuous(poses) for poses in np.split(rows["object_poses"], len(record.object_ids), axis=1)]),
     }
+    if record.joint_columns:
+        vectors[JOINT_POSITIONS] = rows["joint_positions"]
     seen_from = cameras.poses(rows["robot_qpos"], rows["gripper_width_m"])
     vectors |= {camera_pose_key(name): _continuous(poses) for name, poses in seen_from.items()}
     return EpisodeFrames(

@@ -10,7 +10,7 @@ OBJECTS = "meta/blueprint_pipeline/objects.json"
 
 
 class SceneObject(FrozenModel):
-    """One object, as ``objects.json`` lists it."""
+    """One object, or a part of one that opens, as ``objects.json`` lists it."""
 
     id: str
     category: str
@@ -20,18 +20,19 @@ class SceneObject(FrozenModel):
 
 
 def build_objects(manifest: SceneManifest, moving: Collection[str]) -> tuple[SceneObject, ...]:
-    """Every object of a scene, in the manifest's order.
+    """Every object of a scene, each followed by its parts that open, in the manifest's order.
 
     Args:
         manifest: Of the scene.
-        moving: Objects that the recordings have poses of; the others are fixed where they were reconstructed.
+        moving: Objects and parts that the recordings have poses of; the others are fixed where they were reconstructed.
     """
     return tuple(
         SceneObject(
-            id=item.id,
+            id=name,
             category=item.category,
             description=item.description,
-            pose_world_object=None if item.id in moving else item.pose,
+            pose_world_object=None if name in moving else item.pose,
         )
         for item in manifest.objects
+        for name in (item.id, *item.moving_parts)
     )

@@ -67,7 +67,7 @@ def write_datasets(context: StageContext, arms: Sequence[ArmLayout], manifest: S
     drawn_first = _load_certificate(context, *kept[0])
     profile = drawn_first.render_profile
     first, cameras = _load_record(context, *kept[0]), load_robot_cameras(plan.robot)
-    vectors = build_vector_features(arms, first.object_ids, tuple(cameras.fovy_deg))
+    vectors = build_vector_features(arms, first.object_ids, first.joint_columns, tuple(cameras.fovy_deg))
     spec = DatasetSpec(fps=plan.fps, robot_type=plan.robot.embodiment, vectors=vectors, render_profile=profile)
     folder = context.staging / DATASET_PATH
     if folder.exists():
@@ -116,9 +116,12 @@ def _validate_pictures(certificate: ReplayCertificate, first: ReplayCertificate)
 
 def _validate_objects(record: EpisodeRecord, first: EpisodeRecord) -> None:
     """Refuse an episode whose columns would be those of other objects."""
-    if record.object_ids != first.object_ids:
-        expected = f"{', '.join(first.object_ids)}, as in {first.episode_id}"
-        raise EpisodeUnusable(record.episode_id, "episode.json", "object_ids", ", ".join(record.object_ids), expected)
+    for field in ("object_ids", "joint_columns"):
+        found, wanted = getattr(record, field), getattr(first, field)
+        if found != wanted:
+            raise EpisodeUnusable(
+                record.episode_id, "episode.json", field, ", ".join(found), f"{', '.join(wanted)}, as in {first.episode_id}"
+            )
 
 
 def _load_records(context: StageContext, shard_index: int, episode_id: str, states: Path) -> tuple[EpisodeRecord, ReplayCertificate]:

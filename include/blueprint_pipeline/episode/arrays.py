@@ -16,7 +16,8 @@ from blueprint_pipeline.geometry.arrays import FloatArray
 _JOINTS = ("robot_qpos", "robot_qvel", "robot_torque", "robot_command")
 _GRIPPERS = ("gripper_width_m", "gripper_command_m")
 _POSES = ("ee_pose", "object_poses")
-_FIXED_LISTS = ("qpos", "qvel", "ctrl", "actuator_force", *_JOINTS, *_GRIPPERS, *_POSES)
+_FIXED_LISTS = ("qpos", "qvel", "ctrl", "actuator_force", *_JOINTS, *_GRIPPERS, *_POSES, "joint_positions")
+_MAY_BE_EMPTY = ("object_poses", "joint_positions")
 _CONTACTS = ("contact_bodies", "contact_depth_m", "contact_force_n")
 _POSE_SIZE = 7
 _QUAT_NORM_TOLERANCE = 1e-6
@@ -60,6 +61,8 @@ class EpisodeArrays:
     """Shape (T + 1, n_arms, 7)."""
     object_poses: FloatArray
     """Shape (T + 1, n_objects, 7)."""
+    joint_positions: FloatArray
+    """Shape (T + 1, n_parts): how far parts of objects are open [m, rad]."""
     contacts: Contacts
 
     @property
@@ -68,13 +71,14 @@ class EpisodeArrays:
         return len(self.time_s) - 1
 
 
-def check_table(table: pa.Table, *, frames: int, n_objects: int) -> list[str]:
+def check_table(table: pa.Table, *, frames: int, n_objects: int, n_parts: int) -> list[str]:
     """Findings about a recording's columns, types, lengths and numbers; empty where all is right.
 
     Args:
         table: The contents of ``states.parquet``.
         frames: T, as ``episode.json`` says; the table must have T + 1 rows.
-        n_objects: Movable objects, as ``episode.json`` says.
+        n_objects: What moves, as ``episode.json`` says.
+        n_parts: Joints whose positions are recorded, as ``episode.json`` says.
     """
     if findings := [*_check_schema(table.schema), *_check_nulls(table)]:
         return findings
@@ -89,6 +93,8 @@ def check_table(table: pa.Table, *, frames: int, n_objects: int) -> list[str]:
     if not findings:
         findings += _check_sizes(table)
         findings += _check_poses(table, {"ee_pose": _size(table, "gripper_width_m"), "object_poses": n_objects})
+        if (found := _size(table, "joint_positions")) != n_parts:
+            findings.append(f"joint_positions has {found} numbers a row, expected {n_parts}")
     return findings
 
 
@@ -116,7 +122,7 @@ def _check_fixed_list(table: pa.Table, name: str) -> list[str]:
     lengths = np.diff(column.offsets.to_numpy())
     if lengths.min() != lengths.max():
         return [f"{name} has {lengths.min()} to {lengths.max()} numbers a row, expected one length"]
-    if lengths[0] == 0 and name != "object_poses":
+    if lengths[0] == 0 and name not in _MAY_BE_EMPTY:
         return [f"{name} is empty"]
     flat = column.flatten()
     if flat.null_count or not np.isfinite(flat.to_numpy(zero_copy_only=False)).all():
@@ -202,7 +208,7 @@ def parse_arrays(table: pa.Table) -> EpisodeArrays:
     )
 
 
-def load_arrays(path: Path, *, frames: int, n_objects: int) -> EpisodeArrays:
+def load_arrays(path: Path, *, frames: int, n_objects: int, n_parts: int) -> EpisodeArrays:
     """Read and check one ``states.parquet``.
 
     Raises:
@@ -212,7 +218,7 @@ def load_arrays(path: Path, *, frames: int, n_objects: int) -> EpisodeArrays:
         table = pq.read_table(pa.BufferReader(path.read_bytes()))  # of the file itself, its end would be read twice
     except (pa.ArrowInvalid, OSError) as error:
         raise RecordingUnreadable(path.name, [f"no readable parquet file ({error})"]) from error
-    findings = check_table(table, frames=frames, n_objects=n_objects)
+    findings = check_table(table, frames=frames, n_objects=n_objects, n_parts=n_parts)
     if findings:
         raise RecordingUnreadable(path.name, findings)
     return parse_arrays(table)

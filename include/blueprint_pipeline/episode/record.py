@@ -49,6 +49,7 @@ STATE_COLUMNS: dict[str, pa.DataType] = {
     "gripper_command_m": pa.list_(pa.float64()),
     "ee_pose": pa.list_(pa.float64()),
     "object_poses": pa.list_(pa.float64()),
+    "joint_positions": pa.list_(pa.float64()),
     "integration_state": pa.list_(pa.float64()),
     "contact_bodies": pa.list_(pa.string()),
     "contact_depth_m": pa.list_(pa.float64()),
@@ -59,7 +60,8 @@ STATE_COLUMNS: dict[str, pa.DataType] = {
 ``robot_qpos robot_qvel robot_torque`` (n_joints,): the joints of all arms, in the embodiment's order [rad, rad/s, N m];
 ``robot_command`` (n_joints,) the positions and ``gripper_command_m`` (n_arms,) the openings that ``ctrl`` asks for.
 ``gripper_width_m`` (n_arms,): measured openings. ``ee_pose`` (7 * n_arms,): tool centre points in the world, xyz [m] + quat wxyz each.
-``object_poses`` (7 * n_objects,): movable objects in the order of ``EpisodeRecord.object_ids``, xyz + quat wxyz each.
+``object_poses`` (7 * n_objects,): what moves, in the order of ``EpisodeRecord.object_ids``, xyz + quat wxyz each.
+``joint_positions`` (n_parts,): how far drawers and doors are open [m, rad], in the order of ``EpisodeRecord.joint_columns``.
 ``integration_state``: the simulator's ``save_state`` (MuJoCo's ``mjSTATE_INTEGRATION``), in row 0 only, null after it.
 ``contact_*``: one entry a pair
 of bodies that touched during the frame (sampled at every physics step; the largest depth >= 0 and normal force):
@@ -82,6 +84,9 @@ class EpisodeRecord(FrozenModel):
     """T: frames of motion (rows of ``states.parquet`` less one); 0 where planning failed and nothing moved."""
     duration_s: float
     object_ids: tuple[str, ...]
+    """What moves: objects, then parts of articulated ones (``cabinet/door``)."""
+    joint_columns: tuple[str, ...] = ()
+    """Joints of these parts, each with its unit: ``cabinet/door_hinge.pos_rad``."""
     phases: tuple[Phase, ...]
     outcome: Outcome
     simulator: SimulatorInfo

@@ -42,8 +42,14 @@ class StateRow:
     contacts: tuple[BodyContact, ...]
 
 
-def build_states_table(rows: Sequence[StateRow], integration_state: FloatArray) -> pa.Table:
-    """Arrange T + 1 rows in the columns of :data:`blueprint_pipeline.episode.record.STATE_COLUMNS`."""
+def build_states_table(rows: Sequence[StateRow], integration_state: FloatArray, joint_positions: FloatArray) -> pa.Table:
+    """Arrange T + 1 rows in the columns of :data:`blueprint_pipeline.episode.record.STATE_COLUMNS`.
+
+    Args:
+        rows: What happened.
+        integration_state: Of row 0.
+        joint_positions: How far parts of objects are open in each row, (T + 1, n_parts).
+    """
     states = [row.state for row in rows]
     columns: dict[str, pa.Array] = {
         "frame_index": pa.array(np.arange(len(rows)), pa.int64()),
@@ -61,6 +67,7 @@ def build_states_table(rows: Sequence[StateRow], integration_state: FloatArray) 
         "gripper_command_m": _lists([row.gripper_command_m for row in rows]),
         "ee_pose": _lists([state.ee_pose.ravel() for state in states]),
         "object_poses": _lists([state.object_poses.ravel() for state in states]),
+        "joint_positions": _lists(list(joint_positions)),
         "integration_state": pa.array([integration_state.tolist(), *[None] * (len(rows) - 1)], pa.list_(pa.float64())),
         "contact_bodies": pa.array([[contact.bodies for contact in row.contacts] for row in rows], pa.list_(pa.string())),
         "contact_depth_m": pa.array([[contact.depth_m for contact in row.contacts] for row in rows], pa.list_(pa.float64())),

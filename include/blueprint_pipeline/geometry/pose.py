@@ -23,3 +23,7 @@ class Pose(FrozenModel):
         x, y, z, *quat = (float(value) for value in values)
         w, i, j, k = quat
         return cls(position_m=(x, y, z), quat_wxyz=(w, i, j, k))
+
+    def as_tuple(self) -> tuple[float, ...]:
+        """Its seven numbers, as :meth:`of` takes them."""
+        return (*self.position_m, *self.quat_wxyz)

@@ -53,3 +53,12 @@ def shift(pose: FloatArray, offset_m: FloatArray) -> FloatArray:
     moved = pose.copy()
     moved[:3, 3] += offset_m
     return moved
+
+
+def turn_about(axis: FloatArray, angle_rad: float, through_m: FloatArray) -> FloatArray:
+    """A turn, right-handed, about a line: its unit vector (3,) and a point (3,) of it."""
+    quat_wxyz = np.zeros(4)
+    mujoco.mju_axisAngle2Quat(quat_wxyz, np.asarray(axis, dtype=np.float64), angle_rad)
+    pose = pose_from_quat(np.zeros(3), quat_wxyz)
+    pose[:3, 3] = through_m - pose[:3, :3] @ through_m
+    return pose

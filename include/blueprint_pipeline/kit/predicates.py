@@ -13,6 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .joints import JointMeasure
+
 Float64Array = NDArray[np.float64]
 _LYING = 1e-6
 """The least upward part of a normal: what lies on its side has no height above its top."""
@@ -187,6 +189,23 @@ def measure_support_tilt(motion: ObservedMotion) -> float:
     return tilt_rad(poses[0, 3:], poses[-1, 3:])
 
 
+def measure_end_share(motion: ObservedMotion, **joint: Any) -> float:
+    """How far the target, a part that opens, is open at the end, as a share of its way."""
+    return float(JointMeasure(**joint).shares(motion.target_poses[-1:])[0])
+
+
+def measure_moved_share(motion: ObservedMotion, **joint: Any) -> float:
+    """By how much of its way it ends from where it began."""
+    first, last = JointMeasure(**joint).shares(motion.target_poses[[0, -1]])
+    return float(abs(last - first))
+
+
+def measure_end_pace(motion: ObservedMotion, frames: int, **joint: Any) -> float:
+    """How fast it moves in the last frames, at most, as a share of its way a second."""
+    shares = JointMeasure(**joint).shares(motion.target_poses[-frames - 1 :])
+    return float(np.abs(np.diff(shares)).max(initial=0.0) * motion.fps)
+
+
 MEASURES: Mapping[str, Callable[..., float]] = {
     "lift": measure_lift,
     "rise": measure_rise,
@@ -204,6 +223,9 @@ MEASURES: Mapping[str, Callable[..., float]] = {
     "end_tilt": measure_end_tilt,
     "largest_tilt": measure_largest_tilt,
     "support_tilt": measure_support_tilt,
+    "end_share": measure_end_share,
+    "moved_share": measure_moved_share,
+    "end_pace": measure_end_pace,
 }
 
 

@@ -82,7 +82,10 @@ class World:
         self.substeps = round(1.0 / (self.fps * self.model.opt.timestep))
         self.arms = [_find_arm(self.model, arm) for arm in self.kit["arms"]]
         free = np.flatnonzero(self.model.jnt_type == mujoco.mjtJoint.mjJNT_FREE)
-        self.object_ids = [self.model.body(int(self.model.jnt_bodyid[joint])).name for joint in free]
+        objects = [self.model.body(int(self.model.jnt_bodyid[joint])).name for joint in free]
+        self._parts = _find_parts(self.model, self.kit["robot_prefix"])
+        self.object_ids = [*objects, *(self.model.body(body).name for body in self._parts)]
+        """What moves: objects, then parts of articulated ones."""
         self._object_qpos = [int(self.model.jnt_qposadr[joint]) for joint in free]
         self._contacts = ContactSampler(self.model)
         self._view = mujoco.MjData(self.model)
@@ -123,8 +126,13 @@ class World:
         return np.concatenate([[*self.data.qpos[arm.joints], arm.width_m(self.data.qpos)] for arm in self.arms])
 
     def object_poses(self) -> Vector:
-        """Movable objects in the order of ``object_ids``, (n, 7): xyz and quat wxyz."""
-        return np.array([self.data.qpos[address : address + 7] for address in self._object_qpos]).reshape(-1, 7)
+        """Poses in the order of ``object_ids``, (n, 7): xyz and quat wxyz."""
+        free = [self.data.qpos[address : address + 7] for address in self._object_qpos]
+        if not self._parts:
+            return np.array(free).reshape(-1, 7)
+        self._view.qpos[:] = self.data.qpos
+        mujoco.mj_kinematics(self.model, self._view)
+        return np.array([*free, *(np.concatenate([self._view.xpos[body], self._view.xquat[body]]) for body in self._parts)])
 
     def tool_poses(self) -> Vector:
         """Tool centre point of each arm, (n_arms, 7): xyz and quat wxyz."""
@@ -135,6 +143,13 @@ class World:
             pose[:3] = self._view.site_xpos[arm.tool_site]
             mujoco.mju_mat2Quat(pose[3:], self._view.site_xmat[arm.tool_site])
         return poses
+
+
+def _find_parts(model: mujoco.MjModel, robot_prefix: str) -> list[int]:
+    """Bodies of drawers and doors: those with a joint, within an object (``cabinet/door``)."""
+    jointed = [int(body) for body in model.jnt_bodyid]
+    names = {body: model.body(body).name for body in jointed}
+    return [body for body in jointed if "/" in names[body] and not names[body].startswith(robot_prefix)]
 
 
 def _find_arm(model: mujoco.MjModel, arm: dict[str, Any]) -> KitArm:

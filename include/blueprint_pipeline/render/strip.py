@@ -82,7 +82,8 @@ def _draw_row(scene: SceneFolder, shard: int, spec: EpisodeSpec, stage: _Stage) 
     record = load_record(folder)
     if record.states is None:
         return None
-    arrays = load_arrays(folder / STATES_NAME, frames=record.frames, n_objects=len(record.object_ids))
+    sizes = {"n_objects": len(record.object_ids), "n_parts": len(record.joint_columns)}
+    arrays = load_arrays(folder / STATES_NAME, frames=record.frames, **sizes)
     twin, renderer = stage.twin, stage.renderer
     data, pictures = mujoco.MjData(twin.model), []
     for row in (0, first_touch(arrays, spec.task.target_object), record.frames):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from pydantic import BaseModel
 
 from blueprint_pipeline.episode.record import EPISODE_NAME, STATES_NAME, EpisodeRecord, EpisodeUsage
@@ -71,7 +72,7 @@ def write_attempt(worker: Worker, spec: EpisodeSpec) -> WrittenFolder[EpisodeSum
     folder.mkdir(parents=True, exist_ok=True)
     with measure_usage() as measured:
         attempt, outcome = worker.controllers[spec.arm].attempt(spec)
-        states = _write_states(folder / STATES_NAME, attempt)
+        states = _write_states(folder / STATES_NAME, attempt, worker.twin)
     record = _build_record(worker, spec, attempt, outcome, states)
     usage = EpisodeUsage(
         episode_id=spec.episode_id,
@@ -90,12 +91,13 @@ def _write_record(path: Path, record: BaseModel) -> None:
     beside.replace(path)
 
 
-def _write_states(path: Path, attempt: Attempt) -> FileDigest | None:
+def _write_states(path: Path, attempt: Attempt, twin: SceneModel) -> FileDigest | None:
     rows = attempt.all_rows()
     if not rows:
         path.unlink(missing_ok=True)
         return None
-    return write_states(path, build_states_table(rows, attempt.integration_state))
+    positions = twin.joint_positions(np.stack([row.state.object_poses for row in rows]))
+    return write_states(path, build_states_table(rows, attempt.integration_state, positions))
 
 
 def _build_record(worker: Worker, spec: EpisodeSpec, attempt: Attempt, outcome: Outcome, states: FileDigest | None) -> EpisodeRecord:
@@ -111,6 +113,7 @@ def _build_record(worker: Worker, spec: EpisodeSpec, attempt: Attempt, outcome: 
         frames=len(attempt.rows),
         duration_s=len(attempt.rows) / work.fps,
         object_ids=twin.object_ids,
+        joint_columns=tuple(joint.column for joint in twin.parts.values()),
         phases=tuple(attempt.phases),
         outcome=outcome,
         simulator=worker.loaded.info,

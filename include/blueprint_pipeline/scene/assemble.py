@@ -10,16 +10,18 @@ from pxr import Usd, UsdGeom, UsdPhysics, UsdValidation
 from blueprint_pipeline.errors import InternalError
 from blueprint_pipeline.geometry.rotations import rotation_from_quat
 from blueprint_pipeline.scene.canonical_files import write_json
-from blueprint_pipeline.scene.manifest import load_manifest
+from blueprint_pipeline.scene.manifest import ArticulationJoint, ManifestObject, asset_folder, load_manifest
 from blueprint_pipeline.scene.mjcf import SceneAssets, build_twin
 from blueprint_pipeline.scene.physics import load_physics
-from blueprint_pipeline.scene.prim_paths import object_path
+from blueprint_pipeline.scene.prim_paths import body_path, object_path
 from blueprint_pipeline.scene.process_meshes import collision_folder
 from blueprint_pipeline.scene.set_aside import SET_ASIDE_PATH, SetAside, fix_objects
 from blueprint_pipeline.scene.settle import SceneNotStable, find_restless, find_worst
 from blueprint_pipeline.scene.usd import STAGE_PATH, build_usd
+from blueprint_pipeline.scene.usd_joints import find_joint_problem
 from blueprint_pipeline.simulators import TWIN_PATH
 from blueprint_pipeline.stage.contract import StageContext
+from blueprint_pipeline.twin.body_names import name_within, object_of
 from blueprint_pipeline.workspace.storage import SceneFolder
 
 _TOLERANCE = 1e-6
@@ -46,11 +48,12 @@ class UsdInvalid(InternalError):
 def load_assets(scene: SceneFolder) -> SceneAssets:
     """Read manifest, physics and meshes of a scene's folder."""
     manifest = load_manifest(scene)
-    names = [item.id for item in manifest.objects] + (["background"] if manifest.background is not None else [])
+    bodies = [name for item in manifest.objects for name in item.mesh_files]
+    names = [*bodies, "background"] if manifest.background is not None else bodies
     return SceneAssets(
         manifest=manifest,
-        physics={item.id: load_physics(scene, item.id) for item in manifest.objects},
-        visual={name: scene.read_bytes(f"assets/{name}/visual.glb") for name in names},
+        physics={name: load_physics(scene, name) for name in bodies},
+        visual={name: scene.read_bytes(f"{asset_folder(name)}/visual.glb") for name in names},
         hulls={name: [scene.read_bytes(file) for file in scene.files_under(collision_folder(name))] for name in names},
     )
 
@@ -145,6 +148,22 @@ def validate_twin(model: mujoco.MjModel, assets: SceneAssets) -> None:
             raise TwinInvalid(f"body {item.id} weighs {model.body_mass[body]} kg, physics.json says {mass}")
         if item.is_movable != (int(model.body_dofnum[body]) == 6):  # noqa: PLR2004 -- a free joint
             raise TwinInvalid(f"body {item.id} has {model.body_dofnum[body]} degrees of freedom, its role is {item.sim_role}")
+        for name, joint in item.moving_parts.items():
+            _validate_part(model, assets, name, joint)
+
+
+def _validate_part(model: mujoco.MjModel, assets: SceneAssets, name: str, joint: ArticulationJoint) -> None:
+    body = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, name)
+    index = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_JOINT, name_within(object_of(name), joint.name))
+    if body < 0 or index < 0 or int(model.jnt_bodyid[index]) != body:
+        raise TwinInvalid(f"part {name} does not hang on joint {joint.name}")
+    kind = mujoco.mjtJoint.mjJNT_SLIDE if joint.type == "prismatic" else mujoco.mjtJoint.mjJNT_HINGE
+    found = (int(model.jnt_type[index]), *model.jnt_axis[index].tolist(), *model.jnt_range[index].tolist())
+    if not np.allclose(found, (int(kind), *joint.axis, *joint.limits), atol=_TOLERANCE):
+        raise TwinInvalid(f"joint {joint.name} of {name} has type, axis and range {found}, the manifest says {joint}")
+    mass = assets.physics[name].mass.mass_kg
+    if abs(float(model.body_mass[body]) - mass) > _TOLERANCE * mass:
+        raise TwinInvalid(f"part {name} weighs {model.body_mass[body]} kg, physics.json says {mass}")
 
 
 def write_usd(assets: SceneAssets, context: StageContext) -> int:
@@ -172,7 +191,7 @@ def validate_stage(stage: Usd.Stage, assets: SceneAssets) -> None:
     """Compare an opened stage with manifest and physics, as a physics engine reads it.
 
     Raises:
-        UsdInvalid: Units, a body, a pose, a mass or the number of collision shapes differ.
+        UsdInvalid: Units, a body, a pose, a mass, a joint or the number of collision shapes differ.
 
     Source: ``UsdPhysics.UsdPhysicsLoadStageFromPrimRange`` is what engines parse a stage with.
     """
@@ -180,7 +199,7 @@ def validate_stage(stage: Usd.Stage, assets: SceneAssets) -> None:
         raise UsdInvalid("its up axis is not z, or a unit is not a metre")
     parsed = UsdPhysics.UsdPhysicsLoadStageFromPrimRange(stage, ["/"])
     bodies = {str(path) for path in parsed.get(UsdPhysics.ObjectType.RigidBody, ([], []))[0]}
-    expected = {object_path(item.id) for item in assets.manifest.objects if item.is_movable}
+    expected = {path for item in assets.manifest.objects for path in _rigid_bodies(item)}
     if bodies != expected:
         raise UsdInvalid(f"rigid bodies are {sorted(bodies)}, expected {sorted(expected)}")
     shapes = len(parsed.get(UsdPhysics.ObjectType.MeshShape, ([], []))[0])
@@ -196,7 +215,18 @@ def validate_stage(stage: Usd.Stage, assets: SceneAssets) -> None:
             np.allclose(matrix[3, :3], item.pose.position_m, atol=_TOLERANCE) and np.allclose(matrix[:3, :3].T, rotation, atol=_TOLERANCE)
         ):
             raise UsdInvalid(f"object {item.id} stands elsewhere than in the manifest")
-        mass = assets.physics[item.id].mass.mass_kg
-        found = UsdPhysics.MassAPI(prim).GetMassAttr().Get() if item.is_movable else mass
-        if abs(found - mass) > _TOLERANCE * mass:
-            raise UsdInvalid(f"object {item.id} weighs {found} kg, physics.json says {mass}")
+        for path, name in _rigid_bodies(item).items():
+            mass = assets.physics[name].mass.mass_kg
+            found = UsdPhysics.MassAPI(stage.GetPrimAtPath(path)).GetMassAttr().Get()
+            if abs(found - mass) > _TOLERANCE * mass:
+                raise UsdInvalid(f"{name} weighs {found} kg, physics.json says {mass}")
+        if item.moving_parts and (problem := find_joint_problem(parsed, item)) is not None:
+            raise UsdInvalid(problem)
+
+
+def _rigid_bodies(item: ManifestObject) -> dict[str, str]:
+    """Paths of an object's rigid bodies, and their names."""
+    path = object_path(item.id)
+    if item.moving_parts:
+        return {body_path(name, within=path): name for name in item.mesh_files}
+    return {path: item.id} if item.is_movable else {}

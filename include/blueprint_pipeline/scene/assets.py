@@ -6,8 +6,8 @@ import numpy as np
 
 from blueprint_pipeline.scene.canonical_files import write_json
 from blueprint_pipeline.scene.ingest import validate_source
-from blueprint_pipeline.scene.manifest import Background, Camera, ManifestObject, load_manifest
-from blueprint_pipeline.scene.physics import Physics, estimate_object, physics_path
+from blueprint_pipeline.scene.manifest import Background, Camera, ManifestObject, asset_folder, load_manifest
+from blueprint_pipeline.scene.physics import Physics, estimate_object, estimate_part, physics_path
 from blueprint_pipeline.scene.process_meshes import (
     MeshCache,
     MeshJob,
@@ -23,13 +23,17 @@ from blueprint_pipeline.stage.pool import Died, WorkerDied, WorkerPool
 from blueprint_pipeline.workspace.storage import SceneFolder
 
 
-def load_surfaces(scene: SceneFolder, item: ManifestObject) -> list[Surface]:
-    """Surfaces of an object as they were ingested, in its own frame [m]."""
+def load_surfaces(scene: SceneFolder, item: ManifestObject, file: str) -> list[Surface]:
+    """Surfaces of a mesh of an object as they were ingested, in the object's frame [m]."""
     linear = np.asarray(item.object_from_mesh)
-    file = item.asset.relative_path
     hints = item.physics_hints
     default = stated_look(hints.base_color, hints.metallic, hints.roughness)
     return [surface.moved(linear) for surface in read_object_mesh(scene.read_bytes(file), item.id, file, default).surfaces]
+
+
+def load_bodies(scene: SceneFolder, item: ManifestObject) -> dict[str, list[Surface]]:
+    """Surfaces of each body of an object by its name, in the object's frame, closed [m]: itself, or the base and each part that moves."""
+    return {name: load_surfaces(scene, item, file) for name, file in item.mesh_files.items()}
 
 
 def load_background(scene: SceneFolder, background: Background, camera: Camera) -> list[Surface]:
@@ -39,7 +43,7 @@ def load_background(scene: SceneFolder, background: Background, camera: Camera) 
 
 
 def estimate_scene(context: StageContext) -> dict[str, Physics]:
-    """Write ``physics.json`` of every object.
+    """Write ``physics.json`` of every object, and of every part that moves.
 
     Raises:
         SourceChanged: ``regen3d/`` is not what was ingested.
@@ -49,7 +53,9 @@ def estimate_scene(context: StageContext) -> dict[str, Physics]:
     found = {}
     manifest = load_manifest(context.scene)
     for done, item in enumerate(manifest.objects):
-        found[item.id] = estimate_object(item, load_surfaces(context.scene, item))
+        bodies = load_bodies(context.scene, item)
+        found[item.id] = estimate_object(item, bodies[item.id])
+        found |= {name: estimate_part(item, name, joint, bodies[name]) for name, joint in item.moving_parts.items()}
         context.progress(done + 1, len(manifest.objects))
     for name, physics in found.items():
         write_json(context.output(physics_path(name)), physics)
@@ -88,7 +94,7 @@ def process_scene(context: StageContext) -> dict[str, MeshReport]:
         raise WorkerDied([item.unit.name for item in died], [item.reason for item in died], len(made))
     for job in jobs:
         for file, data in made[job.name].items():
-            context.output(f"assets/{job.name}/{file}").write_bytes(data)
+            context.output(f"{asset_folder(job.name)}/{file}").write_bytes(data)
     return {job.name: MeshReport.model_validate_json(made[job.name]["meshes.json"]) for job in jobs}
 
 
@@ -109,8 +115,8 @@ def _mesh_jobs(scene: SceneFolder) -> list[MeshJob]:
     manifest = load_manifest(scene)
     jobs = []
     for item in manifest.objects:
-        digest = scene.digest(item.asset.relative_path)
-        jobs.append(MeshJob(item.id, digest.sha256, load_surfaces(scene, item)))
+        bodies = load_bodies(scene, item)
+        jobs += [MeshJob(name, scene.digest(file).sha256, bodies[name]) for name, file in item.mesh_files.items()]
     if manifest.background is not None:
         digest, eye_m = scene.digest(manifest.background.relative_path), manifest.camera.pose.position_m
         jobs.append(MeshJob("background", digest.sha256, load_background(scene, manifest.background, manifest.camera), eye_m))

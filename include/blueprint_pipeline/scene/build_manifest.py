@@ -9,10 +9,10 @@ from blueprint_pipeline.geometry.pose import Pose, QuatWxyz, Vector3
 from blueprint_pipeline.geometry.rotations import RigidPose
 from blueprint_pipeline.licence.attribution import UNSTATED, Attribution, parse_attribution
 from blueprint_pipeline.origin import Origin
+from blueprint_pipeline.scene.articulation import joints_of
 from blueprint_pipeline.scene.canonical_files import rounded
 from blueprint_pipeline.scene.manifest import (
     Articulation,
-    ArticulationJoint,
     AssetRef,
     Background,
     Camera,
@@ -161,28 +161,12 @@ def _rows(matrix: FloatArray) -> tuple[Vector3, Vector3, Vector3]:
 
 
 def _articulation(item: SourceObject, stated: ArticulationFile) -> Articulation:
-    linear = np.asarray(item.object_from_mesh)
-    joints = []
-    for joint in stated.joints:
-        axis = linear @ np.asarray(joint.axis)
-        stretch = float(np.linalg.norm(axis))
-        unit = 1.0 if joint.type == "revolute" else stretch
-        joints.append(
-            ArticulationJoint(
-                name=joint.name,
-                type="revolute" if joint.type == "revolute" else "prismatic",
-                axis=vector(axis / stretch),
-                origin=vector(linear @ np.asarray(joint.origin)),
-                limits=(rounded(joint.limits[0] * unit), rounded(joint.limits[1] * unit)),
-                child_part=joint.child_part,
-            )
-        )
     folder = f"regen3d/objects/{item.object_id}"
     return Articulation(
         detection=stated.origin,
         base_part=stated.base_part,
         parts={part: f"{folder}/{path}" for part, path in stated.parts.items()},
-        joints=tuple(joints),
+        joints=joints_of(stated, np.asarray(item.object_from_mesh)),
     )
 
 

@@ -1,5 +1,6 @@
 """All checks of a source scene, in the order in which a person would correct it: files, poses, bounds, scale, then what is where."""
 
+from blueprint_pipeline.scene.articulation_checks import check_articulations
 from blueprint_pipeline.scene.errors import SceneError
 from blueprint_pipeline.scene.findings import SceneFinding, finding_of
 from blueprint_pipeline.scene.import_checks import check_masses, check_targets
@@ -32,4 +33,5 @@ def check_files(files: SourceFiles) -> tuple[list[SceneFinding], SourceScene | N
         findings = [*findings, *check_bounds(scene), *check_scale(scene)]
         if not any(finding.blocking for finding in findings):
             findings += [*check_overlaps(scene), *check_supports(scene), *check_masses(scene), *check_targets(scene)]
+            findings += check_articulations(scene)
     return sorted(findings, key=lambda finding: not finding.blocking), scene

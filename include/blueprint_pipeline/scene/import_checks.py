@@ -43,11 +43,8 @@ def check_masses(scene: SourceScene) -> list[SceneFinding]:
 
 
 def _stays(item: SourceObject) -> str | None:
-    if item.articulation is not None:
-        joints = len(item.articulation.joints)
-        return f"it is articulated, and its {joints} joints are not simulated: it stays closed, where it is"
     volume = own_volume_m3(item)
-    if not item.pose_file.is_floor_contact and volume >= MAX_MOVABLE_VOLUME_M3:
+    if item.articulation is None and not item.pose_file.is_floor_contact and volume >= MAX_MOVABLE_VOLUME_M3:
         limit = MAX_MOVABLE_VOLUME_M3 * _LITRES
         return f"its box holds {volume * _LITRES:.3g} l, and what holds {limit:.0f} l or more stays where it is, as furniture does"
     return None

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.geometry.pose import Pose, QuatWxyz, Vector3
 from blueprint_pipeline.origin import Origin
+from blueprint_pipeline.twin.body_names import name_within
 from blueprint_pipeline.workspace.storage import Id, SceneFolder
 
 MANIFEST_PATH = "assets/scene_manifest.json"
@@ -152,10 +153,14 @@ class ArticulationJoint(FrozenModel):
     origin: Vector3
     limits: tuple[float, float]
     child_part: str
+    friction: float | None = None
+    """As its author states it: the force [N] or moment [N m] that holds it where it is left; ``None``: it is estimated."""
+    damping: float | None = None
+    """The same of its damping [N s/m] or [N m s/rad]."""
 
 
 class Articulation(FrozenModel):
-    """How a closed object opens; in this version it is simulated closed."""
+    """How an object opens: parts that slide or turn on a base that is fixed to the world; as its meshes have them they are closed."""
 
     required: bool = False
     detection: str
@@ -163,6 +168,7 @@ class Articulation(FrozenModel):
     parts: dict[str, str]
     """Part to its mesh, relative to the scene's folder, in the frame of the mesh that was ingested."""
     joints: tuple[ArticulationJoint, ...]
+    """One for each part but the base."""
 
 
 class ManifestObject(FrozenModel):
@@ -188,6 +194,25 @@ class ManifestObject(FrozenModel):
     def is_movable(self) -> bool:
         """Whether it is simulated as a free body."""
         return self.sim_role in MOVABLE_ROLES
+
+    @property
+    def joints(self) -> tuple[ArticulationJoint, ...]:
+        """What it opens with; none for most objects."""
+        return () if self.articulation is None else self.articulation.joints
+
+    @property
+    def moving_parts(self) -> dict[str, ArticulationJoint]:
+        """The joint of each part that moves, by the part's name in the scene (``cabinet/drawer``)."""
+        return {name_within(self.id, joint.child_part): joint for joint in self.joints}
+
+    @property
+    def mesh_files(self) -> dict[str, str]:
+        """The mesh that was ingested of each of its bodies, relative to the scene's folder: of itself, or of its base and of each part."""
+        if self.articulation is None:
+            return {self.id: self.asset.relative_path}
+        parts = self.articulation.parts
+        moving = {name: parts[joint.child_part] for name, joint in self.moving_parts.items()}
+        return {self.id: parts[self.articulation.base_part], **moving}
 
     @property
     def pose(self) -> Pose:
@@ -257,6 +282,15 @@ class SceneManifest(FrozenModel):
     def object(self, object_id: str) -> ManifestObject:
         """The object of that id (``KeyError`` without it)."""
         return {item.id: item for item in self.objects}[object_id]
+
+
+def asset_folder(name: str) -> str:
+    """Where the files of an object, of a part of one or of the background lie in the scene's folder.
+
+    >>> asset_folder("cabinet"), asset_folder("cabinet/drawer")
+    ('assets/cabinet', 'assets/cabinet/parts/drawer')
+    """
+    return f"assets/{name.replace('/', '/parts/')}"
 
 
 def load_manifest(scene: SceneFolder) -> SceneManifest:

@@ -1,7 +1,8 @@
 """The MJCF twin of a scene, from the same assets as the USD stage: no robot, one body an object, looks kept.
 
-Names: body and free joint ``{id}``; convex pieces ``{id}_collision_{k}`` in group 3; looks ``{id}_visual``, ``{id}_visual_1``, ... in group
-2; the plane ``floor`` at z = 0; camera ``scene``, which is that of ``source_image.png``. World frame: z up, metres, quaternions wxyz.
+Names: body and free joint ``{id}``; bodies and joints of an articulated object's parts ``{id}/{part}`` and ``{id}/{joint}``; convex pieces
+``{body}_collision_{k}`` in group 3; looks ``{body}_visual``, ``{body}_visual_1``, ... in group 2; the plane ``floor`` at z = 0; camera
+``scene``, which is that of ``source_image.png``. World frame: z up, metres, quaternions wxyz.
 
 Source: MuJoCo documentation, XML reference.
 """
@@ -9,6 +10,7 @@ Source: MuJoCo documentation, XML reference.
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -16,10 +18,11 @@ import numpy as np
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.scene.colors import to_display
 from blueprint_pipeline.scene.gltf import parse_glb
-from blueprint_pipeline.scene.manifest import ManifestObject, SceneManifest
+from blueprint_pipeline.scene.manifest import ArticulationJoint, ManifestObject, SceneManifest, asset_folder
 from blueprint_pipeline.scene.mesh_files import build_obj, parse_obj, png_bytes
 from blueprint_pipeline.scene.physics import Physics
 from blueprint_pipeline.scene.surfaces import Surface, both_sides
+from blueprint_pipeline.twin.body_names import name_within
 
 TIMESTEP_S = 1.0 / 480.0
 CONTACT_TIME_S = 0.006
@@ -45,9 +48,9 @@ class SceneAssets:
 
     Attributes:
         manifest: What is where.
-        physics: By object id.
-        visual: ``visual.glb`` by object id, and ``background``.
-        hulls: ``hull_000.obj`` ... by object id, and ``background``.
+        physics: By object id, and by the name of each part that moves.
+        visual: ``visual.glb`` by the same names, and ``background``.
+        hulls: ``hull_000.obj`` ... by the same names, and ``background``.
     """
 
     manifest: SceneManifest
@@ -57,7 +60,7 @@ class SceneAssets:
 
     def surfaces(self, name: str) -> list[Surface]:
         """Surfaces of an object in its frame, or of the background in the world [m]."""
-        return parse_glb(self.visual[name], name, f"assets/{name}/visual.glb")
+        return parse_glb(self.visual[name], name, f"{asset_folder(name)}/visual.glb")
 
 
 def build_twin(assets: SceneAssets, slowed: Collection[str] = (), *, is_drawn: bool = True) -> dict[str, bytes]:
@@ -82,6 +85,8 @@ class _Twin:
         self._asset = ET.SubElement(self._root, "asset")
         self._backdrop()
         self._world = ET.SubElement(self._root, "worldbody")
+        self._contact = ET.Element("contact")
+        self._parts: dict[str, list[str]] = {}
 
     def files(self) -> dict[str, bytes]:
         manifest = self._assets.manifest
@@ -92,6 +97,8 @@ class _Twin:
         for item in manifest.objects:
             self._object(item)
         self._floor()
+        if len(self._contact):
+            self._root.append(self._contact)
         ET.indent(self._root, " ")
         return {"scene.xml": ET.tostring(self._root, encoding="utf-8") + b"\n", **self._written}
 
@@ -147,23 +154,27 @@ class _Twin:
         body = ET.SubElement(self._world, "body", {"name": item.id, **pose_attributes(item.pose)})
         if item.is_movable:
             ET.SubElement(body, "freejoint", name=item.id)
-            mass = physics.mass
-            ET.SubElement(
-                body,
-                "inertial",
-                pos=numbers(mass.com_m),
-                quat=numbers(mass.principal_axes_quat_wxyz),
-                mass=numbers([mass.mass_kg]),
-                diaginertia=numbers(mass.diagonal_inertia_kg_m2),
-            )
-        friction = physics.friction
-        self._geoms(body, item.id, (friction.sliding, friction.torsional_m, friction.rolling_m))
+            _inertial(body, physics)
+        self._geoms(body, item.id, physics.friction.as_tuple())
+        for name, joint in item.moving_parts.items():
+            self._part(body, item.id, name, joint)
+
+    def _part(self, base: ET.Element, object_id: str, name: str, joint: ArticulationJoint) -> None:
+        """A part in its object's frame, closed. It goes through its base and its siblings: that it need not is asked of the real meshes."""
+        physics = self._assets.physics[name]
+        body = ET.SubElement(base, "body", name=name)
+        ET.SubElement(body, "joint", joint_attributes(object_id, joint, physics))
+        _inertial(body, physics)
+        self._geoms(body, name, physics.friction.as_tuple())
+        for other in [object_id, *self._parts.get(object_id, [])]:
+            ET.SubElement(self._contact, "exclude", body1=other, body2=name)
+        self._parts.setdefault(object_id, []).append(name)
 
     def _geoms(self, body: ET.Element, name: str, friction: Sequence[float]) -> None:
         for index, data in enumerate(self._assets.hulls.get(name, [])):
             piece = f"{name}_collision_{index}"
             vertices, faces = parse_obj(data)
-            self._mesh("piece", piece, f"{name}/{piece}.obj", build_obj(vertices, faces))
+            self._mesh("piece", piece, f"{name}/{PurePosixPath(piece).name}.obj", build_obj(vertices, faces))
             geom = ET.SubElement(body, "geom", {"class": "piece"}, name=piece, mesh=piece, friction=numbers(friction))
             if name in self._slowed:
                 geom.set("condim", str(ROLLING_CONDIM))
@@ -172,7 +183,7 @@ class _Twin:
             look = f"{name}_visual" if index == 0 else f"{name}_visual_{index}"
             self._material(look, surface)
             drawn = both_sides(surface) if surface.look.double_sided else surface
-            self._mesh("look", look, f"{name}/{look}.obj", build_obj(drawn.vertices, drawn.faces, drawn.uv))
+            self._mesh("look", look, f"{name}/{PurePosixPath(look).name}.obj", build_obj(drawn.vertices, drawn.faces, drawn.uv))
             ET.SubElement(body, "geom", {"class": "look"}, name=look, mesh=look, material=look)
 
     def _mesh(self, kind: str, name: str, file: str, data: bytes) -> None:
@@ -214,6 +225,33 @@ class _Twin:
             solref=f"{CONTACT_TIME_S} 1",
             rgba="0.55 0.53 0.5 1",
         )
+
+
+def _inertial(body: ET.Element, physics: Physics) -> None:
+    mass = physics.mass
+    ET.SubElement(
+        body,
+        "inertial",
+        pos=numbers(mass.com_m),
+        quat=numbers(mass.principal_axes_quat_wxyz),
+        mass=numbers([mass.mass_kg]),
+        diaginertia=numbers(mass.diagonal_inertia_kg_m2),
+    )
+
+
+def joint_attributes(object_id: str, joint: ArticulationJoint, physics: Physics) -> dict[str, str]:
+    """The joint of a part, in the frame that it shares with its object when it is closed."""
+    found = {
+        "name": name_within(object_id, joint.name),
+        "type": "slide" if joint.type == "prismatic" else "hinge",
+        "pos": numbers(joint.origin),
+        "axis": numbers(joint.axis),
+        "range": numbers(joint.limits),
+        "solreflimit": f"{CONTACT_TIME_S} 1",
+    }
+    if physics.joint is None:
+        return found
+    return {**found, "frictionloss": numbers([physics.joint.friction]), "damping": numbers([physics.joint.damping])}
 
 
 def has_floor(surfaces: Sequence[Surface]) -> bool:

@@ -12,11 +12,13 @@ from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.scene.build_manifest import vector
 from blueprint_pipeline.scene.canonical_files import rounded
 from blueprint_pipeline.scene.errors import SceneError
-from blueprint_pipeline.scene.manifest import ManifestObject
+from blueprint_pipeline.scene.joint_physics import JointPhysics, estimate_joint
+from blueprint_pipeline.scene.manifest import ArticulationJoint, ManifestObject, asset_folder
 from blueprint_pipeline.scene.mass import estimate_mass, open_length, principal_axes
 from blueprint_pipeline.scene.materials import load_categories, load_materials
 from blueprint_pipeline.scene.surfaces import Surface, merge_positions
-from blueprint_pipeline.workspace.storage import Id, SceneFolder
+from blueprint_pipeline.twin.body_names import BodyName
+from blueprint_pipeline.workspace.storage import SceneFolder
 
 
 class PhysicsImplausible(SceneError):
@@ -58,6 +60,9 @@ class Friction(FrozenModel):
     origin: Origin
     method: str
 
+    def as_tuple(self) -> tuple[float, float, float]:
+        return (self.sliding, self.torsional_m, self.rolling_m)
+
 
 class Restitution(FrozenModel):
     """How much of its speed a drop gives back; MuJoCo does not read it, PhysX does."""
@@ -83,7 +88,8 @@ class Physics(FrozenModel):
     """The whole file."""
 
     schema_version: Literal["1.0"] = "1.0"
-    object_id: Id
+    object_id: BodyName
+    """Of an articulated object it is its base, that does not move; its parts have files of their own."""
     category: str
     material: str
     material_origin: Origin
@@ -92,16 +98,18 @@ class Physics(FrozenModel):
     friction: Friction
     restitution: Restitution
     geometry: Geometry
+    joint: JointPhysics | None = None
+    """Of a part that moves on a joint."""
 
 
-def physics_path(object_id: str) -> str:
-    """Where an object's physics lie in the scene's folder."""
-    return f"assets/{object_id}/physics.json"
+def physics_path(name: str) -> str:
+    """Where the physics of an object, or of a part of one, lie in the scene's folder."""
+    return f"{asset_folder(name)}/physics.json"
 
 
-def load_physics(scene: SceneFolder, object_id: str) -> Physics:
-    """Read the physics of one object."""
-    return Physics.model_validate_json(scene.read_bytes(physics_path(object_id)))
+def load_physics(scene: SceneFolder, name: str) -> Physics:
+    """Read the physics of one object, or of a part of one."""
+    return Physics.model_validate_json(scene.read_bytes(physics_path(name)))
 
 
 def estimate_object(item: ManifestObject, surfaces: list[Surface]) -> Physics:
@@ -145,3 +153,10 @@ def estimate_object(item: ManifestObject, surfaces: list[Surface]) -> Physics:
             origin=Origin.MEASURED,
         ),
     )
+
+
+def estimate_part(item: ManifestObject, name: str, joint: ArticulationJoint, surfaces: list[Surface]) -> Physics:
+    """Estimate the physics of a part that moves on a joint, from its surfaces in the object's frame, closed [m]."""
+    found = estimate_object(item, surfaces)
+    resistance = estimate_joint(joint, item.pose, found.mass.mass_kg, np.asarray(found.mass.com_m))
+    return found.model_copy(update={"object_id": name, "joint": resistance})

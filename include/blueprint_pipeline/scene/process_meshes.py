@@ -20,12 +20,14 @@ from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.scene.canonical_files import json_bytes, rounded
 from blueprint_pipeline.scene.decimate import MAX_TEXTURE_PX, draw_with
 from blueprint_pipeline.scene.decompose import PARAMETERS, decompose
+from blueprint_pipeline.scene.manifest import asset_folder
 from blueprint_pipeline.scene.mesh_files import build_glb, build_obj
 from blueprint_pipeline.scene.room import PARAMETERS as ROOM_PARAMETERS
 from blueprint_pipeline.scene.room import decompose_room
 from blueprint_pipeline.scene.surfaces import Surface, merge_looks, merge_positions
+from blueprint_pipeline.twin.body_names import BodyName
 from blueprint_pipeline.workspace.canonical import key_of
-from blueprint_pipeline.workspace.storage import Id, SceneFolder
+from blueprint_pipeline.workspace.storage import SceneFolder
 
 MAX_SCENE_TRIANGLES = 12_000
 """Visual triangles of a whole scene: what a software renderer draws in a few milliseconds."""
@@ -66,15 +68,16 @@ class MeshReport(FrozenModel):
     """``meshes.json`` of one object: what was made of its mesh."""
 
     schema_version: Literal["1.0"] = "1.0"
-    object_id: Id
+    object_id: BodyName
+    """Of an articulated object it is its base; its parts have files of their own."""
     visual: VisualReport
     collision: CollisionReport
     origin: Origin = Origin.MEASURED
 
 
-def collision_folder(object_id: str) -> str:
-    """Where an object's convex pieces lie in the scene's folder."""
-    return f"assets/{object_id}/collision"
+def collision_folder(name: str) -> str:
+    """Where the convex pieces of an object, or of a part of one, lie in the scene's folder."""
+    return f"{asset_folder(name)}/collision"
 
 
 def share_triangles(counts: Mapping[str, int]) -> int:
@@ -119,10 +122,10 @@ def build_collision(job: "MeshJob") -> dict[str, bytes]:
 
 @dataclass(frozen=True)
 class MeshJob:
-    """One mesh to process: of an object, or of the background.
+    """One mesh to process: of an object, of a part of one, or of the background.
 
     Attributes:
-        name: Object id, or ``background``.
+        name: Object id, part, or ``background``.
         source_sha256: Of the mesh that was ingested.
         surfaces: In the frame that they must have [m].
         eye_m: Of the background: a point from which its front is seen, in the world.
@@ -262,4 +265,4 @@ def load_overfill(scene: SceneFolder, object_id: str) -> float:
 
 def load_mesh_report(scene: SceneFolder, object_id: str) -> MeshReport:
     """Read what was made of an object's mesh."""
-    return MeshReport.model_validate_json(scene.read_bytes(f"assets/{object_id}/meshes.json"))
+    return MeshReport.model_validate_json(scene.read_bytes(f"{asset_folder(object_id)}/meshes.json"))

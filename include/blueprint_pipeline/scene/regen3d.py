@@ -89,6 +89,10 @@ class JointFile(_File):
     origin: Vector3
     limits: tuple[Number, Number]
     child_part: str
+    friction: Positive | None = None
+    """Force [N] or moment [N m] that holds it where it is left."""
+    damping: Positive | None = None
+    """[N s/m] or [N m s/rad]."""
 
 
 class ArticulationFile(_File):

@@ -3,7 +3,7 @@
 ``layout/settled.json`` holds the settled poses: episodes start from them. World frame: z up, metres, quaternions wxyz.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import mujoco
@@ -157,6 +157,15 @@ def settle_patiently(model: mujoco.MjModel, scene_id: str, *, duration_s: float)
     """
     record = settle(model, scene_id, duration_s=duration_s)
     return settle(model, scene_id, duration_s=duration_s * _PATIENCE) if _is_slow(record) else record
+
+
+def settled_qpos(model: mujoco.MjModel, poses: Mapping[str, Pose]) -> FloatArray:
+    """The configuration (nq,) of a twin without a robot, with every movable object at its pose, and all that opens closed."""
+    qpos: FloatArray = model.qpos0.copy()
+    for name, pose in poses.items():
+        address = int(model.jnt_qposadr[model.body(name).jntadr[0]])
+        qpos[address : address + 7] = (*pose.position_m, *pose.quat_wxyz)
+    return qpos
 
 
 def find_restless(model: mujoco.MjModel, scene_id: str, *, duration_s: float) -> set[str]:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from blueprint_pipeline.geometry.rotations import RigidPose
+from blueprint_pipeline.scene.articulation import part_file, validate_articulation
 from blueprint_pipeline.scene.errors import SceneError
 from blueprint_pipeline.scene.findings import SceneFinding, finding_of
 from blueprint_pipeline.scene.frames import SceneFrame
@@ -27,7 +28,7 @@ from blueprint_pipeline.scene.regen3d import (
     PoseFile,
     SceneInfo,
 )
-from blueprint_pipeline.scene.source_errors import FieldInvalid, FileUnusable, UnsafePath
+from blueprint_pipeline.scene.source_errors import FileUnusable
 from blueprint_pipeline.scene.source_folder import SourceFiles
 from blueprint_pipeline.scene.source_mesh import SourceMesh, read_background_mesh, read_object_mesh
 from blueprint_pipeline.scene.strict_json import not_finite, parse_json, parse_model
@@ -139,6 +140,8 @@ class SourceObject:
     pose: RigidPose
     object_from_mesh: tuple[tuple[float, float, float], ...]
     surfaces: list[Surface]
+    parts: dict[str, list[Surface]]
+    """Of an articulated object: its surfaces by part, all closed."""
 
 
 @dataclass(frozen=True)
@@ -274,11 +277,10 @@ class _Reader:
         material = self._attempt(lambda: self._model(MaterialFile, f"{folder}/material.json"))
         label = self._optional(LabelFile, f"{folder}/label.json")
         articulation = self._optional(ArticulationFile, f"{folder}/articulation.json")
-        if articulation is not None:
-            self._attempt(lambda: self._validate_parts(name, articulation))
         default = WHITE if material is None else stated_look(material.base_color, material.metallic, material.roughness)
-        mesh = self._attempt(lambda: self._mesh(name, default))
-        if pose is None or bounds is None or material is None or mesh is None or frame is None:
+        mesh = self._attempt(lambda: self._mesh(name, f"{folder}/mesh.glb", default))
+        parts = {} if articulation is None else self._attempt(lambda: self._parts(name, articulation, default))
+        if pose is None or bounds is None or material is None or mesh is None or parts is None or frame is None:
             return None
         linear = frame.object_from_mesh(as_array(pose.scale))
         return SourceObject(
@@ -291,6 +293,7 @@ class _Reader:
             pose=object_placement(frame, pose),
             object_from_mesh=tuple((float(row[0]), float(row[1]), float(row[2])) for row in linear),
             surfaces=[surface.moved(linear) for surface in mesh],
+            parts={part: [surface.moved(linear) for surface in surfaces] for part, surfaces in parts.items()},
         )
 
     def _pose(self, name: str) -> PoseFile:
@@ -301,8 +304,7 @@ class _Reader:
         validate_pose(name, file, pose)
         return pose
 
-    def _mesh(self, name: str, default: Look) -> list[Surface]:
-        file = f"objects/{name}/mesh.glb"
+    def _mesh(self, name: str, file: str, default: Look) -> list[Surface]:
         if file not in self.names:
             raise MeshMissing(name, file)
         mesh = read_object_mesh(self._bytes(file), name, file, default)
@@ -327,14 +329,11 @@ class _Reader:
         self._note_changes("background", file, mesh)
         return mesh.surfaces
 
-    def _validate_parts(self, name: str, articulation: ArticulationFile) -> None:
-        file = f"objects/{name}/articulation.json"
-        for part, path in articulation.parts.items():
-            pure = PurePosixPath(path)
-            if pure.is_absolute() or ".." in pure.parts or "\\" in path:
-                raise UnsafePath(file, f"part {part} is at '{path[:80]}', outside the object's folder")
-            if f"objects/{name}/{pure}" not in self.names:
-                raise SourceFileMissing(f"objects/{name}/{path}")
-        unknown = sorted({joint.child_part for joint in articulation.joints} - set(articulation.parts))
-        if unknown:
-            raise FieldInvalid(file, "joints.child_part", f"'{unknown[0]}'", f"one of {', '.join(sorted(articulation.parts))}")
+    def _parts(self, name: str, articulation: ArticulationFile, default: Look) -> dict[str, list[Surface]]:
+        """Surfaces of every part, in the frame and unit of the mesh."""
+        validate_articulation(name, articulation)
+        files = {part: part_file(name, path) for part, path in articulation.parts.items()}
+        for file in files.values():
+            if file not in self.names:
+                raise SourceFileMissing(file)
+        return {part: self._mesh(name, file, default) for part, file in files.items()}

@@ -11,13 +11,15 @@ from blueprint_pipeline.scene.assets import estimate_scene, process_scene
 from blueprint_pipeline.scene.canonical_files import write_json
 from blueprint_pipeline.scene.decompose import MAX_OVERFILL
 from blueprint_pipeline.scene.ingest import SOURCE_FOLDER, SOURCE_MANIFEST_PATH, digest_source, ingest
+from blueprint_pipeline.scene.joint_test import JOINTS_PATH, check_joints
 from blueprint_pipeline.scene.layout import INVENTORY_PATH, LAYOUT_PATH
-from blueprint_pipeline.scene.manifest import MANIFEST_PATH, load_manifest
+from blueprint_pipeline.scene.manifest import MANIFEST_PATH, asset_folder, load_manifest
 from blueprint_pipeline.scene.set_aside import SET_ASIDE_PATH, load_set_aside
-from blueprint_pipeline.scene.settle import SETTLED_PATH, settle_patiently, validate_settled
+from blueprint_pipeline.scene.settle import SETTLED_PATH, settle_patiently, settled_qpos, validate_settled
 from blueprint_pipeline.simulators import TWIN_FOLDER, TWIN_PATH
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 
+_ASSET_FOLDERS = (asset_folder("*"), asset_folder("*/*"))
 _READ = (SOURCE_FOLDER, SOURCE_MANIFEST_PATH, MANIFEST_PATH)
 
 
@@ -81,6 +83,10 @@ class SettleSceneResult(StageResult):
     max_drift_m: float
     max_tilt_rad: float
     max_penetration_m: float
+    joints: int
+    """Joints that were moved over their whole range."""
+    stuck: dict[str, str]
+    """Parts that did not pass, each with the reason: no robot is asked to move them."""
 
 
 def _ingest(request: IngestSceneRequest, context: StageContext) -> IngestSceneResult:
@@ -121,7 +127,15 @@ def _settle(request: SceneRequest, context: StageContext) -> SettleSceneResult:
     record = settle_patiently(model, request.scene_id, duration_s=watched_s)
     validate_settled(record)
     write_json(context.output(SETTLED_PATH), record)
-    return SettleSceneResult(max_drift_m=record.max_drift_m, max_tilt_rad=record.max_tilt_rad, max_penetration_m=record.max_penetration_m)
+    tests = check_joints(model, settled_qpos(model, record.poses), request.scene_id)
+    write_json(context.output(JOINTS_PATH), tests)
+    return SettleSceneResult(
+        max_drift_m=record.max_drift_m,
+        max_tilt_rad=record.max_tilt_rad,
+        max_penetration_m=record.max_penetration_m,
+        joints=len(tests.joints),
+        stuck=tests.problems(),
+    )
 
 
 INGEST_SCENE = Stage(
@@ -143,7 +157,7 @@ ESTIMATE_PHYSICS = Stage(
     result=EstimatePhysicsResult,
     run=_estimate,
     reads=lambda _: _READ,
-    writes=lambda _: ["assets/*/physics.json"],
+    writes=lambda _: [f"{folder}/physics.json" for folder in _ASSET_FOLDERS],
 )
 
 PROCESS_MESHES = Stage(
@@ -153,7 +167,7 @@ PROCESS_MESHES = Stage(
     result=ProcessMeshesResult,
     run=_process,
     reads=lambda _: _READ,
-    writes=lambda _: ["assets/*/visual.glb", "assets/*/collision/*.obj", "assets/*/meshes.json"],
+    writes=lambda _: [f"{folder}/{file}" for folder in _ASSET_FOLDERS for file in ("visual.glb", "collision/*.obj", "meshes.json")],
 )
 
 ASSEMBLE_SCENE = Stage(
@@ -168,10 +182,10 @@ ASSEMBLE_SCENE = Stage(
 
 SETTLE_SCENE = Stage(
     name="settle_scene",
-    description="Let the scene come to rest, and refuse one that does not rest where it was reconstructed.",
+    description="Let the scene come to rest, refuse one that does not rest where it was reconstructed, and move every joint.",
     request=SceneRequest,
     result=SettleSceneResult,
     run=_settle,
     reads=lambda _: [MANIFEST_PATH, "mjcf", SET_ASIDE_PATH],
-    writes=lambda _: [SETTLED_PATH],
+    writes=lambda _: [SETTLED_PATH, JOINTS_PATH],
 )

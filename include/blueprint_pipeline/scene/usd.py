@@ -23,9 +23,11 @@ from blueprint_pipeline.scene.prim_paths import (
     PHYSICS_SCENE_PATH,
     SCENE_CAMERA_PATH,
     WORLD_PATH,
+    body_path,
     object_path,
 )
 from blueprint_pipeline.scene.surfaces import Look, Surface
+from blueprint_pipeline.scene.usd_joints import write_joints
 
 STAGE_PATH = "usd/scene.usda"
 _APERTURE_MM = 24.0
@@ -35,7 +37,10 @@ def build_usd(assets: SceneAssets) -> dict[str, bytes]:
     """Files of the stage, by name below ``usd/``."""
     files: dict[str, bytes] = {}
     for item in assets.manifest.objects:
-        files |= _asset(item.id, assets, assets.physics[item.id], is_movable=item.is_movable)
+        if item.moving_parts:
+            files |= _articulated_asset(item, assets)
+        else:
+            files |= _asset(item.id, assets, assets.physics[item.id], is_movable=item.is_movable)
     if assets.manifest.background is not None:
         files |= _asset("background", assets, None, is_movable=False)
     return {"scene.usda": _scene(assets), **files}
@@ -124,29 +129,51 @@ def _camera(stage: Usd.Stage, assets: SceneAssets) -> None:
 def _asset(name: str, assets: SceneAssets, physics: Physics | None, *, is_movable: bool) -> dict[str, bytes]:
     stage, prim = _new_stage(name)
     Usd.ModelAPI(prim).SetKind(Kind.Tokens.component)
-    files: dict[str, bytes] = {}
-    for index, surface in enumerate(assets.surfaces(name)):
-        files |= _visual(stage, name, index, surface)
+    files = _body(stage, f"/{name}", name, assets, physics)
     if physics is not None and is_movable:
         _rigid_body(prim, physics)
-    hulls = assets.hulls.get(name, [])
-    if hulls:
-        UsdGeom.Scope.Define(stage, f"/{name}/collision")
-        material = None if physics is None else _physics_material(stage, name, physics)
-        for index, data in enumerate(hulls):
-            _piece(stage, f"/{name}/collision/hull_{index:03d}", data, material)
     return {f"assets/{name}.usda": _text(stage), **files}
 
 
-def _visual(stage: Usd.Stage, name: str, index: int, surface: Surface) -> dict[str, bytes]:
-    mesh = define_mesh(stage, f"/{name}/visual_{index}", surface.vertices, surface.faces)
+def _articulated_asset(item: ManifestObject, assets: SceneAssets) -> dict[str, bytes]:
+    """An object whose parts move: one articulation, its base fixed to the world, each part on its joint."""
+    stage, prim = _new_stage(item.id)
+    Usd.ModelAPI(prim).SetKind(Kind.Tokens.component)
+    UsdPhysics.ArticulationRootAPI.Apply(prim)
+    files: dict[str, bytes] = {}
+    UsdGeom.Scope.Define(stage, f"/{item.id}/parts")
+    for name in item.mesh_files:
+        path = body_path(name, within=f"/{item.id}")
+        UsdGeom.Xform.Define(stage, path)
+        files |= _body(stage, path, name, assets, assets.physics[name])
+        _rigid_body(stage.GetPrimAtPath(path), assets.physics[name])
+    write_joints(stage, item, assets.physics)
+    return {f"assets/{item.id}.usda": _text(stage), **files}
+
+
+def _body(stage: Usd.Stage, path: str, name: str, assets: SceneAssets, physics: Physics | None) -> dict[str, bytes]:
+    """What is drawn of a body and what collides, below its prim."""
+    files: dict[str, bytes] = {}
+    for index, surface in enumerate(assets.surfaces(name)):
+        files |= _visual(stage, path, f"{name.replace('/', '_part_')}_{index}", index, surface)
+    hulls = assets.hulls.get(name, [])
+    if hulls:
+        UsdGeom.Scope.Define(stage, f"{path}/collision")
+        material = None if physics is None else _physics_material(stage, path, physics)
+        for index, data in enumerate(hulls):
+            _piece(stage, f"{path}/collision/hull_{index:03d}", data, material)
+    return files
+
+
+def _visual(stage: Usd.Stage, path: str, picture: str, index: int, surface: Surface) -> dict[str, bytes]:
+    mesh = define_mesh(stage, f"{path}/visual_{index}", surface.vertices, surface.faces)
     mesh.CreateDoubleSidedAttr(surface.look.double_sided)
     if surface.uv is not None:
         primvars = UsdGeom.PrimvarsAPI(mesh.GetPrim())
         st = primvars.CreatePrimvar("st", Sdf.ValueTypeNames.TexCoord2fArray, UsdGeom.Tokens.vertex)
         st.Set(Vt.Vec2fArray.FromNumpy(np.ascontiguousarray(surface.uv, dtype=np.float32)))
-    texture = f"textures/{name}_{index}.png"
-    material = _material(stage, f"/{name}/Looks/visual_{index}", surface.look, texture)
+    texture = f"textures/{picture}.png"
+    material = _material(stage, f"{path}/Looks/visual_{index}", surface.look, texture)
     UsdShade.MaterialBindingAPI.Apply(mesh.GetPrim()).Bind(material)
     return {} if surface.look.texture is None else {f"assets/{texture}": png_bytes(surface.look.texture)}
 
@@ -211,9 +238,9 @@ def _rigid_body(prim: Usd.Prim, physics: Physics) -> None:
     mass.CreatePrincipalAxesAttr(Gf.Quatf(w, x, y, z))
 
 
-def _physics_material(stage: Usd.Stage, name: str, physics: Physics) -> UsdShade.Material:
-    UsdGeom.Scope.Define(stage, f"/{name}/Looks")
-    material = UsdShade.Material.Define(stage, f"/{name}/Looks/physics")
+def _physics_material(stage: Usd.Stage, path: str, physics: Physics) -> UsdShade.Material:
+    UsdGeom.Scope.Define(stage, f"{path}/Looks")
+    material = UsdShade.Material.Define(stage, f"{path}/Looks/physics")
     api = UsdPhysics.MaterialAPI.Apply(material.GetPrim())
     api.CreateStaticFrictionAttr(physics.friction.sliding)
     api.CreateDynamicFrictionAttr(physics.friction.sliding)

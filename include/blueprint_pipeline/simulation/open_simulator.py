@@ -37,7 +37,10 @@ class TwinDiffers(InputError):
     """A simulator addresses a scene otherwise than the twin in which its motions are planned."""
 
     code = "simulation.twin_differs"
-    template = "The simulator loaded {found}; the twin has {expected}. Assemble the scene again (assemble_scene)."
+    template = (
+        "The simulator loaded {found}; the twin has {expected}. Assemble the scene again (assemble_scene). On parts that open (a name with "
+        "'/'), MuJoCo alone acts."
+    )
 
     found: list[str]
     expected: list[str]

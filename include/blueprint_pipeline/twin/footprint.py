@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.twin.body_names import is_part
 
 _UP_COSINE = 0.7
 _CALIPER_STEPS = 36
@@ -64,10 +65,12 @@ class Footprint:
         return replace(self, origin_m=np.array([*origin_xy_m, self.origin_m[2]]), polygon_m=turned)
 
 
-def bodies_of(model: mujoco.MjModel, object_id: str) -> NDArray[np.int64]:
-    """Ids of the object's body and all bodies that hang on it."""
-    root = model.body(object_id).id
-    bodies: NDArray[np.int64] = np.flatnonzero(model.body_rootid == root)
+def bodies_of(model: mujoco.MjModel, name: str) -> NDArray[np.int64]:
+    """Ids of the bodies of a thing by the name of one: of the whole object or robot that it belongs to; of a part that moves, its own."""
+    body = int(model.body(name).id)
+    if is_part(name):
+        return np.array([body])
+    bodies: NDArray[np.int64] = np.flatnonzero(model.body_rootid == model.body_rootid[body])
     return bodies
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mujoco
+import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.placement import SCENE_CAMERA, RobotPlacement
+from blueprint_pipeline.twin.articulation import PartJoint, find_joints
 from blueprint_pipeline.twin.binding import RobotBinding, bind_robot
 from blueprint_pipeline.twin.errors import ModelNotBuilt, RateNotWhole
 from blueprint_pipeline.twin.footprint import movable_objects
@@ -32,11 +34,13 @@ class SceneModel:
     substeps: int
     """Physics steps a frame."""
     object_ids: tuple[str, ...]
-    """Movable objects, in the model's order."""
+    """What moves: the movable objects, then the parts of articulated ones, each in the model's order."""
     object_qpos: tuple[int, ...]
-    """Address in ``qpos`` of each object's free joint."""
+    """Address in ``qpos`` of each movable object's free joint."""
     object_dofs: tuple[int, ...]
-    """Address in ``qvel`` of each object's free joint."""
+    """Address in ``qvel`` of each movable object's free joint."""
+    parts: Mapping[str, PartJoint]
+    """The joint of each part that moves, by its name."""
     robot: RobotBinding
 
     def qpos_of(self, robot_qpos: FloatArray, gripper_width_m: FloatArray, object_poses: FloatArray) -> FloatArray:
@@ -45,22 +49,41 @@ class SceneModel:
         Args:
             robot_qpos: All arms' joints, (n_joints,).
             gripper_width_m: Opening of every gripper, (n_arms,).
-            object_poses: Movable objects in the order of ``object_ids``: xyz and quat wxyz, (n_objects, 7).
+            object_poses: In the order of ``object_ids``: xyz and quat wxyz, (n_objects, 7). That of a part says how far it is open.
         """
         qpos: FloatArray = self.model.qpos0.copy()
         for arm, width_m in zip(self.robot.arms, gripper_width_m, strict=True):
             qpos[arm.qpos] = robot_qpos[arm.layout.joints]
             qpos[arm.finger_qpos] = arm.arm.gripper.joints_at(float(width_m))
-        for address, pose in zip(self.object_qpos, object_poses, strict=True):
-            qpos[address : address + 7] = pose
+        self.place(qpos, dict(zip(self.object_ids, object_poses, strict=True)))
         return qpos
 
+    def place(self, qpos: FloatArray, poses: Mapping[str, FloatArray]) -> None:
+        """Write poses (7,) of what moves into a configuration (nq,): of a movable object its pose, of a part how far it is open."""
+        for name, pose in poses.items():
+            if name in self.parts:
+                qpos[self.parts[name].qpos] = self.parts[name].line.positions_of(pose[None])[0]
+            else:
+                address = self.object_qpos[self.object_ids.index(name)]
+                qpos[address : address + 7] = pose
+
+    def poses(self, data: mujoco.MjData) -> FloatArray:
+        """Poses of what moves, in the order of ``object_ids``: xyz and quat wxyz, (n_objects, 7); needs ``data``'s kinematics."""
+        free = [data.qpos[address : address + 7] for address in self.object_qpos]
+        parts = [np.concatenate([data.body(name).xpos, data.body(name).xquat]) for name in self.parts]
+        return np.stack([*free, *parts]) if self.object_ids else np.zeros((0, 7))
+
+    def joint_positions(self, object_poses: FloatArray) -> FloatArray:
+        """How far each part is open, (T, n_parts) [m] or [rad], by poses in the order of ``object_ids`` (T, n_objects, 7)."""
+        first = len(self.object_qpos)
+        found = [joint.line.positions_of(object_poses[:, first + index]) for index, joint in enumerate(self.parts.values())]
+        return np.column_stack(found) if found else np.zeros((len(object_poses), 0))
+
     def qpos_at(self, poses: Mapping[str, Pose], robot_qpos: tuple[float, ...]) -> FloatArray:
-        """The configuration (nq,) with every movable object at its pose, and the robot in a start configuration."""
+        """The configuration (nq,) with what moves at its poses, and the robot in a start configuration; other parts are closed."""
         data = mujoco.MjData(self.model)
         self.robot.place(data, robot_qpos)
-        for name, address in zip(self.object_ids, self.object_qpos, strict=True):
-            data.qpos[address : address + 7] = (*poses[name].position_m, *poses[name].quat_wxyz)
+        self.place(data.qpos, {name: np.array(pose.as_tuple()) for name, pose in poses.items()})
         qpos: FloatArray = data.qpos.copy()
         return qpos
 
@@ -110,16 +133,17 @@ def build_scene_model(mjcf_path: Path, robot: RobotPlacement, fps: int) -> Scene
     steps = 1.0 / (fps * model.opt.timestep)
     if abs(steps - round(steps)) > _WHOLE * steps:
         raise RateNotWhole(str(mjcf_path), fps, float(model.opt.timestep))
-    objects = movable_objects(model)
+    objects, parts = movable_objects(model), find_joints(model)
     joints = [int(model.body(name).jntadr[0]) for name in objects]
     return SceneModel(
         model=model,
         sha256=model_sha256(spec, model),
         fps=fps,
         substeps=round(steps),
-        object_ids=objects,
+        object_ids=(*objects, *parts),
         object_qpos=tuple(int(model.jnt_qposadr[joint]) for joint in joints),
         object_dofs=tuple(int(model.jnt_dofadr[joint]) for joint in joints),
+        parts=parts,
         robot=bind_robot(model, load_embodiment(robot.embodiment)),
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.twin.footprint import bodies_of
 
 COLLISION_GROUP = 3
 _DRAWN_GROUPS = np.array([1, 1, 1, 0, 1, 1], dtype=np.uint8)
@@ -58,9 +59,9 @@ class Sight:
         mujoco.mj_camlight(self._model, self._data)
 
     def geoms_of(self, names: Collection[str]) -> Geoms:
-        """Which geoms belong to the objects or robots that bodies of these names are part of."""
-        roots = [int(self._model.body_rootid[self._model.body(name).id]) for name in names]
-        return np.asarray(np.isin(self._model.body_rootid[self._model.geom_bodyid], roots))
+        """Which geoms belong to the things that bodies of these names are of (:func:`~blueprint_pipeline.twin.footprint.bodies_of`)."""
+        bodies = [int(body) for name in names for body in bodies_of(self._model, name)]
+        return np.asarray(np.isin(self._model.geom_bodyid, bodies))
 
     def show(self, geoms: Geoms) -> None:
         """From now on, nothing is there but these geoms."""

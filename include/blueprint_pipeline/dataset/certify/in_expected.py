@@ -26,7 +26,16 @@ _CAMERA_TOLERANCE = 1e-4
 """Of cameras' positions [m] and quaternions: a simulator's tool may stand that far from where the robot's model has it with its joints."""
 _NOT_OF_STATES = frozenset({"timestamp", "task_index", "subtask_index", "annotation.human.action.task_description"})
 """Columns that are compared with something else than an equal column of the recording."""
-_COLUMNS = ("robot_qpos", "robot_qvel", "robot_command", "gripper_width_m", "gripper_command_m", "ee_pose", "object_poses")
+_COLUMNS = (
+    "robot_qpos",
+    "robot_qvel",
+    "robot_command",
+    "gripper_width_m",
+    "gripper_command_m",
+    "ee_pose",
+    "object_poses",
+    "joint_positions",
+)
 
 
 class Refuted(Exception):
@@ -60,6 +69,8 @@ def expected_columns(episode: ExpectedEpisode) -> dict[str, npt.NDArray[Any]]:
         "observation.object_pose": _signed_anew(np.array(rows["object_poses"])[:, target]),
         "observation.object_poses": _signed_anew(np.array(rows["object_poses"])),
     }
+    if rows["joint_positions"][0]:
+        columns["observation.joint_positions"] = np.array(rows["joint_positions"])
     columns |= {
         _CAMERA_POSE + name: _signed_anew(_seen_from(np.array(rows["ee_pose"]), mount)) for name, mount in episode.camera_mounts.items()
     }

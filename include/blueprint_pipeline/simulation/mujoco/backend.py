@@ -102,9 +102,8 @@ class MujocoSimulator:
         self._sampler().forget()
         for object_id, pose in object_poses.items():
             if object_id not in scene.object_ids:
-                raise UnknownName("movable object", object_id, list(scene.object_ids))
-            address = scene.object_qpos[scene.object_ids.index(object_id)]
-            data.qpos[address : address + 7] = (*pose.position_m, *pose.quat_wxyz)
+                raise UnknownName("movable object or part", object_id, list(scene.object_ids))
+            scene.place(data.qpos, {object_id: np.array(pose.as_tuple())})
         scene.robot.place(data, robot_qpos)
         mujoco.mj_forward(scene.model, data)
         return self.observe()
@@ -163,7 +162,6 @@ class MujocoSimulator:
         # Positions of bodies and sites belong to the state before the last step; forward kinematics brings them up to
         # date and touches nothing that the next step depends on.
         mujoco.mj_kinematics(scene.model, data)
-        poses = np.stack([data.qpos[address : address + 7] for address in scene.object_qpos]) if scene.object_ids else np.zeros((0, 7))
         return SimulationState(
             time_s=float(data.time),
             qpos=data.qpos.copy(),
@@ -176,7 +174,7 @@ class MujocoSimulator:
             gripper_width_m=scene.robot.widths_m(data.qpos),
             gripper_command_m=scene.robot.gripper_commands_m(data.ctrl),
             ee_pose=scene.robot.tool_poses(data),
-            object_poses=poses,
+            object_poses=scene.poses(data),
         )
 
     def robot_speed_rad_s(self) -> float:

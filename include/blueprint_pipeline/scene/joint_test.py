@@ -1,0 +1,166 @@
+"""A full-range motion test of every joint in the twin: driven open and shut again, then let go halfway.
+
+A part passes that reaches both ends of its range, touches nothing but lightly on its way, and stays where it is left. The others are parts
+that no robot should be asked to move. ``layout/joints.json`` holds what was measured.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import mujoco
+import numpy as np
+
+from blueprint_pipeline.frozen import FrozenModel
+from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.origin import Origin
+from blueprint_pipeline.scene.canonical_files import rounded
+from blueprint_pipeline.twin.articulation import find_joints
+from blueprint_pipeline.twin.body_names import BodyName
+from blueprint_pipeline.workspace.storage import Id, SceneFolder
+
+JOINTS_PATH = "layout/joints.json"
+REACH_SHARE = 0.02
+"""Of its range: how far from an end of it a part may stop."""
+DRIFT_SHARE = 0.01
+"""Of its range: how far a part may move in :data:`WATCHED_S` after it is let go."""
+MAX_PENETRATION_M = 0.002
+"""Of a part into what it touches on its way."""
+WATCHED_S = 0.5
+_SWEEP_S, _STOP_S = 1.0, 0.5
+_STIFFNESS_RAD_S = 20.0
+"""Natural frequency of the drive: it follows its goal within some hundredths of the range."""
+_SPARE = {int(mujoco.mjtJoint.mjJNT_SLIDE): 15.0, int(mujoco.mjtJoint.mjJNT_HINGE): 4.0}
+"""What a hand has beyond what resists the joint [N] or [N m]: what is in the way stops it."""
+
+
+class JointTest(FrozenModel):
+    """How one joint moved; positions [m] or [rad]."""
+
+    joint: BodyName
+    part: BodyName
+    limits: tuple[float, float]
+    opened_to: float
+    closed_to: float
+    drift: float
+    """How far the part moved after it was let go halfway."""
+    max_penetration_m: float
+    """Deepest contact of the part with anything, on the way."""
+    touched: tuple[str, ...]
+    """What it touched so: names of bodies."""
+    problem: str | None
+    """Why no robot should move it, in words; ``None``: it passed."""
+
+
+class JointTests(FrozenModel):
+    """``layout/joints.json``."""
+
+    schema_version: Literal["1.0"] = "1.0"
+    scene_id: Id
+    simulator: str
+    origin: Origin = Origin.SIMULATED
+    joints: tuple[JointTest, ...]
+
+    def problems(self) -> dict[str, str]:
+        """Why a part should not be moved, by its name, of those that did not pass."""
+        return {item.part: item.problem for item in self.joints if item.problem is not None}
+
+
+def load_joint_tests(scene: SceneFolder) -> JointTests:
+    """Read how the joints of a scene moved."""
+    return JointTests.model_validate_json(scene.read_bytes(JOINTS_PATH))
+
+
+def check_joints(model: mujoco.MjModel, qpos: FloatArray, scene_id: str) -> JointTests:
+    """Move every joint of a twin over its range, one after the other, the rest closed.
+
+    Args:
+        model: The twin, without a robot.
+        qpos: Where everything stands (nq,): the settled scene.
+        scene_id: For the record.
+    """
+    found = tuple(_Run(model, qpos, part, joint.index).result(joint.name) for part, joint in find_joints(model).items())
+    return JointTests(scene_id=scene_id, simulator=f"mujoco {mujoco.__version__}", joints=found)
+
+
+@dataclass
+class _Run:
+    """One joint, driven."""
+
+    model: mujoco.MjModel
+    qpos: FloatArray
+    part: str
+    joint: int
+    data: mujoco.MjData = field(init=False)
+    depth_m: float = 0.0
+    touched: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        model = self.model
+        self.data = mujoco.MjData(model)
+        self.data.qpos[:] = self.qpos
+        mujoco.mj_forward(model, self.data)
+        self.address, self.dof = int(model.jnt_qposadr[self.joint]), int(model.jnt_dofadr[self.joint])
+        self.body = int(model.jnt_bodyid[self.joint])
+        self.low, self.high = (float(value) for value in model.jnt_range[self.joint])
+
+    def result(self, name: str) -> JointTest:
+        span = self.high - self.low
+        opened = self._drive(self.position, self.high)
+        closed = self._drive(opened, self.low)
+        halfway = self._drive(closed, self.low + span / 2)
+        self.data.qfrc_applied[self.dof] = 0.0
+        self._advance(WATCHED_S)
+        drift = abs(self.position - halfway)
+        return JointTest(
+            joint=name,
+            part=self.part,
+            limits=(rounded(self.low), rounded(self.high)),
+            opened_to=rounded(opened),
+            closed_to=rounded(closed),
+            drift=rounded(drift),
+            max_penetration_m=rounded(self.depth_m),
+            touched=tuple(sorted(self.touched)),
+            problem=self._problem(opened, closed, drift),
+        )
+
+    @property
+    def position(self) -> float:
+        return float(self.data.qpos[self.address])
+
+    def _problem(self, opened: float, closed: float, drift: float) -> str | None:
+        span, unit = self.high - self.low, "m" if self.model.jnt_type[self.joint] == mujoco.mjtJoint.mjJNT_SLIDE else "rad"
+        against = f", against {' and '.join(sorted(self.touched))}" if self.touched else ""
+        if opened < self.high - REACH_SHARE * span:
+            return f"moved over its range it stops at {opened:.3g} of {self.high:.3g} {unit}{against}"
+        if closed > self.low + REACH_SHARE * span:
+            return f"moved back it stops at {closed:.3g} {unit}, and does not close{against}"
+        if self.depth_m > MAX_PENETRATION_M:
+            return f"on its way it goes {self.depth_m * 1000:.1f} mm deep into {' and '.join(sorted(self.touched))}"
+        if drift > DRIFT_SHARE * span:
+            return f"let go halfway it moves on by {drift:.3g} {unit}"
+        return None
+
+    def _drive(self, start: float, goal: float) -> float:
+        """Follow a goal that goes from one position to another; where the part is at the end, at rest."""
+        model, data = self.model, self.data
+        mass, resists = float(model.dof_M0[self.dof]), float(model.dof_frictionloss[self.dof] * np.sign(goal - start))
+        spare = _SPARE[int(model.jnt_type[self.joint])]
+        steps = round(_SWEEP_S / model.opt.timestep)
+        for share in np.minimum(1.0, np.arange(1, steps + round(_STOP_S / model.opt.timestep) + 1) / steps):
+            target, pace = start + share * (goal - start), (goal - start) / _SWEEP_S if share < 1 else 0.0
+            pull = mass * _STIFFNESS_RAD_S * (_STIFFNESS_RAD_S * (target - self.position) + 2 * (pace - float(data.qvel[self.dof])))
+            data.qfrc_applied[self.dof] = resists + model.dof_damping[self.dof] * pace + np.clip(pull, -spare, spare)
+            self._step()
+        return self.position
+
+    def _advance(self, duration_s: float) -> None:
+        for _ in range(round(duration_s / self.model.opt.timestep)):
+            self._step()
+
+    def _step(self) -> None:
+        mujoco.mj_step(self.model, self.data)
+        pairs = self.model.geom_bodyid[self.data.contact.geom]
+        own = (pairs == self.body).any(axis=1) & (self.data.contact.dist < 0)
+        for first, second in pairs[own]:
+            self.touched.add(self.model.body(int(second if first == self.body else first)).name)
+        self.depth_m = max(self.depth_m, -float(self.data.contact.dist[own].min(initial=0.0)))

@@ -1,0 +1,74 @@
+"""The line along which a part slides, or about which it turns, in the world: how far it is open, and where it is then.
+
+World frame: z up, metres; quaternions w, x, y, z. Positions are in [m] or [rad]; a share is 0 where the part is closed, 1 where it is open.
+"""
+
+from typing import Any
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from blueprint_pipeline.frozen import FrozenModel
+from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.geometry.pose import Pose, Vector3
+from blueprint_pipeline.kit.joints import JointMeasure
+
+
+class JointLine(FrozenModel):
+    """A joint of one degree of freedom on something that does not move."""
+
+    slides: bool
+    """Along its axis [m]; else it turns about it [rad], right-handed."""
+    axis: Vector3
+    """Unit vector."""
+    anchor_m: Vector3
+    """A point of the axis."""
+    limits: tuple[float, float]
+    """At 0 the part is closed, at the upper one open."""
+    closed: Pose
+    """Of the part where it is closed."""
+
+    @property
+    def unit(self) -> str:
+        """Of its positions."""
+        return "m" if self.slides else "rad"
+
+    def position_at(self, share: float) -> float:
+        """The position at a share of the way from closed to open."""
+        return share * self.limits[1]
+
+    def share_at(self, position: float) -> float:
+        """The share of the way from closed to open at a position."""
+        return position / self.limits[1]
+
+    def motion(self, start: float, end: float) -> FloatArray:
+        """How the part moves from one position to another, as a transform of the world (4, 4)."""
+        motion, axis, anchor = np.eye(4), np.array(self.axis), np.array(self.anchor_m)
+        if self.slides:
+            motion[:3, 3] = (end - start) * axis
+            return motion
+        motion[:3, :3] = Rotation.from_rotvec((end - start) * axis).as_matrix()
+        motion[:3, 3] = anchor - motion[:3, :3] @ anchor
+        return motion
+
+    def pose_at(self, position: float) -> Pose:
+        """Pose of the part at a position."""
+        motion = self.motion(0.0, position)
+        turned = Rotation.from_matrix(motion[:3, :3]) * Rotation.from_quat(self.closed.quat_wxyz, scalar_first=True)
+        return Pose.of([*(motion[:3, :3] @ self.closed.position_m + motion[:3, 3]), *turned.as_quat(scalar_first=True)])
+
+    def positions_of(self, poses: FloatArray) -> FloatArray:
+        """The positions (T,) that poses of the part (T, 7) show, xyz and quat wxyz; a hinge's within half a turn of its range's middle."""
+        return JointMeasure(**self.as_measure()).positions(poses)
+
+    def as_measure(self) -> dict[str, Any]:
+        """What measures of success ask of it, as JSON: arguments of :class:`~blueprint_pipeline.kit.joints.JointMeasure`."""
+        return {"slides": self.slides, "axis": self.axis, "limits": self.limits, "closed": self.closed.as_tuple()}
+
+    def travel(self, start_m: FloatArray, end_m: FloatArray) -> float:
+        """By how much a part moves of which a point goes from one place (3,) to another, or as near to that as it can."""
+        axis = np.array(self.axis)
+        if self.slides:
+            return float(axis @ (end_m - start_m))
+        first, last = start_m - self.anchor_m, end_m - self.anchor_m
+        return float(np.arctan2(axis @ np.cross(first, last), first @ last - (axis @ first) * (axis @ last)))
