@@ -160,6 +160,7 @@ def build_episode(index: int = 0, *, shard_index: int = 0) -> Episode:
         "gripper_command_m": command[:, None].tolist(),
         "ee_pose": np.concatenate([ee, np.tile([0.0, 1.0, 0.0, 0.0], (rows, 1))], axis=1).tolist(),
         "object_poses": objects.reshape(rows, -1).tolist(),
+        "joint_positions": [[]] * rows,
         "integration_state": [[0.0] * 40] + [None] * frames,
         "contact_bodies": names,
         "contact_depth_m": depths,

@@ -6,6 +6,7 @@ from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.job.plan_tasks import PoseMissing
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.robot.embodiment import UnknownRobot, UnsupportedRobot
+from blueprint_pipeline.scene.joint_test import JointTests
 from blueprint_pipeline.scene.process_meshes import CollisionReport, MeshReport, VisualReport
 from blueprint_pipeline.scene.set_aside import SET_ASIDE_PATH, SetAside
 from blueprint_pipeline.scene.settle import SettledScene, SettleLimits
@@ -51,6 +52,7 @@ def prepare(folder, poses: dict[str, Pose], *, closed: str = "") -> Settings:
         objects=(),
     )
     scene.write_bytes("layout/settled.json", settled.model_dump_json().encode())
+    scene.write_bytes("layout/joints.json", JointTests(scene_id="small", simulator="test", joints=()).model_dump_json().encode())
     scene.write_bytes(SET_ASIDE_PATH, SetAside(scene_id=SCENE_ID, watched_s=2.0, reasons={}).model_dump_json().encode())
     return small_settings(folder).model_copy(
         update={"registry": small_settings(folder).registry.model_copy(update={"url": f"sqlite:///{folder}/registry.db"})}

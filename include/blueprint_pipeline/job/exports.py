@@ -24,6 +24,7 @@ from blueprint_pipeline.scene.prim_paths import object_path
 from blueprint_pipeline.skill.affordances import Affordances
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.task.plan import JobPlan
+from blueprint_pipeline.twin.body_names import object_of
 
 ADJACENT_M = 0.15
 """Two things on the same support are adjacent if their outlines are nearer than this."""
@@ -38,7 +39,7 @@ def build_scene_graph(
     """Objects as nodes with their settled poses, and what stands on, in or next to what."""
     tasks: dict[str, set[str]] = {}
     for episode in plan.episodes:
-        tasks.setdefault(episode.task.target_object, set()).add(episode.task.task_type)
+        tasks.setdefault(object_of(episode.task.target_object), set()).add(episode.task.task_type)
     nodes = [_node(item, poses.get(item.id, item.pose), sorted(tasks.get(item.id, ())), affordances) for item in manifest.objects]
     return {
         "scene_id": manifest.scene_id,

@@ -45,6 +45,7 @@ _DISTANCES_M = (0.9, 1.2, 1.6, 2.1)
 _ROOM_M = 0.12
 """Free space that a camera needs on every side."""
 _PLACES, _POSES, _FINALISTS = 40, 8, 12
+_NOWHERE = np.zeros((0, 3))
 _SMALL, _ASKEW, _EMPTY = 0.5, 0.1, 0.5
 """What it costs, beside all work hidden (1), that the surface is a point in the picture, that it lies half a right angle askew in it, and
 that nothing else is in it."""
@@ -65,6 +66,8 @@ class Work:
     """(3,): of the arm that acts, at home. Where one that rests is held is no work."""
     heading_rad: float
     """Along one side of the surface."""
+    also_m: FloatArray
+    """(j, 3): where parts that open are, which are looked at, too."""
 
     @property
     def middle_m(self) -> FloatArray:
@@ -74,12 +77,19 @@ class Work:
 
     @property
     def looked_at_m(self) -> FloatArray:
-        """(2 n, 3): the places, low and high above the surface."""
-        return np.concatenate([_at_height(self.places_m, self.support.height_m + above_m) for above_m in LOOKED_AT_M])
+        """(2 n + j, 3): the places, low and high above the surface, and parts that open."""
+        return np.concatenate([*(_at_height(self.places_m, self.support.height_m + above_m) for above_m in LOOKED_AT_M), self.also_m])
 
 
 def choose_view(
-    compiled: SceneModel, planner: MotionScene, embodiment: Embodiment, surface: SupportSurface, reach: Reach, *, aspect: float
+    compiled: SceneModel,
+    planner: MotionScene,
+    embodiment: Embodiment,
+    surface: SupportSurface,
+    reach: Reach,
+    *,
+    aspect: float,
+    also_m: FloatArray = _NOWHERE,
 ) -> View:
     """The best view of a job's work; that from the reconstruction's camera, whatever it shows, where no place is open.
 
@@ -90,6 +100,7 @@ def choose_view(
         surface: What it works on.
         reach: How far on it.
         aspect: Width over height of the pictures.
+        also_m: (n, 3): what else must be in the picture, and in sight: where parts that open are from closed to open.
 
     Raises:
         NoViewer: The twin has no such camera.
@@ -99,7 +110,7 @@ def choose_view(
     compiled.robot.place(data, home_qpos(embodiment))
     mujoco.mj_kinematics(compiled.model, data)
     mujoco.mj_camlight(compiled.model, data)
-    work = _work(surface, reach, compiled.robot.tool_poses(data)[planner.acting.layout.index, :3])
+    work = _work(surface, reach, compiled.robot.tool_poses(data)[planner.acting.layout.index, :3], also_m)
     sight = Sight(compiled.model)
     sight.stand(data.qpos)
     fixed = ~sight.geoms_of(compiled.object_ids)  # what can be moved stands elsewhere in every episode
@@ -117,14 +128,14 @@ def choose_view(
     return finalists[int(np.round(at_rest[best] + at_work + _EMPTY * empty, 6).argmin())]
 
 
-def _work(surface: SupportSurface, reach: Reach, tool_m: FloatArray) -> Work:
+def _work(surface: SupportSurface, reach: Reach, tool_m: FloatArray, also_m: FloatArray) -> Work:
     cells = surface.cells_m()[surface.level]
     named = cells[np.linalg.norm(cells - reach.center_m, axis=1) <= reach.farthest_m + NAMED_M]
     ground = (named[:, None] + BESIDE_M * _SIDES).reshape(-1, 2)
     within = cells[reach.reaches(cells).astype(bool)]
     chosen = np.linspace(0, len(within) - 1, min(_PLACES, len(within))).astype(int)
     low, high = _at_height(ground, surface.height_m), _at_height(ground, surface.height_m + ABOVE_M)
-    shown = np.concatenate([low, high, _cube(tool_m), _cube(tool_m + np.array([0.0, 0.0, HAND_M]))])
+    shown = np.concatenate([low, high, also_m, _cube(tool_m), _cube(tool_m + np.array([0.0, 0.0, HAND_M]))])
     return Work(
         support=surface,
         places_m=within[chosen],
@@ -132,6 +143,7 @@ def _work(surface: SupportSurface, reach: Reach, tool_m: FloatArray) -> Work:
         shown_m=shown[ConvexHull(shown).vertices],
         tool_m=tool_m,
         heading_rad=reach.yaw_rad,
+        also_m=also_m,
     )
 
 

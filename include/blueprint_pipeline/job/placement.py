@@ -5,7 +5,7 @@ Its pedestal stands on the floor; where no such place is free, on the furniture 
 World frame: z up, metres.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -20,7 +20,7 @@ from blueprint_pipeline.robot.arm import Arm
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
 from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.placement import RobotPlacement
-from blueprint_pipeline.skill.goals import build_reach
+from blueprint_pipeline.skill.goals import Reach, build_reach
 from blueprint_pipeline.skill.support_surface import BoolArray, SupportSurface
 from blueprint_pipeline.twin.footprint import geom_boxes
 from blueprint_pipeline.twin.model import build_scene_model
@@ -41,6 +41,8 @@ _UNDERFOOT_M = 0.02
 _LEVEL_M = 0.005
 """Furniture on which a pedestal stands is no higher at one corner than at another by more."""
 _ANY_FPS = 30
+_BEFORE_M, _MISS_COST = 0.25, 2.0
+"""How far before a closed front the robot stands at least, and what a handle costs that it does not, as a share of the surface."""
 _EVERY = 7
 """Of the surface's cells that are asked whether they are within reach."""
 
@@ -59,6 +61,16 @@ class NoRoomForRobot(InputError):
     support: str
     tried: int
     walled: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Front:
+    """The handle of a part that opens, on the ground plan."""
+
+    places_m: FloatArray
+    """(n, 2): where it is from closed to open."""
+    outward: FloatArray
+    """(2,): away from the front of the closed part."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +105,7 @@ def place_robot(
     *,
     embodiment: Embodiment,
     arm: Arm,
+    fronts: Sequence[Front] = (),
 ) -> RobotPlacement:
     """Choose the best place around a support at which the robot, at home, touches nothing.
 
@@ -103,13 +116,14 @@ def place_robot(
         surface: What the robot should work on.
         embodiment: Which robot.
         arm: Which of its arms should reach most of it.
+        fronts: Handles that it should stand before, and within reach of, as well.
 
     Raises:
         NoRoomForRobot: No place is free, or none reaches the surface.
     """
     data = mujoco.MjData(twin)
     mujoco.mj_forward(twin, data)
-    candidates = _candidates(surface, embodiment, arm, _camera_m(twin, data))
+    candidates = _candidates(surface, embodiment, arm, _camera_m(twin, data), fronts)
     found = [replace(item, foot_m=_foot_m(twin, data, surface, item, embodiment)) for item in candidates if item.reachable]
     ranked = sorted(found, key=lambda item: (item.foot_m > 0, item.cost, item.yaw_rad, *item.position_m))
     walled = 0
@@ -123,7 +137,9 @@ def place_robot(
     raise NoRoomForRobot(embodiment.name, surface.support, len(ranked), walled)
 
 
-def _candidates(surface: SupportSurface, embodiment: Embodiment, arm: Arm, camera_m: FloatArray | None) -> Iterator[Candidate]:
+def _candidates(
+    surface: SupportSurface, embodiment: Embodiment, arm: Arm, camera_m: FloatArray | None, fronts: Sequence[Front]
+) -> Iterator[Candidate]:
     """Places along the four sides of the surface's rectangle, heading inwards."""
     cells = surface.cells_m()[surface.level]
     lower, upper = cells.min(axis=0), cells.max(axis=0)
@@ -149,8 +165,17 @@ def _candidates(surface: SupportSurface, embodiment: Embodiment, arm: Arm, camer
                     edge_m=half + GAP_M + away,
                     foot_m=0.0,
                     reachable=int(reach.reaches(points).sum()),
-                    cost=round(1.0 - float(within.mean()) + _blocks_view(base, surface, camera_m), 6),
+                    cost=round(1.0 - float(within.mean()) + _blocks_view(base, surface, camera_m) + _misses(base, reach, fronts), 6),
                 )
+
+
+def _misses(base_m: FloatArray, reach: Reach, fronts: Sequence[Front]) -> float:
+    """Share of the handles before which the robot does not stand, or that it does not reach wherever their part is; each weighs much."""
+    if not fronts:
+        return 0.0
+    before = np.array([float((base_m - front.places_m[0]) @ front.outward) >= _BEFORE_M for front in fronts])
+    reached = np.array([float(reach.reaches(front.places_m).mean()) for front in fronts])
+    return float(_MISS_COST * (1.0 - (before * reached).mean()))
 
 
 def _blocks_view(base_m: FloatArray, surface: SupportSurface, camera_m: FloatArray | None) -> float:
@@ -212,9 +237,7 @@ def _is_free(mjcf_path: Path, placement: RobotPlacement, poses: Mapping[str, Pos
     """Whether the robot at home, and its pedestal, touch nothing of the scene."""
     scene = build_scene_model(mjcf_path, placement, fps=_ANY_FPS)
     model, data = scene.model, mujoco.MjData(scene.model)
-    for name, address in zip(scene.object_ids, scene.object_qpos, strict=True):
-        data.qpos[address : address + 7] = (*poses[name].position_m, *poses[name].quat_wxyz)
-    scene.robot.place(data, home_qpos(embodiment))
+    data.qpos[:] = scene.qpos_at(poses, home_qpos(embodiment))
     mujoco.mj_forward(model, data)
     own = np.array([_is_robot(model, geom) for geom in range(model.ngeom)])
     touching = data.contact.geom[data.contact.dist <= 0.0]

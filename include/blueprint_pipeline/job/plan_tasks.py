@@ -14,6 +14,7 @@ from blueprint_pipeline.job.planning import JobOptions, plan_job
 from blueprint_pipeline.job.start_states import StartStates
 from blueprint_pipeline.job.task_scene import TaskScene
 from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.scene.joint_test import load_joint_tests
 from blueprint_pipeline.scene.physics import load_physics
 from blueprint_pipeline.scene.process_meshes import load_overfill
 from blueprint_pipeline.scene.set_aside import load_assembled_manifest, load_set_aside
@@ -72,6 +73,7 @@ def load_task_scene(context: StageContext) -> TaskScene:
         poses=poses,
         overfill={name: load_overfill(context.scene, name) for name in poses},
         set_aside=load_set_aside(context.scene).reasons,
+        stuck=load_joint_tests(context.scene).problems(),
         affordances=load_affordances(),
         cache_dir=context.cache_dir,
     )

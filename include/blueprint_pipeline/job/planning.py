@@ -105,10 +105,15 @@ def _start_area(site: Site) -> StartArea:
     within = cells[site.place.reach.reaches(cells).astype(bool)]
     taken_by: dict[str, list[FloatArray]] = {}
     for skill, names in site.targets.items():
-        for name in names:
+        for name in names if load_skill(skill).moves == "object" else ():
             taken_by.setdefault(name, []).append(site.start_spots_m(load_skill(skill), name))
     places = {name: _covariance_m2(max(spots, key=len)) for name, spots in sorted(taken_by.items())}
-    return StartArea(support=surface.support, area_m2=round(len(within) * CELL_M**2, 4), covariances_m2=places)
+    ranges = {
+        skill: {name: site.start_range(load_skill(skill), name) for name in names}
+        for skill, names in site.targets.items()
+        if load_skill(skill).moves == "part"
+    }
+    return StartArea(support=surface.support, area_m2=round(len(within) * CELL_M**2, 4), covariances_m2=places, ranges=ranges)
 
 
 def _covariance_m2(spots_m: FloatArray) -> tuple[tuple[float, float], tuple[float, float]]:

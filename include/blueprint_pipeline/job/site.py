@@ -13,6 +13,7 @@ import numpy as np
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.job.framing import choose_view
+from blueprint_pipeline.job.part_places import PartPlace, find_parts, swept_footprint
 from blueprint_pipeline.job.placement import NoRoomForRobot, place_robot
 from blueprint_pipeline.job.start_states import Spread, StartStates
 from blueprint_pipeline.job.task_scene import TaskScene
@@ -63,7 +64,7 @@ class NothingToDo(InputError):
     def why(self) -> str:
         """Every object with its reason."""
         told = "; ".join(f"{name}: {reason}" for name, reason in sorted(self.reasons.items()))
-        return told or "the scene has no movable object"
+        return told or "the scene has nothing of the kind"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,10 @@ class Site:
     """By skill, in the order of the request: the objects that it takes."""
     left_out: LeftOut
 
+    def targets_of(self, skill: Skill[Any]) -> tuple[str, ...]:
+        """What a skill might take here."""
+        return tuple(sorted(self.place.objects if skill.moves == "object" else self.place.parts))
+
     def draw_start(self, skill: Skill[Any], target: str, rng: np.random.Generator) -> StartState:
         """A start state for a target.
 
@@ -105,12 +110,14 @@ class Site:
             drawn = self._draw_any_start(skill, target, rng)
             if self.place.view.shows(drawn.poses, home, target):
                 return drawn
-            if not self.starts.is_free(target):
+            if skill.moves == "object" and not self.starts.is_free(target):
                 break
         raise NotOffered("the scene's camera hardly shows it: it is small in the picture, or something stands before it")
 
     def _draw_any_start(self, skill: Skill[Any], target: str, rng: np.random.Generator) -> StartState:
         """The same, wherever the scene's camera looks."""
+        if skill.moves == "part":
+            return self._draw_part_start(skill, target, rng)
         if not self.starts.is_free(target):
             state = self.starts.settled_state(self.spread.names)
             if not self.place.reach.reaches(state.footprints[target].center_m[None])[0]:
@@ -121,9 +128,25 @@ class Site:
             raise NotOffered("the surface has no room for it within reach, beside everything else")
         return drawn
 
+    def _draw_part_start(self, skill: Skill[Any], part: str, rng: np.random.Generator) -> StartState:
+        """A part somewhere in the range in which the skill begins, and every free object anywhere but where the part moves."""
+        joint = self.place.planner.parts[part]
+        pose = joint.line.pose_at(float(rng.uniform(*self.start_range(skill, part))))
+        swept = swept_footprint(self.compiled.model, self.place.planner.parts[part])
+        drawn = self.starts.sample_beside(self.spread, {part: pose}, [swept], rng)
+        if drawn is None:
+            raise NotOffered("the surface has no room for everything else beside where it moves")
+        return drawn
+
     def start_spots_m(self, skill: Skill[Any], target: str) -> FloatArray:
         """Where a target of a skill has room to start, whatever else is moved, (n, 2) in the world."""
         return self.starts.spots_m(self.spread, target, self._hand_m(skill))
+
+    def start_range(self, skill: Skill[Any], part: str) -> tuple[float, float]:
+        """How far a part may be open when a skill begins, at least and at most [m] or [rad]."""
+        line = self.place.planner.parts[part].line
+        low, high = (round(line.position_at(share), 6) for share in skill.start_shares)
+        return low, high
 
     def _hand_m(self, skill: Skill[Any]) -> float:
         """Radius of the circle about a hand that goes down to what the skill takes."""
@@ -245,15 +268,17 @@ def _build_site(
     if not lowest_m <= surface.height_m <= highest_m:
         reason = f"it stands {surface.height_m:.2f} m high; {embodiment.name} works at {lowest_m:.2f} to {highest_m:.2f} m"
         raise NothingToDo(scene.manifest.scene_id, skills[0].name, elsewhere | dict.fromkeys(tier.prints, reason))
-    site = _mount(scene, embodiment, starts, surface, tuple(tier.prints), film=film)
+    parts = find_parts(scene.twin, tier.support, surface.height_m) if any(skill.moves == "part" for skill in skills) else {}
+    site = _mount(scene, embodiment, starts, surface, tuple(tier.prints), parts=parts, film=film)
     targets: dict[str, tuple[str, ...]] = {}
     left_out: LeftOut = {}
     for skill in skills:
         found = {
-            name: skill.find_unsuitable(site.place, name) or _find_obstacle(site, skill, name, seed=seed) for name in sorted(tier.prints)
+            name: skill.find_unsuitable(site.place, name) or _find_obstacle(site, skill, name, seed=seed) for name in site.targets_of(skill)
         }
         targets[skill.name] = tuple(name for name, reason in found.items() if reason is None)
-        left_out[skill.name] = elsewhere | {name: reason for name, reason in found.items() if reason is not None}
+        others = elsewhere if skill.moves == "object" else {}
+        left_out[skill.name] = others | {name: reason for name, reason in found.items() if reason is not None}
         if not targets[skill.name]:
             raise NothingToDo(scene.manifest.scene_id, skill.name, left_out[skill.name])
     movable = {skill: {name: reason for name, reason in found.items() if name not in scene.set_aside} for skill, found in left_out.items()}
@@ -267,23 +292,28 @@ def _mount(
     surface: SupportSurface,
     names: tuple[str, ...],
     *,
+    parts: Mapping[str, PartPlace],
     film: Film,
 ) -> Site:
-    """Put the robot where it reaches most of the surface, and prepare to plan its motions there."""
+    """Put the robot where it reaches most of the surface and the parts that open, and prepare to plan its motions there."""
     arm = embodiment.arms[0]  # the one place that chooses: every episode names the arm that acts in it
-    placement = place_robot(scene.mjcf_path, scene.twin, scene.poses, surface, embodiment=embodiment, arm=arm)
+    fronts = [place.front for place in parts.values()]
+    placement = place_robot(scene.mjcf_path, scene.twin, scene.poses, surface, embodiment=embodiment, arm=arm, fronts=fronts)
     pose = placement.base_pose
     yaw_rad = 2.0 * float(np.arctan2(pose.quat_wxyz[3], pose.quat_wxyz[0]))
     reach = build_reach(arm.working_radius, np.array(pose.position_m[:2]), yaw_rad)
     unseen = build_scene_model(scene.mjcf_path, placement, film.fps)
     planner = build_motion_scene(planning_copy(unseen.model), embodiment, arm.name, fps=film.fps, cache_dir=scene.cache_dir)
-    view = choose_view(unseen, planner, embodiment, surface, reach, aspect=film.width / film.height)
+    also_m = np.concatenate([np.zeros((0, 3)), *(place.handle_m for place in parts.values())])
+    view = choose_view(unseen, planner, embodiment, surface, reach, aspect=film.width / film.height, also_m=also_m)
     placement = placement.model_copy(update={"view": view})
     compiled = build_scene_model(scene.mjcf_path, placement, film.fps)
     viewer_m, heading_rad = find_viewpoint(compiled.model)
+    frame = build_surface_frame(scene.surface_noun(surface.support), viewer_m, heading_rad, surface.cells_m()[surface.level])
+    handles = {name: place.handle_m[0] for name, place in find_parts(scene.twin).items()}
     place = Workplace(
         surface=surface,
-        frame=build_surface_frame(scene.surface_noun(surface.support), viewer_m, heading_rad, surface.cells_m()[surface.level]),
+        frame=frame,
         reach=reach,
         embodiment=embodiment,
         planner=planner,
@@ -291,6 +321,7 @@ def _mount(
         view=SceneView(compiled, film.width, film.height),
         receivers=Receivers(compiled, compiled.qpos_at(scene.poses, home_qpos(embodiment))),
         objects={name: scene.facts(name, starts.supports) for name in names},
+        parts=scene.parts(tuple(parts), handles, frame),
     )
     spread = Spread(surface=surface, reach=place.reach, names=names)
     return Site(place=place, starts=starts, spread=spread, placement=placement, compiled=compiled, targets={}, left_out={})

@@ -17,7 +17,7 @@ from blueprint_pipeline.task.plan import (
 from blueprint_pipeline.task.skills import SkillName
 from blueprint_pipeline.workspace.canonical import MAX_INTEGER
 
-SETTLED_PATH = "layout/settled.json"
+SETTLED_PATH, JOINTS_PATH = "layout/settled.json", "layout/joints.json"
 
 
 class PlanTasksRequest(StageRequest):
@@ -43,7 +43,7 @@ class PlanTasksResult(StageResult):
     episodes: int
     targets: tuple[str, ...]
     left_out: dict[str, dict[str, str]]
-    """By skill, the movable objects that it does not take, each with the reason."""
+    """By skill, the movable objects, or the parts that move, that it does not take, each with the reason."""
 
 
 def _plan_tasks(request: PlanTasksRequest, context: StageContext) -> PlanTasksResult:
@@ -75,7 +75,15 @@ PLAN_TASKS = Stage(
     result=PlanTasksResult,
     run=_plan_tasks,
     complete=_complete,
-    reads=lambda _: ["assets/scene_manifest.json", "assets/*/physics.json", "assets/*/meshes.json", SETTLED_PATH, SET_ASIDE_PATH, "mjcf"],
+    reads=lambda _: [
+        "assets/scene_manifest.json",
+        "assets/*/physics.json",
+        "assets/*/meshes.json",
+        SETTLED_PATH,
+        JOINTS_PATH,
+        SET_ASIDE_PATH,
+        "mjcf",
+    ],
     writes=lambda _: [
         PLAN_PATH,
         SHARD_PLANS_PATH,

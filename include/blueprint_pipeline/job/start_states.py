@@ -15,6 +15,7 @@ from blueprint_pipeline.skill.contract import StartState
 from blueprint_pipeline.skill.goals import MARGIN_M, Reach
 from blueprint_pipeline.skill.grasping import PALM_GAP_M
 from blueprint_pipeline.skill.support_surface import CELL_M, SupportSurface
+from blueprint_pipeline.twin.articulation import find_joints
 from blueprint_pipeline.twin.footprint import Footprint, find_supports, measure_footprint, movable_objects
 
 VERSION = "spread-2"
@@ -51,6 +52,7 @@ class StartStates:
         self._model = model
         self._data = mujoco.MjData(model)
         self._names = movable_objects(model)
+        self._parts = find_joints(model)
         self._address = {name: int(model.jnt_qposadr[model.body(name).jntadr[0]]) for name in self._names}
         for name, pose in poses.items():
             self._data.qpos[self._address[name] : self._address[name] + 7] = (*pose.position_m, *pose.quat_wxyz)
@@ -107,6 +109,29 @@ class StartStates:
                 return StartState(poses=self._poses(self._data.qpos), footprints=self._footprints(spread.names))
         return None
 
+    def sample_beside(
+        self, spread: Spread, parts: Mapping[str, Pose], keep_out: Sequence[Footprint], rng: np.random.Generator
+    ) -> StartState | None:
+        """A start state with parts of fixed objects at these poses, and every free object anywhere on the surface but where they move.
+
+        Args:
+            spread: Where.
+            parts: Pose of each part that is not closed.
+            keep_out: Outlines that nothing may stand in.
+            rng: Decides.
+
+        Returns:
+            ``None`` where no try found room for all, at rest.
+        """
+        for _ in range(_TRIES):
+            moved = self._draw(spread, None, 0.0, rng, keep_out)
+            if moved is not None:
+                for name, pose in parts.items():
+                    moved[self._parts[name].qpos] = self._parts[name].line.positions_of(np.array([pose.as_tuple()]))[0]
+                if self._stays(moved):
+                    return StartState(poses={**self._poses(self._data.qpos), **parts}, footprints=self._footprints(spread.names))
+        return None
+
     def settled_state(self, names: Sequence[str]) -> StartState:
         """The settled scene."""
         self._set(self.settled_qpos)
@@ -130,15 +155,19 @@ class StartStates:
         moving = {name for name in spread.names if name in self._free}
         return [item for name, item in self._settled.items() if name not in moving and item.top_m > spread.surface.height_m]
 
-    def _draw(self, spread: Spread, target: str, hand_m: float, rng: np.random.Generator) -> FloatArray | None:
-        """Where everything is put, (nq,); ``None``: an object found no room."""
+    def _draw(
+        self, spread: Spread, target: str | None, hand_m: float, rng: np.random.Generator, keep_out: Sequence[Footprint] = ()
+    ) -> FloatArray | None:
+        """Where everything is put, (nq,); ``None``: an object found no room. Without a target, no hand needs room beside it."""
         settled, cells = self._settled, spread.surface.cells_m()
         moving = sorted((name for name in spread.names if name in self._free), key=lambda name: (name != target, -settled[name].radius_m))
-        placed = self._staying(spread)
-        qpos, target_at_m = self.settled_qpos.copy(), settled[target].center_m
-        passed_m, wide_m = settled[target].top_m + PALM_GAP_M, max(settled[target].radius_m, hand_m)
+        placed = [*self._staying(spread), *keep_out]
+        qpos = self.settled_qpos.copy()
+        taken = None if target is None else settled[target]
+        target_at_m = np.zeros(2) if taken is None else taken.center_m
+        passed_m, wide_m = (np.inf, 0.0) if taken is None else (taken.top_m + PALM_GAP_M, max(taken.radius_m, hand_m))
         for name in moving:
-            if name == target:
+            if target is not None and name == target:
                 spots = self.spots_m(spread, target, hand_m)
             else:
                 free = spread.surface.clearance_m(placed) >= settled[name].radius_m + APART_M

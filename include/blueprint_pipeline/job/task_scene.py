@@ -1,17 +1,22 @@
 """A settled scene as the planner of tasks sees it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import mujoco
 
+from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.scene.decompose import MAX_OVERFILL
 from blueprint_pipeline.scene.manifest import SceneManifest
 from blueprint_pipeline.skill.affordances import Affordances
-from blueprint_pipeline.skill.contract import ObjectFacts
-from blueprint_pipeline.skill.instruction import name_object
+from blueprint_pipeline.skill.contract import ObjectFacts, PartFacts
+from blueprint_pipeline.skill.instruction import NamedObject, SurfaceFrame, name_object
+from blueprint_pipeline.skill.part_words import NamedPart, part_phrases
+from blueprint_pipeline.twin.body_names import object_of
+
+Handles = Mapping[str, FloatArray]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +32,8 @@ class TaskScene:
     """Share of the free space close to each movable object that its convex pieces cover."""
     set_aside: Mapping[str, str]
     """Why each object that never comes to rest cannot move, by id."""
+    stuck: Mapping[str, str]
+    """Why each part that did not pass its motion test should not be moved, by name."""
     affordances: Affordances
     cache_dir: Path
 
@@ -52,6 +59,22 @@ class TaskScene:
             bears=tuple(sorted(upper for upper, lower in supports.items() if lower == object_id)),
             closed=self._closed(object_id),
         )
+
+    def parts(self, names: Sequence[str], handles: Handles, frame: SurfaceFrame) -> dict[str, PartFacts]:
+        """What is known of parts that open.
+
+        Args:
+            names: Which.
+            handles: Middle of the handle of every part of the scene where it is closed, in the world, by name; or of the part, without one.
+            frame: Of who looks at them.
+        """
+        named = []
+        for name, middle_m in handles.items():
+            item = self.manifest.object(object_of(name))
+            noun, colour = name_object(item.id, item.category, item.description)
+            named.append(NamedPart(name=name, owner=NamedObject(object_id=item.id, noun=noun, colour=colour), middle_m=middle_m))
+        phrases = part_phrases(named, frame.to_viewer)
+        return {name: PartFacts(phrases=phrases.get(name, ()), problem=self.stuck.get(name)) for name in names}
 
     def _closed(self, object_id: str) -> str | None:
         share = self.overfill[object_id]

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.transforms import build_pose, invert, pose_from_quat, quat_of
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX
+from blueprint_pipeline.twin.articulation import PartJoint
 from blueprint_pipeline.twin.binding import ArmBinding
+from blueprint_pipeline.twin.footprint import bodies_of
 
 _ROBOT, _WORLD, _HELD = 1, 2, 4
 CLEARANCE_M = 0.003
@@ -41,6 +43,18 @@ class Allowance:
         return matches and distance_m >= -self.depth_m
 
 
+@dataclass(frozen=True)
+class _Pull:
+    """A part in hand: where it was, and where the tool was, when it was taken."""
+
+    joint: PartJoint
+    start: float
+    hold_m: FloatArray
+
+    def position(self, tool_m: FloatArray) -> float:
+        return self.start + self.joint.line.travel(self.hold_m, tool_m)
+
+
 class CollisionChecker:
     """Checks configurations of one arm among the objects of a scene. Holds state: which objects stand where, what is in hand."""
 
@@ -61,6 +75,7 @@ class CollisionChecker:
         self.robot_bodies = frozenset(body for body, name in enumerate(names) if name.startswith(ROBOT_PREFIX))
         self._held_qpos: int | None = None
         self._pose_tcp_held = np.eye(4)
+        self._pulled: _Pull | None = None
         self._allowances: tuple[Allowance, ...] = ()
         self._set_bits(None)
 
@@ -77,9 +92,18 @@ class CollisionChecker:
         self._set_bits(body)
 
     def release(self) -> None:
-        """Nothing is in hand; the object stays where ``data.qpos`` has it."""
-        self._held_qpos = None
+        """Nothing is in hand; the object, or the part, stays where ``data.qpos`` has it."""
+        self._held_qpos = self._pulled = None
         self._set_bits(None)
+
+    def pull(self, joint: PartJoint, hold_m: FloatArray) -> None:
+        """From now on a part of an object goes on its joint as the hand does, whose tool is at a place of the world (3,) now."""
+        self._pulled = _Pull(joint, float(self.data.qpos[joint.qpos]), hold_m)
+
+    def leave_part(self, joint: PartJoint, position: float) -> None:
+        """The part in hand stays at a position from now on."""
+        self._pulled = None
+        self.data.qpos[joint.qpos] = position
 
     def put(self, object_id: str, pose_world_object: FloatArray) -> None:
         """Move an object to a pose in the world."""
@@ -92,9 +116,8 @@ class CollisionChecker:
         self._allowances = allowances
 
     def bodies_of(self, object_id: str) -> frozenset[int]:
-        """Ids of an object's body and of all bodies that hang on it."""
-        root = self.model.body(object_id).id
-        return frozenset(int(body) for body in np.flatnonzero(self.model.body_rootid == root))
+        """Ids of the bodies of an object, or of a part of one."""
+        return frozenset(bodies_of(self.model, object_id).tolist())
 
     def pose_of(self, object_id: str) -> FloatArray:
         """Pose of an object in the world, as ``place_objects`` or ``put`` left it."""
@@ -141,6 +164,9 @@ class CollisionChecker:
 
     def _carry(self) -> None:
         data, address = self.data, self._held_qpos
+        if self._pulled is not None:
+            data.qpos[self._pulled.joint.qpos] = self._pulled.position(data.site_xpos[self._tcp])
+            mujoco.mj_kinematics(self.model, data)
         if address is None:
             return
         pose = build_pose(data.site_xpos[self._tcp], data.site_xmat[self._tcp]) @ self._pose_tcp_held

@@ -13,29 +13,30 @@ from blueprint_pipeline.motion.surface import CollisionSurface
 from blueprint_pipeline.robot.gripper import Gripper
 
 
-def load_grasps(surface: CollisionSurface, gripper: Gripper, cache_dir: Path) -> GraspSet:
-    """Grasps of an object, from the cache or computed and kept there.
+def load_grasps(surface: CollisionSurface, gripper: Gripper, cache_dir: Path, *, around: CollisionSurface | None = None) -> GraspSet:
+    """Grasps of an object, or of what sticks out of it, from the cache or computed and kept there.
 
     The key is over the triangles, the gripper's geometry and the algorithm's version; the seed comes from the key, so the
     cache never changes a result. Processes may share the folder: files appear whole. One that a crash of the machine left empty or torn is
     written anew.
     """
-    key = grasp_key(surface, gripper)
+    key = grasp_key(surface, gripper, around=around)
     path = cache_dir / "grasps" / f"{key}.npz"
     if (stored := _read(path)) is not None:
         return stored
     from blueprint_pipeline.motion.grasps import sample_grasps  # noqa: PLC0415 -- trimesh costs 2 CPU-s to import, and a worker with a warm cache never needs it
 
-    grasps = sample_grasps(surface, gripper, np.random.default_rng(int(key[:12], 16)))
+    grasps = sample_grasps(surface, gripper, np.random.default_rng(int(key[:12], 16)), around=around)
     _write_whole(path, grasps)
     return grasps
 
 
-def grasp_key(surface: CollisionSurface, gripper: Gripper) -> str:
+def grasp_key(surface: CollisionSurface, gripper: Gripper, *, around: CollisionSurface | None = None) -> str:
     """Hex SHA-256 of all that the grasps depend on."""
     digest = hashlib.sha256()
-    digest.update(np.ascontiguousarray(surface.vertices, dtype="<f8").tobytes())
-    digest.update(np.ascontiguousarray(surface.faces, dtype="<i8").tobytes())
+    for shape in (surface,) if around is None else (surface, around):
+        digest.update(np.ascontiguousarray(shape.vertices, dtype="<f8").tobytes())
+        digest.update(np.ascontiguousarray(shape.faces, dtype="<i8").tobytes())
     digest.update(gripper.model_dump_json(include={"openings_m", "pad", "palm"}).encode())
     digest.update(str(ALGORITHM_VERSION).encode())
     return digest.hexdigest()

@@ -50,16 +50,18 @@ class _Pairs:
         return _Pairs(self.center[keep], self.line[keep], self.width[keep], self.alignment[keep])
 
 
-def sample_grasps(shape: CollisionSurface, gripper: Gripper, rng: np.random.Generator) -> GraspSet:
-    """Find grasps all over an object.
+def sample_grasps(
+    shape: CollisionSurface, gripper: Gripper, rng: np.random.Generator, *, around: CollisionSurface | None = None
+) -> GraspSet:
+    """Find grasps all over an object, or all over what sticks out of it.
 
     Args:
-        shape: The object's surface in its own frame [m].
+        shape: The surface that is held, in the object's own frame [m].
         gripper: Stroke and finger geometry.
         rng: Decides which points are tried: the same generator gives the same grasps.
+        around: The rest of the object, from which the open hand keeps clear.
     """
-    surface = trimesh.Trimesh(shape.vertices, shape.faces, process=False)
-    surface.merge_vertices(merge_tex=True, merge_norm=True)
+    surface = _mesh(shape)
     pairs = _antipodal_pairs(surface, gripper.stroke_m - _OPENING_MARGIN_M, rng)
     if len(pairs.width) == 0:
         return _empty()
@@ -67,14 +69,21 @@ def sample_grasps(shape: CollisionSurface, gripper: Gripper, rng: np.random.Gene
     kept = _spread_pairs(pairs, patch)
     pairs, patch = pairs.take(kept), patch[kept]
     poses, index = _approaches(pairs, gripper)
-    body_points = trimesh.sample.sample_surface(surface, _BODY_POINTS, seed=int(rng.integers(2**31)))[0]
-    clear = _hand_is_clear(poses, pairs.width[index], np.asarray(body_points), gripper)
+    solids = [surface] if around is None else [surface, _mesh(around)]
+    points = [np.asarray(trimesh.sample.sample_surface(solid, _BODY_POINTS, seed=int(rng.integers(2**31)))[0]) for solid in solids]
+    clear = _hand_is_clear(poses, pairs.width[index], np.concatenate(points), gripper)
     poses, index = poses[clear], index[clear]
     if len(index) == 0:
         return _empty()
     quality = _quality(surface, pairs, patch, index)
     chosen = _spread(poses, quality, pairs.width[index])
     return GraspSet(poses[chosen], pairs.width[index][chosen], quality[chosen])
+
+
+def _mesh(shape: CollisionSurface) -> trimesh.Trimesh:
+    mesh = trimesh.Trimesh(shape.vertices, shape.faces, process=False)
+    mesh.merge_vertices(merge_tex=True, merge_norm=True)
+    return mesh
 
 
 def _empty() -> GraspSet:

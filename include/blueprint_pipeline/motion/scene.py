@@ -1,5 +1,6 @@
 """A scene as a planner sees it: the model, the arm in it, what may collide, and how each object can be grasped."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,10 +12,12 @@ from blueprint_pipeline.motion.collision import CollisionChecker
 from blueprint_pipeline.motion.grasp_cache import load_grasps
 from blueprint_pipeline.motion.grasp_set import GraspSet
 from blueprint_pipeline.motion.hand_camera import HandCamera, find_hand_camera
+from blueprint_pipeline.motion.handles import HandleGrasps, load_handle
 from blueprint_pipeline.motion.ik import ArmKinematics, base_pose_of
 from blueprint_pipeline.motion.surface import object_surface
 from blueprint_pipeline.robot.arm import Arm
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
+from blueprint_pipeline.twin.articulation import PartJoint, find_joints
 from blueprint_pipeline.twin.binding import ArmBinding, RobotBinding, bind_robot
 
 
@@ -30,16 +33,25 @@ class MotionScene:
     cache_dir: Path
     checker: CollisionChecker
     kinematics: ArmKinematics
+    parts: Mapping[str, PartJoint]
+    """The joint of each part of an object that moves."""
     pose_world_base: FloatArray
     """The robot's model in the world (4, 4)."""
     hand_camera: HandCamera | None
     _grasps: dict[str, GraspSet] = field(default_factory=dict)
+    _handles: dict[str, HandleGrasps | None] = field(default_factory=dict)
 
     def grasps_of(self, object_id: str) -> GraspSet:
         """Grasps in the object's frame, best first; computed at first use, then from the cache."""
         if object_id not in self._grasps:
             self._grasps[object_id] = load_grasps(object_surface(self.model, object_id), self.arm.gripper, self.cache_dir)
         return self._grasps[object_id]
+
+    def handle_of(self, part: str) -> HandleGrasps | None:
+        """How a part can be taken by its handle; ``None``: it has none."""
+        if part not in self._handles:
+            self._handles[part] = load_handle(self.model, self.parts[part], self.arm.gripper, self.cache_dir)
+        return self._handles[part]
 
     def count_grasps(self, object_id: str) -> int:
         """How many grasps the object has, over all directions; 0: this gripper cannot hold it."""
@@ -104,5 +116,6 @@ def build_motion_scene(model: mujoco.MjModel, embodiment: Embodiment, arm: str, 
         checker=CollisionChecker(model, acting),
         kinematics=kinematics,
         hand_camera=find_hand_camera(model, acting),
+        parts=find_joints(model),
         pose_world_base=base_pose_of(model, f"{ROBOT_PREFIX}{embodiment.base_body}") @ invert(kinematics.pose_base_body),
     )

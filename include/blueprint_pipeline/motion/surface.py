@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.transforms import apply, build_pose, invert
+from blueprint_pipeline.twin.footprint import bodies_of
 
 _SEGMENTS = 48
 
@@ -25,7 +26,7 @@ def object_surface(model: mujoco.MjModel, object_id: str) -> CollisionSurface:
 
     Args:
         model: Compiled scene.
-        object_id: Name of the object's body; bodies that hang on it count in their reference pose.
+        object_id: Name of the body of an object, whose parts count closed, or of a part.
 
     Returns:
         Triangles in the frame of the object's body [m].
@@ -35,7 +36,7 @@ def object_surface(model: mujoco.MjModel, object_id: str) -> CollisionSurface:
     data.qpos[:] = model.qpos0
     mujoco.mj_kinematics(model, data)
     inverse_root = invert(build_pose(data.xpos[root], data.xmat[root]))
-    geoms = [int(geom) for geom in np.flatnonzero(model.body_rootid[model.geom_bodyid] == root)]
+    geoms = [int(geom) for geom in np.flatnonzero(np.isin(model.geom_bodyid, bodies_of(model, object_id)))]
     visible = [geom for geom in geoms if not _collides(model, geom)]
     vertices: list[FloatArray] = []
     faces: list[NDArray[np.int64]] = []

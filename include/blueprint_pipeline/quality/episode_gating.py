@@ -120,6 +120,9 @@ class Course:
     """Of the target, (7,): xyz and quat wxyz."""
     end_m: FloatArray
     """Where the target ended, (2,)."""
+    skill: str
+    opened_at: float | None
+    """Of a part, how far it was open when the episode began [m] or [rad]; ``None`` of an object."""
 
 
 def course_of(case: EpisodeCase) -> Course | None:
@@ -127,7 +130,9 @@ def course_of(case: EpisodeCase) -> Course | None:
     target = case.spec.task.target_object
     if case.arrays is None or target not in case.record.object_ids:
         return None
-    poses = case.arrays.object_poses[:, case.record.object_ids.index(target)]
+    index = case.record.object_ids.index(target)
+    poses = case.arrays.object_poses[:, index]
+    part = index - (len(case.record.object_ids) - len(case.record.joint_columns))
     arm = case.robot.arms.index(case.spec.arm)
     return Course(
         path_m=resample_path(case.arrays.ee_pose[:, arm, :3]),
@@ -135,23 +140,30 @@ def course_of(case: EpisodeCase) -> Course | None:
         instruction=case.spec.task.instruction,
         start_pose=poses[0].copy(),
         end_m=poses[-1, :2].copy(),
+        skill=case.spec.task.task_type,
+        opened_at=float(case.arrays.joint_positions[0, part]) if part >= 0 else None,
     )
 
 
 def set_metrics(courses: Iterable[Course | None], plan: JobPlan) -> dict[str, float | None]:
     """How wide kept episodes spread, together."""
     found = [course for course in courses if course is not None]
-    starts = np.array([course.start_pose for course in found]).reshape(-1, 7)
+    moved, opened = ([course for course in found if (course.opened_at is None) == is_object] for is_object in (True, False))
+    starts = np.array([course.start_pose for course in moved]).reshape(-1, 7)
     area = plan.start_area
     return measure_set(
         EpisodeSet(
             paths=[course.path_m for course in found],
             targets=[course.target for course in found],
             instructions=[course.instruction for course in found],
+            objects=[course.target for course in moved],
             starts_m=starts[:, :2],
             headings_rad=headings(starts[:, 3:]),
-            ends_m=np.array([course.end_m for course in found]).reshape(-1, 2),
+            ends_m=np.array([course.end_m for course in moved]).reshape(-1, 2),
+            parts=[(course.skill, course.target) for course in opened],
+            opened_at=np.array([course.opened_at for course in opened], dtype=np.float64),
             places_m2={name: np.array(found) for name, found in area.covariances_m2.items()} if area else None,
+            ranges={(skill, part): found for skill, parts in area.ranges.items() for part, found in parts.items()} if area else None,
         )
     )
 

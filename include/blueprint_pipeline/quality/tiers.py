@@ -44,6 +44,8 @@ class SetRule(Rule):
     limits: dict[Tier, float]
     fewest_episodes: int = Field(ge=2)
     """Of fewer the measure says little, and is reported only."""
+    of: Literal["episodes", "object_episodes", "part_episodes"] = "episodes"
+    """Which episodes these are: all, those that move an object, or those that move a part of one."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> "SetRule":

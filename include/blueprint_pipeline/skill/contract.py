@@ -6,7 +6,7 @@ A skill is one file in this folder and one row of :data:`blueprint_pipeline.task
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 
@@ -64,6 +64,16 @@ class ObjectFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PartFacts:
+    """What is known of a part of an object that opens."""
+
+    phrases: tuple[str, ...]
+    """What to call it so that it is told from all others; empty where no words do."""
+    problem: str | None
+    """Why it should not be moved, found in its motion test."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Workplace:
     """One support with the robot beside it: where a job happens."""
 
@@ -81,6 +91,8 @@ class Workplace:
     """What its objects offer to one another."""
     objects: Mapping[str, ObjectFacts]
     """Movable objects on the support."""
+    parts: Mapping[str, PartFacts]
+    """Parts that open, of the support and of what stands on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +100,7 @@ class StartState:
     """Where the movable objects of a workplace stand when an episode begins."""
 
     poses: Mapping[str, Pose]
+    """Of every movable object, and of each part that is not closed."""
     footprints: Mapping[str, Footprint]
 
     def others(self, target: str) -> list[Footprint]:
@@ -131,8 +144,12 @@ def tell_apart(place: Workplace, start: StartState, target: str) -> tuple[tuple[
 
 
 class Skill(ABC, Generic[AnyTask]):
-    """One thing that a robot can do with an object."""
+    """One thing that a robot can do with an object, or with a part of one."""
 
+    moves: ClassVar[Literal["object", "part"]] = "object"
+    """What its targets are: objects that are free to move, or parts that move on a joint."""
+    start_shares: ClassVar[tuple[float, float]] = (0.0, 0.0)
+    """Of a skill that moves parts: between which shares of the way from closed (0) to open (1) its target begins."""
     name: ClassVar[str]
     """As in :data:`blueprint_pipeline.task.skills.SKILLS`."""
     version: ClassVar[str]

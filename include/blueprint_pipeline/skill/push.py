@@ -22,6 +22,7 @@ from blueprint_pipeline.motion.timing import Pace
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX
 from blueprint_pipeline.skill.conditions import AT_REST, untouched
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, shown_spots, tell_apart
+from blueprint_pipeline.skill.homing import plan_home
 from blueprint_pipeline.skill.instruction import PUSH, say_in_ways
 from blueprint_pipeline.skill.picking import FREE_PACE, LINE_PACE, MAX_PATH_SEARCHES, SEED_STEP, STOP_S, summarise_rejected
 from blueprint_pipeline.skill.push_contact import LEANS_RAD, Contact, Pushed, Sides, observe_pushed
@@ -85,7 +86,7 @@ class Push(Skill[PushTask]):
         footprint, support = start.footprints[target], place.surface.support
         phrases, _ = tell_apart(place, start, target)
         clear = place.surface.clearance_m(start.others(target)) >= CLEAR_M
-        pushed = observe_pushed(place.planner, _qpos_of(place.planner, start), target, support)
+        pushed = observe_pushed(place.planner, _qpos_of(place, start), target, support)
         sides = Sides(place.planner, pushed)
         reason = "no part of the surface is near enough, with a free way to it"
         for words in rng.permutation(sorted(THIRDS)):
@@ -135,7 +136,7 @@ class Push(Skill[PushTask]):
         if missing_m > 0:
             reason = f"after {MAX_STROKES} strokes '{task.target_object}' is {missing_m * 100:.0f} cm outside of its region"
             raise PlanningFailed(_STAGE, "too_many_strokes", reason)
-        yield _plan_home(scene, qpos, controls, seed=seed)
+        yield plan_home(scene, qpos, controls, seed=seed)
 
     def conditions(self, task: PushTask) -> tuple[Condition, ...]:
         """Moved, into the region; upright, on the support and out of the grip all the way; at rest and untouched."""
@@ -154,12 +155,10 @@ class Push(Skill[PushTask]):
 SKILL = Push()
 
 
-def _qpos_of(scene: MotionScene, start: StartState) -> FloatArray:
+def _qpos_of(place: Workplace, start: StartState) -> FloatArray:
     """The planner's model with the objects where they start, (nq,)."""
-    qpos: FloatArray = scene.model.qpos0.copy()
-    for name, pose in start.poses.items():
-        address = int(scene.model.jnt_qposadr[scene.model.body(name).jntadr[0]])
-        qpos[address : address + 7] = (*pose.position_m, *pose.quat_wxyz)
+    qpos: FloatArray = place.planner.model.qpos0.copy()
+    place.twin.place(qpos, {name: np.array(pose.as_tuple()) for name, pose in start.poses.items()})
     return qpos
 
 
@@ -268,17 +267,3 @@ def _time_push(scene: MotionScene, pushed: Pushed, stroke: Stroke) -> tuple[Floa
     if fastest_m_s <= allowed_m_s:
         return setpoints, widths_m
     return time_checked(scene, stroke.push, PUSH_PACE.slower(allowed_m_s / fastest_m_s), constant(stroke.width_m))
-
-
-def _plan_home(scene: MotionScene, qpos: FloatArray, controls: FloatArray, *, seed: int) -> MotionPlan:
-    """From above the object to the arm's default configuration, with open fingers."""
-    scene.checker.place_objects(qpos)
-    scene.checker.allow()
-    builder = SetpointBuilder(scene.acting, fps=scene.fps, start=controls)
-    try:
-        path = find_path(scene, builder.arm_end, np.array(scene.arm.default_qpos_rad), scene.gripper_width(qpos), seed + 1)
-        builder.move("home", *time_checked(scene, path, FREE_PACE, builder.late(scene.arm.gripper.stroke_m)), hold_s=STOP_S)
-    except CandidateRejected as reason:
-        raise PlanningFailed("plan_home", reason.failure_code, reason.reason) from reason
-    setpoints, phases = builder.build()
-    return MotionPlan(setpoints=setpoints, phases=phases)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.placement import SCENE_CAMERA
+from blueprint_pipeline.twin.body_names import object_of
 from blueprint_pipeline.twin.footprint import Footprint
 from blueprint_pipeline.twin.model import SceneModel
 from blueprint_pipeline.twin.sight import Sight
@@ -40,7 +41,7 @@ class SceneView:
         seen = self._sight.count_pixels(lens, geoms, *self._size)
         if seen < LEAST_PIXELS:
             return False
-        self._sight.show(geoms)
+        self._sight.show(self._sight.geoms_of([object_of(target)]))  # what of a part its own object hides is never seen
         return seen >= LEAST_SHARE * self._sight.count_pixels(lens, geoms, *self._size)
 
     def shows_at(

@@ -7,6 +7,7 @@ from pydantic import Field
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.task.spec import EpisodeSpec
+from blueprint_pipeline.twin.body_names import BodyName
 from blueprint_pipeline.workspace.storage import Id, SceneFolder
 
 
@@ -23,8 +24,10 @@ class StartArea(FrozenModel):
     support: str
     area_m2: float = Field(gt=0)
     """Of the level surface within the robot's reach."""
-    covariances_m2: dict[Id, tuple[tuple[float, float], tuple[float, float]]]
+    covariances_m2: dict[BodyName, tuple[tuple[float, float], tuple[float, float]]]
     """Of each object that the job moves: of all places on the surface where it has room, world x and y."""
+    ranges: dict[str, dict[BodyName, tuple[float, float]]] = {}
+    """By skill, of each part that it moves: how far it may be open at the start, at least and at most [m] or [rad]."""
 
 
 class JobPlan(FrozenModel):
@@ -49,8 +52,8 @@ class JobPlan(FrozenModel):
 
     No skill can move them, so ``left_out`` does not name them.
     """
-    left_out: dict[str, dict[Id, str]] = {}
-    """By skill, the movable objects that it does not take, each with the reason."""
+    left_out: dict[str, dict[BodyName, str]] = {}
+    """By skill, the movable objects, or the parts that move, that it does not take, each with the reason."""
     shards: tuple[ShardRef, ...]
     episodes: tuple[EpisodeSpec, ...]
 

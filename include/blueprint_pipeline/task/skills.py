@@ -33,6 +33,8 @@ SKILLS = Rows(
     SkillRow(name="place_in", title="place in a container", module="blueprint_pipeline.skill.place_in"),
     SkillRow(name="stack", title="stack", module="blueprint_pipeline.skill.stack"),
     SkillRow(name="push", title="push", module="blueprint_pipeline.skill.push"),
+    SkillRow(name="open", title="open", module="blueprint_pipeline.skill.open"),
+    SkillRow(name="close", title="close", module="blueprint_pipeline.skill.close"),
 )
 
 

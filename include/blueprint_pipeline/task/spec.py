@@ -35,6 +35,6 @@ class EpisodeSpec(FrozenModel):
     """Name of the arm that acts; the others keep their start pose."""
     task: Annotated[SerializeAsAny[Task], BeforeValidator(parse_task)]
     object_poses: dict[str, Pose]
-    """Start pose of every movable object in the world (after variation of the settled scene)."""
+    """Start pose in the world of every movable object (after variation of the settled scene), and of each part that is not closed."""
     robot_qpos: tuple[float, ...]
     """Start configuration: of each arm its joints, then its finger joints, in the embodiment's order [rad, m]."""

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 
 from blueprint_pipeline.frozen import FrozenModel
+from blueprint_pipeline.twin.body_names import BodyName
 from blueprint_pipeline.workspace.storage import Id
 
 
@@ -14,9 +15,10 @@ class Task(FrozenModel, ABC):
     """English imperative, e.g. "put the lemon to the left of the bowl"; what a language-conditioned policy reads."""
     paraphrases: tuple[str, ...] = ()
     """Other sentences that say the same: each may stand in the place of the instruction."""
-    target_object: Id
+    target_object: BodyName
+    """An object, or the part of one that shall move (``cabinet/door``)."""
     support_object: Id
-    """What the target stands on at the end (the table, the counter, or a plate)."""
+    """What the target stands on at the end (the table, the counter, or a plate); of a part, the object that it hangs on."""
 
     @property
     @abstractmethod

@@ -87,7 +87,7 @@ def judge_set(measured: Mapping[str, float | None], config: TierConfig, tier: Ti
     """Ask the gates on the kept episodes together; none where there are fewer episodes than a gate needs to tell."""
     found = []
     for name, rule in config.set_gates.items():
-        if (measured.get("episodes") or 0) >= rule.fewest_episodes:
+        if (measured.get(rule.of) or 0) >= rule.fewest_episodes:
             value = measured.get(name)
             measurement = not_measured("the plan does not say where things may start") if value is None else Measurement(value)
             found.append(judge_by(name, measurement, rule, rule.limits[tier], tier))

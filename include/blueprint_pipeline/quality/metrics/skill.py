@@ -68,21 +68,32 @@ class EpisodeSet:
     paths: Sequence[FloatArray]
     """Path of the tool, resampled alike (:func:`blueprint_pipeline.quality.metrics.diversity.resample_path`)."""
     targets: Sequence[str]
-    """Which object was moved."""
+    """Which object, or part of one, was moved."""
     instructions: Sequence[str]
+    objects: Sequence[str]
+    """Of the episodes that move an object: which."""
     starts_m: FloatArray
-    """Where it started, (n, 2) [m]."""
+    """Where it started, (n_objects, 2) [m]."""
     headings_rad: FloatArray
-    """Its turn about the vertical when it started, (n,)."""
+    """Its turn about the vertical when it started, (n_objects,)."""
     ends_m: FloatArray
-    """Where it ended, (n, 2) [m]."""
+    """Where it ended, (n_objects, 2) [m]."""
+    parts: Sequence[tuple[str, str]]
+    """Of the episodes that move a part: by which skill, and which."""
+    opened_at: FloatArray
+    """How far it was open when they began, (n_parts,) [m] or [rad]."""
     places_m2: Mapping[str, FloatArray] | None
     """Of each object that the job takes the covariance of all places where it has room, (2, 2) [m²]; ``None``: the plan does not say."""
+    ranges: Mapping[tuple[str, str], tuple[float, float]] | None
+    """Of each part that a skill of the job takes, how far it may be open at the start, at least and at most; ``None``: the same."""
 
 
 SET_MEASURES = frozenset(
     {
         "episodes",
+        "object_episodes",
+        "part_episodes",
+        "part_start_spread",
         "start_spread",
         "heading_spread",
         "goal_spread",
@@ -101,15 +112,20 @@ def measure_set(episodes: EpisodeSet) -> dict[str, float | None]:
     """How wide the kept episodes spread, and how different they are.
 
     ``start_spread``, ``goal_spread`` and ``heading_spread`` are shares of what the scene allows each object
-    (:mod:`blueprint_pipeline.quality.metrics.spread`); ``object_balance`` is the effective number of objects over all that the job takes.
+    (:mod:`blueprint_pipeline.quality.metrics.spread`), and ``part_start_spread`` of the range in which each skill finds each part;
+    ``object_balance`` is the effective number of objects and parts over all that the job takes.
     """
-    whole, objects = episodes.places_m2, spread.effective_number(episodes.targets)
+    whole, ranges, objects = episodes.places_m2, episodes.ranges, spread.effective_number(episodes.targets)
+    taken = {*(whole or {}), *(part for _, part in ranges or {})}
     return {
         "episodes": float(len(episodes.paths)),
-        "start_spread": None if whole is None else spread.ellipse_share(episodes.starts_m, episodes.targets, whole),
-        "heading_spread": spread.heading_spread(episodes.headings_rad, episodes.targets),
-        "goal_spread": None if whole is None else spread.ellipse_share(episodes.ends_m, episodes.targets, whole),
-        "object_balance": None if objects is None or not whole else objects / len(whole),
+        "object_episodes": float(len(episodes.objects)),
+        "part_episodes": float(len(episodes.parts)),
+        "start_spread": None if whole is None else spread.ellipse_share(episodes.starts_m, episodes.objects, whole),
+        "heading_spread": spread.heading_spread(episodes.headings_rad, episodes.objects),
+        "goal_spread": None if whole is None else spread.ellipse_share(episodes.ends_m, episodes.objects, whole),
+        "part_start_spread": None if ranges is None else spread.range_share(episodes.opened_at, episodes.parts, ranges),
+        "object_balance": None if objects is None or not taken else objects / len(taken),
         "effective_objects": objects,
         "effective_sentences": spread.effective_number(episodes.instructions),
         "effective_episodes": diversity.path_diversity(episodes.paths),

@@ -33,6 +33,31 @@ def ellipse_share(points_m: FloatArray, groups: Sequence[Hashable], places_m2: M
     return float(np.sqrt(max(np.linalg.det(pooled / free), 0.0) / np.linalg.det(drawn_evenly / free)))
 
 
+def range_share(values: FloatArray, groups: Sequence[Hashable], ranges: Mapping[Any, tuple[float, float]]) -> float | None:
+    """Spread of values within their groups over that of values drawn evenly from each group's own range: 1 is as wide.
+
+    The root of the ratio of two variances, each value as a share of its group's range. A range of no width is left out: nothing can spread.
+
+    Args:
+        values: Shape (n,).
+        groups: Which range each is of, n.
+        ranges: By group: lower and upper end.
+
+    Returns:
+        ``None`` where there are too few values beside their groups' means.
+    """
+    shares: dict[Hashable, list[float]] = {}
+    for value, group in zip(values.tolist(), groups, strict=True):
+        low, high = ranges[group]
+        if high > low:
+            shares.setdefault(group, []).append((value - low) / (high - low))
+    free = sum(len(found) - 1 for found in shares.values())
+    if free < _FEWEST_FREE:
+        return None
+    squares = sum(float(((np.array(found) - np.mean(found)) ** 2).sum()) for found in shares.values())
+    return float(np.sqrt(squares / free * 12))
+
+
 def _pooled(points_m: FloatArray, groups: Sequence[Hashable]) -> tuple[FloatArray, int]:
     """Sum of the squares about each group's mean, (2, 2), and how many points that leaves free."""
     indices: dict[Hashable, list[int]] = {}

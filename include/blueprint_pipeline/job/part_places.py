@@ -1,0 +1,71 @@
+"""Where parts that open are: at which support, where their handle goes, and what outline they sweep. World frame: z up, metres."""
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.geometry.transforms import apply, pose_from_quat
+from blueprint_pipeline.job.placement import Front
+from blueprint_pipeline.motion.handles import in_part_frame
+from blueprint_pipeline.motion.surface import object_surface
+from blueprint_pipeline.scene.articulation import opening_direction
+from blueprint_pipeline.scene.handles import find_handle
+from blueprint_pipeline.twin.articulation import PartJoint, find_joints
+from blueprint_pipeline.twin.body_names import object_of
+from blueprint_pipeline.twin.footprint import Footprint, collision_points, footprint_of
+
+STANDS_M = 0.03
+"""How far above or below a surface the lowest point of what stands on it may be."""
+_POSITIONS = 9
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartPlace:
+    """Where one part is."""
+
+    handle_m: FloatArray
+    """(n, 3): middle of its handle, or of all of it, from closed to open."""
+    front: Front
+
+
+def find_parts(model: mujoco.MjModel, support: str | None = None, height_m: float = 0.0) -> dict[str, PartPlace]:
+    """The parts of a scene that open, by name; of one support, those of itself and of what stands on it.
+
+    Args:
+        model: The twin.
+        support: Id of an object, or the background.
+        height_m: Of its surface.
+    """
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    found = {}
+    for part, joint in find_joints(model).items():
+        owner = object_of(part)
+        bottom_m = float(collision_points(model, data, owner)[:, 2].min())
+        if support is None or owner == support or abs(bottom_m - height_m) <= STANDS_M:
+            found[part] = _place(model, joint)
+    return found
+
+
+def _place(model: mujoco.MjModel, joint: PartJoint) -> PartPlace:
+    line, local = joint.line, in_part_frame(joint)
+    surface = object_surface(model, joint.part)
+    handle = find_handle(surface.vertices, surface.faces, local)
+    middle = surface.vertices.mean(axis=0) if handle is None else handle.middle_m
+    outward = opening_direction(local, middle) if handle is None else handle.outward
+    closed = pose_from_quat(np.array(line.closed.position_m), np.array(line.closed.quat_wxyz))
+    poses = [line.motion(0.0, position) @ closed for position in np.linspace(0.0, line.limits[1], _POSITIONS)]
+    handle_m = np.array([apply(pose, middle[None])[0] for pose in poses])
+    return PartPlace(handle_m=handle_m, front=Front(places_m=handle_m[:, :2], outward=(closed[:3, :3] @ outward)[:2]))
+
+
+def swept_footprint(model: mujoco.MjModel, joint: PartJoint) -> Footprint:
+    """The outline that a part sweeps over its whole range, as one footprint about the origin of the world."""
+    data, points = mujoco.MjData(model), []
+    for position in np.linspace(*joint.line.limits, _POSITIONS):
+        data.qpos[joint.qpos] = position
+        mujoco.mj_kinematics(model, data)
+        points.append(collision_points(model, data, joint.part))
+    return footprint_of(np.concatenate(points), np.zeros(3))
