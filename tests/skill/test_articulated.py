@@ -8,7 +8,7 @@ import pytest
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.job.plan_tasks import load_task_scene
 from blueprint_pipeline.job.planning import JobOptions, plan_job
-from blueprint_pipeline.job.site import Film, choose_site
+from blueprint_pipeline.job.site import Film, NothingToDo, choose_site
 from blueprint_pipeline.kit.predicates import ObservedMotion
 from blueprint_pipeline.motion.errors import PlanningFailed
 from blueprint_pipeline.motion.scene import build_motion_scene
@@ -149,6 +149,14 @@ def test_every_part_is_a_target_of_both_skills(site):
 def test_objects_are_no_targets_of_a_skill_that_opens(site):
     assert set(site.left_out["open"]) == set()
     assert set(site.place.objects) == {"red_can", "green_box"}
+
+
+def test_a_scene_in_which_nothing_opens_says_so(scene):
+    """Of two skills the one that finds nothing is named, with the reason of every part."""
+    stuck = replace(scene, stuck=dict.fromkeys(PARTS, "it is stuck"))
+    with pytest.raises(NothingToDo) as refused:
+        choose_site(stuck, "franka_panda", ("open",), Film(fps=30, width=160, height=120), seed=0)
+    assert refused.value.reasons == dict.fromkeys(PARTS, "it is stuck")
 
 
 def test_a_part_that_did_not_pass_its_motion_test_is_left_out(scene):

@@ -30,6 +30,7 @@ from blueprint_pipeline.skill.receiver import Receivers
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.skill.scene_view import SceneView
 from blueprint_pipeline.skill.support_surface import SupportSurface, scan_surface
+from blueprint_pipeline.twin.body_names import is_part
 from blueprint_pipeline.twin.footprint import Footprint
 from blueprint_pipeline.twin.model import SceneModel, build_scene_model, planning_copy
 
@@ -190,15 +191,16 @@ def choose_site(scene: TaskScene, robot: str, skills: Sequence[str], film: Film,
     if refused and all(isinstance(refusal, NoRoomForRobot) for _, refusal in refused):
         raise refused[0][1]
     skill = next((refusal.skill for _, refusal in refused if isinstance(refusal, NothingToDo)), skills[0])
-    raise NothingToDo(scene.manifest.scene_id, skill, _elsewhere(None, scene, starts) | _where_they_stand(refused))
+    elsewhere = _elsewhere(None, scene, starts) if load_skill(skill).moves == "object" else {}
+    raise NothingToDo(scene.manifest.scene_id, skill, elsewhere | _where_they_stand(refused))
 
 
 def _where_they_stand(refused: Sequence[tuple[Tier, NothingToDo | NoRoomForRobot]]) -> dict[str, str]:
-    """Why there is nothing to do with the objects of tiers that were refused."""
+    """Why there is nothing to do with the objects of tiers that were refused, or with the parts that open there."""
     reasons: dict[str, str] = {}
     for tier, refusal in refused:
         if isinstance(refusal, NothingToDo):
-            reasons |= {name: refusal.reasons[name] for name in tier.prints}
+            reasons |= {name: reason for name, reason in refusal.reasons.items() if name in tier.prints or is_part(name)}
         else:
             reasons |= dict.fromkeys(tier.prints, f"{refusal.robot} finds no free place beside '{tier.support}' at that height")
     return reasons

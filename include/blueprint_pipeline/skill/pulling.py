@@ -27,7 +27,8 @@ PULL_PACE = Pace(velocity=0.12, acceleration=0.06)
 APPROACH_M, LEAVE_M = 0.08, 0.08
 PALM_GAP_M = 0.004
 """Between all of the hand but the fingers and the part."""
-MAX_TRIES = 60
+MAX_TRIES = 400
+"""Grasps of a handle that are looked at: of a low one with another above it, one in a hundred can be reached and followed."""
 TURN_SHARES = (1.0, 0.6, 0.2)
 """Of the turn of a part about its hinge, those by which the hand turns with it, in the order in which they are tried."""
 _STAGE = "plan_pull"
