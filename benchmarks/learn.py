@@ -102,7 +102,7 @@ class Kept:
 
 def load_kept(scene: SceneFolder) -> list[Kept]:
     """Every kept episode, in the plan's order."""
-    kept = {verdict.episode_id for verdict in load_gate_report(scene).with_verdict("kept")}
+    kept = set(load_gate_report(scene).with_verdict("kept"))
     found = []
     for shard, spec in planned_episodes(load_plan(scene)):
         if spec.episode_id in kept:

@@ -16,13 +16,12 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from blueprint_pipeline.registry.approvals import CLOCK_ACTOR, lapse_id
 from blueprint_pipeline.settings import load_settings
-from operators.approval_notice import asked_message, question_lapsed_message
+from operators.approval_notice import Asked, asked_message, question_lapsed_message
 from operators.approval_picture import Picture, draw_picture
 from operators.retries import STAGE_RETRIES
 from plugins.providers.messages.outbox import send_now, tell
 
 if TYPE_CHECKING:
-    from blueprint_pipeline.quality.report import EpisodeVerdict, GateReport
     from blueprint_pipeline.registry.database import Registry
     from blueprint_pipeline.registry.records import Approval
 
@@ -75,39 +74,37 @@ class ApproveEpisodesOperator(HITLOperator):
         self.params = ParamsDict(_form())
 
     def execute(self, context: Context) -> Any:
-        report = _load_report(self.scene_id)
-        waiting = report.with_verdict("borderline")
-        if not waiting:
-            kept, rejected = len(report.with_verdict("kept")), len(report.with_verdict("rejected"))
+        asked = _load_asked(self.scene_id)
+        if not asked.waiting:
+            kept, rejected = asked.report.count("kept"), asked.report.count("rejected")
             raise AirflowSkipException(
                 f"No episode of {self.scene_id} is borderline ({kept} kept, {rejected} rejected): no approval is needed."
             )
-        ids = [episode.episode_id for episode in waiting]
-        picture = self._draw(report, ids)
-        self.body = build_question(report, waiting, picture)
-        self.params = ParamsDict(_form(ids))
-        approval = self._ask(context, report, picture)
+        picture = self._draw(asked)
+        self.body = build_question(asked, picture)
+        self.params = ParamsDict(_form(asked.ids))
+        approval = self._ask(context, asked, picture)
         if approval.status != "pending":
-            self.log.info("Already decided (%s by %s), episodes: %d; nobody is asked again.", approval.status, approval.actor, len(waiting))
+            count = len(asked.ids)
+            self.log.info("Already decided (%s by %s), episodes: %d; nobody is asked again.", approval.status, approval.actor, count)
             return build_decisions(approval)
         until = answer_until(approval)
         self.response_timeout = until - datetime.now(UTC)
         shown = f"{until:%Y-%m-%d %H:%M} UTC"
-        self.log.info("A person may answer until %s (borderline episodes: %d); without an answer: %s.", shown, len(waiting), REJECT)
+        self.log.info("A person may answer until %s (borderline episodes: %d); without an answer: %s.", shown, len(asked.ids), REJECT)
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        report = _load_report(self.scene_id)
-        waiting = [episode.episode_id for episode in report.with_verdict("borderline")]
-        self.params = ParamsDict(_form(waiting))
+        asked = _load_asked(self.scene_id)
+        self.params = ParamsDict(_form(asked.ids))
         answer = dict(super().execute_complete(context, event))
-        approval = self._request(_registry(), context, report)
+        approval = self._request(_registry(), context, asked)
         if event.get("timedout") is True:
             return self._lapse(approval)
-        if unknown := unknown_episodes(waiting, answer):
-            return self._ask_again(context, approval, report, unknown)
+        if unknown := unknown_episodes(asked.ids, answer):
+            return self._ask_again(context, approval, asked, unknown)
         actor, reason = describe_decision(answer)
-        keep = chosen_episodes(waiting, answer)
+        keep = chosen_episodes(asked.ids, answer)
         if approval.status == "pending":
             approval = _registry().approvals.decide(
                 approval.request_id, approve=bool(keep), actor=actor, reason=reason, episodes=keep or None
@@ -116,37 +113,37 @@ class ApproveEpisodesOperator(HITLOperator):
             self.log.info("%s: %s by %s", decision["episode_id"], "approved" if decision["approved"] else "rejected", actor)
         return build_decisions(approval)
 
-    def _draw(self, report: "GateReport", ids: list[str]) -> Picture | None:
+    def _draw(self, asked: Asked) -> Picture | None:
         """Draw what is asked about; ``None`` where a person has decided already."""
-        standing = _registry().approvals.standing(report.job_id, ids)
-        return draw_picture(self.scene_id, ids) if standing is None or standing.actor == CLOCK_ACTOR else None
+        standing = _registry().approvals.standing(asked.report.job_id, asked.ids)
+        return draw_picture(self.scene_id, asked.ids) if standing is None or standing.actor == CLOCK_ACTOR else None
 
-    def _ask(self, context: Context, report: "GateReport", picture: Picture | None) -> "Approval":
+    def _ask(self, context: Context, asked: Asked, picture: Picture | None) -> "Approval":
         """Enter the question, what people are told of it, and what they are told if nobody answers: all of it, or nothing.
 
         A question that waits already keeps its end; one whose end has passed is asked anew.
         """
         registry = _registry()
         with registry.together():
-            approval = self._request(registry, context, report)
+            approval = self._request(registry, context, asked)
             if approval.status == "pending" and answer_until(approval) <= datetime.now(UTC):
                 registry.approvals.withdraw(approval.request_id, actor=str(context["run_id"]), reason="its time was over; asked anew")
-                approval = self._request(registry, context, report)
+                approval = self._request(registry, context, asked)
             if approval.status != "pending":
                 return approval
             until = answer_until(approval)
-            asked = asked_message(context, approval, report, until=until, picture=picture)
-            registry.outbox.add(asked)
+            message = asked_message(context, approval, asked, until=until, picture=picture)
+            registry.outbox.add(message)
             registry.outbox.hold(question_lapsed_message(context, approval, until=until))
-        send_now(registry, asked.message_id)
+        send_now(registry, message.message_id)
         return approval
 
-    def _request(self, registry: "Registry", context: Context, report: "GateReport") -> "Approval":
-        waiting = report.with_verdict("borderline")
+    def _request(self, registry: "Registry", context: Context, asked: Asked) -> "Approval":
+        report, waiting = asked.report, asked.waiting
         return registry.approvals.request(
             job_id=report.job_id,
             scene_id=report.scene_id,
-            episodes=[episode.episode_id for episode in waiting],
+            episodes=asked.ids,
             gate=",".join(sorted({gate.gate for episode in waiting for gate in episode.gates if gate.borderline})) or "borderline",
             message=f"Borderline episodes of scene {report.scene_id}: {len(waiting)}. Keep them?",
             actor=str(context["run_id"]),
@@ -162,7 +159,7 @@ class ApproveEpisodesOperator(HITLOperator):
         self.log.info("Nobody answered in time. Rejected episodes: %d. Run the scene again to be asked again.", len(closed.episodes))
         return build_decisions(standing)
 
-    def _ask_again(self, context: Context, approval: "Approval", report: "GateReport", unknown: list[str]) -> Any:
+    def _ask_again(self, context: Context, approval: "Approval", asked: Asked, unknown: list[str]) -> Any:
         """Put the question again for the rest of the window."""
         ends_at = answer_until(approval)
         left = ends_at - datetime.now(UTC)
@@ -172,9 +169,9 @@ class ApproveEpisodesOperator(HITLOperator):
             "The answer names %s, which wait for no decision: it was not accepted, and the question is asked again.", ", ".join(unknown)
         )
         picture = draw_picture(self.scene_id, approval.episodes)
-        self.body = build_question(report, report.with_verdict("borderline"), picture)
+        self.body = build_question(asked, picture)
         self.response_timeout = left
-        tell(asked_message(context, approval, report, until=ends_at, picture=picture, unknown=unknown))
+        tell(asked_message(context, approval, asked, until=ends_at, picture=picture, unknown=unknown))
         return super().execute(context)
 
 
@@ -183,11 +180,13 @@ def answer_until(approval: "Approval") -> datetime:
     return approval.expires_at - timedelta(seconds=_REGISTRY_GRACE_S)
 
 
-def _load_report(scene_id: str) -> "GateReport":
-    from blueprint_pipeline.quality.report import load_gate_report
+def _load_asked(scene_id: str) -> Asked:
+    from blueprint_pipeline.quality.report import load_borderline, load_gate_report
     from blueprint_pipeline.workspace.storage import Workspace
 
-    return load_gate_report(Workspace(load_settings().workspace).scene(scene_id))
+    scene = Workspace(load_settings().workspace).scene(scene_id)
+    report = load_gate_report(scene)
+    return Asked(report, load_borderline(scene, report))
 
 
 def _registry() -> "Registry":
@@ -196,8 +195,9 @@ def _registry() -> "Registry":
     return open_registry(load_settings().registry)
 
 
-def build_question(report: "GateReport", waiting: "list[EpisodeVerdict]", picture: Picture | None = None) -> str:
+def build_question(asked: Asked, picture: Picture | None = None) -> str:
     """What the person reads, in Markdown: a picture, and one row a gate that is near its limit."""
+    report, waiting = asked.report, asked.waiting
     shown = "" if picture is None else f"{picture.markdown()}\n\n"
     rows = [
         f"| {episode.episode_id} | {gate.gate} | {_number(gate.value)} {gate.unit} | {_number(gate.limit)} {gate.unit} | {gate.message} |"
@@ -205,10 +205,10 @@ def build_question(report: "GateReport", waiting: "list[EpisodeVerdict]", pictur
         for gate in episode.gates
         if gate.borderline or not gate.passed
     ]
-    more = f"\n\nMore in `geniesim/quality/gates.json`: {len(waiting) - _SHOWN}." if len(waiting) > _SHOWN else ""
+    more = f"\n\nMore in `geniesim/quality/verdicts/`: {len(waiting) - _SHOWN}." if len(waiting) > _SHOWN else ""
     return (
         f"Scene **{report.scene_id}**, job `{report.job_id}`, tier **{report.tier}**: "
-        f"episodes near a limit: {len(waiting)} of {len(report.episodes)}.\n\n{shown}"
+        f"episodes near a limit: {len(waiting)} of {report.judged}.\n\n{shown}"
         "| episode | gate | found | limit | what was seen |\n|---|---|---|---|---|\n" + "\n".join(rows) + more + "\n\n"
         "**Approve** renders and delivers them, **Reject** leaves them out. "
         "Choose single episodes under *Only these*; the others get the opposite answer.\n\n"

@@ -1,6 +1,7 @@
 """Tell people that somebody is asked about episodes: what was found, how to see them, where to answer, until when."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,24 +16,37 @@ from plugins.providers.messages.failure import runbook_of, scene_and_lab
 
 if TYPE_CHECKING:
     from blueprint_pipeline.quality.report import GateReport
+    from blueprint_pipeline.quality.verdicts import EpisodeVerdict
 
 _SHOWN = 8
 ASKED, QUESTION_LAPSED = "quality.approval_asked", "quality.approval_lapsed"
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a person is asked about."""
+
+    report: "GateReport"
+    waiting: "Sequence[EpisodeVerdict]"
+    """Its borderline episodes."""
+
+    @property
+    def ids(self) -> list[str]:
+        return [episode.episode_id for episode in self.waiting]
+
+
 def asked_message(
     context: Any,
     approval: Approval,
-    report: "GateReport",
+    asked: Asked,
     *,
     until: datetime,
     picture: Picture | None = None,
     unknown: Sequence[str] = (),
 ) -> Message:
     """One message a question and run that asks it; another where an answer was not taken."""
-    scene_id, lab = report.scene_id, scene_and_lab(context)[1]
+    scene_id, lab, waiting = asked.report.scene_id, scene_and_lab(context)[1], asked.waiting
     link = question_url(context)
-    waiting = report.with_verdict("borderline")
     found = [
         f"{episode.episode_id}: {gate.message}"
         for episode in waiting[:_SHOWN]

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from rich.text import Text
 from blueprint_pipeline.dataset.certify.describe import describe_certification
 from blueprint_pipeline.delivery.signing import public_key_path
 from blueprint_pipeline.price.money import describe_usd, describe_usd_per_episode
-from blueprint_pipeline.quality.explain import explain
-from blueprint_pipeline.quality.report import EpisodeVerdict, load_gate_report, load_kept, load_render_report
+from blueprint_pipeline.quality.explain import tally_reasons
+from blueprint_pipeline.quality.report import load_gate_report, load_render_report, load_verdicts
+from blueprint_pipeline.quality.verdicts import EpisodeVerdict
 from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
 from operators.embedded.progress import describe_time
@@ -74,13 +76,14 @@ def show_facts(console: Console, facts: list[Fact]) -> None:
 def describe_episodes(scene: SceneFolder) -> list[Fact]:
     """How many episodes were kept, and why the others were not."""
     report, final = load_gate_report(scene), load_render_report(scene)
-    kept = f"{len(load_kept(scene))} of {len(report.episodes)} kept (tier {report.tier})."
-    return [("Episodes", kept), *(("", sentence) for sentence in describe_rejects([*report.episodes, *final.episodes]))]
+    kept = f"{final.count('kept')} of {report.judged} kept (tier {report.tier})."
+    verdicts = chain(load_verdicts(scene, report), load_verdicts(scene, final))
+    return [("Episodes", kept), *(("", sentence) for sentence in describe_rejects(verdicts))]
 
 
 def describe_rejects(episodes: Iterable[EpisodeVerdict]) -> list[str]:
     """A sentence a reason, of the gate that decided: what else an attempt lacks that never came to its end is no reason of its own."""
-    shortened = [reason.model_copy(update={"example": reason.example.partition(";")[0]}) for reason in explain(episodes)]
+    shortened = [reason.model_copy(update={"example": reason.example.partition(";")[0]}) for reason in tally_reasons(episodes).reasons()]
     return [f"Rejected {reason.sentence().replace('_', ' ')}." for reason in shortened]
 
 

@@ -10,7 +10,7 @@ from blueprint_pipeline.cost.report import load_cost_report
 from blueprint_pipeline.cost.stages import PRICE_RUN
 from blueprint_pipeline.episode.record import recording_path, usage_path
 from blueprint_pipeline.price.table import PRICES_DIR
-from blueprint_pipeline.quality.report import RENDER_GATES_PATH, KeptEpisode, RenderGateReport
+from blueprint_pipeline.quality.report import RENDER_GATES_PATH, GateReport
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.stage.contract import StageContext, StageRequest
 from blueprint_pipeline.stage.flow import load_stage
@@ -21,6 +21,7 @@ from blueprint_pipeline.workspace.commits import load_commit, write_commit
 from blueprint_pipeline.workspace.errors import InputMissing
 from blueprint_pipeline.workspace.storage import Workspace
 from tests.cost.conftest import make_commit
+from tests.quality.gate_reports import kept_shard
 
 
 @pytest.fixture
@@ -35,8 +36,8 @@ def scene(settings, run):
         scene.write_bytes(f"{recording_path(episode.shard_index, episode.episode_id)}/states.parquet", b"PAR1")
         usage = run.usages[episode.episode_id]
         scene.write_bytes(usage_path(episode.shard_index, episode.episode_id), usage.model_dump_json().encode())
-    kept = tuple(KeptEpisode(episode_id=f"ep_{index}", shard_index=index // 2) for index in (0, 3))
-    report = RenderGateReport(scene_id="kitchen", job_id="job-1", tier="core", tiers_version="1", episodes=(), kept=kept)
+    shards = tuple(kept_shard(index // 2, [f"ep_{index}"]) for index in (0, 3))
+    report = GateReport(scene_id="kitchen", job_id="job-1", tier="core", tiers_version="1", evidence="render_verdicts", shards=shards)
     scene.write_bytes(RENDER_GATES_PATH, report.model_dump_json().encode())
     return scene
 

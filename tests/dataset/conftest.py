@@ -28,7 +28,7 @@ from blueprint_pipeline.episode.record import (
 )
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.origin import Origin
-from blueprint_pipeline.quality.report import RENDER_GATES_PATH, EpisodeVerdict, GateResult, KeptEpisode, RenderGateReport
+from blueprint_pipeline.quality.verdicts import EpisodeVerdict, GateResult
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.layout import layout_of
 from blueprint_pipeline.robot.placement import RobotPlacement
@@ -62,6 +62,7 @@ from blueprint_pipeline.twin.mount import mount
 from blueprint_pipeline.twin.robot_cameras import load_robot_cameras
 from blueprint_pipeline.workspace.checksums import digest_file
 from blueprint_pipeline.workspace.storage import SceneFolder
+from tests.quality.gate_reports import write_report
 from tests.regions import square_about
 
 FPS = 30
@@ -265,15 +266,7 @@ def write_scene(scene: SceneFolder, lengths: list[int]) -> None:
         )
         for index in range(len(lengths))
     )
-    report = RenderGateReport(
-        scene_id="tabletop",
-        job_id="job-0123456789ab",
-        tier="core",
-        tiers_version="1.0",
-        episodes=verdicts,
-        kept=tuple(KeptEpisode(episode_id=v.episode_id, shard_index=v.shard_index) for v in verdicts if v.verdict == "kept"),
-    )
-    scene.write_bytes(RENDER_GATES_PATH, report.model_dump_json().encode())
+    write_report(scene.write_bytes, "render_verdicts", verdicts, scene_id="tabletop", job_id="job-0123456789ab")
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from blueprint_pipeline.dataset.features import VideoFeature
 from blueprint_pipeline.dataset.stages import WRITE_DATASET
 from blueprint_pipeline.episode.record import EpisodeRecord, recording_path, render_path
 from blueprint_pipeline.geometry.pose import Pose
-from blueprint_pipeline.quality.report import RENDER_GATES_PATH, EpisodeVerdict, KeptEpisode, RenderGateReport
+from blueprint_pipeline.quality.verdicts import EpisodeVerdict
 from blueprint_pipeline.render.render import RenderOptions, render_episode
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.layout import home_joints, open_widths
@@ -28,6 +28,7 @@ from blueprint_pipeline.simulation.mujoco.renderers import choose_backend, make_
 from blueprint_pipeline.stage.contract import StageRequest
 from blueprint_pipeline.twin.model import build_scene_model
 from blueprint_pipeline.twin.robot_cameras import RobotCameras
+from tests.quality.gate_reports import write_report
 from tests.simulation.small_job import SCENE_ID, small_context, small_folder, write_job
 from tests.simulation.small_manifest import small_manifest
 from tests.simulation.small_scene import SCENE_XML
@@ -67,15 +68,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     simulator.close()
     (renders / "certificate.json").write_text(certificate.model_dump_json())
     verdict = EpisodeVerdict(episode_id=episode_id, shard_index=0, verdict="kept", gates=(), metrics={})
-    report = RenderGateReport(
-        scene_id=SCENE_ID,
-        job_id=plan.job_id,
-        tier="core",
-        tiers_version="1.0",
-        episodes=(verdict,),
-        kept=(KeptEpisode(episode_id=episode_id, shard_index=0),),
-    )
-    scene.write_bytes(RENDER_GATES_PATH, report.model_dump_json().encode())
+    write_report(scene.write_bytes, "render_verdicts", [verdict], scene_id=SCENE_ID, job_id=plan.job_id)
     context = small_context(folder)
     WRITE_DATASET.run(StageRequest(scene_id=SCENE_ID), context)
     return SimpleNamespace(dataset=context.staging / "geniesim/lerobot", renders=renders, plan=plan)

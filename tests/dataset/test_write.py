@@ -18,7 +18,8 @@ from blueprint_pipeline.dataset.read import check_dataset
 from blueprint_pipeline.dataset.stages import WRITE_DATASET
 from blueprint_pipeline.dataset.write import NothingToWrite
 from blueprint_pipeline.quality.errors import TooAlike
-from blueprint_pipeline.quality.report import RENDER_GATES_PATH
+from blueprint_pipeline.quality.report import RENDER_GATES_PATH, load_render_report, load_verdicts
+from blueprint_pipeline.quality.verdicts import EpisodeVerdict
 from blueprint_pipeline.simulation.render_profiles import FAST, RENDER_PROFILES
 from blueprint_pipeline.stage.contract import StageRequest
 from blueprint_pipeline.task.plan import PLAN_PATH
@@ -26,6 +27,7 @@ from blueprint_pipeline.workspace import checksums
 from blueprint_pipeline.workspace.checksums import digest_files, list_files
 from blueprint_pipeline.workspace.storage import SceneFolder
 from tests.dataset.conftest import load_json, stage_context, write_manifest
+from tests.quality.gate_reports import write_report
 
 REQUEST = StageRequest(scene_id="tabletop")
 
@@ -115,9 +117,16 @@ def _edit(scene: SceneFolder, name: str, change: Callable[[dict], None]) -> None
     scene.write_bytes(name, json.dumps(value).encode())
 
 
+def _judge_anew(scene: SceneFolder, change: Callable[[list[EpisodeVerdict]], list[EpisodeVerdict]]) -> None:
+    report = load_render_report(scene)
+    write_report(
+        scene.write_bytes, "render_verdicts", change(list(load_verdicts(scene, report))), scene_id=report.scene_id, job_id=report.job_id
+    )
+
+
 def test_episodes_stand_in_the_order_of_the_selection(scene: SceneFolder, tmp_path: Path) -> None:
     """Not in that of their ids, which begin with the skill."""
-    _edit(scene, RENDER_GATES_PATH, lambda report: report.update(kept=report["kept"][::-1]))
+    _judge_anew(scene, lambda verdicts: verdicts[::-1])
     WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
     lines = (tmp_path / "staging/geniesim/lerobot/v3.0/meta/blueprint_pipeline/episodes.jsonl").read_text().splitlines()
     assert [json.loads(line)["episode_id"] for line in lines] == [f"ep_{index:04d}" for index in range(5, -1, -1)]
@@ -125,7 +134,7 @@ def test_episodes_stand_in_the_order_of_the_selection(scene: SceneFolder, tmp_pa
 
 def test_nothing_kept_is_an_error(scene: SceneFolder, tmp_path: Path) -> None:
     """An empty dataset is never written."""
-    _edit(scene, RENDER_GATES_PATH, lambda report: report.update(kept=[]))
+    _judge_anew(scene, lambda verdicts: [verdict.model_copy(update={"verdict": "rejected"}) for verdict in verdicts])
     with pytest.raises(NothingToWrite):
         WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
 

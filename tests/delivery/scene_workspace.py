@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,17 +27,9 @@ from blueprint_pipeline.episode.record import (
 from blueprint_pipeline.episode.states import StateRow, build_states_table, write_states
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.origin import Origin
-from blueprint_pipeline.quality.report import (
-    GATES_PATH,
-    QUALITY_GATE_REPORT_PATH,
-    RENDER_GATES_PATH,
-    EpisodeVerdict,
-    GateReport,
-    GateResult,
-    KeptEpisode,
-    RenderGateReport,
-)
+from blueprint_pipeline.quality.report import QUALITY_GATE_REPORT_PATH
 from blueprint_pipeline.quality.scene_report import build_quality_gate_report
+from blueprint_pipeline.quality.verdicts import EpisodeVerdict, GateResult
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.placement import RobotPlacement, View
@@ -50,6 +43,7 @@ from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_file
 from blueprint_pipeline.workspace.commits import Commit, UnitUsage, Usage
 from tests.delivery.report_case import write_video
+from tests.quality.gate_reports import write_report
 from tests.regions import square_about
 from tests.simulation.small_scene import write_scene
 
@@ -133,6 +127,12 @@ def write_licences(scene, *, can="MIT", box="CC-BY-4.0", background="CC0-1.0"):
         item["asset"]["licence"] = {"can": can, "box": box}.get(item["id"], "CC0-1.0")
     data["background"]["licence"] = background
     _write(scene, "assets/scene_manifest.json", json.dumps(data))
+
+
+def _write_bytes(scene, name, data):
+    path = scene / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
 
 
 def _write(scene, name, text):
@@ -355,17 +355,15 @@ def _write_gates(scene):
             )
         )
     head = {"scene_id": SCENE_ID, "job_id": JOB_ID, "tier": "core", "tiers_version": "2026.12.0"}
-    _write(scene, GATES_PATH, GateReport(episodes=tuple(verdicts), **head).model_dump_json())
+    write_report(partial(_write_bytes, scene), "verdicts", verdicts, **head)
     rendered = tuple(
         EpisodeVerdict(
             episode_id=verdict.episode_id, shard_index=0, verdict="kept", gates=(_gate("frozen_frames", 1.0, 5.0, "frames"),), metrics={}
         )
         for verdict in verdicts[:KEPT]
     )
-    kept = tuple(KeptEpisode(episode_id=verdict.episode_id, shard_index=0) for verdict in rendered)
-    report = RenderGateReport(episodes=rendered, kept=kept, **head)
-    _write(scene, RENDER_GATES_PATH, report.model_dump_json())
-    _write(scene, QUALITY_GATE_REPORT_PATH, build_quality_gate_report(tuple(verdicts), report).model_dump_json())
+    report = write_report(partial(_write_bytes, scene), "render_verdicts", rendered, **head)
+    _write(scene, QUALITY_GATE_REPORT_PATH, build_quality_gate_report(verdicts, rendered, report).model_dump_json())
 
 
 def _write_cost(scene, plan, records):

@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import TaskAwaitingInput
 
-from blueprint_pipeline.quality.report import load_gate_report
+from blueprint_pipeline.quality.report import load_borderline, load_gate_report
 from blueprint_pipeline.registry.approvals import lapse_id
 from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.registry.records import Message
@@ -26,6 +26,7 @@ from operators.approval import (
     describe_decision,
     unknown_episodes,
 )
+from operators.approval_notice import Asked
 from operators.approval_picture import Picture
 from operators.embedded.demo_run import EventFile, expire_approvals
 from tests.airflow_home import run_dag, xcom_of
@@ -54,7 +55,7 @@ def dag_of(name, window_s=1.0):
 def answer_from_outside(settings, keep, actor="ines"):
     """What a person's answer leaves in the registry."""
     report = load_gate_report(Workspace(settings.workspace).scene("s1"))
-    waiting = [episode.episode_id for episode in report.with_verdict("borderline")]
+    waiting = report.with_verdict("borderline")
     approvals = open_registry(settings.registry).approvals
     asked = approvals.request(
         job_id=report.job_id, scene_id="s1", episodes=waiting, gate="penetration", message="keep?", actor="run", ttl_s=3600
@@ -373,10 +374,11 @@ def test_a_question_that_nobody_answered_is_asked_again_and_silence_stays_the_sa
 def test_question_shows_what_was_found(environment, settings):
     """The person reads gate, value, limit and place, and how many are not shown."""
     write_gates(settings, "s1", 45)
-    report = load_gate_report(Workspace(settings.workspace).scene("s1"))
-    text = build_question(report, report.with_verdict("borderline"))
+    scene = Workspace(settings.workspace).scene("s1")
+    report = load_gate_report(scene)
+    text = build_question(Asked(report, load_borderline(scene, report)))
     assert "| ep_10 | penetration | 0.0031 m | 0.003 m | can in table at 2.1 s |" in text
-    assert "More in `geniesim/quality/gates.json`: 5" in text
+    assert "More in `geniesim/quality/verdicts/`: 5" in text
 
 
 def test_who_decided():

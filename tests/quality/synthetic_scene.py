@@ -21,7 +21,7 @@ from tests.quality.synthetic import FPS, SIMULATOR, Episode
 def write_episode(root: Path, episode: Episode) -> EpisodeRecord:
     """Write one recording below a scene's folder; the record gets the digest of its states."""
     folder = root / recording_path(episode.record.shard_index, episode.spec.episode_id)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     record = episode.record
     if record.frames:
         pq.write_table(episode.table(), folder / "states.parquet")

@@ -1,8 +1,8 @@
 """Reasons for people: grouped, counted, with what was measured and what was allowed."""
 
 from blueprint_pipeline.origin import Origin
-from blueprint_pipeline.quality.explain import explain, primary_reason, top_reasons, verdict_counts
-from blueprint_pipeline.quality.report import EpisodeVerdict, GateResult
+from blueprint_pipeline.quality.explain import primary_reason, tally_reasons
+from blueprint_pipeline.quality.verdicts import EpisodeVerdict, GateResult
 
 
 def gate(name, value, *, limit=1.0, passed=False, borderline=False, message=""):
@@ -42,16 +42,14 @@ def test_the_first_failing_gate_is_the_reason():
 
 
 def test_reasons_are_grouped_and_say_value_and_limit():
-    first, *others = explain(EPISODES)
+    tally = tally_reasons(EPISODES)
+    first, *others = tally.reasons()
     assert first.episode_ids == ("ep_1", "ep_2")
     assert first.sentence() == "2x speed: 2 to 3 m, at most 1 allowed (can in frame 3)"
     assert [reason.sentence() for reason in others] == [
         "1x depth: not measured (not measured: nothing moved)",
         "1x outcome (plan_pick: motion.no_grasp): 1 m, at most 1 allowed (0 of 64: none)",
     ]
-    assert len(top_reasons(EPISODES, most=2)) == 2
-    assert explain(EPISODES, verdict="borderline")[0].count == 1
-
-
-def test_counts():
-    assert verdict_counts(EPISODES) == {"kept": 1, "rejected": 4, "borderline": 1}
+    assert tally.top(most=2) == [first.sentence(), others[0].sentence()]
+    assert tally.reasons("borderline")[0].count == 1
+    assert tally.reasons("kept") == []

@@ -7,21 +7,21 @@ from datetime import UTC, datetime
 import pytest
 
 from blueprint_pipeline.episode.errors import NothingAudited
+from blueprint_pipeline.quality.approval_log import ApprovalDecision, load_approvals
 from blueprint_pipeline.quality.approvals import UnknownDecision, batch_path
 from blueprint_pipeline.quality.errors import NothingKept
 from blueprint_pipeline.quality.report import (
     GATES_PATH,
     QUALITY_GATE_REPORT_PATH,
     RENDER_GATES_PATH,
-    VERDICTS_FOLDER,
-    ApprovalDecision,
-    load_approvals,
     load_gate_report,
     load_kept,
     load_rendered_selection,
     load_shard_selection,
+    load_verdicts,
 )
 from blueprint_pipeline.quality.stages import GATE_EPISODES, GATE_RENDERS, RECORD_APPROVAL, GateRequest, RecordApprovalRequest
+from blueprint_pipeline.quality.verdicts import RENDER_VERDICTS_FOLDER, VERDICTS_FOLDER, VerdictsDiffer, verdicts_path
 from tests.quality import synthetic, synthetic_scene
 
 REQUEST = GateRequest(scene_id="kitchen")
@@ -44,6 +44,11 @@ def write_job(root, episodes, *, licence="MIT", shard_size=2):
     records = [synthetic_scene.write_episode(root, episode) for episode in episodes]
     synthetic_scene.write_manifest(root, synthetic_scene.build_manifest(licence=licence))
     return records
+
+
+def kept_in(context):
+    """Ids of what the gates on the states keep."""
+    return load_gate_report(context.scene).with_verdict("kept")
 
 
 def run(stage, request, context):
@@ -83,19 +88,21 @@ def job(scene_root, context):
 
 def test_each_episode_gets_its_verdict_and_its_reason(job, context):
     _, result = job
-    assert (result.kept, result.borderline) == (("ep_000000",), ("ep_000001",))
-    assert result.rejected == ("ep_000002", "ep_000003")
+    report = load_gate_report(context.scene)
+    assert (result.kept, result.borderline, result.rejected) == (1, 1, 2)
+    assert (report.with_verdict("kept"), report.with_verdict("borderline")) == (["ep_000000"], ["ep_000001"])
+    assert report.with_verdict("rejected") == ["ep_000002", "ep_000003"]
     assert any("outcome (plan_pick: motion.no_grasp)" in reason for reason in result.top_reasons)
     assert any("penetration: 0.02 m, at most 0.003 allowed (can|table in frame 30)" in reason for reason in result.top_reasons)
-    report = load_gate_report(context.scene)
-    assert report.episodes[0].metrics["sparc"] < 0
+    assert next(load_verdicts(context.scene, report)).metrics["sparc"] < 0
     assert report.set_metrics["episodes"] == 1
 
 
 def test_gating_twice_gives_the_same_bytes(job, context):
-    before = context.scene.read_bytes(GATES_PATH)
+    names = [GATES_PATH, *context.scene.files_under(VERDICTS_FOLDER)]
+    before = [context.scene.read_bytes(name) for name in names]
     run(GATE_EPISODES, REQUEST, context)
-    assert context.scene.read_bytes(GATES_PATH) == before
+    assert [context.scene.read_bytes(name) for name in names] == before
 
 
 def test_without_a_decision_a_borderline_episode_is_rejected(job, context):
@@ -122,11 +129,29 @@ def test_an_approved_episode_is_rendered_and_the_audit_grows(job, context):
     assert RECORD_APPROVAL.writes(approve) != RECORD_APPROVAL.writes(revoke)
 
 
-def test_an_approval_counts_for_the_report_that_was_seen(job, context):
+def test_an_approval_counts_for_the_verdicts_that_were_seen(job, context, scene_root):
     approve = RecordApprovalRequest(scene_id="kitchen", decisions=(decide("ep_000001", approved=True),))
     run(RECORD_APPROVAL, approve, context)
-    context.scene.write_bytes(GATES_PATH, context.scene.read_bytes(GATES_PATH) + b"\n")
+    synthetic_scene.write_episode(scene_root, graze(synthetic.build_episode(1), 0.0032))
+    run(GATE_EPISODES, REQUEST, context)
     assert load_rendered_selection(context.scene) == [(0, "ep_000000")]
+    assert load_shard_selection(context.scene, 0) == {"ep_000000"}
+
+
+def test_an_approval_stands_while_another_shard_is_judged_anew(job, context, scene_root):
+    """What the person saw has not changed."""
+    approve = RecordApprovalRequest(scene_id="kitchen", decisions=(decide("ep_000001", approved=True),))
+    run(RECORD_APPROVAL, approve, context)
+    synthetic_scene.write_episode(scene_root, synthetic.build_episode(3, shard_index=1))
+    run(GATE_EPISODES, REQUEST, context)
+    assert load_rendered_selection(context.scene) == [(0, "ep_000000"), (0, "ep_000001"), (1, "ep_000003")]
+
+
+def test_verdicts_that_were_altered_are_refused(job, context):
+    path = verdicts_path("verdicts", 0)
+    context.scene.write_bytes(path, context.scene.read_bytes(path).replace(b'"rejected"', b'"kept"') + b"\n")
+    with pytest.raises(VerdictsDiffer, match=r"verdicts/shard_0000\.json has sha256"):
+        list(load_verdicts(context.scene, load_gate_report(context.scene)))
 
 
 @pytest.mark.parametrize(("episode_id", "told"), [("ep_000000", "is 'kept'"), ("ep_000099", "is not in gates.json")])
@@ -160,8 +185,10 @@ def test_a_damaged_recording_is_rejected_for_it(scene_root, context):
     path = scene_root / "geniesim/recordings/shard_0000" / records[1].episode_id / "states.parquet"
     path.write_bytes(path.read_bytes()[:-100])
     result = run(GATE_EPISODES, REQUEST, context)
-    assert result.kept == ("ep_000000",)
-    failed = {gate.gate for gate in load_gate_report(context.scene).episodes[1].failed()}
+    assert result.kept == 1
+    assert kept_in(context) == ["ep_000000"]
+    damaged = list(load_verdicts(context.scene, load_gate_report(context.scene)))[1]
+    failed = {gate.gate for gate in damaged.failed()}
     assert {"recording", "schema", "joint_position", "penetration"} <= failed
 
 
@@ -173,7 +200,7 @@ def test_nothing_planned_is_no_pass(scene_root, context):
 
 def test_if_people_reject_all_that_is_left_the_run_fails(scene_root, context):
     write_job(scene_root, [graze(synthetic.build_episode(0), 0.0031)])
-    assert run(GATE_EPISODES, REQUEST, context).borderline == ("ep_000000",)
+    assert run(GATE_EPISODES, REQUEST, context).borderline == 1
     decisions = (decide("ep_000000", approved=False),)
     with pytest.raises(NothingKept, match="record_approval kept none of 1"):
         RECORD_APPROVAL.run(RecordApprovalRequest(scene_id="kitchen", decisions=decisions), context)
@@ -187,7 +214,7 @@ def test_rendered_episodes_are_judged_and_the_selection_is_final(job, context, s
     synthetic_scene.write_render(scene_root, records[0])
     synthetic_scene.write_render(scene_root, records[1], replayed=False, first_difference_frame=3)
     result = run(GATE_RENDERS, REQUEST, context)
-    assert (result.kept, result.rejected) == (("ep_000000",), ("ep_000001",))
+    assert (result.kept, result.rejected) == (1, 1)
     assert load_kept(context.scene) == [(0, "ep_000000")]
     assert "1x certificate" in result.top_reasons[0]
     report = json.loads(context.scene.read_bytes(QUALITY_GATE_REPORT_PATH))
@@ -198,9 +225,10 @@ def test_rendered_episodes_are_judged_and_the_selection_is_final(job, context, s
     by_gate = {item["gate_id"]: item for item in report["results"]}
     assert by_gate["penetration"]["requires_human_approval"]
     assert by_gate["certificate"]["details"]["failed_episode_ids"] == ["ep_000001"]
-    before = context.scene.read_bytes(RENDER_GATES_PATH), context.scene.read_bytes(QUALITY_GATE_REPORT_PATH)
+    names = [RENDER_GATES_PATH, QUALITY_GATE_REPORT_PATH, *context.scene.files_under(RENDER_VERDICTS_FOLDER)]
+    before = [context.scene.read_bytes(name) for name in names]
     run(GATE_RENDERS, REQUEST, context)
-    assert before == (context.scene.read_bytes(RENDER_GATES_PATH), context.scene.read_bytes(QUALITY_GATE_REPORT_PATH))
+    assert [context.scene.read_bytes(name) for name in names] == before
 
 
 def test_skills_that_take_turns_in_the_plan_take_turns_in_the_selection(scene_root, context):
@@ -213,7 +241,7 @@ def test_skills_that_take_turns_in_the_plan_take_turns_in_the_selection(scene_ro
     assert load_rendered_selection(context.scene) == expected
     for record in records:
         synthetic_scene.write_render(scene_root, record)
-    assert list(run(GATE_RENDERS, REQUEST, context).kept) == planned
+    assert run(GATE_RENDERS, REQUEST, context).kept == len(planned)
     assert load_kept(context.scene) == expected
 
 
@@ -233,5 +261,5 @@ def test_nothing_selected_is_no_pass(scene_root, context):
 
 def test_stages_declare_what_they_read_and_write():
     assert set(GATE_EPISODES.writes(REQUEST)) == {GATES_PATH, VERDICTS_FOLDER}
-    assert set(GATE_RENDERS.writes(REQUEST)) == {RENDER_GATES_PATH, QUALITY_GATE_REPORT_PATH}
+    assert set(GATE_RENDERS.writes(REQUEST)) == {RENDER_GATES_PATH, RENDER_VERDICTS_FOLDER, QUALITY_GATE_REPORT_PATH}
     assert RECORD_APPROVAL.unit(RecordApprovalRequest(scene_id="kitchen"))

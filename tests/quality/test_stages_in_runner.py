@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from blueprint_pipeline.errors import BlueprintError
-from blueprint_pipeline.quality.report import load_approvals, load_rendered_selection
+from blueprint_pipeline.quality.approval_log import load_approvals
+from blueprint_pipeline.quality.report import load_rendered_selection
 from blueprint_pipeline.stage.runner import run_stage
 from blueprint_pipeline.workspace.commits import load_commit
 from blueprint_pipeline.workspace.errors import InputMissing
@@ -49,9 +50,9 @@ def test_from_import_to_approval(scene, settings):
         return run_stage(name, {"scene_id": "kitchen", **request}, settings)
 
     run("import_episodes")
-    assert run("gate_episodes").borderline == ("ep_000001",)
+    assert run("gate_episodes").borderline == 1
     first = load_commit(scene, "gate_episodes")
-    assert run("gate_episodes").borderline == ("ep_000001",)
+    assert run("gate_episodes").borderline == 1
     assert load_commit(scene, "gate_episodes") == first
     run("record_approval")
     run("record_approval", decisions=[decision(1, approved=True)])
@@ -61,6 +62,6 @@ def test_from_import_to_approval(scene, settings):
     run("record_approval", decisions=[decision(2, approved=False)])
     assert len(load_rendered_selection(scene)) == 1
     assert [entry.status for entry in load_approvals(scene)] == ["approved", "rejected"]
-    assert run("gate_episodes", tier="full").rejected == ("ep_000001",)
+    assert run("gate_episodes", tier="full").rejected == 1
     with pytest.raises(BlueprintError, match=r"quality\.unknown_decision"):
         run("record_approval", decisions=[decision(3, approved=True)])

@@ -23,7 +23,7 @@ from blueprint_pipeline.episode.record import EPISODE_NAME, EpisodeRecord, Repla
 from blueprint_pipeline.errors import PreemptedError
 from blueprint_pipeline.licence.policy import ComponentRule, load_policy
 from blueprint_pipeline.quality.errors import NothingKept
-from blueprint_pipeline.quality.report import load_render_report
+from blueprint_pipeline.quality.report import load_render_report, load_verdicts
 from blueprint_pipeline.render.errors import NoDepthOrLabels, ProfileNotDrawn
 from blueprint_pipeline.render.replay import replay_episode
 from blueprint_pipeline.rollout.shard import simulate_shard
@@ -198,9 +198,8 @@ def test_isaac_sim_acts_the_whole_way(bench, kit, tmp_path) -> None:
         assert certificate.first_difference_frame is not None
         assert set(certificate.videos) == {"scene", "wrist"}
     assert load_commit(isaac.scene, "render_shard", "shard_0001").request["replay_rule"] == {"needed": 4, "attempts": 5, "spread_m": 0.01}
-    kept = isaac.run("gate_renders").kept
-    assert len(kept) == EPISODES
-    for verdict in load_render_report(isaac.scene).episodes:
+    assert isaac.run("gate_renders").kept == EPISODES
+    for verdict in load_verdicts(isaac.scene, load_render_report(isaac.scene)):
         gates = {gate.gate: gate for gate in verdict.gates}
         assert gates["replay_agreement"].value == 1.0
         assert gates["target_visible"].origin == "estimated"
@@ -224,7 +223,7 @@ def test_a_new_simulator_is_its_folder_and_a_row(bench, monkeypatch) -> None:
         another.run("simulate_shard", shard_index=0)
         another.judge()
         another.run("render_shard", shard_index=0)
-        assert len(another.run("gate_renders").kept) == 1
+        assert another.run("gate_renders").kept == 1
         another.run("write_dataset")
     (certificate,) = another.certificates()
     assert (certificate.rule, certificate.simulator.name) == ("k_of_n", "another")
@@ -243,7 +242,7 @@ def test_an_episode_that_fails_two_of_five_is_rejected(bench, kit) -> None:
     assert not [name for name in isaac.scene.files_under("geniesim/renders") if name.endswith(".mp4")]
     with pytest.raises(NothingKept, match="3 of 5 executions did the task, 4 must"):
         isaac.run("gate_renders")
-    (verdict, *_) = load_render_report(isaac.scene).episodes
+    (verdict, *_) = load_verdicts(isaac.scene, load_render_report(isaac.scene))
     gates = {gate.gate: gate for gate in verdict.gates}
     assert (gates["replay_agreement"].value, gates["replay_agreement"].passed) == (0.6, False)
 

@@ -209,13 +209,13 @@ def _limit(gate: dict[str, Any]) -> str:
 
 def _load_verdicts(scene_id: str) -> dict[str, dict[str, Any]]:
     """Verdicts by episode: the final ones after rendering where there are such, else those on the states."""
-    from blueprint_pipeline.quality.report import load_gate_report, load_render_report
+    from blueprint_pipeline.quality.report import RENDER_GATES_PATH, load_gate_report, load_render_report, load_verdicts
     from blueprint_pipeline.workspace.storage import Workspace
 
     scene = Workspace(load_settings().workspace).scene(scene_id)
-    verdicts = {episode.episode_id: episode.model_dump(mode="json") for episode in load_gate_report(scene).episodes}
-    if scene.exists("geniesim/quality/render_gates.json"):
-        for episode in load_render_report(scene).episodes:
+    verdicts = {episode.episode_id: episode.model_dump(mode="json") for episode in load_verdicts(scene, load_gate_report(scene))}
+    if scene.exists(RENDER_GATES_PATH):
+        for episode in load_verdicts(scene, load_render_report(scene)):
             final = episode.model_dump(mode="json")
             before = verdicts.get(episode.episode_id, {"gates": []})
             verdicts[episode.episode_id] = {**final, "gates": [*before["gates"], *final["gates"]]}

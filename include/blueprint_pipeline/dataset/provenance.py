@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from blueprint_pipeline.dataset.cameras import PinholeCamera
 from blueprint_pipeline.dataset.errors import EpisodeUnusable
 from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate
-from blueprint_pipeline.quality.report import EpisodeVerdict
+from blueprint_pipeline.quality.verdicts import EpisodeVerdict
 
 SIDECAR_VERSION = "1.0"
 
@@ -21,7 +21,7 @@ def build_provenance(
     record: EpisodeRecord,
     certificate: ReplayCertificate,
     integration_state: list[float],
-    verdict: EpisodeVerdict | None,
+    verdict: EpisodeVerdict,
     cameras: Mapping[str, PinholeCamera],
 ) -> dict[str, object]:
     """The sidecar's line of one episode, without the time that its making took, so that it is the same when made again.
@@ -30,7 +30,7 @@ def build_provenance(
         record: The episode as recorded.
         certificate: That it replays.
         integration_state: The simulator's saved state of frame 0 (MuJoCo's ``mjSTATE_INTEGRATION``), float64.
-        verdict: What the final gates said; ``None`` where they said nothing of it.
+        verdict: What the final gates said.
         cameras: How a point becomes a pixel, by camera.
     """
     own = record.model_dump(mode="json", exclude={"schema_version"})
@@ -41,8 +41,8 @@ def build_provenance(
         "cameras": {name: camera.model_dump(mode="json") for name, camera in cameras.items()},
         "integration_state": integration_state,
         "certificate": certificate.model_dump(mode="json", exclude={"episode_id", "schema_version"}),
-        "gates": [gate.model_dump(mode="json") for gate in verdict.gates] if verdict else None,
-        "metrics": verdict.metrics if verdict else None,
+        "gates": [gate.model_dump(mode="json") for gate in verdict.gates],
+        "metrics": verdict.metrics,
     }
 
 

@@ -10,6 +10,7 @@ from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
 from blueprint_pipeline.dataset.write import write_datasets
 from blueprint_pipeline.errors import GateError
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH
+from blueprint_pipeline.quality.verdicts import RENDER_VERDICTS_FOLDER
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.layout import layout_of
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH, load_manifest
@@ -17,7 +18,7 @@ from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest,
 from blueprint_pipeline.task.plan import PLAN_PATH, load_plan
 from blueprint_pipeline.workspace.checksums import list_files
 
-_EPISODES = (PLAN_PATH, RENDER_GATES_PATH, "geniesim/recordings", "geniesim/renders")
+_EPISODES = (PLAN_PATH, RENDER_GATES_PATH, RENDER_VERDICTS_FOLDER, "geniesim/recordings", "geniesim/renders")
 _GRADERS = "graders.agree"
 
 

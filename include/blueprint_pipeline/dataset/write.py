@@ -21,7 +21,14 @@ from blueprint_pipeline.dataset.writer import DatasetSummary, DatasetWriter
 from blueprint_pipeline.episode.certificates import describe_render_profile, describe_replays
 from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, recording_path, render_path
 from blueprint_pipeline.errors import GateError
-from blueprint_pipeline.quality.report import RENDER_GATES_PATH, RenderGateReport, load_kept, load_render_report, validate_spread
+from blueprint_pipeline.quality.report import (
+    RENDER_GATES_PATH,
+    GateReport,
+    load_kept,
+    load_render_report,
+    load_verdicts,
+    validate_spread,
+)
 from blueprint_pipeline.robot.layout import ArmLayout
 from blueprint_pipeline.scene.manifest import SceneManifest
 from blueprint_pipeline.stage.contract import StageContext
@@ -63,7 +70,7 @@ def write_datasets(context: StageContext, arms: Sequence[ArmLayout], manifest: S
     plan = load_plan(context.scene)
     report = load_render_report(context.scene)
     validate_spread(report, "write_dataset")
-    verdicts = {episode.episode_id: episode for episode in report.episodes}
+    verdicts = (episode for episode in load_verdicts(context.scene, report) if episode.verdict == "kept")
     drawn_first = _load_certificate(context, *kept[0])
     profile = drawn_first.render_profile
     first, cameras = _load_record(context, *kept[0]), load_robot_cameras(plan.robot)
@@ -74,7 +81,7 @@ def write_datasets(context: StageContext, arms: Sequence[ArmLayout], manifest: S
         shutil.rmtree(folder)
     writer = DatasetWriter(folder, spec)
     certificates = []
-    for done, (shard_index, episode_id) in enumerate(kept):
+    for done, ((shard_index, episode_id), verdict) in enumerate(zip(kept, verdicts, strict=True)):
         context.stop_if_asked()
         states = context.input(f"{recording_path(shard_index, episode_id)}/states.parquet")
         record, certificate = _load_records(context, shard_index, episode_id, states)
@@ -86,7 +93,7 @@ def write_datasets(context: StageContext, arms: Sequence[ArmLayout], manifest: S
         videos = _load_videos(context.input(render_path(shard_index, episode_id)), certificate, plan)
         seen_by = build_cameras(record.robot, manifest.camera, cameras, {key: video.feature for key, video in videos.items()})
         integration_state = load_integration_state(states, episode_id)
-        writer.add(frames, videos, build_provenance(record, certificate, integration_state, verdicts.get(episode_id), seen_by))
+        writer.add(frames, videos, build_provenance(record, certificate, integration_state, verdict, seen_by))
         context.progress(done + 1, len(kept))
     summary = writer.close()
     facts = _card_facts(plan, first, certificates, report, licence)
@@ -147,9 +154,9 @@ def _load_videos(folder: Path, certificate: ReplayCertificate, plan: JobPlan) ->
 
 
 def _card_facts(
-    plan: JobPlan, record: EpisodeRecord, certificates: Sequence[ReplayCertificate], report: RenderGateReport, licence: DatasetLicence
+    plan: JobPlan, record: EpisodeRecord, certificates: Sequence[ReplayCertificate], report: GateReport, licence: DatasetLicence
 ) -> CardFacts:
-    kept = {item.episode_id for item in report.kept}
+    kept = set(report.with_verdict("kept"))
     return CardFacts(
         scene_id=plan.scene_id,
         job_id=plan.job_id,

@@ -23,8 +23,8 @@ from blueprint_pipeline.delivery.sources import Attempted, BundleSources
 from blueprint_pipeline.episode.certificates import describe_replays
 from blueprint_pipeline.episode.record import ReplayCertificate
 from blueprint_pipeline.licence.bundle import BundleLicence
-from blueprint_pipeline.quality.explain import Reason, explain
-from blueprint_pipeline.quality.report import EpisodeVerdict
+from blueprint_pipeline.quality.explain import Reason, tally_reasons
+from blueprint_pipeline.quality.verdicts import VERDICTS, EpisodeVerdict
 from blueprint_pipeline.simulators import SIMULATORS
 from blueprint_pipeline.task.outcome import describe_tightest, share_of_limit
 from blueprint_pipeline.task.skills import describe_skills
@@ -55,7 +55,7 @@ def build_facts(
         fps=plan.fps,
         formats={name: FORMATS[name].title for name in lab.formats},
         attempted=len(plan.episodes),
-        rendered=len(sources.renders.episodes),
+        rendered=sources.renders.judged,
         kept=tuple(_kept_row(attempt) for attempt in sources.kept_attempts()),
         reasons=tuple(build_reasons(sources)),
         left_out=tuple(
@@ -79,11 +79,10 @@ def build_facts(
 def build_reasons(sources: BundleSources) -> list[Reason]:
     """Why attempts are not delivered: rejected after simulation or after rendering, or left undecided by people."""
     kept = set(sources.kept)
-    rendered = {episode.episode_id for episode in sources.renders.episodes}
-    undecided = [episode for episode in sources.gates.episodes if episode.episode_id not in rendered]
-    reasons = [*explain(sources.gates.episodes), *explain(undecided, verdict="borderline")]
-    dropped = [episode for episode in sources.renders.episodes if episode.episode_id not in kept]
-    reasons += [*explain(dropped), *explain(dropped, verdict="borderline")]
+    rendered = {episode_id for shard in sources.renders.shards for episode_id in shard.verdicts}
+    gated = tally_reasons(episode for episode in sources.gated() if episode.episode_id not in rendered)
+    drawn = tally_reasons(episode for episode in sources.rendered() if episode.episode_id not in kept)
+    reasons = [reason for tally in (gated, drawn) for verdict in VERDICTS for reason in tally.reasons(verdict)]
     return sorted(reasons, key=lambda reason: (-reason.count, reason.gate, reason.cause))
 
 
@@ -111,8 +110,8 @@ def _describe_evidence(certificate: ReplayCertificate) -> str:
 
 
 def _verdicts(sources: BundleSources) -> Iterable[EpisodeVerdict]:
-    yield from sources.gates.episodes
-    yield from sources.renders.episodes
+    yield from sources.gated()
+    yield from sources.rendered()
 
 
 def _gate_dots(sources: BundleSources) -> list[GateDot]:

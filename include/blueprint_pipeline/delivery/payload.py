@@ -5,7 +5,7 @@
     data/index.html                        the report page
     data/dataset_card.json                 the delivery in short, as readers of the predecessor know it
     data/dataset/{v3.0,v2.1}/...           the datasets, each with its card (README.md) and croissant.json
-    data/reports/{quality,gates,render_gates,certification,cost}.json
+    data/reports/{quality,gates,render_gates,certification,cost}.json, {verdicts,render_verdicts}/*.json
     data/replay/...                        everything to execute the episodes again; a script that does, where they are bit-identical
     data/failures/...                      attempts that were not kept, if the lab wants them
     data/verify_bundle.py                  verifies the bundle without this package; labs take their copy from where the key is published
@@ -13,6 +13,7 @@
 """
 
 import json
+from itertools import chain
 from pathlib import Path
 
 from blueprint_pipeline.cost.report import COST_REPORT_PATH
@@ -33,8 +34,10 @@ from blueprint_pipeline.kit.starts import STARTS
 from blueprint_pipeline.licence.bundle import BundleLicence
 from blueprint_pipeline.quality.explain import primary_reason
 from blueprint_pipeline.quality.report import GATES_PATH, QUALITY_GATE_REPORT_PATH, RENDER_GATES_PATH
+from blueprint_pipeline.quality.verdicts import verdicts_path
 from blueprint_pipeline.simulators import SIMULATORS, TWIN_FOLDER
 from blueprint_pipeline.stage.contract import StageContext
+from blueprint_pipeline.task.plan import shard_name
 from blueprint_pipeline.workspace.checksums import list_files
 
 _REPORTS = {
@@ -52,6 +55,12 @@ def list_payload(
     """All files but the report page."""
     files = [file for version in lab.formats for file in _dataset(context, version, sources.certification)]
     files += [PayloadFile(f"reports/{name}", context.input(path)) for name, path in _REPORTS.items()]
+    files += [
+        PayloadFile(f"reports/{report.evidence}/{shard_name(shard.shard_index)}.json", context.input(path))
+        for report in (sources.gates, sources.renders)
+        for shard in report.shards
+        if (path := verdicts_path(report.evidence, shard.shard_index))
+    ]
     plan, profile = sources.plan, sources.kept_certificates()[0].render_profile
     pictures = Pictures(fps=plan.fps, width=plan.width, height=plan.height, profile=profile)
     files += list_kit_files(context.input(TWIN_FOLDER), plan.robot, pictures, other_stage(context, sources))
@@ -122,8 +131,10 @@ def build_dataset_card(sources: BundleSources, lab: LabProfile, licence: BundleL
 def _failures(context: StageContext, sources: BundleSources) -> list[PayloadFile]:
     """States and record of each attempt that is not delivered, and one list of reasons."""
     files, entries = [], []
-    verdicts = {verdict.episode_id: verdict for verdict in (*sources.gates.episodes, *sources.renders.episodes)}
-    for episode_id in sources.rejected_ids():
+    rejected = sources.rejected_ids()
+    dropped = set(rejected)
+    verdicts = {verdict.episode_id: verdict for verdict in chain(sources.gated(), sources.rendered()) if verdict.episode_id in dropped}
+    for episode_id in rejected:
         attempt = sources.attempts[episode_id]
         recording = recording_path(attempt.shard_index, episode_id)
         outcome, verdict = attempt.record.outcome, verdicts.get(episode_id)

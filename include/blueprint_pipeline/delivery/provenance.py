@@ -13,7 +13,8 @@ from blueprint_pipeline.episode.certificates import count_rules, describe_replay
 from blueprint_pipeline.licence.bundle import BundleLicence
 from blueprint_pipeline.price.table import PRICES_DIR
 from blueprint_pipeline.quality.config_files import config_digests
-from blueprint_pipeline.quality.explain import verdict_counts
+from blueprint_pipeline.quality.report import GateReport
+from blueprint_pipeline.quality.verdicts import VERDICTS
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.simulators import SIMULATORS
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_file, digest_files, list_files
@@ -63,8 +64,8 @@ def build_provenance(
             "tiers_version": sources.renders.tiers_version,
             "attempted": len(plan.episodes),
             "kept": len(sources.kept),
-            "episodes_gated": _counts(verdict_counts(sources.gates.episodes)),
-            "renders_gated": _counts(verdict_counts(sources.renders.episodes)),
+            "episodes_gated": _verdict_counts(sources.gates),
+            "renders_gated": _verdict_counts(sources.renders),
             "model_sha256": sources.kept_attempts()[0].record.model_sha256,
             "simulator": sources.kept_attempts()[0].record.simulator.model_dump(mode="json"),
             "replay_certificates": _counts(count_rules(sources.kept_certificates())),
@@ -108,6 +109,10 @@ def _dependencies(
     if image is not None:
         found.append(descriptor("image:job", image.removeprefix("sha256:")))
     return found
+
+
+def _verdict_counts(report: GateReport) -> dict[str, JsonValue]:
+    return {verdict: report.count(verdict) for verdict in VERDICTS}
 
 
 def _counts(counts: Mapping[str, int]) -> dict[str, JsonValue]:

@@ -1,6 +1,7 @@
 """Everything that a bundle is made of, read once from the scene's folder."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from blueprint_pipeline.cost.report import COST_REPORT_PATH, CostReport, load_cost_report
@@ -15,11 +16,12 @@ from blueprint_pipeline.quality.report import (
     QUALITY_GATE_REPORT_PATH,
     RENDER_GATES_PATH,
     GateReport,
-    RenderGateReport,
     load_gate_report,
     load_kept,
     load_render_report,
+    load_verdicts,
 )
+from blueprint_pipeline.quality.verdicts import RENDER_VERDICTS_FOLDER, VERDICTS_FOLDER, EpisodeVerdict
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH, SceneManifest, load_manifest
 from blueprint_pipeline.simulators import SIMULATORS, TWIN_FOLDER
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan, load_plan
@@ -43,7 +45,9 @@ _READS = (
     "geniesim/renders/*/*/certificate.json",
     f"geniesim/renders/*/*/{preview_name('*')}",
     GATES_PATH,
+    VERDICTS_FOLDER,
     RENDER_GATES_PATH,
+    RENDER_VERDICTS_FOLDER,
     QUALITY_GATE_REPORT_PATH,
     DATASET_PATH,
     CERTIFICATION_PATH,
@@ -84,9 +88,10 @@ class Attempted:
 class BundleSources:
     """What the stages before wrote."""
 
+    scene: SceneFolder
     plan: JobPlan
     gates: GateReport
-    renders: RenderGateReport
+    renders: GateReport
     attempts: dict[str, Attempted]
     """By episode id, in the plan's order."""
     kept: tuple[str, ...]
@@ -95,6 +100,14 @@ class BundleSources:
     cost: CostReport
     source_files: dict[str, FileDigest]
     assets: tuple[AssetOrigin, ...]
+
+    def gated(self) -> Iterator[EpisodeVerdict]:
+        """What the gates said of every attempt, a shard in memory at a time."""
+        return load_verdicts(self.scene, self.gates)
+
+    def rendered(self) -> Iterator[EpisodeVerdict]:
+        """What they said of every attempt that was rendered."""
+        return load_verdicts(self.scene, self.renders)
 
     def kept_attempts(self) -> list[Attempted]:
         return [self.attempts[episode_id] for episode_id in self.kept]
@@ -113,7 +126,8 @@ class BundleSources:
 
     def rejected_ids(self) -> list[str]:
         """Ids of what is not delivered, in the plan's order."""
-        return [episode_id for episode_id in self.attempts if episode_id not in set(self.kept)]
+        kept = set(self.kept)
+        return [episode_id for episode_id in self.attempts if episode_id not in kept]
 
 
 def load_sources(scene: SceneFolder) -> BundleSources:
@@ -122,6 +136,7 @@ def load_sources(scene: SceneFolder) -> BundleSources:
     shards = {index: shard.shard_index for shard in plan.shards for index in shard.episode_indices}
     manifest = json.loads(scene.read_bytes(SOURCE_MANIFEST_PATH))
     return BundleSources(
+        scene=scene,
         plan=plan,
         gates=load_gate_report(scene),
         renders=load_render_report(scene),

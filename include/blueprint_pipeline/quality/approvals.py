@@ -4,20 +4,18 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from blueprint_pipeline.errors import InputError
-from blueprint_pipeline.quality.errors import NothingKept
-from blueprint_pipeline.quality.explain import explain, top_reasons
-from blueprint_pipeline.quality.report import (
+from blueprint_pipeline.quality.approval_log import (
     APPROVALS_FOLDER,
-    GATES_PATH,
     ApprovalDecision,
     ApprovalEntry,
     ApprovalLog,
-    EpisodeVerdict,
-    GateReport,
     approved_episode_ids,
     load_approvals,
-    load_gate_report,
 )
+from blueprint_pipeline.quality.errors import NothingKept
+from blueprint_pipeline.quality.explain import tally_reasons
+from blueprint_pipeline.quality.report import GateReport, load_borderline, load_gate_report, load_verdicts
+from blueprint_pipeline.quality.verdicts import EpisodeVerdict, Verdict
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.workspace.canonical import key_of
 
@@ -29,7 +27,7 @@ class UnknownDecision(InputError):
     template = "The decision on episode {episode_id} cannot be recorded: it {found}. Waiting for a decision: {waiting}."
 
     episode_id: str
-    verdict: str | None
+    verdict: Verdict | None
     waiting: Sequence[str]
 
     @property
@@ -56,54 +54,61 @@ def record_approval(scene_id: str, decisions: tuple[ApprovalDecision, ...], cont
         NothingKept: With these decisions no episode is left; they are recorded all the same.
     """
     report = load_gate_report(context.scene)
-    gates_sha256 = context.scene.digest(GATES_PATH).sha256
-    log = build_log(scene_id, report, decisions, gates_sha256)
+    log = build_log(scene_id, report, load_borderline(context.scene, report), decisions)
     context.output(batch_path(decisions)).write_text(log.model_dump_json(indent=1) + "\n", encoding="utf-8")
     earlier = [entry for entry in load_approvals(context.scene) if entry not in log.entries]
     entries = sorted([*earlier, *log.entries], key=lambda entry: entry.approved_at)
-    approved = approved_episode_ids(entries, gates_sha256)
-    if not report.with_verdict("kept") and not approved:
-        reasons = [reason.sentence() for reason in explain(report.episodes, verdict="borderline")] + top_reasons(report.episodes)
+    approved = approved_episode_ids(entries, {shard.sha256 for shard in report.shards})
+    if not report.count("kept") and not approved:
+        tally = tally_reasons(load_verdicts(context.scene, report))
+        reasons = [*(reason.sentence() for reason in tally.reasons("borderline")), *tally.top()]
         raise NothingKept(
             scene_id,
             "record_approval",
             tier=report.tier,
-            attempted=len(report.episodes),
-            borderline=len(report.with_verdict("borderline")),
+            attempted=report.judged,
+            borderline=report.count("borderline"),
             reasons=reasons[:3],
         )
     return log
 
 
-def build_log(scene_id: str, report: GateReport, decisions: tuple[ApprovalDecision, ...], gates_sha256: str) -> ApprovalLog:
+def build_log(scene_id: str, report: GateReport, waiting: Sequence[EpisodeVerdict], decisions: tuple[ApprovalDecision, ...]) -> ApprovalLog:
     """The audit entries of a batch of decisions.
+
+    Args:
+        scene_id: The scene.
+        report: What the gates said of the job.
+        waiting: All gates on its borderline episodes.
+        decisions: What people decided.
 
     Raises:
         UnknownDecision: An episode is decided on that is not borderline.
     """
-    episodes = {episode.episode_id: episode for episode in report.episodes}
-    waiting = [episode.episode_id for episode in report.with_verdict("borderline")]
+    episodes = {episode.episode_id: episode for episode in waiting}
+    sha256_of = {shard.shard_index: shard.sha256 for shard in report.shards}
     entries = []
     for decision in decisions:
         episode = episodes.get(decision.episode_id)
-        if episode is None or episode.verdict != "borderline":
-            raise UnknownDecision(decision.episode_id, episode.verdict if episode else None, waiting)
-        entries.append(_build_entry(scene_id, episode, decision, gates_sha256))
+        if episode is None:
+            said = {name: verdict for shard in report.shards for name, verdict in shard.verdicts.items()}
+            raise UnknownDecision(decision.episode_id, said.get(decision.episode_id), list(episodes))
+        entries.append(_build_entry(scene_id, episode, decision, sha256_of[episode.shard_index]))
     return ApprovalLog(scene_id=scene_id, job_id=report.job_id, entries=tuple(entries))
 
 
-def _build_entry(scene_id: str, episode: EpisodeVerdict, decision: ApprovalDecision, gates_sha256: str) -> ApprovalEntry:
+def _build_entry(scene_id: str, episode: EpisodeVerdict, decision: ApprovalDecision, verdicts_sha256: str) -> ApprovalEntry:
     near = [gate for gate in episode.gates if gate.borderline]
     told = "; ".join(f"{gate.gate}: {gate.value:.4g} {gate.unit}, limit {gate.limit:.4g}" for gate in near if gate.value is not None)
     return ApprovalEntry(
-        request_id=f"apr_{sha256(f'{gates_sha256}/{episode.episode_id}'.encode()).hexdigest()[:12]}",
+        request_id=f"apr_{sha256(f'{verdicts_sha256}/{episode.episode_id}'.encode()).hexdigest()[:12]}",
         gate_id=",".join(gate.gate for gate in near),
         scene_id=scene_id,
         episode_id=episode.episode_id,
         shard_index=episode.shard_index,
         status="approved" if decision.approved else "rejected",
         failure_message=told,
-        gates_sha256=gates_sha256,
+        verdicts_sha256=verdicts_sha256,
         approved_by=decision.decided_by,
         approved_at=decision.decided_at,
         approval_notes=decision.reason,

@@ -2,32 +2,33 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 
 from blueprint_pipeline.episode.reader import load_audited_plan, planned_episodes
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.quality.errors import NothingKept
-from blueprint_pipeline.quality.explain import top_reasons
 from blueprint_pipeline.quality.gate_inputs import load_episode_case
 from blueprint_pipeline.quality.gates.case import EpisodeCase, RobotLimits
-from blueprint_pipeline.quality.gates.registry import judge_episode, judge_set, validate_config, verdict_of
+from blueprint_pipeline.quality.gates.registry import judge_episode, validate_config, verdict_of
+from blueprint_pipeline.quality.judgement import Judgement, VerdictBook
 from blueprint_pipeline.quality.metrics.diversity import resample_path
 from blueprint_pipeline.quality.metrics.skill import EpisodeSet, JointRange, measure_set, measure_skill
 from blueprint_pipeline.quality.metrics.spread import headings
-from blueprint_pipeline.quality.report import GATES_PATH, EpisodeVerdict, GateReport, Tier, split_verdicts, validate_spread
+from blueprint_pipeline.quality.report import GATES_PATH, validate_spread
 from blueprint_pipeline.quality.robot_limits import load_robot_limits
 from blueprint_pipeline.quality.scene_assets import load_licence_blockers
 from blueprint_pipeline.quality.tiers import TierConfig, load_tiers
+from blueprint_pipeline.quality.verdicts import EpisodeVerdict, Tier
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import JobPlan
-from blueprint_pipeline.workspace.checksums import digest_bytes
 from blueprint_pipeline.workspace.storage import SceneFolder
 
 
-def gate_episodes(scene_id: str, tier: Tier, context: StageContext) -> GateReport:
-    """Judge all episodes of the plan; write ``gates.json``, and the verdicts of each shard.
+def gate_episodes(scene_id: str, tier: Tier, context: StageContext) -> Judgement:
+    """Judge all episodes of the plan; write the verdicts of each shard, and ``gates.json``.
 
     Raises:
         NothingAudited: The plan has no episode.
@@ -36,54 +37,34 @@ def gate_episodes(scene_id: str, tier: Tier, context: StageContext) -> GateRepor
     """
     plan, config = load_audited_plan(context.scene, "gate_episodes"), load_tiers()
     validate_config(config)
-    report = judge_plan(context, plan, config, tier)
-    _write(context, report)
-    borderline = len(report.with_verdict("borderline"))
-    if not report.with_verdict("kept") and not borderline:
-        raise NothingKept(
-            scene_id,
-            "gate_episodes",
-            tier=tier,
-            attempted=len(report.episodes),
-            borderline=borderline,
-            reasons=top_reasons(report.episodes),
-        )
+    judgement = judge_plan(context, plan, config, tier)
+    report = judgement.report
+    context.output(GATES_PATH).write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    if not report.count("kept") and not report.count("borderline"):
+        reasons = judgement.reasons.top()
+        raise NothingKept(scene_id, "gate_episodes", tier=tier, attempted=report.judged, borderline=0, reasons=reasons)
     validate_spread(report, "gate_episodes")
-    return report
+    return judgement
 
 
-def _write(context: StageContext, report: GateReport) -> None:
-    data = (report.model_dump_json(indent=1) + "\n").encode()
-    context.output(GATES_PATH).write_bytes(data)
-    for name, verdicts in split_verdicts(report, digest_bytes(data).sha256).items():
-        context.output(name).write_text(verdicts.model_dump_json(indent=1) + "\n", encoding="utf-8")
-
-
-def judge_plan(context: StageContext, plan: JobPlan, config: TierConfig, tier: Tier) -> GateReport:
+def judge_plan(context: StageContext, plan: JobPlan, config: TierConfig, tier: Tier) -> Judgement:
     """Ask all gates of every episode of a plan."""
     scene, robot = context.scene, load_robot_limits(plan.robot.embodiment)
     commercial = config.tiers[tier].commercial
-    verdicts, kept = [], []
-    planned = planned_episodes(plan)
-    for done, (shard_index, spec) in enumerate(planned, start=1):
-        context.stop_if_asked()
-        case = load_episode_case(scene, plan, shard_index, spec, robot=robot, licence_blockers=None)
-        case = replace(case, licence_blockers=load_licence_blockers(scene, case.record, commercial=commercial))
-        verdict = judge_case(case, config, tier)
-        verdicts.append(verdict)
-        if verdict.verdict == "kept":
-            kept.append(course_of(case))
-        context.progress(done, len(planned))
-    measured = set_metrics(kept, plan)
-    return GateReport(
-        scene_id=plan.scene_id,
-        job_id=plan.job_id,
-        tier=tier,
-        tiers_version=config.version,
-        episodes=tuple(verdicts),
-        set_metrics=measured,
-        set_gates=judge_set(measured, config, tier),
-    )
+    book, courses, done = VerdictBook(context, "verdicts"), [], 0
+    for shard_index, planned in groupby(planned_episodes(plan), key=lambda item: item[0]):
+        verdicts = []
+        for _, spec in planned:
+            context.stop_if_asked()
+            case = load_episode_case(scene, plan, shard_index, spec, robot=robot, licence_blockers=None)
+            case = replace(case, licence_blockers=load_licence_blockers(scene, case.record, commercial=commercial))
+            verdicts.append(judge_case(case, config, tier))
+            if verdicts[-1].verdict == "kept":
+                courses.append(course_of(case))
+            done += 1
+            context.progress(done, len(plan.episodes))
+        book.enter(shard_index, verdicts)
+    return book.close(plan, config, tier, set_metrics(courses, plan))
 
 
 def judge_case(case: EpisodeCase, config: TierConfig, tier: Tier) -> EpisodeVerdict:

@@ -1,11 +1,11 @@
 """For people: why episodes were not kept, grouped, with what was measured against its limit."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict
 
-from blueprint_pipeline.quality.report import EpisodeVerdict, GateResult
+from blueprint_pipeline.quality.verdicts import EpisodeVerdict, GateResult, Verdict
 
 
 class Reason(BaseModel):
@@ -49,26 +49,35 @@ def primary_reason(episode: EpisodeVerdict) -> GateResult | None:
     return next(iter(failed if episode.verdict == "rejected" and failed else near or failed), None)
 
 
-def explain(episodes: Iterable[EpisodeVerdict], *, verdict: str = "rejected") -> list[Reason]:
-    """Group the episodes of a verdict by the gate that decided, most frequent first."""
-    groups: defaultdict[tuple[str, str], list[tuple[str, GateResult]]] = defaultdict(list)
-    for episode in episodes:
-        reason = primary_reason(episode) if episode.verdict == verdict else None
+class ReasonTally:
+    """Groups the episodes that are not kept by the gate that decided, one after the other: of each it holds that gate alone."""
+
+    def __init__(self) -> None:
+        self._groups: defaultdict[Verdict, defaultdict[tuple[str, str], list[tuple[str, GateResult]]]]
+        self._groups = defaultdict(lambda: defaultdict(list))
+
+    def add(self, episode: EpisodeVerdict) -> None:
+        """Count an episode."""
+        reason = primary_reason(episode)
         if reason is not None:
-            groups[reason.gate, _cause(reason)].append((episode.episode_id, reason))
-    reasons = [_build_reason(gate, cause, members) for (gate, cause), members in groups.items()]
-    return sorted(reasons, key=lambda reason: (-reason.count, reason.gate, reason.cause))
+            self._groups[episode.verdict][reason.gate, _cause(reason)].append((episode.episode_id, reason))
+
+    def reasons(self, verdict: Verdict = "rejected") -> list[Reason]:
+        """Why the episodes of a verdict were not kept, most frequent first."""
+        found = [_build_reason(gate, cause, members) for (gate, cause), members in self._groups[verdict].items()]
+        return sorted(found, key=lambda reason: (-reason.count, reason.gate, reason.cause))
+
+    def top(self, *, most: int = 3) -> list[str]:
+        """The most frequent reasons for rejection as sentences."""
+        return [reason.sentence() for reason in self.reasons()[:most]]
 
 
-def top_reasons(episodes: Iterable[EpisodeVerdict], *, most: int = 3) -> list[str]:
-    """The most frequent reasons for rejection as sentences."""
-    return [reason.sentence() for reason in explain(episodes)[:most]]
-
-
-def verdict_counts(episodes: Iterable[EpisodeVerdict]) -> dict[str, int]:
-    """How many episodes were kept, rejected and left to a person."""
-    counts = Counter(episode.verdict for episode in episodes)
-    return {"kept": counts["kept"], "rejected": counts["rejected"], "borderline": counts["borderline"]}
+def tally_reasons(episodes: Iterable[EpisodeVerdict]) -> ReasonTally:
+    """Group episodes by what decided."""
+    tally = ReasonTally()
+    for episode in episodes:
+        tally.add(episode)
+    return tally
 
 
 def _cause(gate: GateResult) -> str:

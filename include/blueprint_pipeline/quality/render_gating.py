@@ -1,32 +1,33 @@
 """Judge every rendered episode and fix the final selection: the work of stage ``gate_renders``."""
 
+from itertools import groupby
+
 from blueprint_pipeline.episode.errors import NothingAudited
 from blueprint_pipeline.episode.reader import load_audited_plan
 from blueprint_pipeline.quality.episode_gating import load_courses, set_metrics
 from blueprint_pipeline.quality.errors import NothingKept
-from blueprint_pipeline.quality.explain import top_reasons
 from blueprint_pipeline.quality.gate_inputs import load_render_case
 from blueprint_pipeline.quality.gates.case import RenderCase
-from blueprint_pipeline.quality.gates.registry import judge_render, judge_set, validate_config, verdict_of
+from blueprint_pipeline.quality.gates.registry import judge_render, validate_config, verdict_of
+from blueprint_pipeline.quality.judgement import Judgement, VerdictBook
 from blueprint_pipeline.quality.report import (
     QUALITY_GATE_REPORT_PATH,
     RENDER_GATES_PATH,
-    EpisodeVerdict,
     GateReport,
-    KeptEpisode,
-    RenderGateReport,
-    Tier,
     load_gate_report,
     load_rendered_selection,
+    load_verdicts,
     validate_spread,
 )
 from blueprint_pipeline.quality.scene_report import build_quality_gate_report
-from blueprint_pipeline.quality.tiers import load_tiers
+from blueprint_pipeline.quality.tiers import TierConfig, load_tiers
+from blueprint_pipeline.quality.verdicts import EpisodeVerdict, ShardVerdicts, Tier, read_verdicts, verdicts_path
 from blueprint_pipeline.stage.contract import StageContext
+from blueprint_pipeline.task.plan import JobPlan
 
 
-def gate_renders(scene_id: str, tier: Tier, context: StageContext) -> RenderGateReport:
-    """Judge what was rendered; write ``render_gates.json`` and ``quality_gate_report.json``.
+def gate_renders(scene_id: str, tier: Tier, context: StageContext) -> Judgement:
+    """Judge what was rendered; write its verdicts, ``render_gates.json`` and ``quality_gate_report.json``.
 
     Raises:
         NothingAudited: No episode was selected for rendering.
@@ -38,36 +39,39 @@ def gate_renders(scene_id: str, tier: Tier, context: StageContext) -> RenderGate
     simulated, selection = load_gate_report(context.scene), load_rendered_selection(context.scene)
     if not selection:
         raise NothingAudited(scene_id, "gate_renders", "gates.json and the approvals select no episode for rendering")
-    before = {episode.episode_id: episode for episode in simulated.episodes}
-    verdicts = []
-    for done, (shard_index, episode_id) in enumerate(selection, start=1):
-        context.stop_if_asked()
-        case = load_render_case(context.scene, plan, shard_index, episode_id)
-        gates = judge_render(case, config, tier)
-        metrics = {**before[episode_id].metrics, **render_metrics(case)}
-        verdict = verdict_of(gates)
-        verdicts.append(EpisodeVerdict(episode_id=episode_id, shard_index=shard_index, verdict=verdict, gates=gates, metrics=metrics))
-        context.progress(done, len(selection))
-    kept = tuple(
-        KeptEpisode(episode_id=verdict.episode_id, shard_index=verdict.shard_index) for verdict in verdicts if verdict.verdict == "kept"
-    )
-    measured = set_metrics(load_courses(context.scene, plan, {episode.episode_id for episode in kept}), plan)
-    report = RenderGateReport(
-        scene_id=scene_id,
-        job_id=plan.job_id,
-        tier=tier,
-        tiers_version=config.version,
-        episodes=tuple(verdicts),
-        set_metrics=measured,
-        set_gates=judge_set(measured, config, tier),
-        kept=kept,
-    )
+    judgement = judge_renders(context, plan, config, tier, selection)
+    report = judgement.report
     _write(context, simulated, report)
-    if not kept:
-        reasons = top_reasons(verdicts)
-        raise NothingKept(scene_id, "gate_renders", tier=tier, attempted=len(verdicts), borderline=0, reasons=reasons)
+    if not report.count("kept"):
+        reasons = judgement.reasons.top()
+        raise NothingKept(scene_id, "gate_renders", tier=tier, attempted=report.judged, borderline=0, reasons=reasons)
     validate_spread(report, "gate_renders")
-    return report
+    return judgement
+
+
+def judge_renders(context: StageContext, plan: JobPlan, config: TierConfig, tier: Tier, selection: list[tuple[int, str]]) -> Judgement:
+    """Ask all gates of every episode that was to be rendered."""
+    book, kept, done = VerdictBook(context, "render_verdicts"), set(), 0
+    for shard_index, selected in groupby(selection, key=lambda item: item[0]):
+        before = _skill_scores(context, shard_index)
+        verdicts = []
+        for _, episode_id in selected:
+            context.stop_if_asked()
+            case = load_render_case(context.scene, plan, shard_index, episode_id)
+            gates, metrics = judge_render(case, config, tier), {**before[episode_id], **render_metrics(case)}
+            verdict = verdict_of(gates)
+            verdicts.append(EpisodeVerdict(episode_id=episode_id, shard_index=shard_index, verdict=verdict, gates=gates, metrics=metrics))
+            done += 1
+            context.progress(done, len(selection))
+        book.enter(shard_index, verdicts)
+        kept |= {verdict.episode_id for verdict in verdicts if verdict.verdict == "kept"}
+    return book.close(plan, config, tier, set_metrics(load_courses(context.scene, plan, kept), plan))
+
+
+def _skill_scores(context: StageContext, shard_index: int) -> dict[str, dict[str, float | None]]:
+    """What was measured of each episode of a shard before it was rendered."""
+    gated = ShardVerdicts.model_validate_json(context.scene.read_bytes(verdicts_path("verdicts", shard_index)))
+    return {episode.episode_id: episode.metrics for episode in gated.episodes}
 
 
 def render_metrics(case: RenderCase) -> dict[str, float | None]:
@@ -83,7 +87,11 @@ def render_metrics(case: RenderCase) -> dict[str, float | None]:
     return found
 
 
-def _write(context: StageContext, simulated: GateReport, report: RenderGateReport) -> None:
-    summary = build_quality_gate_report(simulated.episodes, report)
-    context.output(RENDER_GATES_PATH).write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
+def _write(context: StageContext, simulated: GateReport, rendered: GateReport) -> None:
+    context.output(RENDER_GATES_PATH).write_text(rendered.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    summary = build_quality_gate_report(
+        load_verdicts(context.scene, simulated),
+        read_verdicts(lambda path: (context.staging / path).read_bytes(), rendered.evidence, rendered.shards),
+        rendered,
+    )
     context.output(QUALITY_GATE_REPORT_PATH).write_text(summary.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -3,10 +3,15 @@
 ``timestamp`` is ``null`` throughout: the file is the same bytes when made again; when it was made stands in the stage's commit record.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Literal
 
 from blueprint_pipeline.frozen import FrozenModel
-from blueprint_pipeline.quality.report import EpisodeVerdict, GateResult, RenderGateReport
+from blueprint_pipeline.quality.report import GateReport
+from blueprint_pipeline.quality.verdicts import EpisodeVerdict, GateResult
+
+Checkpoint = Literal["episodes_gated", "renders_gated"]
 
 
 class GateSummary(FrozenModel):
@@ -23,7 +28,7 @@ class CheckpointResult(FrozenModel):
     """One gate over all episodes that it was asked for, or over those that are kept, together."""
 
     gate_id: str
-    checkpoint: Literal["episodes_gated", "renders_gated"]
+    checkpoint: Checkpoint
     passed: bool
     """Whether every episode passed; one that did not is not delivered, and stops nothing else."""
     severity: Literal["info", "warning", "error"]
@@ -44,17 +49,21 @@ class QualityGateReport(FrozenModel):
     results: tuple[CheckpointResult, ...]
 
 
-def build_quality_gate_report(simulated: tuple[EpisodeVerdict, ...], rendered: RenderGateReport) -> QualityGateReport:
+def build_quality_gate_report(
+    simulated: Iterable[EpisodeVerdict], rendered: Iterable[EpisodeVerdict], final: GateReport
+) -> QualityGateReport:
     """Sum the verdicts up by gate. The run can proceed only where an episode is kept, and all gates on those together passed.
 
     Args:
         simulated: Verdicts after simulation.
-        rendered: What was said after rendering.
+        rendered: Verdicts after rendering.
+        final: The report on what was rendered.
     """
-    results = [*_summarise("episodes_gated", simulated), *_summarise("renders_gated", rendered.episodes)]
-    results += [_set_result(gate, kept=len(rendered.kept)) for gate in rendered.set_gates]
+    kept = final.count("kept")
+    results = [*_summarise("episodes_gated", simulated), *_summarise("renders_gated", rendered)]
+    results += [_set_result(gate, kept=kept) for gate in final.set_gates]
     failed = sum(not result.passed for result in results)
-    blocking = len(rendered.failed_set_gates()) + (0 if rendered.kept else 1)
+    blocking = len(final.failed_set_gates()) + (0 if kept else 1)
     summary = GateSummary(
         total_gates=len(results),
         passed=len(results) - failed,
@@ -62,39 +71,55 @@ def build_quality_gate_report(simulated: tuple[EpisodeVerdict, ...], rendered: R
         blocking_failures=blocking,
         can_proceed=not blocking,
     )
-    return QualityGateReport(scene_id=rendered.scene_id, summary=summary, results=tuple(results))
+    return QualityGateReport(scene_id=final.scene_id, summary=summary, results=tuple(results))
 
 
-def _summarise(checkpoint: Literal["episodes_gated", "renders_gated"], episodes: tuple[EpisodeVerdict, ...]) -> list[CheckpointResult]:
-    by_gate: dict[str, list[tuple[str, GateResult]]] = {}
+@dataclass
+class _GateTally:
+    """One gate over the episodes that were seen so far."""
+
+    first: GateResult
+    episodes: int = 0
+    not_measured: int = 0
+    borderline: bool = False
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    """Id and message of each episode that did not pass."""
+
+    def add(self, episode_id: str, gate: GateResult) -> None:
+        self.episodes += 1
+        self.not_measured += gate.value is None
+        self.borderline = self.borderline or gate.borderline
+        if not gate.passed:
+            self.failed.append((episode_id, gate.message))
+
+
+def _summarise(checkpoint: Checkpoint, episodes: Iterable[EpisodeVerdict]) -> list[CheckpointResult]:
+    tallies: dict[str, _GateTally] = {}
     for episode in episodes:
         for gate in episode.gates:
-            by_gate.setdefault(gate.gate, []).append((episode.episode_id, gate))
-    return [_checkpoint_result(name, checkpoint, members) for name, members in by_gate.items()]
+            tallies.setdefault(gate.gate, _GateTally(gate)).add(episode.episode_id, gate)
+    return [_checkpoint_result(checkpoint, tally) for tally in tallies.values()]
 
 
-def _checkpoint_result(
-    name: str, checkpoint: Literal["episodes_gated", "renders_gated"], members: list[tuple[str, GateResult]]
-) -> CheckpointResult:
-    failing = [(episode_id, gate) for episode_id, gate in members if not gate.passed]
-    first = members[0][1]
+def _checkpoint_result(checkpoint: Checkpoint, tally: _GateTally) -> CheckpointResult:
+    first, failed = tally.first, tally.failed
     rule = f"{first.direction.replace('_', ' ')} {first.limit:g} {first.unit}"
     return CheckpointResult(
-        gate_id=name,
+        gate_id=first.gate,
         checkpoint=checkpoint,
-        passed=not failing,
-        severity="warning" if failing else "info",
-        message=f"{len(members) - len(failing)} of {len(members)} episodes passed ({rule})",
+        passed=not failed,
+        severity="warning" if failed else "info",
+        message=f"{tally.episodes - len(failed)} of {tally.episodes} episodes passed ({rule})",
         details={
             "limit": first.limit,
             "direction": first.direction,
             "unit": first.unit,
-            "episodes": len(members),
-            "not_measured": sum(gate.value is None for _, gate in members),
-            "failed_episode_ids": [episode_id for episode_id, _ in failing],
+            "episodes": tally.episodes,
+            "not_measured": tally.not_measured,
+            "failed_episode_ids": [episode_id for episode_id, _ in failed],
         },
-        recommendations=tuple(f"{episode_id}: {gate.message}" for episode_id, gate in failing[:5] if gate.message),
-        requires_human_approval=any(gate.borderline for _, gate in members),
+        recommendations=tuple(f"{episode_id}: {message}" for episode_id, message in failed[:5] if message),
+        requires_human_approval=tally.borderline,
     )
 
 

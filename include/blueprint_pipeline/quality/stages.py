@@ -1,18 +1,11 @@
 """The stages that judge: what was simulated, what people decided, what was rendered."""
 
+from blueprint_pipeline.quality.approval_log import APPROVALS_FOLDER, ApprovalDecision
 from blueprint_pipeline.quality.approvals import batch_name, batch_path, record_approval
 from blueprint_pipeline.quality.episode_gating import gate_episodes
-from blueprint_pipeline.quality.explain import top_reasons
 from blueprint_pipeline.quality.render_gating import gate_renders
-from blueprint_pipeline.quality.report import (
-    APPROVALS_FOLDER,
-    GATES_PATH,
-    QUALITY_GATE_REPORT_PATH,
-    RENDER_GATES_PATH,
-    VERDICTS_FOLDER,
-    ApprovalDecision,
-    Tier,
-)
+from blueprint_pipeline.quality.report import GATES_PATH, QUALITY_GATE_REPORT_PATH, RENDER_GATES_PATH
+from blueprint_pipeline.quality.verdicts import RENDER_VERDICTS_FOLDER, VERDICTS_FOLDER, Tier
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 from blueprint_pipeline.task.plan import PLAN_PATH
@@ -28,12 +21,12 @@ class GateRequest(StageRequest):
 
 
 class GateEpisodesResult(StageResult):
-    """Episode ids by verdict, and why the rejected ones were."""
+    """How many episodes have each verdict, and why the rejected ones were."""
 
     tier: Tier
-    kept: tuple[str, ...]
-    rejected: tuple[str, ...]
-    borderline: tuple[str, ...]
+    kept: int
+    rejected: int
+    borderline: int
     top_reasons: tuple[str, ...]
 
 
@@ -51,22 +44,23 @@ class RecordApprovalResult(StageResult):
 
 
 class GateRendersResult(StageResult):
-    """The final selection."""
+    """How many episodes the final selection keeps, and why the others are not in it."""
 
     tier: Tier
-    kept: tuple[str, ...]
-    rejected: tuple[str, ...]
+    kept: int
+    rejected: int
     top_reasons: tuple[str, ...]
 
 
 def _run_gate_episodes(request: GateRequest, context: StageContext) -> GateEpisodesResult:
-    report = gate_episodes(request.scene_id, request.tier, context)
+    judgement = gate_episodes(request.scene_id, request.tier, context)
+    report = judgement.report
     return GateEpisodesResult(
         tier=request.tier,
-        kept=tuple(episode.episode_id for episode in report.with_verdict("kept")),
-        rejected=tuple(episode.episode_id for episode in report.with_verdict("rejected")),
-        borderline=tuple(episode.episode_id for episode in report.with_verdict("borderline")),
-        top_reasons=tuple(top_reasons(report.episodes)),
+        kept=report.count("kept"),
+        rejected=report.count("rejected"),
+        borderline=report.count("borderline"),
+        top_reasons=tuple(judgement.reasons.top()),
     )
 
 
@@ -79,13 +73,9 @@ def _run_record_approval(request: RecordApprovalRequest, context: StageContext) 
 
 
 def _run_gate_renders(request: GateRequest, context: StageContext) -> GateRendersResult:
-    report = gate_renders(request.scene_id, request.tier, context)
-    return GateRendersResult(
-        tier=request.tier,
-        kept=tuple(episode.episode_id for episode in report.kept),
-        rejected=tuple(episode.episode_id for episode in report.with_verdict("rejected")),
-        top_reasons=tuple(top_reasons(report.episodes)),
-    )
+    judgement = gate_renders(request.scene_id, request.tier, context)
+    report, reasons = judgement.report, tuple(judgement.reasons.top())
+    return GateRendersResult(tier=request.tier, kept=report.count("kept"), rejected=report.count("rejected"), top_reasons=reasons)
 
 
 GATE_EPISODES = Stage(
@@ -104,7 +94,7 @@ RECORD_APPROVAL = Stage(
     request=RecordApprovalRequest,
     result=RecordApprovalResult,
     run=_run_record_approval,
-    reads=lambda _: [GATES_PATH],
+    reads=lambda _: [GATES_PATH, VERDICTS_FOLDER],
     writes=lambda request: [batch_path(request.decisions)],
     unit=lambda request: batch_name(request.decisions),
 )
@@ -115,6 +105,6 @@ GATE_RENDERS = Stage(
     request=GateRequest,
     result=GateRendersResult,
     run=_run_gate_renders,
-    reads=lambda _: [PLAN_PATH, "geniesim/recordings", GATES_PATH, APPROVALS_FOLDER, "geniesim/renders"],
-    writes=lambda _: [RENDER_GATES_PATH, QUALITY_GATE_REPORT_PATH],
+    reads=lambda _: [PLAN_PATH, "geniesim/recordings", GATES_PATH, VERDICTS_FOLDER, APPROVALS_FOLDER, "geniesim/renders"],
+    writes=lambda _: [RENDER_GATES_PATH, RENDER_VERDICTS_FOLDER, QUALITY_GATE_REPORT_PATH],
 )

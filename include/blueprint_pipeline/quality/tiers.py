@@ -9,7 +9,7 @@ from blueprint_pipeline.config_file import ConfigFileInvalid, load_config
 from blueprint_pipeline.config_folder import CONFIG_FOLDER
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.quality.config_files import TIERS_FILE
-from blueprint_pipeline.quality.report import Tier
+from blueprint_pipeline.quality.verdicts import Tier
 
 
 class InvalidQualityConfig(ConfigFileInvalid):

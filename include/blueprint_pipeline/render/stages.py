@@ -3,8 +3,9 @@
 from pydantic import Field
 
 from blueprint_pipeline.episode.record import KOfN, recording_path, render_path, render_usage_path
+from blueprint_pipeline.quality.approval_log import APPROVALS_FOLDER
 from blueprint_pipeline.quality.replay_rule import load_replay_rule
-from blueprint_pipeline.quality.report import APPROVALS_FOLDER, verdicts_path
+from blueprint_pipeline.quality.verdicts import verdicts_path
 from blueprint_pipeline.render.render_shard import RenderChoice, render_shard
 from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
@@ -97,7 +98,7 @@ RENDER_SHARD = Stage(
         shard_plan_path(request.shard_index),
         *scene_inputs(request.simulator),
         recording_path(request.shard_index),
-        verdicts_path(request.shard_index),
+        verdicts_path("verdicts", request.shard_index),
         APPROVALS_FOLDER,
     ],
     writes=lambda request: [render_path(request.shard_index), render_usage_path(request.shard_index)],

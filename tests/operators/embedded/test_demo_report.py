@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from blueprint_pipeline.quality.report import EpisodeVerdict, GateResult
+from blueprint_pipeline.quality.verdicts import EpisodeVerdict, GateResult
 from operators.embedded.demo_report import (
     describe_cost,
     describe_delivery,

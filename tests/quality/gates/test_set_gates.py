@@ -8,9 +8,10 @@ import pytest
 from blueprint_pipeline.quality.episode_gating import Course, set_metrics
 from blueprint_pipeline.quality.errors import TooAlike
 from blueprint_pipeline.quality.gates.registry import judge_set
-from blueprint_pipeline.quality.report import KeptEpisode, RenderGateReport, validate_spread
+from blueprint_pipeline.quality.report import GateReport, validate_spread
 from blueprint_pipeline.quality.scene_report import build_quality_gate_report
 from tests.quality import synthetic
+from tests.quality.gate_reports import kept_shard
 
 EPISODES = 24
 
@@ -89,17 +90,17 @@ def test_a_plan_that_does_not_say_where_things_may_start_fails(config):
     assert failed["start_spread"].value is None
 
 
-def reported(courses: list[Course], config) -> RenderGateReport:
+def reported(courses: list[Course], config) -> GateReport:
     measured = set_metrics(courses, synthetic.build_plan([synthetic.build_spec(0)]))
-    return RenderGateReport(
+    return GateReport(
         scene_id="kitchen",
         job_id="job-0123456789ab",
         tier="core",
         tiers_version="1",
-        episodes=(),
+        evidence="render_verdicts",
+        shards=(kept_shard(0, [f"ep_{index:06d}" for index in range(len(courses))]),),
         set_metrics=measured,
         set_gates=judge_set(measured, config, "core"),
-        kept=tuple(KeptEpisode(episode_id=f"ep_{index:06d}", shard_index=0) for index in range(len(courses))),
     )
 
 
@@ -111,7 +112,7 @@ def test_a_refused_set_says_what_was_measured(config):
 @pytest.mark.parametrize(("width_m", "turn_rad", "blocking"), [(0.6, np.pi, 0), (0.08, 0.6, 2)])
 def test_the_summary_of_all_gates_has_those_on_the_set(config, width_m, turn_rad, blocking):
     """Nobody reads there that a refused set may be delivered."""
-    found = build_quality_gate_report((), reported(job(width_m, turn_rad), config))
+    found = build_quality_gate_report((), (), reported(job(width_m, turn_rad), config))
     assert (found.summary.blocking_failures, found.summary.can_proceed) == (blocking, blocking == 0)
     assert {result.gate_id for result in found.results} == set(config.set_gates) - {"part_start_spread"}
     assert [result.severity for result in found.results if not result.passed] == ["error"] * blocking

@@ -11,8 +11,8 @@ from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.licence.policy import LicenceBlocker
 from blueprint_pipeline.origin import Origin
-from blueprint_pipeline.quality.report import GateResult, Tier
 from blueprint_pipeline.quality.tiers import GateRule, Rule, TierConfig
+from blueprint_pipeline.quality.verdicts import GateResult, Tier
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.checksums import FileDigest
 

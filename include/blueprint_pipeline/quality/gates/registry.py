@@ -17,8 +17,8 @@ from blueprint_pipeline.quality.gates.case import (
     on_arrays,
 )
 from blueprint_pipeline.quality.metrics.skill import SET_MEASURES
-from blueprint_pipeline.quality.report import GateResult, Tier, Verdict
 from blueprint_pipeline.quality.tiers import InvalidQualityConfig, TierConfig
+from blueprint_pipeline.quality.verdicts import GateResult, Tier, Verdict
 
 EPISODE_GATES: dict[str, EpisodeMeasure] = {
     "outcome": recordings.measure_outcome,
