@@ -18,7 +18,7 @@ class Close(PartSkill[CloseTask]):
     """Pushes a part shut."""
 
     name = "close"
-    version = "close-2"
+    version = "close-3"
     difficulty = 0.45
     phases = ("approach", "reach", "grasp", "push", "release", "leave", "home")
     travel_phases = ("approach", "reach", "leave", "home")

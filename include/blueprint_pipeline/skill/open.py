@@ -19,7 +19,7 @@ class Open(PartSkill[OpenTask]):
     """Pulls a part open."""
 
     name = "open"
-    version = "open-2"
+    version = "open-3"
     difficulty = 0.5
     phases = ("approach", "reach", "grasp", "pull", "release", "leave", "home")
     travel_phases = ("approach", "reach", "leave", "home")

@@ -29,9 +29,12 @@ PALM_GAP_M = 0.004
 """Between all of the hand but the fingers and the part."""
 MAX_TRIES = 400
 """Grasps of a handle that are looked at: of a low one with another above it, one in a hundred can be reached and followed."""
+OUT_OF_REACH = 60
+"""Grasps, spread over all approaches, of which none is reached and followed: after so many the part itself is out of reach."""
 TURN_SHARES = (1.0, 0.6, 0.2)
 """Of the turn of a part about its hinge, those by which the hand turns with it, in the order in which they are tried."""
 _STAGE = "plan_pull"
+_REACH_CODES = frozenset({"no_ik", "way_unreachable"})
 _TOUCH_M = 0.004
 _OPEN_GAP_M = 0.03
 _HOLD_S = 0.15
@@ -135,6 +138,8 @@ def _pulls(query: PullQuery, rejected: list[CandidateRejected]) -> Iterator[Pull
             break
         if failed is not None:
             rejected.append(failed)
+        if len(rejected) >= OUT_OF_REACH and all(reason.failure_code in _REACH_CODES for reason in rejected):
+            return
 
 
 def _may_turn(joint: PartJoint, along: FloatArray) -> bool:
