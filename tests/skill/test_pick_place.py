@@ -54,7 +54,14 @@ def task_for(target: str, goal_m: tuple[float, float, float]) -> PickPlaceTask:
 
 def query_for(scene: MotionScene, qpos: np.ndarray, task: PickPlaceTask) -> GraspQuery:
     """The task, asked from a state."""
-    return GraspQuery(scene=scene, qpos=qpos, target=task.target_object, support=task.support_object, goal_position_m=task.goal_position_m)
+    return GraspQuery(
+        scene=scene,
+        qpos=qpos,
+        target=task.target_object,
+        support=task.support_object,
+        goal_position_m=task.goal_position_m,
+        center_object_m=task.center_object_m,
+    )
 
 
 def begin(model: mujoco.MjModel, qpos: np.ndarray) -> mujoco.MjData:

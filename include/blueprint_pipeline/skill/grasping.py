@@ -45,7 +45,9 @@ class GraspQuery:
     support: str
     """What the target is set down on."""
     goal_position_m: Vector3
-    """Where the target's origin should come to rest."""
+    """Where the target's origin should come to rest, if it is not turned."""
+    center_object_m: Vector3
+    """The middle of the target in its own frame: what it is turned about at the goal, wherever its origin lies."""
     keep_m: float = CLEARANCE_M
     """What the robot keeps from that support when the target is set down: more before it is in hand, in which it will slip a little."""
 
@@ -199,6 +201,8 @@ def raise_above_goal(scene: MotionScene, up: FloatArray, rise_m: float, width_m:
 
 
 def goal_pose(query: GraspQuery, pose_world_object: FloatArray, yaw_rad: float) -> FloatArray:
-    """The object standing at the goal as it stood at the start, turned about the vertical, a little above the support."""
-    rotation = turn_about_z(yaw_rad)[:3, :3] @ pose_world_object[:3, :3]
-    return build_pose(np.array(query.goal_position_m) + np.array([0.0, 0.0, RELEASE_HEIGHT_M]), rotation)
+    """The object standing at the goal as it stood at the start, turned about the vertical through its middle, a little above the support."""
+    stood, center_m = pose_world_object[:3, :3], np.array(query.center_object_m)
+    rotation = turn_about_z(yaw_rad)[:3, :3] @ stood
+    position_m = np.array(query.goal_position_m) + (stood - rotation) @ center_m
+    return build_pose(position_m + np.array([0.0, 0.0, RELEASE_HEIGHT_M]), rotation)

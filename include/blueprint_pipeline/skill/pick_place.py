@@ -42,7 +42,7 @@ class PickPlace(Skill[PickPlaceTask]):
     """Takes an object and sets it down where the sentence says."""
 
     name = "pick_place"
-    version = "pick_place-9"
+    version = "pick_place-10"
     difficulty = 0.3
     phases = placing.ALL_PHASES
     travel_phases = placing.TRAVEL_PHASES
@@ -137,4 +137,11 @@ def _preferred_hold_m(place: Workplace, start: StartState, target: str) -> Float
 
 
 def _query(scene: MotionScene, qpos: FloatArray, task: PickPlaceTask) -> GraspQuery:
-    return GraspQuery(scene=scene, qpos=qpos, target=task.target_object, support=task.support_object, goal_position_m=task.goal_position_m)
+    return GraspQuery(
+        scene=scene,
+        qpos=qpos,
+        target=task.target_object,
+        support=task.support_object,
+        goal_position_m=task.goal_position_m,
+        center_object_m=task.center_object_m,
+    )

@@ -268,6 +268,7 @@ def _query(scene: MotionScene, qpos: FloatArray, task: ReceivedTask, slip_m: flo
         target=task.target_object,
         support=task.support_object,
         goal_position_m=task.goal_position_m,
+        center_object_m=task.center_object_m,
         keep_m=CLEARANCE_M + slip_m,
     )
 
