@@ -81,6 +81,46 @@ def test_what_does_not_hold_things_is_no_container(tmp_path, shapes) -> None:
     assert receivers(tmp_path, with_bodies(CAN, body("bowl", "0 0.12 0.75", 0.4, shapes, "1 1 1 1"))).opening("bowl") is None
 
 
+@pytest.mark.parametrize("top_m", [0.065, 0.08, 0.2])
+def test_a_handle_above_the_rim_is_no_rim(tmp_path, top_m) -> None:
+    """A pan's, a basket's: what lies across the walls is not in it."""
+    stalk = f'type="box" size="0.005 0.01 {top_m / 2}" pos="0.09 0 {top_m / 2}"'
+    arch = f'type="box" size="0.09 0.01 0.003" pos="0 0 {top_m - 0.003}"'
+    shapes = [*walls(0.09, 0.06), stalk, *([stalk.replace("0.09 0 ", "-0.09 0 "), arch] if top_m > 0.1 else [])]
+    opening = receivers(tmp_path, with_bodies(CAN, body("bowl", "0 0.12 0.7001", 0.4, shapes, "1 1 1 1"))).opening("bowl")
+    assert opening is not None
+    assert opening.corners_m[:, 2] == pytest.approx(0.06, abs=0.003)
+    assert opening.depth_m == pytest.approx(0.054, abs=0.003)
+
+
+def test_a_lower_side_is_the_rim(tmp_path) -> None:
+    """A tub with one board half as high holds what lies below that."""
+    shapes = walls(0.09, 0.08)
+    shapes[1] = 'type="box" size="0.003 0.09 0.02" pos="0.087 0 0.02"'
+    opening = receivers(tmp_path, with_bodies(CAN, body("bowl", "0 0.12 0.7001", 0.4, shapes, "1 1 1 1"))).opening("bowl")
+    assert opening is not None
+    assert opening.corners_m[:, 2] == pytest.approx(0.04, abs=0.003)
+
+
+def test_a_notch_in_the_edge_lowers_the_rim(tmp_path) -> None:
+    """One board has a gap of 6 cm down to half its height: the rim is there, and the whole floor lies below it."""
+    parts = [f'type="box" size="0.003 0.03 0.03" pos="0.087 {y} 0.03"' for y in (-0.06, 0.06)]
+    shapes = [*parts, 'type="box" size="0.003 0.09 0.022" pos="0.087 0 0.022"', *walls(0.09, 0.06)[:1], *walls(0.09, 0.06)[2:]]
+    opening = receivers(tmp_path, with_bodies(CAN, body("bowl", "0 0.12 0.7001", 0.4, shapes, "1 1 1 1"))).opening("bowl")
+    assert opening is not None
+    assert opening.corners_m[:, 2] == pytest.approx(0.044, abs=0.003)
+    assert opening.inside_m.max() == pytest.approx(0.084, abs=0.006)
+
+
+def test_what_stands_up_in_a_hollow_takes_its_room(tmp_path) -> None:
+    """A partition so thin that rays from above pass beside it."""
+    board = 'type="box" size="0.0003 0.12 0.03" pos="0.0113 0 0.03"'
+    seen = receivers(tmp_path, with_bodies(CAN, body("bowl", "0 0.12 0.7001", 0.4, [*walls(0.12, 0.06), board], "1 1 1 1")))
+    opening = seen.opening("bowl")
+    assert opening is not None
+    assert (opening.inside_m <= np.abs(opening.spots_m[:, 0] - 0.0113) + 0.002).all()
+
+
 @pytest.mark.parametrize("thick_m", [0.001, 0.002, 0.003, 0.004, 0.006])
 @pytest.mark.parametrize("turn", [0.0, 0.4])
 def test_walls_of_any_thickness_hold_things(tmp_path, thick_m, turn) -> None:

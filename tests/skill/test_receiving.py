@@ -15,7 +15,7 @@ from blueprint_pipeline.skill.conditions import SupportNotObserved
 from blueprint_pipeline.skill.place_in import PlaceInTask
 from blueprint_pipeline.skill.receiving import ReceivedTask
 from blueprint_pipeline.skill.stack import StackTask
-from tests.simulation.receiver_scene import BOWL, BOX, CAN, RECEIVER_XML, RECEIVERS, body, walls, with_bodies
+from tests.simulation.receiver_scene import BOWL, BOX, CAN, PLATE, RECEIVER_XML, RECEIVERS, body, walls, with_bodies
 from tests.simulation.small_job import small_options, task_scene
 
 FRAMES = 60
@@ -35,7 +35,7 @@ def square(height_m: float) -> tuple[tuple[float, float, float], ...]:
     return tuple((x * SIDE_M, y * SIDE_M, height_m) for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1)))
 
 
-IN = PlaceInTask(instruction="put the can in the bowl", corners_object_m=square(0.06), **FACTS)
+IN = PlaceInTask(instruction="put the can in the bowl", corners_object_m=square(0.06), depth_m=0.054, **FACTS)
 ON = StackTask(instruction="put the can on the plate", corners_object_m=square(0.006), **FACTS)
 SKILLS = pytest.mark.parametrize(("skill", "task"), [(place_in.SKILL, IN), (stack.SKILL, ON)], ids=["place_in", "stack"])
 
@@ -97,6 +97,15 @@ def test_on_the_rim_is_not_in_the_bowl() -> None:
     can = motion().target_poses.copy()
     can[40:, 2] = 0.7 + 0.06 + 0.05 - 0.005
     assert failed(place_in.SKILL, IN, motion(target_poses=can)) == {"below_rim"}
+
+
+def test_under_the_bowl_is_not_in_it() -> None:
+    """The bowl was set down on the can, or the can fell through it: nearer to the ground than the bowl's floor."""
+    under = motion()
+    can, bowl = under.target_poses.copy(), under.support_poses.copy()
+    can[40:, 2] = 0.75
+    bowl[40:, 2] = 0.8
+    assert failed(place_in.SKILL, IN, motion(target_poses=can, support_poses=bowl)) == {"above_floor"}
 
 
 @pytest.mark.parametrize("height_m", [-0.03, 0.03])
@@ -184,6 +193,46 @@ def test_a_scene_without_a_container_says_so(tmp_path, bowl, why) -> None:
         plan_job(task_scene(tmp_path, xml, names), small_options(1, skills=("place_in",)))
 
 
+BALL = body("ball", "0.02 -0.1 0.7301", 0.1, ['type="sphere" size="0.03"'], "0.8 0.1 0.1 1")
+DESCRIBED = {**RECEIVERS, "ball": "red ball", "tub": "deep white bowl"}
+
+
+def described(*names: str) -> dict[str, str]:
+    return {name: DESCRIBED[name] for name in ("table", *names)}
+
+
+def test_a_ball_is_put_in_a_bowl_and_set_on_nothing(tmp_path) -> None:
+    """It rolls off a plate, and off a box; a bowl holds it."""
+    scene = task_scene(tmp_path, with_bodies(BALL, BOWL, PLATE), described("ball", "bowl", "plate"))
+    options = replace(small_options(2, skills=("place_in",)), width=640, height=480)
+    assert {episode.task.target_object for episode in plan_job(scene, options).episodes} == {"ball"}
+    assert "plate: it would not stay there" in plan_job(scene, replace(options, skills=("stack",))).left_out["stack"]["ball"]
+
+
+def test_two_bowls_that_no_words_tell_apart_receive_nothing(tmp_path) -> None:
+    """The reason says so."""
+    other = body("tub", "0.0 -0.33 0.7001", 0.4, walls(0.09, 0.06), "0.9 0.9 0.9 1")
+    scene = task_scene(tmp_path, with_bodies(CAN, BOWL, other), described("can", "bowl", "tub"))
+    alike = {item.id: item.model_copy(update={"id": item.id, "category": "bowl"}) for item in scene.manifest.objects}
+    objects = tuple(alike[name] if name in ("bowl", "tub") else item for name, item in zip(alike, scene.manifest.objects, strict=True))
+    scene = replace(scene, manifest=scene.manifest.model_copy(update={"objects": objects}))
+    with pytest.raises(NothingToDo, match="bowl: no words tell it from another object; tub: no words tell it from another object"):
+        plan_job(scene, small_options(1, skills=("place_in",)))
+
+
+@pytest.mark.parametrize("height_m", [0.03, 0.06])
+def test_a_bowl_with_a_thin_partition_receives_beside_it(tmp_path, height_m) -> None:
+    """Whether rays from above meet the partition or not."""
+    board = f'type="box" size="0.001 0.12 {height_m / 2}" pos="0.0013 0 {height_m / 2}"'
+    tub = body("bowl", "0.0 0.12 0.7001", 0.4, [*walls(0.12, 0.06), board], "0.9 0.9 0.9 1")
+    plan = plan_job(task_scene(tmp_path, with_bodies(CAN, tub), described("can", "bowl")), small_options(3, skills=("place_in",)))
+    for episode in plan.episodes:
+        bowl = episode.object_poses["bowl"]
+        way = np.array(episode.task.goal_position_m[:2]) - np.array(bowl.position_m[:2])
+        turn = 2 * np.arctan2(bowl.quat_wxyz[3], bowl.quat_wxyz[0])
+        assert abs(way @ np.array([np.cos(turn), np.sin(turn)])) >= 0.03
+
+
 def test_what_is_closed_in_the_twin_receives_nothing(tmp_path) -> None:
     """The pieces of a bowl that close it: nothing can be put in it, whatever rays see."""
     scene = task_scene(tmp_path, RECEIVER_XML, RECEIVERS)
@@ -195,7 +244,7 @@ def test_what_bears_something_receives_nothing(tmp_path) -> None:
     """A small block lies in the bowl: there is room beside it, and none is offered."""
     block = body("block", "0.0 0.12 0.7172", 0.1, ['type="box" size="0.01 0.01 0.01"'], "0.1 0.8 0.1 1")
     names = {"table": "wooden table", "can": "red soda can", "bowl": "deep white bowl", "block": "small green block"}
-    with pytest.raises(NothingToDo, match="no container"):
+    with pytest.raises(NothingToDo, match=r"can: no container .* \(bowl: block is there already\)"):
         plan_job(task_scene(tmp_path, with_bodies(CAN, BOWL, block), names), small_options(1, skills=("place_in",)))
 
 

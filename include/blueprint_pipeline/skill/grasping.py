@@ -201,7 +201,7 @@ def raise_above_goal(scene: MotionScene, up: FloatArray, rise_m: float, width_m:
 
 
 def goal_pose(query: GraspQuery, pose_world_object: FloatArray, yaw_rad: float) -> FloatArray:
-    """The object standing at the goal as it stood at the start, turned about the vertical through its middle, a little above the support."""
+    """The object at the goal as it stood at the start, turned about the vertical through its middle, a little above the support."""
     stood, center_m = pose_world_object[:3, :3], np.array(query.center_object_m)
     rotation = turn_about_z(yaw_rad)[:3, :3] @ stood
     position_m = np.array(query.goal_position_m) + (stood - rotation) @ center_m

@@ -5,6 +5,7 @@ Seen by rays from above, as the object stands; kept in the object's own frame, s
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
 import mujoco
@@ -28,8 +29,13 @@ _LEVEL_SHARE = 0.3
 """Of what is seen of an object that is level, where it has a top: the cap of a ball is less."""
 _ABOVE_M = 0.01
 _FEWEST_CELLS = 16
+_RIM_STEP_M, _UNDER_RIM_M = 0.0025, 0.001
+"""Between the heights at which a rim is sought, and how far below each it is looked for: a handle or a spout that rises above is no rim."""
+_RAY_M = 10.0
+_RIM_SHARE = 0.9
+"""Of what a lower rim closes that a rim closes at least: the edge of a scan has notches."""
 _DOWN = np.array([0.0, 0.0, -1.0])
-_AROUND = tuple(np.array([math.cos(angle), math.sin(angle), 0.0]) for angle in np.arange(16) * math.pi / 8)
+_AROUND = np.array([[math.cos(angle), math.sin(angle), 0.0] for angle in np.arange(16) * math.pi / 8])
 """Ways in which a hollow has walls: rays between them would miss a gap of less than a fifth of its width."""
 
 
@@ -40,9 +46,11 @@ class Receiver:
     spots_m: FloatArray
     """(n, 3): points of its surface, one a cell of :data:`CELL_M`, in the object's frame."""
     inside_m: FloatArray
-    """(n,): how far each lies from the part's edge, seen from above."""
+    """(n,): how far each lies from the part's edge, seen from above, and from what stands up in it."""
     corners_m: FloatArray
     """(k, 3): convex outline in the object's frame, counter-clockwise from above, at the height of the rim of an opening, or of the top."""
+    depth_m: float
+    """How far below that height the lowest spot lies."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,14 +60,34 @@ class _Heights:
     corner_m: FloatArray
     top_m: FloatArray
     highest_m: float
-    hollow: BoolArray
-    """(nx, ny): where it is deep enough, and walls stand all round."""
+    rays: "_Rays"
     pose_world_object: FloatArray
 
     @property
     def least_depth_m(self) -> float:
-        """How deep a hollow of such an object is at least."""
-        return _least_depth_m(self.top_m)
+        """How deep a hollow is at least, of an object so large: as large as a square is of what is seen of it."""
+        return max(LEAST_DEPTH_M, LEAST_DEPTH_SHARE * CELL_M * math.sqrt(np.count_nonzero(~np.isnan(self.top_m))))
+
+    @cached_property
+    def opening(self) -> Receiver | None:
+        """Below the highest rim that closes about as much of it as any lower one, all round and deep enough."""
+        lowest_m = np.nanmin(self.top_m, initial=self.highest_m)
+        found: list[tuple[float, BoolArray]] = []
+        for rim_m in np.arange(self.highest_m, lowest_m + self.least_depth_m, -_RIM_STEP_M).tolist():
+            deep = self.top_m < rim_m - self.least_depth_m
+            if any(closed.sum() >= deep.sum() for _, closed in found):
+                break
+            walls_m = self._around_m(deep, rim_m - _UNDER_RIM_M).max(axis=-1)
+            found.append((rim_m, np.isfinite(walls_m)))
+        most = max((closed.sum() for _, closed in found), default=0)
+        return next((self.part(closed, rim_m) for rim_m, closed in found if closed.sum() >= _RIM_SHARE * most), None)
+
+    def _around_m(self, cells: BoolArray, height_m: float) -> FloatArray:
+        """How far from some cells the object is at a height of the world, in each way round (nx, ny, 16); infinite elsewhere."""
+        found = np.full((*cells.shape, len(_AROUND)), np.inf)
+        for cell in np.argwhere(cells):
+            found[tuple(cell)] = self.rays.around(np.array([*(self.corner_m + cell * CELL_M), height_m]))
+        return found
 
     def part(self, cells: BoolArray, height_m: float) -> Receiver | None:
         """The largest connected part of some cells, outlined at a height of the world; ``None`` where it is too small."""
@@ -71,12 +99,18 @@ class _Heights:
         if chosen.sum() < _FEWEST_CELLS:
             return None
         inside = ndimage.distance_transform_edt(np.pad(chosen, 1))[1:-1, 1:-1] * CELL_M
+        inside = np.minimum(inside, self._around_m(chosen, float(self.top_m[chosen].max()) + _UNDER_RIM_M).min(axis=-1))
         spots = np.column_stack([self.corner_m + np.argwhere(chosen) * CELL_M, self.top_m[chosen]])
         cells_m = np.concatenate([spots[:, :2] + CELL_M * np.array(corner) for corner in product((-0.5, 0.5), repeat=2)])
         outline = cells_m[ConvexHull(cells_m).vertices]
         corners = np.column_stack([outline, np.full(len(outline), height_m)])
         to_object = invert(self.pose_world_object)
-        return Receiver(spots_m=apply(to_object, spots), inside_m=inside[chosen], corners_m=apply(to_object, corners))
+        return Receiver(
+            spots_m=apply(to_object, spots),
+            inside_m=inside[chosen],
+            corners_m=apply(to_object, corners),
+            depth_m=height_m - float(spots[:, 2].min()),
+        )
 
 
 class Receivers:
@@ -93,8 +127,7 @@ class Receivers:
 
     def opening(self, name: str) -> Receiver | None:
         """The hollow of an object that is open above, closed all round, and deep (:data:`LEAST_DEPTH_M`, :data:`LEAST_DEPTH_SHARE`)."""
-        seen = self._look_down(name)
-        return seen.part(seen.hollow, seen.highest_m)
+        return self._look_down(name).opening
 
     def top(self, name: str) -> Receiver | None:
         """The level part of an object, at its top or little below its rim: the floor of a hollow is none, wherever that is open."""
@@ -116,7 +149,7 @@ class Receivers:
 
 
 def _scan(model: mujoco.MjModel, qpos: FloatArray, name: str) -> _Heights:
-    """Look at one object from above, and round about from its low parts, with all others taken away; its outside has a row of cells."""
+    """Look at one object from above, with all others taken away; its outside has a row of cells."""
     data = mujoco.MjData(model)
     data.qpos[:] = qpos
     for other in set(movable_objects(model)) - {name}:
@@ -132,13 +165,8 @@ def _scan(model: mujoco.MjModel, qpos: FloatArray, name: str) -> _Heights:
         distance = rays.first(np.array([*(corner + np.array(cell) * CELL_M), start]), _DOWN)
         if distance is not None:
             heights[cell] = start - distance
-    least_m = _least_depth_m(heights)
-    hollow = heights < footprint.top_m - least_m
-    for low in np.argwhere(hollow):
-        middle = np.array([*(corner + low * CELL_M), footprint.top_m - least_m / 2])
-        hollow[tuple(low)] = all(rays.first(middle, way) is not None for way in _AROUND)
     pose = pose_from_quat(data.body(name).xpos.copy(), data.body(name).xquat.copy())
-    return _Heights(corner_m=corner, top_m=heights, highest_m=footprint.top_m, hollow=hollow, pose_world_object=pose)
+    return _Heights(corner_m=corner, top_m=heights, highest_m=footprint.top_m, rays=rays, pose_world_object=pose)
 
 
 @dataclass(frozen=True)
@@ -156,7 +184,11 @@ class _Rays:
         distance = float(mujoco.mj_ray(self.model, self.data, start_m, way, COLLIDING_GROUPS, 1, -1, geom, None))
         return distance if geom[0] >= 0 and int(self.model.geom_bodyid[geom[0]]) in self.bodies else None
 
-
-def _least_depth_m(heights_m: FloatArray) -> float:
-    """:data:`LEAST_DEPTH_M`, or :data:`LEAST_DEPTH_SHARE` of the side of a square as large as what is seen (nx, ny) of an object."""
-    return max(LEAST_DEPTH_M, LEAST_DEPTH_SHARE * CELL_M * math.sqrt(np.count_nonzero(~np.isnan(heights_m))))
+    def around(self, start_m: FloatArray) -> FloatArray:
+        """How far away the object is in each of the ways round (16,); infinite where it is not what the ray meets first."""
+        count = len(_AROUND)
+        geoms, distances = np.full(count, -1, dtype=np.int32), np.full(count, -1.0)
+        mujoco.mj_multiRay(self.model, self.data, start_m, _AROUND.ravel(), COLLIDING_GROUPS, 1, -1, geoms, distances, None, count, _RAY_M)
+        own = (geoms >= 0) & np.isin(self.model.geom_bodyid[geoms], list(self.bodies))
+        met_m: FloatArray = np.where(own, distances, np.inf)
+        return met_m

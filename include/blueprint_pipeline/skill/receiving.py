@@ -30,11 +30,11 @@ from blueprint_pipeline.skill.conditions import (
     untouched,
     upright,
 )
-from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, tell_apart
+from blueprint_pipeline.skill.contract import NotOffered, ObjectFacts, Skill, StartState, Steps, Workplace, tell_apart
 from blueprint_pipeline.skill.grasping import RELEASE_HEIGHT_M, GraspQuery, reachable_grasps
 from blueprint_pipeline.skill.instruction import PUT, say_in_ways
 from blueprint_pipeline.skill.picking import find_untakeable
-from blueprint_pipeline.skill.receiver import Receiver
+from blueprint_pipeline.skill.receiver import Receiver, Receivers
 from blueprint_pipeline.skill.resting import let_go, lower_onto
 from blueprint_pipeline.task.outcome import PredicateCheck
 from blueprint_pipeline.task.task import Task
@@ -92,10 +92,23 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
     """Between target and receiver, in words: a key of the templates' bearers."""
     nowhere: ClassVar[str]
     """What is said where no object receives the target."""
+    lacking: ClassVar[str]
+    """What is said of an object of a kind that receives others, but not as it is."""
+    pushes: ClassVar[tuple[tuple[float, float], ...]] = ((0.0, 0.0),)
+    """Sideways along x and y, as shares of the target's weight: under each of them it must come to rest."""
 
     @abstractmethod
-    def receiver(self, place: Workplace, name: str) -> Receiver | None:
-        """What an object offers to others; ``None``: nothing that this skill looks for."""
+    def is_receiver(self, facts: ObjectFacts) -> bool:
+        """Whether an object is of a kind that receives others."""
+
+    @abstractmethod
+    def receiver(self, receivers: Receivers, name: str) -> Receiver | None:
+        """What an object offers to others as it stands; ``None``: nothing that this skill looks for."""
+
+    def facts_of(self, receiver: Receiver) -> Mapping[str, object]:
+        """What a task says of what receives, beside its outline."""
+        del receiver
+        return {}
 
     @abstractmethod
     def room_m(self, radius_m: float) -> float:
@@ -109,21 +122,29 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
         """What cannot be taken, and what nothing on the support can receive."""
         if reason := find_untakeable(place, target):
             return reason
-        others = (name for name in place.objects if name != target)
-        return None if any(self._free_receiver(place, name) is not None for name in others) else self.nowhere
+        others = [name for name in place.objects if name != target]
+        refused = {name: reason for name in others if (reason := self._find_unable(place, name)) is not None}
+        return self._say_nowhere(refused) if len(refused) == len(others) else None
 
     def propose(self, place: Workplace, start: StartState, target: str, rng: np.random.Generator) -> AnyReceivedTask:
         """One of the objects that receive it, in the middle of what they offer, and how to say so."""
         phrases, references = tell_apart(place, start, target)
-        for name in rng.permutation(sorted(references)).tolist():
-            receiver = self._free_receiver(place, name)
+        others = sorted(name for name in place.objects if name != target)
+        refused: dict[str, str] = {}
+        for name in rng.permutation(others).tolist():
+            reason = self._find_unable(place, name)
+            receiver = None if reason is not None else self.receiver(place.receivers, name)
             if receiver is None:
-                continue
-            sentences = say_in_ways(PUT, phrases, self.relation, place.frame, rng=rng, references=references[name])
-            task = self._build_task(Offer(place=place, start=start, target=target, name=name, receiver=receiver), sentences)
-            if task is not None:
-                return task
-        raise NotOffered(self.nowhere)
+                refused[name] = reason or ""
+            elif name not in references:
+                refused[name] = "no words tell it from another object"
+            else:
+                sentences = say_in_ways(PUT, phrases, self.relation, place.frame, rng=rng, references=references[name])
+                try:
+                    return self._build_task(Offer(place=place, start=start, target=target, name=name, receiver=receiver), sentences)
+                except NotOffered as refusal:
+                    refused[name] = refusal.reason
+        raise NotOffered(self._say_nowhere(refused))
 
     def plan(self, scene: MotionScene, qpos: FloatArray, task: AnyReceivedTask, *, seed: int) -> Steps:
         """Take it; then, from how it lies in the hand, set it down."""
@@ -155,17 +176,30 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
             raise SupportNotObserved(task.support_object)
         return super().check(task, motion)
 
-    def _free_receiver(self, place: Workplace, name: str) -> Receiver | None:
-        """What an object offers that bears nothing, and whose pieces are true to its shape."""
+    def _find_unable(self, place: Workplace, name: str) -> str | None:
+        """Why an object receives nothing wherever it stands; empty where it is of no such kind, ``None`` where it does."""
         facts = place.objects[name]
-        return None if facts.bears or facts.closed is not None else self.receiver(place, name)
+        if not self.is_receiver(facts):
+            return ""
+        if facts.bears:
+            return f"{', '.join(facts.bears)} is there already"
+        return facts.closed or (self.lacking if self.receiver(place.receivers, name) is None else None)
 
-    def _build_task(self, offer: "Offer", sentences: tuple[str, tuple[str, ...]]) -> AnyReceivedTask | None:
-        """The task of setting the target down there; ``None``: it does not fit, would not rest, is not seen, or no hand gets there."""
+    def _say_nowhere(self, refused: Mapping[str, str]) -> str:
+        """That nothing receives the target, and why those do not that could."""
+        told = "; ".join(f"{name}: {reason}" for name, reason in sorted(refused.items()) if reason)
+        return f"{self.nowhere} ({told})" if told else self.nowhere
+
+    def _build_task(self, offer: "Offer", sentences: tuple[str, tuple[str, ...]]) -> AnyReceivedTask:
+        """The task of setting the target down there.
+
+        Raises:
+            NotOffered: It does not fit, would not rest, is not seen, or no hand gets there.
+        """
         spot = offer.spot_m(self.room_m(offer.radius_m))
         goal = None if spot is None else offer.lowered(spot)
         if goal is None:
-            return None
+            raise NotOffered("there is no room for it")
         footprint, corners = offer.start.footprints[offer.target], offer.receiver.corners_m
         task = self.task(
             task_type=self.name,
@@ -178,12 +212,19 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
             center_object_m=_rounded(offer.center_object_m),
             half_height_m=round((footprint.top_m - footprint.bottom_m) / 2, 5),
             upright=offer.place.objects[offer.target].upright,
+            **self.facts_of(offer.receiver),
         )
-        return task if self._rests(offer, task, goal) and offer.can_be_held(task) else None
+        if not all(self._rests(offer, task, goal, push) for push in self.pushes):
+            raise NotOffered("it would not stay there")
+        if not offer.shows_at(goal):
+            raise NotOffered("the scene's camera would hardly show it there")
+        if not offer.can_be_held(task):
+            raise NotOffered("no hand can take it and set it down there")
+        return task
 
-    def _rests(self, offer: "Offer", task: AnyReceivedTask, goal: Pose) -> bool:
-        """Whether the target, let go at its goal, comes to rest where the sentence says, and is seen there."""
-        ended = offer.settled(goal)
+    def _rests(self, offer: "Offer", task: AnyReceivedTask, goal: Pose, push: tuple[float, float]) -> bool:
+        """Whether the target, let go at its goal and pushed a little, comes to rest where the sentence says."""
+        ended = offer.settled(goal, push)
         if ended is None:
             return False
         target, receiver = ended
@@ -192,7 +233,7 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
         tilts = [tilt_rad(stood, receiver[3:])] + [tilt_rad(np.array(goal.quat_wxyz), target[3:])] * task.upright
         end = ObservedMotion(target_poses=target[None], support_poses=receiver[None], gripper_width_m=np.zeros(1), contacts=((),), fps=1)
         is_there = all(judgement.held for judgement in judge(self.place_conditions(task), end))
-        return is_there and max(tilts) <= task.max_tilt_rad / 2 and slid_m <= _MOVED_M and offer.shows(target, receiver)
+        return is_there and max(tilts) <= task.max_tilt_rad / 2 and slid_m <= _MOVED_M
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,11 +280,11 @@ class Offer:
         down_m = lower_onto(self.place.twin, self._qpos({self.target: above}), self.target, self.name)
         return None if down_m is None else above.model_copy(update={"position_m": (x, y, z - down_m)})
 
-    def settled(self, goal: Pose) -> tuple[FloatArray, FloatArray] | None:
-        """Where the two lie after the target was let go just above its goal, (7,) each; ``None`` where they do not come to rest."""
+    def settled(self, goal: Pose, push: tuple[float, float]) -> tuple[FloatArray, FloatArray] | None:
+        """Where the two lie after the target was let go just above its goal under a push, (7,) each; ``None``: they do not come to rest."""
         x, y, z = goal.position_m
         qpos = self._qpos({self.target: goal.model_copy(update={"position_m": (x, y, z + RELEASE_HEIGHT_M)})})
-        ended = let_go(self.place.twin, qpos, self.place.planner.holding(qpos), (self.target, self.name))
+        ended = let_go(self.place.twin, qpos, self.place.planner.holding(qpos), (self.target, self.name), push=push)
         return None if ended is None else (ended[self.target], ended[self.name])
 
     def can_be_held(self, task: ReceivedTask) -> bool:
@@ -251,11 +292,10 @@ class Offer:
         scene = self.place.planner
         return next(reachable_grasps(_query(scene, self._qpos({}), task, SLIP_M), []), None) is not None
 
-    def shows(self, target: FloatArray, receiver: FloatArray) -> bool:
-        """Whether the scene's camera shows the target with both at these poses (7,), and the receiver before."""
+    def shows_at(self, goal: Pose) -> bool:
+        """Whether the scene's camera shows the target at its goal, and the receiver before."""
         view, home = self.place.view, home_qpos(self.place.embodiment)
-        ended = {**self.start.poses, self.target: Pose.of(target), self.name: Pose.of(receiver)}
-        return view.shows(self.start.poses, home, self.name) and view.shows(ended, home, self.target)
+        return view.shows(self.start.poses, home, self.name) and view.shows({**self.start.poses, self.target: goal}, home, self.target)
 
     def _qpos(self, moved: Mapping[str, Pose]) -> FloatArray:
         return self.place.twin.qpos_at({**self.start.poses, **moved}, home_qpos(self.place.embodiment))

@@ -44,14 +44,25 @@ def lower_onto(scene: SceneModel, qpos: FloatArray, target: str, receiver: str) 
     return float(qpos[height] - data.qpos[height])
 
 
-def let_go(scene: SceneModel, qpos: FloatArray, ctrl: FloatArray, names: tuple[str, ...]) -> Mapping[str, FloatArray] | None:
+def let_go(
+    scene: SceneModel, qpos: FloatArray, ctrl: FloatArray, names: tuple[str, ...], *, push: tuple[float, float] = (0.0, 0.0)
+) -> Mapping[str, FloatArray] | None:
     """Run the twin from a configuration (nq,) at rest, under constant controls (nu,).
+
+    Args:
+        scene: Compiled.
+        qpos: Where everything is.
+        ctrl: Of the robot.
+        names: Who must come to rest.
+        push: Sideways force along x and y on the first of them, as a share of its weight: what would roll away does, what stands stays.
 
     Returns:
         Where the objects of these names lie after :data:`SETTLE_S`: xyz and quat wxyz, (7,) each. ``None`` where it did not come to rest.
     """
     model, data = scene.model, mujoco.MjData(scene.model)
     data.qpos[:], data.ctrl[:] = qpos, ctrl
+    pushed = model.body(names[0]).id
+    data.xfrc_applied[pushed, :2] = np.array(push) * model.body_subtreemass[pushed] * np.linalg.norm(model.opt.gravity)
     mujoco.mj_step(model, data, round(SETTLE_S / model.opt.timestep))
     indices = [scene.object_ids.index(name) for name in names]
     fastest = np.max([np.linalg.norm(data.qvel[scene.object_dofs[index] :][:3]) for index in indices])
