@@ -113,11 +113,12 @@ def test_an_object_is_called_by_all_phrases_that_fit_it_alone() -> None:
 @pytest.mark.parametrize(
     ("object_id", "category", "description", "name"),
     [
-        ("akita_black_bowl", "bowl", "black ceramic bowl, 16 cm wide", ("bowl", "black")),
-        ("milk_carton", "carton", "slim white gable-top milk carton", ("milk carton", "white")),
-        ("red_ramekin", "ramekin", "small red porcelain ramekin", ("ramekin", "red")),
-        ("lemon", "fruit", "yellow lemon", ("lemon", "yellow")),
-        ("obj_17", "mug", "", ("mug", None)),
+        ("akita_black_bowl", "bowl", "black ceramic bowl, 16 cm wide", ("bowl", ("black",))),
+        ("milk_carton", "carton", "slim white gable-top milk carton", ("milk carton", ("white",))),
+        ("red_ramekin", "ramekin", "small red porcelain ramekin", ("ramekin", ("red",))),
+        ("lemon", "fruit", "yellow lemon", ("lemon", ("yellow",))),
+        ("plate", "plate", "white plate with a red ring", ("plate", ("white", "red"))),
+        ("obj_17", "mug", "", ("mug", ())),
     ],
 )
 def test_names_come_from_words_that_people_wrote(object_id, category, description, name) -> None:

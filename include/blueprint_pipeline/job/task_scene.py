@@ -12,6 +12,7 @@ from blueprint_pipeline.scene.decompose import MAX_OVERFILL
 from blueprint_pipeline.scene.manifest import SceneManifest
 from blueprint_pipeline.skill.affordances import Affordances
 from blueprint_pipeline.skill.contract import ObjectFacts, PartFacts
+from blueprint_pipeline.skill.drawn_color import is_colour_of, mean_color
 from blueprint_pipeline.skill.instruction import NamedObject, SurfaceFrame, name_object
 from blueprint_pipeline.skill.part_words import NamedPart, part_phrases
 from blueprint_pipeline.twin.body_names import object_of
@@ -47,11 +48,11 @@ class TaskScene:
     def facts(self, object_id: str, supports: Mapping[str, str]) -> ObjectFacts:
         """What is known of a movable object; ``supports`` says what each stands on."""
         item = self.manifest.object(object_id)
-        noun, colour = name_object(item.id, item.category, item.description)
+        named = self._name(object_id)
         affordance = self.affordances.of(item.category, item.id, item.description)
         return ObjectFacts(
-            noun=noun,
-            colour=colour,
+            noun=named.noun,
+            colour=named.colour,
             upright=affordance.upright,
             contains="Containable" in affordance.affordances,
             stackable="Stackable" in affordance.affordances,
@@ -70,11 +71,16 @@ class TaskScene:
         """
         named = []
         for name, middle_m in handles.items():
-            item = self.manifest.object(object_of(name))
-            noun, colour = name_object(item.id, item.category, item.description)
-            named.append(NamedPart(name=name, owner=NamedObject(object_id=item.id, noun=noun, colour=colour), middle_m=middle_m))
+            named.append(NamedPart(name=name, owner=self._name(object_of(name)), middle_m=middle_m))
         phrases = part_phrases(named, frame.to_viewer)
         return {name: PartFacts(phrases=phrases.get(name, ()), problem=self.stuck.get(name)) for name in names}
+
+    def _name(self, object_id: str) -> NamedObject:
+        """What may be said of an object: of the words that people wrote for its colour the first that is true of what is drawn."""
+        item = self.manifest.object(object_id)
+        noun, colours = name_object(item.id, item.category, item.description)
+        true = (word for word in colours if is_colour_of(word, mean_color(self.twin, object_id)))
+        return NamedObject(object_id=object_id, noun=noun, colour=next(true, None))
 
     def _closed(self, object_id: str) -> str | None:
         share = self.overfill[object_id]

@@ -50,6 +50,7 @@ class ObjectFacts:
     noun: str
     """Its category in words, e.g. ``milk carton``."""
     colour: str | None
+    """A word that people wrote, where it is true of what is drawn."""
     upright: bool
     """Whether it must end as upright as it began."""
     mass_kg: float

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.skill.drawn_color import COLOURS
 
-COLOURS = frozenset({"black", "white", "grey", "gray", "red", "green", "blue", "yellow", "orange", "brown", "pink", "purple", "silver"})
 RESTS = {
     "left side": "on the left side of",
     "right side": "on the right side of",
@@ -140,17 +140,17 @@ def say_in_ways(
     return first, tuple(others)
 
 
-def name_object(object_id: str, category: str, description: str) -> tuple[str, str | None]:
-    """Noun and colour of an object, from words that people wrote: its id, its category and its description.
+def name_object(object_id: str, category: str, description: str) -> tuple[str, tuple[str, ...]]:
+    """Noun of an object and words for its colour, from words that people wrote: its id, its category and its description.
 
     Words of the id count only where the category or the description has them too (``akita_black_bowl``, "black ceramic
-    bowl" is a black bowl); without any, the category is the noun.
+    bowl" is a bowl that is said to be black); without any, the category is the noun. Whether a colour is true, the picture decides.
     """
     written = set(_words(f"{category} {description}"))
     words = [word for word in _words(object_id) if word in written]
-    colour = next((word for word in [*words, *_words(description)] if word in COLOURS), None)
+    colours = tuple(dict.fromkeys(word for word in [*words, *_words(description)] if word in COLOURS))
     noun = [word for word in words if word not in COLOURS]
-    return " ".join(noun) or " ".join(_words(category)) or "object", colour
+    return " ".join(noun) or " ".join(_words(category)) or "object", colours
 
 
 def noun_phrases(objects: Sequence[NamedObject]) -> dict[str, str]:
