@@ -131,7 +131,6 @@ def report_facts(kept=22, attempted=24):
         reasons=(reason,) if kept < attempted else (),
         left_out=(LeftOutRow(object_id="dinner_plate", skill="pick_place", reason="the gripper has no grasp of <it>"),),
         set_aside={"wobbly_vase": "it does not come to rest: it moved 90 mm"},
-        drawn=attempted,
         gate_dots=dots,
         metrics=(
             MetricRow(name="path_efficiency", median=0.81, low=0.62, high=0.93, measured=kept),

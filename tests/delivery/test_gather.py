@@ -1,9 +1,7 @@
 """What the report page is told of the checks."""
 
-import pytest
-
 from blueprint_pipeline.dataset.certify.report import CheckResult, not_run
-from blueprint_pipeline.delivery.gather import MAX_DRAWN, check_rows, choose_drawn
+from blueprint_pipeline.delivery.gather import check_rows
 from blueprint_pipeline.origin import Origin
 
 
@@ -25,12 +23,3 @@ def test_checks_that_did_not_run_for_one_reason_share_a_row():
         ("c.w (v2.1)", "not_run", "lerobot: too few ran"),
         ("2 checks", "not_run", "not installed: a.x (v2.1), a.z (v2.1)"),
     ]
-
-
-@pytest.mark.parametrize("attempts", [1, 24, MAX_DRAWN, MAX_DRAWN + 1, 5 * MAX_DRAWN + 7])
-def test_plots_have_no_more_dots_than_can_be_seen(attempts):
-    """All of few attempts, and of many a share from beginning to end."""
-    names = [f"ep_{index:06d}" for index in range(attempts)]
-    drawn = choose_drawn(names)
-    assert len(drawn) == attempts if attempts <= MAX_DRAWN else MAX_DRAWN / 2 <= len(drawn) <= MAX_DRAWN
-    assert drawn & set(names[-2 * -(-attempts // MAX_DRAWN) :])

@@ -329,3 +329,14 @@ def test_a_hand_has_room_among_taller_things(scene, tmp_path) -> None:
                 assert np.linalg.norm(place - places[other]) > palm_m + 0.03 - HALF_CELL_M
         seen.add(target)
     assert seen == {"can", "box"}
+
+
+def test_held_out_starts_are_drawn_from_numbers_of_their_own(tmp_path_factory):
+    """Beside the episodes, which stay as they are; no shard is asked to simulate them."""
+    scene = task_scene(tmp_path_factory.mktemp("scene"))
+    alone, with_starts = (plan_job(scene, small_options(2, held_out=count)) for count in (0, 2))
+    assert with_starts.episodes == alone.episodes
+    assert with_starts.job_id == alone.job_id
+    assert [spec.episode_id for spec in with_starts.held_out] == ["pick_place_held_out000000", "pick_place_held_out000001"]
+    assert not {str(spec.object_poses) for spec in with_starts.held_out} & {str(spec.object_poses) for spec in with_starts.episodes}
+    assert [part.held_out for part in with_starts.by_shard().values()] == [()]

@@ -46,15 +46,22 @@ def task_scene(folder: Path, xml: str = SCENE_XML, descriptions: Mapping[str, st
     )
 
 
-def small_options(episodes: int = 4, seed: int = 0, skills: tuple[str, ...] = ("pick_place",)) -> JobOptions:
-    return JobOptions(robot="franka_panda", skills=skills, episodes=episodes, seed=seed, shard_size=episodes, fps=30, width=160, height=120)
+def small_options(episodes: int = 4, seed: int = 0, skills: tuple[str, ...] = ("pick_place",), held_out: int = 0) -> JobOptions:
+    made = {"episodes": episodes, "shard_size": episodes, "held_out": held_out}
+    return JobOptions(robot="franka_panda", skills=skills, seed=seed, fps=30, width=160, height=120, **made)
 
 
 def write_job(
-    folder: Path, episodes: int = 4, skills: tuple[str, ...] = ("pick_place",), seed: int = 0, scene: TaskScene | None = None
+    folder: Path,
+    episodes: int = 4,
+    skills: tuple[str, ...] = ("pick_place",),
+    seed: int = 0,
+    scene: TaskScene | None = None,
+    *,
+    held_out: int = 0,
 ) -> JobPlan:
     """Plan a job of one shard in the small scene, or another one, and write its plan."""
-    plan = plan_job(scene or task_scene(folder), small_options(episodes, seed, skills))
+    plan = plan_job(scene or task_scene(folder), small_options(episodes, seed, skills, held_out))
     for name, data in dump_plan(plan).items():
         small_folder(folder).write_bytes(name, data)
     return plan

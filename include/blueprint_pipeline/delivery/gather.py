@@ -1,7 +1,7 @@
 """From what the stages wrote to what the report page shows."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 
 from blueprint_pipeline.dataset.certify.describe import describe_report
@@ -32,8 +32,6 @@ from blueprint_pipeline.task.skills import describe_skills
 _SHARED = 2
 """From so many checks on that did not run for one reason, one row of the certificate tells of all."""
 _MAX_GATE_ROWS = 24
-MAX_DRAWN = 2000
-"""Attempts in a plot: more dots lie on one another, and the page must open."""
 
 
 def build_facts(
@@ -41,7 +39,6 @@ def build_facts(
 ) -> ReportFacts:
     """Gather all facts of the page."""
     plan, first = sources.plan, sources.kept_attempts()[0].record
-    drawn = choose_drawn(list(sources.attempts))
     return ReportFacts(
         lab_name=lab.name,
         scene_id=plan.scene_id,
@@ -67,10 +64,9 @@ def build_facts(
             for name, reason in reasons.items()
         ),
         set_aside=plan.set_aside,
-        drawn=len(drawn),
-        gate_dots=tuple(_gate_dots(sources, drawn)),
+        gate_dots=tuple(_gate_dots(sources)),
         metrics=tuple(_metric_rows(sources)),
-        starts=tuple(_start_dots(sources, drawn)),
+        starts=tuple(_start_dots(sources)),
         cost=_cost_facts(sources),
         certificate=tuple(_certificate_rows(sources)),
         licence=licence,
@@ -118,17 +114,11 @@ def _verdicts(sources: BundleSources) -> Iterable[EpisodeVerdict]:
     yield from sources.rendered()
 
 
-def choose_drawn(episode_ids: Sequence[str]) -> set[str]:
-    """Attempts that the plots show: all, or of many every n-th."""
-    return set(episode_ids[:: -(-len(episode_ids) // MAX_DRAWN) or 1])
-
-
-def _gate_dots(sources: BundleSources, drawn: Collection[str]) -> list[GateDot]:
+def _gate_dots(sources: BundleSources) -> list[GateDot]:
     kept = set(sources.kept)
     dots = [
         GateDot(gate=gate.gate, share_of_limit=share, kept=episode.episode_id in kept)
         for episode in _verdicts(sources)
-        if episode.episode_id in drawn
         for gate in episode.gates
         if gate.value is not None and (share := share_of_limit(gate.value, gate.limit, gate.direction)) is not None
     ]
@@ -150,12 +140,12 @@ def _metric_rows(sources: BundleSources) -> list[MetricRow]:
     ]
 
 
-def _start_dots(sources: BundleSources, drawn: Collection[str]) -> list[StartDot]:
+def _start_dots(sources: BundleSources) -> list[StartDot]:
     kept = set(sources.kept)
     dots = []
     for spec in sources.plan.episodes:
         start = spec.object_poses.get(spec.task.target_object)
-        if start is not None and spec.episode_id in drawn:
+        if start is not None:
             dots.append(
                 StartDot(
                     target=spec.task.target_object,

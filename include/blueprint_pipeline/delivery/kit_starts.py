@@ -8,17 +8,26 @@ from typing import Any
 from blueprint_pipeline.episode.record import EpisodeRecord
 from blueprint_pipeline.episode.states import load_motion
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.task.spec import EpisodeSpec
+from blueprint_pipeline.twin.model import SceneModel
 
 
-def dump_starts(delivered: Sequence[tuple[EpisodeRecord, Path]]) -> bytes:
+def dump_starts(delivered: Sequence[tuple[EpisodeRecord, Path]], held_out: Sequence[EpisodeSpec], scene: SceneModel) -> bytes:
     """The file's bytes.
 
     Args:
         delivered: Record and ``states.parquet`` of every delivered episode.
+        held_out: Starts that no episode has.
+        scene: The scene with its robot, compiled.
     """
+    simulator = MujocoSimulator()
+    simulator.use(scene)
     rows = [describe_start(record.spec, load_motion(states).integration_state, delivered=True) for record, states in delivered]
+    for spec in held_out:
+        simulator.reset(spec.object_poses, spec.robot_qpos)
+        rows.append(describe_start(spec, simulator.save_state(), delivered=False))
     return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 

@@ -26,7 +26,7 @@ from blueprint_pipeline.delivery.bag import PayloadFile
 from blueprint_pipeline.delivery.kit_starts import dump_starts
 from blueprint_pipeline.delivery.lab import LabProfile
 from blueprint_pipeline.delivery.legal import list_legal_files
-from blueprint_pipeline.delivery.replay_kit import KIT_FOLDER, OtherStage, Pictures, list_kit_files
+from blueprint_pipeline.delivery.replay_kit import KIT_FOLDER, OtherStage, describe_job, list_kit_files
 from blueprint_pipeline.delivery.sources import BundleSources
 from blueprint_pipeline.episode.certificates import count_rules
 from blueprint_pipeline.episode.record import EpisodeRecord, recording_path, render_path
@@ -35,9 +35,10 @@ from blueprint_pipeline.licence.bundle import BundleLicence
 from blueprint_pipeline.quality.explain import primary_reason
 from blueprint_pipeline.quality.report import GATES_PATH, QUALITY_GATE_REPORT_PATH, RENDER_GATES_PATH
 from blueprint_pipeline.quality.verdicts import verdicts_path
-from blueprint_pipeline.simulators import SIMULATORS, TWIN_FOLDER
+from blueprint_pipeline.simulators import SIMULATORS, TWIN_FOLDER, TWIN_PATH
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import shard_name
+from blueprint_pipeline.twin.model import build_scene_model
 from blueprint_pipeline.workspace.checksums import list_files
 
 _REPORTS = {
@@ -62,10 +63,12 @@ def list_payload(
         if (path := verdicts_path(report.evidence, shard.shard_index))
     ]
     plan, profile = sources.plan, sources.kept_certificates()[0].render_profile
-    pictures = Pictures(fps=plan.fps, width=plan.width, height=plan.height, profile=profile)
-    files += list_kit_files(context.input(TWIN_FOLDER), plan.robot, pictures, other_stage(context, sources))
+    job = describe_job(plan, [attempt.record for attempt in sources.kept_attempts()], profile)
+    twin = context.input(TWIN_FOLDER)
+    files += list_kit_files(twin, plan.robot, job, other_stage(context, sources))
     if sources.acted_in_twin():
-        files.append(PayloadFile(f"{KIT_FOLDER}/{STARTS}", dump_starts(_list_states(context, sources))))
+        model = build_scene_model(twin.parent / TWIN_PATH, plan.robot, plan.fps)
+        files.append(PayloadFile(f"{KIT_FOLDER}/{STARTS}", dump_starts(_list_states(context, sources), plan.held_out, model)))
     for attempt in sources.kept_attempts():
         episode_id, target = attempt.record.episode_id, f"{KIT_FOLDER}/episodes/{attempt.record.episode_id}"
         recording, render = recording_path(attempt.shard_index, episode_id), render_path(attempt.shard_index, episode_id)

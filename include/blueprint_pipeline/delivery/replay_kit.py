@@ -7,6 +7,7 @@ same states twice come with its stage, and without a script.
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +27,14 @@ from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, load_embodiment
 from blueprint_pipeline.robot.placement import SCENE_CAMERA, RobotPlacement, View
 from blueprint_pipeline.simulation.protocol import SimulatorInfo
 from blueprint_pipeline.simulation.render_profiles import RenderProfile
+from blueprint_pipeline.task.plan import JobPlan
 from blueprint_pipeline.twin.model import build_spec, model_sha256
 
 KIT_FOLDER = "replay"
 KIT_PACKAGE = "blueprint_kit"
 """Name of the copy of :mod:`blueprint_pipeline.kit` in it."""
+TIME_LIMIT = 1.5
+"""How long a try at a task lasts at most, in longest demonstrations."""
 _README = """# Replay
 
     pip install mujoco=={mujoco} numpy pyarrow pillow
@@ -47,6 +51,14 @@ where you are.
 
 `scene/` is the simulated scene, `robot/` the robot, `kit.json` how the two were put together; `episodes/` holds states (float64), record
 and certificate of each episode.
+
+`env.py` is a Gymnasium environment of the same scene, robot, tasks, cameras and conditions, laid out as LeRobot's EnvHub wants it. An
+action is a row of the dataset's `action`, a step one of its frames; reward 1 and the end when every condition holds. `starts.json` has
+{held_out} starts that no episode has; `load_kit_env(starts="delivered")` begins where the episodes do, `reset(options={{"start": ID}})`
+where you say.
+
+    pip install gymnasium
+    cd ELSEWHERE && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=KIT python -c "from env import load_kit_env; print(load_kit_env().reset(seed=0))"
 
 Bits are equal on machines of the class that an episode was made on: `platform` in its `episode.json` names the processor architecture and
 what its mathematics library computes. x86-64 with FMA and AVX2 (since 2013) and glibc 2.36 or 2.41 is one such class. On another class
@@ -90,23 +102,43 @@ class OtherStage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pictures:
-    """How the pictures of every episode were drawn."""
+class JobFacts:
+    """What of a job the kit's programs need."""
 
+    scene_id: str
     fps: int
+    longest: int
+    """Frames of the longest episode."""
+    held_out: int
+    """Starts that no episode has."""
+    cameras: tuple[str, ...]
     width: int
     height: int
     profile: RenderProfile | None
-    """``None``: as the simulator does by itself."""
+    """How the pictures of every episode were drawn; ``None``: as the simulator does by itself."""
 
 
-def list_kit_files(mjcf: Path, robot: RobotPlacement, pictures: Pictures, other: OtherStage | None = None) -> list[PayloadFile]:
+def describe_job(plan: JobPlan, delivered: Sequence[EpisodeRecord], profile: RenderProfile | None) -> JobFacts:
+    """The facts of a job whose delivered episodes were drawn with a profile."""
+    return JobFacts(
+        scene_id=plan.scene_id,
+        fps=plan.fps,
+        longest=max(record.frames for record in delivered),
+        held_out=len(plan.held_out),
+        cameras=plan.cameras,
+        width=plan.width,
+        height=plan.height,
+        profile=profile,
+    )
+
+
+def list_kit_files(mjcf: Path, robot: RobotPlacement, job: JobFacts, other: OtherStage | None = None) -> list[PayloadFile]:
     """Scene and robot, and the script where it compares bits; without the episodes.
 
     Args:
         mjcf: Folder of the scene's twin, with ``scene.xml``.
         robot: Which robot stood where.
-        pictures: How the pictures were drawn.
+        job: What the programs need of it.
         other: What acted, where it was not MuJoCo in the twin.
     """
     embodiment = load_embodiment(robot.embodiment)
@@ -118,10 +150,13 @@ def list_kit_files(mjcf: Path, robot: RobotPlacement, pictures: Pictures, other:
         "bound": BOUND,
         "scene_mjcf": "scene/scene.xml",
         **_mounting(mjcf / "scene.xml", robot),
-        "fps": pictures.fps,
+        "scene_id": job.scene_id,
+        "fps": job.fps,
+        "max_steps": math.ceil(TIME_LIMIT * job.longest),
+        "cameras": list(job.cameras),
         "arms": [_describe_arm(arm) for arm in embodiment.arms],
-        "frame_px": [pictures.width, pictures.height],
-        "render_profile": pictures.profile.model_dump(mode="json") if pictures.profile else None,
+        "frame_px": [job.width, job.height],
+        "render_profile": job.profile.model_dump(mode="json") if job.profile else None,
     }
     files.append(PayloadFile(f"{KIT_FOLDER}/kit.json", json.dumps(kit, indent=1).encode() + b"\n"))
     if other is not None:
@@ -129,7 +164,8 @@ def list_kit_files(mjcf: Path, robot: RobotPlacement, pictures: Pictures, other:
             files += [PayloadFile(f"{KIT_FOLDER}/stage/{name.as_posix()}", other.folder / name) for name in _files(other.folder)]
         told = _OTHER_README.format(simulator=f"{other.simulator.name} {other.simulator.version}")
         return [*files, PayloadFile(f"{KIT_FOLDER}/README.md", told.encode())]
-    files.append(PayloadFile(f"{KIT_FOLDER}/README.md", _README.format(mujoco=mujoco.__version__, bound=BOUND).encode()))
+    told = _README.format(mujoco=mujoco.__version__, bound=BOUND, held_out=job.held_out)
+    files.append(PayloadFile(f"{KIT_FOLDER}/README.md", told.encode()))
     programs, package = (Path(str(module.__file__)).parent for module in (kit_scripts, kit_package))
     files += [PayloadFile(f"{KIT_FOLDER}/{name}", programs / name) for name in _files(programs) if name.stem != "__init__"]
     files += [PayloadFile(f"{KIT_FOLDER}/{KIT_PACKAGE}/{name}", package / name) for name in _files(package)]

@@ -117,8 +117,6 @@ class ReportFacts(FrozenModel):
     left_out: tuple[LeftOutRow, ...]
     set_aside: dict[str, str]
     """Objects that are fixed because they never come to rest, each with the reason."""
-    drawn: int
-    """Attempts that the plots show."""
     gate_dots: tuple[GateDot, ...]
     metrics: tuple[MetricRow, ...]
     starts: tuple[StartDot, ...]

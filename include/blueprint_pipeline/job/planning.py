@@ -28,6 +28,7 @@ ARM_JITTER_RAD = 0.08
 STARTS = 4
 """Start states in which an object whose turn it is gets a task, before the next object gets the turn."""
 _HOMES = 20
+_HELD_OUT = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,8 @@ class JobOptions:
     fps: int
     width: int
     height: int
+    held_out: int = 0
+    """Starts beside the episodes, to try a policy from."""
 
 
 def plan_job(scene: TaskScene, options: JobOptions) -> JobPlan:
@@ -75,6 +78,7 @@ def plan_job(scene: TaskScene, options: JobOptions) -> JobPlan:
         left_out={skill: dict(sorted(reasons.items())) for skill, reasons in site.left_out.items()},
         shards=shards,
         episodes=episodes,
+        held_out=tuple(_plan_episode(scene, site, options, index, held_out=True) for index in range(options.held_out)),
     )
 
 
@@ -127,16 +131,20 @@ def _cameras(site: Site) -> tuple[str, ...]:
     return ("scene", *(camera.name for camera in site.place.embodiment.wrist_cameras))
 
 
-def _plan_episode(scene: TaskScene, site: Site, options: JobOptions, index: int) -> EpisodeSpec:
-    """One episode: a start state, and a task in it. Skills take turns, and so do the objects that each takes."""
-    rng = np.random.default_rng(np.random.SeedSequence([options.seed, index]))
+def _plan_episode(scene: TaskScene, site: Site, options: JobOptions, index: int, *, held_out: bool = False) -> EpisodeSpec:
+    """One episode: a start state, and a task in it. Skills take turns, and so do the objects that each takes.
+
+    Held-out starts are drawn in the same way, from numbers of their own.
+    """
+    entropy = [options.seed, index, *([_HELD_OUT] if held_out else [])]
+    rng = np.random.default_rng(np.random.SeedSequence(entropy))
     turn, choice = divmod(index, len(options.skills))
     skill = load_skill(options.skills[choice])
     start, task = _draw_task(scene, site, skill, turn=turn, rng=rng)
     return EpisodeSpec(
         episode_index=index,
-        episode_id=f"{skill.name}_ep{index:06d}",
-        seed=int(np.random.SeedSequence([options.seed, index]).generate_state(1)[0]),
+        episode_id=f"{skill.name}_{'held_out' if held_out else 'ep'}{index:06d}",
+        seed=int(np.random.SeedSequence(entropy).generate_state(1)[0]),
         arm=site.place.planner.arm.name,
         task=task,
         object_poses=dict(start.poses),

@@ -346,7 +346,7 @@ def _find_obstacle(site: Site, skill: Skill[Any], name: str, *, seed: int) -> st
             return None
         if planned + PROBES - probe - 1 < ENOUGH:
             break
-    return f"{_commonest(refusals)} (a plan was found from {planned} of {probe + 1} start states)"
+    return f"{_commonest(refusals)} (it was planned in {planned} of {probe + 1} start states)"
 
 
 def _commonest(refusals: Sequence[NotOffered | PlanningFailed]) -> str:

@@ -31,6 +31,8 @@ class PlanTasksRequest(StageRequest):
     shard_size: int = Field(default=12, ge=1)
     fps: int = Field(default=30, ge=1)
     """Control setpoints, recorded states and video frames a second; must divide the twin's physics rate."""
+    held_out: int = Field(default=50, ge=0, le=10_000)
+    """Starts that are planned beside the episodes and never demonstrated: a policy is tried from them."""
     width: int = Field(default=320, ge=16, le=3840, multiple_of=2)
     height: int = Field(default=240, ge=16, le=2160, multiple_of=2)
 

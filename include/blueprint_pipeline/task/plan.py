@@ -56,13 +56,15 @@ class JobPlan(FrozenModel):
     """By skill, the movable objects, or the parts that move, that it does not take, each with the reason."""
     shards: tuple[ShardRef, ...]
     episodes: tuple[EpisodeSpec, ...]
+    held_out: tuple[EpisodeSpec, ...] = ()
+    """Starts, each with a task, that are never demonstrated: a policy is tried from them."""
 
     def by_shard(self) -> dict[str, "JobPlan"]:
         """For each shard the same job with its episodes alone, under the path of its file."""
         specs = {spec.episode_index: spec for spec in self.episodes}
         return {
             shard_plan_path(shard.shard_index): self.model_copy(
-                update={"shards": (shard,), "episodes": tuple(specs[index] for index in shard.episode_indices)}
+                update={"shards": (shard,), "held_out": (), "episodes": tuple(specs[index] for index in shard.episode_indices)}
             )
             for shard in self.shards
         }
