@@ -49,6 +49,7 @@ ROOMS = (
     "dataset",
     "cost",
     "delivery",
+    "policy",
 )
 """Folders, lowest first: each imports itself and what stands before it."""
 EPISODE_WAY = ("job", "rollout", "episode_import", "quality", "render", "dataset", "delivery")

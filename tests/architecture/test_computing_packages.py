@@ -7,8 +7,8 @@ from importlib.metadata import packages_distributions
 from architecture.rooms import FOLDER, PACKAGE, ROOMS, modules
 from blueprint_pipeline.workspace.commits import COMPUTING_PACKAGES
 
-COMPUTING_ROOMS = set(ROOMS) - {"workspace", "registry", "price", "stage", "compute", "licence", "cost", "delivery"}
-"""All but those that keep, plan, pay for and hand over what the others made."""
+COMPUTING_ROOMS = set(ROOMS) - {"workspace", "registry", "price", "stage", "compute", "licence", "cost", "delivery", "policy"}
+"""All but those that keep, plan, pay for, hand over and try what the others made."""
 _WIRE = "carries requests to a simulator and what it answers; changes neither"
 _BESIDE = "in the key of pictures where it draws: blueprint_pipeline.simulation.mujoco.renderers.drawing_releases"
 _ISAAC = "its release is known once it is up; each episode records it, and a certificate of another one fails its gate"
@@ -31,6 +31,7 @@ DECIDES_NOTHING = {
     "carb": _ISAAC,
     "isaacsim": _ISAAC,
     "omni": _ISAAC,
+    "gymnasium": "how a lab steps a kit; no stage does",
     "pydantic": "refuses what does not fit a record; what fits is left as it is",
     "upath": "opens files; their bytes are whole or the stage fails",
 }

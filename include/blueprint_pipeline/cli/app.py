@@ -6,7 +6,22 @@ from typing import Annotated
 import typer
 
 from blueprint_pipeline import __version__
-from blueprint_pipeline.cli import cost, dataset, delivery, doctor, drill, episode, job, registry, robot, scene, simulator, skill, stage
+from blueprint_pipeline.cli import (
+    cost,
+    dataset,
+    delivery,
+    doctor,
+    drill,
+    episode,
+    job,
+    policy,
+    registry,
+    robot,
+    scene,
+    simulator,
+    skill,
+    stage,
+)
 from blueprint_pipeline.cli.output import show_error
 from blueprint_pipeline.errors import BlueprintError
 from blueprint_pipeline.log import configure_logging
@@ -33,6 +48,7 @@ app.add_typer(dataset.app, name="dataset")
 app.add_typer(simulator.app, name="simulator")
 app.add_typer(robot.app, name="robot")
 app.add_typer(skill.app, name="skill")
+app.add_typer(policy.app, name="policy")
 app.add_typer(registry.app, name="registry")
 app.add_typer(drill.app, name="drill")
 app.command("deliver")(delivery.deliver)

@@ -1,12 +1,12 @@
-"""What the learning benchmark's figures rest on: sentences are read, demonstrations are cut, and intervals are right."""
+"""What the baseline's figures rest on: sentences are read, demonstrations are cut, and intervals are right."""
 
 import numpy as np
 import pytest
 
-from benchmarks.learn import borrow_scene, wilson
-from benchmarks.learning.network import build_network, train
-from benchmarks.learning.observation import nearest_rotation, read_sentence
-from benchmarks.learning.policy import KNOTS, _ridge, knots_of, rests
+from blueprint_pipeline.policy.chunks import KNOTS, _ridge, knots_of, rests
+from blueprint_pipeline.policy.intervals import wilson
+from blueprint_pipeline.policy.network import build_network, train
+from blueprint_pipeline.policy.observation import nearest_rotation, read_sentence
 
 IDS = ("soda_can", "akita_black_bowl")
 
@@ -89,16 +89,3 @@ def test_the_network_learns_a_line():
 
     train(network, draw, steps=400, rate=0.01)
     assert network.predict(np.array([[0.5]], dtype=np.float32))[0, 0] == pytest.approx(2.0, abs=0.1)
-
-
-def test_the_scene_is_borrowed_and_its_jobs_are_left(tmp_path):
-    """What was delivered of it stays as it is, and nothing of an earlier job is found done."""
-    scene = tmp_path / "workspace/scenes/s"
-    for name in ("mjcf/scene.xml", "geniesim/plan.json", "deliveries/lab/b", "commits/settle_scene.json", "commits/plan_tasks.json"):
-        (scene / name).parent.mkdir(parents=True, exist_ok=True)
-        (scene / name).write_text("x")
-    borrow_scene(tmp_path / "workspace", "s", tmp_path / "borrowed")
-    found = sorted(
-        path.relative_to(tmp_path / "borrowed/scenes/s").as_posix() for path in (tmp_path / "borrowed").rglob("*") if path.is_file()
-    )
-    assert found == ["commits/settle_scene.json", "mjcf/scene.xml"]

@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.learning.network import Batch, Network, build_network, train
-from benchmarks.learning.observation import Frames, doubled, see, see_turn
+from blueprint_pipeline.policy.errors import TooFewDemonstrations
+from blueprint_pipeline.policy.network import Batch, Network, build_network, train
+from blueprint_pipeline.policy.observation import Frames, doubled, see, see_turn
 
 KNOTS = 6
 """Commands that are predicted, evenly spread over the time until the arm rests; the last one is where it rests."""
@@ -33,6 +34,7 @@ _DISTURBED_M = 0.004
 """Standard deviation of the tool's place at the start of a chunk, while training."""
 _KEPT_APART = 7
 """One demonstration of so many is kept apart to choose a model's axes."""
+_FEWEST = 2
 _ROUNDS = 8
 """Of weighing demonstrations anew."""
 _AROUND = 6
@@ -169,10 +171,16 @@ def knots_of(starts: NDArray[np.int64], ends: NDArray[np.int64], commands: Float
 
 
 def train_policy(demonstrations: Sequence[Demonstration], *, steps: int, seed: int) -> Policy:
-    """Train a model for each chunk, on the demonstrations that have as many chunks as most have."""
+    """Train a model for each chunk, on the demonstrations that have as many chunks as most have.
+
+    Raises:
+        TooFewDemonstrations: Hardly any are alike.
+    """
     counts = [len(item.duration) for item in demonstrations]
     usual = max(set(counts), key=counts.count)
     chosen = [item for item, count in zip(demonstrations, counts, strict=True) if count == usual]
+    if len(chosen) < _FEWEST:
+        raise TooFewDemonstrations(len(chosen), len(counts), _FEWEST)
     apart = [index % _KEPT_APART == 0 for index in range(len(chosen))]
     models = []
     for number in range(usual):

@@ -1,0 +1,69 @@
+"""What cannot be trained on or tried, and what to do about it."""
+
+from collections.abc import Sequence
+
+from blueprint_pipeline.errors import InputError
+
+
+class NoPolicyKit(InputError):
+    """A folder holds no replay kit that a policy can be tried in."""
+
+    code = "policy.no_kit"
+    template = "{folder} has no {missing}. Give the folder of a bundle whose episodes MuJoCo made: a policy is tried in its replay kit."
+
+    folder: str
+    missing: str
+
+
+class NoHeldOutStart(InputError):
+    """A kit has too few starts to try a policy from."""
+
+    code = "policy.too_few_starts"
+    template = "{folder} has {found} held-out starts; {wanted} trials were asked for. Ask for fewer, or plan more (held_out of plan_tasks)."
+
+    folder: str
+    found: int
+    wanted: int
+
+
+class PolicyNotLoaded(InputError):
+    """There is no such policy."""
+
+    code = "policy.not_loaded"
+    template = "The policy '{policy}' cannot be loaded: {reason}. Give MODULE:CALLABLE, or a file that `bpp policy train-baseline` wrote."
+
+    policy: str
+    reason: str
+
+
+class DatasetNotTeachable(InputError):
+    """A dataset lacks what the baseline learns from."""
+
+    code = "policy.dataset_not_teachable"
+    template = "{folder} cannot be learnt from: {reason}. Found columns: {columns}."
+
+    folder: str
+    reason: str
+    columns: Sequence[str]
+
+
+class TooFewDemonstrations(InputError):
+    """The baseline needs demonstrations that are alike, one to learn from and one to choose a model by."""
+
+    code = "policy.too_few_demonstrations"
+    template = "{alike} of {all} demonstrations pause equally often, and the baseline learns from those: at least {wanted} are needed."
+
+    alike: int
+    all: int
+    wanted: int
+
+
+class ActionRefused(InputError):
+    """A policy gave something that is no action."""
+
+    code = "policy.action_refused"
+    template = "The policy gave {found} as its action in frame {frame}; expected {expected} finite numbers, as the dataset's action has."
+
+    frame: int
+    found: str
+    expected: int
