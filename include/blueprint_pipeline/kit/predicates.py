@@ -61,7 +61,7 @@ class Condition:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgement:
+class ConditionValue:
     """What a condition came to."""
 
     condition: Condition
@@ -83,18 +83,18 @@ def parse_conditions(rows: Sequence[Mapping[str, Any]]) -> tuple[Condition, ...]
     return tuple(Condition(**row) for row in rows)
 
 
-def judge(conditions: Sequence[Condition], motion: ObservedMotion) -> tuple[Judgement, ...]:
+def judge(conditions: Sequence[Condition], motion: ObservedMotion) -> tuple[ConditionValue, ...]:
     """Ask every condition; the task was done if all hold."""
     return tuple(_judge_one(condition, motion) for condition in conditions)
 
 
-def find_missed(conditions: Sequence[Condition], motion: ObservedMotion) -> Judgement | None:
+def find_missed(conditions: Sequence[Condition], motion: ObservedMotion) -> ConditionValue | None:
     """The first condition that does not hold; ``None``: the task was done. Those after it are not asked."""
     return next((judgement for condition in conditions if not (judgement := _judge_one(condition, motion)).held), None)
 
 
-def _judge_one(condition: Condition, motion: ObservedMotion) -> Judgement:
-    return Judgement(condition=condition, value=MEASURES[condition.measure](motion, **condition.arguments))
+def _judge_one(condition: Condition, motion: ObservedMotion) -> ConditionValue:
+    return ConditionValue(condition=condition, value=MEASURES[condition.measure](motion, **condition.arguments))
 
 
 def measure_lift(motion: ObservedMotion) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .predicates import Judgement, find_missed, judge
+from .predicates import ConditionValue, find_missed, judge
 from .starts import Recorder, Start
 from .world import Vector, World
 
@@ -59,7 +59,7 @@ class Trial:
         """Whether every condition of the task holds now."""
         return find_missed(self.start.conditions, self._recorder.motion()) is None
 
-    def judge(self) -> tuple[Judgement, ...]:
+    def judge(self) -> tuple[ConditionValue, ...]:
         """All conditions, as they stand now."""
         return judge(self.start.conditions, self._recorder.motion())
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from blueprint_pipeline.errors import InternalError
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.kit.predicates import Condition, Judgement, ObservedMotion
+from blueprint_pipeline.kit.predicates import Condition, ConditionValue, ObservedMotion
 from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX
 from blueprint_pipeline.task.outcome import PredicateCheck
 from blueprint_pipeline.task.task import Task
@@ -75,7 +75,7 @@ def observe(
     )
 
 
-def as_check(judgement: Judgement) -> PredicateCheck:
+def as_check(judgement: ConditionValue) -> PredicateCheck:
     """A judgement as records hold it."""
     asked = judgement.condition
     return PredicateCheck(
