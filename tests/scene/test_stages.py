@@ -1,6 +1,5 @@
 """The five stages, one after the other: whole, the same bytes each time, and quick once meshes are cached."""
 
-
 import numpy as np
 import pytest
 
