@@ -19,7 +19,7 @@ def train_baseline(
     *,
     out: Annotated[Path, typer.Option(help="File to write.")],
     steps: Annotated[int, typer.Option(min=0, help="Of training each network.")] = 500,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the networks' first weights and of the order of the data.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Clone behaviour from the training episodes of a bundle's dataset, by its state columns and sentences alone; minutes on a CPU."""
