@@ -11,7 +11,7 @@ from blueprint_pipeline.registry.database import open_registry
 from blueprint_pipeline.registry.ids import ID_CHARACTERS, message_id, shorten_id
 from blueprint_pipeline.registry.records import Delivery, SceneSource
 from blueprint_pipeline.settings import RegistrySettings
-from operators.approval_notice import asked_message, question_lapsed_message
+from operators.approval_notice import Asked, asked_message, question_lapsed_message
 from operators.claim_notice import run_lapsed_message
 from operators.lab_notice import given_up_message, untold_message
 from operators.night_runs import RUN_ID_CHARACTERS, NightIdTooLong, night_of, run_id_of
@@ -46,10 +46,9 @@ def run_context(run_id):
     return {"run_id": run_id, "params": {"scene_id": SCENE, "lab": LAB}, "ti": SimpleNamespace(log_url=None)}
 
 
-def report():
+def question():
     gate = SimpleNamespace(borderline=True, passed=True, message="near")
-    waiting = [SimpleNamespace(episode_id="ep_1", gates=[gate])]
-    return SimpleNamespace(scene_id=SCENE, with_verdict=lambda _verdict: waiting)
+    return Asked(SimpleNamespace(scene_id=SCENE), [SimpleNamespace(episode_id="ep_1", gates=[gate])])
 
 
 def run_of(registry, run_id):
@@ -65,7 +64,7 @@ MESSAGES = {
     "claim_lapsed": lambda registry, run_id: run_lapsed_message({}, run_id, SCENE, LAB, NOW),
     "lab_not_told": lambda registry, run_id: untold_message(where(run_id), BadInput("x")),
     "approval": lambda registry, run_id: asked_message(
-        run_context(run_id), asked(registry, run_id), report(), until=NOW, unknown=["e" * 300]
+        run_context(run_id), asked(registry, run_id), question(), until=NOW, unknown=["e" * 300]
     ),
     "unanswered": lambda registry, run_id: question_lapsed_message(run_context(run_id), asked(registry, run_id), until=NOW),
 }

@@ -120,7 +120,8 @@ _ROWS = (
         name="settle_scene",
         group="scene",
         module="blueprint_pipeline.scene.stages",
-        says="at rest; the farthest that an object moved: {max_drift_m:.2g} m",
+        says="at rest; the farthest that an object moved: {max_drift_m:.2g} m; joints that move: {joints}",
+        quantities=("joints",),
     ),
     StageRow(
         name="plan_tasks",
