@@ -109,6 +109,8 @@ def test_a_start_that_is_not_there_is_refused(small_kit):
         env.reset(options={"start": "nowhere"})
     with pytest.raises(ValueError, match="has no held_out start of stack"):
         KitEnv(small_kit.folder, skills=["stack"])
+    with pytest.raises(ValueError, match="starts is 'train'; expected one of held_out, delivered"):
+        KitEnv(small_kit.folder, starts="train")
 
 
 def load_hub_module(path: Path, name: str):

@@ -23,6 +23,8 @@ from .starts import Start, load_starts
 from .trial import EE_POSE, IMAGES, OBJECT_POSES, STATE, TASK, Trial, action_bounds
 from .world import World
 
+KINDS = ("held_out", "delivered")
+"""Of starts."""
 _LONGEST_SENTENCE = 512
 _LETTERS = string.ascii_letters + string.digits + string.punctuation + " "
 
@@ -40,7 +42,7 @@ class KitEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         cameras: Cameras in ``pixels``; there are no pixels where it is empty.
 
     Raises:
-        ValueError: The kit has no such start.
+        ValueError: There is no such kind of start, or the kit has none of it.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 30}
@@ -54,6 +56,8 @@ class KitEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
         cameras: Sequence[str] = (),
         render_mode: str | None = None,
     ) -> None:
+        if starts not in KINDS:
+            raise ValueError(f"starts is '{starts}'; expected one of {', '.join(KINDS)}")
         self._folder, self._cameras, self.render_mode = folder, tuple(cameras), render_mode
         self._world = World(folder)
         self._known = load_starts(folder)

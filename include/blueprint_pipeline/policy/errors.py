@@ -40,7 +40,7 @@ class DatasetNotTeachable(InputError):
     """A dataset lacks what the baseline learns from."""
 
     code = "policy.dataset_not_teachable"
-    template = "{folder} cannot be learnt from: {reason}. Found columns: {columns}."
+    template = "{folder} cannot be learnt from: {reason}. Found columns: {columns}. Give a bundle whose lab gets the format v3.0, made by this version."
 
     folder: str
     reason: str
@@ -51,7 +51,10 @@ class TooFewDemonstrations(InputError):
     """The baseline needs demonstrations that are alike, one to learn from and one to choose a model by."""
 
     code = "policy.too_few_demonstrations"
-    template = "{alike} of {all} demonstrations pause equally often, and the baseline learns from those: at least {wanted} are needed."
+    template = (
+        "{alike} of {all} demonstrations pause equally often, and the baseline learns from those: at least {wanted} are needed. "
+        "Give a bundle with more episodes of one skill."
+    )
 
     alike: int
     all: int

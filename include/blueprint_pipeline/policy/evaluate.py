@@ -92,9 +92,13 @@ def evaluate(
         raise NoHeldOutStart(str(kit), len(starts), trials)
     painter = Painter(world.model, world.kit) if cameras else None
     results = []
-    for start in starts[:trials]:
-        results.append(_try(Trial(world, start, cameras, painter.draw if painter else None), start, policy))
-        on_trial(results[-1])
+    try:
+        for start in starts[:trials]:
+            results.append(_try(Trial(world, start, cameras, painter.draw if painter else None), start, policy))
+            on_trial(results[-1])
+    finally:
+        if painter is not None:
+            painter.close()
     held = sum(result.success for result in results)
     missed = Counter(result.missed for result in results if result.missed is not None)
     return Evaluation(

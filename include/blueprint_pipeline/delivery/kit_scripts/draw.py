@@ -21,7 +21,7 @@ if __name__ == "__main__":
             sys.exit(__doc__)
     sys.dont_write_bytecode = True  # a file that nobody signed would make the bundle one that was altered
     from blueprint_kit.painter import Painter  # type: ignore[import-not-found]  # beside this file in the kit
-    from blueprint_kit.world import load_kit, load_scene  # type: ignore[import-not-found]
+    from blueprint_kit.world import load_kit, load_scene  # type: ignore[import-not-found]  # beside this file, too
 
     here = Path(__file__).resolve().parent
     states = pq.read_table(here / "episodes" / episode / "states.parquet", columns=["qpos"])
