@@ -17,6 +17,7 @@ from blueprint_pipeline.dataset.features import ACTION, EE_POSE, OBJECT_POSES, S
 from blueprint_pipeline.dataset.frames import load_frames
 from blueprint_pipeline.kit import trial
 from blueprint_pipeline.kit.env import KitEnv
+from blueprint_pipeline.kit.world import KitNotUsable
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.layout import layout_of
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
@@ -89,6 +90,31 @@ def test_a_try_is_cut_off_and_says_what_was_missed(small_kit):
         assert (reward, done, cut_off) == (0.0, False, frame == env._max_episode_steps - 1)
     assert info["missed"] == "lifted"
     assert not info["is_success"]
+
+
+def test_a_try_in_which_physics_blows_up_is_lost(small_kit):
+    """MuJoCo goes on from the model's own start then; what is true there is no success."""
+    env = KitEnv(small_kit.folder)
+    seen, _ = env.reset(seed=3)
+    env._world.data.qvel[:] = 1e12
+    _, reward, ended, cut_off, info = env.step(seen["agent_pos"])
+    assert (reward, ended, cut_off, info["is_success"], info["missed"]) == (0.0, True, False, False, trial.DIVERGED)
+    seen, _ = env.reset(seed=3)
+    assert not env.step(seen["agent_pos"])[2]
+
+
+def test_states_of_another_mujoco_are_refused(small_kit, tmp_path):
+    folder = tmp_path / "kit"
+    shutil.copytree(small_kit.folder, folder)
+    kit = json.loads((folder / "kit.json").read_text()) | {"mujoco": "2.3.7"}
+    (folder / "kit.json").write_text(json.dumps(kit))
+    with pytest.raises(KitNotUsable, match=r"Made with mujoco 2\.3\.7, and this is .*: pip install mujoco==2\.3\.7"):
+        KitEnv(folder)
+
+
+def test_a_camera_that_is_not_there_is_refused(small_kit):
+    with pytest.raises(KitNotUsable, match="There is no camera scen; there are scene, "):
+        KitEnv(small_kit.folder, cameras=["scen"])
 
 
 def test_held_out_starts_are_no_episodes(small_kit):

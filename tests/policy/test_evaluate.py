@@ -16,19 +16,23 @@ from blueprint_pipeline.cli.app import app
 from blueprint_pipeline.dataset.frames import load_frames
 from blueprint_pipeline.kit.starts import load_starts
 from blueprint_pipeline.kit.world import World
-from blueprint_pipeline.policy.baseline import BaselinePolicy, load_baseline, save_baseline, train_baseline
+from blueprint_pipeline.policy.baseline import BaselinePolicy, load_baseline, save_baseline, train_baseline, validate_target
 from blueprint_pipeline.policy.columns import COLUMNS, Episode, TeachingSet, load_columns
 from blueprint_pipeline.policy.errors import (
     ActionRefused,
     DatasetNotTeachable,
+    KitRefused,
     NoHeldOutStart,
     NoPolicyKit,
     PolicyNotLoaded,
+    PolicyNotWritten,
+    SentenceNotRead,
     TooFewDemonstrations,
 )
 from blueprint_pipeline.policy.evaluate import describe_evaluation, evaluate, find_kit
 from blueprint_pipeline.policy.kinematics import ToolKinematics
 from blueprint_pipeline.policy.load import load_policy
+from blueprint_pipeline.policy.observation import read_sentence
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.layout import layout_of
 from blueprint_pipeline.twin.robot_cameras import RobotCameras
@@ -112,6 +116,32 @@ def test_doors(small_kit, tmp_path):
     for name in ("nowhere.npz", str(tmp_path / "broken.npz"), "left", "json:nothing", "no.such.module:x", "json:__name__"):
         with pytest.raises(PolicyNotLoaded):
             load_policy(name, small_kit.folder)
+
+
+def test_a_camera_that_is_not_there_is_refused_before_the_first_trial(small_kit):
+    with pytest.raises(KitRefused, match="it has no camera scen; it has scene, "):
+        evaluate(small_kit.folder, stand_still, name="still", trials=1, cameras=["scen"])
+
+
+@pytest.mark.parametrize(("name", "told"), [("policy", "does not end in .npz"), ("missing/policy.npz", "there is no folder")])
+def test_what_cannot_be_written_is_refused_before_anything_is_learnt(tmp_path, name, told):
+    with pytest.raises(PolicyNotWritten, match=told):
+        validate_target(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "object_ids", "told"),
+    [
+        ("put the mug to the left", ("thing_7", "red_can"), "names none of the objects"),
+        ("put the red bowl to the left", ("red_bowl", "blue_bowl"), "two objects have the same name"),
+        ("open the top drawer", ("can", "chest/upper_drawer", "chest/lower_drawer"), "two objects have the same name"),
+        ("open the cabinet door", ("can", "cabinet/door"), "names a part"),
+    ],
+)
+def test_sentences_that_the_baseline_would_misread_are_refused(sentence, object_ids, told):
+    """It would learn to handle something else."""
+    with pytest.raises(SentenceNotRead, match=told):
+        read_sentence(sentence, object_ids)
 
 
 def test_inverse_kinematics_finds_what_forward_kinematics_gives(small_kit):

@@ -27,6 +27,7 @@ def train_baseline(
     from blueprint_pipeline.policy.columns import load_columns
     from blueprint_pipeline.policy.evaluate import find_kit
 
+    baseline.validate_target(out)
     kit = find_kit(bundle)
     taught = load_columns(bundle / "data" / "dataset" / "v3.0")
     baseline.save_baseline(out, baseline.train_baseline(taught, kit, steps=steps, seed=seed))

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from .painter import Painter
 from .starts import Start, load_starts
-from .trial import EE_POSE, IMAGES, OBJECT_POSES, STATE, TASK, Trial, action_bounds
-from .world import World
+from .trial import DIVERGED, EE_POSE, IMAGES, OBJECT_POSES, STATE, TASK, Trial, action_bounds
+from .world import KitNotUsable, World, load_kit
 
 KINDS = ("held_out", "delivered")
 """Of starts."""
@@ -32,7 +32,8 @@ _LETTERS = string.ascii_letters + string.digits + string.punctuation + " "
 class KitEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     """Tries at a kit's tasks.
 
-    Reward 1.0 and the end in the frame in which every condition of the task holds; cut off after ``max_steps`` of ``kit.json``.
+    Reward 1.0 and the end in the frame in which every condition of the task holds; the end, too, where physics blew up; cut off after
+    ``max_steps`` of ``kit.json``.
     ``info`` has ``is_success``, ``task`` and ``start_id``; at the end also ``missed``: the first condition that does not hold, or nothing.
 
     Args:
@@ -60,6 +61,8 @@ class KitEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
             raise ValueError(f"starts is '{starts}'; expected one of {', '.join(KINDS)}")
         self._folder, self._cameras, self.render_mode = folder, tuple(cameras), render_mode
         self._world = World(folder)
+        if unknown := sorted(set(cameras) - set(self._world.kit["cameras"])):
+            raise KitNotUsable(f"There is no camera {', '.join(unknown)}; there are {', '.join(self._world.kit['cameras'])}.")
         self._known = load_starts(folder)
         self._drawn = [
             name
@@ -107,12 +110,13 @@ class KitEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     def step(self, action: NDArray[Any]) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Execute one frame."""
         self._trial.act(action)
-        done = self._trial.is_done()
-        cut_off = not done and self._trial.frames >= self._max_episode_steps
+        missed = self._trial.missed()
+        done, ended = missed is None, missed in {None, DIVERGED}
+        cut_off = not ended and self._trial.frames >= self._max_episode_steps
         info = self._tell(is_success=done)
-        if done or cut_off:
-            info["missed"] = next((item.condition.name for item in self._trial.judge() if not item.held), "")
-        return self._observe(), float(done), done, cut_off, info
+        if ended or cut_off:
+            info["missed"] = missed or ""
+        return self._observe(), float(done), ended, cut_off, info
 
     def render(self) -> NDArray[np.uint8] | None:
         """The scene camera's picture of the present frame."""
@@ -163,7 +167,7 @@ def make_env(folder: Path, n_envs: int, *, use_async_envs: bool) -> dict[str, di
     """
     kind = gymnasium.vector.AsyncVectorEnv if use_async_envs else gymnasium.vector.SyncVectorEnv
     skills = sorted({start.task["task_type"] for start in load_starts(folder).values() if not start.delivered})
-    kit = World(folder).kit
+    kit = load_kit(folder)
 
     def build(skill: str) -> gymnasium.vector.VectorEnv[Any, Any, Any]:
         made = [lambda: KitEnv(folder, skills=[skill], cameras=kit["cameras"], render_mode="rgb_array") for _ in range(n_envs)]

@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from .world import Vector
+from .world import KitNotUsable, Vector
 
 _COLLISION_GROUP = 3
 
@@ -38,7 +38,13 @@ class Painter:
         self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_HAZE] = 0
 
     def draw(self, qpos: Vector, camera: str) -> NDArray[np.uint8]:
-        """A picture (height, width, 3), RGB, of a configuration (nq,) by a camera (its name without the robot's prefix)."""
+        """A picture (height, width, 3), RGB, of a configuration (nq,) by a camera (its name without the robot's prefix).
+
+        Raises:
+            KitNotUsable: The scene has no such camera.
+        """
+        if camera not in self._cameras:
+            raise KitNotUsable(f"There is no camera '{camera}'; there are {', '.join(sorted(self._cameras))}.")
         self._data.qpos[:] = qpos
         mujoco.mj_forward(self._model, self._data)
         self._renderer.update_scene(self._data, self._cameras[camera], self._option)

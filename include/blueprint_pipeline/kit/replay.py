@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mujoco
 import numpy as np
 import pyarrow.parquet as pq
 
 from .libm_probe import libm_sha256
 from .predicates import ObservedMotion, judge
 from .starts import Recorder, Start, load_starts
-from .world import World, load_kit
+from .world import KitNotUsable, World
 
 
 @dataclass(frozen=True)
@@ -74,11 +73,11 @@ def compare_outcome(record: dict[str, Any], start: Start, motion: ObservedMotion
 
 def main(folder: Path, episodes: list[str]) -> int:
     """Replay some episodes of a kit, or all; 0 where each replays and came out as recorded."""
-    made_with = load_kit(folder)["mujoco"]
-    if mujoco.__version__ != made_with:
-        sys.stderr.write(f"Made with mujoco {made_with}, and this is {mujoco.__version__}: pip install mujoco=={made_with}\n")
+    try:
+        world, starts = World(folder), load_starts(folder)
+    except KitNotUsable as reason:
+        sys.stderr.write(f"{reason}\n")
         return 1
-    world, starts = World(folder), load_starts(folder)
     here = {"machine": platform.machine(), "libm_sha256": libm_sha256()}
     every = True
     for name in episodes or sorted(path.name for path in (folder / "episodes").iterdir()):

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .predicates import ConditionValue, find_missed, judge
+from .predicates import find_missed
 from .starts import Recorder, Start
 from .world import Vector, World
 
 STATE, OBJECT_POSES, EE_POSE, TASK = "observation.state", "observation.object_poses", "observation.ee_pose", "task"
 IMAGES = "observation.images."
 """Before the name of a camera."""
+DIVERGED = "physics_diverged"
+"""What a try missed in which physics blew up."""
 Draw = Callable[[Vector, str], NDArray[np.uint8]]
 
 
@@ -56,12 +58,15 @@ class Trial:
         self.frames += 1
 
     def is_done(self) -> bool:
-        """Whether every condition of the task holds now."""
-        return find_missed(self.start.conditions, self._recorder.motion()) is None
+        """Whether every condition of the task holds now, and physics held all the way."""
+        return self.missed() is None
 
-    def judge(self) -> tuple[ConditionValue, ...]:
-        """All conditions, as they stand now."""
-        return judge(self.start.conditions, self._recorder.motion())
+    def missed(self) -> str | None:
+        """The first condition that does not hold now, or :data:`DIVERGED`; ``None`` where the task is done."""
+        if self.world.has_diverged:
+            return DIVERGED
+        first = find_missed(self.start.conditions, self._recorder.motion())
+        return None if first is None else first.condition.name
 
     def _continuous(self, column: str, poses: Vector) -> NDArray[np.float32]:
         """Poses (n, 7) in a row, each quaternion with the sign nearer to the frame before; at first its largest part is positive."""

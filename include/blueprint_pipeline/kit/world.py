@@ -13,10 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .contacts import ContactSampler
+from .divergence import find_divergence
 from .table import look_up
 
 Vector = NDArray[np.float64]
 _INTEGRATION = mujoco.mjtState.mjSTATE_INTEGRATION.value
+
+
+class KitNotUsable(ValueError):
+    """A kit cannot be used as it was asked for; the message says why, and what to do."""
 
 
 def load_kit(folder: Path) -> dict[str, Any]:
@@ -72,10 +77,16 @@ class World:
 
     Args:
         folder: Of the kit.
+
+    Raises:
+        KitNotUsable: Its states are of another version of MuJoCo.
     """
 
     def __init__(self, folder: Path) -> None:
         self.kit = load_kit(folder)
+        made_with = self.kit["mujoco"]
+        if mujoco.__version__ != made_with:
+            raise KitNotUsable(f"Made with mujoco {made_with}, and this is {mujoco.__version__}: pip install mujoco=={made_with}")
         self.model = load_scene(folder).compile()
         self.data = mujoco.MjData(self.model)
         self.fps: int = self.kit["fps"]
@@ -109,6 +120,11 @@ class World:
             mujoco.mj_step(self.model, self.data)
             self._contacts.sample(self.model, self.data)
         return frozenset(pair.bodies for pair in self._contacts.take(self.data))
+
+    @property
+    def has_diverged(self) -> bool:
+        """Whether physics blew up since the state was last restored: MuJoCo then went on from the model's own start."""
+        return find_divergence(self.data) is not None
 
     def setpoint(self, action: Vector) -> Vector:
         """Controls (nu,) for an action: of each arm its joints' positions, then the opening of its gripper."""

@@ -18,6 +18,7 @@ from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.transforms import build_pose
 from blueprint_pipeline.policy.chunks import KNOTS, Chunk, Demonstration, Kind, Model, Policy, knots_of, rests, train_policy
 from blueprint_pipeline.policy.columns import Episode, TeachingSet
+from blueprint_pipeline.policy.errors import PolicyNotWritten
 from blueprint_pipeline.policy.kinematics import ToolKinematics
 from blueprint_pipeline.policy.network import Network
 from blueprint_pipeline.policy.observation import Reader, nearest_rotation, read_sentence
@@ -65,6 +66,10 @@ def train_baseline(taught: TeachingSet, kit: Path, *, steps: int = 500, seed: in
         kit: Folder of the kit: the arm's model takes commands to places of the tool.
         steps: Of training each network.
         seed: Of all that is drawn.
+
+    Raises:
+        SentenceNotRead: The sentence of an episode does not say to the baseline which object it is about.
+        TooFewDemonstrations: They are not alike enough.
     """
     arm = _acting_arm(taught)
     kinematics = ToolKinematics(kit, arm.index)
@@ -168,6 +173,18 @@ def _follow(chunk: Chunk, start: FloatArray, arm: ArmColumns, kinematics: ToolKi
         now[arm.gripper] = width_m
         rows.append(now)
     return rows
+
+
+def validate_target(path: Path) -> None:
+    """Check, before anything is learnt, that it can be written and loaded again.
+
+    Raises:
+        PolicyNotWritten: The name is of another kind of file, or its folder is missing.
+    """
+    if path.suffix != ".npz":
+        raise PolicyNotWritten(str(path), "its name does not end in .npz")
+    if not path.parent.is_dir():
+        raise PolicyNotWritten(str(path), f"there is no folder {path.parent}")
 
 
 def save_baseline(path: Path, baseline: Learnt) -> None:

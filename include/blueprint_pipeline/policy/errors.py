@@ -15,6 +15,40 @@ class NoPolicyKit(InputError):
     missing: str
 
 
+class KitRefused(InputError):
+    """A kit cannot be used as it was asked for."""
+
+    code = "policy.kit_refused"
+    template = "The kit {folder} cannot be used: {reason}."
+
+    folder: str
+    reason: str
+
+
+class PolicyNotWritten(InputError):
+    """What is learnt would have no file."""
+
+    code = "policy.not_written"
+    template = "{path} cannot be written: {reason}. Name a file that ends in .npz, in a folder that is there."
+
+    path: str
+    reason: str
+
+
+class SentenceNotRead(InputError):
+    """The baseline does not find in a sentence which object it is about."""
+
+    code = "policy.sentence_not_read"
+    template = (
+        "The baseline does not know what '{sentence}' is about: {reason}. It reads the last words of {object_ids}, and nothing else: "
+        "train a policy of your own on this dataset."
+    )
+
+    sentence: str
+    reason: str
+    object_ids: Sequence[str]
+
+
 class NoHeldOutStart(InputError):
     """A kit has too few starts to try a policy from."""
 
@@ -40,7 +74,10 @@ class DatasetNotTeachable(InputError):
     """A dataset lacks what the baseline learns from."""
 
     code = "policy.dataset_not_teachable"
-    template = "{folder} cannot be learnt from: {reason}. Found columns: {columns}. Give a bundle whose lab gets the format v3.0, made by this version."
+    template = (
+        "{folder} cannot be learnt from: {reason}. Found columns: {columns}. "
+        "Give a bundle whose lab gets the format v3.0, made by this version."
+    )
 
     folder: str
     reason: str

@@ -11,9 +11,9 @@ from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.kit.painter import Painter
 from blueprint_pipeline.kit.starts import STARTS, Start, load_starts
-from blueprint_pipeline.kit.trial import Trial, action_bounds
-from blueprint_pipeline.kit.world import World
-from blueprint_pipeline.policy.errors import ActionRefused, NoHeldOutStart, NoPolicyKit
+from blueprint_pipeline.kit.trial import DIVERGED, Trial, action_bounds
+from blueprint_pipeline.kit.world import KitNotUsable, World
+from blueprint_pipeline.policy.errors import ActionRefused, KitRefused, NoHeldOutStart, NoPolicyKit
 from blueprint_pipeline.policy.intervals import wilson
 
 
@@ -83,10 +83,11 @@ def evaluate(
         on_trial: Called with each result.
 
     Raises:
+        KitRefused: The kit is of another version of MuJoCo, or has no such camera.
         NoHeldOutStart: The kit has fewer starts.
         ActionRefused: The policy gave something that is no action.
     """
-    world = World(kit)
+    world = _open(kit, cameras)
     starts = [start for start in load_starts(kit).values() if not start.delivered]
     if len(starts) < trials:
         raise NoHeldOutStart(str(kit), len(starts), trials)
@@ -112,17 +113,27 @@ def evaluate(
     )
 
 
+def _open(kit: Path, cameras: Sequence[str]) -> World:
+    try:
+        world = World(kit)
+    except KitNotUsable as reason:
+        raise KitRefused(str(kit), str(reason)) from None
+    if unknown := sorted(set(cameras) - set(world.kit["cameras"])):
+        raise KitRefused(str(kit), f"it has no camera {', '.join(unknown)}; it has {', '.join(world.kit['cameras'])}")
+    return world
+
+
 def _try(trial: Trial, start: Start, policy: ActingPolicy) -> TrialResult:
     reset = getattr(policy, "reset", None)
     if reset is not None:
         reset()
-    expected = len(action_bounds(trial.world)[0])
+    expected, missed = len(action_bounds(trial.world)[0]), trial.missed()
     while trial.frames < trial.world.kit["max_steps"]:
         trial.act(_read_action(policy(trial.observe()), trial.frames, expected))
-        if trial.is_done():
-            return TrialResult(start_id=start.start_id, instruction=start.instruction, success=True, frames=trial.frames, missed=None)
-    missed = next(item.condition.name for item in trial.judge() if not item.held)
-    return TrialResult(start_id=start.start_id, instruction=start.instruction, success=False, frames=trial.frames, missed=missed)
+        if (missed := trial.missed()) in {None, DIVERGED}:
+            break
+    told = {"start_id": start.start_id, "instruction": start.instruction, "frames": trial.frames}
+    return TrialResult(**told, success=missed is None, missed=missed)
 
 
 def _read_action(given: Any, frame: int, expected: int) -> FloatArray:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.policy.errors import SentenceNotRead
 
 PLACES = frozenset({"left", "right", "front", "back", "middle", "behind"})
 """Words that say where to. Colours, verbs, prepositions and the support's name say nothing more once the objects are found."""
@@ -29,12 +30,20 @@ class Sentence:
 
 
 def read_sentence(text: str, object_ids: tuple[str, ...]) -> Sentence:
-    """Find the objects' names (the last words of their ids) in a sentence, in the order in which they are named."""
+    """Find the objects' names (the last words of their ids) in a sentence, in the order in which they are named.
+
+    Raises:
+        SentenceNotRead: It names none, or a name that two objects have; parts of objects are not read.
+    """
     tokens = re.findall(r"[a-z]+", text.lower())
     names = [re.findall(r"[a-z]+", object_id.lower()) for object_id in object_ids]
     named = [index for _, index in sorted((tokens.index(name[-1]), index) for index, name in enumerate(names) if name[-1] in tokens)]
     if not named:
-        raise ValueError(f"'{text}' names none of {', '.join(object_ids)}")
+        raise SentenceNotRead(text, "it names none of the objects", object_ids)
+    if len({names[index][-1] for index in named}) < len(named):
+        raise SentenceNotRead(text, "two objects have the same name", object_ids)
+    if any("/" in object_ids[index] for index in named):
+        raise SentenceNotRead(text, "it names a part of an object", object_ids)
     words = (word for word in tokens if word in PLACES)
     if len(named) > 1:
         return Sentence(named[0], named[1], tuple(f"{word} of" for word in words))

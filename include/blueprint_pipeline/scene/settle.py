@@ -15,11 +15,11 @@ from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.geometry.rotations import RigidPose
+from blueprint_pipeline.kit.divergence import find_diverged_body, find_divergence
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.scene.build_manifest import pose_of
 from blueprint_pipeline.scene.canonical_files import rounded
 from blueprint_pipeline.scene.mjcf import ROLLING_CONDIM
-from blueprint_pipeline.twin.divergence import find_diverged_body, find_divergence
 from blueprint_pipeline.workspace.storage import Id, SceneFolder
 
 SETTLED_PATH = "layout/settled.json"

@@ -45,6 +45,8 @@ def _load(name: str) -> ModuleType:
                 raise ImportError(f"{init} cannot be imported")
             sys.modules[package] = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(sys.modules[package])
+        elif (loaded := sys.modules[package].__file__) != str(init):
+            raise ImportError(f"the kit {loaded} is open in this process: open {init} in another one, so that each runs its own code")
         return importlib.import_module(f"{package}.{name}")
     finally:
         sys.dont_write_bytecode = writes

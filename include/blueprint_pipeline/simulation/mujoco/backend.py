@@ -14,6 +14,7 @@ import numpy as np
 from blueprint_pipeline.geometry.arrays import FloatArray, ImageArray
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.kit.contacts import ContactSampler
+from blueprint_pipeline.kit.divergence import find_divergence
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.errors import NotLoaded, SimulationDiverged, UnknownName
 from blueprint_pipeline.simulation.mujoco.drawing import FrameRenderer, RenderBackend, apply_lights
@@ -22,7 +23,6 @@ from blueprint_pipeline.simulation.mujoco.renderers import choose_backend, make_
 from blueprint_pipeline.simulation.protocol import BodyContact, Capabilities, LoadedScene, SimulationState, SimulatorInfo, Track
 from blueprint_pipeline.simulation.render_profiles import FAST, RenderProfile
 from blueprint_pipeline.simulators import TWIN_PATH
-from blueprint_pipeline.twin.divergence import find_divergence
 from blueprint_pipeline.twin.errors import WrongShape
 from blueprint_pipeline.twin.model import SceneModel, build_scene_model
 
