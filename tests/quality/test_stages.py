@@ -51,6 +51,11 @@ def kept_in(context):
     return load_gate_report(context.scene).with_verdict("kept")
 
 
+def selection(scene):
+    """What is to be rendered."""
+    return load_rendered_selection(scene, load_gate_report(scene))
+
+
 def run(stage, request, context):
     result = stage.run(request, context)
     synthetic_scene.promote(context)
@@ -106,21 +111,21 @@ def test_gating_twice_gives_the_same_bytes(job, context):
 
 
 def test_without_a_decision_a_borderline_episode_is_rejected(job, context):
-    assert load_rendered_selection(context.scene) == [(0, "ep_000000")]
+    assert selection(context.scene) == [(0, "ep_000000")]
     run(RECORD_APPROVAL, RecordApprovalRequest(scene_id="kitchen"), context)
-    assert load_rendered_selection(context.scene) == [(0, "ep_000000")]
+    assert selection(context.scene) == [(0, "ep_000000")]
     assert load_approvals(context.scene) == []
 
 
 def test_an_approved_episode_is_rendered_and_the_audit_grows(job, context):
     approve = RecordApprovalRequest(scene_id="kitchen", decisions=(decide("ep_000001", approved=True),))
     assert run(RECORD_APPROVAL, approve, context).approved == ("ep_000001",)
-    assert load_rendered_selection(context.scene) == [(0, "ep_000000"), (0, "ep_000001")]
-    assert load_shard_selection(context.scene, 0) == {"ep_000000", "ep_000001"}
+    assert selection(context.scene) == [(0, "ep_000000"), (0, "ep_000001")]
+    assert load_shard_selection(context.scene, 0) == ["ep_000000", "ep_000001"]
     revoke = RecordApprovalRequest(scene_id="kitchen", decisions=(decide("ep_000001", approved=False, minute=5),))
     assert run(RECORD_APPROVAL, revoke, context).rejected == ("ep_000001",)
-    assert load_shard_selection(context.scene, 0) == {"ep_000000"}
-    assert load_rendered_selection(context.scene) == [(0, "ep_000000")]
+    assert load_shard_selection(context.scene, 0) == ["ep_000000"]
+    assert selection(context.scene) == [(0, "ep_000000")]
     first, second = load_approvals(context.scene)
     assert (first.status, second.status) == ("approved", "rejected")
     assert first.request_id == second.request_id
@@ -134,8 +139,8 @@ def test_an_approval_counts_for_the_verdicts_that_were_seen(job, context, scene_
     run(RECORD_APPROVAL, approve, context)
     synthetic_scene.write_episode(scene_root, graze(synthetic.build_episode(1), 0.0032))
     run(GATE_EPISODES, REQUEST, context)
-    assert load_rendered_selection(context.scene) == [(0, "ep_000000")]
-    assert load_shard_selection(context.scene, 0) == {"ep_000000"}
+    assert selection(context.scene) == [(0, "ep_000000")]
+    assert load_shard_selection(context.scene, 0) == ["ep_000000"]
 
 
 def test_an_approval_stands_while_another_shard_is_judged_anew(job, context, scene_root):
@@ -144,7 +149,7 @@ def test_an_approval_stands_while_another_shard_is_judged_anew(job, context, sce
     run(RECORD_APPROVAL, approve, context)
     synthetic_scene.write_episode(scene_root, synthetic.build_episode(3, shard_index=1))
     run(GATE_EPISODES, REQUEST, context)
-    assert load_rendered_selection(context.scene) == [(0, "ep_000000"), (0, "ep_000001"), (1, "ep_000003")]
+    assert selection(context.scene) == [(0, "ep_000000"), (0, "ep_000001"), (1, "ep_000003")]
 
 
 def test_verdicts_that_were_altered_are_refused(job, context):
@@ -152,6 +157,13 @@ def test_verdicts_that_were_altered_are_refused(job, context):
     context.scene.write_bytes(path, context.scene.read_bytes(path).replace(b'"rejected"', b'"kept"') + b"\n")
     with pytest.raises(VerdictsDiffer, match=r"verdicts/shard_0000\.json has sha256"):
         list(load_verdicts(context.scene, load_gate_report(context.scene)))
+
+
+def test_of_two_decisions_at_one_instant_the_rejection_counts_for_all(job, context):
+    """Whichever of them was recorded first: the stage and the selection go by one order."""
+    for approved in (False, True):
+        run(RECORD_APPROVAL, RecordApprovalRequest(scene_id="kitchen", decisions=(decide("ep_000001", approved=approved),)), context)
+        assert selection(context.scene) == [(0, "ep_000000")]
 
 
 @pytest.mark.parametrize(("episode_id", "told"), [("ep_000000", "is 'kept'"), ("ep_000099", "is not in gates.json")])
@@ -238,7 +250,7 @@ def test_skills_that_take_turns_in_the_plan_take_turns_in_the_selection(scene_ro
     records = write_job(scene_root, episodes, shard_size=4)
     run(GATE_EPISODES, REQUEST, context)
     expected = [(index // 4, name) for index, name in enumerate(planned)]
-    assert load_rendered_selection(context.scene) == expected
+    assert selection(context.scene) == expected
     for record in records:
         synthetic_scene.write_render(scene_root, record)
     assert run(GATE_RENDERS, REQUEST, context).kept == len(planned)

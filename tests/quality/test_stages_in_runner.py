@@ -6,7 +6,7 @@ import pytest
 
 from blueprint_pipeline.errors import BlueprintError
 from blueprint_pipeline.quality.approval_log import load_approvals
-from blueprint_pipeline.quality.report import load_rendered_selection
+from blueprint_pipeline.quality.report import load_gate_report, load_rendered_selection
 from blueprint_pipeline.stage.runner import run_stage
 from blueprint_pipeline.workspace.commits import load_commit
 from blueprint_pipeline.workspace.errors import InputMissing
@@ -56,11 +56,11 @@ def test_from_import_to_approval(scene, settings):
     assert load_commit(scene, "gate_episodes") == first
     run("record_approval")
     run("record_approval", decisions=[decision(1, approved=True)])
-    assert len(load_rendered_selection(scene)) == 2
+    assert len(load_rendered_selection(scene, load_gate_report(scene))) == 2
     run("record_approval")
-    assert len(load_rendered_selection(scene)) == 2
+    assert len(load_rendered_selection(scene, load_gate_report(scene))) == 2
     run("record_approval", decisions=[decision(2, approved=False)])
-    assert len(load_rendered_selection(scene)) == 1
+    assert len(load_rendered_selection(scene, load_gate_report(scene))) == 1
     assert [entry.status for entry in load_approvals(scene)] == ["approved", "rejected"]
     assert run("gate_episodes", tier="full").rejected == 1
     with pytest.raises(BlueprintError, match=r"quality\.unknown_decision"):

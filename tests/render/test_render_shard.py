@@ -35,7 +35,7 @@ def select(monkeypatch):
     """Decides which episodes the gates let through."""
 
     def choose(*episode_ids: str) -> None:
-        monkeypatch.setattr("blueprint_pipeline.render.render_shard.load_shard_selection", lambda _scene, _shard_index: set(episode_ids))
+        monkeypatch.setattr("blueprint_pipeline.render.render_shard.load_shard_selection", lambda _scene, _shard_index: list(episode_ids))
 
     return choose
 

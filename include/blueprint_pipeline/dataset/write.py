@@ -24,7 +24,6 @@ from blueprint_pipeline.errors import GateError
 from blueprint_pipeline.quality.report import (
     RENDER_GATES_PATH,
     GateReport,
-    load_kept,
     load_render_report,
     load_verdicts,
     validate_spread,
@@ -64,11 +63,11 @@ def write_datasets(context: StageContext, arms: Sequence[ArmLayout], manifest: S
         EpisodeUnusable: A kept episode does not fit its record, or does not replay.
         VideoMismatch: A video cannot be joined to others.
     """
-    kept = load_kept(context.scene)
+    report = load_render_report(context.scene)
+    kept = report.selected()
     if not kept:
         raise NothingToWrite(str(context.scene.root / RENDER_GATES_PATH))
     plan = load_plan(context.scene)
-    report = load_render_report(context.scene)
     validate_spread(report, "write_dataset")
     verdicts = (episode for episode in load_verdicts(context.scene, report) if episode.verdict == "kept")
     drawn_first = _load_certificate(context, *kept[0])

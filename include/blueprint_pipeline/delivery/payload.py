@@ -34,10 +34,9 @@ from blueprint_pipeline.kit.starts import STARTS
 from blueprint_pipeline.licence.bundle import BundleLicence
 from blueprint_pipeline.quality.explain import primary_reason
 from blueprint_pipeline.quality.report import GATES_PATH, QUALITY_GATE_REPORT_PATH, RENDER_GATES_PATH
-from blueprint_pipeline.quality.verdicts import verdicts_path
+from blueprint_pipeline.quality.verdicts import QUALITY_FOLDER
 from blueprint_pipeline.simulators import SIMULATORS, TWIN_FOLDER, TWIN_PATH
 from blueprint_pipeline.stage.contract import StageContext
-from blueprint_pipeline.task.plan import shard_name
 from blueprint_pipeline.twin.model import build_scene_model
 from blueprint_pipeline.workspace.checksums import list_files
 
@@ -56,12 +55,7 @@ def list_payload(
     """All files but the report page."""
     files = [file for version in lab.formats for file in _dataset(context, version, sources.certification)]
     files += [PayloadFile(f"reports/{name}", context.input(path)) for name, path in _REPORTS.items()]
-    files += [
-        PayloadFile(f"reports/{report.evidence}/{shard_name(shard.shard_index)}.json", context.input(path))
-        for report in (sources.gates, sources.renders)
-        for shard in report.shards
-        if (path := verdicts_path(report.evidence, shard.shard_index))
-    ]
+    files += [PayloadFile(f"reports/{name.removeprefix(QUALITY_FOLDER)[1:]}", context.input(name)) for name in sources.verdict_files()]
     plan, profile = sources.plan, sources.kept_certificates()[0].render_profile
     job = describe_job(plan, [attempt.record for attempt in sources.kept_attempts()], profile)
     twin = context.input(TWIN_FOLDER)

@@ -17,11 +17,10 @@ from blueprint_pipeline.quality.report import (
     RENDER_GATES_PATH,
     GateReport,
     load_gate_report,
-    load_kept,
     load_render_report,
     load_verdicts,
 )
-from blueprint_pipeline.quality.verdicts import RENDER_VERDICTS_FOLDER, VERDICTS_FOLDER, EpisodeVerdict
+from blueprint_pipeline.quality.verdicts import RENDER_VERDICTS_FOLDER, VERDICTS_FOLDER, EpisodeVerdict, verdicts_path
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH, SceneManifest, load_manifest
 from blueprint_pipeline.simulators import SIMULATORS, TWIN_FOLDER
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan, load_plan
@@ -109,6 +108,11 @@ class BundleSources:
         """What they said of every attempt that was rendered."""
         return load_verdicts(self.scene, self.renders)
 
+    def verdict_files(self) -> list[str]:
+        """Files of the scene with what the gates said of each attempt, by shard."""
+        reports = (self.gates, self.renders)
+        return [verdicts_path(report.evidence, shard.shard_index) for report in reports for shard in report.shards]
+
     def kept_attempts(self) -> list[Attempted]:
         return [self.attempts[episode_id] for episode_id in self.kept]
 
@@ -135,13 +139,14 @@ def load_sources(scene: SceneFolder) -> BundleSources:
     plan = load_plan(scene)
     shards = {index: shard.shard_index for shard in plan.shards for index in shard.episode_indices}
     manifest = json.loads(scene.read_bytes(SOURCE_MANIFEST_PATH))
+    renders = load_render_report(scene)
     return BundleSources(
         scene=scene,
         plan=plan,
         gates=load_gate_report(scene),
-        renders=load_render_report(scene),
+        renders=renders,
         attempts={spec.episode_id: _load_attempt(scene, shards[spec.episode_index], spec.episode_id) for spec in plan.episodes},
-        kept=tuple(episode_id for _, episode_id in load_kept(scene)),
+        kept=tuple(episode_id for _, episode_id in renders.selected()),
         certification=CertificationReport.model_validate_json(scene.read_bytes(CERTIFICATION_PATH)),
         cost=load_cost_report(scene),
         source_files={name: FileDigest.model_validate(digest) for name, digest in manifest["files"].items()},

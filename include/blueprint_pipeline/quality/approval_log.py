@@ -57,7 +57,12 @@ class ApprovalLog(FrozenModel):
 def load_approvals(scene: SceneFolder) -> list[ApprovalEntry]:
     """All decisions that were ever recorded for a scene, oldest first; empty where nobody was asked."""
     logs = [ApprovalLog.model_validate_json(scene.read_bytes(name)) for name in scene.files_under(APPROVALS_FOLDER)]
-    return sorted((entry for log in logs for entry in log.entries), key=lambda entry: (entry.approved_at, entry.request_id, entry.status))
+    return sort_entries(entry for log in logs for entry in log.entries)
+
+
+def sort_entries(entries: Iterable[ApprovalEntry]) -> list[ApprovalEntry]:
+    """Oldest first; of two on one episode at one instant the rejection is the last, and counts."""
+    return sorted(entries, key=lambda entry: (entry.approved_at, entry.request_id, entry.status))
 
 
 def approved_episode_ids(entries: Iterable[ApprovalEntry], seen: Collection[str]) -> set[str]:

@@ -11,6 +11,7 @@ from blueprint_pipeline.quality.approval_log import (
     ApprovalLog,
     approved_episode_ids,
     load_approvals,
+    sort_entries,
 )
 from blueprint_pipeline.quality.errors import NothingKept
 from blueprint_pipeline.quality.explain import tally_reasons
@@ -57,8 +58,7 @@ def record_approval(scene_id: str, decisions: tuple[ApprovalDecision, ...], cont
     log = build_log(scene_id, report, load_borderline(context.scene, report), decisions)
     context.output(batch_path(decisions)).write_text(log.model_dump_json(indent=1) + "\n", encoding="utf-8")
     earlier = [entry for entry in load_approvals(context.scene) if entry not in log.entries]
-    entries = sorted([*earlier, *log.entries], key=lambda entry: entry.approved_at)
-    approved = approved_episode_ids(entries, {shard.sha256 for shard in report.shards})
+    approved = approved_episode_ids(sort_entries([*earlier, *log.entries]), {shard.sha256 for shard in report.shards})
     if not report.count("kept") and not approved:
         tally = tally_reasons(load_verdicts(context.scene, report))
         reasons = [*(reason.sentence() for reason in tally.reasons("borderline")), *tally.top()]

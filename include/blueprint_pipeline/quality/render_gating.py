@@ -21,7 +21,7 @@ from blueprint_pipeline.quality.report import (
 )
 from blueprint_pipeline.quality.scene_report import build_quality_gate_report
 from blueprint_pipeline.quality.tiers import TierConfig, load_tiers
-from blueprint_pipeline.quality.verdicts import EpisodeVerdict, ShardVerdicts, Tier, read_verdicts, verdicts_path
+from blueprint_pipeline.quality.verdicts import EpisodeVerdict, Tier, read_verdicts
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import JobPlan
 
@@ -36,10 +36,8 @@ def gate_renders(scene_id: str, tier: Tier, context: StageContext) -> Judgement:
     """
     plan, config = load_audited_plan(context.scene, "gate_renders"), load_tiers()
     validate_config(config)
-    simulated, selection = load_gate_report(context.scene), load_rendered_selection(context.scene)
-    if not selection:
-        raise NothingAudited(scene_id, "gate_renders", "gates.json and the approvals select no episode for rendering")
-    judgement = judge_renders(context, plan, config, tier, selection)
+    simulated = load_gate_report(context.scene)
+    judgement = judge_renders(context, plan, config, tier, simulated)
     report = judgement.report
     _write(context, simulated, report)
     if not report.count("kept"):
@@ -49,11 +47,18 @@ def gate_renders(scene_id: str, tier: Tier, context: StageContext) -> Judgement:
     return judgement
 
 
-def judge_renders(context: StageContext, plan: JobPlan, config: TierConfig, tier: Tier, selection: list[tuple[int, str]]) -> Judgement:
-    """Ask all gates of every episode that was to be rendered."""
+def judge_renders(context: StageContext, plan: JobPlan, config: TierConfig, tier: Tier, simulated: GateReport) -> Judgement:
+    """Ask all gates of every episode that was to be rendered.
+
+    Raises:
+        NothingAudited: No episode was.
+    """
+    selection = load_rendered_selection(context.scene, simulated)
+    if not selection:
+        raise NothingAudited(plan.scene_id, "gate_renders", "gates.json and the approvals select no episode for rendering")
     book, kept, done = VerdictBook(context, "render_verdicts"), set(), 0
     for shard_index, selected in groupby(selection, key=lambda item: item[0]):
-        before = _skill_scores(context, shard_index)
+        before = _skill_scores(context, simulated, shard_index)
         verdicts = []
         for _, episode_id in selected:
             context.stop_if_asked()
@@ -68,10 +73,10 @@ def judge_renders(context: StageContext, plan: JobPlan, config: TierConfig, tier
     return book.close(plan, config, tier, set_metrics(load_courses(context.scene, plan, kept), plan))
 
 
-def _skill_scores(context: StageContext, shard_index: int) -> dict[str, dict[str, float | None]]:
+def _skill_scores(context: StageContext, simulated: GateReport, shard_index: int) -> dict[str, dict[str, float | None]]:
     """What was measured of each episode of a shard before it was rendered."""
-    gated = ShardVerdicts.model_validate_json(context.scene.read_bytes(verdicts_path("verdicts", shard_index)))
-    return {episode.episode_id: episode.metrics for episode in gated.episodes}
+    shards = [shard for shard in simulated.shards if shard.shard_index == shard_index]
+    return {episode.episode_id: episode.metrics for episode in read_verdicts(context.scene.read_bytes, simulated.evidence, shards)}
 
 
 def render_metrics(case: RenderCase) -> dict[str, float | None]:

@@ -7,8 +7,7 @@ A report has the verdict of every episode. What each gate measured stands in a f
 (:mod:`blueprint_pipeline.quality.verdicts`).
 """
 
-from collections.abc import Iterator
-from hashlib import sha256
+from collections.abc import Container, Iterator
 from typing import Literal
 
 from blueprint_pipeline.frozen import FrozenModel
@@ -20,9 +19,9 @@ from blueprint_pipeline.quality.verdicts import (
     Evidence,
     GateResult,
     JudgedShard,
-    ShardVerdicts,
     Tier,
     Verdict,
+    read_shard,
     read_verdicts,
     verdicts_path,
 )
@@ -64,6 +63,10 @@ class GateReport(FrozenModel):
         """Ids of the episodes with a verdict, in the plan's order."""
         return [episode_id for shard in self.shards for episode_id, found in shard.verdicts.items() if found == verdict]
 
+    def selected(self, approved: Container[str] = ()) -> list[tuple[int, str]]:
+        """``(shard_index, episode_id)`` of what continues: kept, and borderline ones that a person approved; in the plan's order."""
+        return [(shard.shard_index, episode_id) for shard in self.shards for episode_id in shard.selected(approved)]
+
     def failed_set_gates(self) -> list[GateResult]:
         """Gates on the kept episodes together that did not pass."""
         return [gate for gate in self.set_gates if not gate.passed]
@@ -98,27 +101,15 @@ def load_borderline(scene: SceneFolder, report: GateReport) -> list[EpisodeVerdi
     return [episode for episode in read_verdicts(scene.read_bytes, report.evidence, shards) if episode.verdict == "borderline"]
 
 
-def load_rendered_selection(scene: SceneFolder) -> list[tuple[int, str]]:
+def load_rendered_selection(scene: SceneFolder, report: GateReport) -> list[tuple[int, str]]:
     """``(shard_index, episode_id)`` of what is to be rendered, in the plan's order: kept, and borderline ones that a person approved."""
-    report = load_gate_report(scene)
-    approved = approved_episode_ids(load_approvals(scene), {shard.sha256 for shard in report.shards})
-    return [
-        (shard.shard_index, episode_id)
-        for shard in report.shards
-        for episode_id, verdict in shard.verdicts.items()
-        if verdict == "kept" or (verdict == "borderline" and episode_id in approved)
-    ]
+    return report.selected(approved_episode_ids(load_approvals(scene), {shard.sha256 for shard in report.shards}))
 
 
-def load_shard_selection(scene: SceneFolder, shard_index: int) -> set[str]:
-    """Episodes of one shard that are to be rendered: the same selection, read from the shard's own file of verdicts."""
-    data = scene.read_bytes(verdicts_path("verdicts", shard_index))
-    approved = approved_episode_ids(load_approvals(scene), {sha256(data).hexdigest()})
-    return {
-        episode.episode_id
-        for episode in ShardVerdicts.model_validate_json(data).episodes
-        if episode.verdict == "kept" or (episode.verdict == "borderline" and episode.episode_id in approved)
-    }
+def load_shard_selection(scene: SceneFolder, shard_index: int) -> list[str]:
+    """Episodes of one shard that are to be rendered, in the plan's order, by the shard's own file of verdicts."""
+    shard = read_shard(scene.read_bytes(verdicts_path("verdicts", shard_index)))
+    return shard.selected(approved_episode_ids(load_approvals(scene), {shard.sha256}))
 
 
 def validate_spread(report: GateReport, stage: str) -> None:
@@ -134,7 +125,4 @@ def validate_spread(report: GateReport, stage: str) -> None:
 
 def load_kept(scene: SceneFolder) -> list[tuple[int, str]]:
     """``(shard_index, episode_id)`` of what is delivered, in the plan's order, which is that of the dataset."""
-    report = load_render_report(scene)
-    return [
-        (shard.shard_index, episode_id) for shard in report.shards for episode_id, verdict in shard.verdicts.items() if verdict == "kept"
-    ]
+    return load_render_report(scene).selected()

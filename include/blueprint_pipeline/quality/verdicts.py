@@ -4,7 +4,7 @@
 - ``geniesim/quality/render_verdicts/{shard}.json``: the same of what was rendered, after ``gate_renders``.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from hashlib import sha256
 from typing import Literal
 
@@ -103,6 +103,14 @@ class JudgedShard(FrozenModel):
         """How many of its episodes have a verdict."""
         return list(self.verdicts.values()).count(verdict)
 
+    def selected(self, approved: Container[str] = ()) -> list[str]:
+        """Ids of what continues: kept, and borderline ones that a person approved."""
+        return [
+            episode_id
+            for episode_id, verdict in self.verdicts.items()
+            if verdict == "kept" or (verdict == "borderline" and episode_id in approved)
+        ]
+
 
 def verdicts_path(evidence: Evidence, shard_index: int) -> str:
     """The verdicts of one shard, in the scene's folder."""
@@ -111,9 +119,19 @@ def verdicts_path(evidence: Evidence, shard_index: int) -> str:
 
 def judge_shard(shard_index: int, episodes: Sequence[EpisodeVerdict]) -> tuple[JudgedShard, bytes]:
     """A shard as its report names it, and the content of its file of verdicts."""
-    data = (ShardVerdicts(shard_index=shard_index, episodes=tuple(episodes)).model_dump_json(indent=1) + "\n").encode()
-    verdicts = {episode.episode_id: episode.verdict for episode in episodes}
-    return JudgedShard(shard_index=shard_index, sha256=sha256(data).hexdigest(), verdicts=verdicts), data
+    judged = ShardVerdicts(shard_index=shard_index, episodes=tuple(episodes))
+    data = (judged.model_dump_json(indent=1) + "\n").encode()
+    return _name_shard(judged, data), data
+
+
+def read_shard(data: bytes) -> JudgedShard:
+    """A shard as its report names it, by the content of its file."""
+    return _name_shard(ShardVerdicts.model_validate_json(data), data)
+
+
+def _name_shard(judged: ShardVerdicts, data: bytes) -> JudgedShard:
+    verdicts = {episode.episode_id: episode.verdict for episode in judged.episodes}
+    return JudgedShard(shard_index=judged.shard_index, sha256=sha256(data).hexdigest(), verdicts=verdicts)
 
 
 def read_verdicts(read: Callable[[str], bytes], evidence: Evidence, shards: Sequence[JudgedShard]) -> Iterator[EpisodeVerdict]:
