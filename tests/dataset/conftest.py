@@ -54,7 +54,7 @@ from blueprint_pipeline.simulation.protocol import Capabilities, SimulatorInfo
 from blueprint_pipeline.simulation.render_profiles import FAST
 from blueprint_pipeline.skill.pick_place import PickPlaceTask
 from blueprint_pipeline.stage.contract import StageContext
-from blueprint_pipeline.task.outcome import Outcome, Phase, at_most
+from blueprint_pipeline.task.outcome import Outcome, Phase, PredicateCheck
 from blueprint_pipeline.task.plan import PLAN_PATH, JobPlan, ShardRef
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.twin.binding import bind_robot
@@ -178,7 +178,7 @@ def episode_record(index: int, frames: int, states: Path) -> EpisodeRecord:
             failure_stage=None,
             failure_code=None,
             failure_reason=None,
-            predicate=(at_most("on_support", 0.01, 0.03, "m"),),
+            predicate=(PredicateCheck(name="on_support", held=True, value=0.01, limit=0.03, direction="at_most", unit="m"),),
         ),
         simulator=SIMULATOR,
         capabilities=Capabilities(deterministic=True, restores_state=True, renders=True, contacts=True),

@@ -159,6 +159,14 @@ def test_a_scene_in_which_nothing_opens_says_so(scene):
     assert refused.value.reasons == dict.fromkeys(PARTS, "it is stuck")
 
 
+def test_parts_with_nothing_movable_beside_them_say_that_no_robot_is_put_there(scene, monkeypatch):
+    """Not that the scene has no parts."""
+    monkeypatch.setattr("blueprint_pipeline.job.site._tiers", lambda _scene, _starts: [])
+    with pytest.raises(NothingToDo, match="nothing movable stands on what it stands on") as refused:
+        choose_site(scene, "franka_panda", ("open",), Film(fps=30, width=160, height=120), seed=0)
+    assert set(refused.value.reasons) == set(PARTS)
+
+
 def test_a_part_that_did_not_pass_its_motion_test_is_left_out(scene):
     stuck = replace(scene, stuck={"cabinet/door": "let go halfway it moves on by 0.3 rad"})
     found = choose_site(stuck, "franka_panda", ("close",), Film(fps=30, width=160, height=120), seed=0)

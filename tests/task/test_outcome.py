@@ -2,7 +2,16 @@
 
 import pytest
 
-from blueprint_pipeline.task.outcome import at_least, at_most, describe_tightest, share_of_limit
+from blueprint_pipeline.task.outcome import PredicateCheck, describe_tightest, share_of_limit
+
+
+def at_most(name, value, limit, unit):
+    return PredicateCheck(name=name, held=True, value=value, limit=limit, direction="at_most", unit=unit)
+
+
+def at_least(name, value, limit, unit):
+    return PredicateCheck(name=name, held=True, value=value, limit=limit, direction="at_least", unit=unit)
+
 
 LOOSE = at_most("on_support", 1.5e-5, 0.02, "m")
 

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from blueprint_pipeline.dataset.provenance import load_integration_state
 from blueprint_pipeline.episode.record import EpisodeRecord
-from blueprint_pipeline.episode.states import load_motion
-from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.task.spec import EpisodeSpec
@@ -24,14 +23,14 @@ def dump_starts(delivered: Sequence[tuple[EpisodeRecord, Path]], held_out: Seque
     """
     simulator = MujocoSimulator()
     simulator.use(scene)
-    rows = [describe_start(record.spec, load_motion(states).integration_state, delivered=True) for record, states in delivered]
+    rows = [describe_start(record.spec, load_integration_state(states, record.episode_id), delivered=True) for record, states in delivered]
     for spec in held_out:
         simulator.reset(spec.object_poses, spec.robot_qpos)
-        rows.append(describe_start(spec, simulator.save_state(), delivered=False))
+        rows.append(describe_start(spec, simulator.save_state().tolist(), delivered=False))
     return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
-def describe_start(spec: EpisodeSpec, integration_state: FloatArray, *, delivered: bool) -> Mapping[str, Any]:
+def describe_start(spec: EpisodeSpec, integration_state: list[float], *, delivered: bool) -> Mapping[str, Any]:
     """One row: what :class:`blueprint_pipeline.kit.starts.Start` reads."""
     return {
         "start_id": spec.episode_id,
@@ -39,5 +38,5 @@ def describe_start(spec: EpisodeSpec, integration_state: FloatArray, *, delivere
         "task": spec.task.model_dump(mode="json"),
         "arm": spec.arm,
         "conditions": [condition.as_json() for condition in load_skill(spec.task.task_type).conditions(spec.task)],
-        "integration_state": integration_state.tolist(),
+        "integration_state": integration_state,
     }

@@ -30,6 +30,7 @@ from blueprint_pipeline.skill.receiver import Receivers
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.skill.scene_view import SceneView
 from blueprint_pipeline.skill.support_surface import SupportSurface, scan_surface
+from blueprint_pipeline.twin.articulation import find_joints
 from blueprint_pipeline.twin.body_names import is_part
 from blueprint_pipeline.twin.footprint import Footprint
 from blueprint_pipeline.twin.model import SceneModel, build_scene_model, planning_copy
@@ -191,8 +192,13 @@ def choose_site(scene: TaskScene, robot: str, skills: Sequence[str], film: Film,
     if refused and all(isinstance(refusal, NoRoomForRobot) for _, refusal in refused):
         raise refused[0][1]
     skill = next((refusal.skill for _, refusal in refused if isinstance(refusal, NothingToDo)), skills[0])
-    elsewhere = _elsewhere(None, scene, starts) if load_skill(skill).moves == "object" else {}
+    elsewhere = _elsewhere(None, scene, starts) if load_skill(skill).moves == "object" else _parts_apart(scene)
     raise NothingToDo(scene.manifest.scene_id, skill, elsewhere | _where_they_stand(refused))
+
+
+def _parts_apart(scene: TaskScene) -> dict[str, str]:
+    """Parts that open, each with why no robot is put before it; where one is, its own reason counts."""
+    return dict.fromkeys(find_joints(scene.twin), "nothing movable stands on what it stands on, and only there a robot is put")
 
 
 def _where_they_stand(refused: Sequence[tuple[Tier, NothingToDo | NoRoomForRobot]]) -> dict[str, str]:

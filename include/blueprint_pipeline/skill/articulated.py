@@ -71,10 +71,15 @@ class PartSkill(Skill[AnyPartTask]):
     """Takes a part by its handle, and brings it along its joint."""
 
     moves = "part"
+    travel_phases = ("approach", "reach", "leave", "home")
     move_phase: ClassVar[str]
-    """Name of the phase in which the part moves."""
+    """Name of the phase in which the part moves: with it, all phases are known."""
     goals: ClassVar[tuple[PartGoal, ...]]
     task: type[AnyPartTask]
+
+    def __init_subclass__(cls) -> None:
+        cls.phases = ("approach", "reach", "grasp", cls.move_phase, "release", "leave", "home")
+        cls.touch_phases = frozenset({"grasp", cls.move_phase, "release", "leave"})
 
     def find_unsuitable(self, place: Workplace, target: str) -> str | None:
         """A part that did not pass its motion test, or that no gripper can take by a handle."""

@@ -20,9 +20,6 @@ class Close(PartSkill[CloseTask]):
     name = "close"
     version = "close-3"
     difficulty = 0.45
-    phases = ("approach", "reach", "grasp", "push", "release", "leave", "home")
-    travel_phases = ("approach", "reach", "leave", "home")
-    touch_phases = frozenset({"grasp", "push", "release", "leave"})
     move_phase = "push"
     start_shares = (0.4, 0.9)
     goals = (

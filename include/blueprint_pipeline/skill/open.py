@@ -21,9 +21,6 @@ class Open(PartSkill[OpenTask]):
     name = "open"
     version = "open-3"
     difficulty = 0.5
-    phases = ("approach", "reach", "grasp", "pull", "release", "leave", "home")
-    travel_phases = ("approach", "reach", "leave", "home")
-    touch_phases = frozenset({"grasp", "pull", "release", "leave"})
     move_phase = "pull"
     start_shares = (0.0, 0.15)
     goals = (

@@ -37,16 +37,6 @@ class PredicateCheck(FrozenModel):
         return self.limit - self.value if self.direction == "at_most" else self.value - self.limit
 
 
-def at_most(name: str, value: float, limit: float, unit: str) -> PredicateCheck:
-    """A condition that holds up to a limit."""
-    return PredicateCheck(name=name, held=value <= limit, value=value, limit=limit, direction="at_most", unit=unit)
-
-
-def at_least(name: str, value: float, limit: float, unit: str) -> PredicateCheck:
-    """A condition that holds from a limit on."""
-    return PredicateCheck(name=name, held=value >= limit, value=value, limit=limit, direction="at_least", unit=unit)
-
-
 def describe_missed(checks: Sequence[PredicateCheck]) -> str:
     """The conditions that do not hold, with value and limit."""
     missed = (check for check in checks if not check.held)
