@@ -69,6 +69,6 @@ ROW = FormatRow(
     title="States Only 1",
     writer=f"{__name__}:Writer",
     reader=f"{__name__}:READER",
-    loading="Any reader of JSON Lines.\n",
+    readers="For any reader of JSON Lines.",
     tags=("JSON Lines",),
 )

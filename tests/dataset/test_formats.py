@@ -74,7 +74,7 @@ def test_a_third_format_is_written_beside_the_others(written: Path) -> None:
     card = (root / "README.md").read_text()
     assert "(States Only 1)" in card
     assert "The same frames are written as LeRobot v3.0 and LeRobot v2.1." in card
-    assert "## Load it\n\nAny reader of JSON Lines." in card
+    assert "## Load it\n\nFor any reader of JSON Lines." in card
     metadata = yaml.safe_load(card.split("---")[1])
     assert metadata["tags"][0] == "JSON Lines"
     assert "configs" not in metadata

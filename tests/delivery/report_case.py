@@ -5,6 +5,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
+from blueprint_pipeline.dataset.formats import FORMATS
 from blueprint_pipeline.delivery.report_facts import (
     CertificateRow,
     CostFacts,
@@ -124,7 +125,7 @@ def report_facts(kept=22, attempted=24):
         cameras=("scene", "wrist"),
         resolution="320 x 240",
         fps=30,
-        formats={"v3.0": "LeRobot v3.0", "v2.1": "LeRobot v2.1"},
+        formats=tuple(FORMATS[name] for name in ("v3.0", "v2.1")),
         attempted=attempted,
         rendered=kept,
         kept=rows,

@@ -91,23 +91,32 @@ MEASURE = """
 import pathlib, sys, time
 import operators.scene_flow, operators.scene_rows as rows
 rows.own_dag_rows.__defaults__ = (pathlib.Path(sys.argv[1]),)
+from airflow.sdk import DAG, timezone
 from airflow.sdk._shared.observability import metrics  # imported before the clock starts, as in the DAG processor
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+began = time.process_time()
+for index in range(300):
+    with DAG(f"plain_{index}", schedule="0 3 * * *", start_date=timezone.datetime(2026, 1, 1), tags={"a"}):
+        TriggerDagRunOperator(task_id="run", trigger_dag_id="b", conf={})
+plain = time.process_time() - began
 began = time.process_time()
 code = compile(open(sys.argv[2]).read(), sys.argv[2], "exec")
 found = {}
 exec(code, found)
-print(time.process_time() - began, sum(name.startswith("scene_") for name in found))
+print((time.process_time() - began) / plain, sum(name.startswith("scene_") for name in found))
 """
+LIMIT = 2.0
+"""Reading three hundred rows and building their DAGs may cost this many times what as many plain DAGs cost: 1.15 on a quiet core, in 0.3 s."""
 
 
 @pytest.mark.slow
-def test_three_hundred_scenes_with_dags_of_their_own_are_read_in_a_second(tmp_path):
-    """In CPU time; a task of such a DAG builds its own alone."""
+def test_three_hundred_scenes_with_dags_of_their_own_are_cheap_to_read(tmp_path):
+    """In CPU time, against as many plain DAGs of one task in the same process; a task of such a DAG builds its own alone."""
     rows = ", ".join(row(scene_id=f"s{index}", dag='{schedule: "0 3 * * *"}') for index in range(300))
     path = written(tmp_path, f"scenes: [{rows}]")
     out = subprocess.run(
         [sys.executable, "-c", MEASURE, str(path), str(ROOT / "dags" / "scheduled_scenes.py")], capture_output=True, text=True, check=True
     ).stdout.split()
     assert int(out[1]) == 300
-    assert float(out[0]) < 1.0
+    assert float(out[0]) < LIMIT
     assert len(own_dag_rows(path)) == 300

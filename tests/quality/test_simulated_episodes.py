@@ -1,11 +1,13 @@
 """The gates on episodes that the real simulator made: sound ones are kept at the strictest tier, damaged ones are not."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from blueprint_pipeline.episode.reader import planned_episodes
+from blueprint_pipeline.job.plan_tasks import load_task_scene
 from blueprint_pipeline.quality.episode_gating import judge_case
 from blueprint_pipeline.quality.gate_inputs import load_episode_case
 from blueprint_pipeline.quality.robot_limits import load_robot_limits
@@ -18,9 +20,17 @@ from tests.simulation.small_job import small_context, small_folder, task_scene, 
 pytestmark = pytest.mark.slow
 
 
-def simulate(folder, episodes, skill, seed=0):
-    """Simulated episodes of the small scene, or of the one with things that hold others."""
-    scene = task_scene(folder, RECEIVER_XML, RECEIVERS) if skill in {"place_in", "stack"} else task_scene(folder)
+def scene_for(skill, folder, cabinet):
+    """The small scene; with things that hold others, or with parts that move, where the skill needs them."""
+    if skill in {"open", "close"}:
+        twin = small_folder(folder).local("mjcf")
+        shutil.copytree(cabinet.scene.local("mjcf"), twin)
+        return replace(load_task_scene(cabinet), mjcf_path=twin / "scene.xml")
+    return task_scene(folder, RECEIVER_XML, RECEIVERS) if skill in {"place_in", "stack"} else task_scene(folder)
+
+
+def simulate(folder, episodes, scene, skill, seed=0):
+    """Simulated episodes of one skill."""
     plan = write_job(folder, episodes, skills=(skill,), seed=seed, scene=scene)
     simulate_shard(0, small_context(folder))
     robot = load_robot_limits(plan.robot.embodiment)
@@ -33,7 +43,8 @@ def simulate(folder, episodes, skill, seed=0):
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory):
     """Two picked and placed objects."""
-    return simulate(tmp_path_factory.mktemp("job"), 2, "pick_place")
+    folder = tmp_path_factory.mktemp("job")
+    return simulate(folder, 2, task_scene(folder), "pick_place")
 
 
 def changed(case, **arrays):
@@ -111,9 +122,10 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("skill", SKILLS)
-def test_simulated_episodes_pass_the_strictest_tier(tmp_path, skill):
+def test_simulated_episodes_pass_the_strictest_tier(tmp_path, cabinet, skill):
     """Every skill, for several seeds: no gate has anything against an episode, and few are so near a limit that a person must look."""
-    cases = [case for seed in range(3) for case in simulate(tmp_path / str(seed), 4, skill, seed)]
+    folders = [tmp_path / str(seed) for seed in range(3)]
+    cases = [case for seed, folder in enumerate(folders) for case in simulate(folder, 4, scene_for(skill, folder, cabinet), skill, seed)]
     verdicts = [judge_case(case, load_tiers(), "full") for case in cases]
     assert [verdict.failed() for verdict in verdicts] == [[]] * len(cases)
     kept = [verdict.verdict for verdict in verdicts].count("kept")
@@ -130,7 +142,7 @@ def test_damage_to_a_simulated_episode_is_found_at_the_loosest_tier(cases, damag
 
 def test_a_record_without_the_receiver_is_not_measured(tmp_path):
     """One damaged record is one rejected episode, and no defect of the program."""
-    (case,) = simulate(tmp_path, 1, "place_in")
+    (case,) = simulate(tmp_path, 1, task_scene(tmp_path, RECEIVER_XML, RECEIVERS), "place_in")
     names = tuple("other" if name == case.spec.task.support_object else name for name in case.record.object_ids)
     verdict = judge_case(replace(case, record=case.record.model_copy(update={"object_ids": names})), load_tiers(), "core")
     assert verdict.verdict == "rejected"

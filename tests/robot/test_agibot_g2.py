@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from blueprint_pipeline.geometry.pose import Pose
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, load_embodiment
+from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.layout import home_qpos
+from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.twin.binding import RobotBinding, bind_robot
 from blueprint_pipeline.twin.mount import PEDESTAL, mount
 

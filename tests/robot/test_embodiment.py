@@ -6,10 +6,10 @@ import pytest
 from pydantic import ValidationError
 
 from blueprint_pipeline.geometry.pose import Pose
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment, UnknownRobot, UnsupportedRobot, list_embodiments, load_embodiment
+from blueprint_pipeline.robot.embodiment import Embodiment, UnknownRobot, UnsupportedRobot, list_embodiments, load_embodiment
 from blueprint_pipeline.robot.errors import BrokenEmbodiment
 from blueprint_pipeline.robot.layout import home_qpos
-from blueprint_pipeline.robot.names import robot_names
+from blueprint_pipeline.robot.names import ROBOT_PREFIX, robot_names
 from blueprint_pipeline.simulation.mujoco.renderer import Renderer, camera_id
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
 from blueprint_pipeline.twin.binding import bind_robot

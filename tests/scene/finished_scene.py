@@ -28,3 +28,12 @@ def finished(tmp_path_factory, mesh_cache):
     from tests.scene.scene_files import SCENES
 
     return run_all(tmp_path_factory.mktemp("finished") / "minimal_ok", SCENES / "minimal_ok", mesh_cache)
+
+
+@pytest.fixture(scope="session")
+def cabinet(tmp_path_factory, mesh_cache):
+    """Drawers and a door on a table, after all stages: the context. Tests must not change it."""
+    from tests.scene.cabinet_scene import write_scene
+
+    root = tmp_path_factory.mktemp("cabinet")
+    return run_all(root / "cabinet_table", write_scene(root / "source"), mesh_cache, "cabinet_table")[0]

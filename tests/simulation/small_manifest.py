@@ -1,7 +1,6 @@
 """The manifest and settled poses of the small scene."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import mujoco
 
@@ -87,8 +86,3 @@ def _object(index: int, name: str, description: str) -> ManifestObject:
         is_floor_contact=name == "table",
         pose_confidence=None,
     )
-
-
-def scene_folder(folder: Path) -> Path:
-    """Where the small scene's twin is written."""
-    return folder / "mjcf" / "scene.xml"

@@ -27,8 +27,6 @@ from blueprint_pipeline.skill.swept import find_in_the_way
 from blueprint_pipeline.task.outcome import describe_missed
 from blueprint_pipeline.twin.joint_line import JointLine
 from blueprint_pipeline.twin.model import build_scene_model, planning_copy
-from tests.scene.cabinet_scene import write_scene
-from tests.scene.finished_scene import run_all
 
 PARTS = ("cabinet/door", "chest/lower_drawer", "chest/upper_drawer")
 OPTIONS = JobOptions(robot="franka_panda", skills=("open", "close"), episodes=6, seed=0, shard_size=6, fps=30, width=160, height=120)
@@ -38,11 +36,9 @@ LINE = JointLine(
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory, mesh_cache):
+def scene(cabinet):
     """A chest of drawers and a cabinet on a table, after all stages of a scene."""
-    root = tmp_path_factory.mktemp("cabinet")
-    context, _ = run_all(root / "scene", write_scene(root / "source"), mesh_cache, "cabinet_table")
-    return load_task_scene(context)
+    return load_task_scene(cabinet)
 
 
 @pytest.fixture(scope="module")

@@ -23,13 +23,14 @@ def train_baseline(
     as_json: JsonOption = False,
 ) -> None:
     """Clone behaviour from the training episodes of a bundle's dataset, by its state columns and sentences alone; minutes on a CPU."""
+    from blueprint_pipeline.dataset.formats import STORE
     from blueprint_pipeline.policy import baseline
     from blueprint_pipeline.policy.columns import load_columns
     from blueprint_pipeline.policy.evaluate import find_kit
 
     baseline.validate_target(out)
     kit = find_kit(bundle)
-    taught = load_columns(bundle / "data" / "dataset" / "v3.0")
+    taught = load_columns(bundle / "data" / "dataset" / STORE)
     baseline.save_baseline(out, baseline.train_baseline(taught, kit, steps=steps, seed=seed))
 
     def text(console: Console) -> None:

@@ -55,7 +55,7 @@ def build_card(row: FormatRow, facts: CardFacts, spec: DatasetSpec, summary: Dat
     parts = [
         f"# {_title(facts, row)}\n",
         _what(row, facts, summary),
-        f"## Load it\n\n{row.loading}",
+        _loading(row),
         _columns(row, spec, summary),
         _geometry(summary),
         _spread(facts),
@@ -63,6 +63,11 @@ def build_card(row: FormatRow, facts: CardFacts, spec: DatasetSpec, summary: Dat
         _licences(facts.licence),
     ]
     return f"---\n{header}---\n\n" + "\n".join(parts)
+
+
+def _loading(row: FormatRow) -> str:
+    example = "" if row.example is None else f"\n```python\n{row.example.format(folder=row.name)}\n```\n"
+    return f"## Load it\n\n{row.readers}\n{example}"
 
 
 def _title(facts: CardFacts, row: FormatRow) -> str:

@@ -36,8 +36,10 @@ class FormatRow:
     """``module:class``: a :class:`~blueprint_pipeline.dataset.contract.FormatWriter` of a new folder and a specification."""
     reader: str
     """``module:attribute``: a :class:`~blueprint_pipeline.dataset.contract.FormatReader`."""
-    loading: str
-    """How it is loaded: the card's section, Markdown."""
+    readers: str
+    """Who loads it, in a sentence of the card and the report."""
+    example: str | None = None
+    """Python that loads it, with ``{folder}`` in the place of its folder."""
     tags: tuple[str, ...] = ()
     """For the card and Croissant, beside its name."""
     tables: str | None = None
@@ -58,9 +60,10 @@ FORMATS = Rows(
         title="LeRobot v3.0",
         writer="blueprint_pipeline.dataset.lerobot_v30:V30Writer",
         reader="blueprint_pipeline.dataset.lerobot_v30:READER",
-        loading=(
-            "lerobot 0.4.0 or later:\n\n```python\nfrom lerobot.datasets.lerobot_dataset import LeRobotDataset\n\n"
-            'dataset = LeRobotDataset("local/dataset", root="v3.0")\nprint(dataset[0])\n```\n'
+        readers="For lerobot 0.4.0 and later.",
+        example=(
+            "from lerobot.datasets.lerobot_dataset import LeRobotDataset\n\n"
+            'dataset = LeRobotDataset("local/dataset", root="{folder}")\nprint(dataset[0])'
         ),
         tags=("LeRobot",),
         tables="data/*/*.parquet",
@@ -84,10 +87,7 @@ FORMATS = Rows(
         title="LeRobot v2.1",
         writer="blueprint_pipeline.dataset.lerobot_v21:V21Writer",
         reader="blueprint_pipeline.dataset.lerobot_v21:READER",
-        loading=(
-            "For openpi, lerobot up to 0.3.3, and Isaac-GR00T (`meta/modality.json` is there). "
-            "lerobot 0.4.0 and later read the v3.0 twin.\n"
-        ),
+        readers="For openpi, lerobot up to 0.3.3, and Isaac-GR00T, whose meta/modality.json it has.",
         tags=("LeRobot",),
         tables="data/*/*.parquet",
         annotated=True,

@@ -53,7 +53,7 @@ def build_facts(
         cameras=plan.cameras,
         resolution=f"{plan.width} x {plan.height}",
         fps=plan.fps,
-        formats={name: FORMATS[name].title for name in lab.formats},
+        formats=tuple(FORMATS[name] for name in lab.formats),
         attempted=len(plan.episodes),
         rendered=sources.renders.judged,
         kept=tuple(_kept_row(attempt) for attempt in sources.kept_attempts()),

@@ -23,7 +23,8 @@ from blueprint_pipeline.errors import IntegrityError
 from blueprint_pipeline.kit.world import load_scene
 from blueprint_pipeline.render.bounded_replay import BOUND
 from blueprint_pipeline.robot.arm import Arm
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, load_embodiment
+from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.robot.placement import SCENE_CAMERA, RobotPlacement, View
 from blueprint_pipeline.simulation.protocol import SimulatorInfo
 from blueprint_pipeline.simulation.render_profiles import RenderProfile

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from blueprint_pipeline.dataset.formats import FormatRow
 from blueprint_pipeline.episode.record import ReplayRule
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.licence.bundle import BundleLicence
@@ -108,8 +109,8 @@ class ReportFacts(FrozenModel):
     cameras: tuple[str, ...]
     resolution: str
     fps: int
-    formats: dict[str, str]
-    """Name and title of each that the lab gets."""
+    formats: tuple[FormatRow, ...]
+    """Each that the lab gets."""
     attempted: int
     rendered: int
     kept: tuple[KeptRow, ...]

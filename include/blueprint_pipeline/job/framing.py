@@ -17,8 +17,9 @@ from blueprint_pipeline.geometry.rotations import rotation_from_quat
 from blueprint_pipeline.geometry.transforms import apply, invert
 from blueprint_pipeline.job.viewpoint import require_viewer
 from blueprint_pipeline.motion.scene import MotionScene
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
+from blueprint_pipeline.robot.embodiment import Embodiment
 from blueprint_pipeline.robot.layout import home_qpos
+from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.robot.placement import SCENE_CAMERA, View
 from blueprint_pipeline.skill.goals import Reach
 from blueprint_pipeline.skill.support_surface import SupportSurface

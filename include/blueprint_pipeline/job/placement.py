@@ -17,8 +17,9 @@ from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.arm import Arm
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
+from blueprint_pipeline.robot.embodiment import Embodiment
 from blueprint_pipeline.robot.layout import home_qpos
+from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.skill.goals import Reach, build_reach
 from blueprint_pipeline.skill.support_surface import BoolArray, SupportSurface

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.transforms import build_pose, invert, pose_from_quat, quat_of
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX
+from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.twin.articulation import PartJoint
 from blueprint_pipeline.twin.binding import ArmBinding
 from blueprint_pipeline.twin.footprint import bodies_of

@@ -7,7 +7,7 @@ import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.transforms import apply, build_pose, invert
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX
+from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.twin.binding import ArmBinding
 
 

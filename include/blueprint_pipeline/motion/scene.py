@@ -16,7 +16,8 @@ from blueprint_pipeline.motion.handles import HandleGrasps, load_handle
 from blueprint_pipeline.motion.ik import ArmKinematics, base_pose_of
 from blueprint_pipeline.motion.surface import object_surface
 from blueprint_pipeline.robot.arm import Arm
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
+from blueprint_pipeline.robot.embodiment import Embodiment
+from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.twin.articulation import PartJoint, find_joints
 from blueprint_pipeline.twin.binding import ArmBinding, RobotBinding, bind_robot
 

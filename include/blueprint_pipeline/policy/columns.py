@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from blueprint_pipeline.dataset.features import ACTION, EE_POSE, OBJECT_POSES, STATE
+from blueprint_pipeline.dataset.formats import FORMATS, STORE
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.policy.errors import DatasetNotTeachable
 
@@ -34,7 +35,7 @@ class TeachingSet:
 
 
 def load_columns(folder: Path) -> TeachingSet:
-    """Read a LeRobot v3.0 dataset's training episodes: all but those of ``val`` in ``splits``.
+    """Read the store's training episodes: all but those of ``val`` in ``splits``.
 
     Raises:
         DatasetNotTeachable: It is no such dataset, or lacks a column.
@@ -45,8 +46,8 @@ def load_columns(folder: Path) -> TeachingSet:
     info = json.loads(info_path.read_text(encoding="utf-8"))
     features = info.get("features", {})
     missing = [name for name in COLUMNS if name not in features]
-    if missing or info.get("codebase_version") != "v3.0":
-        reason = f"columns are missing: {', '.join(missing)}" if missing else "it is no LeRobot v3.0 dataset"
+    if missing or info.get("codebase_version") != STORE:
+        reason = f"columns are missing: {', '.join(missing)}" if missing else f"it is no {FORMATS[STORE].title} dataset"
         raise DatasetNotTeachable(str(folder), reason, list(features))
     table = pq.read_table(folder / "data", columns=["episode_index", "task_index", *COLUMNS])
     sentences = _sentences(folder / "meta" / "tasks.parquet")

@@ -3,8 +3,9 @@
 import numpy as np
 
 from blueprint_pipeline.quality.gates.case import RobotLimits
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, load_embodiment
+from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.layout import home_joints, layout_of
+from blueprint_pipeline.robot.names import ROBOT_PREFIX
 
 
 def load_robot_limits(embodiment: str) -> RobotLimits:

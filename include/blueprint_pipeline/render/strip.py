@@ -18,7 +18,7 @@ from blueprint_pipeline.episode.reader import load_audited_plan, load_record, pl
 from blueprint_pipeline.episode.record import STATES_NAME, STRIPS_FOLDER, recording_path
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.geometry.arrays import ImageArray
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX
+from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.simulation.mujoco.drawing import FrameRenderer, RenderBackend
 from blueprint_pipeline.simulation.mujoco.renderer import camera_id
 from blueprint_pipeline.simulation.mujoco.renderers import make_renderer

@@ -20,9 +20,6 @@ from blueprint_pipeline.geometry.pose import Vector3
 from blueprint_pipeline.robot.arm import Arm
 from blueprint_pipeline.robot.names import RECORD, RECORDS
 
-ROBOT_PREFIX = "robot/"
-"""Stands before every name of the robot once it is mounted in a scene."""
-
 
 class UnsupportedRobot(InputError):
     """The robot is known, but cannot act here."""

@@ -5,6 +5,8 @@ from pathlib import Path
 RECORDS = Path(__file__).parent
 """Below it each robot has a folder of its name, with its record in it."""
 RECORD = "embodiment.yaml"
+ROBOT_PREFIX = "robot/"
+"""Stands before every name of the robot once it is mounted in a scene."""
 DEFAULT_ROBOT = "franka_panda"
 """Acts where nobody chooses."""
 

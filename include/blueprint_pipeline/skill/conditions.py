@@ -10,7 +10,7 @@ import numpy as np
 from blueprint_pipeline.errors import InternalError
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.kit.predicates import Condition, ConditionValue, ObservedMotion
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX
+from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.task.outcome import PredicateCheck
 from blueprint_pipeline.task.task import Task
 

@@ -19,7 +19,7 @@ from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import constant, describe_contact, find_path, time_checked
 from blueprint_pipeline.motion.timing import Pace
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX
+from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.skill.conditions import AT_REST, untouched
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, shown_spots, tell_apart
 from blueprint_pipeline.skill.homing import plan_home

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX
+from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.twin.articulation import PartJoint
 from blueprint_pipeline.twin.mount import PEDESTAL
 

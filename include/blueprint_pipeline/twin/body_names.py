@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX
+from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.workspace.storage import InvalidId, validate_id
 
 _SEPARATOR = "/"

@@ -4,8 +4,9 @@ import mujoco
 import numpy as np
 
 from blueprint_pipeline.geometry.pose import Pose
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment, WristCamera
+from blueprint_pipeline.robot.embodiment import Embodiment, WristCamera
 from blueprint_pipeline.robot.errors import BrokenEmbodiment
+from blueprint_pipeline.robot.names import ROBOT_PREFIX
 
 PEDESTAL = f"{ROBOT_PREFIX}pedestal"
 _PEDESTAL_RGBA = (0.32, 0.34, 0.37, 1.0)

@@ -12,7 +12,8 @@ import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.rotations import quats_from_rotations
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, load_embodiment
+from blueprint_pipeline.robot.embodiment import load_embodiment
+from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.twin.binding import bind_robot
 from blueprint_pipeline.twin.mount import mount

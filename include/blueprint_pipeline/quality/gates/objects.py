@@ -8,7 +8,7 @@ import numpy as np
 from blueprint_pipeline.episode.arrays import EpisodeArrays
 from blueprint_pipeline.quality.gates.case import EpisodeCase, Measurement, not_measured
 from blueprint_pipeline.quality.tiers import GateRule
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX
+from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.skill.registry import load_skill
 
 

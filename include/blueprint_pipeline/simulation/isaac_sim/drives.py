@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import mujoco
 
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
+from blueprint_pipeline.robot.embodiment import Embodiment
 from blueprint_pipeline.robot.errors import BrokenEmbodiment
 from blueprint_pipeline.robot.gripper import FingerJoint, Gripper
+from blueprint_pipeline.robot.names import ROBOT_PREFIX
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,9 @@ from scipy.spatial.transform import Rotation
 
 from blueprint_pipeline.errors import InternalError
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment
+from blueprint_pipeline.robot.embodiment import Embodiment
 from blueprint_pipeline.robot.layout import ArmLayout, layout_of
+from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.scene.prim_paths import OBJECTS_PATH, WORLD_PATH
 from blueprint_pipeline.simulation.isaac_sim.calls import ContactPoint, Float32Array, Readout
 from blueprint_pipeline.simulation.protocol import BodyContact, SimulationState

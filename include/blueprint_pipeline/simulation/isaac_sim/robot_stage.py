@@ -18,10 +18,11 @@ from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.geometry.rotations import quat_from_rotation
 from blueprint_pipeline.robot.arm import Arm
-from blueprint_pipeline.robot.embodiment import ROBOT_PREFIX, Embodiment, WristCamera
+from blueprint_pipeline.robot.embodiment import Embodiment, WristCamera
 from blueprint_pipeline.robot.errors import BrokenEmbodiment
 from blueprint_pipeline.robot.gripper import FingerJoint, Gripper
 from blueprint_pipeline.robot.layout import home_qpos
+from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.scene.prim_paths import WORLD_PATH
 from blueprint_pipeline.scene.usd import define_mesh
 from blueprint_pipeline.simulation.isaac_sim import physx
