@@ -106,7 +106,7 @@ exec(code, found)
 print((time.process_time() - began) / plain, sum(name.startswith("scene_") for name in found))
 """
 LIMIT = 2.0
-"""Reading three hundred rows and building their DAGs may cost this many times what as many plain DAGs cost: 1.15 on a quiet core, in 0.3 s."""
+"""Reading three hundred rows and building their DAGs may cost this many times what as many plain DAGs cost: 1.15 on a quiet core."""
 
 
 @pytest.mark.slow
