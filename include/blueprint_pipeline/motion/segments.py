@@ -1,7 +1,7 @@
 """The pieces of motions: straight lines of the hand, free paths of the arm, setpoints checked as they will be executed."""
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 
@@ -18,10 +18,14 @@ LARGEST_JUMP_RAD = 0.5
 """Between two points of a line: more means that the elbow flips."""
 LONGEST_DETOUR = 2.0
 """How much longer than straight, in joint space, a path may be."""
-OVER_M = (0.08, 0.16, 0.24)
-"""By how much a hand is raised to get over things."""
+ASIDE_M = (0.08, 0.16, 0.24)
+"""By how much a hand is raised to get over things, or drawn back to get round them."""
 LARGEST_BEND_RAD = 1.2
 """Of any joint, between a hand and the same hand raised: more means another branch."""
+LEAST_STRAIGHT = 0.5
+"""Share that the straight way has of the hand's way, from which on it does not wander; the strictest tier asks for as much."""
+_SEARCHES, _SEARCH_STEP = 3, 7_919
+"""How many searches, and how far their seeds are apart."""
 _SUBSTEPS = 3
 _SLOWER = 0.6
 _DENSER_RAD = 0.06
@@ -75,20 +79,22 @@ def describe_contact(scene: MotionScene) -> str:
 
 
 def find_path(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: float, seed: int) -> FloatArray:
-    """A free path (k, n) between two configurations: straight, or over what is in the way, or else the one that a search finds.
+    """A free path (k, n) between two configurations: straight, over or round what is in the way, or else one that a search finds.
 
-    The first two depend on nothing but the situation, so that demonstrations of the same look the same.
+    All but the last depend on nothing but the situation, so that demonstrations of the same look the same. Where the hand wanders in
+    each (:data:`LEAST_STRAIGHT`), the straightest is taken.
 
     Raises:
-        CandidateRejected: ``no_path``; ``detour``: the search found but a long way round.
+        CandidateRejected: ``no_path``; ``detour``: there is but a long way round.
     """
-    found = find_direct(scene, start, goal, width_m)
-    if found is not None:
-        return found
-    bounds = (scene.kinematics.lower, scene.kinematics.upper)
-    path = plan_path(start, goal, bounds=bounds, is_free=lambda qpos: scene.checker.is_free(qpos, width_m), seed=seed)
-    if path is None:
+    found: list[FloatArray] = []
+    for path in chain(_direct_paths(scene, start, goal, width_m), _searched_paths(scene, start, goal, width_m, seed)):
+        if _straightness(scene, path) >= LEAST_STRAIGHT:
+            return path
+        found.append(path)
+    if not found:
         raise CandidateRejected("no_path", "no free path was found within the search's limit")
+    path = max(found, key=lambda path: _straightness(scene, path))
     longer = float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum() / np.linalg.norm(goal - start))
     if longer > LONGEST_DETOUR:
         raise CandidateRejected("detour", f"the path is {longer:.1f} times as long as the straight one, {LONGEST_DETOUR:g} at most")
@@ -96,40 +102,68 @@ def find_path(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: 
 
 
 def find_direct(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: float) -> FloatArray | None:
-    """A free path (k, n) between two configurations that needs no search: straight, or over what is in the way; ``None``: there is none."""
+    """A free path (k, n) between two configurations, straight, over or round what is in the way, in which the hand does not wander.
 
+    It needs no search; ``None``: there is none.
+    """
+    paths = _direct_paths(scene, start, goal, width_m)
+    return next((path for path in paths if _straightness(scene, path) >= LEAST_STRAIGHT), None)
+
+
+def _direct_paths(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: float) -> Iterator[FloatArray]:
     def is_free(qpos: FloatArray) -> bool:
         return scene.checker.is_free(qpos, width_m)
 
-    for points in _ways_over(scene, start, goal):
+    for points in _ways_past(scene, start, goal):
         if all(segment_is_free(before, after, is_free) for before, after in pairwise(points)):
-            return np.array(points)
-    return None
+            yield np.array(points)
 
 
-def straightness(scene: MotionScene, path: FloatArray) -> float:
+def _searched_paths(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: float, seed: int) -> Iterator[FloatArray]:
+    bounds = (scene.kinematics.lower, scene.kinematics.upper)
+    for number in range(_SEARCHES):
+        path = plan_path(
+            start, goal, bounds=bounds, is_free=lambda qpos: scene.checker.is_free(qpos, width_m), seed=seed + _SEARCH_STEP * number
+        )
+        if path is None:
+            return
+        yield path
+
+
+def _straightness(scene: MotionScene, path: FloatArray) -> float:
     """Share that the straight way has of the hand's way along a path (k, n) of joint positions."""
     places = np.array([scene.tool_pose(point)[:3, 3] for point in densify(path, DENSIFY_RAD)])
     way_m = float(np.linalg.norm(np.diff(places, axis=0), axis=1).sum())
     return float(np.linalg.norm(places[-1] - places[0])) / way_m if way_m > 0 else 1.0
 
 
-def _ways_over(scene: MotionScene, start: FloatArray, goal: FloatArray) -> Iterator[list[FloatArray]]:
-    """Straight from start to goal, then with one end or both raised by ever more, as far as the arm goes straight up."""
+def _ways_past(scene: MotionScene, start: FloatArray, goal: FloatArray) -> Iterator[list[FloatArray]]:
+    """Straight from start to goal, then with one end or both raised by ever more, then drawn back by ever more."""
     yield [start, goal]
-    for height_m in OVER_M:
-        above_start, above_goal = _raised(scene, start, height_m), _raised(scene, goal, height_m)
-        if above_goal is not None:
-            yield [start, above_goal, goal]
-        if above_start is not None:
-            yield [start, above_start, goal]
-        if above_start is not None and above_goal is not None:
-            yield [start, above_start, above_goal, goal]
+    for direction in (_up, _back):
+        for way_m in ASIDE_M:
+            beside_start, beside_goal = (_moved(scene, end, way_m * direction(scene, end)) for end in (start, goal))
+            if beside_goal is not None:
+                yield [start, beside_goal, goal]
+            if beside_start is not None:
+                yield [start, beside_start, goal]
+            if beside_start is not None and beside_goal is not None:
+                yield [start, beside_start, beside_goal, goal]
 
 
-def _raised(scene: MotionScene, qpos: FloatArray, height_m: float) -> FloatArray | None:
-    """The same pose of the hand, higher up, on the same branch; ``None``: out of reach."""
-    solution = scene.solve_ik(shift(scene.tool_pose(qpos), np.array([0.0, 0.0, height_m])), [qpos])
+def _up(_scene: MotionScene, _qpos: FloatArray) -> FloatArray:
+    return np.array([0.0, 0.0, 1.0])
+
+
+def _back(scene: MotionScene, qpos: FloatArray) -> FloatArray:
+    """Away from where the fingers point."""
+    back: FloatArray = -scene.tool_pose(qpos)[:3, 2]
+    return back
+
+
+def _moved(scene: MotionScene, qpos: FloatArray, offset_m: FloatArray) -> FloatArray | None:
+    """The same hand, shifted, on the same branch; ``None``: out of reach."""
+    solution = scene.solve_ik(shift(scene.tool_pose(qpos), offset_m), [qpos])
     return None if solution is None or np.abs(solution - qpos).max() > LARGEST_BEND_RAD else solution
 
 

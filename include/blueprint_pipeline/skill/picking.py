@@ -11,7 +11,7 @@ from blueprint_pipeline.geometry.transforms import invert
 from blueprint_pipeline.motion.errors import CandidateRejected, PlanningFailed
 from blueprint_pipeline.motion.overhead import bottom_of, extend_up, from_above, height_over
 from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
-from blueprint_pipeline.motion.segments import constant, describe_contact, find_direct, find_path, straightness, time_checked
+from blueprint_pipeline.motion.segments import constant, describe_contact, find_direct, find_path, time_checked
 from blueprint_pipeline.motion.timing import Pace
 from blueprint_pipeline.skill.contract import Workplace
 from blueprint_pipeline.skill.grasping import LIFT_M, GraspQuery, ReachableGrasp, goal_pose, raise_above_goal, reachable_grasps, solve_place
@@ -32,8 +32,6 @@ _IN_WORDS = {"no_ik": "out of reach"}
 _CLOSE_HOLD_S = 0.1
 _RISES = (1.0, 0.5, 0.0)
 """Shares of the rise to the height of travel, the first that is good."""
-_LEAST_STRAIGHT = 0.5
-"""Of the hand's way with an object, the straight one; the strictest tier asks for as much."""
 
 
 def find_untakeable(place: Workplace, target: str) -> str | None:
@@ -164,7 +162,7 @@ def _raise(
         above_goal = raise_above_goal(scene, up, share * wanted_m, width_m)
         checker.allow()
         way = find_direct(scene, raised[-1], above_goal[-1], width_m)
-        if way is not None and straightness(scene, way) >= _LEAST_STRAIGHT:
+        if way is not None:
             return raised, share * wanted_m, up[0]
     raise CandidateRejected("detour", "no direct way leads from the lifted object to the goal")
 

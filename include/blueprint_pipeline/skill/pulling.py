@@ -18,7 +18,7 @@ from blueprint_pipeline.motion.collision import Allowance
 from blueprint_pipeline.motion.errors import CandidateRejected, PlanningFailed
 from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
 from blueprint_pipeline.motion.scene import MotionScene
-from blueprint_pipeline.motion.segments import LARGEST_JUMP_RAD, constant, find_path, require_free, solve_line, time_checked
+from blueprint_pipeline.motion.segments import LARGEST_JUMP_RAD, constant, find_direct, find_path, require_free, solve_line, time_checked
 from blueprint_pipeline.motion.timing import Pace
 from blueprint_pipeline.skill.picking import FREE_PACE, GRIP_SPEED_M_S, LINE_PACE, MAX_PATH_SEARCHES, SEED_STEP, STOP_S, summarise_rejected
 from blueprint_pipeline.twin.articulation import PartJoint
@@ -252,5 +252,8 @@ def _complete(query: PullQuery, pull: Pull, controls: FloatArray, phase: str, *,
     checker.leave_part(query.joint, np.clip(query.goal, *query.joint.line.limits))
     builder.grip("release", width_m=pull.open_m, speed_m_s=GRIP_SPEED_M_S, hold_s=STOP_S)
     builder.move("leave", *time_checked(scene, pull.leave, LINE_PACE, constant(pull.open_m)), hold_s=STOP_S)
+    checker.allow()
+    if find_direct(scene, pull.leave[-1], np.array(scene.arm.default_qpos_rad), pull.open_m) is None:
+        raise CandidateRejected("detour", "no direct way leads home from where the hand leaves the handle")
     rows, phases = builder.build()
     return MotionPlan(setpoints=rows, phases=phases)
