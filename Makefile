@@ -29,7 +29,11 @@ demo: install opengl ## Run the real DAG on the sample scene; ends with the path
 	@$(BIN)/python -m operators.demo $(DEMO_ARGS)
 
 .PHONY: test
-test: install opengl ## All tests, with coverage
+test: install opengl ## All tests
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup $(TEST_ARGS)
+
+.PHONY: coverage
+coverage: install opengl ## All tests, with coverage: tracing every line takes half as long again
 	@$(BIN)/python -m coverage erase
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup --cov --cov-report=term $(TEST_ARGS)
 
