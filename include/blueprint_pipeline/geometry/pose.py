@@ -11,6 +11,12 @@ Vector3 = tuple[float, float, float]
 QuatWxyz = tuple[float, float, float, float]
 
 
+def vector3(values: Iterable[float]) -> Vector3:
+    """Three numbers, as a record holds them."""
+    x, y, z = (float(value) for value in values)
+    return x, y, z
+
+
 class Pose(FrozenModel):
     """A rigid pose in the world."""
 

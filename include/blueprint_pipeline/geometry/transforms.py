@@ -4,6 +4,7 @@ import mujoco
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.geometry.pose import Pose
 
 
 def build_pose(position_m: FloatArray, rotation: FloatArray) -> FloatArray:
@@ -19,6 +20,11 @@ def pose_from_quat(position_m: FloatArray, quat_wxyz: FloatArray) -> FloatArray:
     rotation = np.zeros(9)
     mujoco.mju_quat2Mat(rotation, np.asarray(quat_wxyz, dtype=np.float64))
     return build_pose(np.asarray(position_m, dtype=np.float64), rotation)
+
+
+def matrix_of(pose: Pose) -> FloatArray:
+    """The transform (4, 4) of a pose that a record holds."""
+    return pose_from_quat(np.array(pose.position_m), np.array(pose.quat_wxyz))
 
 
 def quat_of(pose: FloatArray) -> FloatArray:
@@ -62,3 +68,15 @@ def turn_about(axis: FloatArray, angle_rad: float, through_m: FloatArray) -> Flo
     pose = pose_from_quat(np.zeros(3), quat_wxyz)
     pose[:3, 3] = through_m - pose[:3, :3] @ through_m
     return pose
+
+
+def joint_motion(axis: FloatArray, anchor_m: FloatArray, travel: float, *, slides: bool) -> FloatArray:
+    """How what hangs on a joint of one degree of freedom moves, (4, 4).
+
+    Args:
+        axis: Unit vector (3,).
+        anchor_m: A point (3,) of the axis.
+        travel: Along the axis [m], or about it [rad], right-handed.
+        slides: Whether it moves along the axis.
+    """
+    return shift(np.eye(4), travel * axis) if slides else turn_about(axis, travel, anchor_m)

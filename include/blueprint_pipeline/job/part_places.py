@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.geometry.transforms import apply, pose_from_quat
+from blueprint_pipeline.geometry.transforms import apply
 from blueprint_pipeline.job.placement import Front
 from blueprint_pipeline.motion.handles import in_part_frame
 from blueprint_pipeline.motion.surface import object_surface
@@ -25,44 +25,50 @@ _POSITIONS = 9
 class PartPlace:
     """Where one part is."""
 
+    owner: str
+    """The object that it hangs on."""
+    bottom_m: float
+    """Height of that object's lowest point."""
     handle_m: FloatArray
     """(n, 3): middle of its handle, or of all of it, from closed to open."""
     front: Front
+    swept: Footprint
+    """The outline that it sweeps over its whole range, about the origin of the world."""
+
+    def stands_at(self, support: str, height_m: float) -> bool:
+        """Whether it belongs to a support (an object, or the background), or to what stands at the height of its surface."""
+        return self.owner == support or abs(self.bottom_m - height_m) <= STANDS_M
 
 
-def find_parts(model: mujoco.MjModel, support: str | None = None, height_m: float = 0.0) -> dict[str, PartPlace]:
-    """The parts of a scene that open, by name; of one support, those of itself and of what stands on it.
-
-    Args:
-        model: The twin.
-        support: Id of an object, or the background.
-        height_m: Of its surface.
-    """
+def find_parts(model: mujoco.MjModel) -> dict[str, PartPlace]:
+    """The parts of a scene's twin that open, by name."""
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
     found = {}
     for part, joint in find_joints(model).items():
-        owner = object_of(part)
-        bottom_m = float(collision_points(model, data, owner)[:, 2].min())
-        if support is None or owner == support or abs(bottom_m - height_m) <= STANDS_M:
-            found[part] = _place(model, joint)
+        bottom_m = float(collision_points(model, data, object_of(part))[:, 2].min())
+        found[part] = _place(model, joint, bottom_m)
     return found
 
 
-def _place(model: mujoco.MjModel, joint: PartJoint) -> PartPlace:
+def _place(model: mujoco.MjModel, joint: PartJoint, bottom_m: float) -> PartPlace:
     line, local = joint.line, in_part_frame(joint)
     surface = object_surface(model, joint.part)
     handle = find_handle(surface.vertices, surface.faces, local)
     middle = surface.vertices.mean(axis=0) if handle is None else handle.middle_m
     outward = opening_direction(local, middle) if handle is None else handle.outward
-    closed = pose_from_quat(np.array(line.closed.position_m), np.array(line.closed.quat_wxyz))
-    poses = [line.motion(0.0, position) @ closed for position in np.linspace(0.0, line.limits[1], _POSITIONS)]
+    poses = [line.matrix_at(position) for position in np.linspace(0.0, line.limits[1], _POSITIONS)]
     handle_m = np.array([apply(pose, middle[None])[0] for pose in poses])
-    return PartPlace(handle_m=handle_m, front=Front(places_m=handle_m[:, :2], outward=(closed[:3, :3] @ outward)[:2]))
+    return PartPlace(
+        owner=object_of(joint.part),
+        bottom_m=bottom_m,
+        handle_m=handle_m,
+        front=Front(places_m=handle_m[:, :2], outward=(poses[0][:3, :3] @ outward)[:2]),
+        swept=_swept(model, joint),
+    )
 
 
-def swept_footprint(model: mujoco.MjModel, joint: PartJoint) -> Footprint:
-    """The outline that a part sweeps over its whole range, as one footprint about the origin of the world."""
+def _swept(model: mujoco.MjModel, joint: PartJoint) -> Footprint:
     data, points = mujoco.MjData(model), []
     for position in np.linspace(*joint.line.limits, _POSITIONS):
         data.qpos[joint.qpos] = position

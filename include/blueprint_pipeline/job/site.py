@@ -13,7 +13,7 @@ import numpy as np
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.job.framing import choose_view
-from blueprint_pipeline.job.part_places import PartPlace, find_parts, swept_footprint
+from blueprint_pipeline.job.part_places import PartPlace, find_parts
 from blueprint_pipeline.job.placement import NoRoomForRobot, place_robot
 from blueprint_pipeline.job.start_states import Spread, StartStates
 from blueprint_pipeline.job.task_scene import TaskScene
@@ -93,6 +93,8 @@ class Site:
     placement: RobotPlacement
     compiled: SceneModel
     """The twin with the robot mounted."""
+    parts: Mapping[str, PartPlace]
+    """Those that open, of the support and of what stands on it."""
     targets: Mapping[str, tuple[str, ...]]
     """By skill, in the order of the request: the objects that it takes."""
     left_out: LeftOut
@@ -134,8 +136,7 @@ class Site:
         """A part somewhere in the range in which the skill begins, and every free object anywhere but where the part moves."""
         joint = self.place.planner.parts[part]
         pose = joint.line.pose_at(float(rng.uniform(*self.start_range(skill, part))))
-        swept = swept_footprint(self.compiled.model, self.place.planner.parts[part])
-        drawn = self.starts.sample_beside(self.spread, {part: pose}, [swept], rng)
+        drawn = self.starts.sample_beside(self.spread, {part: pose}, [self.parts[part].swept], rng)
         if drawn is None:
             raise NotOffered("the surface has no room for everything else beside where it moves")
         return drawn
@@ -183,10 +184,11 @@ def choose_site(scene: TaskScene, robot: str, skills: Sequence[str], film: Film,
     """
     embodiment, loaded = load_embodiment(robot), [load_skill(name) for name in skills]
     starts = StartStates(scene.twin, scene.poses)
+    parts = find_parts(scene.twin) if any(skill.moves == "part" for skill in loaded) else {}
     refused: list[tuple[Tier, NothingToDo | NoRoomForRobot]] = []
     for tier in _tiers(scene, starts):
         try:
-            return _build_site(scene, embodiment, loaded, starts, tier, film=film, seed=seed)
+            return _build_site(scene, embodiment, loaded, starts, tier, parts=parts, film=film, seed=seed)
         except (NothingToDo, NoRoomForRobot) as refusal:
             refused.append((tier, refusal))
     if refused and all(isinstance(refusal, NoRoomForRobot) for _, refusal in refused):
@@ -258,6 +260,7 @@ def _build_site(
     starts: StartStates,
     tier: Tier,
     *,
+    parts: Mapping[str, PartPlace],
     film: Film,
     seed: int,
 ) -> Site:
@@ -276,7 +279,6 @@ def _build_site(
     if not lowest_m <= surface.height_m <= highest_m:
         reason = f"it stands {surface.height_m:.2f} m high; {embodiment.name} works at {lowest_m:.2f} to {highest_m:.2f} m"
         raise NothingToDo(scene.manifest.scene_id, skills[0].name, elsewhere | dict.fromkeys(tier.prints, reason))
-    parts = find_parts(scene.twin, tier.support, surface.height_m) if any(skill.moves == "part" for skill in skills) else {}
     site = _mount(scene, embodiment, starts, surface, tuple(tier.prints), parts=parts, film=film)
     targets: dict[str, tuple[str, ...]] = {}
     left_out: LeftOut = {}
@@ -303,22 +305,23 @@ def _mount(
     parts: Mapping[str, PartPlace],
     film: Film,
 ) -> Site:
-    """Put the robot where it reaches most of the surface and the parts that open, and prepare to plan its motions there."""
+    """Put the robot where it reaches most of the surface and the parts that open there, and prepare to plan its motions."""
     arm = embodiment.arms[0]  # the one place that chooses: every episode names the arm that acts in it
-    fronts = [place.front for place in parts.values()]
+    here = {name: part for name, part in parts.items() if part.stands_at(surface.support, surface.height_m)}
+    fronts = [part.front for part in here.values()]
     placement = place_robot(scene.mjcf_path, scene.twin, scene.poses, surface, embodiment=embodiment, arm=arm, fronts=fronts)
     pose = placement.base_pose
     yaw_rad = 2.0 * float(np.arctan2(pose.quat_wxyz[3], pose.quat_wxyz[0]))
     reach = build_reach(arm.working_radius, np.array(pose.position_m[:2]), yaw_rad)
     unseen = build_scene_model(scene.mjcf_path, placement, film.fps)
     planner = build_motion_scene(planning_copy(unseen.model), embodiment, arm.name, fps=film.fps, cache_dir=scene.cache_dir)
-    also_m = np.concatenate([np.zeros((0, 3)), *(place.handle_m for place in parts.values())])
+    also_m = np.concatenate([np.zeros((0, 3)), *(part.handle_m for part in here.values())])
     view = choose_view(unseen, planner, embodiment, surface, reach, aspect=film.width / film.height, also_m=also_m)
     placement = placement.model_copy(update={"view": view})
     compiled = build_scene_model(scene.mjcf_path, placement, film.fps)
     viewer_m, heading_rad = find_viewpoint(compiled.model)
     frame = build_surface_frame(scene.surface_noun(surface.support), viewer_m, heading_rad, surface.cells_m()[surface.level])
-    handles = {name: place.handle_m[0] for name, place in find_parts(scene.twin).items()}
+    handles = {name: part.handle_m[0] for name, part in parts.items()}
     place = Workplace(
         surface=surface,
         frame=frame,
@@ -329,10 +332,10 @@ def _mount(
         view=SceneView(compiled, film.width, film.height),
         receivers=Receivers(compiled, compiled.qpos_at(scene.poses, home_qpos(embodiment))),
         objects={name: scene.facts(name, starts.supports) for name in names},
-        parts=scene.parts(tuple(parts), handles, frame),
+        parts=scene.parts(tuple(here), handles, frame),
     )
     spread = Spread(surface=surface, reach=place.reach, names=names)
-    return Site(place=place, starts=starts, spread=spread, placement=placement, compiled=compiled, targets={}, left_out={})
+    return Site(place=place, starts=starts, spread=spread, placement=placement, compiled=compiled, parts=here, targets={}, left_out={})
 
 
 def _find_obstacle(site: Site, skill: Skill[Any], name: str, *, seed: int) -> str | None:

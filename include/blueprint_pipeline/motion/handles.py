@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.geometry.transforms import apply, invert, pose_from_quat
+from blueprint_pipeline.geometry.pose import vector3
+from blueprint_pipeline.geometry.transforms import apply, invert, matrix_of
 from blueprint_pipeline.motion.grasp_cache import load_grasps
 from blueprint_pipeline.motion.grasp_set import GraspSet
 from blueprint_pipeline.motion.surface import CollisionSurface, object_surface
@@ -71,17 +72,12 @@ def load_handle(model: mujoco.MjModel, joint: PartJoint, gripper: Gripper, cache
 def in_part_frame(joint: PartJoint) -> ArticulationJoint:
     """A joint as its manifest has it: in the frame of its part when that is closed."""
     line = joint.line
-    local = invert(pose_from_quat(np.array(line.closed.position_m), np.array(line.closed.quat_wxyz)))
+    local = invert(matrix_of(line.closed))
     return ArticulationJoint(
         name=joint.name,
         type="prismatic" if line.slides else "revolute",
-        axis=_vector(local[:3, :3] @ line.axis),
-        origin=_vector(apply(local, np.array([line.anchor_m]))[0]),
+        axis=vector3(local[:3, :3] @ line.axis),
+        origin=vector3(apply(local, np.array([line.anchor_m]))[0]),
         limits=line.limits,
         child_part=joint.part,
     )
-
-
-def _vector(values: FloatArray) -> tuple[float, float, float]:
-    x, y, z = values.tolist()
-    return (x, y, z)

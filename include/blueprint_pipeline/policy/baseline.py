@@ -16,6 +16,7 @@ from scipy.interpolate import CubicSpline
 from blueprint_pipeline.dataset.features import ACTION, EE_POSE, OBJECT_POSES, STATE
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.transforms import build_pose
+from blueprint_pipeline.log import get_logger
 from blueprint_pipeline.policy.chunks import KNOTS, Chunk, Demonstration, Kind, Model, Policy, knots_of, rests, train_policy
 from blueprint_pipeline.policy.columns import Episode, TeachingSet
 from blueprint_pipeline.policy.errors import PolicyNotWritten
@@ -162,6 +163,8 @@ def _follow(chunk: Chunk, start: FloatArray, arm: ArmColumns, kinematics: ToolKi
     joints = [start[arm.joints]]
     for place_m, turn in zip(chunk.places_m, chunk.turns, strict=True):
         solved = kinematics.inverse(build_pose(place_m, nearest_rotation(turn)), joints[-1])
+        if solved is None:
+            get_logger().warning("policy wants what the arm does not reach; it waits there", place_m=np.round(place_m, 3).tolist())
         joints.append(joints[-1] if solved is None else solved)
     widths_m = np.clip([start[arm.gripper], *chunk.widths_m], *kinematics.openings_m)
     at = np.append(np.arange(1, chunk.frames + 1) / chunk.frames, np.ones(_AT_REST)) * KNOTS

@@ -14,6 +14,7 @@ from blueprint_pipeline.episode.record import EpisodeRecord, Execution, KOfN, KO
 from blueprint_pipeline.episode.states import Motion, load_poses
 from blueprint_pipeline.errors import BlueprintError
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.geometry.pose import vector3
 from blueprint_pipeline.render.errors import NotReplayed
 from blueprint_pipeline.render.replay import ReplayVerdict, load_recorded_motion, refuse_replay
 from blueprint_pipeline.robot.embodiment import load_embodiment
@@ -87,12 +88,12 @@ def _judge(record: EpisodeRecord, states: list[SimulationState], track: Track, e
     target = record.object_ids.index(record.spec.task.target_object)
     arm = load_embodiment(record.robot.embodiment).arm_index(record.spec.arm)
     motion = observe_motion(record.spec.task, record.object_ids, states, [*track.contacts, ()], arm=arm, fps=record.fps)
+    target_end_m = states[-1].object_poses[target, :3]
     checks = load_skill(record.spec.task.task_type).check(record.spec.task, motion)
     missed = [check for check in checks if not check.held]
-    x, y, z = states[-1].object_poses[target, :3].tolist()
     return Execution(
         held=not missed,
         failure=describe_missed(missed) or None,
-        target_end_m=(x, y, z),
-        distance_m=float(np.linalg.norm(np.array([x, y, z]) - end_m)),
+        target_end_m=vector3(target_end_m),
+        distance_m=float(np.linalg.norm(target_end_m - end_m)),
     )

@@ -13,7 +13,7 @@ import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Vector3
-from blueprint_pipeline.geometry.transforms import shift, turn_about
+from blueprint_pipeline.geometry.transforms import joint_motion
 from blueprint_pipeline.scene.canonical_files import rounded
 from blueprint_pipeline.scene.manifest import ArticulationJoint
 from blueprint_pipeline.scene.regen3d import ArticulationFile, JointFile
@@ -124,10 +124,7 @@ def part_motion(joint: ArticulationJoint, position: float) -> FloatArray:
         joint: In the object's frame.
         position: [m] or [rad].
     """
-    axis = np.asarray(joint.axis)
-    if joint.type == "prismatic":
-        return shift(np.eye(4), position * axis)
-    return turn_about(axis, position, np.asarray(joint.origin))
+    return joint_motion(np.asarray(joint.axis), np.asarray(joint.origin), position, slides=joint.type == "prismatic")
 
 
 def opening_direction(joint: ArticulationJoint, point_m: FloatArray) -> FloatArray:

@@ -14,7 +14,7 @@ from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.scene.canonical_files import rounded
-from blueprint_pipeline.twin.articulation import find_joints
+from blueprint_pipeline.twin.articulation import PartJoint, find_joints
 from blueprint_pipeline.twin.body_names import BodyName
 from blueprint_pipeline.workspace.storage import Id, SceneFolder
 
@@ -29,7 +29,7 @@ WATCHED_S = 0.5
 _SWEEP_S, _STOP_S = 1.0, 0.5
 _STIFFNESS_RAD_S = 20.0
 """Natural frequency of the drive: it follows its goal within some hundredths of the range."""
-_SPARE = {int(mujoco.mjtJoint.mjJNT_SLIDE): 15.0, int(mujoco.mjtJoint.mjJNT_HINGE): 4.0}
+_SPARE = {"m": 15.0, "rad": 4.0}
 """What a hand has beyond what resists the joint [N] or [N m]: what is in the way stops it."""
 
 
@@ -78,7 +78,7 @@ def check_joints(model: mujoco.MjModel, qpos: FloatArray, scene_id: str) -> Join
         qpos: Where everything stands (nq,): the settled scene.
         scene_id: For the record.
     """
-    found = tuple(_Run(model, qpos, part, joint.index).result(joint.name) for part, joint in find_joints(model).items())
+    found = tuple(_Run(model, qpos, joint).result() for joint in find_joints(model).values())
     return JointTests(scene_id=scene_id, simulator=f"mujoco {mujoco.__version__}", joints=found)
 
 
@@ -88,8 +88,7 @@ class _Run:
 
     model: mujoco.MjModel
     qpos: FloatArray
-    part: str
-    joint: int
+    joint: PartJoint
     data: mujoco.MjData = field(init=False)
     depth_m: float = 0.0
     touched: set[str] = field(default_factory=set)
@@ -99,11 +98,10 @@ class _Run:
         self.data = mujoco.MjData(model)
         self.data.qpos[:] = self.qpos
         mujoco.mj_forward(model, self.data)
-        self.address, self.dof = int(model.jnt_qposadr[self.joint]), int(model.jnt_dofadr[self.joint])
-        self.body = int(model.jnt_bodyid[self.joint])
-        self.low, self.high = (float(value) for value in model.jnt_range[self.joint])
+        self.dof, self.body = self.joint.dof, int(model.jnt_bodyid[self.joint.index])
+        self.low, self.high = self.joint.line.limits
 
-    def result(self, name: str) -> JointTest:
+    def result(self) -> JointTest:
         span = self.high - self.low
         opened = self._drive(self.position, self.high)
         closed = self._drive(opened, self.low)
@@ -112,8 +110,8 @@ class _Run:
         self._advance(WATCHED_S)
         drift = abs(self.position - halfway)
         return JointTest(
-            joint=name,
-            part=self.part,
+            joint=self.joint.name,
+            part=self.joint.part,
             limits=(rounded(self.low), rounded(self.high)),
             opened_to=rounded(opened),
             closed_to=rounded(closed),
@@ -125,10 +123,10 @@ class _Run:
 
     @property
     def position(self) -> float:
-        return float(self.data.qpos[self.address])
+        return float(self.data.qpos[self.joint.qpos])
 
     def _problem(self, opened: float, closed: float, drift: float) -> str | None:
-        span, unit = self.high - self.low, "m" if self.model.jnt_type[self.joint] == mujoco.mjtJoint.mjJNT_SLIDE else "rad"
+        span, unit = self.high - self.low, self.joint.line.unit
         against = f", against {' and '.join(sorted(self.touched))}" if self.touched else ""
         if opened < self.high - REACH_SHARE * span:
             return f"moved over its range it stops at {opened:.3g} of {self.high:.3g} {unit}{against}"
@@ -144,7 +142,7 @@ class _Run:
         """Follow a goal that goes from one position to another; where the part is at the end, at rest."""
         model, data = self.model, self.data
         mass, resists = float(model.dof_M0[self.dof]), float(model.dof_frictionloss[self.dof] * np.sign(goal - start))
-        spare = _SPARE[int(model.jnt_type[self.joint])]
+        spare = _SPARE[self.joint.line.unit]
         steps = round(_SWEEP_S / model.opt.timestep)
         for share in np.minimum(1.0, np.arange(1, steps + round(_STOP_S / model.opt.timestep) + 1) / steps):
             target, pace = start + share * (goal - start), (goal - start) / _SWEEP_S if share < 1 else 0.0

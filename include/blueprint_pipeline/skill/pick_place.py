@@ -12,7 +12,7 @@ from pydantic import Field
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Vector3
-from blueprint_pipeline.geometry.transforms import pose_from_quat
+from blueprint_pipeline.geometry.transforms import matrix_of
 from blueprint_pipeline.kit.predicates import Condition
 from blueprint_pipeline.motion.candidates import rank_grasps
 from blueprint_pipeline.motion.scene import MotionScene
@@ -127,8 +127,7 @@ def _draw_destination(
 
 def _preferred_hold_m(place: Workplace, start: StartState, target: str) -> FloatArray:
     """Where the hand would hold an object that stands alone, (2,) in the world."""
-    stands = start.poses[target]
-    pose = pose_from_quat(np.array(stands.position_m), np.array(stands.quat_wxyz))
+    pose = matrix_of(start.poses[target])
     best = rank_grasps(place.planner, target, pose, 1)
     if len(best) == 0:
         raise NotOffered("the gripper has no grasp of it from above, as it stands")

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.geometry.transforms import build_pose, pose_from_quat
+from blueprint_pipeline.geometry.transforms import build_pose
 from blueprint_pipeline.motion.candidates import hand_turns, ik_seeds
 from blueprint_pipeline.motion.collision import Allowance
 from blueprint_pipeline.motion.errors import CandidateRejected, PlanningFailed
@@ -64,9 +64,7 @@ class PullQuery:
     @property
     def pose_world_part(self) -> FloatArray:
         """Where the part is, (4, 4)."""
-        closed = self.joint.line.closed
-        pose: FloatArray = self.joint.line.motion(0.0, self.start) @ pose_from_quat(np.array(closed.position_m), np.array(closed.quat_wxyz))
-        return pose
+        return self.joint.line.matrix_at(self.start)
 
     def reset(self) -> None:
         """Bring the checker back to the state; the fingers may touch the part, and the palm keeps :data:`PALM_GAP_M` from it."""

@@ -12,9 +12,9 @@ import numpy as np
 from pydantic import Field
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.geometry.pose import Pose, Vector3
+from blueprint_pipeline.geometry.pose import Pose, Vector3, vector3
 from blueprint_pipeline.geometry.rotations import rotation_from_quat
-from blueprint_pipeline.geometry.transforms import apply, pose_from_quat
+from blueprint_pipeline.geometry.transforms import apply, matrix_of
 from blueprint_pipeline.kit.predicates import Condition, ObservedMotion, judge, tilt_rad
 from blueprint_pipeline.motion.collision import CLEARANCE_M
 from blueprint_pipeline.motion.scene import MotionScene
@@ -263,8 +263,7 @@ class Offer:
 
     def spot_m(self, room_m: float) -> FloatArray | None:
         """Where the middle of the target's outline goes, (2,) in the world: of what has room the point nearest to the middle."""
-        stands = self.start.poses[self.name]
-        spots = apply(pose_from_quat(np.array(stands.position_m), np.array(stands.quat_wxyz)), self.receiver.spots_m)[:, :2]
+        spots = apply(matrix_of(self.start.poses[self.name]), self.receiver.spots_m)[:, :2]
         roomy = spots[self.receiver.inside_m >= room_m]
         if len(roomy) == 0:
             return None
@@ -314,5 +313,4 @@ def _query(scene: MotionScene, qpos: FloatArray, task: ReceivedTask, slip_m: flo
 
 
 def _rounded(point_m: FloatArray) -> Vector3:
-    x, y, z = (round(float(value), 5) for value in point_m)
-    return x, y, z
+    return vector3(np.round(point_m, 5))

@@ -1,4 +1,4 @@
-"""What stands where a part moves: movable objects, the robot, other parts. What is fixed was asked in its motion test."""
+"""What stands where a part moves: movable objects, the robot, parts of other objects. All else was asked in its motion test."""
 
 import mujoco
 import numpy as np
@@ -45,9 +45,8 @@ def find_in_the_way(model: mujoco.MjModel, qpos: FloatArray, joint: PartJoint, g
 
 def _may_be_in_the_way(model: mujoco.MjModel, body: int) -> NDArray[np.int64]:
     """Geoms that collide, of what can be moved and of the robot with what it stands on."""
-    names = [model.geom(geom).name for geom in range(model.ngeom)]
-    robot = np.array([model.body(int(owner)).name.startswith(ROBOT_PREFIX) for owner in model.geom_bodyid])
-    robot |= np.array([name == PEDESTAL for name in names])
+    robot = np.array([model.body(owner).name.startswith(ROBOT_PREFIX) for owner in range(model.nbody)])[model.geom_bodyid]
+    robot |= np.arange(model.ngeom) == mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_GEOM, PEDESTAL)
     moves = model.body_weldid[model.geom_bodyid] != 0
     other = model.body_rootid[model.geom_bodyid] != model.body_rootid[body]
     return np.flatnonzero((moves | robot) & other & (model.geom_contype != 0))

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import mujoco
 
-from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.geometry.pose import Pose, Vector3
+from blueprint_pipeline.geometry.pose import Pose, vector3
 from blueprint_pipeline.twin.body_names import is_part
 from blueprint_pipeline.twin.joint_line import JointLine
 
@@ -50,15 +49,10 @@ def find_joints(model: mujoco.MjModel) -> dict[str, PartJoint]:
                 dof=int(model.jnt_dofadr[index]),
                 line=JointLine(
                     slides=int(model.jnt_type[index]) == mujoco.mjtJoint.mjJNT_SLIDE,
-                    axis=_vector(data.xaxis[index]),
-                    anchor_m=_vector(data.xanchor[index]),
+                    axis=vector3(data.xaxis[index]),
+                    anchor_m=vector3(data.xanchor[index]),
                     limits=(low, high),
                     closed=Pose.of([*data.xpos[body], *data.xquat[body]]),
                 ),
             )
     return found
-
-
-def _vector(values: FloatArray) -> Vector3:
-    x, y, z = values.tolist()
-    return (x, y, z)

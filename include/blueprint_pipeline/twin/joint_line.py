@@ -6,11 +6,11 @@ World frame: z up, metres; quaternions w, x, y, z. Positions are in [m] or [rad]
 from typing import Any
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose, Vector3
+from blueprint_pipeline.geometry.transforms import joint_motion, matrix_of, quat_of
 from blueprint_pipeline.kit.joints import JointMeasure
 
 
@@ -43,19 +43,17 @@ class JointLine(FrozenModel):
 
     def motion(self, start: float, end: float) -> FloatArray:
         """How the part moves from one position to another, as a transform of the world (4, 4)."""
-        motion, axis, anchor = np.eye(4), np.array(self.axis), np.array(self.anchor_m)
-        if self.slides:
-            motion[:3, 3] = (end - start) * axis
-            return motion
-        motion[:3, :3] = Rotation.from_rotvec((end - start) * axis).as_matrix()
-        motion[:3, 3] = anchor - motion[:3, :3] @ anchor
-        return motion
+        return joint_motion(np.array(self.axis), np.array(self.anchor_m), end - start, slides=self.slides)
 
     def pose_at(self, position: float) -> Pose:
         """Pose of the part at a position."""
-        motion = self.motion(0.0, position)
-        turned = Rotation.from_matrix(motion[:3, :3]) * Rotation.from_quat(self.closed.quat_wxyz, scalar_first=True)
-        return Pose.of([*(motion[:3, :3] @ self.closed.position_m + motion[:3, 3]), *turned.as_quat(scalar_first=True)])
+        pose = self.matrix_at(position)
+        return Pose.of([*pose[:3, 3], *quat_of(pose)])
+
+    def matrix_at(self, position: float) -> FloatArray:
+        """Pose of the part at a position, (4, 4)."""
+        pose: FloatArray = self.motion(0.0, position) @ matrix_of(self.closed)
+        return pose
 
     def positions_of(self, poses: FloatArray) -> FloatArray:
         """The positions (T,) that poses of the part (T, 7) show, xyz and quat wxyz; a hinge's within half a turn of its range's middle."""

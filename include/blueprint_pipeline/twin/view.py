@@ -6,6 +6,7 @@ World frame: z up, metres. Cameras are OpenGL's: x right, y up, looking along -z
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.geometry.pose import vector3
 from blueprint_pipeline.geometry.rotations import quat_from_rotation
 from blueprint_pipeline.robot.placement import View
 
@@ -39,8 +40,7 @@ def aim_at(position_m: FloatArray, points_m: FloatArray, aspect: float) -> View:
     across, up = _on_picture(towards, axes)
     half = MARGIN * max(float(np.abs(up).max()), float(np.abs(across).max()) / aspect)
     fovy_deg = float(np.clip(2.0 * np.degrees(np.arctan(half)), NARROWEST_DEG, WIDEST_DEG))
-    x, y, z = position_m.tolist()
-    return View(position_m=(x, y, z), quat_wxyz=quat_from_rotation(axes), fovy_deg=round(fovy_deg, 4))
+    return View(position_m=vector3(position_m), quat_wxyz=quat_from_rotation(axes), fovy_deg=round(fovy_deg, 4))
 
 
 def _unit(vector: FloatArray) -> FloatArray:
