@@ -31,6 +31,8 @@ class SimulatorRow:
     """Folder of a scene that it loads, beside the twin's; ``None``: the twin is all that it needs."""
     one_a_core: bool = False
     """It acts in our own processes, one a core; otherwise for one caller at a time."""
+    varies: bool = False
+    """It can vary a scene from episode to episode."""
     bit_identical: bool = False
     """Its replays are held to every bit; otherwise k of n executions must agree."""
     python_package: bool = False
@@ -47,6 +49,7 @@ SIMULATORS = Rows(
         title="MuJoCo",
         engine="blueprint_pipeline.simulation.mujoco.engine:ENGINE",
         one_a_core=True,
+        varies=True,
         bit_identical=True,
         python_package=True,
     ),

@@ -181,7 +181,7 @@ def episode_record(index: int, frames: int, states: Path) -> EpisodeRecord:
             predicate=(PredicateCheck(name="on_support", held=True, value=0.01, limit=0.03, direction="at_most", unit="m"),),
         ),
         simulator=SIMULATOR,
-        capabilities=Capabilities(deterministic=True, restores_state=True, renders=True, contacts=True),
+        capabilities=Capabilities(deterministic=True, restores_state=True, renders=True, contacts=True, varies=True),
         controller="pick_place",
         model_sha256="0" * 64,
         states=digest_file(states),

@@ -158,7 +158,7 @@ def _video(name: str) -> dict[str, VideoFeature]:
 
 
 def _scene_camera(robot: RobotPlacement, camera: Camera) -> PinholeCamera:
-    return build_cameras(robot, camera, RobotCameras(robot), _video("scene"))["scene"]
+    return build_cameras(robot.view, camera, RobotCameras(robot), _video("scene"))["scene"]
 
 
 @pytest.mark.parametrize("view", [None, View(position_m=(1.2, -0.3, 1.4), quat_wxyz=(0.5, 0.5, 0.5, 0.5), fovy_deg=61.0)])

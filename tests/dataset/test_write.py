@@ -233,6 +233,7 @@ def test_one_licence_stands_by_its_hub_name() -> None:
 
     licence = build_licence([("a", "CC-BY-4.0", ""), ("b", "CC-BY-4.0", "")])
     facts = CardFacts(
+        variation="none",
         set_aside={},
         left_out={},
         scene_id="s",

@@ -16,6 +16,7 @@ from PIL import Image
 
 from blueprint_pipeline.delivery.replay_kit import KitDiffers
 from blueprint_pipeline.kit.replay import compare
+from blueprint_pipeline.kit.variation import VariedLooks
 from blueprint_pipeline.kit.world import load_scene
 from blueprint_pipeline.render.bounded_replay import BOUND
 from blueprint_pipeline.simulation.mujoco.renderer import Renderer, camera_id
@@ -95,8 +96,13 @@ def test_a_kit_that_would_not_replay_is_not_packed(scene, package):
 
 @pytest.mark.parametrize("profile", RENDER_PROFILES.values(), ids=RENDER_PROFILES)
 def test_a_lab_draws_the_same_pictures(packed_once, tmp_path, profile):
-    """The kit's own script, its settings from ``kit.json``: pixel by pixel what our renderer draws."""
+    """The kit's own script, its settings from ``kit.json``: pixel by pixel what our renderer draws, however the scene was varied."""
     shutil.copytree(packed_once / "data/replay", tmp_path / "kit")
+    looks = {"light_level": 0.8, "light_tint": [1.1, 1.0, 0.9], "light_turn_rad": 0.6, "tints": {"table": [0.6, 0.9, 0.8]}}
+    starts = json.loads((tmp_path / "kit/starts.json").read_text())
+    varied = next(row["variation"] for row in starts if row["start_id"] == "ep_0000")
+    varied |= looks | {"view": {"position_m": [1.3, 0.1, 1.4], "quat_wxyz": [0.56, 0.43, 0.43, 0.56], "fovy_deg": 55.0}}
+    (tmp_path / "kit/starts.json").write_text(json.dumps(starts))
     kit = json.loads((tmp_path / "kit/kit.json").read_text())
     assert kit["render_profile"] == RENDER_PROFILES["fast"].model_dump(mode="json")
     (tmp_path / "kit/kit.json").write_text(json.dumps(kit | {"render_profile": profile.model_dump(mode="json")}))
@@ -112,6 +118,7 @@ def test_a_lab_draws_the_same_pictures(packed_once, tmp_path, profile):
     model = load_scene(tmp_path / "kit").compile()
     width, height = kit["frame_px"]
     with Renderer(model, width, height, backend, profile) as renderer:
+        VariedLooks(model).apply(varied)
         data = mujoco.MjData(model)
         data.qpos[:] = pq.read_table(tmp_path / "kit/episodes/ep_0000/states.parquet").column("qpos")[3].as_py()
         mujoco.mj_forward(model, data)

@@ -45,6 +45,7 @@ def by_the_skill(small_kit, record, setpoints):
     """What the skill makes of the motion in the simulator that our stages use."""
     simulator = MujocoSimulator()
     loaded = simulator.load(small_kit.mjcf.parent, record.robot, record.fps)
+    simulator.vary(record.spec.variation)
     start = simulator.restore_state(load_motion(small_kit.states(record.episode_id)).integration_state)
     track = simulator.track(setpoints)
     motion = observe_motion(record.spec.task, loaded.object_ids, [start, *track.states], [*track.contacts, ()], arm=0, fps=record.fps)
@@ -54,7 +55,7 @@ def by_the_skill(small_kit, record, setpoints):
 def by_the_kit(small_kit, record, setpoints):
     """What the kit makes of it, from its own files alone."""
     start, world = load_starts(small_kit.folder)[record.episode_id], World(small_kit.folder)
-    world.restore(start.integration_state)
+    world.restore(start.integration_state, start.variation)
     recorder = Recorder(world, start)
     for setpoint in setpoints:
         recorder.add(world.advance(setpoint))

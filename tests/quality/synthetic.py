@@ -205,7 +205,7 @@ def _record(spec: EpisodeSpec, shard_index: int, phases: tuple[Phase, ...], fram
         phases=phases,
         outcome=Outcome(success=True, failure_stage=None, failure_code=None, failure_reason=None, predicate=()),
         simulator=SIMULATOR,
-        capabilities=Capabilities(deterministic=True, restores_state=True, renders=True, contacts=True),
+        capabilities=Capabilities(deterministic=True, restores_state=True, renders=True, contacts=True, varies=True),
         controller="pick_place",
         model_sha256="a" * 64,
         states=None,

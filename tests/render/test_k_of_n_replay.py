@@ -33,7 +33,7 @@ class Restless(MujocoSimulator):
         self.execution = -1
 
     def capabilities(self):
-        return Capabilities(deterministic=False, restores_state=False, renders=True, contacts=True)
+        return Capabilities(deterministic=False, restores_state=False, renders=True, contacts=True, varies=True)
 
     def track(self, setpoints):
         self.execution += 1

@@ -11,6 +11,8 @@ from PIL import Image
 
 from blueprint_pipeline.render.render import RenderOptions, depth_mm, render_episode, write_contact_sheet
 from blueprint_pipeline.render.video import PixelStatistics
+from blueprint_pipeline.robot.placement import View
+from blueprint_pipeline.task.variation import Variation
 from tests.render.recorded import FRAMES, Recorded, record_lift
 
 OPTIONS = RenderOptions(cameras=("scene", "wrist"), width=160, height=120, depth=True, segmentation=True)
@@ -133,3 +135,28 @@ def test_contact_sheet_shows_every_camera_over_time(rendered) -> None:
         assert sheet.size == (5 * 160, 2 * 120)
     path.unlink()
     assert write_contact_sheet(folder, certificate.model_copy(update={"videos": {}})) is None
+
+
+def test_a_varied_episode_is_drawn_as_it_was_varied(recorded, rendered, tmp_path) -> None:
+    """It replays; half the light is a darker picture; another camera sees something else, and the wrist's stays."""
+    home = recorded.record.robot.view
+    view = View(position_m=(1.2, 0.3, 1.3), quat_wxyz=(0.56, 0.43, 0.43, 0.56), fovy_deg=60) if home is None else home
+    plain = rendered[1].videos
+    dim = draw(varied(recorded, light_level=0.5), tmp_path / "dim")
+    assert dim.replayed
+    assert all(dim.videos[camera].mean_luma < 0.8 * plain[camera].mean_luma for camera in plain)
+    moved = draw(varied(recorded, view=view), tmp_path / "moved")
+    assert moved.replayed
+    assert moved.videos["scene"].mean_luma != plain["scene"].mean_luma
+    assert moved.videos["wrist"] == plain["wrist"]
+
+
+def test_an_episode_is_not_replayed_with_other_masses(recorded, tmp_path) -> None:
+    """What the record says acts: this one was made in the plain scene."""
+    heavier = varied(recorded, masses={recorded.record.spec.task.target_object: 1.5})
+    assert not draw(heavier, tmp_path).replayed
+
+
+def varied(recorded: Recorded, **fields: object) -> Recorded:
+    spec = recorded.record.spec.model_copy(update={"variation": Variation(**fields)})
+    return replace(recorded, record=recorded.record.model_copy(update={"spec": spec}))

@@ -46,8 +46,10 @@ def task_scene(folder: Path, xml: str = SCENE_XML, descriptions: Mapping[str, st
     )
 
 
-def small_options(episodes: int = 4, seed: int = 0, skills: tuple[str, ...] = ("pick_place",), held_out: int = 0) -> JobOptions:
-    made = {"episodes": episodes, "shard_size": episodes, "held_out": held_out}
+def small_options(
+    episodes: int = 4, seed: int = 0, skills: tuple[str, ...] = ("pick_place",), held_out: int = 0, variation: str = "none"
+) -> JobOptions:
+    made = {"episodes": episodes, "shard_size": episodes, "held_out": held_out, "variation": variation}
     return JobOptions(robot="franka_panda", skills=skills, seed=seed, fps=30, width=160, height=120, **made)
 
 
@@ -59,9 +61,10 @@ def write_job(
     scene: TaskScene | None = None,
     *,
     held_out: int = 0,
+    variation: str = "none",
 ) -> JobPlan:
     """Plan a job of one shard in the small scene, or another one, and write its plan."""
-    plan = plan_job(scene or task_scene(folder), small_options(episodes, seed, skills, held_out))
+    plan = plan_job(scene or task_scene(folder), small_options(episodes, seed, skills, held_out, variation))
     for name, data in dump_plan(plan).items():
         small_folder(folder).write_bytes(name, data)
     return plan

@@ -116,12 +116,20 @@ class Unloadable(MujocoSimulator):
         raise ModelNotBuilt(str(scene), "no licence")
 
 
+class Unvarying(MujocoSimulator):
+    """Says that it varies a scene, and leaves it as it is."""
+
+    def vary(self, variation):
+        """Nothing."""
+
+
 BROKEN = {
     "load": NoCameras,
     "settle": Tilted,
     "clock": SlowClock,
     "holds_pose": SaggingArm,
     "contacts": Numb,
+    "varies": Unvarying,
     "gripper_closes": StuckGripper,
     "object_lifts": Slippery,
     "replays": Noisy,

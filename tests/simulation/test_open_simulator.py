@@ -29,6 +29,7 @@ from blueprint_pipeline.render.replay import replay_episode
 from blueprint_pipeline.rollout.shard import simulate_shard
 from blueprint_pipeline.settings import ComputeSettings, RegistrySettings, Settings, SimulationSettings, WorkspaceSettings, load_settings
 from blueprint_pipeline.simulation import open_simulator as acting
+from blueprint_pipeline.simulation.errors import NotVaried
 from blueprint_pipeline.simulation.isaac_sim.api import start_isaac_sim
 from blueprint_pipeline.simulation.isaac_sim.backend import IsaacSimSimulator
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
@@ -38,6 +39,7 @@ from blueprint_pipeline.simulation.service.server import ServerOptions, Simulato
 from blueprint_pipeline.simulators import SIMULATORS
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.stage.runner import run_stage
+from blueprint_pipeline.task.plan import load_plan
 from blueprint_pipeline.workspace.commits import load_commit
 from blueprint_pipeline.workspace.storage import SceneFolder, Workspace
 from tests.simulation.isaac_sim.another_engine import ROW as ANOTHER
@@ -88,7 +90,7 @@ def planned(finished, tmp_path_factory):
     root = tmp_path_factory.mktemp("planned")
     shutil.copytree(finished[0].scene.local("mjcf").parent, root / "workspace/scenes" / SCENE_ID)
     bench = make_bench(root)
-    bench.run("plan_tasks", episodes=EPISODES, shard_size=1, width=160, height=120)
+    bench.run("plan_tasks", episodes=EPISODES, shard_size=1, width=160, height=120, variation="none")
     return root
 
 
@@ -185,7 +187,13 @@ def test_isaac_sim_acts_the_whole_way(bench, kit, tmp_path) -> None:
     assert (len(kit.started), kit.opened) == (1, len(SHARDS))
     for record in isaac.records():
         assert (record.simulator.name, record.simulator.version) == ("isaac_sim", "6.1.0")
-        assert record.capabilities.model_dump() == {"deterministic": False, "restores_state": False, "renders": True, "contacts": True}
+        assert record.capabilities.model_dump() == {
+            "deterministic": False,
+            "restores_state": False,
+            "renders": True,
+            "contacts": True,
+            "varies": False,
+        }
         assert record.outcome.success, record.outcome.failure_reason
     assert load_commit(isaac.scene, "simulate_shard", "shard_0000").request["simulator"] == "isaac_sim"
     isaac.judge()
@@ -211,13 +219,28 @@ def test_isaac_sim_acts_the_whole_way(bench, kit, tmp_path) -> None:
     assert "bit-identical" not in card
 
 
+def test_isaac_sim_varies_nothing(bench, kit) -> None:
+    """A job of its own is planned plain; a variation that is asked for is refused before the plan that lies there goes."""
+    isaac = bench.with_simulation(simulator="isaac_sim")
+    before = bench.scene.read_bytes("geniesim/plan.json")
+    with pytest.raises(NotVaried, match="Isaac Sim cannot vary a scene"):
+        isaac.run("plan_tasks", episodes=1, variation="mild")
+    assert bench.scene.read_bytes("geniesim/plan.json") == before
+    isaac.run("plan_tasks", episodes=1, shard_size=1, width=160, height=120)
+    assert load_plan(isaac.scene).variation == "none"
+    bench.run("plan_tasks", episodes=1, shard_size=1, width=160, height=120)
+    assert load_plan(bench.scene).variation == "mild"
+    with pytest.raises(NotVaried, match="isaac_sim cannot vary a scene"):
+        isaac.run("simulate_shard", shard_index=0)
+
+
 def test_a_new_simulator_is_its_folder_and_a_row(bench, monkeypatch) -> None:
     """The stand-in under a name of its own goes the whole way; its licence is a row of the policy, which is data."""
     row = ComponentRule(component="another", versions="*", licence="LicenseRef-test", commercial_ok=True, evidence="made for this test")
     policy = load_policy()
     policy = policy.model_copy(update={"components": (*policy.components, row)})
     monkeypatch.setattr("blueprint_pipeline.quality.scene_assets.load_policy", lambda: policy)
-    bench.run("plan_tasks", episodes=1, shard_size=1, width=160, height=120)
+    bench.run("plan_tasks", episodes=1, shard_size=1, width=160, height=120, variation="none")
     with with_row(SIMULATORS, ANOTHER):
         another = bench.with_simulation(simulator="another")
         another.run("simulate_shard", shard_index=0)
@@ -232,7 +255,7 @@ def test_a_new_simulator_is_its_folder_and_a_row(bench, monkeypatch) -> None:
 
 def test_an_episode_that_fails_two_of_five_is_rejected(bench, kit) -> None:
     """Nothing is drawn, the gate says how often it held, and nothing is kept."""
-    bench.run("plan_tasks", episodes=1, shard_size=1, width=160, height=120)
+    bench.run("plan_tasks", episodes=1, shard_size=1, width=160, height=120, variation="none")
     isaac = bench.with_simulation(simulator="isaac_sim")
     isaac.run("simulate_shard", shard_index=0)
     isaac.judge()
@@ -254,7 +277,8 @@ def without_platform(bench, name):
 
 
 def test_a_served_mujoco_makes_the_same_episodes(bench, tmp_path) -> None:
-    """Byte by byte those of the embedded one, certified bit-identical over the wire; the next caller has the server at once."""
+    """Byte by byte those of the embedded one, however their scenes vary, certified bit-identical over the wire; then it is free at once."""
+    bench.run("plan_tasks", episodes=EPISODES, shard_size=1, width=160, height=120, variation="wide")
     embedded = make_bench(tmp_path / "embedded")
     shutil.copytree(tmp_path / "workspace", tmp_path / "embedded/workspace")
     run_both(embedded, "simulate_shard")
@@ -338,7 +362,7 @@ def test_depth_is_not_asked_of_who_draws_colour_alone(bench, kit) -> None:
 
 def test_sigterm_stops_isaac_sim_between_episodes(bench, kit, tmp_path) -> None:
     """What is finished is published; the run after it makes the rest, and starts nothing again."""
-    bench.run("plan_tasks", episodes=2, shard_size=2, width=160, height=120)
+    bench.run("plan_tasks", episodes=2, shard_size=2, width=160, height=120, variation="none")
     isaac = bench.with_simulation(simulator="isaac_sim")
     asked = []
 

@@ -15,7 +15,7 @@ import numpy as np
 from blueprint_pipeline.dataset.features import VideoFeature, camera_pose_key, video_key
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.geometry.rotations import quat_from_rotation, rotation_from_quat
-from blueprint_pipeline.robot.placement import SCENE_CAMERA, RobotPlacement
+from blueprint_pipeline.robot.placement import SCENE_CAMERA, View
 from blueprint_pipeline.scene.manifest import Camera
 from blueprint_pipeline.twin.robot_cameras import OPENCV_FROM_MUJOCO, RobotCameras
 
@@ -39,12 +39,12 @@ class PinholeCamera(FrozenModel):
 
 
 def build_cameras(
-    robot: RobotPlacement, scene_camera: Camera, moving: RobotCameras, videos: Mapping[str, VideoFeature]
+    view: View | None, scene_camera: Camera, moving: RobotCameras, videos: Mapping[str, VideoFeature]
 ) -> dict[str, PinholeCamera]:
     """The cameras of an episode, by name.
 
     Args:
-        robot: Where its robot stands, and where the scene's camera stands for it.
+        view: Where the scene's camera stood; ``None``: as the scene was reconstructed with.
         scene_camera: As the scene was reconstructed with.
         moving: Cameras that the robot carries.
         videos: What was drawn, by feature key.
@@ -54,8 +54,8 @@ def build_cameras(
         if (video := videos.get(video_key(name))) is not None:
             found[name] = _pinhole(video, fovy_deg, None, camera_pose_key(name))
     if (video := videos.get(video_key(SCENE_CAMERA))) is not None:
-        fovy_deg = robot.view.fovy_deg if robot.view else math.degrees(scene_camera.fovy_rad)
-        stands = robot.view or scene_camera.pose
+        fovy_deg = view.fovy_deg if view else math.degrees(scene_camera.fovy_rad)
+        stands = view or scene_camera.pose
         quat_opencv = quat_from_rotation(rotation_from_quat(np.array(stands.quat_wxyz)) @ OPENCV_FROM_MUJOCO)
         found[SCENE_CAMERA] = _pinhole(video, fovy_deg, (*stands.position_m, *quat_opencv.tolist()), None)
     return found

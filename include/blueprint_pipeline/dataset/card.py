@@ -3,6 +3,7 @@
 Source: Hugging Face Hub documentation, "Dataset Cards".
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from blueprint_pipeline.dataset.formats import FORMATS, FormatRow
 from blueprint_pipeline.dataset.layout import INFO, SIDECAR
 from blueprint_pipeline.dataset.objects import OBJECTS
 from blueprint_pipeline.dataset.writer import DatasetSummary
+from blueprint_pipeline.task.variation import VARIATIONS, VariationRanges
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
 
@@ -40,6 +42,8 @@ class CardFacts:
     """What the robot does in them, in words."""
     attempted: int
     """Episodes that were planned, whatever became of them."""
+    variation: str
+    """Within which ranges scenes were varied, by name (:data:`blueprint_pipeline.task.variation.VARIATIONS`)."""
     set_aside: Mapping[str, str]
     """Objects of the scene that cannot move because they never come to rest, each with the reason."""
     left_out: Mapping[str, Mapping[str, str]]
@@ -160,7 +164,22 @@ def _spread(facts: CardFacts) -> str:
     ]
     return (
         "## How wide it spreads\n\nDirections in the sentences are those of `observation.images.scene`: left is left in its picture.\n\n"
-        "| what | how wide |\n|---|---|\n" + "\n".join(rows) + "\n"
+        "| what | how wide |\n|---|---|\n" + "\n".join(rows) + "\n\n" + describe_variation(VARIATIONS[facts.variation]) + "\n"
+    )
+
+
+def describe_variation(ranges: VariationRanges) -> str:
+    """From episode to episode, what differs in the scene and how far, in a paragraph."""
+    if ranges.is_plain:
+        return "The scene looks and weighs the same in every episode."
+    (dark, bright), (smooth, rough), (light, heavy) = ranges.light_level, ranges.friction, ranges.mass
+    return (
+        f"Variation `{ranges.name}`. From episode to episode the scene's camera stands up to {ranges.camera_m * 100:g} cm from its place, "
+        f"is turned by up to {math.degrees(ranges.camera_rad):.1f}° about each axis and sees up to {ranges.zoom:.0%} wider; lights are "
+        f"{dark:g} to {bright:g} times as bright, up to {ranges.warmth:.0%} warmer or colder, and turned by up to "
+        f"{math.degrees(ranges.light_turn_rad):.0f}°; the room and its furniture are up to {ranges.tint:.0%} darker in each of red, green "
+        f"and blue; movable objects have {smooth:g} to {rough:g} times their sliding friction and {light:g} to {heavy:g} times their mass. "
+        "Each is drawn evenly; what acted stands for each episode in `episodes.jsonl`, under `spec.variation`."
     )
 
 

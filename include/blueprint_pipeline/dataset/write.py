@@ -90,7 +90,7 @@ def write_datasets(context: StageContext, arms: Sequence[ArmLayout], manifest: S
         cameras = load_robot_cameras(record.robot)
         frames = load_frames(states, record, arms, cameras)
         videos = _load_videos(context.input(render_path(shard_index, episode_id)), certificate, plan)
-        seen_by = build_cameras(record.robot, manifest.camera, cameras, {key: video.feature for key, video in videos.items()})
+        seen_by = build_cameras(record.view, manifest.camera, cameras, {key: video.feature for key, video in videos.items()})
         integration_state = load_integration_state(states, episode_id)
         writer.add(frames, videos, build_provenance(record, certificate, integration_state, verdict, seen_by))
         context.progress(done + 1, len(kept))
@@ -167,6 +167,7 @@ def _card_facts(
         controller=record.controller,
         skills=describe_skills({spec.task.task_type for spec in plan.episodes if spec.episode_id in kept}),
         attempted=len(plan.episodes),
+        variation=plan.variation,
         set_aside=plan.set_aside,
         left_out=plan.left_out,
         licence=licence,

@@ -25,6 +25,7 @@ def dump_starts(delivered: Sequence[tuple[EpisodeRecord, Path]], held_out: Seque
     simulator.use(scene)
     rows = [describe_start(record.spec, load_integration_state(states, record.episode_id), delivered=True) for record, states in delivered]
     for spec in held_out:
+        simulator.vary(spec.variation)
         simulator.reset(spec.object_poses, spec.robot_qpos)
         rows.append(describe_start(spec, simulator.save_state().tolist(), delivered=False))
     return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
@@ -37,6 +38,7 @@ def describe_start(spec: EpisodeSpec, integration_state: list[float], *, deliver
         "delivered": delivered,
         "task": spec.task.model_dump(mode="json"),
         "arm": spec.arm,
+        "variation": spec.variation.model_dump(mode="json"),
         "conditions": [condition.as_json() for condition in load_skill(spec.task.task_type).conditions(spec.task)],
         "integration_state": integration_state,
     }

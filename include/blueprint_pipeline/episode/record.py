@@ -22,7 +22,7 @@ from pydantic import Field
 
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.origin import Origin
-from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.robot.placement import RobotPlacement, View
 from blueprint_pipeline.simulation.platform_class import Platform, PlatformClass
 from blueprint_pipeline.simulation.protocol import Capabilities, SimulatorInfo
 from blueprint_pipeline.simulation.render_profiles import RenderProfile
@@ -100,6 +100,11 @@ class EpisodeRecord(FrozenModel):
     states: FileDigest | None
     """``None`` where nothing moved."""
     origins: dict[str, Origin]
+
+    @property
+    def view(self) -> View | None:
+        """Where the scene's camera stood; ``None``: as the scene was reconstructed with."""
+        return self.spec.variation.view or self.robot.view
 
 
 class EpisodeUsage(FrozenModel):

@@ -5,7 +5,7 @@ the job's seed and the episode's index, so it is the same however many episodes 
 episodes of a shorter one, and both have the same id.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.job.site import Film, NothingToDo, Site, choose_site
 from blueprint_pipeline.job.start_states import VERSION
 from blueprint_pipeline.job.task_scene import TaskScene
+from blueprint_pipeline.job.varying import draw_variation
 from blueprint_pipeline.robot.layout import home_joints, open_widths, start_qpos
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState
 from blueprint_pipeline.skill.registry import load_skill
@@ -21,6 +22,7 @@ from blueprint_pipeline.skill.support_surface import CELL_M
 from blueprint_pipeline.task.plan import JobPlan, ShardRef, StartArea
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.task.task import Task
+from blueprint_pipeline.task.variation import VARIATIONS
 from blueprint_pipeline.workspace.canonical import key_of
 
 ARM_JITTER_RAD = 0.08
@@ -28,7 +30,7 @@ ARM_JITTER_RAD = 0.08
 STARTS = 4
 """Start states in which an object whose turn it is gets a task, before the next object gets the turn."""
 _HOMES = 20
-_HELD_OUT = 1
+_HELD_OUT, _VARIED = 1, 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,8 @@ class JobOptions:
     fps: int
     width: int
     height: int
+    variation: str = "none"
+    """Within which ranges scenes are varied: a row of :data:`~blueprint_pipeline.task.variation.VARIATIONS`."""
     held_out: int = 0
     """Starts beside the episodes, to try a policy from."""
 
@@ -73,6 +77,7 @@ def plan_job(scene: TaskScene, options: JobOptions) -> JobPlan:
         cameras=_cameras(site),
         width=options.width,
         height=options.height,
+        variation=options.variation,
         start_area=_start_area(site),
         set_aside=dict(scene.set_aside),
         left_out={skill: dict(sorted(reasons.items())) for skill, reasons in site.left_out.items()},
@@ -94,6 +99,7 @@ def _job_id(scene: TaskScene, site: Site, options: JobOptions) -> str:
             "starts": VERSION,
             "targets": {skill: list(names) for skill, names in site.targets.items()},
             "seed": options.seed,
+            "variation": asdict(VARIATIONS[options.variation]),
             "fps": options.fps,
             "cameras": list(_cameras(site)),
             "width": options.width,
@@ -141,7 +147,7 @@ def _plan_episode(scene: TaskScene, site: Site, options: JobOptions, index: int,
     turn, choice = divmod(index, len(options.skills))
     skill = load_skill(options.skills[choice])
     start, task = _draw_task(scene, site, skill, turn=turn, rng=rng)
-    return EpisodeSpec(
+    spec = EpisodeSpec(
         episode_index=index,
         episode_id=f"{skill.name}_{'held_out' if held_out else 'ep'}{index:06d}",
         seed=int(np.random.SeedSequence(entropy).generate_state(1)[0]),
@@ -150,6 +156,8 @@ def _plan_episode(scene: TaskScene, site: Site, options: JobOptions, index: int,
         object_poses=dict(start.poses),
         robot_qpos=_draw_home(site, start, task.target_object, rng),
     )
+    varied = np.random.default_rng(np.random.SeedSequence([*entropy, _VARIED]))
+    return spec.model_copy(update={"variation": draw_variation(VARIATIONS[options.variation], site, spec, varied)})
 
 
 def _draw_task(scene: TaskScene, site: Site, skill: Skill[Any], *, turn: int, rng: np.random.Generator) -> tuple[StartState, Task]:

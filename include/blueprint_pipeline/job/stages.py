@@ -1,10 +1,14 @@
 """The stage that plans a job."""
 
+from typing import Literal
+
 from pydantic import Field, Json
 
 from blueprint_pipeline.robot.names import DEFAULT_ROBOT
 from blueprint_pipeline.scene.set_aside import SET_ASIDE_PATH
 from blueprint_pipeline.settings import Settings
+from blueprint_pipeline.simulation.errors import NotVaried
+from blueprint_pipeline.simulators import SIMULATORS
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
 from blueprint_pipeline.task.plan import (
     ASSET_INDEX_PATH,
@@ -15,6 +19,7 @@ from blueprint_pipeline.task.plan import (
     TASK_CONFIG_PATH,
 )
 from blueprint_pipeline.task.skills import SkillName
+from blueprint_pipeline.task.variation import DEFAULT_VARIATION, NO_VARIATION, VariationName
 from blueprint_pipeline.workspace.canonical import MAX_INTEGER
 
 SETTLED_PATH, JOINTS_PATH = "layout/settled.json", "layout/joints.json"
@@ -31,6 +36,11 @@ class PlanTasksRequest(StageRequest):
     shard_size: int = Field(default=12, ge=1)
     fps: int = Field(default=30, ge=1)
     """Control setpoints, recorded states and video frames a second; must divide the twin's physics rate."""
+    variation: VariationName | Literal["auto"] = "auto"
+    """Within which ranges lights, colours, the scene's camera, friction and masses differ from episode to episode.
+
+    ``auto``: ``mild`` where the simulator can vary a scene, else ``none``.
+    """
     held_out: int = Field(default=50, ge=0, le=10_000)
     """Starts that are planned beside the episodes and never demonstrated: a policy is tried from them."""
     width: int = Field(default=320, ge=16, le=3840, multiple_of=2)
@@ -62,12 +72,17 @@ def _plan_tasks(request: PlanTasksRequest, context: StageContext) -> PlanTasksRe
     )
 
 
-def _complete(request: PlanTasksRequest, _settings: Settings) -> PlanTasksRequest:
-    """Refuse a robot that cannot act, before the plan that lies there is taken away."""
+def _complete(request: PlanTasksRequest, settings: Settings) -> PlanTasksRequest:
+    """Refuse a robot that cannot act and a variation that the simulator cannot make, before the plan that lies there is taken away."""
     from blueprint_pipeline.robot.embodiment import load_embodiment  # noqa: PLC0415 -- reads every robot's record; a flow that is only drawn needs none
 
     load_embodiment(request.robot)
-    return request
+    simulator = SIMULATORS[settings.simulation.simulator]
+    usual = DEFAULT_VARIATION if simulator.varies else NO_VARIATION
+    variation = usual if request.variation == "auto" else request.variation
+    if variation != NO_VARIATION and not simulator.varies:
+        raise NotVaried(simulator.title, [variation])
+    return request.model_copy(update={"variation": variation})
 
 
 PLAN_TASKS = Stage(

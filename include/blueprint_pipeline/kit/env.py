@@ -9,7 +9,7 @@ Source: Gymnasium's ``Env``; LeRobot 0.4.4, ``lerobot/envs/utils.py`` (``preproc
 """
 
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,8 @@ class KitEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
 
     def render(self) -> NDArray[np.uint8] | None:
         """The scene camera's picture of the present frame."""
-        return self._draw(self._world.data.qpos.copy(), self._world.kit["cameras"][0]) if self.render_mode else None
+        camera, variation = self._world.kit["cameras"][0], self._trial.start.variation
+        return self._draw(self._world.data.qpos.copy(), camera, variation) if self.render_mode else None
 
     def close(self) -> None:
         """Free what draws."""
@@ -131,10 +132,10 @@ class KitEnv(gymnasium.Env[dict[str, Any], NDArray[np.float32]]):
     def _begin(self, start: Start) -> Trial:
         return Trial(self._world, start, self._cameras, self._draw)
 
-    def _draw(self, qpos: NDArray[np.float64], camera: str) -> NDArray[np.uint8]:
+    def _draw(self, qpos: NDArray[np.float64], camera: str, variation: Mapping[str, Any]) -> NDArray[np.uint8]:
         if self._painter is None:
             self._painter = Painter(self._world.model, self._world.kit)
-        return self._painter.draw(qpos, camera)
+        return self._painter.draw(qpos, camera, variation)
 
     def _tell(self, *, is_success: bool) -> dict[str, Any]:
         return {"is_success": is_success, "task": self.task, "start_id": self._trial.start.start_id}

@@ -4,12 +4,14 @@ Without a screen: ``MUJOCO_GL=egl`` (or ``osmesa``). OpenGL of another make roun
 of a colour may differ.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from .variation import VariedLooks
 from .world import KitNotUsable, Vector
 
 _COLLISION_GROUP = 3
@@ -26,7 +28,8 @@ class Painter:
     def __init__(self, model: mujoco.MjModel, kit: dict[str, Any]) -> None:
         profile, (width, height) = kit["render_profile"], kit["frame_px"]
         _set_up(model, profile, width, height)
-        self._model, self._data = model, mujoco.MjData(model)
+        self._model, self._data, self._looks = model, mujoco.MjData(model), VariedLooks(model)
+        self._variation: Mapping[str, Any] | None = None
         self._option = mujoco.MjvOption()
         self._option.geomgroup[_COLLISION_GROUP] = 0
         self._option.sitegroup[:] = 0
@@ -37,12 +40,16 @@ class Painter:
         self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = profile["reflections"]
         self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_HAZE] = 0
 
-    def draw(self, qpos: Vector, camera: str) -> NDArray[np.uint8]:
-        """A picture (height, width, 3), RGB, of a configuration (nq,) by a camera (its name without the robot's prefix).
+    def draw(self, qpos: Vector, camera: str, variation: Mapping[str, Any]) -> NDArray[np.uint8]:
+        """A picture (height, width, 3), RGB, of a configuration (nq,) in a varied scene, by a camera (its name without the robot's prefix).
 
         Raises:
             KitNotUsable: The scene has no such camera.
         """
+        if variation != self._variation:
+            self._looks.apply(variation)
+            self._variation = variation
+            self._data = mujoco.MjData(self._model)  # MuJoCo looks once at lights that stand still
         if camera not in self._cameras:
             raise KitNotUsable(f"There is no camera '{camera}'; there are {', '.join(sorted(self._cameras))}.")
         self._data.qpos[:] = qpos

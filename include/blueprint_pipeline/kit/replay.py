@@ -34,7 +34,7 @@ def replay(world: World, start: Start, states: Path) -> Replayed:
     """Execute the recorded setpoints of one episode from its recorded state."""
     rows = pq.read_table(states, columns=["qpos", "qvel", "ctrl", "integration_state"]).to_pydict()
     qpos, qvel, ctrl = (np.array(rows[name]) for name in ("qpos", "qvel", "ctrl"))
-    world.restore(np.array(rows["integration_state"][0]))
+    world.restore(np.array(rows["integration_state"][0]), start.variation)
     recorder, data, worst = Recorder(world, start), world.data, 0.0
     for frame, setpoint in enumerate(ctrl[:-1]):
         recorder.add(world.advance(setpoint))

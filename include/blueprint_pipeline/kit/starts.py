@@ -27,6 +27,8 @@ class Start:
     """Name of the arm that acts."""
     conditions: tuple[Condition, ...]
     """All hold where the task was done."""
+    variation: dict[str, Any]
+    """How the scene differs in this try: see :mod:`.variation`."""
     integration_state: Vector
     """MuJoCo's."""
 

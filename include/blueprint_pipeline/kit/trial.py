@@ -18,7 +18,7 @@ IMAGES = "observation.images."
 """Before the name of a camera."""
 DIVERGED = "physics_diverged"
 """What a try missed in which physics blew up."""
-Draw = Callable[[Vector, str], NDArray[np.uint8]]
+Draw = Callable[[Vector, str, Mapping[str, Any]], NDArray[np.uint8]]
 
 
 class Trial:
@@ -28,13 +28,13 @@ class Trial:
         world: The kit's scene; it is set to the start.
         start: The start state, and the task.
         cameras: Cameras that are seen.
-        draw: Draws a configuration (nq,) by a camera; needed where there are cameras.
+        draw: Draws a configuration (nq,) by a camera, in a varied scene; needed where there are cameras.
     """
 
     def __init__(self, world: World, start: Start, cameras: Sequence[str] = (), draw: Draw | None = None) -> None:
         if cameras and draw is None:
             raise ValueError(f"nothing draws what {', '.join(cameras)} see")
-        world.restore(start.integration_state)
+        world.restore(start.integration_state, start.variation)
         self.world, self.start, self.frames = world, start, 0
         self._recorder, self._cameras, self._draw = Recorder(world, start), cameras, draw
         self._turns: dict[str, Vector] = {}
@@ -49,7 +49,7 @@ class Trial:
         }
         if self._draw is not None:
             qpos = self.world.data.qpos.copy()
-            seen |= {f"{IMAGES}{camera}": self._draw(qpos, camera) for camera in self._cameras}
+            seen |= {f"{IMAGES}{camera}": self._draw(qpos, camera, self.start.variation) for camera in self._cameras}
         return seen
 
     def act(self, action: NDArray[np.floating[Any]]) -> None:

@@ -4,6 +4,7 @@ World frame: z up, metres, radians; quaternions wxyz.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from .contacts import ContactSampler
 from .divergence import find_divergence
 from .table import look_up
+from .variation import VariedPhysics
 
 Vector = NDArray[np.float64]
 _INTEGRATION = mujoco.mjtState.mjSTATE_INTEGRATION.value
@@ -99,10 +101,12 @@ class World:
         """What moves: objects, then parts of articulated ones."""
         self._object_qpos = [int(self.model.jnt_qposadr[joint]) for joint in free]
         self._contacts = ContactSampler(self.model)
+        self._physics = VariedPhysics(self.model)
         self._view = mujoco.MjData(self.model)
 
-    def restore(self, integration_state: Vector) -> None:
-        """Go to a saved state (MuJoCo's integration state)."""
+    def restore(self, integration_state: Vector, variation: Mapping[str, Any]) -> None:
+        """Go to a saved state (MuJoCo's integration state), in the scene as a variation has it."""
+        self._physics.apply(variation)
         mujoco.mj_resetData(self.model, self.data)
         self._contacts.forget()
         mujoco.mj_setState(self.model, self.data, np.asarray(integration_state, dtype=np.float64), _INTEGRATION)

@@ -195,6 +195,7 @@ def prove_episode(
     in_twin = _attempt(embedded, twin, spec, plan, cache_dir)
     embedded.close()
     loaded = load_beside_twin(simulator, scene, plan.robot, twin)
+    simulator.vary(spec.variation)
     simulator.reset(spec.object_poses, spec.robot_qpos)
     frames = tuple(_draw(simulator, camera, plan, keep) for camera in plan.cameras)
     attempts = tuple(_attempt(simulator, twin, spec, plan, cache_dir) for _ in range(rule.attempts))

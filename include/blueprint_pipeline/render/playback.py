@@ -4,6 +4,7 @@ A simulator that replays bit by bit is drawn while it is executed. Another one n
 into each of them, and drawn there: frame t shows state row t, and that it does is read back and compared.
 """
 
+from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from blueprint_pipeline.episode.record import EpisodeRecord, KOfN, ReplayCertifi
 from blueprint_pipeline.episode.states import RecordedPoses, load_poses
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.geometry.rotations import quat_angles
+from blueprint_pipeline.kit.variation import VariedLooks
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.render.errors import NotReplayed
 from blueprint_pipeline.render.k_of_n_replay import execute_episode
@@ -114,7 +116,9 @@ class _Painter:
     def __post_init__(self) -> None:
         options = self.options
         self._embodiment = load_embodiment(self.record.robot.embodiment)
-        self._sight = Sight(self.stage.twin.model)
+        seen = copy(self.stage.twin.model)
+        VariedLooks(seen).apply(self.record.spec.variation.model_dump(mode="json"))
+        self._sight = Sight(seen)
         self._target = self._sight.geoms_of([self.record.spec.task.target_object])
         self._tallies = {name: SightTally() for name in options.cameras}
         self._writers = {

@@ -87,6 +87,7 @@ def load_recorded_motion(simulator: Simulator, loaded: LoadedScene, record: Epis
     Raises:
         NothingMoved: The episode has no states.
         FileChanged: ``states.parquet`` is missing or has other bytes than were recorded.
+        NotVaried: The simulator cannot vary the scene as the episode has it.
         NotReplayed: The simulator, the loaded model, or the rate of physics steps is not what the episode was made with.
         StatesUnreadable: The file cannot be read.
     """
@@ -105,6 +106,7 @@ def load_recorded_motion(simulator: Simulator, loaded: LoadedScene, record: Epis
         raise NotReplayed(
             record.episode_id, f"it was made with {record.simulator.substeps} physics steps a frame, not {loaded.info.substeps}"
         )
+    simulator.vary(record.spec.variation)
     motion = load_motion(states)
     nq = len(simulator.observe().qpos)
     if motion.frames != record.frames or motion.qpos.shape[1] != nq or motion.ctrl.shape[1] != len(loaded.actuators):

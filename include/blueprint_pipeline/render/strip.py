@@ -18,6 +18,7 @@ from blueprint_pipeline.episode.reader import load_audited_plan, load_record, pl
 from blueprint_pipeline.episode.record import STATES_NAME, STRIPS_FOLDER, recording_path
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.geometry.arrays import ImageArray
+from blueprint_pipeline.kit.variation import VariedLooks
 from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.simulation.mujoco.drawing import FrameRenderer, RenderBackend
 from blueprint_pipeline.simulation.mujoco.renderer import camera_id
@@ -55,7 +56,8 @@ def draw_strip(scene: SceneFolder, episode_ids: Sequence[str], backend: RenderBa
     plan = load_audited_plan(scene, "strip")
     asked = [(shard, spec) for shard, spec in planned_episodes(plan) if spec.episode_id in set(episode_ids)][:MOST]
     twin = build_scene_model(scene.local("mjcf") / "scene.xml", plan.robot, plan.fps)
-    stage = _Stage(twin, make_renderer(twin.model, _WIDTH, _HEIGHT, backend), camera_id(twin.model, plan.cameras[0]))
+    renderer = make_renderer(twin.model, _WIDTH, _HEIGHT, backend)
+    stage = _Stage(twin, renderer, VariedLooks(twin.model), camera_id(twin.model, plan.cameras[0]))
     try:
         rows = [row for shard, spec in asked if (row := _draw_row(scene, shard, spec, stage)) is not None]
     finally:
@@ -73,6 +75,7 @@ def draw_strip(scene: SceneFolder, episode_ids: Sequence[str], backend: RenderBa
 class _Stage:
     twin: SceneModel
     renderer: FrameRenderer
+    looks: VariedLooks
     camera: int
 
 
@@ -85,6 +88,7 @@ def _draw_row(scene: SceneFolder, shard: int, spec: EpisodeSpec, stage: _Stage) 
     sizes = {"n_objects": len(record.object_ids), "n_parts": len(record.joint_columns)}
     arrays = load_arrays(folder / STATES_NAME, frames=record.frames, **sizes)
     twin, renderer = stage.twin, stage.renderer
+    stage.looks.apply(spec.variation.model_dump(mode="json"))
     data, pictures = mujoco.MjData(twin.model), []
     for row in (0, first_touch(arrays, spec.task.target_object), record.frames):
         data.qpos[:] = twin.qpos_of(arrays.robot_qpos[row], arrays.gripper_width_m[row], arrays.object_poses[row])

@@ -71,6 +71,7 @@ class SkillController:
         """Try the task once; the same specification gives the same result, bit by bit."""
         skill = load_skill(spec.task.task_type)
         started = time.process_time()
+        self.simulator.vary(spec.variation)
         state = self.simulator.reset(spec.object_poses, spec.robot_qpos)
         attempt = Attempt(integration_state=self.simulator.save_state(), last=state)
         attempt.cpu_simulate_s = time.process_time() - started

@@ -18,6 +18,7 @@ from blueprint_pipeline.robot.layout import ArmLayout, home_joints, home_qpos, l
 from blueprint_pipeline.robot.names import DEFAULT_ROBOT
 from blueprint_pipeline.simulation.conformance_scene import BLOCK, BLOCK_MASS_KG, ConformanceScene, write_conformance_scene
 from blueprint_pipeline.simulation.protocol import LoadedScene, SimulationState, Simulator, Track
+from blueprint_pipeline.task.variation import PLAIN, Variation
 
 FPS = 30
 GRAVITY_M_S2 = 9.81
@@ -148,12 +149,28 @@ def _holds_pose(bench: _Bench) -> ConformanceCheck:
 
 def _contacts(bench: _Bench) -> ConformanceCheck:
     """The plinth's contact with the block carries its weight."""
+    return _weigh(bench, "contacts", 1.0)
+
+
+def _varies(bench: _Bench) -> ConformanceCheck:
+    """A block of twice the mass weighs twice as much, where the backend promises it; afterwards it is as it was."""
+    if not bench.simulator.capabilities().varies:
+        told = "not promised by this backend: jobs are planned with variation none"
+        return ConformanceCheck(name="varies", passed=True, value=None, limit=0.0, unit="of the weight", message=told)
+    bench.simulator.vary(Variation(masses={BLOCK: 2.0}))
+    heavy = _weigh(bench, "varies", 2.0)
+    bench.simulator.vary(PLAIN)
+    light = _weigh(bench, "varies", 1.0)
+    return heavy if light.passed else light
+
+
+def _weigh(bench: _Bench, name: str, masses: float) -> ConformanceCheck:
+    """The plinth's contact with the block carries so many times its weight."""
     bench.reset()
-    weight = BLOCK_MASS_KG * GRAVITY_M_S2
+    weight = masses * BLOCK_MASS_KG * GRAVITY_M_S2
     pair = "|".join(sorted((BLOCK, "plinth")))
     forces = [contact.force_n for contact in bench.hold(SETTLE_S).contacts[-1] if contact.bodies == pair]
-    error = abs(sum(forces) - weight) / weight
-    return _at_most("contacts", error, _WEIGHT_SHARE, "of the weight", f"error of the force between {pair}")
+    return _at_most(name, abs(sum(forces) - weight) / weight, _WEIGHT_SHARE, "of the weight", f"error of the force between {pair}")
 
 
 def _gripper_closes(bench: _Bench) -> ConformanceCheck:
@@ -224,6 +241,7 @@ CHECKS: dict[str, Check] = {
     "clock": _clock,
     "holds_pose": _holds_pose,
     "contacts": _contacts,
+    "varies": _varies,
     "gripper_closes": _gripper_closes,
     "object_lifts": _object_lifts,
     "replays": _replays,

@@ -25,6 +25,16 @@ class NotLoaded(InternalError):
     call: str
 
 
+class NotVaried(InputError):
+    """A scene is to be varied by a simulator that acts on it as it is."""
+
+    code = "simulation.not_varied"
+    template = "{simulator} cannot vary a scene ({fields}). Plan the job with variation none, or simulate with mujoco."
+
+    simulator: str
+    fields: list[str]
+
+
 class UnknownName(InputError):
     """Something was named that the loaded model does not have."""
 

@@ -12,6 +12,7 @@ from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.geometry.arrays import FloatArray, ImageArray
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.task.variation import Variation
 
 
 class SimulatorInfo(FrozenModel):
@@ -34,6 +35,8 @@ class Capabilities(FrozenModel):
     renders: bool
     contacts: bool
     """Contacts are sampled at every physics step, with depth and normal force."""
+    varies: bool
+    """``vary`` changes lights, colours, camera, friction and masses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +119,14 @@ class Simulator(Protocol):
 
     def load(self, scene: Path, robot: RobotPlacement, fps: int) -> LoadedScene:
         """Load the scene's folder with the robot in place; replaces what was loaded before."""
+        ...
+
+    def vary(self, variation: Variation) -> None:
+        """From the next reset or restored state on, the scene differs from the loaded one as is said, and in nothing else.
+
+        Raises:
+            NotVaried: It is to differ, and this simulator cannot do that.
+        """
         ...
 
     def reset(self, object_poses: Mapping[str, Pose], robot_qpos: tuple[float, ...]) -> SimulationState:

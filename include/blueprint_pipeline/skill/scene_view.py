@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
-from blueprint_pipeline.robot.placement import SCENE_CAMERA
+from blueprint_pipeline.geometry.rotations import rotation_from_quat
+from blueprint_pipeline.robot.placement import SCENE_CAMERA, View
 from blueprint_pipeline.twin.body_names import object_of
 from blueprint_pipeline.twin.footprint import Footprint
 from blueprint_pipeline.twin.model import SceneModel
-from blueprint_pipeline.twin.sight import Sight
+from blueprint_pipeline.twin.sight import Lens, Sight
 
 LEAST_SHARE = 0.5
 """Of the target's pixels, as they would be with nothing before it."""
@@ -33,10 +34,10 @@ class SceneView:
         self._sight = Sight(compiled.model)
         self._camera = int(compiled.model.camera(SCENE_CAMERA).id)
 
-    def shows(self, poses: Mapping[str, Pose], robot_qpos: tuple[float, ...], target: str) -> bool:
-        """Whether the target is to be seen, well enough to tell what it is and where it stands."""
+    def shows(self, poses: Mapping[str, Pose], robot_qpos: tuple[float, ...], target: str, view: View | None = None) -> bool:
+        """Whether the target is to be seen, well enough to tell what it is and where it stands; by the camera, or from another view."""
         self._stand(poses, robot_qpos)
-        geoms, lens = self._sight.geoms_of([target]), self._sight.lens(self._camera)
+        geoms, lens = self._sight.geoms_of([target]), self._sight.lens(self._camera) if view is None else _lens_of(view)
         self._sight.show_all()
         seen = self._sight.count_pixels(lens, geoms, *self._size)
         if seen < LEAST_PIXELS:
@@ -55,3 +56,7 @@ class SceneView:
 
     def _stand(self, poses: Mapping[str, Pose], robot_qpos: tuple[float, ...]) -> None:
         self._sight.stand(self._compiled.qpos_at(poses, robot_qpos))
+
+
+def _lens_of(view: View) -> Lens:
+    return Lens(position_m=np.array(view.position_m), axes=rotation_from_quat(np.array(view.quat_wxyz)), fovy_deg=view.fovy_deg)

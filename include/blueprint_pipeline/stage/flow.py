@@ -129,7 +129,7 @@ _ROWS = (
         module="blueprint_pipeline.job.stages",
         says="episodes: {episodes}, objects to handle: {targets}, shards: {shards}",
         quantities=("episodes",),
-        params={name: name for name in ("robot", "skills", "episodes", "seed", "shard_size", "fps", "width", "height")},
+        params={name: name for name in ("robot", "skills", "episodes", "seed", "shard_size", "fps", "width", "height", "variation")},
         config=("affordances.yaml", "third_party_policy.yaml"),
         gives="shards",
     ),

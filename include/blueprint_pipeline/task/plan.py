@@ -45,6 +45,8 @@ class JobPlan(FrozenModel):
     """Names of the cameras that will be drawn, e.g. ``scene`` and ``wrist``."""
     width: int
     height: int
+    variation: str = "none"
+    """Within which ranges the scene of each episode was varied: a row of :data:`~blueprint_pipeline.task.variation.VARIATIONS`."""
     start_area: StartArea | None = None
     """``None`` in plans of before it was recorded."""
     set_aside: dict[Id, str] = {}

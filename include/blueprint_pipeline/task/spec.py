@@ -11,6 +11,7 @@ from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.task.skills import load_task_model
 from blueprint_pipeline.task.task import Task
+from blueprint_pipeline.task.variation import PLAIN, Variation
 from blueprint_pipeline.workspace.storage import Id
 
 
@@ -36,5 +37,7 @@ class EpisodeSpec(FrozenModel):
     task: Annotated[SerializeAsAny[Task], BeforeValidator(parse_task)]
     object_poses: dict[str, Pose]
     """Start pose in the world of every movable object (after variation of the settled scene), and of each part that is not closed."""
+    variation: Variation = PLAIN
+    """How the scene differs from the reconstructed one in this episode."""
     robot_qpos: tuple[float, ...]
     """Start configuration: of each arm its joints, then its finger joints, in the embodiment's order [rad, m]."""

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from blueprint_pipeline.cli.app import app
 from blueprint_pipeline.errors import PreemptedError
-from blueprint_pipeline.simulation.conformance import check_simulator
+from blueprint_pipeline.simulation.conformance import CHECKS, check_simulator
 from blueprint_pipeline.simulation.isaac_sim.api import start_isaac_sim
 from blueprint_pipeline.simulation.isaac_sim.backend import IsaacSimSimulator
 from blueprint_pipeline.simulation.isaac_sim.main_thread import MainThreadApi
@@ -54,7 +54,7 @@ def test_the_suite_passes_over_grpc_while_the_main_thread_works():
         api.work(done.is_set)
         thread.join()
     assert [result.message for result in results if not result.passed] == []
-    assert len(results) == 10
+    assert len(results) == len(CHECKS)
 
 
 def test_serve_serves_isaac_sim_until_sigterm(monkeypatch):

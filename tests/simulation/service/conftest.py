@@ -24,7 +24,7 @@ class PointSimulator:
         self.block.set()
 
     def capabilities(self):
-        return Capabilities(deterministic=True, restores_state=True, renders=True, contacts=False)
+        return Capabilities(deterministic=True, restores_state=True, renders=True, contacts=False, varies=True)
 
     def load(self, scene, robot, fps):
         if "missing" in str(scene):
@@ -33,6 +33,9 @@ class PointSimulator:
         return LoadedScene(
             info=info, model_sha256="0" * 64, fps=fps, object_ids=("can",), cameras=("scene",), actuators=(robot.embodiment, "gripper")
         )
+
+    def vary(self, variation):
+        self.varied = variation
 
     def reset(self, object_poses, robot_qpos):
         self.time_s, self.qpos = 0.0, np.array(robot_qpos, dtype=float)

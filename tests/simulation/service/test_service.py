@@ -25,6 +25,7 @@ from blueprint_pipeline.simulation.service.client import (
 )
 from blueprint_pipeline.simulation.service.errors import RemoteSimulatorError
 from blueprint_pipeline.simulation.service.server import SERVICE, InsecureBinding, ServerOptions, SimulatorServer
+from blueprint_pipeline.task.variation import PLAIN, Variation
 
 POSE = Pose(position_m=(1.0, 2.0, 3.0), quat_wxyz=(1.0, 0.0, 0.0, 0.0))
 ROBOT = RobotPlacement(embodiment="franka_panda", base_pose=POSE, foot_m=0.25)
@@ -52,6 +53,24 @@ def test_describes_itself(remote, simulator):
 def test_load_crosses_the_wire(remote, simulator, scene_path):
     """What was loaded comes back whole."""
     assert remote.load(scene_path, ROBOT, 30) == simulator.load(scene_path, ROBOT, 30)
+
+
+def test_a_variation_crosses_the_wire_once(remote, simulator, scene_path):
+    """Whole; a scene that stays as it was loaded, or as it was varied, costs no call; what is loaded anew is plain again."""
+    view = View(position_m=(0.1, -1.2, 1.4), quat_wxyz=(0.5, 0.5, 0.5, 0.5), fovy_deg=41.5)
+    looks = {"light_level": 0.7, "light_tint": (1.1, 1.0, 0.9), "light_turn_rad": -0.4, "tints": {"table": (0.5, 0.6, 0.7)}}
+    variation = Variation(view=view, friction=1.25, masses={"can": 0.8}, **looks)
+    remote.load(scene_path, ROBOT, 30)
+    remote.vary(PLAIN)
+    assert not hasattr(simulator, "varied")
+    remote.vary(variation)
+    assert simulator.varied == variation
+    simulator.varied = None
+    remote.vary(variation)
+    assert simulator.varied is None
+    remote.load(scene_path, ROBOT, 30)
+    remote.vary(variation)
+    assert simulator.varied == variation
 
 
 @pytest.mark.parametrize("view", [None, View(position_m=(0.1, -1.2, 1.4), quat_wxyz=(0.5, 0.5, 0.5, 0.5), fovy_deg=41.5)])

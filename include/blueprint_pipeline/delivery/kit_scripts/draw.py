@@ -21,10 +21,12 @@ if __name__ == "__main__":
             sys.exit(__doc__)
     sys.dont_write_bytecode = True  # a file that nobody signed would make the bundle one that was altered
     from blueprint_kit.painter import Painter  # type: ignore[import-not-found]  # beside this file in the kit
-    from blueprint_kit.world import load_kit, load_scene  # type: ignore[import-not-found]  # beside this file, too
+    from blueprint_kit.starts import load_starts  # type: ignore[import-not-found]  # beside this file, too
+    from blueprint_kit.world import load_kit, load_scene  # type: ignore[import-not-found]  # and this one
 
     here = Path(__file__).resolve().parent
     states = pq.read_table(here / "episodes" / episode / "states.parquet", columns=["qpos"])
     painter = Painter(load_scene(here).compile(), load_kit(here))
-    Image.fromarray(painter.draw(np.array(states.column(0)[int(frame)].as_py()), camera)).save(f"{episode}_{camera}_{frame}.png")
+    qpos = np.array(states.column(0)[int(frame)].as_py())
+    Image.fromarray(painter.draw(qpos, camera, load_starts(here)[episode].variation)).save(f"{episode}_{camera}_{frame}.png")
     painter.close()

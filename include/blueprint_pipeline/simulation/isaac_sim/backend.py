@@ -17,7 +17,7 @@ from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.placement import RobotPlacement
-from blueprint_pipeline.simulation.errors import NotLoaded, SimulationDiverged, UnknownName
+from blueprint_pipeline.simulation.errors import NotLoaded, NotVaried, SimulationDiverged, UnknownName
 from blueprint_pipeline.simulation.isaac_sim.calls import IsaacApi, Placement, Readout, Shot
 from blueprint_pipeline.simulation.isaac_sim.mapping import (
     RobotMap,
@@ -30,6 +30,7 @@ from blueprint_pipeline.simulation.isaac_sim.mapping import (
     transforms_from_poses,
 )
 from blueprint_pipeline.simulation.protocol import BodyContact, Capabilities, LoadedScene, SimulationState, SimulatorInfo, Track
+from blueprint_pipeline.task.variation import PLAIN, Variation
 from blueprint_pipeline.twin.errors import RateNotWhole, WrongShape
 
 _WHOLE = 1e-6
@@ -73,7 +74,7 @@ class IsaacSimSimulator:
         return self._api.version
 
     def capabilities(self) -> Capabilities:
-        return Capabilities(deterministic=False, restores_state=False, renders=True, contacts=True)
+        return Capabilities(deterministic=False, restores_state=False, renders=True, contacts=True, varies=False)
 
     def load(self, scene: Path, robot: RobotPlacement, fps: int) -> LoadedScene:
         """Open ``usd/scene.usda`` of the scene's folder with the robot in it.
@@ -121,6 +122,10 @@ class IsaacSimSimulator:
         """What acts, for the episode's record."""
         scene = self._loaded("info")
         return SimulatorInfo(name=self.name, version=self.version, timestep_s=scene.timestep_s, substeps=scene.substeps)
+
+    def vary(self, variation: Variation) -> None:
+        if variation != PLAIN:
+            raise NotVaried(self.name, sorted(variation.model_dump(exclude_defaults=True)))
 
     def reset(self, object_poses: Mapping[str, Pose], robot_qpos: tuple[float, ...]) -> SimulationState:
         scene = self._loaded("reset")

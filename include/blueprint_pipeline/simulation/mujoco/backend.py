@@ -15,6 +15,7 @@ from blueprint_pipeline.geometry.arrays import FloatArray, ImageArray
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.kit.contacts import ContactSampler
 from blueprint_pipeline.kit.divergence import find_divergence
+from blueprint_pipeline.kit.variation import VariedLooks, VariedPhysics
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.errors import NotLoaded, SimulationDiverged, UnknownName
 from blueprint_pipeline.simulation.mujoco.drawing import FrameRenderer, RenderBackend, apply_lights
@@ -23,6 +24,7 @@ from blueprint_pipeline.simulation.mujoco.renderers import choose_backend, make_
 from blueprint_pipeline.simulation.protocol import BodyContact, Capabilities, LoadedScene, SimulationState, SimulatorInfo, Track
 from blueprint_pipeline.simulation.render_profiles import FAST, RenderProfile
 from blueprint_pipeline.simulators import TWIN_PATH
+from blueprint_pipeline.task.variation import PLAIN, Variation
 from blueprint_pipeline.twin.errors import WrongShape
 from blueprint_pipeline.twin.model import SceneModel, build_scene_model
 
@@ -50,9 +52,11 @@ class MujocoSimulator:
         self._view: mujoco.MjData | None = None
         self._contacts: ContactSampler | None = None
         self._renderer: tuple[tuple[int, int], FrameRenderer] | None = None
+        self._varied: tuple[VariedPhysics, VariedLooks]
+        self._variation = PLAIN
 
     def capabilities(self) -> Capabilities:
-        return Capabilities(deterministic=True, restores_state=True, renders=True, contacts=True)
+        return Capabilities(deterministic=True, restores_state=True, renders=True, contacts=True, varies=True)
 
     def load(self, scene: Path, robot: RobotPlacement, fps: int) -> LoadedScene:
         """Compile ``mjcf/scene.xml`` of the scene's folder with the robot mounted.
@@ -69,8 +73,8 @@ class MujocoSimulator:
         apply_lights(model.model, self._profile)
         self._scene = model
         self._data = mujoco.MjData(model.model)
-        self._view = mujoco.MjData(model.model)
         self._contacts = ContactSampler(model.model)
+        self._varied, self._variation = (VariedPhysics(model.model), VariedLooks(model.model)), PLAIN
         mujoco.mj_forward(model.model, self._data)
         return LoadedScene(
             info=self.info(),
@@ -95,6 +99,20 @@ class MujocoSimulator:
     def data(self) -> mujoco.MjData:
         """The state that acts; only read it."""
         return self._loaded("data")[1]
+
+    def vary(self, variation: Variation) -> None:
+        scene, _ = self._loaded("vary")
+        known = [scene.model.body(body).name for body in range(scene.model.nbody)]
+        if unknown := sorted({*variation.masses, *variation.tints} - set(known)):
+            raise UnknownName("body", unknown[0], known)
+        if variation != self._variation:
+            self._variation = variation
+            self._varied[0].apply(variation.model_dump(mode="json"))
+            self._vary_looks()
+
+    def _vary_looks(self) -> None:
+        self._varied[1].apply(self._variation.model_dump(mode="json"))
+        self._view = None  # MuJoCo looks once at lights that stand still
 
     def reset(self, object_poses: Mapping[str, Pose], robot_qpos: tuple[float, ...]) -> SimulationState:
         scene, data = self._loaded("reset")
@@ -211,11 +229,10 @@ class MujocoSimulator:
     def render(self, camera: str, width: int, height: int) -> ImageArray:
         scene, data = self._loaded("render")
         renderer = self.renderer(width, height)
-        view = self._view
-        if view is None:
-            raise NotLoaded("render")
-        show(scene.model, data, view)
-        renderer.look(view, camera_id(scene.model, camera))
+        if self._view is None:
+            self._view = mujoco.MjData(scene.model)
+        show(scene.model, data, self._view)
+        renderer.look(self._view, camera_id(scene.model, camera))
         return renderer.draw().copy()
 
     def render_backend(self) -> RenderBackend:
@@ -230,6 +247,7 @@ class MujocoSimulator:
             self._renderer = None
         if self._renderer is None:
             self._renderer = ((width, height), make_renderer(scene.model, width, height, self.render_backend(), self._profile))
+            self._vary_looks()  # it has set the lights as its profile has them
         return self._renderer[1]
 
     def close(self) -> None:

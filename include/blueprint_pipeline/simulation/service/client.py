@@ -28,6 +28,7 @@ from blueprint_pipeline.simulation.service.security import ClientTls
 from blueprint_pipeline.simulation.service.server import SERVICE, SESSION_KEY
 from blueprint_pipeline.simulation.service.v1 import simulation_pb2 as pb
 from blueprint_pipeline.simulation.service.v1 import simulation_pb2_grpc as rpc
+from blueprint_pipeline.task.variation import PLAIN, Variation
 
 IDEMPOTENT = ("Describe", "Load", "Reset", "Observe", "SaveState", "RestoreState", "Render")
 """Calls that may be repeated; ``Track`` moves the world and is never retried."""
@@ -101,6 +102,7 @@ class RemoteSimulator:
         breakers = SyncCircuitBreakerFactory(default_threshold=BREAKER_FAILURES, default_ttl=BREAKER_WAIT_S)
         self._breaker = breakers.get_breaker(options.address)
         self._session = uuid.uuid4().hex
+        self._variation = PLAIN
 
     def wait_until_ready(self, timeout_s: float) -> None:
         """Wait until the server says that it serves.
@@ -143,6 +145,7 @@ class RemoteSimulator:
             ReplicasDiffer: The servers of the name are not of one engine.
         """
         request = messages.pack_load(scene, robot, fps)
+        self._variation = PLAIN
         until = monotonic() + self._options.busy_wait_s
         try:
             return messages.unpack_loaded(self._ask("Load", request))
@@ -150,6 +153,12 @@ class RemoteSimulator:
             if busy.code != SimulatorBusy.code:
                 raise
             return messages.unpack_loaded(self._load_elsewhere(request, busy, until))
+
+    def vary(self, variation: Variation) -> None:
+        """Vary the scene from the next reset or restored state on; a scene as it was loaded needs no call."""
+        if variation != self._variation:
+            self._ask("Vary", messages.pack_variation(variation))
+            self._variation = variation
 
     def reset(self, object_poses: Mapping[str, Pose], robot_qpos: tuple[float, ...]) -> SimulationState:
         """Put everything where it starts."""

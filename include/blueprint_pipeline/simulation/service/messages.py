@@ -10,6 +10,7 @@ from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.placement import RobotPlacement, View
 from blueprint_pipeline.simulation.protocol import BodyContact, Capabilities, LoadedScene, SimulationState, SimulatorInfo
 from blueprint_pipeline.simulation.service.v1 import simulation_pb2 as pb
+from blueprint_pipeline.task.variation import Variation
 
 _VECTORS = ("qpos", "qvel", "ctrl", "actuator_force", "robot_qpos", "robot_qvel", "robot_torque", "gripper_width_m", "gripper_command_m")
 _POSES = ("ee_pose", "object_poses")
@@ -65,6 +66,33 @@ def unpack_robot(message: pb.LoadRequest) -> RobotPlacement:
     return RobotPlacement.model_validate(found)
 
 
+def pack_variation(variation: Variation) -> pb.VaryRequest:
+    """How a scene differs, as a message."""
+    return pb.VaryRequest(
+        view=None if variation.view is None else pack_view(variation.view),
+        light_level=variation.light_level,
+        light_tint=variation.light_tint,
+        light_turn_rad=variation.light_turn_rad,
+        tints={name: pb.Tint(rgb=tint) for name, tint in variation.tints.items()},
+        friction=variation.friction,
+        masses=variation.masses,
+    )
+
+
+def unpack_variation(message: pb.VaryRequest) -> Variation:
+    """A message as a variation; pydantic refuses wrong lengths and factors."""
+    found = {
+        "view": unpack_view(message.view) if message.HasField("view") else None,
+        "light_level": message.light_level,
+        "light_tint": tuple(message.light_tint),
+        "light_turn_rad": message.light_turn_rad,
+        "tints": {name: tuple(tint.rgb) for name, tint in message.tints.items()},
+        "friction": message.friction,
+        "masses": dict(message.masses),
+    }
+    return Variation.model_validate(found)
+
+
 def pack_frame(state: SimulationState, contacts: tuple[BodyContact, ...]) -> pb.Frame:
     """One tracked frame as a message."""
     packed = [pb.BodyContact(bodies=contact.bodies, depth_m=contact.depth_m, force_n=contact.force_n) for contact in contacts]
@@ -113,6 +141,7 @@ def pack_capabilities(capabilities: Capabilities) -> pb.Capabilities:
         restores_state=capabilities.restores_state,
         renders=capabilities.renders,
         contacts=capabilities.contacts,
+        varies=capabilities.varies,
     )
 
 
@@ -123,6 +152,7 @@ def unpack_capabilities(message: pb.Capabilities) -> Capabilities:
         restores_state=message.restores_state,
         renders=message.renders,
         contacts=message.contacts,
+        varies=message.varies,
     )
 
 

@@ -165,6 +165,13 @@ class _Servicer(rpc.SimulatorServiceServicer):
 
         return self._do(context, load, begins=True)
 
+    def Vary(self, request: pb.VaryRequest, context: grpc.ServicerContext) -> pb.VaryResponse:
+        def vary() -> pb.VaryResponse:
+            self._simulator.vary(messages.unpack_variation(request))
+            return pb.VaryResponse()
+
+        return self._do(context, vary)
+
     def Reset(self, request: pb.ResetRequest, context: grpc.ServicerContext) -> pb.State:
         def reset() -> pb.State:
             poses = {name: messages.unpack_pose(pose) for name, pose in request.object_poses.items()}

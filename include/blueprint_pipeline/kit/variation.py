@@ -1,0 +1,139 @@
+"""Varies a compiled scene for one episode: its lights, the colours of what stands still, its camera, friction and masses.
+
+A variation is data, as ``episode.json`` has it under ``spec.variation``. Each is applied to the scene as it was compiled, not to the one
+before: the order of episodes changes nothing, and a scene whose variation names nothing is bit by bit the compiled one.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+SCENE_CAMERA = "scene"
+_PHYSICS = (
+    "actuator_acc0",
+    "body_inertia",
+    "body_invweight0",
+    "body_mass",
+    "body_subtreemass",
+    "cam_poscom0",
+    "dof_M0",
+    "dof_invweight0",
+    "geom_friction",
+    "light_poscom0",
+    "tendon_invweight0",
+)
+"""What masses and friction are, and what MuJoCo derives from them."""
+_LOOKS = ("cam_fovy", "cam_pos", "cam_quat", "geom_rgba", "light_ambient", "light_diffuse", "light_dir", "light_pos", "mat_rgba")
+_MEASURES = ("center", "extent", "meaninertia", "meanmass", "meansize")
+"""Of the scene: scales for solvers and for drawing, which MuJoCo derives anew with masses. They stay."""
+
+
+class VariedPhysics:
+    """Friction and masses of a scene.
+
+    Args:
+        model: Compiled; it is changed in place. As it is now, it is the scene without variation.
+    """
+
+    def __init__(self, model: mujoco.MjModel) -> None:
+        self._model, self._plain = model, _copies(model, _PHYSICS)
+        self._measures = {name: np.array(getattr(model.stat, name)) for name in _MEASURES}
+        self._varied = False
+        self._data: mujoco.MjData | None = None
+
+    def apply(self, variation: Mapping[str, Any]) -> None:
+        """Vary the scene from its compiled self; states are then to be set or restored anew.
+
+        Raises:
+            KeyError: A mass is of an object that the scene does not have.
+        """
+        model, friction = self._model, float(variation["friction"])
+        masses = {name: float(factor) for name, factor in variation["masses"].items() if factor != 1.0}
+        if self._varied:
+            _put_back(model, self._plain)
+        self._varied = friction != 1.0 or bool(masses)
+        if friction != 1.0:
+            model.geom_friction[_movable_geoms(model), 0] *= friction
+        if masses:
+            self._weigh(masses)
+
+    def _weigh(self, masses: Mapping[str, float]) -> None:
+        model = self._model
+        for name, factor in masses.items():
+            body = model.body(name).id
+            model.body_mass[body] *= factor
+            model.body_inertia[body] *= factor
+        if self._data is None:
+            self._data = mujoco.MjData(model)
+        mujoco.mj_setConst(model, self._data)
+        for name, value in self._measures.items():
+            setattr(model.stat, name, value)
+
+
+class VariedLooks:
+    """Lights, colours and the camera of a scene.
+
+    Args:
+        model: Compiled, with the lights of its render profile; it is changed in place. As it is now, it is the scene without variation.
+    """
+
+    def __init__(self, model: mujoco.MjModel) -> None:
+        self._model, self._plain = model, _copies(model, _LOOKS)
+        self._headlight = {name: np.array(getattr(model.vis.headlight, name)) for name in ("ambient", "diffuse")}
+
+    def apply(self, variation: Mapping[str, Any]) -> None:
+        """Vary the scene from its compiled self. Make data of the model afterwards: MuJoCo looks once at lights that stand still.
+
+        Raises:
+            KeyError: A tint is of a body that the scene does not have, or the scene has no camera of its own where one is turned.
+        """
+        model = self._model
+        _put_back(model, self._plain)
+        light = float(variation["light_level"]) * np.array(variation["light_tint"])
+        for name, value in self._headlight.items():
+            getattr(model.vis.headlight, name)[:] = np.minimum(value * light, 1.0)
+        model.light_ambient[:] = np.minimum(model.light_ambient * light, 1.0)
+        model.light_diffuse[:] = np.minimum(model.light_diffuse * light, 1.0)
+        self._turn_lights(float(variation["light_turn_rad"]))
+        for name, tint in variation["tints"].items():
+            self._tint(model.body(name).id, tint)
+        if (view := variation["view"]) is not None:
+            camera = model.camera(SCENE_CAMERA).id
+            model.cam_pos[camera], model.cam_quat[camera], model.cam_fovy[camera] = view["position_m"], view["quat_wxyz"], view["fovy_deg"]
+
+    def _turn_lights(self, turn_rad: float) -> None:
+        if turn_rad == 0.0:
+            return
+        model, (cosine, sine) = self._model, (np.cos(turn_rad), np.sin(turn_rad))
+        turn = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
+        middle = model.stat.center * [1.0, 1.0, 0.0]
+        model.light_dir[:] = model.light_dir @ turn.T
+        model.light_pos[:] = (model.light_pos - middle) @ turn.T + middle
+
+    def _tint(self, body: int, tint: Sequence[float]) -> None:
+        """Colours of a body; not those of a material that another body has, too."""
+        model = self._model
+        own = model.geom_bodyid == body
+        materials = set(model.geom_matid[own]) - set(model.geom_matid[~own]) - {-1}
+        for material in materials:
+            model.mat_rgba[material, :3] = np.minimum(model.mat_rgba[material, :3] * tint, 1.0)
+        bare = own & (model.geom_matid < 0)
+        model.geom_rgba[bare, :3] = np.minimum(model.geom_rgba[bare, :3] * tint, 1.0)
+
+
+def _movable_geoms(model: mujoco.MjModel) -> NDArray[np.bool_]:
+    free = model.jnt_bodyid[model.jnt_type == mujoco.mjtJoint.mjJNT_FREE]
+    movable: NDArray[np.bool_] = np.isin(model.body_rootid[model.geom_bodyid], free)
+    return movable
+
+
+def _copies(model: mujoco.MjModel, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    return {name: getattr(model, name).copy() for name in names}
+
+
+def _put_back(model: mujoco.MjModel, plain: Mapping[str, NDArray[Any]]) -> None:
+    for name, values in plain.items():
+        getattr(model, name)[:] = values

@@ -1,0 +1,97 @@
+"""How the scene of one episode differs from the scene as it was reconstructed, and within which ranges a job draws that."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from blueprint_pipeline.frozen import FrozenModel
+from blueprint_pipeline.robot.placement import View
+from blueprint_pipeline.rows import Rows
+from blueprint_pipeline.twin.body_names import BodyName
+from blueprint_pipeline.workspace.storage import Id
+
+Factor = Annotated[float, Field(gt=0)]
+
+
+class Variation(FrozenModel):
+    """What differs in one episode: of everything that is not named, nothing. What acts on it is :mod:`blueprint_pipeline.kit.variation`."""
+
+    view: View | None = None
+    """Of the scene's camera, instead of the one that the job chose."""
+    light_level: Factor = 1.0
+    """All lights are so many times as bright."""
+    light_tint: tuple[Factor, Factor, Factor] = (1.0, 1.0, 1.0)
+    """By which their red, green and blue are multiplied."""
+    light_turn_rad: float = 0.0
+    """By which they are turned about the vertical through the middle of the scene."""
+    tints: dict[BodyName, tuple[Factor, Factor, Factor]] = {}
+    """By which the colours of things that stand still are multiplied; a product above 1 is 1."""
+    friction: Factor = 1.0
+    """By which the sliding friction of movable objects is multiplied."""
+    masses: dict[Id, Factor] = {}
+    """By which the mass and the inertia of movable objects are multiplied."""
+
+
+PLAIN = Variation()
+"""The scene as it was reconstructed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariationRanges:
+    """Within what a job draws the variation of each episode, evenly, each from a seed of its own. A width of 0: nothing."""
+
+    name: str
+    camera_m: float = 0.0
+    """How far the scene's camera stands from where the job put it, at most."""
+    camera_rad: float = 0.0
+    """By how much it is then turned about each of its axes, at most."""
+    zoom: float = 0.0
+    """By how much its field of view is wider, at most, as a share."""
+    light_level: tuple[float, float] = (1.0, 1.0)
+    warmth: float = 0.0
+    """By how much the red of lights is stronger or weaker, and their blue the other way, at most, as a share."""
+    light_turn_rad: float = 0.0
+    tint: float = 0.0
+    """By how much a channel of the colour of what stands still is darker, at most, as a share."""
+    friction: tuple[float, float] = (1.0, 1.0)
+    mass: tuple[float, float] = (1.0, 1.0)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing varies."""
+        return self == VariationRanges(name=self.name)
+
+
+NO_VARIATION, DEFAULT_VARIATION = "none", "mild"
+VARIATIONS = Rows(
+    "variation",
+    VariationRanges(name=NO_VARIATION),
+    VariationRanges(
+        name=DEFAULT_VARIATION,
+        camera_m=0.03,
+        camera_rad=0.02,
+        zoom=0.05,
+        light_level=(0.8, 1.15),
+        warmth=0.08,
+        light_turn_rad=0.5,
+        tint=0.15,
+        friction=(0.85, 1.15),
+        mass=(0.9, 1.1),
+    ),
+    VariationRanges(
+        name="wide",
+        camera_m=0.08,
+        camera_rad=0.05,
+        zoom=0.12,
+        light_level=(0.55, 1.3),
+        warmth=0.2,
+        light_turn_rad=3.1,
+        tint=0.4,
+        friction=(0.7, 1.3),
+        mass=(0.75, 1.25),
+    ),
+)
+
+VariationName = Annotated[str, AfterValidator(VARIATIONS.checked)]
+"""The name of a row."""

@@ -1,0 +1,73 @@
+"""What a job varies: within its ranges, from a seed of its own, and never so that the target is not seen."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from blueprint_pipeline.job.planning import plan_job
+from blueprint_pipeline.job.site import Film, choose_site
+from blueprint_pipeline.task.variation import PLAIN, VARIATIONS
+from tests.simulation.small_job import small_options, task_scene
+from tests.temporary_rows import with_row
+
+EPISODES = 12
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    return task_scene(tmp_path_factory.mktemp("varying"))
+
+
+@pytest.fixture(scope="module")
+def plans(scene):
+    return {name: plan_job(scene, small_options(EPISODES, held_out=2, variation=name)) for name in VARIATIONS}
+
+
+def test_tasks_are_the_same_in_every_variation(plans):
+    """Only how the scene looks and weighs differs; the job's id says so."""
+    tasks = {name: [spec.model_copy(update={"variation": PLAIN}) for spec in plan.episodes] for name, plan in plans.items()}
+    assert tasks["none"] == tasks["mild"] == tasks["wide"] == list(plans["none"].episodes)
+    assert len({plan.job_id for plan in plans.values()}) == len(plans)
+    assert {name: plan.variation for name, plan in plans.items()} == {name: name for name in VARIATIONS}
+
+
+@pytest.mark.parametrize("name", ["mild", "wide"])
+def test_what_is_drawn_lies_within_the_ranges_and_fills_them(plans, name):
+    ranges, plan = VARIATIONS[name], plans[name]
+    drawn = [spec.variation for spec in (*plan.episodes, *plan.held_out)]
+    levels, frictions = [item.light_level for item in drawn], [item.friction for item in drawn]
+    masses = [item.masses["can"] for item in drawn]
+    for values, (low, high) in ((levels, ranges.light_level), (frictions, ranges.friction), (masses, ranges.mass)):
+        assert low <= min(values) <= max(values) <= high
+        assert np.ptp(values) > 0.5 * (high - low)
+    home = np.array(plan.robot.view.position_m)
+    away_m = [float(np.linalg.norm(np.array(item.view.position_m) - home)) for item in drawn if item.view]
+    assert 0.3 * ranges.camera_m < max(away_m) <= ranges.camera_m + 1e-3
+    assert len(away_m) == len(drawn)
+    assert all(1 - ranges.tint <= channel <= 1 for item in drawn for channel in item.tints["table"])
+    assert len({item.model_dump_json() for item in drawn}) == len(drawn)
+
+
+def test_the_same_request_gives_the_same_variation(scene, plans):
+    assert plan_job(scene, small_options(3, variation="wide")).episodes == plans["wide"].episodes[:3]
+
+
+def test_the_target_is_seen_from_where_the_camera_stands(scene, plans):
+    site = choose_site(scene, "franka_panda", ("pick_place",), Film(fps=30, width=160, height=120), seed=0)
+    for spec in plans["wide"].episodes:
+        assert site.place.view.shows(spec.object_poses, spec.robot_qpos, spec.task.target_object, spec.variation.view)
+
+
+def test_nothing_that_a_sentence_names_is_tinted(scene, plans):
+    for spec in plans["wide"].episodes:
+        assert not set(spec.variation.tints) & {"can", "box"}
+
+
+def test_a_camera_that_would_not_show_the_target_comes_nearer_or_stays(scene):
+    """From up to ten metres away it is a few pixels, or out of the picture."""
+    with with_row(VARIATIONS, replace(VARIATIONS["wide"], name="far", camera_m=10.0)):
+        plan = plan_job(scene, small_options(6, variation="far"))
+    home = np.array(plan.robot.view.position_m)
+    views = [spec.variation.view for spec in plan.episodes]
+    assert all(view is None or np.linalg.norm(np.array(view.position_m) - home) < 5.0 for view in views)
