@@ -19,6 +19,7 @@ from blueprint_pipeline.kit.replay import compare
 from blueprint_pipeline.kit.variation import VariedLooks
 from blueprint_pipeline.kit.world import load_scene
 from blueprint_pipeline.render.bounded_replay import BOUND
+from blueprint_pipeline.simulation.mujoco.drawing import apply_lights
 from blueprint_pipeline.simulation.mujoco.renderer import Renderer, camera_id
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
 from blueprint_pipeline.simulation.platform_class import platform_class
@@ -117,8 +118,9 @@ def test_a_lab_draws_the_same_pictures(packed_once, tmp_path, profile):
     theirs = np.array(Image.open(tmp_path / "ep_0000_scene_3.png"))
     model = load_scene(tmp_path / "kit").compile()
     width, height = kit["frame_px"]
+    apply_lights(model, profile)
+    VariedLooks(model).apply(varied)
     with Renderer(model, width, height, backend, profile) as renderer:
-        VariedLooks(model).apply(varied)
         data = mujoco.MjData(model)
         data.qpos[:] = pq.read_table(tmp_path / "kit/episodes/ep_0000/states.parquet").column("qpos")[3].as_py()
         mujoco.mj_forward(model, data)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from blueprint_pipeline.job.plan_tasks import load_task_scene
 from blueprint_pipeline.job.planning import plan_job
 from blueprint_pipeline.job.site import Film, choose_site
 from blueprint_pipeline.task.variation import PLAIN, VARIATIONS
@@ -59,9 +60,11 @@ def test_the_target_is_seen_from_where_the_camera_stands(scene, plans):
         assert site.place.view.shows(spec.object_poses, spec.robot_qpos, spec.task.target_object, spec.variation.view)
 
 
-def test_nothing_that_a_sentence_names_is_tinted(scene, plans):
-    for spec in plans["wide"].episodes:
-        assert not set(spec.variation.tints) & {"can", "box"}
+def test_what_opens_keeps_its_colour(cabinet):
+    """Sentences tell the white cabinet's door; the room with its table is tinted."""
+    plan = plan_job(load_task_scene(cabinet), small_options(2, skills=("open",), variation="wide"))
+    for spec in plan.episodes:
+        assert set(spec.variation.tints) == {"background"}
 
 
 def test_a_camera_that_would_not_show_the_target_comes_nearer_or_stays(scene):

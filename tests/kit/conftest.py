@@ -34,9 +34,9 @@ class SmallKit:
 
 @pytest.fixture(scope="session")
 def small_kit(tmp_path_factory) -> SmallKit:
-    """Of a job of two skills, widely varied; read only."""
+    """Of a job of two skills, varied; read only."""
     folder = tmp_path_factory.mktemp("small_kit")
-    plan = write_job(folder, 4, SKILLS, held_out=4, variation="wide")
+    plan = write_job(folder, 4, SKILLS, held_out=4, variation="mild")
     simulate_shard(0, small_context(folder))
     scene = small_folder(folder)
     recordings = {spec.episode_id: scene.local(recording_path(0, spec.episode_id)) for spec in plan.episodes}

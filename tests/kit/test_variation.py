@@ -4,6 +4,7 @@ import mujoco
 import numpy as np
 import pytest
 
+from blueprint_pipeline.episode.states import load_motion
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.kit.starts import load_starts
 from blueprint_pipeline.kit.variation import VariedLooks, VariedPhysics
@@ -13,6 +14,7 @@ from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend, make_renderer
 from blueprint_pipeline.task.variation import PLAIN, Variation
 from blueprint_pipeline.twin.footprint import bodies_of
+from blueprint_pipeline.twin.model import build_scene_model
 from tests.simulation.small_scene import SCENE_XML
 
 SIZE = (160, 120)
@@ -59,7 +61,8 @@ def test_nothing_is_left_behind():
     model = compiled()
     before = bytes_of(model)
     physics, looks = VariedPhysics(model), VariedLooks(model)
-    for variation in (EVERYTHING, Variation(friction=0.9), Variation(masses={"can": 2.0}), PLAIN):
+    turned = Variation(light_turn_rad=1.0, masses={"can": 2.0}, view=View(position_m=(0, 1, 2), quat_wxyz=(1, 0, 0, 0), fovy_deg=40))
+    for variation in (EVERYTHING, turned, Variation(friction=0.9), Variation(masses={"can": 2.0}), PLAIN):
         physics.apply(as_kit(variation))
         looks.apply(as_kit(variation))
         assert (bytes_of(model) == before) is (variation == PLAIN)
@@ -67,10 +70,12 @@ def test_nothing_is_left_behind():
 
 def test_the_order_of_episodes_changes_nothing():
     one, other = compiled(), compiled()
-    varied = VariedPhysics(one)
-    for variation in (Variation(masses={"box": 1.4}), EVERYTHING):
-        varied.apply(as_kit(variation))
-    VariedPhysics(other).apply(as_kit(EVERYTHING))
+    turned = EVERYTHING.model_copy(update={"light_turn_rad": 2.0, "masses": {"box": 1.4}})
+    for model, order in ((one, (turned, EVERYTHING)), (other, (EVERYTHING,))):
+        varied = VariedPhysics(model), VariedLooks(model)
+        for variation in order:
+            for part in varied:
+                part.apply(as_kit(variation))
     assert bytes_of(one) == bytes_of(other)
 
 
@@ -89,8 +94,6 @@ def slide_m(friction):
     """How far the box slides that is pushed off at 0.6 m/s."""
     model = compiled()
     VariedPhysics(model).apply(as_kit(Variation(friction=friction)))
-    # A contact has the larger friction of its two: the table's must not hide the box's.
-    model.geom_friction[model.geom("table_collision_0").id, 0] = 0.01
     data = mujoco.MjData(model)
     address, dof = model.joint("box").qposadr[0], model.joint("box").dofadr[0]
     mujoco.mj_step(model, data, 200)
@@ -170,3 +173,44 @@ def test_a_simulator_without_its_bodies_refuses(tmp_path, small_kit):
     with pytest.raises(Exception, match="no body 'ghost'"):
         simulator.vary(Variation(masses={"ghost": 2.0}))
     simulator.reset({"can": Pose(position_m=(0, 0, 1), quat_wxyz=(1, 0, 0, 0))}, record.spec.robot_qpos)
+
+
+def contact_frictions(simulator):
+    """Sliding friction of every contact now, by pair of bodies."""
+    model, data, found = simulator.model, simulator.data, {}
+    for contact in data.contact:
+        names = tuple(sorted(model.body(int(model.geom_bodyid[geom])).name for geom in contact.geom))
+        found.setdefault(names, set()).add(round(float(contact.friction[0]), 6))
+    return found
+
+
+def test_the_friction_of_a_grasp_is_varied_too(small_kit):
+    """Of every contact in the middle of an episode: the fingers' and the table's."""
+    name, record = next((name, record) for name, record in small_kit.records.items() if name.startswith("pick_place"))
+    simulator = MujocoSimulator()
+    simulator.load(small_kit.mjcf.parent, record.robot, record.fps)
+    motion = load_motion(small_kit.states(name))
+    found = {}
+    for factor in (1.0, 0.8):
+        simulator.vary(record.spec.variation.model_copy(update={"friction": factor}))
+        simulator.restore_state(motion.integration_state)
+        (carry,) = [phase for phase in record.phases if phase.name == "transfer"] or [record.phases[len(record.phases) // 2]]
+        simulator.track(motion.ctrl[: (carry.start_frame + carry.end_frame) // 2])
+        found[factor] = contact_frictions(simulator)
+    grasped = [pair for pair in found[1.0] if record.spec.task.target_object in pair and any("finger" in body for body in pair)]
+    assert grasped
+    for pair in set(found[1.0]) & set(found[0.8]):
+        assert sorted(found[0.8][pair]) == pytest.approx([0.8 * value for value in sorted(found[1.0][pair])])
+
+
+def test_a_closed_simulator_leaves_the_compiled_scene(small_kit):
+    """Whoever acts next on the same model takes what is there for the plain scene."""
+    record = next(iter(small_kit.records.values()))
+    twin = build_scene_model(small_kit.mjcf / "scene.xml", record.robot, record.fps)
+    before = bytes_of(twin.model)
+    simulator = MujocoSimulator()
+    simulator.use(twin)
+    simulator.vary(record.spec.variation)
+    assert bytes_of(twin.model) != before
+    simulator.close()
+    assert bytes_of(twin.model) == before

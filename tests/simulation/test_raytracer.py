@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from blueprint_pipeline.simulation.mujoco import renderers
+from blueprint_pipeline.simulation.mujoco.drawing import apply_lights
 from blueprint_pipeline.simulation.mujoco.raytracer import RayTracer, shrink
 from blueprint_pipeline.simulation.mujoco.renderer import camera_id
 from blueprint_pipeline.simulation.mujoco.renderers import RendererMissing, choose_backend
@@ -157,6 +158,7 @@ def test_rays_draw_the_realistic_profile() -> None:
     drawn = []
     for name in ("fast", "realistic", "realistic"):
         model = mujoco.MjModel.from_xml_string(SCENE_XML)
+        apply_lights(model, RENDER_PROFILES[name])
         with RayTracer(model, WIDTH, HEIGHT, RENDER_PROFILES[name]) as tracer:
             data = mujoco.MjData(model)
             mujoco.mj_forward(model, data)

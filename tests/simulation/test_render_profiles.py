@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from blueprint_pipeline.render.stages import RenderShardRequest
+from blueprint_pipeline.simulation.mujoco.drawing import apply_lights
 from blueprint_pipeline.simulation.mujoco.renderer import Renderer, SamplesMissing, camera_id
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
 from blueprint_pipeline.simulation.render_profiles import FAST, RENDER_PROFILES, RenderProfile
@@ -17,6 +18,7 @@ REALISTIC = RENDER_PROFILES["realistic"]
 def draw(profile: RenderProfile) -> dict[str, np.ndarray]:
     """The small scene in colour, depth and bodies."""
     model = mujoco.MjModel.from_xml_string(SCENE_XML)
+    apply_lights(model, profile)
     with Renderer(model, 160, 120, choose_backend("auto"), profile) as renderer:
         data = mujoco.MjData(model)
         mujoco.mj_forward(model, data)
@@ -59,6 +61,7 @@ def test_a_profile_is_drawn_again_to_the_pixel(drawn) -> None:
 def test_where_shadows_move_every_frame_is_drawn_whole() -> None:
     """What moves would cast no shadow on a picture of what stands still."""
     model = mujoco.MjModel.from_xml_string(SCENE_XML)
+    apply_lights(model, REALISTIC)
     with Renderer(model, 160, 120, choose_backend("auto"), REALISTIC) as renderer:
         assert renderer.fixed_view(camera_id(model, "scene")) is None
 

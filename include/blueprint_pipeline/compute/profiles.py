@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from blueprint_pipeline.config_file import ConfigFileInvalid, load_config
 from blueprint_pipeline.frozen import FrozenModel
-from blueprint_pipeline.settings import ComputeSettings
+from blueprint_pipeline.settings import ComputeSettings, Settings
 from blueprint_pipeline.stage.flow import STAGES
 from blueprint_pipeline.workspace.storage import Id
 
@@ -200,6 +200,18 @@ def load_compute(path: Path) -> ComputeConfig:
         ComputeConfigInvalid: It is missing, is not YAML, or a name or value in it is wrong.
     """
     return load_config(path, ComputeConfig, ComputeConfigInvalid)
+
+
+def acting_simulator(settings: Settings) -> str:
+    """Name of the simulator that acts in the shards of a job, wherever they run.
+
+    Raises:
+        ComputeConfigInvalid: Pods are wanted, and the file cannot be used.
+    """
+    if not runs_as_pod("simulate_shard", settings.compute):
+        return settings.simulation.simulator
+    profile = load_compute(settings.compute.config).profile_of("simulate_shard")
+    return profile.environment.get(SIMULATOR_VARIABLE, settings.simulation.simulator)
 
 
 def runs_as_pod(stage: str, settings: ComputeSettings) -> bool:

@@ -178,7 +178,8 @@ def describe_variation(ranges: VariationRanges) -> str:
         f"is turned by up to {math.degrees(ranges.camera_rad):.1f}° about each axis and sees up to {ranges.zoom:.0%} wider; lights are "
         f"{dark:g} to {bright:g} times as bright, up to {ranges.warmth:.0%} warmer or colder, and turned by up to "
         f"{math.degrees(ranges.light_turn_rad):.0f}°; the room and its furniture are up to {ranges.tint:.0%} darker in each of red, green "
-        f"and blue; movable objects have {smooth:g} to {rough:g} times their sliding friction and {light:g} to {heavy:g} times their mass. "
+        f"and blue; all contacts slide with {smooth:g} to {rough:g} times their friction, and movable objects have {light:g} to "
+        f"{heavy:g} times their mass. "
         "Each is drawn evenly; what acted stands for each episode in `episodes.jsonl`, under `spec.variation`."
     )
 

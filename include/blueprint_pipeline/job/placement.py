@@ -221,17 +221,31 @@ def _is_open(twin: mujoco.MjModel, data: mujoco.MjData, surface: SupportSurface,
     backwards = -np.array([np.cos(candidate.yaw_rad), np.sin(candidate.yaw_rad), 0.0])
     sideways = np.array([-backwards[1], backwards[0], 0.0])
     half = embodiment.pedestal_half_size_m or 0.0
-    geom = np.zeros(1, dtype=np.int32)
-    # Handles of the support itself are no wall; whether the pedestal cuts them is asked later.
-    exclude = -1 if surface.support == BACKGROUND else int(twin.body(surface.support).id)
     for height in (candidate.foot_m + 0.3 * (surface.height_m - candidate.foot_m), surface.height_m + _CLEARANCE_ABOVE_M):
         for offset in (-half, 0.0, half):
             start = candidate.position_m + sideways * offset - backwards * (candidate.edge_m - _BESIDE_M)
             start[2] = height
-            distance = mujoco.mj_ray(twin, data, start, backwards, None, 1, exclude, geom)
-            if geom[0] >= 0 and distance < candidate.edge_m + half:
+            if _meets_wall(twin, data, start, (candidate.edge_m + half) * backwards, surface.support):
                 return False
     return True
+
+
+def _meets_wall(twin: mujoco.MjModel, data: mujoco.MjData, start_m: FloatArray, way_m: FloatArray, support: str) -> bool:
+    """Whether anything but the support stands on a straight way (3,): its own doors and handles are no wall, and the background is one.
+
+    Whether the pedestal cuts a handle is asked later.
+    """
+    own = -1 if support == BACKGROUND else int(twin.body(support).id)
+    geom, farthest_m = np.zeros(1, dtype=np.int32), float(np.linalg.norm(way_m))
+    towards, gone_m = way_m / farthest_m, 0.0
+    while gone_m < farthest_m:
+        distance_m = mujoco.mj_ray(twin, data, start_m + gone_m * towards, towards, None, 1, -1, geom)
+        if geom[0] < 0 or gone_m + distance_m >= farthest_m:
+            return False
+        if twin.body_rootid[twin.geom_bodyid[geom[0]]] != own:
+            return True
+        gone_m += distance_m + _BESIDE_M
+    return False
 
 
 def _is_free(mjcf_path: Path, placement: RobotPlacement, poses: Mapping[str, Pose], embodiment: Embodiment) -> bool:

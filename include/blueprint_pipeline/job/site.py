@@ -176,6 +176,9 @@ class Film:
 def choose_site(scene: TaskScene, robot: str, skills: Sequence[str], film: Film, *, seed: int) -> Site:
     """Choose a support with the robot beside it where every skill finds something to take: the busiest tier for which that is so.
 
+    Where there are parts that open, the robot stands before as many of them as it can; where no skill finds one to take so, before one
+    after the other.
+
     Raises:
         NothingToDo: There is no such support; told is of each object why not where it stands.
         NoRoomForRobot: The robot finds no place beside any.
@@ -187,15 +190,32 @@ def choose_site(scene: TaskScene, robot: str, skills: Sequence[str], film: Film,
     parts = find_parts(scene.twin) if any(skill.moves == "part" for skill in loaded) else {}
     refused: list[tuple[Tier, NothingToDo | NoRoomForRobot]] = []
     for tier in _tiers(scene, starts):
-        try:
-            return _build_site(scene, embodiment, loaded, starts, tier, parts=parts, film=film, seed=seed)
-        except (NothingToDo, NoRoomForRobot) as refusal:
-            refused.append((tier, refusal))
+        for faced in _faced_in_turn(tier, parts):
+            try:
+                return _build_site(scene, embodiment, loaded, starts, tier, parts=parts, faced=faced, film=film, seed=seed)
+            except (NothingToDo, NoRoomForRobot) as refusal:
+                refused.append((tier, _about(refusal, faced)))
     if refused and all(isinstance(refusal, NoRoomForRobot) for _, refusal in refused):
         raise refused[0][1]
     skill = next((refusal.skill for _, refusal in refused if isinstance(refusal, NothingToDo)), skills[0])
     elsewhere = _elsewhere(None, scene, starts) if load_skill(skill).moves == "object" else _parts_apart(scene)
     raise NothingToDo(scene.manifest.scene_id, skill, elsewhere | _where_they_stand(refused))
+
+
+def _faced_in_turn(tier: Tier, parts: Mapping[str, PartPlace]) -> Iterator[tuple[str, ...]]:
+    """Parts before which the robot shall stand: all of a tier, then each alone, the highest handle first."""
+    here = sorted(name for name, part in parts.items() if part.stands_at(tier.support, tier.height_m))
+    yield tuple(here)
+    if len(here) > 1:
+        yield from ((name,) for name in sorted(here, key=lambda name: -parts[name].handle_m[0, 2]))
+
+
+def _about(refusal: NothingToDo | NoRoomForRobot, faced: Sequence[str]) -> NothingToDo | NoRoomForRobot:
+    """A refusal with the reasons of those parts alone before which the robot stood."""
+    if not isinstance(refusal, NothingToDo):
+        return refusal
+    reasons = {name: reason for name, reason in refusal.reasons.items() if not is_part(name) or name in faced}
+    return NothingToDo(refusal.scene_id, refusal.skill, reasons)
 
 
 def _parts_apart(scene: TaskScene) -> dict[str, str]:
@@ -261,10 +281,11 @@ def _build_site(
     tier: Tier,
     *,
     parts: Mapping[str, PartPlace],
+    faced: Sequence[str],
     film: Film,
     seed: int,
 ) -> Site:
-    """Put the robot beside a tier, and ask what each skill can take there.
+    """Put the robot beside a tier, and before some parts, and ask what each skill can take there.
 
     Raises:
         NothingToDo: A skill finds no object.
@@ -279,7 +300,7 @@ def _build_site(
     if not lowest_m <= surface.height_m <= highest_m:
         reason = f"it stands {surface.height_m:.2f} m high; {embodiment.name} works at {lowest_m:.2f} to {highest_m:.2f} m"
         raise NothingToDo(scene.manifest.scene_id, skills[0].name, elsewhere | dict.fromkeys(tier.prints, reason))
-    site = _mount(scene, embodiment, starts, surface, tuple(tier.prints), parts=parts, film=film)
+    site = _mount(scene, embodiment, starts, surface, tuple(tier.prints), parts=parts, faced=faced, film=film)
     targets: dict[str, tuple[str, ...]] = {}
     left_out: LeftOut = {}
     for skill in skills:
@@ -303,19 +324,20 @@ def _mount(
     names: tuple[str, ...],
     *,
     parts: Mapping[str, PartPlace],
+    faced: Sequence[str],
     film: Film,
 ) -> Site:
-    """Put the robot where it reaches most of the surface and the parts that open there, and prepare to plan its motions."""
+    """Put the robot where it reaches most of the surface and of the parts that it faces, and prepare to plan its motions."""
     arm = embodiment.arms[0]  # the one place that chooses: every episode names the arm that acts in it
     here = {name: part for name, part in parts.items() if part.stands_at(surface.support, surface.height_m)}
-    fronts = [part.front for part in here.values()]
+    fronts = [parts[name].front for name in faced]
     placement = place_robot(scene.mjcf_path, scene.twin, scene.poses, surface, embodiment=embodiment, arm=arm, fronts=fronts)
     pose = placement.base_pose
     yaw_rad = 2.0 * float(np.arctan2(pose.quat_wxyz[3], pose.quat_wxyz[0]))
     reach = build_reach(arm.working_radius, np.array(pose.position_m[:2]), yaw_rad)
     unseen = build_scene_model(scene.mjcf_path, placement, film.fps)
     planner = build_motion_scene(planning_copy(unseen.model), embodiment, arm.name, fps=film.fps, cache_dir=scene.cache_dir)
-    also_m = np.concatenate([np.zeros((0, 3)), *(part.handle_m for part in here.values())])
+    also_m = np.concatenate([np.zeros((0, 3)), *(parts[name].handle_m for name in faced)])
     view = choose_view(unseen, planner, embodiment, surface, reach, aspect=film.width / film.height, also_m=also_m)
     placement = placement.model_copy(update={"view": view})
     compiled = build_scene_model(scene.mjcf_path, placement, film.fps)

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, Json
 
+from blueprint_pipeline.compute.profiles import acting_simulator
 from blueprint_pipeline.robot.names import DEFAULT_ROBOT
 from blueprint_pipeline.scene.set_aside import SET_ASIDE_PATH
 from blueprint_pipeline.settings import Settings
@@ -77,7 +78,7 @@ def _complete(request: PlanTasksRequest, settings: Settings) -> PlanTasksRequest
     from blueprint_pipeline.robot.embodiment import load_embodiment  # noqa: PLC0415 -- reads every robot's record; a flow that is only drawn needs none
 
     load_embodiment(request.robot)
-    simulator = SIMULATORS[settings.simulation.simulator]
+    simulator = SIMULATORS[acting_simulator(settings)]
     usual = DEFAULT_VARIATION if simulator.varies else NO_VARIATION
     variation = usual if request.variation == "auto" else request.variation
     if variation != NO_VARIATION and not simulator.varies:

@@ -1,6 +1,7 @@
 """Draws how the scene of an episode differs from the reconstructed one, so that what is learned from it does not hang on how it looks.
 
-Of a job all that it names in sentences keeps its colours. The scene's camera is moved only as far as it still shows the target.
+What can be moved, and what has parts that open, keeps its colours: sentences name them. The scene's camera is moved only as far as it
+still shows the target.
 """
 
 import numpy as np
@@ -69,7 +70,7 @@ def _moved(view: View, ranges: VariationRanges, share: float, rng: np.random.Gen
 
 
 def _unnamed_bodies(site: Site) -> list[str]:
-    """What stands still and is in no sentence: the room and its furniture, but not what has parts that open, nor the robot's own."""
+    """What stands still and whose colour is in no sentence: the room and its furniture, but not what has parts that open."""
     model = site.compiled.model
     named = {object_of(part) for part in site.compiled.parts}
     drawn = set(model.geom_bodyid[(model.body_weldid[model.geom_bodyid] == 0) & (model.geom_contype == 0)])

@@ -59,7 +59,8 @@ class Painter:
         return image
 
     def close(self) -> None:
-        """Free what draws."""
+        """Free what draws; the scene looks as it was compiled again."""
+        self._looks.put_back()
         self._renderer.close()
 
 

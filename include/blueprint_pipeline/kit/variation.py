@@ -18,14 +18,14 @@ _PHYSICS = (
     "body_invweight0",
     "body_mass",
     "body_subtreemass",
-    "cam_poscom0",
     "dof_M0",
     "dof_invweight0",
     "geom_friction",
-    "light_poscom0",
     "tendon_invweight0",
 )
 """What masses and friction are, and what MuJoCo derives from them."""
+_PLACES = ("cam_mat0", "cam_pos0", "cam_poscom0", "light_dir0", "light_pos0", "light_poscom0")
+"""What it derives anew at the same time, and what has nothing to do with them: this stays."""
 _LOOKS = ("cam_fovy", "cam_pos", "cam_quat", "geom_rgba", "light_ambient", "light_diffuse", "light_dir", "light_pos", "mat_rgba")
 _MEASURES = ("center", "extent", "meaninertia", "meanmass", "meansize")
 """Of the scene: scales for solvers and for drawing, which MuJoCo derives anew with masses. They stay."""
@@ -39,7 +39,7 @@ class VariedPhysics:
     """
 
     def __init__(self, model: mujoco.MjModel) -> None:
-        self._model, self._plain = model, _copies(model, _PHYSICS)
+        self._model, self._plain, self._places = model, _copies(model, _PHYSICS), _copies(model, _PLACES)
         self._measures = {name: np.array(getattr(model.stat, name)) for name in _MEASURES}
         self._varied = False
         self._data: mujoco.MjData | None = None
@@ -53,12 +53,16 @@ class VariedPhysics:
         model, friction = self._model, float(variation["friction"])
         masses = {name: float(factor) for name, factor in variation["masses"].items() if factor != 1.0}
         if self._varied:
-            _put_back(model, self._plain)
+            self.put_back()
         self._varied = friction != 1.0 or bool(masses)
-        if friction != 1.0:
-            model.geom_friction[_movable_geoms(model), 0] *= friction
+        model.geom_friction[:, 0] *= friction  # all: a contact has the friction of one of its two
         if masses:
             self._weigh(masses)
+
+    def put_back(self) -> None:
+        """Make it the compiled scene again."""
+        _put_back(self._model, self._plain)
+        self._varied = False
 
     def _weigh(self, masses: Mapping[str, float]) -> None:
         model = self._model
@@ -69,6 +73,7 @@ class VariedPhysics:
         if self._data is None:
             self._data = mujoco.MjData(model)
         mujoco.mj_setConst(model, self._data)
+        _put_back(model, self._places)
         for name, value in self._measures.items():
             setattr(model.stat, name, value)
 
@@ -90,9 +95,8 @@ class VariedLooks:
         Raises:
             KeyError: A tint is of a body that the scene does not have, or the scene has no camera of its own where one is turned.
         """
-        model = self._model
-        _put_back(model, self._plain)
-        light = float(variation["light_level"]) * np.array(variation["light_tint"])
+        self.put_back()
+        model, light = self._model, float(variation["light_level"]) * np.array(variation["light_tint"])
         for name, value in self._headlight.items():
             getattr(model.vis.headlight, name)[:] = np.minimum(value * light, 1.0)
         model.light_ambient[:] = np.minimum(model.light_ambient * light, 1.0)
@@ -103,6 +107,12 @@ class VariedLooks:
         if (view := variation["view"]) is not None:
             camera = model.camera(SCENE_CAMERA).id
             model.cam_pos[camera], model.cam_quat[camera], model.cam_fovy[camera] = view["position_m"], view["quat_wxyz"], view["fovy_deg"]
+
+    def put_back(self) -> None:
+        """Make it the compiled scene again."""
+        _put_back(self._model, self._plain)
+        for name, value in self._headlight.items():
+            getattr(self._model.vis.headlight, name)[:] = value
 
     def _turn_lights(self, turn_rad: float) -> None:
         if turn_rad == 0.0:
@@ -122,12 +132,6 @@ class VariedLooks:
             model.mat_rgba[material, :3] = np.minimum(model.mat_rgba[material, :3] * tint, 1.0)
         bare = own & (model.geom_matid < 0)
         model.geom_rgba[bare, :3] = np.minimum(model.geom_rgba[bare, :3] * tint, 1.0)
-
-
-def _movable_geoms(model: mujoco.MjModel) -> NDArray[np.bool_]:
-    free = model.jnt_bodyid[model.jnt_type == mujoco.mjtJoint.mjJNT_FREE]
-    movable: NDArray[np.bool_] = np.isin(model.body_rootid[model.geom_bodyid], free)
-    return movable
 
 
 def _copies(model: mujoco.MjModel, names: Sequence[str]) -> dict[str, NDArray[Any]]:

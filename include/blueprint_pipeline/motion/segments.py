@@ -26,6 +26,8 @@ LEAST_STRAIGHT = 0.5
 """Share that the straight way has of the hand's way, from which on it does not wander; the strictest tier asks for as much."""
 _SEARCHES, _SEARCH_STEP = 3, 7_919
 """How many searches, and how far their seeds are apart."""
+_UPRIGHT = 0.98
+"""Cosine to the vertical."""
 _SUBSTEPS = 3
 _SLOWER = 0.6
 _DENSER_RAD = 0.06
@@ -85,20 +87,23 @@ def find_path(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: 
     each (:data:`LEAST_STRAIGHT`), the straightest is taken.
 
     Raises:
-        CandidateRejected: ``no_path``; ``detour``: there is but a long way round.
+        CandidateRejected: ``no_path``; ``detour``: a search found but long ways round.
     """
     found: list[FloatArray] = []
+    longest = 0.0
     for path in chain(_direct_paths(scene, start, goal, width_m), _searched_paths(scene, start, goal, width_m, seed)):
+        longer = float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum() / np.linalg.norm(goal - start))
+        longest = max(longest, longer)
+        if longer > LONGEST_DETOUR:
+            continue
         if _straightness(scene, path) >= LEAST_STRAIGHT:
             return path
         found.append(path)
-    if not found:
-        raise CandidateRejected("no_path", "no free path was found within the search's limit")
-    path = max(found, key=lambda path: _straightness(scene, path))
-    longer = float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum() / np.linalg.norm(goal - start))
-    if longer > LONGEST_DETOUR:
-        raise CandidateRejected("detour", f"the path is {longer:.1f} times as long as the straight one, {LONGEST_DETOUR:g} at most")
-    return path
+    if found:
+        return max(found, key=lambda path: _straightness(scene, path))
+    if longest > 0.0:
+        raise CandidateRejected("detour", f"the path is {longest:.1f} times as long as the straight one, {LONGEST_DETOUR:g} at most")
+    raise CandidateRejected("no_path", "no free path was found within the search's limit")
 
 
 def find_direct(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: float) -> FloatArray | None:
@@ -141,8 +146,11 @@ def _ways_past(scene: MotionScene, start: FloatArray, goal: FloatArray) -> Itera
     """Straight from start to goal, then with one end or both raised by ever more, then drawn back by ever more."""
     yield [start, goal]
     for direction in (_up, _back):
+        ways = [direction(scene, end) for end in (start, goal)]
+        if direction is _back and min(way[2] for way in ways) > _UPRIGHT:
+            return  # both hands point down: this was tried
         for way_m in ASIDE_M:
-            beside_start, beside_goal = (_moved(scene, end, way_m * direction(scene, end)) for end in (start, goal))
+            beside_start, beside_goal = (_moved(scene, end, way_m * way) for end, way in zip((start, goal), ways, strict=True))
             if beside_goal is not None:
                 yield [start, beside_goal, goal]
             if beside_start is not None:

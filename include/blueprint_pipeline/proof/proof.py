@@ -36,6 +36,7 @@ from blueprint_pipeline.simulators import TWIN_PATH
 from blueprint_pipeline.task.outcome import Outcome
 from blueprint_pipeline.task.plan import JobPlan
 from blueprint_pipeline.task.spec import EpisodeSpec
+from blueprint_pipeline.task.variation import PLAIN
 from blueprint_pipeline.twin.model import SceneModel, build_scene_model, planning_copy
 
 _PACKAGES = ("numpy", "mujoco", "mink", "ompl", "toppra", "usd-core")
@@ -189,6 +190,8 @@ def prove_episode(
         TwinDiffers: The simulator addresses objects or actuators otherwise than the twin that plans.
     """
     spec = _choose(plan, episode_id)
+    if not simulator.capabilities().varies:
+        spec = spec.model_copy(update={"variation": PLAIN})
     twin = build_scene_model(scene / TWIN_PATH, plan.robot, plan.fps)
     embedded = MujocoSimulator()
     embedded.use(twin)

@@ -88,8 +88,8 @@ class EpisodePainter:
 
     def __post_init__(self) -> None:
         model = self.simulator.model
-        self._renderer: FrameRenderer = self.simulator.renderer(self.options.width, self.options.height)
         self.simulator.vary(self.record.spec.variation)
+        self._renderer: FrameRenderer = self.simulator.renderer(self.options.width, self.options.height)
         self._data = mujoco.MjData(model)
         self._target = bodies_of(model, self.record.spec.task.target_object)
         self._labels, self._label_of_body = label_bodies(model)

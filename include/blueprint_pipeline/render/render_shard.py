@@ -39,7 +39,6 @@ from blueprint_pipeline.render.worker import (
     summarise,
     write_certificate,
 )
-from blueprint_pipeline.simulation.errors import NotVaried
 from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend, drawing_releases
 from blueprint_pipeline.simulation.open_simulator import is_embedded, load_beside_twin, open_simulator, scene_inputs, simulator_release
@@ -48,7 +47,6 @@ from blueprint_pipeline.simulators import TWIN_FOLDER, TWIN_PATH, SimulatorName
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.stage.pool import Died, Finished, WorkerDied, WorkerPool
 from blueprint_pipeline.task.plan import JobPlan, load_shard_plan
-from blueprint_pipeline.task.variation import PLAIN
 from blueprint_pipeline.twin.model import SceneModel, build_scene_model
 from blueprint_pipeline.workspace.canonical import key_of
 from blueprint_pipeline.workspace.checksums import known_below
@@ -136,8 +134,6 @@ def _draw(
 ) -> Iterator[Finished[str, WrittenFolder[RenderSummary]] | Died[str]]:
     if is_embedded(choice.simulator, context.settings):
         backend = choice.backend or choose_backend(context.settings.render.backend)
-        if backend == "warp" and work.varied:
-            raise NotVaried("the ray tracer of mujoco-warp", ["looks"])
         pool: WorkerPool[ShardRenderer, str, WrittenFolder[RenderSummary]] = WorkerPool(
             context.settings.compute.workers, prepare_worker, (work, _compile_twin(work), backend), render_unit, context.stop_if_asked
         )
@@ -192,7 +188,6 @@ def _work(plan: JobPlan, shard_index: int, context: StageContext, choice: Render
         machine=context.settings.compute.machine,
         side_by_side=min(context.settings.compute.workers, episodes) if is_embedded(choice.simulator, context.settings) else 1,
         known=known_below(recordings),
-        varied=any(spec.variation != PLAIN for spec in plan.episodes),
     )
 
 

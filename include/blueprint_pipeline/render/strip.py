@@ -6,6 +6,7 @@ executed again: a strip shows what was recorded, and certifies nothing.
 
 import io
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -20,7 +21,7 @@ from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.geometry.arrays import ImageArray
 from blueprint_pipeline.kit.variation import VariedLooks
 from blueprint_pipeline.robot.names import ROBOT_PREFIX
-from blueprint_pipeline.simulation.mujoco.drawing import FrameRenderer, RenderBackend
+from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
 from blueprint_pipeline.simulation.mujoco.renderer import camera_id
 from blueprint_pipeline.simulation.mujoco.renderers import make_renderer
 from blueprint_pipeline.task.spec import EpisodeSpec
@@ -56,12 +57,8 @@ def draw_strip(scene: SceneFolder, episode_ids: Sequence[str], backend: RenderBa
     plan = load_audited_plan(scene, "strip")
     asked = [(shard, spec) for shard, spec in planned_episodes(plan) if spec.episode_id in set(episode_ids)][:MOST]
     twin = build_scene_model(scene.local("mjcf") / "scene.xml", plan.robot, plan.fps)
-    renderer = make_renderer(twin.model, _WIDTH, _HEIGHT, backend)
-    stage = _Stage(twin, renderer, VariedLooks(twin.model), camera_id(twin.model, plan.cameras[0]))
-    try:
-        rows = [row for shard, spec in asked if (row := _draw_row(scene, shard, spec, stage)) is not None]
-    finally:
-        stage.renderer.close()
+    stage = _Stage(twin, VariedLooks(twin.model), backend, camera_id(twin.model, plan.cameras[0]))
+    rows = [row for shard, spec in asked if (row := _draw_row(scene, shard, spec, stage)) is not None]
     if not rows:
         raise NothingToDraw(scene.scene_id, list(episode_ids))
     target = io.BytesIO()
@@ -74,8 +71,8 @@ def draw_strip(scene: SceneFolder, episode_ids: Sequence[str], backend: RenderBa
 @dataclass(frozen=True)
 class _Stage:
     twin: SceneModel
-    renderer: FrameRenderer
     looks: VariedLooks
+    backend: RenderBackend
     camera: int
 
 
@@ -87,14 +84,15 @@ def _draw_row(scene: SceneFolder, shard: int, spec: EpisodeSpec, stage: _Stage) 
         return None
     sizes = {"n_objects": len(record.object_ids), "n_parts": len(record.joint_columns)}
     arrays = load_arrays(folder / STATES_NAME, frames=record.frames, **sizes)
-    twin, renderer = stage.twin, stage.renderer
+    twin = stage.twin
     stage.looks.apply(spec.variation.model_dump(mode="json"))
     data, pictures = mujoco.MjData(twin.model), []
-    for row in (0, first_touch(arrays, spec.task.target_object), record.frames):
-        data.qpos[:] = twin.qpos_of(arrays.robot_qpos[row], arrays.gripper_width_m[row], arrays.object_poses[row])
-        mujoco.mj_forward(twin.model, data)
-        renderer.look(data, stage.camera)
-        pictures.append(np.pad(renderer.draw(), ((0, _MARGIN), (0, _MARGIN), (0, 0)), constant_values=255))
+    with closing(make_renderer(twin.model, _WIDTH, _HEIGHT, stage.backend)) as renderer:
+        for row in (0, first_touch(arrays, spec.task.target_object), record.frames):
+            data.qpos[:] = twin.qpos_of(arrays.robot_qpos[row], arrays.gripper_width_m[row], arrays.object_poses[row])
+            mujoco.mj_forward(twin.model, data)
+            renderer.look(data, stage.camera)
+            pictures.append(np.pad(renderer.draw(), ((0, _MARGIN), (0, _MARGIN), (0, 0)), constant_values=255))
     stills = np.hstack(pictures)
     return np.vstack([_draw_caption(f"{spec.episode_id}: {spec.task.instruction}", stills.shape[1]), stills])
 

@@ -50,8 +50,6 @@ class RenderWork:
     """How many processes draw at a time."""
     known: KnownDigests = field(default_factory=dict)
     """Of the recordings."""
-    varied: bool = False
-    """Whether the scene of any episode differs from the reconstructed one."""
 
 
 def summarise(certificate: ReplayCertificate) -> RenderSummary:

@@ -239,6 +239,10 @@ def _complete(query: PullQuery, pull: Pull, controls: FloatArray, phase: str, *,
     builder = SetpointBuilder(scene.acting, fps=scene.fps, start=controls)
     checker.place_objects(query.qpos)
     checker.allow()
+    checker.leave_part(query.joint, np.clip(query.goal, *query.joint.line.limits))
+    if find_direct(scene, pull.leave[-1], np.array(scene.arm.default_qpos_rad), pull.open_m) is None:
+        raise CandidateRejected("detour", "no direct way leads home from where the hand leaves the handle")
+    checker.place_objects(query.qpos)
     path = find_path(scene, builder.arm_end, pull.approach[0], pull.open_m, seed)
     builder.move("approach", *time_checked(scene, path, FREE_PACE, builder.early(pull.open_m)))
     query.reset()
@@ -250,8 +254,5 @@ def _complete(query: PullQuery, pull: Pull, controls: FloatArray, phase: str, *,
     checker.leave_part(query.joint, np.clip(query.goal, *query.joint.line.limits))
     builder.grip("release", width_m=pull.open_m, speed_m_s=GRIP_SPEED_M_S, hold_s=STOP_S)
     builder.move("leave", *time_checked(scene, pull.leave, LINE_PACE, constant(pull.open_m)), hold_s=STOP_S)
-    checker.allow()
-    if find_direct(scene, pull.leave[-1], np.array(scene.arm.default_qpos_rad), pull.open_m) is None:
-        raise CandidateRejected("detour", "no direct way leads home from where the hand leaves the handle")
     rows, phases = builder.build()
     return MotionPlan(setpoints=rows, phases=phases)

@@ -28,7 +28,7 @@ class Variation(FrozenModel):
     tints: dict[BodyName, tuple[Factor, Factor, Factor]] = {}
     """By which the colours of things that stand still are multiplied; a product above 1 is 1."""
     friction: Factor = 1.0
-    """By which the sliding friction of movable objects is multiplied."""
+    """By which the sliding friction of every contact is multiplied."""
     masses: dict[Id, Factor] = {}
     """By which the mass and the inertia of movable objects are multiplied."""
 

@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.placement import RobotPlacement, View
+from blueprint_pipeline.simulation.errors import NotVaried
 from blueprint_pipeline.simulation.service import messages
 from blueprint_pipeline.simulation.service.bounds import MAX_MESSAGE_BYTES
 from blueprint_pipeline.simulation.service.client import (
@@ -71,6 +72,15 @@ def test_a_variation_crosses_the_wire_once(remote, simulator, scene_path):
     remote.load(scene_path, ROBOT, 30)
     remote.vary(variation)
     assert simulator.varied == variation
+
+
+def test_an_engine_that_varies_nothing_is_not_asked(remote, simulator, scene_path, monkeypatch):
+    promised = simulator.capabilities().model_copy(update={"varies": False})
+    monkeypatch.setattr(simulator, "capabilities", lambda: promised)
+    remote.load(scene_path, ROBOT, 30)
+    with pytest.raises(NotVaried, match=r"point cannot vary a scene .*friction"):
+        remote.vary(Variation(friction=0.9))
+    assert not hasattr(simulator, "varied")
 
 
 @pytest.mark.parametrize("view", [None, View(position_m=(0.1, -1.2, 1.4), quat_wxyz=(0.5, 0.5, 0.5, 0.5), fovy_deg=41.5)])

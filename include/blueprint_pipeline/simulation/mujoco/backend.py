@@ -107,12 +107,12 @@ class MujocoSimulator:
             raise UnknownName("body", unknown[0], known)
         if variation != self._variation:
             self._variation = variation
-            self._varied[0].apply(variation.model_dump(mode="json"))
-            self._vary_looks()
-
-    def _vary_looks(self) -> None:
-        self._varied[1].apply(self._variation.model_dump(mode="json"))
-        self._view = None  # MuJoCo looks once at lights that stand still
+            for varied in self._varied:
+                varied.apply(variation.model_dump(mode="json"))
+            self._view = None  # MuJoCo looks once at lights that stand still
+            if self._renderer is not None and not self._renderer[1].follows_looks:
+                self._renderer[1].close()
+                self._renderer = None
 
     def reset(self, object_poses: Mapping[str, Pose], robot_qpos: tuple[float, ...]) -> SimulationState:
         scene, data = self._loaded("reset")
@@ -247,10 +247,11 @@ class MujocoSimulator:
             self._renderer = None
         if self._renderer is None:
             self._renderer = ((width, height), make_renderer(scene.model, width, height, self.render_backend(), self._profile))
-            self._vary_looks()  # it has set the lights as its profile has them
         return self._renderer[1]
 
     def close(self) -> None:
+        for varied in self._varied if self._scene is not None else ():
+            varied.put_back()
         if self._renderer is not None:
             self._renderer[1].close()
         self._scene = self._data = self._view = self._contacts = self._renderer = None

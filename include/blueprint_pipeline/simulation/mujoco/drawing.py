@@ -17,6 +17,9 @@ RenderBackend = Literal["egl", "osmesa", "cgl", "warp"]
 class FrameRenderer(Protocol):
     """Draws frames of one size: take a view, then draw it in colour, depth or bodies."""
 
+    follows_looks: bool
+    """Whether colours, lights and lenses that change in the model are seen; otherwise it is to be made anew."""
+
     def look(self, data: mujoco.MjData, camera_id: int) -> None:
         """Take the scene as ``data`` has it (positions must be up to date), seen by a camera."""
         ...

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blueprint_pipeline.geometry.arrays import ImageArray
-from blueprint_pipeline.simulation.mujoco.drawing import apply_lights
 from blueprint_pipeline.simulation.mujoco.fixed_view import FixedView
 from blueprint_pipeline.simulation.render_profiles import FAST, RenderProfile
 
@@ -31,15 +30,16 @@ class RayTracer:
     """Traces frames of one size.
 
     Args:
-        model: Compiled model; only its lights are changed.
+        model: Compiled model, with its lights as they shall be: colours, lights and lenses are copied, and later changes are not seen.
         width: Pixels.
         height: Pixels.
         profile: How good the pictures are; of its reflections nothing is traced.
     """
 
+    follows_looks = False
+
     def __init__(self, model: mujoco.MjModel, width: int, height: int, profile: RenderProfile = FAST) -> None:
         self._warp, self._tracer = load_warp()
-        apply_lights(model, profile)
         self._mujoco_model = model
         self._profile = profile
         self._size = (width, height)

@@ -14,7 +14,7 @@ from blueprint_pipeline.errors import MissingPartError
 from blueprint_pipeline.geometry.arrays import ImageArray
 from blueprint_pipeline.simulation.errors import UnknownName
 from blueprint_pipeline.simulation.mujoco.context import make_context
-from blueprint_pipeline.simulation.mujoco.drawing import GlBackend, apply_lights
+from blueprint_pipeline.simulation.mujoco.drawing import GlBackend
 from blueprint_pipeline.simulation.mujoco.fixed_view import FixedView
 from blueprint_pipeline.simulation.render_profiles import FAST, RenderProfile
 
@@ -41,7 +41,7 @@ class Renderer:
     """Draws frames of one size.
 
     Args:
-        model: Compiled model; only its lights and its quality settings for drawing are changed.
+        model: Compiled model, with its lights as they shall be; only its quality settings for drawing are changed.
         width: Pixels.
         height: Pixels.
         backend: Which OpenGL to use; see :func:`blueprint_pipeline.simulation.mujoco.renderers.choose_backend`.
@@ -51,8 +51,10 @@ class Renderer:
         SamplesMissing: OpenGL takes fewer samples a pixel here.
     """
 
+    follows_looks = True
+
     def __init__(self, model: mujoco.MjModel, width: int, height: int, backend: GlBackend, profile: RenderProfile = FAST) -> None:
-        _apply_profile(model, profile)
+        _set_quality(model, profile)
         model.vis.global_.offwidth = width
         model.vis.global_.offheight = height
         self._model = model
@@ -214,9 +216,8 @@ class Renderer:
         self._gl.free()
 
 
-def _apply_profile(model: mujoco.MjModel, profile: RenderProfile) -> None:
-    """Set a model's lights and its quality of drawing as a profile says; nothing that moves depends on them."""
-    apply_lights(model, profile)
+def _set_quality(model: mujoco.MjModel, profile: RenderProfile) -> None:
+    """Set a model's quality of drawing as a profile says; nothing that moves depends on it."""
     model.vis.quality.offsamples = profile.samples if profile.samples > 1 else 0
     model.vis.quality.shadowsize = profile.shadow_map_px
 

@@ -41,7 +41,10 @@ class RendererMissing(MissingPartError):
 
 
 def make_renderer(model: mujoco.MjModel, width: int, height: int, backend: RenderBackend, profile: RenderProfile = FAST) -> FrameRenderer:
-    """The renderer of a backend that works here (see :func:`choose_backend`), drawing as a profile says."""
+    """The renderer of a backend that works here (see :func:`choose_backend`), drawing as a profile says.
+
+    The model's lights are to be those of the profile (:func:`~blueprint_pipeline.simulation.mujoco.drawing.apply_lights`).
+    """
     if backend == "warp":
         from blueprint_pipeline.simulation.mujoco.raytracer import RayTracer  # noqa: PLC0415 -- a machine may have the other one alone
 

@@ -19,6 +19,7 @@ from blueprint_pipeline.geometry.arrays import FloatArray, ImageArray
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.log import get_logger
 from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.simulation.errors import NotVaried
 from blueprint_pipeline.simulation.protocol import Capabilities, LoadedScene, SimulationState, Track
 from blueprint_pipeline.simulation.service import messages
 from blueprint_pipeline.simulation.service.bounds import MAX_MESSAGE_BYTES
@@ -30,7 +31,7 @@ from blueprint_pipeline.simulation.service.v1 import simulation_pb2 as pb
 from blueprint_pipeline.simulation.service.v1 import simulation_pb2_grpc as rpc
 from blueprint_pipeline.task.variation import PLAIN, Variation
 
-IDEMPOTENT = ("Describe", "Load", "Reset", "Observe", "SaveState", "RestoreState", "Render")
+IDEMPOTENT = ("Describe", "Load", "Vary", "Reset", "Observe", "SaveState", "RestoreState", "Render")
 """Calls that may be repeated; ``Track`` moves the world and is never retried."""
 BREAKER_FAILURES = 5
 BREAKER_WAIT_S = 15.0
@@ -155,8 +156,14 @@ class RemoteSimulator:
             return messages.unpack_loaded(self._load_elsewhere(request, busy, until))
 
     def vary(self, variation: Variation) -> None:
-        """Vary the scene from the next reset or restored state on; a scene as it was loaded needs no call."""
+        """Vary the scene from the next reset or restored state on; a scene as it was loaded needs no call.
+
+        Raises:
+            NotVaried: The served engine cannot do that.
+        """
         if variation != self._variation:
+            if not self.capabilities().varies:
+                raise NotVaried(self.name, sorted(variation.model_dump(exclude_defaults=True)))
             self._ask("Vary", messages.pack_variation(variation))
             self._variation = variation
 
