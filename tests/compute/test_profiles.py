@@ -3,10 +3,10 @@
 import pytest
 import yaml
 
-from blueprint_pipeline.compute.profiles import LOCAL, SIMULATOR_VARIABLE, ComputeConfigInvalid, load_compute
+from blueprint_pipeline.compute.profiles import LOCAL, SIMULATOR_VARIABLE, ComputeConfigInvalid, acting_simulator, load_compute
 from blueprint_pipeline.config_folder import CONFIG_FOLDER
 from blueprint_pipeline.price.table import PRICES_DIR
-from blueprint_pipeline.settings import SimulationSettings
+from blueprint_pipeline.settings import ComputeSettings, Settings, SimulationSettings
 
 SHIPPED = CONFIG_FOLDER / "compute.yaml"
 TWO_SIMULATORS = {"cpu": {"environment": {SIMULATOR_VARIABLE: "isaac_sim"}}, "gpu": {}}
@@ -85,3 +85,18 @@ def test_what_is_wrong_is_named(tmp_path, changes, said):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ComputeConfigInvalid, match="nowhere"):
         load_compute(tmp_path / "nowhere.yaml")
+
+
+def test_what_acts_is_told_by_the_shards_profile_where_they_are_pods(tmp_path):
+    """A job is planned in the worker, whose own simulator is another one."""
+    stages = {"simulate_shard": "isaac", "render_shard": "isaac"}
+    shipped = yaml.safe_load(SHIPPED.read_text())
+    isaac = {**shipped["profiles"]["isaac"], "image": "registry.example/isaac@sha256:" + "0" * 64}
+    machines = dict.fromkeys(shipped["profiles"], "local_laptop")
+    clusters = [{**CLUSTER, "machines": machines}]
+    path = write(tmp_path, stages=stages, profiles={**shipped["profiles"], "isaac": isaac}, clusters=clusters)
+    worker = Settings(simulation=SimulationSettings(simulator="mujoco"))
+    assert acting_simulator(worker) == "mujoco"
+    pods = worker.model_copy(update={"compute": ComputeSettings(kind="kubernetes", config=path)})
+    assert acting_simulator(pods) == "isaac_sim"
+    assert acting_simulator(pods.model_copy(update={"compute": ComputeSettings(kind="kubernetes", config=SHIPPED)})) == "mujoco"

@@ -10,7 +10,7 @@ import yaml
 from upath import UPath
 
 from blueprint_pipeline.dataset.asset_licences import LicenceUnknown, build_licence
-from blueprint_pipeline.dataset.card import CardFacts
+from blueprint_pipeline.dataset.card import CardFacts, describe_variation
 from blueprint_pipeline.dataset.croissant_check import check_croissant
 from blueprint_pipeline.dataset.errors import EpisodeUnusable, ProfilesMixed, RenderersMixed
 from blueprint_pipeline.dataset.formats import FORMATS
@@ -23,6 +23,7 @@ from blueprint_pipeline.quality.verdicts import EpisodeVerdict
 from blueprint_pipeline.simulation.render_profiles import FAST, RENDER_PROFILES
 from blueprint_pipeline.stage.contract import StageRequest
 from blueprint_pipeline.task.plan import PLAN_PATH
+from blueprint_pipeline.task.variation import VARIATIONS
 from blueprint_pipeline.workspace import checksums
 from blueprint_pipeline.workspace.checksums import digest_files, list_files
 from blueprint_pipeline.workspace.storage import SceneFolder
@@ -255,3 +256,13 @@ def test_one_licence_stands_by_its_hub_name() -> None:
     assert found["pretty_name"] == "s: simulated push, job-1 (LeRobot v3.0)"
     assert found["tags"] == ["LeRobot", "robotics", "simulation", "isaac_sim", "v3.0"]
     assert found["size_categories"] == ["10K<n<100K"]
+
+
+def test_the_card_says_how_far_scenes_vary() -> None:
+    """Every range of the row, in words; nothing of a scene that does not vary."""
+    told = describe_variation(VARIATIONS["wide"])
+    looks = ("up to 8 cm", "2.9°", "12% wider", "0.55 to 1.3 times as bright", "20% warmer", "178°", "40% darker")
+    for words in (*looks, "0.7 to 1.3 times their friction"):
+        assert words in told
+    assert "0.75 to 1.25 times their mass" in told
+    assert describe_variation(VARIATIONS["none"]) == "The scene looks and weighs the same in every episode."

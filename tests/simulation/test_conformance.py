@@ -159,6 +159,18 @@ def test_check_catches_a_backend_that_breaks_it(name: str) -> None:
     assert results[name].message
 
 
+def test_a_backend_that_only_weighs_what_is_varied_does_not_vary() -> None:
+    """Half the light is asked for, too."""
+
+    class Unlit(MujocoSimulator):
+        def vary(self, variation):
+            super().vary(variation.model_copy(update={"light_level": 1.0}))
+
+    (found,) = check_simulator(Unlit(), names=["varies"])
+    assert not found.passed
+    assert "half the light" in found.message
+
+
 def test_backend_that_cannot_load_fails_with_its_error() -> None:
     """The suite ends with one failed check that carries the typed error."""
     results = check_simulator(Unloadable())

@@ -163,6 +163,21 @@ def test_parts_with_nothing_movable_beside_them_say_that_no_robot_is_put_there(s
     assert set(refused.value.reasons) == set(PARTS)
 
 
+def test_where_the_robot_cannot_face_all_parts_it_faces_one_after_the_other(scene, monkeypatch):
+    """The highest handle first; each part is told its own reason, not that the robot stood before another one."""
+    faced_in_turn = []
+
+    def refuse(scene, embodiment, skills, starts, tier, *, faced, **_):
+        faced_in_turn.append(faced)
+        raise NothingToDo(scene.manifest.scene_id, "open", {part: f"before {' and '.join(faced)}" for part in PARTS})
+
+    monkeypatch.setattr("blueprint_pipeline.job.site._build_site", refuse)
+    with pytest.raises(NothingToDo) as refused:
+        choose_site(scene, "franka_panda", ("open",), Film(fps=30, width=160, height=120), seed=0)
+    assert faced_in_turn == [PARTS, ("chest/upper_drawer",), ("cabinet/door",), ("chest/lower_drawer",)]
+    assert refused.value.reasons == {part: f"before {part}" for part in PARTS}
+
+
 def test_a_part_that_did_not_pass_its_motion_test_is_left_out(scene):
     stuck = replace(scene, stuck={"cabinet/door": "let go halfway it moves on by 0.3 rad"})
     found = choose_site(stuck, "franka_panda", ("close",), Film(fps=30, width=160, height=120), seed=0)

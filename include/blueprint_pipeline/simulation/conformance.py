@@ -29,6 +29,8 @@ _TRACKING_RAD = 0.02
 _CLOSED_M = 0.002
 _LIFTED_M = 0.03
 _WEIGHT_SHARE = 0.1
+_DARKER = 0.8
+"""How bright a picture in half the light may be, at most."""
 _LUMA_STD = 5.0
 _CLOCK_S = 1e-6
 _LIFT_RAD = 0.25
@@ -153,15 +155,21 @@ def _contacts(bench: _Bench) -> ConformanceCheck:
 
 
 def _varies(bench: _Bench) -> ConformanceCheck:
-    """A block of twice the mass weighs twice as much, where the backend promises it; afterwards it is as it was."""
+    """A block of twice the mass weighs twice as much, and half the light is darker, where the backend promises it; then all is as it was."""
     if not bench.simulator.capabilities().varies:
         told = "not promised by this backend: jobs are planned with variation none"
         return ConformanceCheck(name="varies", passed=True, value=None, limit=0.0, unit="of the weight", message=told)
-    bench.simulator.vary(Variation(masses={BLOCK: 2.0}))
-    heavy = _weigh(bench, "varies", 2.0)
+    bench.simulator.vary(Variation(masses={BLOCK: 2.0}, light_level=0.5))
+    heavy, dark = _weigh(bench, "varies", 2.0), _brightness(bench)
     bench.simulator.vary(PLAIN)
-    light = _weigh(bench, "varies", 1.0)
+    light, bright = _weigh(bench, "varies", 1.0), _brightness(bench)
+    if dark > _DARKER * bright:
+        return _at_most("varies", dark / bright, _DARKER, "of the brightness", "a picture in half the light")
     return heavy if light.passed else light
+
+
+def _brightness(bench: _Bench) -> float:
+    return float(bench.simulator.render("scene", _WIDTH, _HEIGHT).mean())
 
 
 def _weigh(bench: _Bench, name: str, masses: float) -> ConformanceCheck:
