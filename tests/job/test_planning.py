@@ -8,14 +8,15 @@ import mujoco
 import numpy as np
 import pytest
 
+from blueprint_pipeline.errors import PreemptedError
 from blueprint_pipeline.job.placement import NoRoomForRobot
-from blueprint_pipeline.job.planning import plan_job
+from blueprint_pipeline.job.planning import Crew, plan_job
 from blueprint_pipeline.job.site import NothingToDo
 from blueprint_pipeline.job.task_scene import TaskScene
 from blueprint_pipeline.quality.metrics.spread import ellipse_share
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.scene.decompose import MAX_OVERFILL
-from blueprint_pipeline.task.plan import JobPlan
+from blueprint_pipeline.task.plan import JobPlan, dump_plan
 from blueprint_pipeline.twin.footprint import find_supports, measure_footprint
 from blueprint_pipeline.twin.model import build_scene_model
 from blueprint_pipeline.twin.mount import PEDESTAL
@@ -49,6 +50,26 @@ def test_same_request_gives_the_same_plan(scene, plan) -> None:
     """To the byte; another seed gives another job."""
     assert plan_job(scene, small_options(EPISODES)).model_dump_json() == plan.model_dump_json()
     assert plan_job(scene, small_options(EPISODES, seed=1)).job_id != plan.job_id
+
+
+@pytest.mark.slow
+def test_several_processes_plan_the_same_job_to_the_byte(scene, monkeypatch) -> None:
+    """Episodes and held-out starts, in their order, and how far it is; asked to stop, it stops."""
+    options = small_options(7, held_out=4, variation="wide")
+    alone = plan_job(scene, options)
+    monkeypatch.setattr("blueprint_pipeline.job.planning.CHUNK", 2)
+    monkeypatch.setattr("blueprint_pipeline.job.planning.PARALLEL_FROM", 1)
+    told: list[tuple[int, int]] = []
+    crew = Crew(workers=2, progress=lambda done, total: told.append((done, total)))
+    assert dump_plan(plan_job(scene, options, crew)) == dump_plan(alone)
+    assert len(told) == 6
+    assert told[-1] == (11, 11)
+
+    def stop() -> None:
+        raise PreemptedError
+
+    with pytest.raises(PreemptedError):
+        plan_job(scene, options, replace(crew, stop_if_asked=stop))
 
 
 def test_a_shelf_of_two_tiers_is_planned(scene, tmp_path) -> None:

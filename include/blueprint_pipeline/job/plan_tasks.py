@@ -10,7 +10,7 @@ from blueprint_pipeline.job.exports import (
     build_task_config,
     dump_json,
 )
-from blueprint_pipeline.job.planning import JobOptions, plan_job
+from blueprint_pipeline.job.planning import Crew, JobOptions, plan_job
 from blueprint_pipeline.job.start_states import StartStates
 from blueprint_pipeline.job.task_scene import TaskScene
 from blueprint_pipeline.robot.embodiment import load_embodiment
@@ -82,7 +82,8 @@ def load_task_scene(context: StageContext) -> TaskScene:
 def plan_tasks(options: JobOptions, context: StageContext) -> JobPlan:
     """Plan a job and write it; the same request on the same scene writes the same bytes."""
     scene = load_task_scene(context)
-    plan = plan_job(scene, options)
+    crew = Crew(workers=context.settings.compute.workers, progress=context.progress, stop_if_asked=context.stop_if_asked)
+    plan = plan_job(scene, options, crew)
     supports = StartStates(scene.twin, scene.poses).supports
     embodiment = load_embodiment(plan.robot.embodiment)
     physics = {item.id: load_physics(context.scene, item.id) for item in scene.manifest.objects}

@@ -5,6 +5,7 @@ the job's seed and the episode's index, so it is the same however many episodes 
 episodes of a shorter one, and both have the same id.
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from blueprint_pipeline.robot.layout import home_joints, open_widths, start_qpos
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.skill.support_surface import CELL_M
+from blueprint_pipeline.stage.pool import Died, WorkerDied, WorkerPool
 from blueprint_pipeline.task.plan import JobPlan, ShardRef, StartArea
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.task.task import Task
@@ -29,6 +31,8 @@ ARM_JITTER_RAD = 0.08
 """How far each joint starts from its default at most: the tool starts anywhere in a space of some 20 cm."""
 STARTS = 4
 """Start states in which an object whose turn it is gets a task, before the next object gets the turn."""
+CHUNK, PARALLEL_FROM = 50, 12
+"""Episodes that are planned at a time, and from how many such chunks on several processes plan: each takes seconds to be ready."""
 _HOMES = 20
 _HELD_OUT, _VARIED = 1, 2
 
@@ -51,7 +55,19 @@ class JobOptions:
     """Starts beside the episodes, to try a policy from."""
 
 
-def plan_job(scene: TaskScene, options: JobOptions) -> JobPlan:
+@dataclass(frozen=True, kw_only=True)
+class Crew:
+    """What a long job is planned with. What is planned is the same, to the byte, with any."""
+
+    workers: int = 1
+    """Processes; each chooses the site for itself, so that short jobs are planned in this one alone."""
+    progress: Callable[[int, int], None] = lambda _done, _total: None
+    """Called with how many episodes and held-out starts are planned, and how many there are."""
+    stop_if_asked: Callable[[], None] = lambda: None
+    """Raises to stop."""
+
+
+def plan_job(scene: TaskScene, options: JobOptions, crew: Crew = Crew()) -> JobPlan:
     """Plan every episode of a job.
 
     Raises:
@@ -59,10 +75,10 @@ def plan_job(scene: TaskScene, options: JobOptions) -> JobPlan:
         NoRoomForRobot: The robot finds no place.
         UnknownRobot: There is no such robot.
         UnknownSkill: There is no such skill.
+        WorkerDied: A process ended without an answer.
     """
-    film = Film(fps=options.fps, width=options.width, height=options.height)
-    site = choose_site(scene, options.robot, options.skills, film, seed=options.seed)
-    episodes = tuple(_plan_episode(scene, site, options, index) for index in range(options.episodes))
+    planner = _prepare_planner(scene, options)
+    site, planned = planner.site, _plan_all(planner, crew)
     indices = range(options.episodes)
     shards = tuple(
         ShardRef(shard_index=number, episode_indices=tuple(indices[start : start + options.shard_size]))
@@ -82,9 +98,59 @@ def plan_job(scene: TaskScene, options: JobOptions) -> JobPlan:
         set_aside=dict(scene.set_aside),
         left_out={skill: dict(sorted(reasons.items())) for skill, reasons in site.left_out.items()},
         shards=shards,
-        episodes=episodes,
-        held_out=tuple(_plan_episode(scene, site, options, index, held_out=True) for index in range(options.held_out)),
+        episodes=tuple(planned[: options.episodes]),
+        held_out=tuple(planned[options.episodes :]),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Planner:
+    """What plans episodes of one job."""
+
+    scene: TaskScene
+    site: Site
+    options: JobOptions
+
+    def plan(self, numbers: range) -> list[EpisodeSpec]:
+        """The episodes of these numbers; after all episodes come the held-out starts."""
+        return [self._plan(number) for number in numbers]
+
+    def _plan(self, number: int) -> EpisodeSpec:
+        index, held_out = number, number >= self.options.episodes
+        if held_out:
+            index -= self.options.episodes
+        return _plan_episode(self.scene, self.site, self.options, index, held_out=held_out)
+
+
+def _plan_all(planner: _Planner, crew: Crew) -> list[EpisodeSpec]:
+    """All episodes, then all held-out starts, by chunks."""
+    total = planner.options.episodes + planner.options.held_out
+    chunks = [range(start, min(start + CHUNK, total)) for start in range(0, total, CHUNK)]
+    found: dict[range, list[EpisodeSpec]] = {}
+    for chunk, planned in _plan_chunks(planner, chunks, crew):
+        found[chunk] = planned
+        crew.progress(sum(map(len, found.values())), total)
+    return [spec for chunk in chunks for spec in found[chunk]]
+
+
+def _plan_chunks(planner: _Planner, chunks: Sequence[range], crew: Crew) -> Iterator[tuple[range, list[EpisodeSpec]]]:
+    if crew.workers == 1 or len(chunks) < PARALLEL_FROM:
+        for chunk in chunks:
+            crew.stop_if_asked()
+            yield chunk, planner.plan(chunk)
+        return
+    pool: WorkerPool[_Planner, range, list[EpisodeSpec]] = WorkerPool(
+        crew.workers, _prepare_planner, (planner.scene, planner.options), _Planner.plan, crew.stop_if_asked
+    )
+    for done, ended in enumerate(pool.run(chunks)):
+        if isinstance(ended, Died):
+            raise WorkerDied([f"episodes {ended.unit.start} to {ended.unit.stop - 1}"], [ended.reason], done)
+        yield ended.unit, ended.answer
+
+
+def _prepare_planner(scene: TaskScene, options: JobOptions) -> _Planner:
+    film = Film(fps=options.fps, width=options.width, height=options.height)
+    return _Planner(scene=scene, site=choose_site(scene, options.robot, options.skills, film, seed=options.seed), options=options)
 
 
 def _job_id(scene: TaskScene, site: Site, options: JobOptions) -> str:

@@ -155,7 +155,7 @@ def _contacts(bench: _Bench) -> ConformanceCheck:
 
 
 def _varies(bench: _Bench) -> ConformanceCheck:
-    """A block of twice the mass weighs twice as much, and half the light is darker, where the backend promises it; then all is as it was."""
+    """A block of twice the mass weighs twice as much, and half the light is darker, where the backend promises it; then all is plain."""
     if not bench.simulator.capabilities().varies:
         told = "not promised by this backend: jobs are planned with variation none"
         return ConformanceCheck(name="varies", passed=True, value=None, limit=0.0, unit="of the weight", message=told)
