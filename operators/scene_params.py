@@ -12,7 +12,7 @@ from blueprint_pipeline.errors import ConfigurationError
 from blueprint_pipeline.robot.names import DEFAULT_ROBOT, robot_names
 from blueprint_pipeline.simulation.render_profiles import FAST, RENDER_PROFILES
 from blueprint_pipeline.task.skills import SKILLS
-from blueprint_pipeline.task.variation import DEFAULT_VARIATION, VARIATIONS
+from blueprint_pipeline.task.variation import AUTO, DEFAULT_VARIATION, VARIATIONS
 from blueprint_pipeline.workspace.canonical import MAX_INTEGER
 
 SAMPLE_SCENE_ID = "tabletop_scanned"
@@ -72,7 +72,7 @@ _DEFAULTS: dict[str, Any] = {
     "fps": 30,
     "width": 320,
     "height": 240,
-    "variation": "auto",
+    "variation": AUTO,
     "render_profile": FAST.name,
     "depth": False,
     "segmentation": False,
@@ -122,10 +122,10 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
     },
     "variation": {
         "type": "string",
-        "enum": ["auto", *VARIATIONS],
+        "enum": [AUTO, *VARIATIONS],
         "section": "Episodes",
         "description": "How widely lights, colours, the scene's camera, friction and masses differ from episode to episode. "
-        f"auto: {DEFAULT_VARIATION} where the simulator can, else none.",
+        f"{AUTO}: {DEFAULT_VARIATION} where the simulator can, else none.",
     },
     "shard_size": {"type": "integer", "minimum": 1, "maximum": 1000, "section": "Episodes", "description": "Episodes of one mapped task."},
     "fps": {"type": "integer", "enum": [10, 15, 20, 30, 60], "section": "Cameras", "description": "Setpoints, states and frames [Hz]."},

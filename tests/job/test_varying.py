@@ -8,8 +8,10 @@ import pytest
 from blueprint_pipeline.job.plan_tasks import load_task_scene
 from blueprint_pipeline.job.planning import plan_job
 from blueprint_pipeline.job.site import Film, choose_site
+from blueprint_pipeline.skill.drawn_color import is_colour_of
 from blueprint_pipeline.task.variation import PLAIN, VARIATIONS
 from tests.simulation.small_job import small_options, task_scene
+from tests.simulation.small_scene import SCENE_XML
 from tests.temporary_rows import with_row
 
 EPISODES = 12
@@ -52,6 +54,35 @@ def test_what_is_drawn_lies_within_the_ranges_and_fills_them(plans, name):
 
 def test_the_same_request_gives_the_same_variation(scene, plans):
     assert plan_job(scene, small_options(3, variation="wide")).episodes == plans["wide"].episodes[:3]
+
+
+@pytest.mark.parametrize("name", ["mild", "wide"])
+def test_no_light_is_brighter_than_it_was(plans, name):
+    """What is brighter than all of a scene's light clips, and then neither brightness nor tint are what is recorded."""
+    for spec in plans[name].episodes:
+        assert spec.variation.light_level * max(spec.variation.light_tint) <= 1.0
+
+
+def test_words_for_colours_stay_true(scene, plans):
+    """By the measure that chose the words."""
+    site = choose_site(scene, "franka_panda", ("pick_place",), Film(fps=30, width=160, height=120), seed=0)
+    coloured = [item for item in site.place.objects.values() if item.colour]
+    assert coloured
+    for spec in plans["wide"].episodes:
+        light = spec.variation.light_level * np.array(spec.variation.light_tint)
+        assert all(is_colour_of(item.colour, item.drawn_rgb * light) for item in coloured)
+
+
+def test_lights_are_not_turned_behind_walls(scene, tmp_path):
+    """Between the work and every direction but the one that the light has there is something."""
+    wall = '<geom name="wall_{0}" type="box" size="0.02 2 1.5" pos="{1} 0 2.3" euler="0 0 {0}" group="2" contype="0" conaffinity="0"/>'
+    light = '<light pos="0 0 3" dir="0 -0.8 -1" castshadow="false"/>'
+    walls = wall.format(0, 1.2) + wall.format(0, -1.2).replace("wall_0", "wall_1")
+    xml = SCENE_XML.replace('<light pos="0 0 3" dir="0 0 -1" castshadow="false"/>', light + walls)
+    walled = task_scene(tmp_path, xml)
+    turns = [abs(spec.variation.light_turn_rad) for spec in plan_job(walled, small_options(10, variation="wide")).episodes]
+    free = [abs(spec.variation.light_turn_rad) for spec in plan_job(scene, small_options(10, variation="wide")).episodes]
+    assert max(turns) < 0.6 < max(free)
 
 
 def test_the_target_is_seen_from_where_the_camera_stands(scene, plans):

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from statistics import median
 
+from blueprint_pipeline.dataset.card import describe_variation
 from blueprint_pipeline.dataset.certify.describe import describe_report
 from blueprint_pipeline.dataset.certify.report import CheckResult
 from blueprint_pipeline.dataset.formats import FORMATS
@@ -28,6 +29,7 @@ from blueprint_pipeline.quality.verdicts import VERDICTS, EpisodeVerdict
 from blueprint_pipeline.simulators import SIMULATORS
 from blueprint_pipeline.task.outcome import describe_tightest, share_of_limit
 from blueprint_pipeline.task.skills import describe_skills
+from blueprint_pipeline.task.variation import VARIATIONS
 
 _SHARED = 2
 """From so many checks on that did not run for one reason, one row of the certificate tells of all."""
@@ -53,6 +55,7 @@ def build_facts(
         cameras=plan.cameras,
         resolution=f"{plan.width} x {plan.height}",
         fps=plan.fps,
+        variation=describe_variation(VARIATIONS[plan.variation]),
         formats=tuple(FORMATS[name] for name in lab.formats),
         attempted=len(plan.episodes),
         rendered=sources.renders.judged,

@@ -13,6 +13,7 @@
 """
 
 import json
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 
@@ -37,6 +38,7 @@ from blueprint_pipeline.quality.report import GATES_PATH, QUALITY_GATE_REPORT_PA
 from blueprint_pipeline.quality.verdicts import QUALITY_FOLDER
 from blueprint_pipeline.simulators import SIMULATORS, TWIN_FOLDER, TWIN_PATH
 from blueprint_pipeline.stage.contract import StageContext
+from blueprint_pipeline.task.variation import VARIATIONS
 from blueprint_pipeline.twin.model import build_scene_model
 from blueprint_pipeline.workspace.checksums import list_files
 
@@ -115,6 +117,7 @@ def build_dataset_card(sources: BundleSources, lab: LabProfile, licence: BundleL
             "certified": sources.certification.certified,
             "replay_certificates": count_rules(sources.kept_certificates()),
         },
+        "variation": asdict(VARIATIONS[plan.variation]),
         "episodes": {"attempted": len(plan.episodes), "kept": len(sources.kept), "rejected": len(sources.rejected_ids())},
         "licence": {"id": licence.licence, "expression": licence.expression, "commercial_ok": licence.commercial_ok},
         "cost": {

@@ -109,6 +109,8 @@ class ReportFacts(FrozenModel):
     cameras: tuple[str, ...]
     resolution: str
     fps: int
+    variation: str
+    """What differs in the scene from episode to episode, in words."""
     formats: tuple[FormatRow, ...]
     """Each that the lab gets."""
     attempted: int

@@ -29,8 +29,8 @@ from blueprint_pipeline.workspace.canonical import key_of
 
 ARM_JITTER_RAD = 0.08
 """How far each joint starts from its default at most: the tool starts anywhere in a space of some 20 cm."""
-STARTS = 4
-"""Start states in which an object whose turn it is gets a task, before the next object gets the turn."""
+STARTS, ROUNDS = 4, 12
+"""Start states in which an object whose turn it is gets a task, before the next object gets the turn; and how often all objects get it."""
 CHUNK, PARALLEL_FROM = 50, 12
 """Episodes that are planned at a time, and from how many such chunks on several processes plan: each takes seconds to be ready."""
 _HOMES = 20
@@ -112,14 +112,17 @@ class _Planner:
     options: JobOptions
 
     def plan(self, numbers: range) -> list[EpisodeSpec]:
-        """The episodes of these numbers; after all episodes come the held-out starts."""
-        return [self._plan(number) for number in numbers]
+        """The episodes of these numbers; after all episodes come the held-out starts, without those in which nothing can be done."""
+        return [spec for number in numbers if (spec := self._plan(number)) is not None]
 
-    def _plan(self, number: int) -> EpisodeSpec:
-        index, held_out = number, number >= self.options.episodes
-        if held_out:
-            index -= self.options.episodes
-        return _plan_episode(self.scene, self.site, self.options, index, held_out=held_out)
+    def _plan(self, number: int) -> EpisodeSpec | None:
+        index = number - self.options.episodes
+        if index < 0:
+            return _plan_episode(self.scene, self.site, self.options, number)
+        try:
+            return _plan_episode(self.scene, self.site, self.options, index, held_out=True)
+        except NothingToDo:
+            return None
 
 
 def _plan_all(planner: _Planner, crew: Crew) -> list[EpisodeSpec]:
@@ -230,7 +233,7 @@ def _draw_task(scene: TaskScene, site: Site, skill: Skill[Any], *, turn: int, rn
     """A start state and a task for the object whose turn it is, or else for the next that has one."""
     targets = site.targets[skill.name]
     refused: dict[str, str] = {}
-    for step in range(len(targets) * STARTS):
+    for step in range(ROUNDS * len(targets) * STARTS):
         target = targets[(turn + step // STARTS) % len(targets)]
         try:
             start = site.draw_start(skill, target, rng)

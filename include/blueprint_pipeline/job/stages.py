@@ -1,7 +1,5 @@
 """The stage that plans a job."""
 
-from typing import Literal
-
 from pydantic import Field, Json
 
 from blueprint_pipeline.compute.profiles import acting_simulator
@@ -20,7 +18,7 @@ from blueprint_pipeline.task.plan import (
     TASK_CONFIG_PATH,
 )
 from blueprint_pipeline.task.skills import SkillName
-from blueprint_pipeline.task.variation import DEFAULT_VARIATION, NO_VARIATION, VariationName
+from blueprint_pipeline.task.variation import AUTO, DEFAULT_VARIATION, NO_VARIATION, VariationChoice
 from blueprint_pipeline.workspace.canonical import MAX_INTEGER
 
 SETTLED_PATH, JOINTS_PATH = "layout/settled.json", "layout/joints.json"
@@ -37,7 +35,7 @@ class PlanTasksRequest(StageRequest):
     shard_size: int = Field(default=12, ge=1)
     fps: int = Field(default=30, ge=1)
     """Control setpoints, recorded states and video frames a second; must divide the twin's physics rate."""
-    variation: VariationName | Literal["auto"] = "auto"
+    variation: VariationChoice = AUTO
     """Within which ranges lights, colours, the scene's camera, friction and masses differ from episode to episode.
 
     ``auto``: ``mild`` where the simulator can vary a scene, else ``none``.
@@ -80,7 +78,7 @@ def _complete(request: PlanTasksRequest, settings: Settings) -> PlanTasksRequest
     load_embodiment(request.robot)
     simulator = SIMULATORS[acting_simulator(settings)]
     usual = DEFAULT_VARIATION if simulator.varies else NO_VARIATION
-    variation = usual if request.variation == "auto" else request.variation
+    variation = usual if request.variation == AUTO else request.variation
     if variation != NO_VARIATION and not simulator.varies:
         raise NotVaried(simulator.title, [variation])
     return request.model_copy(update={"variation": variation})

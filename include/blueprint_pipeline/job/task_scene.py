@@ -53,6 +53,7 @@ class TaskScene:
         return ObjectFacts(
             noun=named.noun,
             colour=named.colour,
+            drawn_rgb=mean_color(self.twin, object_id),
             upright=affordance.upright,
             contains="Containable" in affordance.affordances,
             stackable="Stackable" in affordance.affordances,

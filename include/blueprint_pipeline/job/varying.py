@@ -10,15 +10,23 @@ from scipy.spatial.transform import Rotation
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Vector3, vector3
 from blueprint_pipeline.geometry.rotations import quat_from_rotation, rotation_from_quat
+from blueprint_pipeline.geometry.transforms import turn_about_z
 from blueprint_pipeline.job.site import Site
 from blueprint_pipeline.robot.placement import View
+from blueprint_pipeline.skill.drawn_color import is_colour_of
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.task.variation import Variation, VariationRanges
 from blueprint_pipeline.twin.body_names import object_of
 from blueprint_pipeline.twin.footprint import movable_objects
 
-CAMERA_TRIES = 6
-"""Draws of the camera, each half as far away as the one before, until it shows the target."""
+TRIES = 6
+"""Draws of the camera, and of the light, each half as far from how they were as the one before, until they show what they must."""
+LIT = 0.8
+"""Share of the places in the light that stay in it when it is turned, at least."""
+_LAMP_M = 3.0
+"""How far the way from a place to a light must be free: what stands beyond casts no shadow in any profile."""
+_LIT_PLACES, _LIT_ABOVE_M = 9, 0.3
+"""How many places are asked, and how high above the surface: what stands on it may cast a shadow."""
 _DIGITS = 4
 
 
@@ -33,27 +41,73 @@ def draw_variation(ranges: VariationRanges, site: Site, spec: EpisodeSpec, rng: 
     """
     if ranges.is_plain:
         return Variation()
-    warmth = _evenly(rng, -ranges.warmth, ranges.warmth)
-    variation = Variation(
-        light_level=_evenly(rng, *ranges.light_level),
-        light_tint=(round(1 + warmth, _DIGITS), 1.0, round(1 - warmth, _DIGITS)),
-        light_turn_rad=_evenly(rng, -ranges.light_turn_rad, ranges.light_turn_rad),
-        tints={body: _rounded(1 - ranges.tint * rng.random(3)) for body in _unnamed_bodies(site)},
-        friction=_evenly(rng, *ranges.friction),
-        masses={name: _evenly(rng, *ranges.mass) for name in movable_objects(site.compiled.model)},
+    variation = _draw_light(ranges, site, rng).model_copy(
+        update={
+            "tints": {body: _rounded(1 - ranges.tint * rng.random(3)) for body in _unnamed_bodies(site)},
+            "friction": _evenly(rng, *ranges.friction),
+            "masses": {name: _evenly(rng, *ranges.mass) for name in movable_objects(site.compiled.model)},
+        }
     )
     return variation.model_copy(update={"view": _draw_view(ranges, site, spec, rng)})
+
+
+def _draw_light(ranges: VariationRanges, site: Site, rng: np.random.Generator) -> Variation:
+    """Light in which words for colours stay true, and that still falls on the work."""
+    for attempt in range(TRIES):
+        share = 0.5**attempt
+        dark, bright = (1 + share * (level - 1) for level in ranges.light_level)
+        warmth = share * rng.uniform(-ranges.warmth, ranges.warmth)
+        tint = (1.0, 1 - warmth / 2, 1 - warmth) if warmth > 0 else (1 + warmth, 1 + warmth / 2, 1.0)
+        drawn = Variation(
+            light_level=_evenly(rng, dark, bright),
+            light_tint=_rounded(np.array(tint)),
+            light_turn_rad=round(float(share * rng.uniform(-ranges.light_turn_rad, ranges.light_turn_rad)), _DIGITS),
+        )
+        if _colours_hold(site, drawn) and _is_lit(site, drawn.light_turn_rad):
+            return drawn
+    return Variation()
+
+
+def _colours_hold(site: Site, variation: Variation) -> bool:
+    light = variation.light_level * np.array(variation.light_tint)
+    facts = site.place.objects.values()
+    return all(is_colour_of(item.colour, item.drawn_rgb * light) for item in facts if item.colour is not None)
+
+
+def _is_lit(site: Site, turn_rad: float) -> bool:
+    """Whether lights that are turned fall on most of the places on which they fell before."""
+    before, after = (_count_lit(site, turn) for turn in (0.0, turn_rad))
+    return after >= LIT * before
+
+
+def _count_lit(site: Site, turn_rad: float) -> int:
+    """On how many places, seen from above the work, the scene's lights fall, each light counted for itself."""
+    model, surface = site.compiled.model, site.place.surface
+    cells = surface.cells_m()[surface.level]
+    chosen = cells[np.linspace(0, len(cells) - 1, min(_LIT_PLACES, len(cells))).astype(int)]
+    places_m = np.column_stack([chosen, np.full(len(chosen), surface.height_m + _LIT_ABOVE_M)])
+    turned = turn_about_z(turn_rad)[:3, :3]
+    ways = [-(turned @ towards) / np.linalg.norm(towards) for towards in model.light_dir]
+    return sum(site.place.view.count_open(places_m, _LAMP_M * way) for way in ways)
 
 
 def _draw_view(ranges: VariationRanges, site: Site, spec: EpisodeSpec, rng: np.random.Generator) -> View | None:
     chosen = site.placement.view
     if chosen is None:
         return None
-    for attempt in range(CAMERA_TRIES):
+    for attempt in range(TRIES):
         view = _moved(chosen, ranges, 0.5**attempt, rng)
-        if site.place.view.shows(spec.object_poses, spec.robot_qpos, spec.task.target_object, view):
+        if _shows(site, spec, view):
             return view
     return None
+
+
+def _shows(site: Site, spec: EpisodeSpec, view: View) -> bool:
+    """Whether a view shows the target where it starts and where it should end."""
+    target, poses = spec.task.target_object, spec.object_poses
+    line = site.place.planner.parts[target].line if target in site.place.planner.parts else None
+    start = poses[target] if line is None else poses.get(target, line.pose_at(0.0))
+    return all(site.place.view.shows({**poses, target: pose}, spec.robot_qpos, target, view) for pose in (start, spec.task.end_pose(start)))
 
 
 def _moved(view: View, ranges: VariationRanges, share: float, rng: np.random.Generator) -> View:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .predicates import Condition, ObservedMotion, parse_conditions
-from .world import Vector, World
+from .variation import check_variation
+from .world import KitNotUsable, Vector, World
 
 STARTS = "starts.json"
 
@@ -39,14 +40,23 @@ class Start:
 
 
 def load_starts(folder: Path) -> dict[str, Start]:
-    """Every start of a kit, by id."""
-    rows = json.loads((folder / STARTS).read_text(encoding="utf-8"))
-    return {
-        row["start_id"]: Start(
-            **row | {"conditions": parse_conditions(row["conditions"]), "integration_state": np.array(row["integration_state"])}
-        )
-        for row in rows
-    }
+    """Every start of a kit, by id.
+
+    Raises:
+        KitNotUsable: The file is damaged, or a variation in it is none.
+    """
+    try:
+        rows = json.loads((folder / STARTS).read_text(encoding="utf-8"))
+        starts = [
+            Start(**row | {"conditions": parse_conditions(row["conditions"]), "integration_state": np.array(row["integration_state"])})
+            for row in rows
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise KitNotUsable(f"{STARTS} is damaged, or of another release ({error!r}). Get the bundle again.") from None
+    for start in starts:
+        if (wrong := check_variation(start.variation)) is not None:
+            raise KitNotUsable(f"{STARTS}: the variation of start '{start.start_id}' cannot be used: {wrong}. Get the bundle again.")
+    return {start.start_id: start for start in starts}
 
 
 class Recorder:

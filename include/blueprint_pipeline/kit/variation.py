@@ -26,9 +26,31 @@ _PHYSICS = (
 """What masses and friction are, and what MuJoCo derives from them."""
 _PLACES = ("cam_mat0", "cam_pos0", "cam_poscom0", "light_dir0", "light_pos0", "light_poscom0")
 """What it derives anew at the same time, and what has nothing to do with them: this stays."""
+_FIELDS = frozenset({"view", "light_level", "light_tint", "light_turn_rad", "tints", "friction", "masses"})
+_WIDEST_DEG = 180.0
 _LOOKS = ("cam_fovy", "cam_pos", "cam_quat", "geom_rgba", "light_ambient", "light_diffuse", "light_dir", "light_pos", "mat_rgba")
 _MEASURES = ("center", "extent", "meaninertia", "meanmass", "meansize")
 """Of the scene: scales for solvers and for drawing, which MuJoCo derives anew with masses. They stay."""
+
+
+def check_variation(variation: Any) -> str | None:
+    """What is wrong with data that should be a variation, in words; ``None``: nothing."""
+    if not isinstance(variation, Mapping):
+        return "it is no object"
+    if missing := sorted(_FIELDS - variation.keys()):
+        return f"it lacks {', '.join(missing)}"
+    view = variation["view"] or {"position_m": (0.0, 0.0, 0.0), "quat_wxyz": (1.0, 0.0, 0.0, 0.0), "fovy_deg": 45.0}
+    try:
+        factors = [variation["light_level"], variation["friction"], *variation["light_tint"], *variation["masses"].values()]
+        factors += [value for tint in variation["tints"].values() for value in tint]
+        numbers = np.array([variation["light_turn_rad"], *view["position_m"], *view["quat_wxyz"], view["fovy_deg"], *factors], dtype=float)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        return f"it is of another form ({error!r})"
+    if not np.isfinite(numbers).all() or min(factors) <= 0.0:
+        return "factors are positive, and all numbers finite"
+    if not 0.0 < float(view["fovy_deg"]) < _WIDEST_DEG or not np.linalg.norm(view["quat_wxyz"]) > 0.0:
+        return "its view has no lens or no direction"
+    return None
 
 
 class VariedPhysics:

@@ -105,7 +105,14 @@ class World:
         self._view = mujoco.MjData(self.model)
 
     def restore(self, integration_state: Vector, variation: Mapping[str, Any]) -> None:
-        """Go to a saved state (MuJoCo's integration state), in the scene as a variation has it."""
+        """Go to a saved state (MuJoCo's integration state), in the scene as a variation has it.
+
+        Raises:
+            KitNotUsable: The variation names a body that the scene does not have.
+        """
+        known = {self.model.body(body).name for body in range(self.model.nbody)}
+        if unknown := sorted({*variation["masses"], *variation["tints"]} - known):
+            raise KitNotUsable(f"A variation is of '{unknown[0]}', which the scene does not have. Get the bundle again.")
         self._physics.apply(variation)
         mujoco.mj_resetData(self.model, self.data)
         self._contacts.forget()

@@ -9,10 +9,10 @@ import numpy as np
 
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.kit.painter import Painter
 from blueprint_pipeline.kit.starts import STARTS, Start, load_starts
 from blueprint_pipeline.kit.trial import DIVERGED, Trial, action_bounds
 from blueprint_pipeline.kit.world import KitNotUsable, World
+from blueprint_pipeline.policy.draw import KitDrawing
 from blueprint_pipeline.policy.errors import ActionRefused, KitRefused, NoHeldOutStart, NoPolicyKit
 from blueprint_pipeline.policy.intervals import wilson
 
@@ -83,20 +83,23 @@ def evaluate(
         on_trial: Called with each result.
 
     Raises:
-        KitRefused: The kit is of another version of MuJoCo, or has no such camera.
+        KitRefused: The kit is of another version of MuJoCo, is damaged, or has no such camera.
         NoHeldOutStart: The kit has fewer starts.
         ActionRefused: The policy gave something that is no action.
+        RendererMissing: It sees through a camera, and nothing on this machine can draw.
     """
-    world = _open(kit, cameras)
-    starts = [start for start in load_starts(kit).values() if not start.delivered]
+    world, known = _open(kit, cameras)
+    starts = [start for start in known.values() if not start.delivered]
     if len(starts) < trials:
         raise NoHeldOutStart(str(kit), len(starts), trials)
-    painter = Painter(world.model, world.kit) if cameras else None
+    painter = KitDrawing(world) if cameras else None
     results = []
     try:
         for start in starts[:trials]:
             results.append(_try(Trial(world, start, cameras, painter.draw if painter else None), start, policy))
             on_trial(results[-1])
+    except KitNotUsable as reason:
+        raise KitRefused(str(kit), str(reason)) from None
     finally:
         if painter is not None:
             painter.close()
@@ -113,14 +116,14 @@ def evaluate(
     )
 
 
-def _open(kit: Path, cameras: Sequence[str]) -> World:
+def _open(kit: Path, cameras: Sequence[str]) -> tuple[World, dict[str, Start]]:
     try:
-        world = World(kit)
+        world, starts = World(kit), load_starts(kit)
     except KitNotUsable as reason:
         raise KitRefused(str(kit), str(reason)) from None
     if unknown := sorted(set(cameras) - set(world.kit["cameras"])):
         raise KitRefused(str(kit), f"it has no camera {', '.join(unknown)}; it has {', '.join(world.kit['cameras'])}")
-    return world
+    return world, starts
 
 
 def _try(trial: Trial, start: Start, policy: ActingPolicy) -> TrialResult:

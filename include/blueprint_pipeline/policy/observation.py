@@ -30,17 +30,18 @@ class Sentence:
 
 
 def read_sentence(text: str, object_ids: tuple[str, ...]) -> Sentence:
-    """Find the objects' names (the last words of their ids) in a sentence, in the order in which they are named.
+    """Find the objects' names (the last words of their ids that say no place) in a sentence, in the order in which they are named.
 
     Raises:
         SentenceNotRead: It names none, or a name that two objects have; parts of objects are not read.
     """
     tokens = re.findall(r"[a-z]+", text.lower())
     names = [re.findall(r"[a-z]+", object_id.lower()) for object_id in object_ids]
-    named = [index for _, index in sorted((tokens.index(name[-1]), index) for index, name in enumerate(names) if name[-1] in tokens)]
+    last = [next((word for word in reversed(name) if word not in PLACES), "") for name in names]
+    named = [index for _, index in sorted((tokens.index(word), index) for index, word in enumerate(last) if word in tokens)]
     if not named:
         raise SentenceNotRead(text, "it names none of the objects", object_ids)
-    if len({names[index][-1] for index in named}) < len(named):
+    if len({last[index] for index in named}) < len(named):
         raise SentenceNotRead(text, "two objects have the same name", object_ids)
     if any("/" in object_ids[index] for index in named):
         raise SentenceNotRead(text, "it names a part of an object", object_ids)

@@ -9,6 +9,7 @@ from typing import ClassVar, TypeVar
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.kit.predicates import Condition
 from blueprint_pipeline.motion.errors import PlanningFailed
 from blueprint_pipeline.motion.scene import MotionScene
@@ -51,6 +52,10 @@ class PartTask(Task):
     def goal_xy_m(self) -> tuple[float, float]:
         x, y, _ = self.line.pose_at(self.line.position_at(self.aim)).position_m
         return (x, y)
+
+    def end_pose(self, _start: Pose) -> Pose:
+        """Where the demonstration brings it."""
+        return self.line.pose_at(self.line.position_at(self.aim))
 
 
 AnyPartTask = TypeVar("AnyPartTask", bound=PartTask)

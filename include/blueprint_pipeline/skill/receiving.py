@@ -67,6 +67,10 @@ class ReceivedTask(Task):
         """Where the demonstration aims to set the target's origin down."""
         return self.goal_position_m[:2]
 
+    def end_pose(self, start: Pose) -> Pose:
+        """On or in what receives it, turned as at the start."""
+        return start.model_copy(update={"position_m": self.goal_position_m})
+
     def depth_in_outline(self, name: str) -> Condition:
         """The target's middle ends within the outline."""
         return Condition(name=name, measure="depth_in_support", arguments=self.outline, limit=0.0, direction="at_least", unit="m")

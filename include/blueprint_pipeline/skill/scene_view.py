@@ -33,6 +33,8 @@ class SceneView:
         self._compiled, self._size = compiled, (width, height)
         self._sight = Sight(compiled.model)
         self._camera = int(compiled.model.camera(SCENE_CAMERA).id)
+        self._still = compiled.model.body_weldid[compiled.model.geom_bodyid] == 0
+        self._sight.stand(compiled.model.qpos0)
 
     def shows(self, poses: Mapping[str, Pose], robot_qpos: tuple[float, ...], target: str, view: View | None = None) -> bool:
         """Whether the target is to be seen, well enough to tell what it is and where it stands; by the camera, or from another view."""
@@ -53,6 +55,11 @@ class SceneView:
         self._sight.show(~self._sight.geoms_of([target]))
         middles = np.column_stack([spots_m, np.full(len(spots_m), (footprint.bottom_m + footprint.top_m) / 2)])
         return self._sight.sees(self._sight.lens(self._camera).position_m, middles)
+
+    def count_open(self, places_m: FloatArray, way_m: FloatArray) -> int:
+        """From how many places (n, 3) a straight way (3,) meets nothing that stands still."""
+        self._sight.show(self._still)
+        return sum(bool(self._sight.sees(place, (place + way_m)[None])[0]) for place in places_m)
 
     def _stand(self, poses: Mapping[str, Pose], robot_qpos: tuple[float, ...]) -> None:
         self._sight.stand(self._compiled.qpos_at(poses, robot_qpos))

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 
 from blueprint_pipeline.frozen import FrozenModel
+from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.twin.body_names import BodyName
 from blueprint_pipeline.workspace.storage import Id
 
@@ -24,3 +25,7 @@ class Task(FrozenModel, ABC):
     @abstractmethod
     def goal_xy_m(self) -> tuple[float, float]:
         """Where the target should end, in the world: a point, or the middle of a region."""
+
+    def end_pose(self, start: Pose) -> Pose:
+        """About where the target should end: turned as at the start, and on its level."""
+        return start.model_copy(update={"position_m": (*self.goal_xy_m, start.position_m[2])})

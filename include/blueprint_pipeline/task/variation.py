@@ -49,9 +49,11 @@ class VariationRanges:
     zoom: float = 0.0
     """By how much its field of view is wider, at most, as a share."""
     light_level: tuple[float, float] = (1.0, 1.0)
+    """At least and at most. More than all of a scene's light would be white where it is bright, whatever its colour."""
     warmth: float = 0.0
-    """By how much the red of lights is stronger or weaker, and their blue the other way, at most, as a share."""
+    """By how much less of blue, or of red, lights have than of the other, at most, as a share; green lies between. None has more."""
     light_turn_rad: float = 0.0
+    """By how much lights are turned, at most, either way."""
     tint: float = 0.0
     """By how much a channel of the colour of what stands still is darker, at most, as a share."""
     friction: tuple[float, float] = (1.0, 1.0)
@@ -72,9 +74,9 @@ VARIATIONS = Rows(
         camera_m=0.03,
         camera_rad=0.02,
         zoom=0.05,
-        light_level=(0.8, 1.15),
+        light_level=(0.75, 1.0),
         warmth=0.08,
-        light_turn_rad=0.5,
+        light_turn_rad=0.4,
         tint=0.15,
         friction=(0.85, 1.15),
         mass=(0.9, 1.1),
@@ -84,14 +86,15 @@ VARIATIONS = Rows(
         camera_m=0.08,
         camera_rad=0.05,
         zoom=0.12,
-        light_level=(0.55, 1.3),
-        warmth=0.2,
-        light_turn_rad=3.1,
+        light_level=(0.55, 1.0),
+        warmth=0.18,
+        light_turn_rad=0.8,
         tint=0.4,
         friction=(0.7, 1.3),
         mass=(0.75, 1.25),
     ),
 )
 
-VariationName = Annotated[str, AfterValidator(VARIATIONS.checked)]
-"""The name of a row."""
+AUTO = "auto"
+VariationChoice = Annotated[str, AfterValidator(lambda name: name if name == AUTO else VARIATIONS.checked(name))]
+"""The name of a row, or :data:`AUTO`: whoever plans a job chooses by the simulator that will act."""
