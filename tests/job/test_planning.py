@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from blueprint_pipeline.errors import PreemptedError
+from blueprint_pipeline.job import planning
 from blueprint_pipeline.job.placement import NoRoomForRobot
 from blueprint_pipeline.job.planning import Crew, plan_job
 from blueprint_pipeline.job.site import NothingToDo
@@ -361,3 +362,18 @@ def test_held_out_starts_are_drawn_from_numbers_of_their_own(tmp_path_factory):
     assert [spec.episode_id for spec in with_starts.held_out] == ["pick_place_held_out000000", "pick_place_held_out000001"]
     assert not {str(spec.object_poses) for spec in with_starts.held_out} & {str(spec.object_poses) for spec in with_starts.episodes}
     assert [part.held_out for part in with_starts.by_shard().values()] == [()]
+
+
+def test_a_held_out_start_without_a_task_ends_no_job(scene, monkeypatch) -> None:
+    """It is left out; an episode without one is told."""
+    plain = planning._plan_episode
+
+    def plan_but_one(scene, site, options, index, *, held_out=False):
+        if held_out and index == 1:
+            raise NothingToDo("small", "pick_place", {})
+        return plain(scene, site, options, index, held_out=held_out)
+
+    monkeypatch.setattr(planning, "_plan_episode", plan_but_one)
+    found = plan_job(scene, small_options(2, held_out=3))
+    assert [spec.episode_index for spec in found.held_out] == [0, 2]
+    assert len(found.episodes) == 2

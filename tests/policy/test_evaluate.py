@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -35,6 +36,8 @@ from blueprint_pipeline.policy.load import load_policy
 from blueprint_pipeline.policy.observation import read_sentence
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.layout import layout_of
+from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
+from blueprint_pipeline.task.variation import Variation
 from blueprint_pipeline.twin.robot_cameras import RobotCameras
 
 pytestmark = pytest.mark.slow
@@ -121,6 +124,64 @@ def test_doors(small_kit, tmp_path):
 def test_a_camera_that_is_not_there_is_refused_before_the_first_trial(small_kit):
     with pytest.raises(KitRefused, match="it has no camera scen; it has scene, "):
         evaluate(small_kit.folder, stand_still, name="still", trials=1, cameras=["scen"])
+
+
+class Onlooker:
+    """Keeps what it saw first in each trial."""
+
+    def __init__(self):
+        self.seen, self.new = [], True
+
+    def reset(self):
+        self.new = True
+
+    def __call__(self, observation):
+        if self.new:
+            self.seen.append(observation["observation.images.scene"])
+            self.new = False
+        return observation["observation.state"]
+
+
+def test_a_policy_sees_each_varied_scene_as_the_simulator_draws_it(small_kit):
+    """Without a screen and without a word about what draws."""
+    seen = Onlooker()
+    evaluate(small_kit.folder, seen, name="look", trials=2, cameras=("scene",))
+    held_out = [start for start in load_starts(small_kit.folder).values() if not start.delivered][:2]
+    simulator = MujocoSimulator()
+    simulator.load(small_kit.mjcf.parent, next(iter(small_kit.records.values())).robot, 30)
+    for start, picture in zip(held_out, seen.seen, strict=True):
+        simulator.vary(Variation.model_validate(start.variation))
+        simulator.restore_state(start.integration_state)
+        np.testing.assert_array_equal(picture, simulator.render("scene", 160, 120))
+    assert np.abs(seen.seen[0].astype(int) - seen.seen[1]).mean() > 1
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda row: row.pop("variation"), "damaged"),
+        (lambda row: row["variation"].pop("friction"), "lacks friction"),
+        (lambda row: row["variation"].update(friction=float("nan")), "all numbers finite"),
+        (lambda row: row["variation"].update(friction=-1.0), "factors are positive"),
+        (lambda row: row["variation"]["masses"].update(ghost=1.5), "of 'ghost', which the scene does not have"),
+        (lambda row: row["variation"]["view"].update(fovy_deg=400.0), "no lens"),
+        (lambda row: row["variation"].update(light_tint=[1.0, "red", 1.0]), "another form"),
+    ],
+)
+def test_a_damaged_start_is_refused_in_words(small_kit, tmp_path, damage, told):
+    shutil.copytree(small_kit.folder, tmp_path / "kit")
+    path = tmp_path / "kit/starts.json"
+    rows = json.loads(path.read_text())
+    damage(next(row for row in rows if not row["delivered"]))
+    path.write_text(json.dumps(rows))
+    with pytest.raises(KitRefused, match=told):
+        evaluate(tmp_path / "kit", stand_still, name="still", trials=1)
+
+
+def test_a_side_is_no_name(small_kit):
+    """``drawer_left`` is no object that "to the left of" names."""
+    sentence = read_sentence("put the red can to the left of the green box", ("red_can", "green_box", "mug_left", "counter/drawer_left"))
+    assert (sentence.target, sentence.reference, sentence.words) == (0, 1, ("left of",))
 
 
 @pytest.mark.parametrize(("name", "told"), [("policy", "does not end in .npz"), ("missing/policy.npz", "there is no folder")])
