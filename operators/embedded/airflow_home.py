@@ -13,6 +13,10 @@ ROOT = Path(__file__).resolve().parents[2]
 AIRFLOW_HOME = ROOT / ".airflow"
 
 
+LOCK_WAIT_S = 60
+"""How long a statement waits for another writer; SQLite's own 5 s end as errors 500 of the API while a run starts."""
+
+
 def airflow_environment(home: Path = AIRFLOW_HOME, dags: Path = ROOT / "dags") -> dict[str, str]:
     """Variables that make any ``airflow`` command work on this repository.
 
@@ -34,7 +38,7 @@ def airflow_environment(home: Path = AIRFLOW_HOME, dags: Path = ROOT / "dags") -
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60.0",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout={LOCK_WAIT_S}",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "PYTHONPATH": str(ROOT),

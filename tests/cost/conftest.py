@@ -88,7 +88,7 @@ def make_episode(index, shard_index):
         phases=(),
         outcome=Outcome(success=True, failure_stage=None, failure_code=None, failure_reason=None, predicate=()),
         simulator=SimulatorInfo(name="mujoco", version="4.0.0", timestep_s=1 / 480, substeps=16),
-        capabilities=Capabilities(deterministic=True, restores_state=True, renders=True, contacts=True),
+        capabilities=Capabilities(deterministic=True, restores_state=True, renders=True, contacts=True, varies=True),
         controller="test",
         model_sha256="0" * 64,
         states=None,

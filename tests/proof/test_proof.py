@@ -19,7 +19,7 @@ from blueprint_pipeline.proof.evidence import evidence_path, file_proof
 from blueprint_pipeline.proof.proof import AttemptRecord, ProofRecord, judge, prove_simulator
 from blueprint_pipeline.rollout.errors import NothingPlanned
 from blueprint_pipeline.settings import load_settings
-from blueprint_pipeline.simulation.conformance import check_simulator
+from blueprint_pipeline.simulation.conformance import CHECKS, check_simulator
 from blueprint_pipeline.simulation.errors import UnknownName
 from blueprint_pipeline.simulation.isaac_sim.api import start_isaac_sim
 from blueprint_pipeline.simulation.isaac_sim.backend import IsaacSimSimulator
@@ -92,7 +92,7 @@ def test_prove_files_the_evidence_with_the_scene(workspace):
         None,
         None,
     )
-    assert len(record.checks) == 10
+    assert len(record.checks) == len(CHECKS)
     assert record.machine.packages["mujoco"] == record.simulator_version
     episode = record.episode
     assert (episode.within, episode.spread_m, episode.distance_to_twin_m) == (2, 0.0, 0.0)
@@ -190,7 +190,7 @@ def planned(finished, tmp_path_factory, mesh_cache):
     root = tmp_path_factory.mktemp("planned") / "minimal_ok"
     shutil.copytree(finished[0].scene.local("mjcf").parent, root)
     context = make_context(root, "minimal_ok", mesh_cache)
-    PLAN_TASKS.run(PLAN_TASKS.request(scene_id="minimal_ok", episodes=1, width=160, height=120), context)
+    PLAN_TASKS.run(PLAN_TASKS.request(scene_id="minimal_ok", episodes=1, width=160, height=120, variation="mild"), context)
     context.publish("geniesim")
     return context
 
@@ -248,7 +248,7 @@ def test_check_plays_a_session_back_and_says_what_answered():
     said = json.loads(answer.stdout)
     assert "origin stand_in" in said["simulator"]
     assert "not Isaac Sim" in said["simulator"]
-    assert len(said["checks"]) == 10
+    assert len(said["checks"]) == len(CHECKS)
 
 
 def test_check_with_preflight_refuses_before_anything_starts(tmp_path, monkeypatch):

@@ -16,6 +16,8 @@ from blueprint_pipeline.scene.surfaces import Look, Surface
 TABLE_M = 0.72
 """Height of its top."""
 DRAWER_TRAVEL_M, DOOR_TURN_RAD = 0.18, 1.6
+_ROOM_M = 3.0
+"""Half its side."""
 _WALL_M = 0.012
 _GAP_M = 0.002
 _STANDOFF_M = 0.04
@@ -165,11 +167,14 @@ def write_json(path, value):
 
 
 def table():
-    """A table on four legs, on a floor."""
+    """A table on four legs, in a room without a ceiling."""
     legs = [box((x - 0.03, y - 0.03, 0), (x + 0.03, y + 0.03, TABLE_M - 0.04)) for x in (-0.6, 0.6) for y in (-0.36, 0.36)]
     top = box((-0.65, -0.4, TABLE_M - 0.04), (0.65, 0.4, TABLE_M))
-    floor = box((-2.5, -2.5, -0.02), (2.5, 2.5, 0.0))
-    return [surface(WOOD, top, *legs), surface(Look((0.5, 0.5, 0.5, 1.0), 0.0, 0.9), floor)]
+    floor = box((-_ROOM_M, -_ROOM_M, -0.02), (_ROOM_M, _ROOM_M, 0.0))
+    beside = [((-1, -1), (-1, 1)), ((1, -1), (1, 1)), ((-1, -1), (1, -1)), ((-1, 1), (1, 1))]
+    walls = [box((*(_ROOM_M * np.array(a) - 0.02), 0), (*(_ROOM_M * np.array(b) + 0.02), 2.6)) for a, b in beside]
+    floor_look, wall_look = Look((0.5, 0.5, 0.5, 1.0), 0.0, 0.9), Look((0.72, 0.7, 0.64, 1.0), 0.0, 0.9)
+    return [surface(WOOD, top, *legs), surface(floor_look, floor), surface(wall_look, *walls)]
 
 
 def write_camera(scene, eye, target, *, width=320, height=240, fovy_rad=0.8):
@@ -213,7 +218,8 @@ def write_scene(scene):
         for name in ("chest", "cabinet", "red_can", "green_box")
     ]
     rows = ["| id | what | source package | original | licence |", "|---|---|---|---|---|", *lines]
-    text = "\n".join(["# Attribution", "", *rows, "| background | table and floor of boxes | authored for this scene | - | CC0 1.0 |", ""])
+    background = "| background | table, floor and walls of boxes | authored for this scene | - | CC0 1.0 |"
+    text = "\n".join(["# Attribution", "", *rows, background, ""])
     (scene / "ATTRIBUTION.md").write_text(text, encoding="utf-8")
     return scene
 

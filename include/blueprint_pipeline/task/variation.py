@@ -96,5 +96,13 @@ VARIATIONS = Rows(
 )
 
 AUTO = "auto"
-VariationChoice = Annotated[str, AfterValidator(lambda name: name if name == AUTO else VARIATIONS.checked(name))]
+
+
+def _checked(name: str) -> str:
+    if name != AUTO and name not in VARIATIONS:
+        raise ValueError(f"There is no variation '{name}'. Known: {', '.join((AUTO, *VARIATIONS))}.")
+    return name
+
+
+VariationChoice = Annotated[str, AfterValidator(_checked)]
 """The name of a row, or :data:`AUTO`: whoever plans a job chooses by the simulator that will act."""
