@@ -10,8 +10,10 @@ import pytest
 from blueprint_pipeline.geometry.arrays import FloatArray, ImageArray
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.conformance import CHECKS, check_simulator
+from blueprint_pipeline.simulation.isaac_sim.backend import IsaacSimSimulator
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.protocol import BodyContact, LoadedScene, SimulationState, Track
+from blueprint_pipeline.simulators import SIMULATORS
 from blueprint_pipeline.twin.errors import ModelNotBuilt
 
 
@@ -176,3 +178,9 @@ def test_backend_that_cannot_load_fails_with_its_error() -> None:
     results = check_simulator(Unloadable())
     assert [(result.name, result.passed) for result in results] == [("load", False)]
     assert "simulation.model_not_built" in results[0].message
+
+
+def test_rows_promise_to_vary_what_their_simulators_do() -> None:
+    """A job is planned by the row, where no simulator can be asked."""
+    assert SIMULATORS["mujoco"].varies == MujocoSimulator().capabilities().varies
+    assert SIMULATORS["isaac_sim"].varies == IsaacSimSimulator(None).capabilities().varies

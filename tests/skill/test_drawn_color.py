@@ -4,9 +4,11 @@ import mujoco
 import numpy as np
 import pytest
 
+from blueprint_pipeline.job.planning import plan_job
 from blueprint_pipeline.skill.drawn_color import COLOURS, is_colour_of, mean_color
-from tests.simulation.small_job import task_scene
+from tests.simulation.small_job import small_options, task_scene
 from tests.simulation.small_manifest import DESCRIPTIONS
+from tests.simulation.small_scene import SCENE_XML
 
 TEXTURED = """
 <mujoco>
@@ -60,6 +62,18 @@ def test_the_colour_is_that_of_what_is_drawn() -> None:
     model = mujoco.MjModel.from_xml_string(TEXTURED)
     assert mean_color(model, "textured") == pytest.approx(np.full(3, 26 / 255), abs=0.01)
     assert mean_color(model, "plain") == pytest.approx([0.9, 0.1, 0.1], abs=1e-6)
+
+
+def test_what_is_not_drawn_has_no_colour_and_ends_no_job(tmp_path) -> None:
+    """A can that only collides: no word for its colour is said, and what stands beside it is handled in light of any kind."""
+    drawn = 'name="can_visual" type="cylinder" size="0.03 0.06" group="2"'
+    assert drawn in SCENE_XML
+    unseen = SCENE_XML.replace(drawn, drawn.replace('group="2"', 'group="3"'))
+    scene = task_scene(tmp_path, unseen)
+    assert mean_color(scene.twin, "can") is None
+    facts = scene.facts("can", {"can": "table"})
+    assert (facts.colour, facts.drawn_rgb) == (None, None)
+    assert {spec.task.target_object for spec in plan_job(scene, small_options(2, variation="wide")).episodes} == {"box"}
 
 
 def test_a_word_that_the_picture_denies_is_not_said(tmp_path) -> None:

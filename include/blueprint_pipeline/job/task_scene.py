@@ -48,12 +48,13 @@ class TaskScene:
     def facts(self, object_id: str, supports: Mapping[str, str]) -> ObjectFacts:
         """What is known of a movable object; ``supports`` says what each stands on."""
         item = self.manifest.object(object_id)
-        named = self._name(object_id)
+        drawn_rgb = mean_color(self.twin, object_id)
+        named = self._name(object_id, drawn_rgb)
         affordance = self.affordances.of(item.category, item.id, item.description)
         return ObjectFacts(
             noun=named.noun,
             colour=named.colour,
-            drawn_rgb=mean_color(self.twin, object_id),
+            drawn_rgb=drawn_rgb,
             upright=affordance.upright,
             contains="Containable" in affordance.affordances,
             stackable="Stackable" in affordance.affordances,
@@ -72,15 +73,16 @@ class TaskScene:
         """
         named = []
         for name, middle_m in handles.items():
-            named.append(NamedPart(name=name, owner=self._name(object_of(name)), middle_m=middle_m))
+            owner = object_of(name)
+            named.append(NamedPart(name=name, owner=self._name(owner, mean_color(self.twin, owner)), middle_m=middle_m))
         phrases = part_phrases(named, frame.to_viewer)
         return {name: PartFacts(phrases=phrases.get(name, ()), problem=self.stuck.get(name)) for name in names}
 
-    def _name(self, object_id: str) -> NamedObject:
+    def _name(self, object_id: str, drawn_rgb: FloatArray | None) -> NamedObject:
         """What may be said of an object: of the words that people wrote for its colour the first that is true of what is drawn."""
         item = self.manifest.object(object_id)
         noun, colours = name_object(item.id, item.category, item.description)
-        true = (word for word in colours if is_colour_of(word, mean_color(self.twin, object_id)))
+        true = (word for word in colours if drawn_rgb is not None and is_colour_of(word, drawn_rgb))
         return NamedObject(object_id=object_id, noun=noun, colour=next(true, None))
 
     def _closed(self, object_id: str) -> str | None:

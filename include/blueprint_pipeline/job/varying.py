@@ -15,7 +15,7 @@ from blueprint_pipeline.job.site import Site
 from blueprint_pipeline.robot.placement import View
 from blueprint_pipeline.skill.drawn_color import is_colour_of
 from blueprint_pipeline.task.spec import EpisodeSpec
-from blueprint_pipeline.task.variation import Variation, VariationRanges
+from blueprint_pipeline.task.variation import PLAIN, Variation, VariationRanges
 from blueprint_pipeline.twin.body_names import object_of
 from blueprint_pipeline.twin.footprint import movable_objects
 
@@ -40,7 +40,7 @@ def draw_variation(ranges: VariationRanges, site: Site, spec: EpisodeSpec, rng: 
         rng: Of this episode and of nothing else, so that its task is the same in every variation.
     """
     if ranges.is_plain:
-        return Variation()
+        return PLAIN
     variation = _draw_light(ranges, site, rng).model_copy(
         update={
             "tints": {body: _rounded(1 - ranges.tint * rng.random(3)) for body in _unnamed_bodies(site)},
@@ -53,6 +53,7 @@ def draw_variation(ranges: VariationRanges, site: Site, spec: EpisodeSpec, rng: 
 
 def _draw_light(ranges: VariationRanges, site: Site, rng: np.random.Generator) -> Variation:
     """Light in which words for colours stay true, and that still falls on the work."""
+    lit = _count_lit(site, 0.0)
     for attempt in range(TRIES):
         share = 0.5**attempt
         dark, bright = (1 + share * (level - 1) for level in ranges.light_level)
@@ -63,21 +64,15 @@ def _draw_light(ranges: VariationRanges, site: Site, rng: np.random.Generator) -
             light_tint=_rounded(np.array(tint)),
             light_turn_rad=round(float(share * rng.uniform(-ranges.light_turn_rad, ranges.light_turn_rad)), _DIGITS),
         )
-        if _colours_hold(site, drawn) and _is_lit(site, drawn.light_turn_rad):
+        if _colours_hold(site, drawn) and _count_lit(site, drawn.light_turn_rad) >= LIT * lit:
             return drawn
-    return Variation()
+    return PLAIN
 
 
 def _colours_hold(site: Site, variation: Variation) -> bool:
     light = variation.light_level * np.array(variation.light_tint)
-    facts = site.place.objects.values()
-    return all(is_colour_of(item.colour, item.drawn_rgb * light) for item in facts if item.colour is not None)
-
-
-def _is_lit(site: Site, turn_rad: float) -> bool:
-    """Whether lights that are turned fall on most of the places on which they fell before."""
-    before, after = (_count_lit(site, turn) for turn in (0.0, turn_rad))
-    return after >= LIT * before
+    named = [(item.colour, item.drawn_rgb) for item in site.place.objects.values()]
+    return all(is_colour_of(colour, rgb * light) for colour, rgb in named if colour is not None and rgb is not None)
 
 
 def _count_lit(site: Site, turn_rad: float) -> int:

@@ -102,6 +102,7 @@ class World:
         self._object_qpos = [int(self.model.jnt_qposadr[joint]) for joint in free]
         self._contacts = ContactSampler(self.model)
         self._physics = VariedPhysics(self.model)
+        self._bodies = {self.model.body(body).name for body in range(self.model.nbody)}
         self._view = mujoco.MjData(self.model)
 
     def restore(self, integration_state: Vector, variation: Mapping[str, Any]) -> None:
@@ -110,8 +111,7 @@ class World:
         Raises:
             KitNotUsable: The variation names a body that the scene does not have.
         """
-        known = {self.model.body(body).name for body in range(self.model.nbody)}
-        if unknown := sorted({*variation["masses"], *variation["tints"]} - known):
+        if unknown := sorted({*variation["masses"], *variation["tints"]} - self._bodies):
             raise KitNotUsable(f"A variation is of '{unknown[0]}', which the scene does not have. Get the bundle again.")
         self._physics.apply(variation)
         mujoco.mj_resetData(self.model, self.data)

@@ -51,8 +51,8 @@ class ObjectFacts:
     """Its category in words, e.g. ``milk carton``."""
     colour: str | None
     """A word that people wrote, where it is true of what is drawn."""
-    drawn_rgb: FloatArray
-    """The mean of what is drawn of it, without light and shade: display values (3,), 0 to 1."""
+    drawn_rgb: FloatArray | None
+    """The mean of what is drawn of it, without light and shade: display values (3,), 0 to 1; ``None`` where nothing is."""
     upright: bool
     """Whether it must end as upright as it began."""
     mass_kg: float

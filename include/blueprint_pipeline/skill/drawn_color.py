@@ -42,9 +42,14 @@ def is_colour_of(word: str, display: FloatArray) -> bool:
     return chroma >= _LEAST_CHROMA and (hue - first) % 360.0 <= last - first and low <= lightness <= high
 
 
-def mean_color(model: mujoco.MjModel, object_id: str) -> FloatArray:
-    """Display values (3,) of what is drawn of an object, without light and shade: the mean over its surface, taken in linear light."""
+def mean_color(model: mujoco.MjModel, object_id: str) -> FloatArray | None:
+    """Display values (3,) of what is drawn of an object, without light and shade: the mean over its surface, taken in linear light.
+
+    ``None``: nothing of it is drawn.
+    """
     drawn = np.isin(model.geom_bodyid, bodies_of(model, object_id)) & (model.geom_group != COLLISION_GROUP)
+    if not drawn.any():
+        return None
     areas, colors = zip(*(_surface(model, geom) for geom in np.flatnonzero(drawn).tolist()), strict=True)
     return to_display(np.average(np.concatenate(colors), axis=0, weights=np.concatenate(areas)))
 
