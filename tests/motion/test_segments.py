@@ -64,6 +64,20 @@ def test_a_long_way_round_is_no_path_however_straight(ways):
     assert refused.value.failure_code == "detour"
 
 
+def test_a_short_way_over_something_may_be_long_for_it(ways):
+    """Between two places that are near one another it cannot be else."""
+    ways([(LONGEST_DETOUR + 1, 0.7)], [])
+    assert found_path() == LONGEST_DETOUR + 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_who_is_there_stays_there(monkeypatch):
+    """No path is compared with a way of no length."""
+    monkeypatch.setattr(segments, "_direct_paths", lambda *_: iter([np.array([START, START])]))
+    monkeypatch.setattr(segments, "_straightness", lambda *_: 1.0)
+    np.testing.assert_array_equal(find_path(None, START, START, 0.0, seed=0), [START, START])
+
+
 def test_no_path_at_all_says_so(ways):
     ways([], [])
     with pytest.raises(CandidateRejected) as refused:

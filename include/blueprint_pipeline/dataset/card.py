@@ -180,7 +180,8 @@ def describe_variation(ranges: VariationRanges) -> str:
         f"{math.degrees(ranges.light_turn_rad):.0f}°; the room and its furniture are up to {ranges.tint:.0%} darker in each of red, green "
         f"and blue; all contacts slide with {smooth:g} to {rough:g} times their friction, and movable objects have {light:g} to "
         f"{heavy:g} times their mass. "
-        "Each is drawn evenly; what acted stands for each episode in `episodes.jsonl`, under `spec.variation`."
+        "Light and camera come nearer to those of the scene where words for colours would not hold, a wall would hide the light, or the "
+        "target would not be seen. What acted stands for each episode in `episodes.jsonl`, under `spec.variation`."
     )
 
 

@@ -62,7 +62,7 @@ class Crew:
     workers: int = 1
     """Processes; each chooses the site for itself, so that short jobs are planned in this one alone."""
     progress: Callable[[int, int], None] = lambda _done, _total: None
-    """Called with how many episodes and held-out starts are planned, and how many there are."""
+    """Called with how many episodes and held-out starts are done, and how many were asked for."""
     stop_if_asked: Callable[[], None] = lambda: None
     """Raises to stop."""
 
@@ -132,7 +132,7 @@ def _plan_all(planner: _Planner, crew: Crew) -> list[EpisodeSpec]:
     found: dict[range, list[EpisodeSpec]] = {}
     for chunk, planned in _plan_chunks(planner, chunks, crew):
         found[chunk] = planned
-        crew.progress(sum(map(len, found.values())), total)
+        crew.progress(sum(map(len, found)), total)
     return [spec for chunk in chunks for spec in found[chunk]]
 
 

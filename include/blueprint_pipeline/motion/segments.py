@@ -1,7 +1,7 @@
 """The pieces of motions: straight lines of the hand, free paths of the arm, setpoints checked as they will be executed."""
 
 from collections.abc import Iterator
-from itertools import chain, pairwise
+from itertools import chain, pairwise, repeat
 
 import numpy as np
 
@@ -17,7 +17,7 @@ LINE_STEP_M = 0.02
 LARGEST_JUMP_RAD = 0.5
 """Between two points of a line: more means that the elbow flips."""
 LONGEST_DETOUR = 2.0
-"""How much longer than straight, in joint space, a path may be."""
+"""How much longer than straight, in joint space, a path that a search finds may be."""
 ASIDE_M = (0.08, 0.16, 0.24)
 """By how much a hand is raised to get over things, or drawn back to get round them."""
 LARGEST_BEND_RAD = 1.2
@@ -90,11 +90,12 @@ def find_path(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: 
         CandidateRejected: ``no_path``; ``detour``: a search found but long ways round.
     """
     found: list[FloatArray] = []
-    longest = 0.0
-    for path in chain(_direct_paths(scene, start, goal, width_m), _searched_paths(scene, start, goal, width_m, seed)):
-        longer = float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum() / np.linalg.norm(goal - start))
-        longest = max(longest, longer)
-        if longer > LONGEST_DETOUR:
+    straight, longest = float(np.linalg.norm(goal - start)), 0.0
+    direct, searched = _direct_paths(scene, start, goal, width_m), _searched_paths(scene, start, goal, width_m, seed)
+    for path, is_searched in chain(zip(direct, repeat(False)), zip(searched, repeat(True))):
+        way = float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum())
+        if is_searched and way > LONGEST_DETOUR * straight:
+            longest = max(longest, way / straight)
             continue
         if _straightness(scene, path) >= LEAST_STRAIGHT:
             return path

@@ -39,7 +39,10 @@ PLAIN = Variation()
 
 @dataclass(frozen=True, kw_only=True)
 class VariationRanges:
-    """Within what a job draws the variation of each episode, evenly, each from a seed of its own. A width of 0: nothing."""
+    """Within what a job draws the variation of each episode, from a seed of its own. A width of 0: nothing.
+
+    Light and camera are drawn again from half as wide ranges where they would hide the work or make a sentence untrue.
+    """
 
     name: str
     camera_m: float = 0.0
