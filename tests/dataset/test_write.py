@@ -261,7 +261,7 @@ def test_one_licence_stands_by_its_hub_name() -> None:
 def test_the_card_says_how_far_scenes_vary() -> None:
     """Every range of the row, in words; nothing of a scene that does not vary."""
     told = describe_variation(VARIATIONS["wide"])
-    looks = ("up to 8 cm", "2.9°", "12% wider", "0.55 to 1 times as bright", "18% less of blue", "46°", "40% darker")
+    looks = ("up to 8 cm", "2.86°", "12% wider", "0.55 to 1 times as bright", "18% less of blue", "46°", "40% darker")
     for words in (*looks, "0.7 to 1.3 times their friction"):
         assert words in told
     assert "0.75 to 1.25 times their mass" in told

@@ -25,6 +25,7 @@ from blueprint_pipeline.policy.errors import (
     KitRefused,
     NoHeldOutStart,
     NoPolicyKit,
+    PolicyFailed,
     PolicyNotLoaded,
     PolicyNotWritten,
     SentenceNotRead,
@@ -104,6 +105,18 @@ def test_what_is_no_action_is_refused(small_kit):
     for given, said in ((np.zeros(3), r"shape \(3,\)"), (np.full(8, np.nan), "not finite"), ("left", "str"), (None, "frame 0; expected 8")):
         with pytest.raises(ActionRefused, match=said):
             evaluate(small_kit.folder, lambda _, given=given: given, name="bad", trials=1)
+
+
+def test_a_policy_that_raises_is_told_with_its_place(small_kit):
+    """And with what it may read."""
+
+    def wrong(observation):
+        return observation["observation.velocity"]
+
+    with pytest.raises(
+        PolicyFailed, match=r"frame 0 with KeyError\('observation.velocity'\), at .*test_evaluate.py:\d+.*observation.ee_pose"
+    ):
+        evaluate(small_kit.folder, wrong, name="wrong", trials=1)
 
 
 def test_more_trials_than_starts_are_refused(small_kit):

@@ -175,7 +175,7 @@ def describe_variation(ranges: VariationRanges) -> str:
     (dark, bright), (smooth, rough), (light, heavy) = ranges.light_level, ranges.friction, ranges.mass
     return (
         f"Variation `{ranges.name}`. From episode to episode the scene's camera stands up to {ranges.camera_m * 100:g} cm from its place, "
-        f"is turned by up to {math.degrees(ranges.camera_rad):.1f}° about each axis and sees up to {ranges.zoom:.0%} wider; lights are "
+        f"is turned by up to {math.degrees(ranges.camera_rad):.2f}° about each axis and sees up to {ranges.zoom:.0%} wider; lights are "
         f"{dark:g} to {bright:g} times as bright, with up to {ranges.warmth:.0%} less of blue or of red, and turned by up to "
         f"{math.degrees(ranges.light_turn_rad):.0f}°; the room and its furniture are up to {ranges.tint:.0%} darker in each of red, green "
         f"and blue; all contacts slide with {smooth:g} to {rough:g} times their friction, and movable objects have {light:g} to "

@@ -6,6 +6,7 @@ It acts in the dataset's action space: where the arm rests, it says all that it 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -163,12 +164,13 @@ def _follow(chunk: Chunk, start: FloatArray, arm: ArmColumns, kinematics: ToolKi
     joints = [start[arm.joints]]
     for place_m, turn in zip(chunk.places_m, chunk.turns, strict=True):
         solved = kinematics.inverse(build_pose(place_m, nearest_rotation(turn)), joints[-1])
-        if solved is None:
-            get_logger().warning("policy wants what the arm does not reach; it waits there", place_m=np.round(place_m, 3).tolist())
         joints.append(joints[-1] if solved is None else solved)
     widths_m = np.clip([start[arm.gripper], *chunk.widths_m], *kinematics.openings_m)
     at = np.append(np.arange(1, chunk.frames + 1) / chunk.frames, np.ones(_AT_REST)) * KNOTS
     path = CubicSpline(range(KNOTS + 1), joints, bc_type="clamped")(at)
+    missed = sum(after is before for before, after in pairwise(joints))
+    if missed:
+        get_logger().warning("policy wants places that the arm does not reach; it waits there", places=missed, of=KNOTS)
     rows, now = [], start
     for wanted, width_m in zip(path, np.interp(at, range(KNOTS + 1), widths_m), strict=True):
         now = now.copy()

@@ -98,6 +98,21 @@ class TooFewDemonstrations(InputError):
     wanted: int
 
 
+class PolicyFailed(InputError):
+    """A policy raised an exception of its own."""
+
+    code = "policy.failed"
+    template = (
+        "The policy ended in frame {frame} with {error}, at {where}. It sees observation.state, observation.object_poses, "
+        "observation.ee_pose, task, and observation.images.NAME of each camera that is asked for."
+    )
+
+    frame: int
+    error: str
+    where: str
+    """File and line."""
+
+
 class ActionRefused(InputError):
     """A policy gave something that is no action."""
 

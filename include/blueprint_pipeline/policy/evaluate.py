@@ -1,5 +1,6 @@
 """Try a policy in a bundle's kit from starts that no demonstration has, and count how often it does the task."""
 
+import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,13 +8,14 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from blueprint_pipeline.errors import BlueprintError
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.kit.starts import STARTS, Start, load_starts
 from blueprint_pipeline.kit.trial import DIVERGED, Trial, action_bounds
 from blueprint_pipeline.kit.world import KitNotUsable, World
 from blueprint_pipeline.policy.draw import KitDrawing
-from blueprint_pipeline.policy.errors import ActionRefused, KitRefused, NoHeldOutStart, NoPolicyKit
+from blueprint_pipeline.policy.errors import ActionRefused, KitRefused, NoHeldOutStart, NoPolicyKit, PolicyFailed
 from blueprint_pipeline.policy.intervals import wilson
 
 
@@ -86,6 +88,7 @@ def evaluate(
         KitRefused: The kit is of another version of MuJoCo, is damaged, or has no such camera.
         NoHeldOutStart: The kit has fewer starts.
         ActionRefused: The policy gave something that is no action.
+        PolicyFailed: The policy raised an exception.
         RendererMissing: It sees through a camera, and nothing on this machine can draw.
     """
     world, known = _open(kit, cameras)
@@ -132,11 +135,23 @@ def _try(trial: Trial, start: Start, policy: ActingPolicy) -> TrialResult:
         reset()
     expected, missed = len(action_bounds(trial.world)[0]), trial.missed()
     while trial.frames < trial.world.kit["max_steps"]:
-        trial.act(_read_action(policy(trial.observe()), trial.frames, expected))
+        trial.act(_read_action(_ask(policy, trial), trial.frames, expected))
         if (missed := trial.missed()) in {None, DIVERGED}:
             break
     told = {"start_id": start.start_id, "instruction": start.instruction, "frames": trial.frames}
     return TrialResult(**told, success=missed is None, missed=missed)
+
+
+def _ask(policy: ActingPolicy, trial: Trial) -> Any:
+    """What a policy gives for the present frame."""
+    seen = trial.observe()
+    try:
+        return policy(seen)
+    except BlueprintError:
+        raise
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise PolicyFailed(trial.frames, repr(error), f"{last.filename}:{last.lineno}") from error
 
 
 def _read_action(given: Any, frame: int, expected: int) -> FloatArray:
