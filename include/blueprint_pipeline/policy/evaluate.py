@@ -8,7 +8,6 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from blueprint_pipeline.errors import BlueprintError
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.kit.starts import STARTS, Start, load_starts
@@ -17,6 +16,20 @@ from blueprint_pipeline.kit.world import KitNotUsable, World
 from blueprint_pipeline.policy.draw import KitDrawing
 from blueprint_pipeline.policy.errors import ActionRefused, KitRefused, NoHeldOutStart, NoPolicyKit, PolicyFailed
 from blueprint_pipeline.policy.intervals import wilson
+
+_OWN_FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What the code of a policy raises."""
 
 
 class ActingPolicy(Protocol):
@@ -143,13 +156,11 @@ def _try(trial: Trial, start: Start, policy: ActingPolicy) -> TrialResult:
 
 
 def _ask(policy: ActingPolicy, trial: Trial) -> Any:
-    """What a policy gives for the present frame."""
+    """What a policy gives for the present frame; an error of ours that it meets is told as itself."""
     seen = trial.observe()
     try:
         return policy(seen)
-    except BlueprintError:
-        raise
-    except Exception as error:
+    except _OWN_FAULTS as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         raise PolicyFailed(trial.frames, repr(error), f"{last.filename}:{last.lineno}") from error
 
