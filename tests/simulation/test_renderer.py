@@ -156,3 +156,20 @@ def test_leaving_out_what_is_out_of_sight_changes_no_pixel(monkeypatch) -> None:
             assert np.array_equal(culled, renderer.draw())
         assert not renderer._in_sight(data, camera)[model.geom("can_visual").id]
     assert model.geom_group[model.geom("can_visual").id] == 2
+
+
+def test_a_dropped_renderer_takes_nothing_from_another() -> None:
+    """Textures and meshes of two OpenGL contexts have the same numbers: the one that is dropped frees its own."""
+    model = mujoco.MjModel.from_xml_string(SCENE_XML)
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    camera, backend = camera_id(model, "scene"), choose_backend("auto")
+    with Renderer(model, 160, 120, backend) as renderer:
+        renderer.look(data, camera)
+        expected = renderer.draw().copy()
+    dropped = Renderer(model, 160, 120, backend)
+    with Renderer(model, 160, 120, backend) as renderer:
+        del dropped
+        renderer.look(data, camera)
+        assert np.array_equal(renderer.draw(), expected)
+    assert expected.std() > 20

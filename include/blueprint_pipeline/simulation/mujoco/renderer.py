@@ -4,6 +4,7 @@ A :class:`~blueprint_pipeline.simulation.render_profiles.RenderProfile` says how
 pixel cost most of a frame's time on a CPU.
 """
 
+import weakref
 from typing import Self
 
 import mujoco
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from blueprint_pipeline.errors import MissingPartError
 from blueprint_pipeline.geometry.arrays import ImageArray
 from blueprint_pipeline.simulation.errors import UnknownName
-from blueprint_pipeline.simulation.mujoco.context import make_context
+from blueprint_pipeline.simulation.mujoco.context import GlContext, make_context
 from blueprint_pipeline.simulation.mujoco.drawing import GlBackend
 from blueprint_pipeline.simulation.mujoco.fixed_view import FixedView
 from blueprint_pipeline.simulation.render_profiles import FAST, RenderProfile
@@ -63,13 +64,14 @@ class Renderer:
         self._no_perturbation = mujoco.MjvPerturb()
         self._gl = make_context(backend, width, height)
         self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50.value)
+        self._free = weakref.finalize(self, _free, self._gl, self._context)
+        self._free.atexit = False
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
         # As the depth buffer has it: turned round, small numbers far away would lose the digits that tell two surfaces apart.
         self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR.value
         if self._context.offSamples < model.vis.quality.offsamples:
             found = max(1, self._context.offSamples)
-            self._context.free()
-            self._gl.free()
+            self.close()
             raise SamplesMissing(backend, profile.name, profile.samples, found)
         self._profile = profile
         self._scene = mujoco.MjvScene(model, model.ngeom + model.nlight + _EXTRA_GEOMS)
@@ -210,10 +212,15 @@ class Renderer:
         self._scene.flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 0
 
     def close(self) -> None:
-        """Free the OpenGL context."""
-        self._gl.make_current()
-        self._context.free()
-        self._gl.free()
+        """Free the OpenGL context; a renderer that is dropped frees it, too."""
+        self._free()
+
+
+def _free(gl: GlContext, context: mujoco.MjrContext) -> None:
+    """Free what is drawn with in its own OpenGL context: in another's, textures and meshes of the same numbers would be deleted."""
+    gl.make_current()
+    context.free()
+    gl.free()
 
 
 def _set_quality(model: mujoco.MjModel, profile: RenderProfile) -> None:
