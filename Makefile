@@ -68,6 +68,9 @@ install: $(VENV)/.installed ## The environment in .venv, exactly as locked
 .PHONY: certify-env
 certify-env: .venv-certify/.installed ## The environment in .venv-certify that holds lerobot and the public graders
 
+.PHONY: peer-env
+peer-env: .venv-robosuite/.installed ## The environment in .venv-robosuite that holds the peer of a benchmark (1.2 GB)
+
 .PHONY: opengl
 opengl: $(VENV)/.opengl ## OpenGL without a screen (EGL or OSMesa), or the renderer that needs none
 
@@ -88,6 +91,8 @@ lock: install ## Compile the locks anew from pyproject.toml
 	@$(COMPILE) --group job -c requirements.txt -o requirements-job.txt
 	@$(COMPILE) --group airflow --group job -c requirements.txt -o requirements-airflow.txt
 	@$(MAKE) lock-torch
+	@printf 'robosuite==1.5.2\nmujoco==3.3.7\n' | $(BIN)/uv pip compile - --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header -o benchmarks/peers/requirements-robosuite.txt
 
 TORCH := 2.13.0
 .PHONY: lock-torch
@@ -118,7 +123,7 @@ changelog: install ## Write CHANGELOG.md from the commits
 
 .PHONY: clean
 clean: ## Remove what was made: environments, Airflow's home, workspace, caches
-	rm -rf .venv .venv-certify .airflow .bpp .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks dist .coverage .coverage.*
+	rm -rf .venv .venv-certify .venv-robosuite .airflow .bpp .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks dist .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv is fast and knows the excluded packages; where it cannot reach the index that pip is configured for, pip installs the same lock.
@@ -137,6 +142,12 @@ $(VENV)/.installed: requirements.txt pyproject.toml hatch_build.py include/bluep
 	@test -x .venv-certify/bin/python || .ci/make-venv $(PYTHON) .venv-certify
 	@echo "Installing lerobot, torch and the public graders into .venv-certify ..."
 	@.ci/make-certify-env $(BIN) .venv-certify
+	@touch $@
+
+.venv-robosuite/.installed: benchmarks/peers/requirements-robosuite.txt $(VENV)/.installed
+	@test -x .venv-robosuite/bin/python || .ci/make-venv $(PYTHON) .venv-robosuite
+	@echo "Installing robosuite into .venv-robosuite ..."
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python .venv-robosuite/bin/python --require-hashes --no-deps -r $<
 	@touch $@
 
 $(VENV)/.opengl: $(VENV)/.installed .ci/system-opengl

@@ -13,7 +13,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.kill_drill import SCENE, flow
+from benchmarks.against_robosuite import PYTHON as ROBOSUITE
+from benchmarks.kill_drill import SCENE, SOURCE, flow
 from blueprint_pipeline.settings import RegistrySettings, Settings, WorkspaceSettings, environment_of_child, load_settings
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
 from blueprint_pipeline.stage.runner import run_stage
@@ -39,12 +40,29 @@ class Row:
     small: tuple[str, ...]
     full: tuple[str, ...]
     python: Path | None = None
-    """Interpreter of another environment that it needs."""
+    """Interpreter of another environment that runs it."""
+    peer: Path | None = None
+    """Interpreter of an environment in which it starts its peer."""
+    environment: str = "certify-env"
+    """The make target of that environment."""
+
+
+def samples() -> list[Path]:
+    """Folders of the scenes that come with the project."""
+    return sorted(path.parent for path in SOURCE.parent.glob("*/scene_info.json"))
 
 
 ROWS = (
     Row("simulation", ("{workspace}", SCENE, "1"), ("{workspace}", SCENE, "8")),
     Row("render", ("{workspace}", SCENE, "1"), ("{workspace}", SCENE, "4")),
+    Row(
+        "against_robosuite",
+        ("{workspace}", SCENE, "--episodes", "1"),
+        ("{workspace}", SCENE, "--episodes", "8"),
+        peer=ROBOSUITE,
+        environment="peer-env",
+    ),
+    Row("kept_rate", ("--skills", "pick_place", "--attempts", "2"), tuple(map(str, samples()))),
     Row("package_bundle", ("--megabytes", "2", "--pairs", "1"), ("--megabytes", "128", "--pairs", "5")),
     Row("dataset_write", ("--episodes", "1", "--pairs", "1"), ("--episodes", "50", "--pairs", "5"), load_settings().dataset.certify_python),
     Row(
@@ -71,8 +89,8 @@ def prepare(folder: Path, episodes: int) -> None:
 def run(row: Row, size: str, workspace: Path) -> bool:
     """Run one and print what it says; whether it ended well."""
     print(f"\n== {row.name}", flush=True)
-    if row.python is not None and not row.python.exists():
-        print(f"left out: it needs {row.python} (make certify-env)")
+    if missing := [python for python in (row.python, row.peer) if python is not None and not python.exists()]:
+        print(f"left out: it needs {missing[0]} (make {row.environment})")
         return True
     arguments = [argument.format(workspace=workspace) for argument in getattr(row, size)]
     environment = environment_of_child(

@@ -9,6 +9,7 @@ not counted (it loads the planner). CPU time, never wall time: other load on the
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import mujoco
@@ -21,54 +22,69 @@ from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.twin.model import build_scene_model
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What one attempt took."""
+
+    cpu_s: float
+    frames: int
+
+
+def open_worker(scene: Path, folder: Path) -> tuple[Worker, JobPlan]:
+    """A worker for the scene's job that has planned its first episode and knows the grasps of every target; it writes to the folder."""
+    plan = JobPlan.model_validate_json((scene / "geniesim/plan.json").read_bytes())
+    work = ShardWork(
+        scene=scene,
+        scene_id=scene.name,
+        job_id=plan.job_id,
+        shard_index=0,
+        fps=plan.fps,
+        robot=plan.robot,
+        output=folder / "recordings",
+        usage=folder / "usage",
+        cache_dir=folder / "cache",
+        machine="local_laptop",
+        side_by_side=1,
+    )
+    work.usage.mkdir()
+    worker = build_worker(work, build_scene_model(scene / TWIN_PATH, plan.robot, plan.fps))
+    for arm, target in {(episode.arm, episode.task.target_object) for episode in plan.episodes}:
+        worker.controllers[arm].planner.grasps_of(target)
+    attempt(worker, plan.episodes[0])
+    return worker, plan
+
+
+def attempt(worker: Worker, spec: EpisodeSpec) -> Cost:
+    """Plan, simulate and write one episode."""
+    started = time.process_time()
+    summary = write_attempt(worker, spec).summary
+    cost = Cost(time.process_time() - started, summary.frames)
+    print(f"{summary.episode_id} {spec.task.target_object:20s} {cost.cpu_s:.3f} CPU s {cost.frames} frames {summary.failure or 'success'}")
+    return cost
+
+
 def main(workspace: str, scene_id: str, episodes: int = 8) -> None:
     """Print one line an episode and a summary."""
     started = time.process_time()
     scene = Path(workspace) / "scenes" / scene_id
-    plan = JobPlan.model_validate_json((scene / "geniesim/plan.json").read_bytes())
     with tempfile.TemporaryDirectory() as folder:
-        work = ShardWork(
-            scene=scene,
-            scene_id=scene_id,
-            job_id=plan.job_id,
-            shard_index=0,
-            fps=plan.fps,
-            robot=plan.robot,
-            output=Path(folder) / "recordings",
-            usage=Path(folder) / "usage",
-            cache_dir=Path(folder) / "cache",
-            machine="local_laptop",
-            side_by_side=1,
-        )
-        work.usage.mkdir()
-        worker = build_worker(work, build_scene_model(scene / TWIN_PATH, plan.robot, plan.fps))
-        chosen = plan.episodes[: episodes + 1]
-        for arm, target in {(episode.arm, episode.task.target_object) for episode in chosen}:
-            worker.controllers[arm].planner.grasps_of(target)
-        _attempt(worker, chosen[0])
+        worker, plan = open_worker(scene, Path(folder))
         print(f"start: {time.process_time() - started:.2f} CPU s (imports apart), grasps of all targets included")
-        seconds, frames = zip(*(_attempt(worker, spec) for spec in chosen[1:]), strict=True)
-    simulated = sum(frames) / plan.fps
-    print(f"{len(seconds)} episodes, {simulated / len(seconds):.1f} s each: {sum(seconds) / len(seconds):.3f} CPU s an episode")
-    bare = _bare_physics_s(work, simulated)
-    print(f"{simulated / sum(seconds):.1f} x real time per core; {sum(seconds) / bare:.1f} times what MuJoCo's steps alone take")
+        costs = [attempt(worker, spec) for spec in plan.episodes[1 : episodes + 1]]
+    cpu_s = sum(cost.cpu_s for cost in costs)
+    simulated_s = sum(cost.frames for cost in costs) / plan.fps
+    print(f"{len(costs)} episodes, {simulated_s / len(costs):.1f} s each: {cpu_s / len(costs):.3f} CPU s an episode")
+    bare = _bare_physics_s(scene, plan, simulated_s)
+    print(f"{simulated_s / cpu_s:.1f} x real time per core; {cpu_s / bare:.1f} times what MuJoCo's steps alone take")
 
 
-def _bare_physics_s(work: ShardWork, simulated_s: float) -> float:
+def _bare_physics_s(scene: Path, plan: JobPlan, simulated_s: float) -> float:
     """CPU seconds of as many steps of the same model at its first state, and nothing else: the peer."""
-    model = build_scene_model(work.scene / TWIN_PATH, work.robot, work.fps).model
+    model = build_scene_model(scene / TWIN_PATH, plan.robot, plan.fps).model
     data = mujoco.MjData(model)
     started = time.process_time()
     mujoco.mj_step(model, data, nstep=round(simulated_s / model.opt.timestep))
     return time.process_time() - started
-
-
-def _attempt(worker: Worker, spec: EpisodeSpec) -> tuple[float, int]:
-    started = time.process_time()
-    summary = write_attempt(worker, spec).summary
-    seconds = time.process_time() - started
-    print(f"{summary.episode_id} {spec.task.target_object:20s} {seconds:.3f} CPU s {summary.frames} frames {summary.failure or 'success'}")
-    return seconds, summary.frames
 
 
 if __name__ == "__main__":
