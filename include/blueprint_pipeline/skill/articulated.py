@@ -21,6 +21,7 @@ from blueprint_pipeline.skill.homing import plan_home
 from blueprint_pipeline.skill.instruction import PARAPHRASES
 from blueprint_pipeline.skill.picking import SEED_STEP
 from blueprint_pipeline.skill.pulling import PullQuery, plan_pull
+from blueprint_pipeline.skill.subtasks import Subtask
 from blueprint_pipeline.skill.swept import find_in_the_way
 from blueprint_pipeline.task.task import Task
 from blueprint_pipeline.twin.body_names import object_of
@@ -85,6 +86,10 @@ class PartSkill(Skill[AnyPartTask]):
     def __init_subclass__(cls) -> None:
         cls.phases = ("approach", "reach", "grasp", cls.move_phase, "release", "leave", "home")
         cls.touch_phases = frozenset({"grasp", cls.move_phase, "release", "leave"})
+        cls.subtasks = (
+            Subtask(name="reach", reference="target", phases=("approach", "reach", "grasp"), ways=frozenset({"approach"})),
+            Subtask(name=cls.move_phase, reference="target", phases=(cls.move_phase, "release", "leave", "home"), ways=frozenset({"home"})),
+        )
 
     def find_unsuitable(self, place: Workplace, target: str) -> str | None:
         """A part that did not pass its motion test, or that no gripper can take by a handle."""

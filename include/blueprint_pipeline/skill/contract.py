@@ -22,6 +22,7 @@ from blueprint_pipeline.skill.goals import Reach
 from blueprint_pipeline.skill.instruction import NamedObject, SurfaceFrame, phrases_of
 from blueprint_pipeline.skill.receiver import Receivers
 from blueprint_pipeline.skill.scene_view import SceneView
+from blueprint_pipeline.skill.subtasks import WHOLE, Subtask
 from blueprint_pipeline.skill.support_surface import BoolArray, SupportSurface
 from blueprint_pipeline.task.outcome import PredicateCheck
 from blueprint_pipeline.task.task import Task
@@ -165,6 +166,8 @@ class Skill(ABC, Generic[AnyTask]):
     """Those in which the tool travels: the efficiency of its path is measured there."""
     touch_phases: ClassVar[frozenset[str]]
     """Those in which the fingers may touch the target."""
+    subtasks: ClassVar[tuple[Subtask, ...]] = (WHOLE,)
+    """Its parts that belong to one object each, in order; they name all of its phases, or there is but one."""
     takes: ClassVar[bool] = False
     """Whether the hand goes down over the object. Starts and goals then leave it room among taller things: a way in between them would
     depend on where they stand, and who learns from it would not see why."""

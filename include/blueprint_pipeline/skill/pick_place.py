@@ -37,6 +37,11 @@ class PickPlaceTask(RegionTask):
     """Whether the target must end as upright as it began."""
     max_tilt_rad: float = Field(default=MAX_TILT_RAD, gt=0)
 
+    @property
+    def aim_m(self) -> Vector3:
+        """Where the demonstration sets the target's origin down."""
+        return self.goal_position_m
+
 
 class PickPlace(Skill[PickPlaceTask]):
     """Takes an object and sets it down where the sentence says."""
@@ -47,6 +52,7 @@ class PickPlace(Skill[PickPlaceTask]):
     phases = placing.ALL_PHASES
     travel_phases = placing.TRAVEL_PHASES
     touch_phases = placing.TOUCH_PHASES
+    subtasks = placing.SUBTASKS
     takes = True
     task = PickPlaceTask
 

@@ -17,12 +17,17 @@ from blueprint_pipeline.motion.timing import Pace
 from blueprint_pipeline.skill import picking
 from blueprint_pipeline.skill.grasping import RELEASE_M, YAWS_RAD, GraspQuery, goal_pose, raise_above_goal, solve_place
 from blueprint_pipeline.skill.picking import FREE_PACE, LINE_PACE, SEED_STEP, STOP_S, PickPlan, summarise_rejected
+from blueprint_pipeline.skill.subtasks import Subtask
 
 PHASES = ("transport", "place", "release", "retract", "home")
 ALL_PHASES = (*picking.PHASES, *PHASES)
 """Of taking an object and setting it down."""
 TRAVEL_PHASES = ("approach", "pre_grasp", "lift", "transport", "place", "retract", "home")
 TOUCH_PHASES = frozenset(ALL_PHASES) - {"approach", "home"}
+SUBTASKS = (
+    Subtask(name="grasp", reference="target", phases=picking.PHASES, ways=frozenset({"approach"})),
+    Subtask(name="place", reference="goal", phases=PHASES, ways=frozenset({"transport", "home"})),
+)
 CARRY_PACE = Pace(velocity=0.5, acceleration=0.25)
 AWAY_PACE = Pace(velocity=0.4, acceleration=0.3)
 RELEASE_SPEED_M_S = 0.03

@@ -67,6 +67,11 @@ class ReceivedTask(Task):
         """Where the demonstration aims to set the target's origin down."""
         return self.goal_position_m[:2]
 
+    @property
+    def aim_m(self) -> Vector3:
+        """Where the demonstration sets the target's origin down."""
+        return self.goal_position_m
+
     def end_pose(self, start: Pose) -> Pose:
         """On or in what receives it, turned as at the start."""
         return start.model_copy(update={"position_m": self.goal_position_m})
@@ -91,6 +96,7 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
     phases = placing.ALL_PHASES
     travel_phases = placing.TRAVEL_PHASES
     touch_phases = placing.TOUCH_PHASES
+    subtasks = placing.SUBTASKS
     takes = True
     relation: ClassVar[str]
     """Between target and receiver, in words: a key of the templates' bearers."""

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 
 from blueprint_pipeline.frozen import FrozenModel
-from blueprint_pipeline.geometry.pose import Pose
+from blueprint_pipeline.geometry.pose import Pose, Vector3
 from blueprint_pipeline.twin.body_names import BodyName
 from blueprint_pipeline.workspace.storage import Id
 
@@ -25,6 +25,11 @@ class Task(FrozenModel, ABC):
     @abstractmethod
     def goal_xy_m(self) -> tuple[float, float]:
         """Where the target should end, in the world: a point, or the middle of a region."""
+
+    @property
+    def aim_m(self) -> Vector3 | None:
+        """The place in the world to which a demonstration brings the target's origin; ``None``: the task names none."""
+        return None
 
     def end_pose(self, start: Pose) -> Pose:
         """About where the target should end: turned as at the start, and on its level."""
