@@ -9,6 +9,7 @@ from typing import Any
 from airflow.sdk.exceptions import ParamValidationError
 
 from blueprint_pipeline.compute.profiles import runs_as_pod
+from blueprint_pipeline.dataset.formats import FORMATS
 from blueprint_pipeline.delivery.lab import LabProfile, list_labs, load_lab
 from blueprint_pipeline.errors import BlueprintError, InputError
 from blueprint_pipeline.price.table import load_price_table
@@ -94,12 +95,21 @@ def wrong_lab(params: Mapping[str, Any]) -> Iterator[str]:
         yield f"lab: {error.message}"
         return
     yield from _too_little_for(profile, params)
+    yield from _not_written_for(profile, params)
 
 
 def _too_little_for(profile: LabProfile, params: Mapping[str, Any]) -> Iterator[str]:
     episodes, least = params.get("episodes"), profile.thresholds.min_episodes
     if isinstance(episodes, int | float) and 0 < episodes < least:
         yield f"episodes: {episodes} can never be the {least} kept episodes that lab {profile.id} takes at least"
+
+
+def _not_written_for(profile: LabProfile, params: Mapping[str, Any]) -> Iterator[str]:
+    """A format that the lab takes, and that is written only where a run asks for it."""
+    asked = params.get("more_formats") or ()
+    for name in profile.formats:
+        if FORMATS[name].on_request and name not in asked:
+            yield f"more_formats: lab {profile.id} takes {name}, which is written on request; add it"
 
 
 def wrong_source(params: Mapping[str, Any]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.sdk import Param
 
+from blueprint_pipeline.dataset.formats import join_titles, requested_formats, usual_formats
 from blueprint_pipeline.delivery.lab import list_labs
 from blueprint_pipeline.errors import ConfigurationError
 from blueprint_pipeline.robot.names import DEFAULT_ROBOT, robot_names
@@ -77,6 +78,7 @@ _DEFAULTS: dict[str, Any] = {
     "depth": False,
     "segmentation": False,
     "tier": "core",
+    "more_formats": [],
     "lab": None,
     "settle_s": 2.0,
     "approval_window_s": 10800,
@@ -158,6 +160,13 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
         "enum": ["core", "plus", "full"],
         "section": "Quality and delivery",
         "description": "Which limits the gates use.",
+    },
+    "more_formats": {
+        "type": "array",
+        "items": {"type": "string", "enum": list(requested_formats())},
+        "uniqueItems": True,
+        "section": "Quality and delivery",
+        "description": f"Formats of the dataset beside {join_titles(usual_formats())}.",
     },
     "lab": {
         "type": ["string", "null"],

@@ -6,7 +6,7 @@ from typing import Any
 from blueprint_pipeline.stage.flow import STAGES
 from operators.scene_params import SAMPLE, sample_source
 
-_LISTS = frozenset({"skills"})
+_LISTS = frozenset({"skills", "more_formats"})
 """Parameters that are lists."""
 
 

@@ -24,6 +24,7 @@ DECIDES_NOTHING = {
     "datasets": _CERTIFIES,
     "lerobot": _CERTIFIES,
     "mlcroissant": _CERTIFIES,
+    "robomimic": _CERTIFIES,
     "torch": _CERTIFIES,
     "torchcodec": _CERTIFIES,
     "mujoco_warp": _BESIDE,

@@ -15,18 +15,17 @@ from blueprint_pipeline.cli.app import app
 from blueprint_pipeline.dataset.contract import DatasetFinding
 from blueprint_pipeline.dataset.croissant_check import check_croissant
 from blueprint_pipeline.dataset.errors import NotADataset
-from blueprint_pipeline.dataset.formats import FORMATS, STORE
+from blueprint_pipeline.dataset.formats import FORMATS, STORE, usual_formats
 from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, DATASET_PATH, SIDECAR
 from blueprint_pipeline.dataset.read import check_dataset, describe_dataset, load_reader
-from blueprint_pipeline.dataset.stages import CERTIFY_DATASET, WRITE_DATASET
+from blueprint_pipeline.dataset.stages import CERTIFY_DATASET, WRITE_DATASET, WriteDatasetRequest
 from blueprint_pipeline.rows import load_code
-from blueprint_pipeline.stage.contract import StageRequest
 from blueprint_pipeline.workspace.storage import SceneFolder
 from tests.dataset.conftest import load_json, stage_context
 from tests.dataset.states_only import ROW
 from tests.temporary_rows import with_row
 
-REQUEST = StageRequest(scene_id="tabletop")
+REQUEST = WriteDatasetRequest(scene_id="tabletop")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +41,13 @@ def written(scene_with_episodes: SceneFolder, tmp_path_factory: pytest.TempPathF
 def test_only_its_module_and_its_row_name_a_format() -> None:
     """What a new format touches is what these have: the certifying programs are v2.1's and v3.0's own."""
     names = {path.relative_to(FOLDER).as_posix() for path in modules() if any(f'"{name}"' in path.read_text() for name in FORMATS)}
-    own = {"dataset/lerobot_v21.py", "dataset/lerobot_v30.py", "dataset/certify/in_twin.py", "dataset/certify/in_lerobot.py"}
+    own = {
+        "dataset/lerobot_v21.py",
+        "dataset/lerobot_v30.py",
+        "dataset/mimic_reader.py",
+        "dataset/certify/in_twin.py",
+        "dataset/certify/in_lerobot.py",
+    }
     assert names - own == {"dataset/formats.py"}
 
 
@@ -55,9 +60,11 @@ def test_no_row_imports_its_module() -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_row_leads_to_a_writer_and_a_reader(name: str) -> None:
     """And the store is one of them."""
+    if FORMATS[name].on_request:
+        pytest.importorskip("h5py", reason="h5py is in requirements.txt: make install")
     assert callable(load_code(FORMATS[name].writer))
-    assert load_reader(name).mismatch(Path("nowhere")) == "meta/info.json is missing"
-    assert STORE in FORMATS
+    assert load_reader(name).mismatch(Path("nowhere")) in {"meta/info.json is missing", "dataset.hdf5 is missing"}
+    assert STORE in usual_formats()
 
 
 def test_a_third_format_is_written_beside_the_others(written: Path) -> None:
@@ -110,5 +117,5 @@ def test_damage_of_a_third_format_is_found(written: Path, tmp_path: Path) -> Non
 
 def test_a_folder_of_no_format_lists_those_that_exist(written: Path) -> None:
     """Without its row the third one is unknown."""
-    with pytest.raises(NotADataset, match=r"meta/info\.json is missing\. Known formats: v3\.0, v2\.1\."):
+    with pytest.raises(NotADataset, match=r"meta/info\.json is missing; dataset\.hdf5 is missing\. Known formats: v3\.0, v2\.1, mimic\."):
         check_dataset(written / DATASET_PATH / "states_only")

@@ -13,15 +13,14 @@ from blueprint_pipeline.dataset.asset_licences import LicenceUnknown, build_lice
 from blueprint_pipeline.dataset.card import CardFacts, describe_variation
 from blueprint_pipeline.dataset.croissant_check import check_croissant
 from blueprint_pipeline.dataset.errors import EpisodeUnusable, ProfilesMixed, RenderersMixed
-from blueprint_pipeline.dataset.formats import FORMATS
+from blueprint_pipeline.dataset.formats import FORMATS, usual_formats
 from blueprint_pipeline.dataset.read import check_dataset
-from blueprint_pipeline.dataset.stages import WRITE_DATASET
+from blueprint_pipeline.dataset.stages import WRITE_DATASET, WriteDatasetRequest
 from blueprint_pipeline.dataset.write import NothingToWrite
 from blueprint_pipeline.quality.errors import TooAlike
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH, load_render_report, load_verdicts
 from blueprint_pipeline.quality.verdicts import EpisodeVerdict
 from blueprint_pipeline.simulation.render_profiles import FAST, RENDER_PROFILES
-from blueprint_pipeline.stage.contract import StageRequest
 from blueprint_pipeline.task.plan import PLAN_PATH
 from blueprint_pipeline.task.variation import VARIATIONS
 from blueprint_pipeline.workspace import checksums
@@ -30,7 +29,7 @@ from blueprint_pipeline.workspace.storage import SceneFolder
 from tests.dataset.conftest import load_json, stage_context, write_manifest
 from tests.quality.gate_reports import write_report
 
-REQUEST = StageRequest(scene_id="tabletop")
+REQUEST = WriteDatasetRequest(scene_id="tabletop")
 
 
 @pytest.fixture
@@ -183,7 +182,7 @@ def test_the_profile_and_its_settings_stand_in_every_format(scene: SceneFolder, 
     """In info.json, on the card, in Croissant and in each episode's certificate in the sidecar."""
     WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
     expected = FAST.model_dump(mode="json")
-    for name in FORMATS:
+    for name in usual_formats():
         root = tmp_path / "staging/geniesim/lerobot" / name
         assert load_json(root / "meta/info.json")["render_profile"] == expected
         assert "render profile `fast`: 1 sample(s) a pixel, no shadows, no reflections" in (root / "README.md").read_text()
@@ -222,7 +221,7 @@ def test_the_card_names_objects_that_are_no_targets(scene: SceneFolder, tmp_path
     left_out = {"pick_place": {"bowl": "the gripper has no grasp of it"}}
     _edit(scene, PLAN_PATH, lambda plan: plan.update(left_out=left_out))
     WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
-    for version in FORMATS:
+    for version in usual_formats():
         card = (tmp_path / "staging/geniesim/lerobot" / version / "README.md").read_text()
         assert "`bowl` is no target of pick place: the gripper has no grasp of it." in card
 
@@ -249,6 +248,7 @@ def test_one_licence_stands_by_its_hub_name() -> None:
         attempted=1,
         licence=licence,
         spread={"start_spread": 0.7},
+        formats=("v3.0",),
     )
     summary = DatasetSummary(episodes=1, frames=20_000, duration_s=1.0, tasks=("t",), subtasks=("p",), videos=(), contract=None)
     found = _metadata(FORMATS["v3.0"], facts, summary)

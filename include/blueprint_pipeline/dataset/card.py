@@ -14,7 +14,7 @@ from blueprint_pipeline.dataset.action_contract import describe_lag
 from blueprint_pipeline.dataset.asset_licences import HUGGING_FACE_IDS, DatasetLicence
 from blueprint_pipeline.dataset.contract import DatasetSpec, build_splits
 from blueprint_pipeline.dataset.features import CAMERA_POSE, DONE, OBJECT_POSES, SUBTASK, SUCCESS, build_info_features
-from blueprint_pipeline.dataset.formats import FORMATS, FormatRow
+from blueprint_pipeline.dataset.formats import FormatName, FormatRow, join_titles
 from blueprint_pipeline.dataset.layout import INFO, SIDECAR
 from blueprint_pipeline.dataset.objects import OBJECTS
 from blueprint_pipeline.dataset.writer import DatasetSummary
@@ -51,6 +51,8 @@ class CardFacts:
     licence: DatasetLicence
     spread: Mapping[str, float | None]
     """Measures of the kept episodes together, by name (:mod:`blueprint_pipeline.quality.metrics.spread`)."""
+    formats: tuple[FormatName, ...]
+    """In which the same episodes are written."""
 
 
 def build_card(row: FormatRow, facts: CardFacts, spec: DatasetSpec, summary: DatasetSummary) -> str:
@@ -109,7 +111,7 @@ def _slug(expression: str) -> str:
 def _what(row: FormatRow, facts: CardFacts, summary: DatasetSummary) -> str:
     cameras = ", ".join(f"`{video.key}` ({video.width}x{video.height}, {video.codec})" for video in summary.videos)
     tasks = "\n".join(f"- {task}" for task in summary.tasks)
-    others = " and ".join(other.title for other in FORMATS.values() if other != row)
+    others = join_titles(name for name in facts.formats if name != row.name)
     return (
         f"{summary.episodes} episodes, {summary.frames} frames, {summary.duration_s:.1f} s in all, of {facts.attempted} attempted. "
         f"Cameras: {cameras or 'none'}. Every episode is a success by its predicate, and passed the gates of tier {facts.tier}. "

@@ -4,6 +4,7 @@ A row imports nothing: labs' profiles and requests name formats where no writer 
 into a folder of its name.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -20,6 +21,8 @@ class Certifier:
     """Run as ``python -m MODULE REQUEST ANSWERS``."""
     checks: tuple[str, ...]
     """All that it answers, each required."""
+    reader: str = "lerobot"
+    """The package that it looks with; where the environment lacks it, its checks do not run."""
     oldest: bool = False
     """It runs with the oldest readers that the format is for, not with the environment's own."""
 
@@ -49,6 +52,8 @@ class FormatRow:
     certifiers: tuple[Certifier, ...] = ()
     graded: bool = False
     """The public graders read it."""
+    on_request: bool = False
+    """Written only where a run asks for it: few take it, and it costs time and space."""
     frames_of: str | None = None
     """The format in which graders see its frames: its certifiers prove that they are the same. ``None``: they see its own."""
 
@@ -112,9 +117,49 @@ FORMATS = Rows(
         graded=True,
         frames_of="v3.0",
     ),
+    FormatRow(
+        name="mimic",
+        title="Isaac Lab Mimic HDF5",
+        writer="blueprint_pipeline.dataset.mimic:MimicWriter",
+        reader="blueprint_pipeline.dataset.mimic_reader:READER",
+        readers="For Isaac Lab Mimic, which makes more demonstrations of these, and for robomimic. Without pictures: LeRobot has them.",
+        example=(
+            "import h5py\n\n"
+            'with h5py.File("{folder}/dataset.hdf5") as file:\n'
+            '    print(dict(file["data/demo_0"].attrs), list(file["data/demo_0/obs"]))'
+        ),
+        tags=("robomimic", "Isaac Lab"),
+        certifiers=(
+            Certifier(
+                module="blueprint_pipeline.dataset.certify.in_robomimic",
+                checks=("robomimic.loads", "robomimic.frames_match_states"),
+                reader="robomimic",
+            ),
+        ),
+        on_request=True,
+    ),
 )
 STORE = "v3.0"
 """The format that is always written, and read back: statistics in every format come from it."""
 
 FormatName = Annotated[str, AfterValidator(FORMATS.checked)]
 """The name of a row."""
+
+
+def usual_formats() -> tuple[str, ...]:
+    """Names of the formats in which every dataset is written."""
+    return tuple(row.name for row in FORMATS.values() if not row.on_request)
+
+
+def requested_formats() -> tuple[str, ...]:
+    """Names of those that a run must ask for."""
+    return tuple(row.name for row in FORMATS.values() if row.on_request)
+
+
+def join_titles(names: Iterable[str]) -> str:
+    """Formats in words.
+
+    >>> join_titles(("v3.0", "v2.1"))
+    'LeRobot v3.0 and LeRobot v2.1'
+    """
+    return " and ".join(FORMATS[name].title for name in names)

@@ -53,6 +53,15 @@ class PhaseRun:
 
 
 @dataclass(frozen=True)
+class Recorded:
+    """Where frames come from: for formats that keep more than float32 vectors, or more than observations and actions."""
+
+    record: EpisodeRecord
+    states: Path
+    """``states.parquet``."""
+
+
+@dataclass(frozen=True)
 class EpisodeFrames:
     """Vectors by feature key, each of shape (T, size), and what is said of the frames."""
 
@@ -64,6 +73,8 @@ class EpisodeFrames:
     """One after the other, T frames in all."""
     success: bool
     """Whether the task was done when the episode ended."""
+    recorded: Recorded | None = None
+    """``None``: they were made up, and no recording has them."""
 
     @property
     def length(self) -> int:
@@ -123,6 +134,7 @@ def load_frames(path: Path, record: EpisodeRecord, arms: Sequence[ArmLayout], ca
         vectors={key: value.astype(np.float32) for key, value in vectors.items()},
         phases=_runs(table.column("phase").to_pylist()[: record.frames]),
         success=record.outcome.success,
+        recorded=Recorded(record, path),
     )
 
 

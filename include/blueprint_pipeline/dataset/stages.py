@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from pydantic import Json
+
 from blueprint_pipeline.dataset.asset_licences import collect_licences
 from blueprint_pipeline.dataset.certify.certification import certify_datasets
 from blueprint_pipeline.dataset.certify.environment import digest_environment
-from blueprint_pipeline.dataset.formats import FORMATS
+from blueprint_pipeline.dataset.formats import FormatName, join_titles, requested_formats, usual_formats
 from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
 from blueprint_pipeline.dataset.write import write_datasets
 from blueprint_pipeline.errors import GateError
@@ -32,6 +34,18 @@ class DatasetRefused(GateError):
     failed: Sequence[str]
 
 
+class WriteDatasetRequest(StageRequest):
+    """Which formats are written beside those of every dataset."""
+
+    more_formats: tuple[FormatName, ...] | Json[tuple[FormatName, ...]] = ()
+    """As a list, or as its JSON text."""
+
+    @property
+    def formats(self) -> tuple[FormatName, ...]:
+        """All that are written, each once, in the order of their rows."""
+        return (*usual_formats(), *(name for name in requested_formats() if name in self.more_formats))
+
+
 class WriteDatasetResult(StageResult):
     """How much was written."""
 
@@ -56,12 +70,12 @@ class CertifyDatasetResult(StageResult):
     not_run: tuple[str, ...]
 
 
-def _run_write(_request: StageRequest, context: StageContext) -> WriteDatasetResult:
+def _run_write(request: WriteDatasetRequest, context: StageContext) -> WriteDatasetResult:
     plan = load_plan(context.scene)
     robot = load_embodiment(plan.robot.embodiment)
     manifest = load_manifest(context.scene)
     licence = collect_licences(manifest, robot)
-    summary = write_datasets(context, layout_of(robot), manifest, licence)
+    summary = write_datasets(context, request.formats, layout_of(robot), manifest, licence)
     folder = context.staging / DATASET_PATH
     return WriteDatasetResult(
         episodes=summary.episodes,
@@ -91,8 +105,9 @@ def _run_certify(_request: StageRequest, context: StageContext) -> CertifyDatase
 
 WRITE_DATASET = Stage(
     name="write_dataset",
-    description=f"Write the kept episodes as {' and '.join(row.title for row in FORMATS.values())}, with card, statistics and provenance.",
-    request=StageRequest,
+    description=f"Write the kept episodes as {join_titles(usual_formats())}, and as {join_titles(requested_formats())} on request, "
+    "with card, statistics and provenance.",
+    request=WriteDatasetRequest,
     result=WriteDatasetResult,
     run=_run_write,
     reads=lambda _: (*_EPISODES, MANIFEST_PATH),

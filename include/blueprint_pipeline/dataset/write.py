@@ -1,4 +1,4 @@
-"""Stage ``write_dataset``: the kept episodes of a scene in every format."""
+"""Stage ``write_dataset``: the kept episodes of a scene in every format that is wanted."""
 
 import shutil
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from blueprint_pipeline.dataset.contract import DatasetSpec
 from blueprint_pipeline.dataset.croissant import build_croissant
 from blueprint_pipeline.dataset.errors import EpisodeUnusable, ProfilesMixed, RenderersMixed
 from blueprint_pipeline.dataset.features import build_vector_features, video_key
-from blueprint_pipeline.dataset.formats import FORMATS, FormatRow
+from blueprint_pipeline.dataset.formats import FORMATS, FormatName, FormatRow
 from blueprint_pipeline.dataset.frames import load_frames
 from blueprint_pipeline.dataset.layout import CARD, DATASET_PATH, write_json, write_text
 from blueprint_pipeline.dataset.objects import OBJECTS, build_objects
@@ -46,11 +46,18 @@ class NothingToWrite(GateError):
     path: str
 
 
-def write_datasets(context: StageContext, arms: Sequence[ArmLayout], manifest: SceneManifest, licence: DatasetLicence) -> DatasetSummary:
-    """Write the dataset of a scene in every format to the stage's staging folder.
+def write_datasets(
+    context: StageContext,
+    formats: Sequence[FormatName],
+    arms: Sequence[ArmLayout],
+    manifest: SceneManifest,
+    licence: DatasetLicence,
+) -> DatasetSummary:
+    """Write the dataset of a scene in these formats to the stage's staging folder.
 
     Args:
         context: Where to read and write.
+        formats: Which; the store among them.
         arms: The layout of every arm of the robot.
         manifest: Of the scene.
         licence: Of everything that is seen.
@@ -78,7 +85,7 @@ def write_datasets(context: StageContext, arms: Sequence[ArmLayout], manifest: S
     folder = context.staging / DATASET_PATH
     if folder.exists():
         shutil.rmtree(folder)
-    writer = DatasetWriter(folder, spec)
+    writer = DatasetWriter(folder, spec, formats)
     certificates = []
     for done, ((shard_index, episode_id), verdict) in enumerate(zip(kept, verdicts, strict=True)):
         context.stop_if_asked()
@@ -95,11 +102,11 @@ def write_datasets(context: StageContext, arms: Sequence[ArmLayout], manifest: S
         writer.add(frames, videos, build_provenance(record, certificate, integration_state, verdict, seen_by))
         context.progress(done + 1, len(kept))
     summary = writer.close()
-    facts = _card_facts(plan, first, certificates, report, licence)
+    facts = _card_facts(plan, first, certificates, report, licence=licence, formats=formats)
     objects = build_objects(manifest, first.object_ids)
-    for row in FORMATS.values():
-        write_json(folder / row.name / OBJECTS, [item.model_dump(mode="json") for item in objects])
-        _describe(folder / row.name, row, facts, spec, summary)
+    for name in formats:
+        write_json(folder / name / OBJECTS, [item.model_dump(mode="json") for item in objects])
+        _describe(folder / name, FORMATS[name], facts, spec, summary)
     return summary
 
 
@@ -153,7 +160,13 @@ def _load_videos(folder: Path, certificate: ReplayCertificate, plan: JobPlan) ->
 
 
 def _card_facts(
-    plan: JobPlan, record: EpisodeRecord, certificates: Sequence[ReplayCertificate], report: GateReport, licence: DatasetLicence
+    plan: JobPlan,
+    record: EpisodeRecord,
+    certificates: Sequence[ReplayCertificate],
+    report: GateReport,
+    *,
+    licence: DatasetLicence,
+    formats: Sequence[FormatName],
 ) -> CardFacts:
     kept = set(report.with_verdict("kept"))
     return CardFacts(
@@ -172,6 +185,7 @@ def _card_facts(
         left_out=plan.left_out,
         licence=licence,
         spread=report.set_metrics,
+        formats=tuple(formats),
     )
 
 

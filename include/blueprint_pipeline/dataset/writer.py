@@ -8,7 +8,7 @@ from pathlib import Path
 from blueprint_pipeline.dataset.action_contract import CONTRACT, ActionContract, LagMeter
 from blueprint_pipeline.dataset.contract import DatasetSpec, DatasetTotals, FormatWriter, WrittenEpisode, statistics_as_lists
 from blueprint_pipeline.dataset.features import VideoFeature
-from blueprint_pipeline.dataset.formats import FORMATS, STORE, FormatName
+from blueprint_pipeline.dataset.formats import FORMATS, STORE, FormatName, usual_formats
 from blueprint_pipeline.dataset.frames import EpisodeFrames, validate_sizes
 from blueprint_pipeline.dataset.images import PixelCounts
 from blueprint_pipeline.dataset.layout import SIDECAR, json_line, part_path, write_json
@@ -41,11 +41,11 @@ class DatasetWriter:
     Args:
         folder: Gets a folder a format, each of which must be new.
         spec: What all episodes share.
-        formats: Which; the store is always among them.
+        formats: Which; those of every dataset if not given. The store is always among them.
     """
 
     def __init__(self, folder: Path, spec: DatasetSpec, formats: Sequence[FormatName] | None = None) -> None:
-        wanted = dict.fromkeys((STORE, *(FORMATS if formats is None else formats)))
+        wanted = dict.fromkeys((STORE, *(usual_formats() if formats is None else formats)))
         self._spec = spec
         self._store = V30Writer(folder / STORE, spec)
         self._others: list[FormatWriter] = [load_code(FORMATS[name].writer)(folder / name, spec) for name in wanted if name != STORE]

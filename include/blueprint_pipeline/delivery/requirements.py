@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from blueprint_pipeline.dataset.formats import FORMATS
 from blueprint_pipeline.delivery.lab import LabProfile
 from blueprint_pipeline.delivery.sources import BundleSources
 from blueprint_pipeline.errors import GateError
@@ -33,6 +34,9 @@ def check_requirements(lab: LabProfile, sources: BundleSources) -> list[str]:
     unreplayed = [item.record.episode_id for item in sources.kept_attempts() if item.certificate is None or not item.certificate.replayed]
     if unreplayed:
         found.append(f"no replay certificate for {', '.join(unreplayed)}")
+    written = {check.dataset for check in sources.certification.checks}
+    if unwritten := [name for name in lab.formats if FORMATS[name].on_request and name not in written]:
+        found.append(f"not written as {', '.join(unwritten)}: the run must ask for it (`more_formats`)")
     failed = sorted({check.check for check in sources.certification.checks if check.required and check.status == "failed"})
     if failed:
         found.append(f"certification failed: {', '.join(failed)}")

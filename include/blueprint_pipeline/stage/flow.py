@@ -201,6 +201,7 @@ _ROWS = (
         says="episodes: {episodes}, frames: {frames}, cameras: {cameras}",
         quantities=("episodes", "frames", "size_bytes"),
         counts="episodes",
+        params={"more_formats": "more_formats"},
         config=("third_party_policy.yaml",),
     ),
     StageRow(

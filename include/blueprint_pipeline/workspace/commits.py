@@ -25,6 +25,7 @@ COMPUTING_PACKAGES = (
     "dracopy",
     "embreex",
     "fast-simplification",
+    "h5py",
     "manifold3d",
     "mink",
     "mujoco",

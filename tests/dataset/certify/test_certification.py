@@ -21,22 +21,21 @@ from blueprint_pipeline.dataset.certify.graders import GRADERS
 from blueprint_pipeline.dataset.certify.in_expected import Refuted, answer, check_columns, load_subtasks, require
 from blueprint_pipeline.dataset.certify.report import CertificationReport, CheckResult, is_certified
 from blueprint_pipeline.dataset.certify.request import CameraMount, CertifyRequest, ExpectedEpisode
-from blueprint_pipeline.dataset.formats import FORMATS
+from blueprint_pipeline.dataset.formats import FORMATS, usual_formats
 from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
-from blueprint_pipeline.dataset.stages import CERTIFY_DATASET, WRITE_DATASET, DatasetRefused
+from blueprint_pipeline.dataset.stages import CERTIFY_DATASET, WRITE_DATASET, DatasetRefused, WriteDatasetRequest
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.settings import DatasetSettings, Settings
-from blueprint_pipeline.stage.contract import StageRequest
 from blueprint_pipeline.twin.robot_cameras import load_robot_cameras
 from blueprint_pipeline.workspace.storage import SceneFolder
 from tests.dataset.conftest import stage_context, states_table, tool_poses, write_manifest, write_scene
 
-CHECKS = tuple(check for row in FORMATS.values() for certifier in row.certifiers for check in certifier.checks)
+CHECKS = tuple(check for name in usual_formats() for certifier in FORMATS[name].certifiers for check in certifier.checks)
 SUBTASKS = ["approach", "lift"]
-REQUEST = StageRequest(scene_id="tabletop")
+REQUEST = WriteDatasetRequest(scene_id="tabletop")
 CERTIFY_PYTHON = Path(__file__).parents[3] / ".venv-certify/bin/python"
 needs_environment = pytest.mark.skipif(not CERTIFY_PYTHON.exists(), reason="no .venv-certify: run `make certify-env`")
 
@@ -267,7 +266,7 @@ def test_the_real_lerobot_and_the_graders_certify(scene: SceneFolder, tmp_path: 
     assert result.certified, load_report(tmp_path / "staging")
     assert result.failed == ()
     report = load_report(tmp_path / "staging")
-    for version in FORMATS:
+    for version in usual_formats():
         assert sum(check.check.startswith("grader.") and check.dataset == version for check in report.checks) >= 3
     assert report.environment["lerobot"] == "0.4.4"
     assert {check.tool_version for check in report.checks if check.check.startswith("oldest.")} == {"0.3.3"}

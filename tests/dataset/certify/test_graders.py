@@ -11,7 +11,7 @@ import pytest
 from blueprint_pipeline.dataset.certify.certification import REQUIRED_GRADERS
 from blueprint_pipeline.dataset.certify.environment import PACKAGES, CertifyEnvironment
 from blueprint_pipeline.dataset.certify.graders import GRADERS, Grader, Verdict, graders_of, run_grader
-from blueprint_pipeline.dataset.formats import FORMATS
+from blueprint_pipeline.dataset.formats import FORMATS, usual_formats
 
 ANSWERS: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "answers.json").read_text())
 """By grader: an answer with advice only, and one with a defect."""
@@ -60,7 +60,7 @@ def test_no_answer_is_not_run(grader: Grader, answer: str, environment: CertifyE
 
 def test_a_grader_is_spared_only_what_it_sees_elsewhere() -> None:
     """All look at the format whose frames others are proven to repeat; there only those are left out who judge frames alone."""
-    for row in FORMATS.values():
+    for row in (FORMATS[name] for name in usual_formats()):
         missing = set(GRADERS) - set(graders_of(row))
         assert all(row.frames_of and grader.frames_alone and grader in graders_of(FORMATS[row.frames_of]) for grader in missing)
         assert len(graders_of(row)) > REQUIRED_GRADERS

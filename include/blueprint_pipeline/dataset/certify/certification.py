@@ -13,7 +13,7 @@ from blueprint_pipeline.dataset.certify.graders import GRADERS, Grader, graders_
 from blueprint_pipeline.dataset.certify.report import CertificationReport, CheckResult, GraderFinding, Status, is_certified, not_run
 from blueprint_pipeline.dataset.certify.request import CertifyRequest, ExpectedEpisode, load_answers
 from blueprint_pipeline.dataset.croissant_check import check_croissant
-from blueprint_pipeline.dataset.formats import FORMATS, Certifier, FormatName
+from blueprint_pipeline.dataset.formats import FORMATS, Certifier, FormatName, FormatRow
 from blueprint_pipeline.dataset.layout import DATASET_PATH
 from blueprint_pipeline.dataset.read import load_reader
 from blueprint_pipeline.episode.record import EpisodeRecord, recording_path, render_path
@@ -63,7 +63,7 @@ def certify_datasets(context: StageContext) -> CertificationReport:
         DatasetChanged: A grader wrote into the dataset.
     """
     plan = load_plan(context.scene)
-    episodes = _expected_episodes(context, plan.robot.embodiment, plan.cameras)
+    episodes = expected_episodes(context, plan.robot.embodiment, plan.cameras)
     root = context.input(DATASET_PATH).absolute()
     with tempfile.TemporaryDirectory(prefix="blueprint-pipeline-certify-") as folder:
         environment = CertifyEnvironment(context.settings.dataset.certify_python, Path(folder))
@@ -74,7 +74,7 @@ def certify_datasets(context: StageContext) -> CertificationReport:
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     if changed:
         raise DatasetChanged(", ".join(grader.package for grader in GRADERS), changed)
-    checks += [_graders_check(checks, row.name) for row in FORMATS.values() if row.graded]
+    checks += [_graders_check(checks, row.name) for row in written_rows(root) if row.graded]
     return CertificationReport(
         scene_id=plan.scene_id,
         job_id=plan.job_id,
@@ -86,8 +86,19 @@ def certify_datasets(context: StageContext) -> CertificationReport:
     )
 
 
-def _expected_episodes(context: StageContext, robot: str, cameras: tuple[str, ...]) -> tuple[ExpectedEpisode, ...]:
-    """The kept episodes as they were simulated and rendered, in the order of the dataset."""
+def written_rows(root: Path) -> list[FormatRow]:
+    """The formats of a dataset: those of every one, whether they are there or not, and those that were asked for."""
+    return [row for row in FORMATS.values() if not row.on_request or (root / row.name).is_dir()]
+
+
+def expected_episodes(context: StageContext, robot: str, cameras: tuple[str, ...]) -> tuple[ExpectedEpisode, ...]:
+    """The kept episodes as they were simulated and rendered, in the order of the dataset.
+
+    Args:
+        context: Where to read.
+        robot: Name of the embodiment.
+        cameras: Whose videos are expected.
+    """
     mounts = load_camera_mounts(load_embodiment(robot))
     found = []
     for shard_index, episode_id in load_kept(context.scene):
@@ -145,9 +156,8 @@ def _croissant_check(folder: Path, name: FormatName) -> list[CheckResult]:
 
 def run_certifier(environment: CertifyEnvironment, certifier: Certifier, request: CertifyRequest, name: FormatName) -> list[CheckResult]:
     """Run one certifying program; where there is no environment every one of its checks says so."""
-    if not environment.exists or (certifier.oldest and not environment.oldest.is_dir()):
-        reason = _OLDEST_NOT_INSTALLED if environment.exists else _NOT_INSTALLED
-        return [not_run(check, name, required=True, reason=reason, tool="lerobot") for check in certifier.checks]
+    if (reason := _find_missing(environment, certifier)) is not None:
+        return [not_run(check, name, required=True, reason=reason, tool=certifier.reader) for check in certifier.checks]
     request.work.mkdir()
     program = certifier.module.rsplit(".", 1)[-1]
     request_path, answers_path = environment.home / f"{program}.request.json", environment.home / f"{program}.answers.json"
@@ -157,7 +167,6 @@ def run_certifier(environment: CertifyEnvironment, certifier: Certifier, request
         raise CertifierBroken(program, run.exit_code if run.exit_code is not None else -1, run.last_output)
     answers = {answer.check: answer for answer in load_answers(answers_path)}
     versions = environment.oldest_versions if certifier.oldest else environment.versions
-    reason = "a check before it failed"
     return [
         CheckResult(
             check=check,
@@ -166,13 +175,23 @@ def run_certifier(environment: CertifyEnvironment, certifier: Certifier, request
             required=True,
             reason=answers[check].reason,
             origin=Origin.MEASURED,
-            tool="lerobot",
-            tool_version=versions.get("lerobot"),
+            tool=certifier.reader,
+            tool_version=versions.get(certifier.reader),
         )
         if check in answers
-        else not_run(check, name, required=True, reason=reason, tool="lerobot")
+        else not_run(check, name, required=True, reason="a check before it failed", tool=certifier.reader)
         for check in certifier.checks
     ]
+
+
+def _find_missing(environment: CertifyEnvironment, certifier: Certifier) -> str | None:
+    """What a certifying program lacks on this machine, in words."""
+    if not environment.exists:
+        return _NOT_INSTALLED
+    if certifier.oldest:
+        return None if environment.oldest.is_dir() else _OLDEST_NOT_INSTALLED
+    versions = environment.versions  # none at all: the environment is broken, and running the program says how
+    return f"{certifier.reader} is {_INSTALL}" if versions and certifier.reader not in versions else None
 
 
 def _look_all(
@@ -190,9 +209,9 @@ def _look_all(
         )
         return run_certifier(environment, certifier, request, name)
 
-    rows = FORMATS.values()
+    rows = written_rows(root)
     tasks: list[Callable[[], list[CheckResult]]] = [
-        partial(look, root / name, name) for look in (_structure_check, _croissant_check) for name in FORMATS
+        partial(look, root / row.name, row.name) for look in (_structure_check, _croissant_check) for row in rows
     ]
     tasks += [partial(certify, row.name, number, certifier) for row in rows for number, certifier in enumerate(row.certifiers)]
     tasks += [partial(_grade, environment, grader, root / row.name, row.name) for row in rows for grader in graders_of(row)]

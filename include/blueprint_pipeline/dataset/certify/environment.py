@@ -17,7 +17,7 @@ import blueprint_pipeline
 from blueprint_pipeline.workspace.checksums import FileDigest
 
 PACKAGES = (
-    "lerobot", "torch", "torchcodec", "datasets", "pyarrow",
+    "lerobot", "robomimic", "torch", "torchcodec", "datasets", "pyarrow",
     "rdq", "robovet", "lerobot-doctor", "adduct", "deepen-grade", "kalanos", "robot-data-audit",
 )  # fmt: skip
 OLDEST = "oldest-readers"

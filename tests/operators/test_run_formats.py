@@ -1,0 +1,32 @@
+"""A run writes every format that its lab takes, or is refused before anything is worked on."""
+
+import pytest
+
+from blueprint_pipeline.delivery.lab import load_lab
+from operators import run_check
+from operators.run_check import check_params
+from operators.scene_params import build_params
+
+
+def chosen(**changes):
+    return {name: param.value for name, param in build_params({"lab": "aurora_robotics", **changes}).items()}
+
+
+@pytest.fixture
+def taker(monkeypatch):
+    """A lab that takes a format which is written on request."""
+    monkeypatch.setattr(run_check, "load_lab", lambda lab: load_lab(lab).model_copy(update={"formats": ("v3.0", "mimic")}))
+
+
+@pytest.mark.usefixtures("taker")
+def test_a_lab_that_takes_more_must_be_asked_for():
+    """The message says which parameter, and what to add."""
+    assert check_params(chosen()) == ["more_formats: lab aurora_robotics takes mimic, which is written on request; add it"]
+    assert check_params(chosen(more_formats=["mimic"])) == []
+
+
+def test_only_formats_on_request_can_be_asked_for():
+    """The others are always written."""
+    (problem,) = check_params(chosen(more_formats=["v2.1"]))
+    assert problem.startswith("more_formats: ")
+    assert check_params(chosen(more_formats=["mimic"])) == []
