@@ -12,7 +12,7 @@ import argparse
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import product
@@ -27,7 +27,7 @@ from blueprint_pipeline.log import configure_logging
 from blueprint_pipeline.policy.intervals import wilson
 from blueprint_pipeline.quality.explain import tally_reasons
 from blueprint_pipeline.quality.report import load_gate_report
-from blueprint_pipeline.quality.verdicts import ShardVerdicts, verdicts_path
+from blueprint_pipeline.quality.verdicts import EpisodeVerdict, ShardVerdicts, verdicts_path
 from blueprint_pipeline.render.replay import replay_episode
 from blueprint_pipeline.robot.names import DEFAULT_ROBOT
 from blueprint_pipeline.robot.placement import RobotPlacement
@@ -64,26 +64,31 @@ def import_scene(source: Path, settings: Settings) -> str:
     return scene_id
 
 
+def run_job(scene_id: str, settings: Settings, **job: object) -> SceneFolder:
+    """Plan, simulate and gate a job of the scene."""
+    plan: Mapping[str, object] = {"shard_size": SHARD, "held_out": 0, **job}
+    run_stage("plan_tasks", {"scene_id": scene_id, **plan}, settings)
+    scene = Workspace(settings.workspace).scene(scene_id)
+    for shard in range(len(load_plan(scene).shards)):
+        run_stage("simulate_shard", {"scene_id": scene_id, "shard_index": shard}, settings)
+    for stage in ("import_episodes", "gate_episodes"):
+        run_stage(stage, {"scene_id": scene_id}, settings)
+    return scene
+
+
+def read_verdicts_of(scene: SceneFolder) -> list[EpisodeVerdict]:
+    """What the gates on states said of every attempt of the scene's job."""
+    paths = [verdicts_path("verdicts", shard.shard_index) for shard in load_gate_report(scene).shards]
+    return [verdict for path in paths for verdict in ShardVerdicts.model_validate_json(scene.read_bytes(path)).episodes]
+
+
 def attempt_cell(scene_id: str, robot: str, skill: str, chosen: argparse.Namespace, settings: Settings) -> Cell:
     """Plan, simulate and gate a job, and replay what is kept."""
-    job = {"robot": robot, "skills": [skill], "episodes": chosen.attempts, "seed": chosen.seed, "shard_size": SHARD}
-    stages = [
-        ("plan_tasks", job | {"variation": chosen.variation, "held_out": 0}),
-        *(("simulate_shard", {"shard_index": shard}) for shard in range(-(-chosen.attempts // SHARD))),
-        ("import_episodes", {}),
-        ("gate_episodes", {}),
-    ]
-    for stage, request in stages:
-        run_stage(stage, {"scene_id": scene_id, **request}, settings)
-    scene = Workspace(settings.workspace).scene(scene_id)
-    report = load_gate_report(scene)
-    verdicts = [
-        verdict
-        for shard in report.shards
-        for verdict in ShardVerdicts.model_validate_json(scene.read_bytes(verdicts_path("verdicts", shard.shard_index))).episodes
-    ]
+    job = {"episodes": chosen.attempts, "seed": chosen.seed, "variation": chosen.variation}
+    scene = run_job(scene_id, settings, robot=robot, skills=[skill], **job)
+    verdicts = read_verdicts_of(scene)
     tally = tally_reasons(verdicts)
-    kept = list(report.with_verdict("kept"))
+    kept = [verdict.episode_id for verdict in verdicts if verdict.verdict == "kept"]
     return Cell(
         scene=scene_id,
         robot=robot,

@@ -63,6 +63,7 @@ ROWS = (
         environment="peer-env",
     ),
     Row("kept_rate", ("--skills", "pick_place", "--attempts", "2"), tuple(map(str, samples()))),
+    Row("planted", ("{workspace}", SCENE, "--attempts", "4", "--each", "2", "--drawn", "1"), ("{workspace}", SCENE)),
     Row("package_bundle", ("--megabytes", "2", "--pairs", "1"), ("--megabytes", "128", "--pairs", "5")),
     Row("dataset_write", ("--episodes", "1", "--pairs", "1"), ("--episodes", "50", "--pairs", "5"), load_settings().dataset.certify_python),
     Row(

@@ -97,6 +97,15 @@ def without_contacts(episode):
     return episode.case()
 
 
+def drag(episode):
+    """The fingers hold nothing, and the can goes with them."""
+    for row, pairs in enumerate(episode.columns["contact_bodies"]):
+        kept = [index for index, pair in enumerate(pairs) if "robot/" not in pair]
+        for name in ("contact_bodies", "contact_depth_m", "contact_force_n"):
+            episode.columns[name][row] = [episode.columns[name][row][index] for index in kept]
+    return episode.case()
+
+
 def wander(episode, aside_m=0.4):
     """There and back on the way to the goal."""
     values = np.array(episode.columns["ee_pose"])
@@ -137,6 +146,7 @@ BENT = {
     "joint_torque": [lambda e: bend(e, "robot_torque", (100, 6), lambda t: t * 0 - 12.5), six_joints],
     "object_speed": [without_objects, lambda e: bend(e, "object_poses", (slice(50, None), 0), lambda x: x + 0.3)],
     "bystander_motion": [without_objects, lambda e: bend(e, "object_poses", (slice(50, None), 7), lambda x: x + 0.02)],
+    "untouched_motion": [without_objects, without_contacts, drag],
     "penetration": [lambda e: touch(e, "can|table", [30], depth_m=0.02), without_contacts],
     "unexplained_contacts": [
         lambda e: touch(e, "bowl|robot/hand", [60]),
@@ -177,6 +187,7 @@ BENT = {
         stand_still,
     ],
     "action_state_consistency": [lambda e: bend(e, "robot_command", slice(None), lambda c: c + 0.3), stand_still],
+    "tracking_error": [lambda e: bend(e, "robot_command", (slice(None), 2), lambda c: c + 0.15), six_joints, stand_still],
     "joint_margin": [lambda e: bend(e, "robot_qpos", (100, 5), lambda q: q * 0 + 3.72), six_joints],
     "branch": [lambda e: bend(e, "robot_qpos", (slice(50, 200), 4), lambda q: q * 0 + 2.8), six_joints],
     "detour": [wander],

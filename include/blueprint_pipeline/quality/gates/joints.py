@@ -5,7 +5,7 @@ import numpy as np
 from blueprint_pipeline.episode.arrays import EpisodeArrays
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.quality.gates.case import EpisodeCase, Measurement, RobotLimits, not_measured
-from blueprint_pipeline.quality.metrics.tracking import action_state_consistency, action_state_lag_s
+from blueprint_pipeline.quality.metrics.tracking import action_state_consistency, action_state_lag_s, tracking_errors
 from blueprint_pipeline.quality.tiers import GateRule
 
 
@@ -64,6 +64,14 @@ def measure_action_state_consistency(case: EpisodeCase, arrays: EpisodeArrays, _
     """1 less the root mean square tracking error, its lag taken out, over the spread of the setpoints."""
     value = action_state_consistency(*joint_setpoints(arrays), fps=case.fps)
     return not_measured("the setpoints do not move") if value is None else Measurement(value, "setpoints against the states they led to")
+
+
+def measure_tracking_error(case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRule) -> Measurement:
+    """Largest distance of any joint from its setpoint [rad], the lag taken out: a score over all joints hides one that counts otherwise."""
+    if arrays.robot_qpos.shape[1] != len(case.robot.joints):
+        return _wrong_width(arrays.robot_qpos, case.robot)
+    errors = tracking_errors(*joint_setpoints(arrays), fps=case.fps)
+    return not_measured("the setpoints do not move") if errors is None else _worst(np.abs(errors), case.robot)
 
 
 def joint_setpoints(arrays: EpisodeArrays) -> tuple[FloatArray, FloatArray]:

@@ -1,9 +1,11 @@
 """Gates on what the robot acts on: no teleport, nothing else moved, nothing inside another thing, no unexplained touch."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blueprint_pipeline.episode.arrays import EpisodeArrays
 from blueprint_pipeline.quality.gates.case import EpisodeCase, Measurement, not_measured
@@ -29,6 +31,35 @@ def measure_bystander_motion(case: EpisodeCase, arrays: EpisodeArrays, _rule: Ga
     distance[:, case.record.object_ids.index(case.spec.task.target_object)] = 0.0
     row, index = np.unravel_index(int(distance.argmax()), distance.shape)
     return Measurement(float(distance[row, index]), f"{case.record.object_ids[index]} in frame {row}" if distance.any() else "")
+
+
+def measure_untouched_motion(case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRule) -> Measurement:
+    """Longest way of an object's origin [m] in frames in which neither the robot touches it, nor anything that the robot moves.
+
+    What is let go falls a little, rocks and rolls to rest; what moves as a hand does, with no hand on it, was dragged by no physics.
+    """
+    if arrays.object_poses.shape[1] == 0:
+        return not_measured("no object is recorded")
+    ways = np.linalg.norm(np.diff(arrays.object_poses[:, :, :3], axis=0), axis=2)
+    untouched = np.where(find_driven(arrays, case.record.object_ids), 0.0, ways).sum(axis=0)
+    worst = int(untouched.argmax())
+    return Measurement(float(untouched[worst]), case.record.object_ids[worst] if untouched[worst] else "")
+
+
+def find_driven(arrays: EpisodeArrays, object_ids: Sequence[str]) -> NDArray[np.bool_]:
+    """Which objects the robot touches in each frame, by itself or through other objects: (T, n_objects)."""
+    touching: defaultdict[int, list[tuple[str, ...]]] = defaultdict(list)
+    for row, pair in zip(arrays.contacts.row, arrays.contacts.pair, strict=True):
+        touching[int(row)].append(tuple(pair.split("|")))
+    movable = set(object_ids)
+    driven = np.zeros((arrays.frames, len(object_ids)), dtype=bool)
+    for row in range(arrays.frames):
+        reached, waiting = set(), {body for pair in touching[row] for body in pair if body.startswith(ROBOT_PREFIX)}
+        while waiting:
+            reached |= waiting
+            waiting = {body for pair in touching[row] if reached & {*pair} for body in pair if body in movable} - reached
+        driven[row] = [object_id in reached for object_id in object_ids]
+    return driven
 
 
 def measure_penetration(_case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRule) -> Measurement:

@@ -64,6 +64,25 @@ def action_state_consistency(setpoint: FloatArray, reached: FloatArray, *, fps: 
 
     Source: DQAF, arXiv 2605.26349 (others warn below 0.8 and fail below 0.5); SCIZOR, arXiv 2505.22626.
     """
+    errors = tracking_errors(setpoint, reached, fps=fps)
+    if errors is None:
+        return None
+    return 1.0 - float(np.sqrt(np.mean(errors**2))) / float(np.sqrt(np.mean((setpoint - setpoint.mean(axis=0)) ** 2)))
+
+
+def tracking_errors(setpoint: FloatArray, reached: FloatArray, *, fps: float) -> FloatArray | None:
+    """How far the states are from the actions once their lag is taken out, (m, n_joints), [rad]; the m rows that have both.
+
+    ``setpoint(t - lag) - reached(t)`` with the lag of :func:`action_state_lag_s` and linear interpolation between setpoints.
+
+    Args:
+        setpoint: Shape (n, n_joints), [rad]: what is commanded at the end of row t.
+        reached: Shape (n, n_joints), [rad]: the state at that time.
+        fps: Samples a second [Hz].
+
+    Returns:
+        ``None`` where there is no lag to find.
+    """
     lag_s = action_state_lag_s(setpoint, reached, fps=fps)
     if lag_s is None:
         return None
@@ -71,5 +90,5 @@ def action_state_consistency(setpoint: FloatArray, reached: FloatArray, *, fps: 
     sources = rows - lag_s * fps
     inside = (sources >= 0) & (sources <= rows[-1])
     shifted = np.stack([np.interp(sources[inside], rows, column) for column in setpoint.T], axis=1)
-    error = float(np.sqrt(np.mean((shifted - reached[inside]) ** 2)))
-    return 1.0 - error / float(np.sqrt(np.mean((setpoint - setpoint.mean(axis=0)) ** 2)))
+    errors: FloatArray = shifted - reached[inside]
+    return errors
