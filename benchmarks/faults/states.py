@@ -182,17 +182,13 @@ def deep_penetration(case: EpisodeCase) -> EpisodeCase:
 
 def arm_hits_the_support(case: EpisodeCase) -> EpisodeCase:
     """A link of the arm touches what the objects stand on, in one frame."""
-    return _touched(case, "|".join(sorted([f"robot/{_link(case)}", str(case.spec.task.support_object)])), 5)
+    return _touched(case, "|".join(sorted(["robot/forearm", case.spec.task.support_object])), 5)
 
 
 def hand_hits_a_bystander(case: EpisodeCase) -> EpisodeCase:
     """A finger touches another object, in one frame."""
     finger, other = min(case.robot.finger_bodies), case.record.object_ids[_bystander(case)]
     return _touched(case, "|".join(sorted([finger, other])), _middle(case))
-
-
-def _link(case: EpisodeCase) -> str:
-    return "link5" if "panda" in case.record.robot.embodiment else "forearm"
 
 
 def joint_beyond_its_limit(case: EpisodeCase) -> EpisodeCase:

@@ -10,6 +10,7 @@ from blueprint_pipeline.episode.errors import NothingAudited
 from blueprint_pipeline.quality.approval_log import ApprovalDecision, load_approvals
 from blueprint_pipeline.quality.approvals import UnknownDecision, batch_path
 from blueprint_pipeline.quality.errors import NothingKept
+from blueprint_pipeline.quality.gates.registry import EPISODE_GATES, RENDER_GATES
 from blueprint_pipeline.quality.report import (
     GATES_PATH,
     QUALITY_GATE_REPORT_PATH,
@@ -230,7 +231,11 @@ def test_rendered_episodes_are_judged_and_the_selection_is_final(job, context, s
     assert load_kept(context.scene) == [(0, "ep_000000")]
     assert "1x certificate" in result.top_reasons[0]
     report = json.loads(context.scene.read_bytes(QUALITY_GATE_REPORT_PATH))
-    assert report["summary"] == {"total_gates": 35, "passed": 35 - report["summary"]["failed"], "failed": report["summary"]["failed"]} | {
+    gates, failed = len(EPISODE_GATES) + len(RENDER_GATES), report["summary"]["failed"]
+    assert report["summary"] == {
+        "total_gates": gates,
+        "passed": gates - failed,
+        "failed": failed,
         "blocking_failures": 0,
         "can_proceed": True,
     }
