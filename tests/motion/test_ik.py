@@ -62,7 +62,7 @@ def test_the_default_has_the_known_tool_pose() -> None:
     np.testing.assert_allclose(pose[:3, 2], [0, 0, -1], atol=2e-3)
 
 
-BOTH_WAYS = {"franka_panda": 0.95, "ur10e_2f85": 0.95, "agibot_g2": 0.65}
+BOTH_WAYS = {"franka_panda": 0.95, "ur10e_2f85": 0.95, "agibot_g2": 0.65, "unitree_g1": 0.6}
 """Least share of poses that are reached. A wrist that turns the hand through less than a full turn reaches fewer, still each in one way."""
 
 
