@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from blueprint_pipeline.cli.app import app
 from blueprint_pipeline.errors import ConfigurationError
-from blueprint_pipeline.simulation.service.client import SimulatorUnreachable
+from blueprint_pipeline.simulation.guarded_calls import SimulatorUnreachable
 from blueprint_pipeline.simulation.service.security import (
     ServerTls,
     TokenCheck,

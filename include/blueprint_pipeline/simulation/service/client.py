@@ -11,15 +11,14 @@ from typing import Any, TypeVar
 import grpc
 import numpy as np
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from purgatory import SyncCircuitBreakerFactory
-from purgatory.domain.model import OpenedState
 
-from blueprint_pipeline.errors import BlueprintError, ConfigurationError, TransientError
+from blueprint_pipeline.errors import BlueprintError, ConfigurationError
 from blueprint_pipeline.geometry.arrays import FloatArray, ImageArray
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.log import get_logger
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.errors import NotVaried
+from blueprint_pipeline.simulation.guarded_calls import GuardedCalls, SimulatorUnreachable
 from blueprint_pipeline.simulation.protocol import Capabilities, LoadedScene, SimulationState, Track
 from blueprint_pipeline.simulation.service import messages
 from blueprint_pipeline.simulation.service.bounds import MAX_MESSAGE_BYTES
@@ -33,34 +32,10 @@ from blueprint_pipeline.task.variation import PLAIN, Variation
 
 IDEMPOTENT = ("Describe", "Load", "Vary", "Reset", "Observe", "SaveState", "RestoreState", "Render")
 """Calls that may be repeated; ``Track`` moves the world and is never retried."""
-BREAKER_FAILURES = 5
-BREAKER_WAIT_S = 15.0
 BUSY_PAUSE_S = 2.0
 """Between two rounds over servers that are all in use [s]."""
 
 Answer = TypeVar("Answer")
-
-
-class BreakerOpen(TransientError):
-    """The server failed several times in a row; calls are held back for a while."""
-
-    code = "simulation.breaker_open"
-    template = "The simulator at {address} failed repeatedly; no call is made for {wait_s:.0f} s."
-
-    address: str
-    wait_s: float
-
-
-class SimulatorUnreachable(TransientError):
-    """No answer, or none in time."""
-
-    code = "simulation.unreachable"
-    template = "The simulator at {address} did not answer {call}: {status}, {detail}. Is the process up, and is the certificate its own?"
-
-    address: str
-    call: str
-    status: str
-    detail: str
 
 
 class ReplicasDiffer(ConfigurationError):
@@ -100,8 +75,7 @@ class RemoteSimulator:
         self._options = options
         self._channel, self._service = self._open(options.address)
         self._described: pb.DescribeResponse | None = None
-        breakers = SyncCircuitBreakerFactory(default_threshold=BREAKER_FAILURES, default_ttl=BREAKER_WAIT_S)
-        self._breaker = breakers.get_breaker(options.address)
+        self._calls = GuardedCalls(options.address)
         self._session = uuid.uuid4().hex
         self._variation = PLAIN
 
@@ -116,7 +90,7 @@ class RemoteSimulator:
             health = health_pb2_grpc.HealthStub(self._channel)
             answer = health.Check(request, timeout=timeout_s, wait_for_ready=True)  # type: ignore[attr-defined]  # set in __init__ by grpc
         except grpc.RpcError as error:
-            raise self._unreachable("Health", error) from error
+            raise self._calls.unreachable("Health", error) from error
         if answer.status != health_pb2.HealthCheckResponse.SERVING:
             status = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
             raise SimulatorUnreachable(self._options.address, "Health", status, "the server does not serve now")
@@ -221,7 +195,7 @@ class RemoteSimulator:
                         waiting |= found is None
                         failed |= {target: found} if found else {}
                 if failed and (not waiting or monotonic() >= until):
-                    raise self._unreachable("Load", list(failed.values())[-1])
+                    raise self._calls.unreachable("Load", list(failed.values())[-1])
                 if monotonic() >= until:
                     raise busy from None
                 get_logger().info("every simulator is used by another caller", address=self._options.address, again_in_s=BUSY_PAUSE_S)
@@ -242,7 +216,7 @@ class RemoteSimulator:
         except grpc.RpcError as error:
             remote = unpack_error(error) if isinstance(error, grpc.Call) else None
             if remote is None:
-                log.warning("a simulator did not answer, and is not asked again", said=self._unreachable("Load", error).message)
+                log.warning("a simulator did not answer, and is not asked again", said=self._calls.unreachable("Load", error).message)
                 return error
             if remote["code"] != SimulatorBusy.code:
                 raise rebuild_error(self._options.address, "Load", remote) from None
@@ -282,18 +256,11 @@ class RemoteSimulator:
         return {"timeout": timeout_s or self._options.call_timeout_s, "metadata": [(SESSION_KEY, self._session), *bearer]}
 
     def _call(self, name: str, call: Callable[[], Answer]) -> Answer:
-        try:
-            with self._breaker:
-                try:
-                    return self._repeat(name, call)
-                except grpc.RpcError as error:
-                    remote = unpack_error(error) if isinstance(error, grpc.Call) else None
-                    if remote is None:
-                        raise self._unreachable(name, error) from error
-                    refusal = rebuild_error(self._options.address, name, remote)
-        except OpenedState as error:
-            raise BreakerOpen(self._options.address, BREAKER_WAIT_S) from error
-        raise refusal
+        def refusal(error: grpc.RpcError) -> BlueprintError | None:
+            remote = unpack_error(error) if isinstance(error, grpc.Call) else None
+            return None if remote is None else rebuild_error(self._options.address, name, remote)
+
+        return self._calls.make(name, lambda: self._repeat(name, call), refusal)
 
     def _repeat(self, name: str, call: Callable[[], Answer]) -> Answer:
         """Make a call; once more if the server was away, is back, and the call may be repeated."""
@@ -308,10 +275,6 @@ class RemoteSimulator:
             except SimulatorUnreachable:
                 raise error from None
             return call()
-
-    def _unreachable(self, name: str, error: grpc.RpcError) -> SimulatorUnreachable:
-        status, detail = (error.code().name, error.details()) if isinstance(error, grpc.Call) else ("UNKNOWN", str(error))
-        return SimulatorUnreachable(self._options.address, name, status, detail or "")
 
 
 def _service_config() -> dict[str, object]:
