@@ -75,6 +75,31 @@ def test_bad_values_are_found(episode, change, told):
     assert told in "; ".join(findings(episode.table()))
 
 
+NEVER = ("robot_torque", "actuator_force", "contact_force_n")
+
+
+def without_efforts(episode):
+    for name in NEVER:
+        episode.columns[name] = [[float("nan")] * len(row) for row in episode.columns[name]]
+
+
+def test_what_nobody_measured_holds_no_number(episode):
+    """Where the simulator says that it tells none: nothing else passes, neither a number there nor a gap elsewhere."""
+    without_efforts(episode)
+    assert check_table(episode.table(), frames=250, n_objects=2, n_parts=0, unmeasured=frozenset(NEVER)) == []
+    told = "; ".join(findings(episode.table()))
+    assert all(f"{name} has a value that is not finite" in told for name in NEVER)
+
+
+@pytest.mark.parametrize("name", NEVER)
+def test_a_number_that_nobody_measured_is_found(episode, name):
+    without_efforts(episode)
+    row = next(index for index, values in enumerate(episode.columns[name]) if values)
+    episode.columns[name][row] = [0.0] * len(episode.columns[name][row])
+    found = check_table(episode.table(), frames=250, n_objects=2, n_parts=0, unmeasured=frozenset(NEVER))
+    assert found == [f"{name} has a value, and its simulator measures none"]
+
+
 def test_widths_that_do_not_fit_together_are_found(episode):
     episode.columns["object_poses"] = [row[:7] for row in episode.columns["object_poses"]]
     assert "object_poses has 7 numbers a row, expected 14" in "; ".join(findings(episode.table()))

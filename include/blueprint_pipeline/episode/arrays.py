@@ -33,6 +33,7 @@ class Contacts:
     """``"bodyA|bodyB"``."""
     depth_m: FloatArray
     force_n: FloatArray
+    """Not a number where nobody measured it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,7 @@ class EpisodeArrays:
         return len(self.time_s) - 1
 
 
-def check_table(table: pa.Table, *, frames: int, n_objects: int, n_parts: int) -> list[str]:
+def check_table(table: pa.Table, *, frames: int, n_objects: int, n_parts: int, unmeasured: frozenset[str] = frozenset()) -> list[str]:
     """Findings about a recording's columns, types, lengths and numbers; empty where all is right.
 
     Args:
@@ -79,6 +80,7 @@ def check_table(table: pa.Table, *, frames: int, n_objects: int, n_parts: int) -
         frames: T, as ``episode.json`` says; the table must have T + 1 rows.
         n_objects: What moves, as ``episode.json`` says.
         n_parts: Joints whose positions are recorded, as ``episode.json`` says.
+        unmeasured: Columns that nobody measured, as ``episode.json`` says: they hold nothing that is a number.
     """
     if findings := [*_check_schema(table.schema), *_check_nulls(table)]:
         return findings
@@ -86,9 +88,9 @@ def check_table(table: pa.Table, *, frames: int, n_objects: int, n_parts: int) -
     if table.num_rows == 0:
         return [*findings, "no rows"]
     for name in _FIXED_LISTS:
-        findings += _check_fixed_list(table, name)
+        findings += _check_fixed_list(table, name, is_measured=name not in unmeasured)
     findings += [] if np.isfinite(table["time_s"].to_numpy()).all() else ["time_s has a value that is not finite"]
-    findings += _check_contacts(table)
+    findings += _check_contacts(table, unmeasured)
     findings += _check_integration_state(table)
     if not findings:
         findings += _check_sizes(table)
@@ -117,7 +119,7 @@ def _check_nulls(table: pa.Table) -> list[str]:
     return [f"{name}: {count} rows are null" for name, count in counts.items() if count]
 
 
-def _check_fixed_list(table: pa.Table, name: str) -> list[str]:
+def _check_fixed_list(table: pa.Table, name: str, *, is_measured: bool) -> list[str]:
     column = table[name].combine_chunks()
     lengths = np.diff(column.offsets.to_numpy())
     if lengths.min() != lengths.max():
@@ -125,12 +127,20 @@ def _check_fixed_list(table: pa.Table, name: str) -> list[str]:
     if lengths[0] == 0 and name not in _MAY_BE_EMPTY:
         return [f"{name} is empty"]
     flat = column.flatten()
+    if not is_measured:
+        return _check_unmeasured(name, flat)
     if flat.null_count or not np.isfinite(flat.to_numpy(zero_copy_only=False)).all():
         return [f"{name} has a value that is not finite"]
     return []
 
 
-def _check_contacts(table: pa.Table) -> list[str]:
+def _check_unmeasured(name: str, values: pa.Array) -> list[str]:
+    if values.null_count == 0 and np.isnan(values.to_numpy(zero_copy_only=False)).all():
+        return []
+    return [f"{name} has a value, and its simulator measures none"]
+
+
+def _check_contacts(table: pa.Table, unmeasured: frozenset[str]) -> list[str]:
     columns = [table[name].combine_chunks() for name in _CONTACTS]
     counts = [np.diff(column.offsets.to_numpy()) for column in columns]
     if any((count != counts[0]).any() for count in counts[1:]):
@@ -138,8 +148,10 @@ def _check_contacts(table: pa.Table) -> list[str]:
     findings = [
         f"{name} has a value that is not finite or below zero"
         for name, column in zip(_CONTACTS[1:], columns[1:], strict=True)
-        if not _all_at_least_zero(column.flatten())
+        if name not in unmeasured and not _all_at_least_zero(column.flatten())
     ]
+    for name, column in zip(_CONTACTS, columns, strict=True):
+        findings += _check_unmeasured(name, column.flatten()) if name in unmeasured else []
     malformed = [pair for pair in columns[0].flatten().unique().to_pylist() if pair is None or pair.count("|") != 1]
     return findings + [f"contact_bodies has '{pair}', expected 'bodyA|bodyB'" for pair in malformed]
 
@@ -208,7 +220,7 @@ def parse_arrays(table: pa.Table) -> EpisodeArrays:
     )
 
 
-def load_arrays(path: Path, *, frames: int, n_objects: int, n_parts: int) -> EpisodeArrays:
+def load_arrays(path: Path, *, frames: int, n_objects: int, n_parts: int, unmeasured: frozenset[str] = frozenset()) -> EpisodeArrays:
     """Read and check one ``states.parquet``.
 
     Raises:
@@ -218,7 +230,7 @@ def load_arrays(path: Path, *, frames: int, n_objects: int, n_parts: int) -> Epi
         table = pq.read_table(pa.BufferReader(path.read_bytes()))  # of the file itself, its end would be read twice
     except (pa.ArrowInvalid, OSError) as error:
         raise RecordingUnreadable(path.name, [f"no readable parquet file ({error})"]) from error
-    findings = check_table(table, frames=frames, n_objects=n_objects, n_parts=n_parts)
+    findings = check_table(table, frames=frames, n_objects=n_objects, n_parts=n_parts, unmeasured=unmeasured)
     if findings:
         raise RecordingUnreadable(path.name, findings)
     return parse_arrays(table)

@@ -54,5 +54,6 @@ def check_states(path: Path, record: EpisodeRecord) -> tuple[EpisodeArrays | Non
         table = pq.read_table(pa.BufferReader(path.read_bytes()))  # of the file itself, its end would be read twice
     except (pa.ArrowInvalid, OSError) as error:
         return None, (f"no readable parquet file: {error}",)
-    findings = check_table(table, frames=record.frames, n_objects=len(record.object_ids), n_parts=len(record.joint_columns))
+    sizes = {"frames": record.frames, "n_objects": len(record.object_ids), "n_parts": len(record.joint_columns)}
+    findings = check_table(table, **sizes, unmeasured=record.unmeasured_columns)
     return (None, tuple(findings)) if findings else (parse_arrays(table), ())

@@ -102,6 +102,12 @@ class EpisodeRecord(FrozenModel):
     origins: dict[str, Origin]
 
     @property
+    def unmeasured_columns(self) -> frozenset[str]:
+        """Columns of ``states.parquet`` that its simulator measured nothing of: they hold nothing that is a number."""
+        efforts = () if self.capabilities.efforts else ("actuator_force", "robot_torque")
+        return frozenset(efforts if self.capabilities.contacts else (*efforts, "contact_force_n"))
+
+    @property
     def view(self) -> View | None:
         """Where the scene's camera stood; ``None``: as the scene was reconstructed with."""
         return self.spec.variation.view or self.robot.view

@@ -83,7 +83,7 @@ def _draw_row(scene: SceneFolder, shard: int, spec: EpisodeSpec, stage: _Stage) 
     if record.states is None:
         return None
     sizes = {"n_objects": len(record.object_ids), "n_parts": len(record.joint_columns)}
-    arrays = load_arrays(folder / STATES_NAME, frames=record.frames, **sizes)
+    arrays = load_arrays(folder / STATES_NAME, frames=record.frames, **sizes, unmeasured=record.unmeasured_columns)
     twin = stage.twin
     stage.looks.apply(spec.variation.model_dump(mode="json"))
     data, pictures = mujoco.MjData(twin.model), []

@@ -3,10 +3,10 @@
 Plans are made in the MJCF twin; a simulator only acts. World frame: z up, metres, radians; quaternions wxyz.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.geometry.arrays import FloatArray, ImageArray
@@ -34,9 +34,12 @@ class Capabilities(FrozenModel):
     """``restore_state`` brings back all that the next step depends on."""
     renders: bool
     contacts: bool
-    """Contacts are sampled at every physics step, with depth and normal force."""
+    """Contacts are sampled at every physics step, with depth and normal force; otherwise they are found by geometry at the end of each
+    frame, and their force is not a number."""
     varies: bool
     """``vary`` changes lights, colours, camera, friction and masses."""
+    efforts: bool = True
+    """Torques of joints and forces of actuators are measured; otherwise they are not a number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +90,7 @@ class BodyContact:
     depth_m: float
     """Largest penetration of any physics step of the frame, >= 0."""
     force_n: float
-    """Largest sum of the normal forces between the two in any physics step of the frame."""
+    """Largest sum of the normal forces between the two in any physics step of the frame; not a number where nobody measured it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,4 +158,28 @@ class Simulator(Protocol):
 
     def close(self) -> None:
         """Free everything; the simulator can be loaded again."""
+        ...
+
+
+@runtime_checkable
+class RecordingSimulator(Protocol):
+    """A simulator that records by itself more than it tells while it acts."""
+
+    def begin_recording(self, name: str) -> None:
+        """Record from now on; the present state is row 0 of an attempt.
+
+        Args:
+            name: Of the attempt, for people.
+        """
+        ...
+
+    def end_recording(self, states: Sequence[SimulationState]) -> Track | None:
+        """End the recording.
+
+        Args:
+            states: T + 1, as they were told: the start, and the end of every frame since. None: nothing moved, and it can be thrown away.
+
+        Returns:
+            The same T + 1 states and what touched in the T frames, as recorded; ``None`` where nothing was recorded.
+        """
         ...

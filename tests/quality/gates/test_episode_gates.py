@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from blueprint_pipeline.licence.policy import LicenceBlocker
+from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.quality.gates.registry import EPISODE_GATES, judge_episode, verdict_of
 from tests.quality import synthetic
 
@@ -241,6 +242,18 @@ def test_what_was_not_recorded_does_not_pass(config, name):
 
 def test_a_touch_too_weak_to_feel_is_none(episode, config):
     assert gates_of(touch(episode, "bowl|robot/hand", [60], force_n=0.001), config)["unexplained_contacts"].passed
+
+
+def test_a_touch_whose_force_nobody_measured_counts(episode, config):
+    """As an estimate: geometry alone tells it."""
+    gate = gates_of(touch(episode, "bowl|robot/hand", [60], force_n=float("nan")), config)["unexplained_contacts"]
+    assert (gate.passed, gate.origin) == (False, Origin.ESTIMATED)
+
+
+def test_a_torque_that_nobody_measured_is_no_pass(episode, config):
+    gate = gates_of(bend(episode, "robot_torque", slice(None), lambda t: t * np.nan), config)["joint_torque"]
+    assert (gate.passed, gate.value) == (False, None)
+    assert "told no torque" in gate.message
 
 
 def test_what_stood_on_something_at_the_start_may_stand_there(episode, config):

@@ -29,6 +29,8 @@ def measure_joint_torque(case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRu
     """Largest joint torque as a share of that joint's limit."""
     if arrays.robot_torque.shape[1] != len(case.robot.joints):
         return _wrong_width(arrays.robot_torque, case.robot)
+    if np.isnan(arrays.robot_torque).any():
+        return not_measured(f"{case.record.simulator.name} told no torque")
     return _worst(np.abs(arrays.robot_torque) / case.robot.torque_nm, case.robot)
 
 

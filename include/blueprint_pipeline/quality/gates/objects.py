@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from blueprint_pipeline.episode.arrays import EpisodeArrays
+from blueprint_pipeline.episode.arrays import Contacts, EpisodeArrays
+from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.quality.gates.case import EpisodeCase, Measurement, not_measured
 from blueprint_pipeline.quality.tiers import GateRule
 from blueprint_pipeline.robot.names import ROBOT_PREFIX
@@ -68,7 +69,12 @@ def measure_penetration(_case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRu
     if len(contacts.pair) == 0:
         return not_measured("no contact is recorded, not even of what stands on the table")
     worst = int(contacts.depth_m.argmax())
-    return Measurement(float(contacts.depth_m[worst]), f"{contacts.pair[worst]} in frame {contacts.row[worst]}")
+    return Measurement(float(contacts.depth_m[worst]), f"{contacts.pair[worst]} in frame {contacts.row[worst]}", _origin(contacts))
+
+
+def _origin(contacts: Contacts) -> Origin:
+    """Of what is said of contacts: of those whose force nobody measured, geometry alone tells."""
+    return Origin.ESTIMATED if np.isnan(contacts.force_n).any() else Origin.MEASURED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +109,10 @@ class Touches:
 
 
 def measure_unexplained_contacts(case: EpisodeCase, arrays: EpisodeArrays, rule: GateRule) -> Measurement:
-    """Frames in which two bodies touch without a reason (:class:`Touches`); touches below ``min_force_n`` count as none."""
+    """Frames in which two bodies touch without a reason (:class:`Touches`).
+
+    Touches below ``min_force_n`` count as none; where nobody measured the force, every touch counts.
+    """
     contacts = arrays.contacts
     if len(contacts.pair) == 0:
         return not_measured("no contact is recorded, not even of what stands on the table")
@@ -121,9 +130,9 @@ def measure_unexplained_contacts(case: EpisodeCase, arrays: EpisodeArrays, rule:
     )
     rows: defaultdict[str, set[int]] = defaultdict(set)
     for name, row, force_n in zip(contacts.pair, contacts.row, contacts.force_n, strict=True):
-        if force_n >= rule.parameters["min_force_n"] and not touches.explains(pairs[name], arrays.phase[row]):
+        if not force_n < rule.parameters["min_force_n"] and not touches.explains(pairs[name], arrays.phase[row]):
             rows[name].add(int(row))
     told = "; ".join(
         f"{name} in {len(rows[name])} frames from {min(rows[name])}" for name in sorted(rows, key=lambda key: -len(rows[key]))[:3]
     )
-    return Measurement(float(len(set().union(*rows.values()))), told)
+    return Measurement(float(len(set().union(*rows.values()))), told, _origin(contacts))
