@@ -1,7 +1,8 @@
 """Draws an episode through the ``Simulator`` protocol: whatever acts, draws; colour alone.
 
 A simulator that replays bit by bit is drawn while it is executed. Another one never stands in the recorded states again, so it is put
-into each of them, and drawn there: frame t shows state row t, and that it does is read back and compared.
+into each of them, and drawn there: frame t shows state row t, and that it does is read back and compared. Of one that gives no pictures
+the twin is put there instead, and the certificate says what drew.
 """
 
 from copy import copy
@@ -24,6 +25,7 @@ from blueprint_pipeline.render.sight_tally import SightTally, is_sampled
 from blueprint_pipeline.render.video import VideoWriter
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.layout import start_qpos
+from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.mujoco.renderer import camera_id
 from blueprint_pipeline.simulation.protocol import LoadedScene, Simulator
 from blueprint_pipeline.twin.model import SceneModel
@@ -57,16 +59,25 @@ def play_episode(
     """
     folder.mkdir(parents=True, exist_ok=True)
     videos: dict[str, VideoRecord] = {}
+    drawing = stage if stage.simulator.capabilities().renders else _twin_of(stage)
     if stage.simulator.capabilities().deterministic:
         verdict, videos = _draw_while_replaying(stage, record, states, folder, options)
     else:
         verdict = execute_episode(stage.simulator, stage.loaded, record, states, rule)
         if verdict.replayed:
             try:
-                videos = _draw_states(stage, record, states, folder, options)
+                videos = _draw_states(drawing, record, states, folder, options)
             except NotReplayed as error:
                 verdict = replace(verdict, replayed=False, refusal=error)
-    return certify(record, stage.loaded, verdict, renderer=f"{stage.simulator.name} {stage.simulator.version}", profile=None, videos=videos)
+    return certify(
+        record, stage.loaded, verdict, renderer=f"{drawing.simulator.name} {drawing.simulator.version}", profile=None, videos=videos
+    )
+
+
+def _twin_of(stage: PlaybackScene) -> PlaybackScene:
+    """The twin, to be drawn in the states of a simulator that gives no pictures."""
+    embedded = MujocoSimulator()
+    return PlaybackScene(simulator=embedded, loaded=embedded.use(stage.twin), twin=stage.twin)
 
 
 def _draw_while_replaying(

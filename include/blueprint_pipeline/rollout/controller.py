@@ -5,7 +5,8 @@ stage and the reason.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from blueprint_pipeline.motion.errors import PlanningFailed
 from blueprint_pipeline.motion.plan import MotionPlan
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.simulation.errors import SimulationDiverged
-from blueprint_pipeline.simulation.protocol import BodyContact, SimulationState, Simulator
+from blueprint_pipeline.simulation.protocol import BodyContact, RecordingSimulator, SimulationState, Simulator
 from blueprint_pipeline.skill.conditions import observe
 from blueprint_pipeline.skill.contract import Skill
 from blueprint_pipeline.skill.registry import load_skill
@@ -75,13 +76,28 @@ class SkillController:
         state = self.simulator.reset(spec.object_poses, spec.robot_qpos)
         attempt = Attempt(integration_state=self.simulator.save_state(), last=state)
         attempt.cpu_simulate_s = time.process_time() - started
-        try:
-            self._perform(skill, attempt, spec)
-        except PlanningFailed as failure:
-            return attempt, _failed(failure.stage, failure.failure_code, failure.reason)
-        except SimulationDiverged as failure:
-            return attempt, _failed("execute", failure.code, failure.message)
+        with self._recorded(attempt, spec.episode_id):
+            try:
+                self._perform(skill, attempt, spec)
+            except PlanningFailed as failure:
+                return attempt, _failed(failure.stage, failure.failure_code, failure.reason)
+            except SimulationDiverged as failure:
+                return attempt, _failed("execute", failure.code, failure.message)
         return attempt, self._judge(skill, attempt, spec)
+
+    @contextmanager
+    def _recorded(self, attempt: Attempt, name: str) -> Iterator[None]:
+        """A simulator that records more than it tells completes the attempt's rows by what it recorded."""
+        if not isinstance(self.simulator, RecordingSimulator):
+            yield
+            return
+        self.simulator.begin_recording(name)
+        yield
+        track = self.simulator.end_recording([row.state for row in attempt.all_rows()])
+        if track is not None:
+            rows = zip(attempt.rows, track.states[:-1], track.contacts, strict=True)
+            attempt.rows = [replace(row, state=state, contacts=contacts) for row, state, contacts in rows]
+            attempt.last = track.states[-1]
 
     def _perform(self, skill: Skill[Any], attempt: Attempt, spec: EpisodeSpec) -> None:
         """Plan and execute step by step, then wait."""

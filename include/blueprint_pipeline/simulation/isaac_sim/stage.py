@@ -64,27 +64,18 @@ def author_stage(scene: Path, robot: RobotPlacement, embodiment: Embodiment, fol
         StageMissing: The scene has no stage.
         StageNotUsable: It lacks a physics scene or a camera, or its units are others.
     """
-    base = scene / STAGE_PATH
-    if not base.is_file():
-        raise StageMissing(str(base))
     path = folder / "stage.usda"
-    stage = Usd.Stage.CreateNew(str(path))
-    stage.GetRootLayer().subLayerPaths.append(str(base.resolve()))
-    UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
-    UsdGeom.SetStageMetersPerUnit(stage, 1.0)
-    UsdPhysics.SetStageKilogramsPerUnit(stage, 1.0)
-    stage.SetDefaultPrim(stage.GetPrimAtPath(WORLD_PATH))
-    _validate(stage, base)
-    objects = _movable_objects(stage)
+    stage = open_over(scene, path)
+    objects = movable_objects(stage)
     author_robot(stage, embodiment, robot.base_pose, robot.foot_m)
     if robot.view is not None:
-        _place_camera(stage, robot.view)
-    _set_physics(stage, objects)
+        place_camera(stage, robot.view)
+    set_physics(stage, objects)
     stage.GetRootLayer().Save()
     cameras = _cameras(stage, embodiment)
     return AuthoredStage(
         path=path,
-        sha256=_digest(stage.GetRootLayer(), base.parent),
+        sha256=digest_stage(stage, scene),
         binding=StageBinding(
             articulation=ROBOT_PATH,
             objects=tuple(str(prim.GetPath()) for prim in objects),
@@ -92,11 +83,31 @@ def author_stage(scene: Path, robot: RobotPlacement, embodiment: Embodiment, fol
             timestep_s=TIMESTEP_S,
         ),
         object_ids=tuple(prim.GetName() for prim in objects),
-        object_poses=tuple(_pose(prim) for prim in objects),
+        object_poses=tuple(pose_of(prim) for prim in objects),
         cameras=cameras,
-        vertical_apertures_mm={name: _vertical_aperture_mm(stage, prim) for name, prim in cameras.items()},
+        vertical_apertures_mm={name: vertical_aperture_mm(stage, prim) for name, prim in cameras.items()},
         world_paths=frozenset({FLOOR_PATH, PEDESTAL_PATH}),
     )
+
+
+def open_over(scene: Path, path: Path) -> Usd.Stage:
+    """A new layer at ``path`` over the stage of a scene.
+
+    Raises:
+        StageMissing: The scene has no stage.
+        StageNotUsable: It lacks a physics scene or a camera, or its units are others.
+    """
+    base = scene / STAGE_PATH
+    if not base.is_file():
+        raise StageMissing(str(base))
+    stage = Usd.Stage.CreateNew(str(path))
+    stage.GetRootLayer().subLayerPaths.append(str(base.resolve()))
+    UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
+    UsdGeom.SetStageMetersPerUnit(stage, 1.0)
+    UsdPhysics.SetStageKilogramsPerUnit(stage, 1.0)
+    stage.SetDefaultPrim(stage.GetPrimAtPath(WORLD_PATH))
+    _validate(stage, base)
+    return stage
 
 
 def _validate(stage: Usd.Stage, base: Path) -> None:
@@ -113,12 +124,13 @@ def _validate(stage: Usd.Stage, base: Path) -> None:
         raise StageNotUsable(str(base), "its up axis is not z, or a unit is not a metre")
 
 
-def _movable_objects(stage: Usd.Stage) -> list[Usd.Prim]:
+def movable_objects(stage: Usd.Stage) -> list[Usd.Prim]:
     """Rigid bodies right below the objects, in the stage's order, which is the manifest's and the twin's."""
     return [prim for prim in stage.GetPrimAtPath(OBJECTS_PATH).GetChildren() if prim.HasAPI(UsdPhysics.RigidBodyAPI)]
 
 
-def _set_physics(stage: Usd.Stage, objects: list[Usd.Prim]) -> None:
+def set_physics(stage: Usd.Stage, objects: list[Usd.Prim]) -> None:
+    """PhysX's settings, and friction where a collider has none."""
     for prim in list(stage.Traverse()):
         if prim.HasAPI(UsdPhysics.CollisionAPI) and not UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial("physics")[0]:
             bind_friction(stage, prim, DEFAULT_FRICTION)
@@ -137,7 +149,7 @@ def _cameras(stage: Usd.Stage, embodiment: Embodiment) -> dict[str, str]:
     return {name: path for name, path in cameras.items() if stage.GetPrimAtPath(path)}
 
 
-def _place_camera(stage: Usd.Stage, view: View) -> None:
+def place_camera(stage: Usd.Stage, view: View) -> None:
     """Put the scene's camera where the job wants it."""
     camera = UsdGeom.Camera(stage.GetPrimAtPath(SCENE_CAMERA_PATH))
     w, x, y, z = view.quat_wxyz
@@ -146,22 +158,24 @@ def _place_camera(stage: Usd.Stage, view: View) -> None:
     camera.GetFocalLengthAttr().Set(camera.GetVerticalApertureAttr().Get() / 2 / math.tan(math.radians(view.fovy_deg) / 2))
 
 
-def _vertical_aperture_mm(stage: Usd.Stage, path: str) -> float:
+def vertical_aperture_mm(stage: Usd.Stage, path: str) -> float:
+    """Of a camera; with its focal length, the vertical field of view."""
     return float(UsdGeom.Camera(stage.GetPrimAtPath(path)).GetVerticalApertureAttr().Get())
 
 
-def _pose(prim: Usd.Prim) -> Pose:
+def pose_of(prim: Usd.Prim) -> Pose:
+    """Where a prim stands in the world."""
     matrix = UsdGeom.XformCache().GetLocalToWorldTransform(prim)
     quat = matrix.ExtractRotationQuat().GetNormalized()
     return Pose(position_m=tuple(matrix.ExtractTranslation()), quat_wxyz=(quat.GetReal(), *quat.GetImaginary()))
 
 
-def _digest(layer: Sdf.Layer, folder: Path) -> str:
-    """Hash without the path of the scene's folder, so that a copied scene keeps its hash."""
+def digest_stage(stage: Usd.Stage, scene: Path) -> str:
+    """Hash of the layer that was added and of every file of the scene's stage; a copied scene keeps it."""
     bare = Sdf.Layer.CreateAnonymous(".usda")
-    bare.TransferContent(layer)
+    bare.TransferContent(stage.GetRootLayer())
     bare.subLayerPaths.clear()
-    digest = hashlib.sha256(bare.ExportToString().encode())
+    digest, folder = hashlib.sha256(bare.ExportToString().encode()), (scene / STAGE_PATH).parent
     for name in list_files(folder):
         digest.update(f"\0{name}\0{digest_file(folder / name).sha256}".encode())
     return digest.hexdigest()
