@@ -127,7 +127,7 @@ clean: ## Remove what was made: environments, Airflow's home, workspace, caches
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv is fast and knows the excluded packages; where it cannot reach the index that pip is configured for, pip installs the same lock.
-$(VENV)/.installed: requirements.txt pyproject.toml hatch_build.py include/blueprint_pipeline/simulation/service/v1/simulation.proto
+$(VENV)/.installed: requirements.txt pyproject.toml hatch_build.py $(wildcard include/blueprint_pipeline/simulation/*/*/*.proto)
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed and was not found. Install it (Debian: apt-get install python3), or set PYTHON=/path/to/python." >&2; exit 69; }
 	@test -x $(BIN)/python || .ci/make-venv $(PYTHON) $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

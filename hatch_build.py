@@ -1,4 +1,4 @@
-"""Generate the gRPC messages of ``blueprint.simulation.v1`` from its proto when the package is built or installed."""
+"""Generate the gRPC messages of every proto of the package when it is built or installed."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from grpc_tools import protoc
 from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-PROTO = "blueprint_pipeline/simulation/service/v1/simulation.proto"
+PROTOS = ("blueprint_pipeline/simulation/service/v1/simulation.proto", "blueprint_pipeline/simulation/genie_sim/aimdk/protocol.proto")
 
 
 class GenerateMessages(BuildHookInterface[BuilderConfig]):
@@ -16,6 +16,7 @@ class GenerateMessages(BuildHookInterface[BuilderConfig]):
     def initialize(self, _version: str, build_data: dict[str, Any]) -> None:
         include = Path(self.root) / "include"
         options = [f"-I{include}", f"--python_out={include}", f"--pyi_out={include}", f"--grpc_python_out={include}"]
-        if protoc.main(["protoc", *options, PROTO]):
-            raise RuntimeError(f"protoc could not compile {PROTO}")
-        build_data["artifacts"].append("include/blueprint_pipeline/simulation/service/v1/*_pb2*")
+        for proto in PROTOS:
+            if protoc.main(["protoc", *options, proto]):
+                raise RuntimeError(f"protoc could not compile {proto}")
+            build_data["artifacts"].append(f"include/{Path(proto).parent}/*_pb2*")

@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 from architecture.rooms import FOLDER, modules
 from blueprint_pipeline.cli.app import app
 from blueprint_pipeline.rows import UnknownRow
-from blueprint_pipeline.settings import SimulationSettings, load_settings
+from blueprint_pipeline.settings import GenieSimSettings, Settings, SimulationSettings, load_settings
 from blueprint_pipeline.simulation.engine import load_engine
+from blueprint_pipeline.simulation.open_simulator import simulator_release
 from blueprint_pipeline.simulators import SIMULATORS
 from tests.simulation.isaac_sim.another_engine import ROW
 from tests.temporary_rows import with_row
@@ -21,10 +22,11 @@ from tests.temporary_rows import with_row
 runner = CliRunner()
 
 
-def test_only_its_folder_and_its_row_name_isaac_sim():
-    """What a new simulator touches is what this one has."""
-    naming = [path.relative_to(FOLDER) for path in modules() if '"isaac_sim"' in path.read_text(encoding="utf-8")]
-    assert {path.as_posix() for path in naming if "isaac_sim" not in path.parts} == {"simulators.py"}
+@pytest.mark.parametrize("name", ["isaac_sim", "genie_sim"])
+def test_only_its_folder_and_its_row_name_a_simulator(name):
+    """What a new simulator touches is what these have."""
+    naming = [path.relative_to(FOLDER) for path in modules() if f'"{name}"' in path.read_text(encoding="utf-8")]
+    assert {path.as_posix() for path in naming if name not in path.parts} == {"simulators.py"}
 
 
 def test_no_row_imports_its_engine():
@@ -60,6 +62,12 @@ def test_a_command_refuses_a_name_that_is_no_row():
     answer = runner.invoke(app, ["simulator", "serve", "--simulator", "gazebo"])
     assert answer.exit_code == 2
     assert "Known: mujoco, isaac_sim" in " ".join(answer.output.replace("│", " ").split())
+
+
+def test_the_stated_release_of_a_server_is_part_of_the_key():
+    """What another release made is another result; its protocol does not tell it."""
+    first, second = (Settings(genie_sim=GenieSimSettings(version=version)) for version in ("3.1.0", "3.2.0"))
+    assert simulator_release("genie_sim", first) == {"release of genie_sim": "3.1.0"} != simulator_release("genie_sim", second)
 
 
 def test_the_row_of_the_tests_lies_beside_its_engine():

@@ -100,6 +100,21 @@ class SimulationSettings(_Group):
         return self
 
 
+class GenieSimSettings(_Group):
+    """Genie Sim's data collection server, where ``genie_sim`` acts. It takes one scene, and is started anew for the next."""
+
+    address: str = "127.0.0.1:50051"
+    """``host:port``. The server has neither TLS nor tokens, and listens on its own machine alone unless it is told otherwise."""
+    version: str = "unknown"
+    """Release of the server, e.g. ``3.2.0``, for records: no call of its protocol tells it."""
+    physics_hz: int = Field(default=480, gt=0)
+    """What it was started with as ``--physics_step``. Each call takes one step, so a frame needs as many as objects are read in it."""
+    stages: Path = Path(".bpp/cache/genie_sim")
+    """Folder for the stages that it loads. It reads this and the scenes at the paths that this process has them at."""
+    recordings: Path | None = None
+    """Its folder ``recording_data``, as this process sees it. ``None``: nothing is recorded, so no torque is measured, and gates reject."""
+
+
 class RenderSettings(_Group):
     """How cameras are drawn."""
 
@@ -153,6 +168,7 @@ class Settings(BaseSettings):
     registry: RegistrySettings = RegistrySettings()
     compute: ComputeSettings = ComputeSettings()
     simulation: SimulationSettings = SimulationSettings()
+    genie_sim: GenieSimSettings = GenieSimSettings()
     render: RenderSettings = RenderSettings()
     dataset: DatasetSettings = DatasetSettings()
     delivery: DeliverySettings = DeliverySettings()

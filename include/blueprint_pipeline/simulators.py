@@ -37,6 +37,8 @@ class SimulatorRow:
     """Its replays are held to every bit; otherwise k of n executions must agree."""
     python_package: bool = False
     """It is released on PyPI under its name, as provenance tells."""
+    release_in: str | None = None
+    """Group of the settings whose ``version`` says which release acts, where neither a package's version nor an image does."""
     needs_rt_cores: bool = False
     minimum_disk_bytes: int = 2 * GIB
     """Free disk that it wants: a batch of episodes, and room to spare."""
@@ -60,6 +62,13 @@ SIMULATORS = Rows(
         folder=USD_FOLDER,
         needs_rt_cores=True,
         minimum_disk_bytes=20 * GIB,  # shaders and caches (some 5 GB after the first scene), a batch of episodes, room to spare
+    ),
+    SimulatorRow(
+        name="genie_sim",
+        title="Genie Sim",
+        engine="blueprint_pipeline.simulation.genie_sim.engine:ENGINE",
+        folder=USD_FOLDER,
+        release_in="genie_sim",
     ),
 )
 SimulatorName = Annotated[str, AfterValidator(SIMULATORS.checked)]

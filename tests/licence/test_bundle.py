@@ -17,6 +17,7 @@ from blueprint_pipeline.licence.bundle import (
 from blueprint_pipeline.licence.policy import load_policy
 
 MUJOCO = ComponentUse(component="mujoco", version="4.0.0", role="simulator")
+GENIE_SIM = ComponentUse(component="genie_sim", version="3.2.0", role="simulator")
 PANDA = ComponentUse(component="franka_panda_model", version="1", role="robot", licence="Apache-2.0", source="franka_ros")
 
 
@@ -61,6 +62,7 @@ def test_the_robot_lies_in_the_bundle_and_the_simulator_does_not():
         (("My own",), (), "a0 is unknown"),
         (("CC-BY-NC-4.0",), (), "a0 is non-commercial"),
         (("MIT",), (ComponentUse(component="curobo", version="0.7.6", role="planner"),), "curobo 0.7.6 is non-commercial"),
+        (("MIT",), (GENIE_SIM,), r"genie_sim 3\.2\.0 is non-commercial .*GenieSimAssets"),
         (("MIT",), (ComponentUse(component="somebodys_model", version="1", role="model"),), "somebodys_model 1 is unknown"),
         (("CC-BY-SA-4.0", "CC-BY-NC-SA-4.0"), (), "the bundle is unknown"),
     ],
@@ -74,6 +76,7 @@ def test_what_forbids_blocks_a_commercial_lab(licences, components, named):
 def test_a_lab_for_research_may_have_non_commercial_parts_and_no_unknown_ones():
     """Unknown blocks everybody."""
     validate_licence(compute("CC-BY-NC-4.0"), lab="x", commercial=False)
+    validate_licence(compute("MIT", components=(GENIE_SIM,)), lab="x", commercial=False)
     with pytest.raises(LicenceRefused):
         validate_licence(compute(None), lab="x", commercial=False)
 

@@ -24,7 +24,7 @@ def test_non_commercial_licences_may_not(name):
         ("cotracker3", "any"),
         ("partfield", "any"),
         ("genie_sim_assets", "3.0"),
-        ("genie_sim_server", "3.2"),
+        ("genie_sim", "3.2"),
     ],
 )
 def test_known_traps_are_blocked(component, version):

@@ -63,10 +63,12 @@ def other_engines(name: SimulatorName | None) -> list[str]:
 
 
 def simulator_release(name: SimulatorName, settings: Settings) -> dict[str, str]:
-    """What says which release of the simulator acts, where no package's version does: the image that it comes in.
+    """What says which release of the simulator acts, where no package's version does: the image that it comes in, or the settings.
 
     It is part of the key of what is simulated and drawn. Of one that is served elsewhere nothing is known before it is called.
     """
+    if group := SIMULATORS[name].release_in:
+        return {f"release of {name}": str(getattr(settings, group).version)}
     image = settings.compute.image_digest
     if image is None or SIMULATORS[name].python_package or settings.simulation.address is not None:
         return {}

@@ -10,9 +10,9 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from blueprint_pipeline.simulation.guarded_calls import SimulatorUnreachable
 from blueprint_pipeline.simulation.service import server as server_module
 from blueprint_pipeline.simulation.service import waiting
-from blueprint_pipeline.simulation.guarded_calls import SimulatorUnreachable
 from blueprint_pipeline.simulation.service.client import ClientOptions, RemoteSimulator
 from blueprint_pipeline.simulation.service.errors import RemoteSimulatorError, unpack_error
 from blueprint_pipeline.simulation.service.server import SERVICE, ServerOptions, SimulatorServer

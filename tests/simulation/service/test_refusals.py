@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from blueprint_pipeline.log import configure_logging
 from blueprint_pipeline.settings import LogSettings
+from blueprint_pipeline.simulation.guarded_calls import SimulatorUnreachable
 from blueprint_pipeline.simulation.service import listener
 from blueprint_pipeline.simulation.service.bounds import MAX_MESSAGE_BYTES, MAX_READ_BYTES
-from blueprint_pipeline.simulation.guarded_calls import SimulatorUnreachable
 from blueprint_pipeline.simulation.service.client import ClientOptions, RemoteSimulator
 from blueprint_pipeline.simulation.service.errors import RemoteSimulatorError
 from blueprint_pipeline.simulation.service.security import ClientTls, InvalidTlsFiles, ServerTls, TokenCheck, public_key_set, sign_token

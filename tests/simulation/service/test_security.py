@@ -11,8 +11,8 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from blueprint_pipeline.simulation.service import server as server_module
 from blueprint_pipeline.simulation.guarded_calls import SimulatorUnreachable
+from blueprint_pipeline.simulation.service import server as server_module
 from blueprint_pipeline.simulation.service.client import ClientOptions, RemoteSimulator
 from blueprint_pipeline.simulation.service.errors import InvalidToken, RemoteSimulatorError
 from blueprint_pipeline.simulation.service.security import AUDIENCE, ClientTls, ServerTls, TokenCheck, public_key_set, sign_token

@@ -13,8 +13,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.placement import RobotPlacement, View
-from blueprint_pipeline.simulation.guarded_calls import BREAKER_FAILURES, BreakerOpen, SimulatorUnreachable
 from blueprint_pipeline.simulation.errors import NotVaried
+from blueprint_pipeline.simulation.guarded_calls import BREAKER_FAILURES, BreakerOpen, SimulatorUnreachable
 from blueprint_pipeline.simulation.service import messages
 from blueprint_pipeline.simulation.service.bounds import MAX_MESSAGE_BYTES
 from blueprint_pipeline.simulation.service.client import (
