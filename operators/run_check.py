@@ -45,7 +45,8 @@ def validate_run(params: Mapping[str, Any], *, given: Mapping[str, Any], setting
 
 def check_params(params: Mapping[str, Any]) -> list[str]:
     """What is wrong with a set of parameters, as far as it can be said without asking other machines."""
-    return [*wrong_values(params), *wrong_robot(params), *wrong_lab(params), *wrong_source(params), *wrong_window(params)]
+    checks = (wrong_values, wrong_robot, wrong_lab, wrong_formats, wrong_source, wrong_window)
+    return [problem for check in checks for problem in check(params)]
 
 
 def check_conf(conf: Mapping[str, Any]) -> list[str]:
@@ -110,6 +111,14 @@ def _not_written_for(profile: LabProfile, params: Mapping[str, Any]) -> Iterator
     for name in profile.formats:
         if FORMATS[name].on_request and name not in asked:
             yield f"more_formats: lab {profile.id} takes {name}, which is written on request; add it"
+
+
+def wrong_formats(params: Mapping[str, Any]) -> Iterator[str]:
+    """A format of what is not drawn."""
+    for name in params.get("more_formats") or ():
+        drawn = FORMATS[name].drawn if name in FORMATS else ()
+        if drawn and not any(params.get(parameter) for parameter in drawn):
+            yield f"more_formats: {name} holds {' and '.join(drawn)}, and the run draws neither; set {' or '.join(drawn)}"
 
 
 def wrong_source(params: Mapping[str, Any]) -> Iterator[str]:

@@ -153,8 +153,12 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
         "section": "Cameras",
         "description": "How good the pictures are.",
     },
-    "depth": {"type": "boolean", "section": "Cameras", "description": "Also draw depth."},
-    "segmentation": {"type": "boolean", "section": "Cameras", "description": "Also draw segmentation."},
+    "depth": {"type": "boolean", "section": "Cameras", "description": "Also draw depth; the format depth_segmentation delivers it."},
+    "segmentation": {
+        "type": "boolean",
+        "section": "Cameras",
+        "description": "Also draw segmentation; the format depth_segmentation delivers it.",
+    },
     "tier": {
         "type": "string",
         "enum": ["core", "plus", "full"],

@@ -2,6 +2,9 @@
 
 import json
 import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import av
@@ -12,8 +15,14 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from blueprint_pipeline.dataset.cameras import PinholeCamera, build_cameras
+from blueprint_pipeline.dataset.contract import DatasetSpec
+from blueprint_pipeline.dataset.errors import EpisodeUnusable
 from blueprint_pipeline.dataset.features import VideoFeature
-from blueprint_pipeline.dataset.stages import WRITE_DATASET
+from blueprint_pipeline.dataset.frames import EpisodeFrames
+from blueprint_pipeline.dataset.pixels import PixelWriter
+from blueprint_pipeline.dataset.read import check_dataset
+from blueprint_pipeline.dataset.stages import WRITE_DATASET, WriteDatasetRequest
+from blueprint_pipeline.dataset.tables import Position
 from blueprint_pipeline.episode.record import EpisodeRecord, recording_path, render_path
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.quality.verdicts import EpisodeVerdict
@@ -25,7 +34,6 @@ from blueprint_pipeline.rollout.shard import simulate_shard
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH, Camera, load_manifest
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend, make_renderer
-from blueprint_pipeline.stage.contract import StageRequest
 from blueprint_pipeline.twin.model import build_scene_model
 from blueprint_pipeline.twin.robot_cameras import RobotCameras
 from tests.quality.gate_reports import write_report
@@ -34,6 +42,8 @@ from tests.simulation.small_manifest import small_manifest
 from tests.simulation.small_scene import SCENE_XML
 
 LEAST_PIXELS = 20
+OBJECT_REACH_M = 0.12
+"""No surface of an object is farther from its origin."""
 SCENE_CAMERA = Camera(
     pose=Pose(position_m=(1.4, 0.0, 1.5), quat_wxyz=tuple(mujoco.MjModel.from_xml_string(SCENE_XML).camera("scene").quat.tolist())),
     fovy_rad=math.radians(50),
@@ -63,14 +73,14 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     record = EpisodeRecord.model_validate_json((recording / "episode.json").read_bytes())
     simulator = MujocoSimulator()
     loaded = simulator.load(scene.local("mjcf").parent, plan.robot, plan.fps)
-    options = RenderOptions(cameras=plan.cameras, width=plan.width, height=plan.height, segmentation=True)
+    options = RenderOptions(cameras=plan.cameras, width=plan.width, height=plan.height, depth=True, segmentation=True)
     certificate = render_episode(simulator, loaded, record, recording / "states.parquet", folder=renders, options=options)
     simulator.close()
     (renders / "certificate.json").write_text(certificate.model_dump_json())
     verdict = EpisodeVerdict(episode_id=episode_id, shard_index=0, verdict="kept", gates=(), metrics={})
     write_report(scene.write_bytes, "render_verdicts", [verdict], scene_id=SCENE_ID, job_id=plan.job_id)
     context = small_context(folder)
-    WRITE_DATASET.run(StageRequest(scene_id=SCENE_ID), context)
+    WRITE_DATASET.run(WriteDatasetRequest(scene_id=SCENE_ID, more_formats=("depth_segmentation",)), context)
     return SimpleNamespace(dataset=context.staging / "geniesim/lerobot", renders=renders, plan=plan)
 
 
@@ -100,6 +110,103 @@ def test_an_object_is_found_in_the_picture_where_it_is_projected(job: SimpleName
                 assert picture[row, column] in foreground, (name_of_object, frame, column, row)
                 met += picture[row, column] == labels[name_of_object]
     assert met > len(table) / 4
+
+
+@pytest.mark.parametrize("name", ["scene", "wrist"])
+def test_depth_and_labels_of_the_dataset_give_the_objects_in_the_world(job: SimpleNamespace, name: str) -> None:
+    """Pixels that are labelled as an object, taken into the world with their depth, lie around that object's origin."""
+    root = job.dataset / "depth_segmentation"
+    index = json.loads((root / "pixels.json").read_text())
+    camera = json.loads((root / "meta/blueprint_pipeline/episodes.jsonl").read_text())["cameras"][name]
+    table = pq.read_table(next((job.dataset / "v3.0/data").glob("*/*.parquet")))
+    poses = np.array(table[camera["pose_column"]].to_pylist()) if camera["pose_column"] else [camera["pose_world_camera"]] * len(table)
+    columns = json.loads((job.dataset / "v3.0/meta/info.json").read_text())["features"]["observation.object_poses"]["names"]
+    objects = np.array(table["observation.object_poses"].to_pylist()).reshape(len(table), -1, 7)
+    depth, labels = (read_pictures(root / kind / name / "episode_000000.mkv") for kind in ("depth", "segmentation"))
+    assert depth.dtype == np.uint16
+    assert depth.shape == labels.shape == (len(table), index["height"], index["width"])
+    seen = 0
+    for place, target in enumerate(dict.fromkeys(column.split(".")[0] for column in columns)):
+        for frame in range(0, len(table), 10):
+            rows, pixels = np.nonzero(labels[frame] == index["labels"].index(target))
+            if len(rows) < LEAST_PIXELS:
+                continue
+            z = depth[frame, rows, pixels] / 1000
+            rays = np.stack([(pixels - camera["cx"]) / camera["fx"], (rows - camera["cy"]) / camera["fy"], np.ones_like(z)], axis=1)
+            pose = np.asarray(poses[frame])
+            points = Rotation.from_quat(pose[3:], scalar_first=True).apply(rays * z[:, None]) + pose[:3]
+            assert np.linalg.norm(np.median(points, axis=0) - objects[frame, place, :3]) < OBJECT_REACH_M
+            seen += 1
+    assert seen > 3
+
+
+def read_pictures(path: Path) -> np.ndarray:
+    """Every picture of a video, (T, height, width)."""
+    with av.open(str(path)) as video:
+        return np.stack([picture.to_ndarray() for picture in video.decode(video=0)])
+
+
+def lose(folder: Path) -> None:
+    (folder / "depth/wrist/episode_000000.mkv").unlink()
+
+
+def add_one(folder: Path) -> None:
+    shutil.copy(folder / "depth/wrist/episode_000000.mkv", folder / "depth/wrist/episode_000001.mkv")
+
+
+def swap_kinds(folder: Path) -> None:
+    shutil.copy(folder / "depth/wrist/episode_000000.mkv", folder / "segmentation/wrist/episode_000000.mkv")
+
+
+def cut(folder: Path) -> None:
+    path = folder / "segmentation/scene/episode_000000.mkv"
+    path.write_bytes(path.read_bytes()[:3000])
+
+
+def empty(folder: Path) -> None:
+    (folder / "segmentation/scene/episode_000000.mkv").write_bytes(b"")
+
+
+def forget_a_label(folder: Path) -> None:
+    edit(folder, labels=json.loads((folder / "pixels.json").read_text())["labels"][:-1])
+
+
+def count_wrongly(folder: Path) -> None:
+    edit(folder, frames=[json.loads((folder / "pixels.json").read_text())["frames"][0] + 1])
+
+
+def edit(folder: Path, **changes: object) -> None:
+    path = folder / "pixels.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    ("damage", "code"),
+    [
+        (lose, "pixels.missing"),
+        (add_one, "pixels.unknown"),
+        (swap_kinds, "pixels.other_pictures"),
+        (cut, "pixels.length"),
+        (empty, "pixels.unreadable"),
+        (forget_a_label, "pixels.label"),
+        (count_wrongly, "pixels.length"),
+    ],
+)
+def test_damaged_pixels_are_found(job: SimpleNamespace, tmp_path: Path, damage: Callable[[Path], None], code: str) -> None:
+    """The folder is sound as it was written; each damage has its name."""
+    folder = tmp_path / "pixels"
+    shutil.copytree(job.dataset / "depth_segmentation", folder)
+    assert check_dataset(folder) == []
+    damage(folder)
+    assert code in {finding.code for finding in check_dataset(folder)}
+
+
+def test_pixels_that_were_not_drawn_are_not_written(job: SimpleNamespace) -> None:
+    """A run that asks for the format, and draws colour alone, learns which episode lacks what."""
+    writer = PixelWriter(job.dataset / "none", DatasetSpec(fps=30, robot_type="franka_panda", vectors=(), render_profile=None))
+    frames = EpisodeFrames(episode_id="ep_7", task="t", vectors={}, phases=(), success=True)
+    with pytest.raises(EpisodeUnusable, match=r"ep_7.*depth, segmentation"):
+        writer.add(frames, Position(0, 0, 0, ()), {})
 
 
 def test_phases_and_the_end_stand_in_the_rows(job: SimpleNamespace) -> None:

@@ -45,6 +45,7 @@ def test_only_its_module_and_its_row_name_a_format() -> None:
         "dataset/lerobot_v21.py",
         "dataset/lerobot_v30.py",
         "dataset/mimic_reader.py",
+        "dataset/pixels_reader.py",
         "dataset/certify/in_twin.py",
         "dataset/certify/in_lerobot.py",
     }
@@ -60,10 +61,12 @@ def test_no_row_imports_its_module() -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_row_leads_to_a_writer_and_a_reader(name: str) -> None:
     """And the store is one of them."""
-    if FORMATS[name].on_request:
-        pytest.importorskip("h5py", reason="h5py is in requirements.txt: make install")
     assert callable(load_code(FORMATS[name].writer))
-    assert load_reader(name).mismatch(Path("nowhere")) in {"meta/info.json is missing", "dataset.hdf5 is missing"}
+    assert load_reader(name).mismatch(Path("nowhere")) in {
+        "meta/info.json is missing",
+        "dataset.hdf5 is missing",
+        "pixels.json is missing",
+    }
     assert STORE in usual_formats()
 
 
@@ -117,5 +120,8 @@ def test_damage_of_a_third_format_is_found(written: Path, tmp_path: Path) -> Non
 
 def test_a_folder_of_no_format_lists_those_that_exist(written: Path) -> None:
     """Without its row the third one is unknown."""
-    with pytest.raises(NotADataset, match=r"meta/info\.json is missing; dataset\.hdf5 is missing\. Known formats: v3\.0, v2\.1, mimic\."):
+    with pytest.raises(
+        NotADataset,
+        match=r"meta/info\.json is missing; dataset\.hdf5 is missing; pixels\.json is missing\. Known formats: v3\.0, v2\.1, mimic, depth_segmentation\.",
+    ):
         check_dataset(written / DATASET_PATH / "states_only")

@@ -31,7 +31,9 @@ def labs(tmp_path):
 
 def test_a_format_without_a_row_is_refused_with_those_that_exist(labs):
     """The message names the field, and the rows."""
-    with pytest.raises(InvalidLabProfile, match=r"formats.*There is no dataset format 'states_only'\. Known: v3\.0, v2\.1, mimic\."):
+    with pytest.raises(
+        InvalidLabProfile, match=r"formats.*There is no dataset format 'states_only'\. Known: v3\.0, v2\.1, mimic, depth_segmentation\."
+    ):
         load_lab(LAB, labs)
 
 

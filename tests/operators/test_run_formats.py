@@ -30,3 +30,11 @@ def test_only_formats_on_request_can_be_asked_for():
     (problem,) = check_params(chosen(more_formats=["v2.1"]))
     assert problem.startswith("more_formats: ")
     assert check_params(chosen(more_formats=["mimic"])) == []
+
+
+@pytest.mark.parametrize("drawn", ["depth", "segmentation"])
+def test_a_format_of_what_is_drawn_beside_colour_needs_it_drawn(drawn):
+    """Nothing is simulated before somebody notices."""
+    (problem,) = check_params(chosen(more_formats=["depth_segmentation"]))
+    assert problem == "more_formats: depth_segmentation holds depth and segmentation, and the run draws neither; set depth or segmentation"
+    assert check_params(chosen(more_formats=["depth_segmentation"], **{drawn: True})) == []

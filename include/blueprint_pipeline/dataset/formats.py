@@ -54,6 +54,8 @@ class FormatRow:
     """The public graders read it."""
     on_request: bool = False
     """Written only where a run asks for it: few take it, and it costs time and space."""
+    drawn: tuple[str, ...] = ()
+    """What it holds of what a run draws beside colour, by the names of the run's parameters; one of them must be on."""
     frames_of: str | None = None
     """The format in which graders see its frames: its certifiers prove that they are the same. ``None``: they see its own."""
 
@@ -137,6 +139,22 @@ FORMATS = Rows(
             ),
         ),
         on_request=True,
+    ),
+    FormatRow(
+        name="depth_segmentation",
+        title="depth and segmentation",
+        writer="blueprint_pipeline.dataset.pixels:PixelWriter",
+        reader="blueprint_pipeline.dataset.pixels_reader:READER",
+        readers="Lossless FFV1 videos that PyAV and ffmpeg read; pixel by pixel they fit the colour videos of the other formats.",
+        example=(
+            "from pathlib import Path\n\nimport av\nimport numpy as np\n\n"
+            'path = next(Path("{folder}").glob("*/*/episode_000000.mkv"))\n'
+            "with av.open(str(path)) as video:\n"
+            "    values = np.stack([picture.to_ndarray() for picture in video.decode(video=0)])\n"
+            "print(path.parts[-3:], values.shape, values.dtype)"
+        ),
+        on_request=True,
+        drawn=("depth", "segmentation"),
     ),
 )
 STORE = "v3.0"

@@ -1,9 +1,10 @@
 """The tabular part of one episode, as a dataset holds it: float32 vectors, one row a frame."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,7 @@ from blueprint_pipeline.robot.layout import ArmLayout
 from blueprint_pipeline.twin.robot_cameras import RobotCameras
 
 Float32 = npt.NDArray[np.float32]
+PixelKind = Literal["depth", "segmentation"]
 
 _COLUMNS = (
     "frame_index",
@@ -62,6 +64,16 @@ class Recorded:
 
 
 @dataclass(frozen=True)
+class SideVideos:
+    """What was drawn of an episode beside colour."""
+
+    files: Mapping[tuple[PixelKind, str], Path] = field(default_factory=dict)
+    """By kind and camera."""
+    labels: tuple[str, ...] = ()
+    """Names that segmentation values count in."""
+
+
+@dataclass(frozen=True)
 class EpisodeFrames:
     """Vectors by feature key, each of shape (T, size), and what is said of the frames."""
 
@@ -75,6 +87,7 @@ class EpisodeFrames:
     """Whether the task was done when the episode ended."""
     recorded: Recorded | None = None
     """``None``: they were made up, and no recording has them."""
+    side_videos: SideVideos = SideVideos()
 
     @property
     def length(self) -> int:

@@ -1,7 +1,9 @@
 """Stage ``write_dataset``: the kept episodes of a scene in every format that is wanted."""
 
+import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from blueprint_pipeline.dataset.asset_licences import DatasetLicence
@@ -12,14 +14,14 @@ from blueprint_pipeline.dataset.croissant import build_croissant
 from blueprint_pipeline.dataset.errors import EpisodeUnusable, ProfilesMixed, RenderersMixed
 from blueprint_pipeline.dataset.features import build_vector_features, video_key
 from blueprint_pipeline.dataset.formats import FORMATS, FormatName, FormatRow
-from blueprint_pipeline.dataset.frames import load_frames
+from blueprint_pipeline.dataset.frames import PixelKind, SideVideos, load_frames
 from blueprint_pipeline.dataset.layout import CARD, DATASET_PATH, write_json, write_text
 from blueprint_pipeline.dataset.objects import OBJECTS, build_objects
 from blueprint_pipeline.dataset.provenance import build_provenance, load_integration_state
 from blueprint_pipeline.dataset.video import EpisodeVideo, load_episode_video
 from blueprint_pipeline.dataset.writer import DatasetSummary, DatasetWriter
 from blueprint_pipeline.episode.certificates import describe_render_profile, describe_replays
-from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, recording_path, render_path
+from blueprint_pipeline.episode.record import LABELS_NAME, EpisodeRecord, ReplayCertificate, recording_path, render_path
 from blueprint_pipeline.errors import GateError
 from blueprint_pipeline.quality.report import (
     RENDER_GATES_PATH,
@@ -34,7 +36,7 @@ from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.plan import JobPlan, load_plan
 from blueprint_pipeline.task.skills import describe_skills
 from blueprint_pipeline.twin.robot_cameras import load_robot_cameras
-from blueprint_pipeline.workspace.checksums import digest_file, digest_files, list_files
+from blueprint_pipeline.workspace.checksums import FileDigest, digest_file, digest_files, list_files
 
 
 class NothingToWrite(GateError):
@@ -95,8 +97,9 @@ def write_datasets(
         certificates.append(certificate)
         _validate_objects(record, first)
         cameras = load_robot_cameras(record.robot)
-        frames = load_frames(states, record, arms, cameras)
-        videos = _load_videos(context.input(render_path(shard_index, episode_id)), certificate, plan)
+        renders = context.input(render_path(shard_index, episode_id))
+        frames = replace(load_frames(states, record, arms, cameras), side_videos=_load_side_videos(renders, certificate))
+        videos = _load_videos(renders, certificate, plan)
         seen_by = build_cameras(record.view, manifest.camera, cameras, {key: video.feature for key, video in videos.items()})
         integration_state = load_integration_state(states, episode_id)
         writer.add(frames, videos, build_provenance(record, certificate, integration_state, verdict, seen_by))
@@ -157,6 +160,19 @@ def _load_videos(folder: Path, certificate: ReplayCertificate, plan: JobPlan) ->
             raise EpisodeUnusable(certificate.episode_id, str(path), "sha256", "another, or none", "the one in certificate.json")
         videos[video_key(camera)] = load_episode_video(path, video_key(camera), frames=certificate.frames, fps=plan.fps)
     return videos
+
+
+def _load_side_videos(folder: Path, certificate: ReplayCertificate) -> SideVideos:
+    """Depth and segmentation, where they were drawn, as the certificate has them."""
+    drawn: dict[tuple[PixelKind, str], FileDigest] = {("depth", camera): digest for camera, digest in certificate.depth.items()} | {
+        ("segmentation", camera): digest for camera, digest in certificate.segmentation.items()
+    }
+    files = {(kind, camera): folder / f"{camera}.{kind}.mkv" for kind, camera in drawn}
+    for key, path in files.items():
+        if not path.is_file() or digest_file(path) != drawn[key]:
+            raise EpisodeUnusable(certificate.episode_id, str(path), "sha256", "another, or none", "the one in certificate.json")
+    labels = json.loads((folder / LABELS_NAME).read_bytes()) if certificate.segmentation else {}
+    return SideVideos(files=files, labels=tuple(labels[str(value)] for value in range(len(labels))))
 
 
 def _card_facts(

@@ -243,6 +243,8 @@ EPISODE_NAME = "episode.json"
 """Files of a recording's folder."""
 CERTIFICATE_NAME = "certificate.json"
 """In the folder of an episode's renders."""
+LABELS_NAME = "labels.json"
+"""In the same folder, where segmentation is drawn: the name of each of its values."""
 STRIPS_FOLDER = "geniesim/strips"
 """Stills of episodes that people were asked about, each named by its content."""
 

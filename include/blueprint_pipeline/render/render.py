@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, VideoRecord, preview_name
+from blueprint_pipeline.episode.record import LABELS_NAME, EpisodeRecord, ReplayCertificate, VideoRecord, preview_name
 from blueprint_pipeline.episode.states import load_motion
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.render.bounded_replay import replay_anywhere
@@ -34,7 +34,6 @@ from blueprint_pipeline.simulation.render_profiles import FAST, RenderProfile
 from blueprint_pipeline.twin.footprint import bodies_of
 from blueprint_pipeline.workspace.checksums import FileDigest
 
-LABELS_NAME = "labels.json"
 MOVING_RAD_S = 0.01
 _MM_PER_M = 1000.0
 _FARTHEST_MM = 65535.0
