@@ -12,6 +12,7 @@ from blueprint_pipeline.delivery.lab import list_labs
 from blueprint_pipeline.errors import ConfigurationError
 from blueprint_pipeline.robot.names import DEFAULT_ROBOT, robot_names
 from blueprint_pipeline.simulation.render_profiles import FAST, RENDER_PROFILES
+from blueprint_pipeline.task.coverage import COVERS
 from blueprint_pipeline.task.skills import SKILLS
 from blueprint_pipeline.task.variation import AUTO, DEFAULT_VARIATION, VARIATIONS
 from blueprint_pipeline.workspace.canonical import MAX_INTEGER
@@ -74,6 +75,7 @@ _DEFAULTS: dict[str, Any] = {
     "width": 320,
     "height": 240,
     "variation": AUTO,
+    "cover": "none",
     "render_profile": FAST.name,
     "depth": False,
     "segmentation": False,
@@ -128,6 +130,13 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
         "section": "Episodes",
         "description": "How widely lights, colours, the scene's camera, friction and masses differ from episode to episode. "
         f"{AUTO}: {DEFAULT_VARIATION} where the simulator can, else none.",
+    },
+    "cover": {
+        "type": "string",
+        "enum": list(COVERS),
+        "section": "Episodes",
+        "description": "How targets, starts and goals are chosen. none: in turn, and drawn. even: evenly over the cells of the scene. "
+        "missing: first what no kept episode of the scene's other batches of this robot has (`bpp coverage SCENE` shows them).",
     },
     "shard_size": {"type": "integer", "minimum": 1, "maximum": 1000, "section": "Episodes", "description": "Episodes of one mapped task."},
     "fps": {"type": "integer", "enum": [10, 15, 20, 30, 60], "section": "Cameras", "description": "Setpoints, states and frames [Hz]."},

@@ -10,7 +10,7 @@ import yaml
 from upath import UPath
 
 from blueprint_pipeline.dataset.asset_licences import LicenceUnknown, build_licence
-from blueprint_pipeline.dataset.card import CardFacts, describe_variation
+from blueprint_pipeline.dataset.card import CardFacts, describe_coverage, describe_variation
 from blueprint_pipeline.dataset.croissant_check import check_croissant
 from blueprint_pipeline.dataset.errors import EpisodeUnusable, ProfilesMixed, RenderersMixed
 from blueprint_pipeline.dataset.formats import FORMATS, usual_formats
@@ -21,6 +21,7 @@ from blueprint_pipeline.quality.errors import TooAlike
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH, load_render_report, load_verdicts
 from blueprint_pipeline.quality.verdicts import EpisodeVerdict
 from blueprint_pipeline.simulation.render_profiles import FAST, RENDER_PROFILES
+from blueprint_pipeline.task.coverage_facts import sum_combinations
 from blueprint_pipeline.task.plan import PLAN_PATH
 from blueprint_pipeline.task.variation import VARIATIONS
 from blueprint_pipeline.workspace import checksums
@@ -28,6 +29,7 @@ from blueprint_pipeline.workspace.checksums import digest_files, list_files
 from blueprint_pipeline.workspace.storage import SceneFolder
 from tests.dataset.conftest import load_json, stage_context, write_manifest
 from tests.quality.gate_reports import write_report
+from tests.task.coverage_cases import batch_with
 
 REQUEST = WriteDatasetRequest(scene_id="tabletop")
 
@@ -247,6 +249,7 @@ def test_one_licence_stands_by_its_hub_name() -> None:
         skills="push",
         attempted=1,
         licence=licence,
+        coverage=(),
         spread={"start_spread": 0.7},
         formats=("v3.0",),
     )
@@ -256,6 +259,13 @@ def test_one_licence_stands_by_its_hub_name() -> None:
     assert found["pretty_name"] == "s: simulated push, job-1 (LeRobot v3.0)"
     assert found["tags"] == ["LeRobot", "robotics", "simulation", "isaac_sim", "v3.0"]
     assert found["size_categories"] == ["10K<n<100K"]
+
+
+def test_the_card_says_which_cells_are_empty() -> None:
+    """Of each axis and pair: how many are filled of those that were declared, and the others by name."""
+    told = describe_coverage(sum_combinations([batch_with({("can", "left"): (2, {}), ("bowl", "back right"): (0, {"gate.detour": 1})})]))
+    assert "| pick place | object x start | 1 of 2 | bowl, back right |" in told
+    assert "| pick place | goal | 1 of 1 |  |" in told
 
 
 def test_the_card_says_how_far_scenes_vary() -> None:

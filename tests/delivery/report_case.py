@@ -20,6 +20,8 @@ from blueprint_pipeline.delivery.report_facts import (
 from blueprint_pipeline.licence.bundle import AssetOrigin, ComponentUse, compute_licence
 from blueprint_pipeline.licence.policy import load_policy
 from blueprint_pipeline.quality.explain import Reason
+from blueprint_pipeline.task.coverage_facts import sum_combinations
+from tests.task.coverage_cases import batch_with
 
 ASSETS = [
     AssetOrigin(
@@ -133,6 +135,7 @@ def report_facts(kept=22, attempted=24):
         reasons=(reason,) if kept < attempted else (),
         left_out=(LeftOutRow(object_id="dinner_plate", skill="pick_place", reason="the gripper has no grasp of <it>"),),
         set_aside={"wobbly_vase": "it does not come to rest: it moved 90 mm"},
+        coverage=tuple(sum_combinations([batch_with({("can", "left"): (2, {}), ("bowl", "left"): (0, {"plan_pick.no_path": 6})})])),
         gate_dots=dots,
         metrics=(
             MetricRow(name="path_efficiency", median=0.81, low=0.62, high=0.93, measured=kept),

@@ -46,6 +46,7 @@ from tests.delivery.report_case import write_video
 from tests.quality.gate_reports import write_report
 from tests.regions import square_about
 from tests.simulation.small_scene import write_scene
+from tests.task.coverage_cases import cell, plan_of
 
 SCENE_ID, JOB_ID, FPS, FRAMES, ATTEMPTS, KEPT = "kitchen", "job-0123456789ab", 30, 20, 5, 3
 PLACEMENT = RobotPlacement(
@@ -234,6 +235,7 @@ def _write_plan(scene):
         fps=FPS,
         robot=PLACEMENT,
         cameras=CAMERAS,
+        coverage=plan_of([cell(start=start) for start in ("left", "left", "middle", "right", "back")]),
         shards=(ShardRef(shard_index=0, episode_indices=(0, 1, 2)), ShardRef(shard_index=1, episode_indices=(3, 4))),
         episodes=specs,
         **SIZE,

@@ -58,6 +58,22 @@ def test_the_bundle_holds_what_a_lab_expects(packed_once):
     assert reasons == {"ep_0003": "penetration", "ep_0004": "outcome"}
 
 
+def test_what_is_not_in_the_data_is_told_with_the_reason(packed_once):
+    """In the card that programs read, and on the page: cells of attempts that are not delivered."""
+    coverage = {tuple(facts["axes"]): facts for facts in read_json(packed_once / "data/dataset_card.json")["coverage"]}
+    assert coverage["start",] == {
+        "skill": "pick_place",
+        "axes": ["start"],
+        "declared": 4,
+        "filled": 2,
+        "empty": [
+            {"values": ["back"], "why": "1 of 1 failed with plan_pick.motion.no_grasp"},
+            {"values": ["right"], "why": "1 of 1 failed with gate.penetration"},
+        ],
+    }
+    assert "can, back (1 of 1 failed with plan_pick.motion.no_grasp)" in (packed_once / "data/index.html").read_text()
+
+
 def test_the_licence_that_is_told_is_that_of_the_bundle(packed_once):
     """Demo and Slack have it from the stage's result; the lab reads the card and the attribution."""
     told = read_json(packed_once.parents[2] / f"commits/package_bundle.{LAB}.json")["result"]["licence"]

@@ -107,6 +107,12 @@ def test_objects_that_are_no_targets_are_named_with_the_reason(page):
     assert "<strong>dinner plate</strong> (pick place): the gripper has no grasp of &lt;it&gt;" in page
 
 
+def test_empty_cells_are_named_with_the_reason(page):
+    """What is not in the data is told where what is in it is."""
+    text = re.sub(r"<[^>]+>|\s+", " ", page)
+    assert re.search(r"object x start +1 +of 2 +bowl, left \(unreachable: 6 of 6 failed with plan_pick.no_path\)", text)
+
+
 def test_objects_that_are_fixed_are_not_told_as_movable(page):
     movable, fixed = page.index("Objects that can move"), page.index("Objects that are fixed")
     assert movable < fixed < page.index("<strong>wobbly vase</strong>: it does not come to rest: it moved 90 mm")

@@ -368,10 +368,10 @@ def test_a_held_out_start_without_a_task_ends_no_job(scene, monkeypatch) -> None
     """It is left out; an episode without one is told."""
     plain = planning._plan_episode
 
-    def plan_but_one(scene, site, options, index, *, held_out=False):
+    def plan_but_one(scene, site, options, index, *, held_out=False, wish=None):
         if held_out and index == 1:
             raise NothingToDo("small", "pick_place", {})
-        return plain(scene, site, options, index, held_out=held_out)
+        return plain(scene, site, options, index, held_out=held_out, wish=wish)
 
     monkeypatch.setattr(planning, "_plan_episode", plan_but_one)
     found = plan_job(scene, small_options(2, held_out=3))

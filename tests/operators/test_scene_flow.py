@@ -7,8 +7,10 @@ import pytest
 from airflow.sdk.exceptions import ParamValidationError
 
 from blueprint_pipeline.errors import BlueprintError
+from blueprint_pipeline.job.stages import PlanTasksRequest
 from blueprint_pipeline.stage.flow import STAGES, load_stage
 from blueprint_pipeline.stage.runner import parse_request
+from blueprint_pipeline.task.coverage import COVERS
 from operators.scene_flow import SCENE_ID, SceneFlow, build_scene_dag
 from operators.scene_params import build_params
 from operators.scene_requests import as_template, build_request
@@ -90,6 +92,16 @@ def test_unknown_override_is_refused():
     """A row of scenes.yaml cannot set a parameter that does not exist."""
     with pytest.raises(BlueprintError, match="sceen_id"):
         build_params({"sceen_id": "x"})
+
+
+def test_how_cells_are_chosen_is_a_parameter():
+    """Each way can be asked for, goes into the request of the plan, and nothing else can."""
+    for cover in COVERS:
+        value_of = build_params({"cover": cover, "lab": "aurora_robotics"}).__getitem__
+        request = build_request("plan_tasks", lambda name, value_of=value_of: value_of(name).resolve())
+        assert PlanTasksRequest.model_validate(request).cover == cover
+    with pytest.raises(ParamValidationError):
+        build_params({"cover": "all"})["cover"].resolve()
 
 
 def test_lab_has_no_default():

@@ -8,6 +8,7 @@ import typer
 from blueprint_pipeline import __version__
 from blueprint_pipeline.cli import (
     cost,
+    coverage,
     dataset,
     delivery,
     doctor,
@@ -54,6 +55,7 @@ app.add_typer(drill.app, name="drill")
 app.command("deliver")(delivery.deliver)
 app.command("verify")(delivery.verify)
 app.command("cost")(cost.cost)
+app.command("coverage")(coverage.coverage)
 app.command("doctor")(doctor.doctor)
 
 

@@ -5,7 +5,7 @@ Source: Hugging Face Hub documentation, "Dataset Cards".
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import yaml
@@ -18,6 +18,7 @@ from blueprint_pipeline.dataset.formats import FormatName, FormatRow, join_title
 from blueprint_pipeline.dataset.layout import INFO, SIDECAR
 from blueprint_pipeline.dataset.objects import OBJECTS
 from blueprint_pipeline.dataset.writer import DatasetSummary
+from blueprint_pipeline.task.coverage_facts import CombinationFacts
 from blueprint_pipeline.task.variation import VARIATIONS, VariationRanges
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
@@ -49,6 +50,8 @@ class CardFacts:
     left_out: Mapping[str, Mapping[str, str]]
     """By skill, the movable objects that it does not take, each with the reason."""
     licence: DatasetLicence
+    coverage: Sequence[CombinationFacts]
+    """Which cells have a kept episode; empty where the plan declares none."""
     spread: Mapping[str, float | None]
     """Measures of the kept episodes together, by name (:mod:`blueprint_pipeline.quality.metrics.spread`)."""
     formats: tuple[FormatName, ...]
@@ -65,6 +68,7 @@ def build_card(row: FormatRow, facts: CardFacts, spec: DatasetSpec, summary: Dat
         _columns(row, spec, summary),
         _geometry(summary),
         _spread(facts),
+        *([describe_coverage(facts.coverage)] if facts.coverage else []),
         _origin(facts, summary),
         _licences(facts.licence),
     ]
@@ -184,6 +188,21 @@ def describe_variation(ranges: VariationRanges) -> str:
         f"{heavy:g} times their mass. "
         "Light and camera come nearer to those of the scene where words for colours would not hold, a wall would hide the light, or the "
         "target would not be seen. What acted stands for each episode in `episodes.jsonl`, under `spec.variation`."
+    )
+
+
+def describe_coverage(coverage: Sequence[CombinationFacts]) -> str:
+    """A section: of each axis and pair how many of the declared cells have a kept episode, and which have none."""
+    rows = "\n".join(
+        f"| {facts.skill.replace('_', ' ')} | {facts.title} | {facts.filled} of {facts.declared} | {facts.describe_empty(reasons=False)} |"
+        for facts in coverage
+    )
+    return (
+        "## What is in the data, and what is not\n\n"
+        "A cell is declared where the scene has room for it and the sentences words. Starts are parts of the support in the directions of "
+        "`observation.images.scene` or thirds of how far a part is open; goals are parts of the support, sides of another object, what "
+        "receives the target, or how far open. Light is beside that of the reconstruction, and a sentence counts by its first words.\n\n"
+        f"| skill | cells of | filled | empty |\n|---|---|---|---|\n{rows}\n"
     )
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +34,8 @@ from blueprint_pipeline.quality.report import (
 from blueprint_pipeline.robot.layout import ArmLayout
 from blueprint_pipeline.scene.manifest import SceneManifest
 from blueprint_pipeline.stage.contract import StageContext
+from blueprint_pipeline.task.coverage import KEPT
+from blueprint_pipeline.task.coverage_facts import CombinationFacts, sum_combinations
 from blueprint_pipeline.task.plan import JobPlan, load_plan
 from blueprint_pipeline.task.skills import describe_skills
 from blueprint_pipeline.twin.robot_cameras import load_robot_cameras
@@ -200,9 +203,18 @@ def _card_facts(
         set_aside=plan.set_aside,
         left_out=plan.left_out,
         licence=licence,
+        coverage=_coverage(plan, kept),
         spread=report.set_metrics,
         formats=tuple(formats),
     )
+
+
+def _coverage(plan: JobPlan, kept: AbstractSet[str]) -> list[CombinationFacts]:
+    """Which of the declared cells the dataset has; what became of the other episodes is another report's."""
+    if plan.coverage is None:
+        return []
+    fates = [KEPT if spec.episode_id in kept else None for spec in plan.episodes]
+    return sum_combinations([plan.coverage.sum_up(plan.seed, fates, [True] * len(fates))])
 
 
 def _describe(root: Path, row: FormatRow, facts: CardFacts, spec: DatasetSpec, summary: DatasetSummary) -> None:

@@ -25,8 +25,10 @@ from blueprint_pipeline.episode.certificates import describe_replays
 from blueprint_pipeline.episode.record import ReplayCertificate
 from blueprint_pipeline.licence.bundle import BundleLicence
 from blueprint_pipeline.quality.explain import Reason, tally_reasons
+from blueprint_pipeline.quality.fates import judge_batch
 from blueprint_pipeline.quality.verdicts import VERDICTS, EpisodeVerdict
 from blueprint_pipeline.simulators import SIMULATORS
+from blueprint_pipeline.task.coverage_facts import CombinationFacts, sum_combinations
 from blueprint_pipeline.task.outcome import describe_tightest, share_of_limit
 from blueprint_pipeline.task.skills import describe_skills
 from blueprint_pipeline.task.variation import VARIATIONS
@@ -67,6 +69,7 @@ def build_facts(
             for name, reason in reasons.items()
         ),
         set_aside=plan.set_aside,
+        coverage=tuple(build_coverage(sources)),
         gate_dots=tuple(_gate_dots(sources)),
         metrics=tuple(_metric_rows(sources)),
         starts=tuple(_start_dots(sources)),
@@ -87,6 +90,14 @@ def build_reasons(sources: BundleSources) -> list[Reason]:
     drawn = tally_reasons(episode for episode in sources.rendered() if episode.episode_id not in kept)
     reasons = [reason for tally in (gated, drawn) for verdict in VERDICTS for reason in tally.reasons(verdict)]
     return sorted(reasons, key=lambda reason: (-reason.count, reason.gate, reason.cause))
+
+
+def build_coverage(sources: BundleSources) -> list[CombinationFacts]:
+    """Which of the declared cells the delivered episodes fill, and what became of the others; none where the plan declares no cells."""
+    plan = sources.plan
+    if plan.coverage is None:
+        return []
+    return sum_combinations([judge_batch(sources.scene, plan, plan.coverage, sources.gates, sources.renders)])
 
 
 def _kept_row(attempt: Attempted) -> KeptRow:

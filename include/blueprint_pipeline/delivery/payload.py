@@ -24,6 +24,7 @@ from blueprint_pipeline.dataset.formats import FormatName
 from blueprint_pipeline.dataset.layout import CARD, CERTIFICATION_PATH, DATASET_PATH
 from blueprint_pipeline.delivery import verify_script
 from blueprint_pipeline.delivery.bag import PayloadFile
+from blueprint_pipeline.delivery.gather import build_coverage
 from blueprint_pipeline.delivery.kit_starts import dump_starts
 from blueprint_pipeline.delivery.lab import LabProfile
 from blueprint_pipeline.delivery.legal import list_legal_files
@@ -38,6 +39,7 @@ from blueprint_pipeline.quality.report import GATES_PATH, QUALITY_GATE_REPORT_PA
 from blueprint_pipeline.quality.verdicts import QUALITY_FOLDER
 from blueprint_pipeline.simulators import SIMULATORS, TWIN_FOLDER, TWIN_PATH
 from blueprint_pipeline.stage.contract import StageContext
+from blueprint_pipeline.task.coverage_facts import CombinationFacts
 from blueprint_pipeline.task.variation import VARIATIONS
 from blueprint_pipeline.twin.model import build_scene_model
 from blueprint_pipeline.workspace.checksums import list_files
@@ -119,6 +121,7 @@ def build_dataset_card(sources: BundleSources, lab: LabProfile, licence: BundleL
         },
         "variation": asdict(VARIATIONS[plan.variation]),
         "episodes": {"attempted": len(plan.episodes), "kept": len(sources.kept), "rejected": len(sources.rejected_ids())},
+        "coverage": [_coverage(facts) for facts in build_coverage(sources)],
         "licence": {"id": licence.licence, "expression": licence.expression, "commercial_ok": licence.commercial_ok},
         "cost": {
             "usd_per_kept_episode": None if cost.usd_per_kept_episode is None else float(cost.usd_per_kept_episode),
@@ -126,6 +129,12 @@ def build_dataset_card(sources: BundleSources, lab: LabProfile, licence: BundleL
         },
         "package": {"format": "bagit", "datasets": {version: f"data/dataset/{version}" for version in lab.formats}},
     }
+
+
+def _coverage(facts: CombinationFacts) -> dict[str, object]:
+    """An axis, or a pair of axes: how many cells there are, and which of them no delivered episode has."""
+    empty = [{"values": cell.values, "why": cell.empty_because} for cell in facts.empty()]
+    return {"skill": facts.skill, "axes": facts.axes, "declared": facts.declared, "filled": facts.filled, "empty": empty}
 
 
 def _failures(context: StageContext, sources: BundleSources) -> list[PayloadFile]:

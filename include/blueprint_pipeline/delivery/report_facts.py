@@ -7,6 +7,7 @@ from blueprint_pipeline.episode.record import ReplayRule
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.licence.bundle import BundleLicence
 from blueprint_pipeline.quality.explain import Reason
+from blueprint_pipeline.task.coverage_facts import CombinationFacts
 
 CheckStatus = Literal["passed", "failed", "not_run"]
 
@@ -120,6 +121,8 @@ class ReportFacts(FrozenModel):
     left_out: tuple[LeftOutRow, ...]
     set_aside: dict[str, str]
     """Objects that are fixed because they never come to rest, each with the reason."""
+    coverage: tuple[CombinationFacts, ...]
+    """Which cells the delivered episodes fill, and why others are empty; empty where the plan declares none."""
     gate_dots: tuple[GateDot, ...]
     metrics: tuple[MetricRow, ...]
     starts: tuple[StartDot, ...]

@@ -10,6 +10,7 @@ from blueprint_pipeline.job.exports import (
     build_task_config,
     dump_json,
 )
+from blueprint_pipeline.job.past_batches import PAST, CoverageChanged, digest_past, load_past
 from blueprint_pipeline.job.planning import Crew, JobOptions, plan_job
 from blueprint_pipeline.job.start_states import StartStates
 from blueprint_pipeline.job.task_scene import TaskScene
@@ -22,6 +23,7 @@ from blueprint_pipeline.scene.settle import load_settled
 from blueprint_pipeline.simulators import TWIN_FOLDER, TWIN_PATH
 from blueprint_pipeline.skill.affordances import load_affordances
 from blueprint_pipeline.stage.contract import StageContext
+from blueprint_pipeline.task.coverage import BatchCoverage
 from blueprint_pipeline.task.plan import (
     ASSET_INDEX_PATH,
     EXPORT_MANIFEST_PATH,
@@ -79,11 +81,25 @@ def load_task_scene(context: StageContext) -> TaskScene:
     )
 
 
+def _load_past(options: JobOptions, context: StageContext) -> tuple[BatchCoverage, ...]:
+    """What the other batches have, where the plan looks at it: what the key was made from, and nothing else.
+
+    Raises:
+        CoverageChanged: Another batch was counted since.
+    """
+    if options.cover != "missing":
+        return ()
+    past = load_past(context.scene, options, context.settings.registry)
+    if digest_past(past) != context.inputs[PAST]:
+        raise CoverageChanged(context.scene.scene_id)
+    return past
+
+
 def plan_tasks(options: JobOptions, context: StageContext) -> JobPlan:
     """Plan a job and write it; the same request on the same scene writes the same bytes."""
     scene = load_task_scene(context)
     crew = Crew(workers=context.settings.compute.workers, progress=context.progress, stop_if_asked=context.stop_if_asked)
-    plan = plan_job(scene, options, crew)
+    plan = plan_job(scene, options, crew, _load_past(options, context))
     supports = StartStates(scene.twin, scene.poses).supports
     embodiment = load_embodiment(plan.robot.embodiment)
     physics = {item.id: load_physics(context.scene, item.id) for item in scene.manifest.objects}

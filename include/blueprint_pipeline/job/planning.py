@@ -12,15 +12,19 @@ from typing import Any
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.job.cells import allow, build_coverage, start_cell
 from blueprint_pipeline.job.site import Film, NothingToDo, Site, choose_site
 from blueprint_pipeline.job.start_states import VERSION
 from blueprint_pipeline.job.task_scene import TaskScene
 from blueprint_pipeline.job.varying import draw_variation
+from blueprint_pipeline.job.wishes import Wanted, Wish, make_wishes
 from blueprint_pipeline.robot.layout import home_joints, open_widths, start_qpos
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.skill.support_surface import CELL_M
 from blueprint_pipeline.stage.pool import Died, WorkerDied, WorkerPool
+from blueprint_pipeline.task.coverage import STEERED, BatchCoverage, Cell, Cover, Unmet, cell_of, title_of
+from blueprint_pipeline.task.coverage_tally import tally
 from blueprint_pipeline.task.plan import JobPlan, ShardRef, StartArea
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.task.task import Task
@@ -29,6 +33,8 @@ from blueprint_pipeline.workspace.canonical import key_of
 
 ARM_JITTER_RAD = 0.08
 """How far each joint starts from its default at most: the tool starts anywhere in a space of some 20 cm."""
+WISHED_STARTS = 4
+"""Start states in the wished cell that are drawn until one has a task with the wished goal."""
 STARTS, ROUNDS = 4, 12
 """Start states in which an object whose turn it is gets a task, before the next object gets the turn; and how often all objects get it."""
 CHUNK, PARALLEL_FROM = 50, 12
@@ -51,6 +57,8 @@ class JobOptions:
     height: int
     variation: str = "none"
     """Within which ranges scenes are varied: a row of :data:`~blueprint_pipeline.task.variation.VARIATIONS`."""
+    cover: Cover = "none"
+    """How targets, starts and goals are chosen: see :data:`~blueprint_pipeline.task.coverage.COVERS`."""
     held_out: int = 0
     """Starts beside the episodes, to try a policy from."""
 
@@ -67,8 +75,14 @@ class Crew:
     """Raises to stop."""
 
 
-def plan_job(scene: TaskScene, options: JobOptions, crew: Crew = Crew()) -> JobPlan:
+def plan_job(scene: TaskScene, options: JobOptions, crew: Crew = Crew(), past: Sequence[BatchCoverage] = ()) -> JobPlan:
     """Plan every episode of a job.
+
+    Args:
+        scene: Where.
+        options: What a run chose.
+        crew: With what.
+        past: What other batches of the robot in this scene have; only ``cover="missing"`` looks at it.
 
     Raises:
         NothingToDo: A skill finds no object that it can take.
@@ -77,15 +91,16 @@ def plan_job(scene: TaskScene, options: JobOptions, crew: Crew = Crew()) -> JobP
         UnknownSkill: There is no such skill.
         WorkerDied: A process ended without an answer.
     """
-    planner = _prepare_planner(scene, options)
+    planner = _prepare_planner(scene, options, tuple(past))
     site, planned = planner.site, _plan_all(planner, crew)
+    episodes = planned[: options.episodes]
     indices = range(options.episodes)
     shards = tuple(
         ShardRef(shard_index=number, episode_indices=tuple(indices[start : start + options.shard_size]))
         for number, start in enumerate(range(0, options.episodes, options.shard_size))
     )
     return JobPlan(
-        job_id=_job_id(scene, site, options),
+        job_id=_job_id(scene, planner),
         scene_id=scene.manifest.scene_id,
         seed=options.seed,
         fps=options.fps,
@@ -97,10 +112,35 @@ def plan_job(scene: TaskScene, options: JobOptions, crew: Crew = Crew()) -> JobP
         start_area=_start_area(site),
         set_aside=dict(scene.set_aside),
         left_out={skill: dict(sorted(reasons.items())) for skill, reasons in site.left_out.items()},
+        coverage=build_coverage(
+            site,
+            options.skills,
+            [found.spec for found in episodes],
+            [found.cell for found in episodes],
+            ranges=VARIATIONS[options.variation],
+            batch=batch_of(options),
+            cover=options.cover,
+            unmet=tuple(unmet for found in episodes for unmet in found.unmet),
+        ),
         shards=shards,
-        episodes=tuple(planned[: options.episodes]),
-        held_out=tuple(planned[options.episodes :]),
+        episodes=tuple(found.spec for found in episodes),
+        held_out=tuple(found.spec for found in planned[options.episodes :]),
     )
+
+
+def batch_of(options: JobOptions) -> str:
+    """The identity of what was asked for, whatever it was found to be: the same request again, longer or shorter, is the same batch."""
+    return key_of({name: value for name, value in asdict(options).items() if name not in {"episodes", "shard_size", "held_out"}})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Planned:
+    """An episode, or a held-out start, with its cell."""
+
+    spec: EpisodeSpec
+    cell: Cell
+    unmet: tuple[Unmet, ...] = ()
+    """Pairs that were wished for it and not found."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,40 +150,43 @@ class _Planner:
     scene: TaskScene
     site: Site
     options: JobOptions
+    past: tuple[BatchCoverage, ...]
+    wishes: tuple[Wish | None, ...]
+    """Of each episode; all ``None`` where nothing is wished."""
 
-    def plan(self, numbers: range) -> list[EpisodeSpec]:
+    def plan(self, numbers: range) -> list[_Planned]:
         """The episodes of these numbers; after all episodes come the held-out starts, without those in which nothing can be done."""
-        return [spec for number in numbers if (spec := self._plan(number)) is not None]
+        return [found for number in numbers if (found := self._plan(number)) is not None]
 
-    def _plan(self, number: int) -> EpisodeSpec | None:
+    def _plan(self, number: int) -> _Planned | None:
         index = number - self.options.episodes
         if index < 0:
-            return _plan_episode(self.scene, self.site, self.options, number)
+            return _plan_episode(self.scene, self.site, self.options, number, wish=self.wishes[number])
         try:
             return _plan_episode(self.scene, self.site, self.options, index, held_out=True)
         except NothingToDo:
             return None
 
 
-def _plan_all(planner: _Planner, crew: Crew) -> list[EpisodeSpec]:
+def _plan_all(planner: _Planner, crew: Crew) -> list[_Planned]:
     """All episodes, then all held-out starts, by chunks."""
     total = planner.options.episodes + planner.options.held_out
     chunks = [range(start, min(start + CHUNK, total)) for start in range(0, total, CHUNK)]
-    found: dict[range, list[EpisodeSpec]] = {}
+    found: dict[range, list[_Planned]] = {}
     for chunk, planned in _plan_chunks(planner, chunks, crew):
         found[chunk] = planned
         crew.progress(sum(map(len, found)), total)
-    return [spec for chunk in chunks for spec in found[chunk]]
+    return [planned for chunk in chunks for planned in found[chunk]]
 
 
-def _plan_chunks(planner: _Planner, chunks: Sequence[range], crew: Crew) -> Iterator[tuple[range, list[EpisodeSpec]]]:
+def _plan_chunks(planner: _Planner, chunks: Sequence[range], crew: Crew) -> Iterator[tuple[range, list[_Planned]]]:
     if crew.workers == 1 or len(chunks) < PARALLEL_FROM:
         for chunk in chunks:
             crew.stop_if_asked()
             yield chunk, planner.plan(chunk)
         return
-    pool: WorkerPool[_Planner, range, list[EpisodeSpec]] = WorkerPool(
-        crew.workers, _prepare_planner, (planner.scene, planner.options), _Planner.plan, crew.stop_if_asked
+    pool: WorkerPool[_Planner, range, list[_Planned]] = WorkerPool(
+        crew.workers, _prepare_planner, (planner.scene, planner.options, planner.past), _Planner.plan, crew.stop_if_asked
     )
     for done, ended in enumerate(pool.run(chunks)):
         if isinstance(ended, Died):
@@ -151,15 +194,30 @@ def _plan_chunks(planner: _Planner, chunks: Sequence[range], crew: Crew) -> Iter
         yield ended.unit, ended.answer
 
 
-def _prepare_planner(scene: TaskScene, options: JobOptions) -> _Planner:
+def _prepare_planner(scene: TaskScene, options: JobOptions, past: tuple[BatchCoverage, ...]) -> _Planner:
     film = Film(fps=options.fps, width=options.width, height=options.height)
-    return _Planner(scene=scene, site=choose_site(scene, options.robot, options.skills, film, seed=options.seed), options=options)
+    site = choose_site(scene, options.robot, options.skills, film, seed=options.seed)
+    return _Planner(scene=scene, site=site, options=options, past=past, wishes=tuple(_wish(site, options, past)))
 
 
-def _job_id(scene: TaskScene, site: Site, options: JobOptions) -> str:
+def _wish(site: Site, options: JobOptions, past: Sequence[BatchCoverage]) -> list[Wish | None]:
+    if options.cover == "none":
+        return [None] * options.episodes
+    counted = past if options.cover == "missing" else ()
+    wanted = {}
+    for skill in map(load_skill, dict.fromkeys(options.skills)):
+        known = {title_of(axes): tally(counted, skill.name, axes, skill.version) for axes in (("object",), *STEERED)}
+        wanted[skill.name] = Wanted(declared=allow(site, skill, VARIATIONS[options.variation], ()), past=known)
+    return make_wishes(wanted, options.skills, options.episodes, options.seed)
+
+
+def _job_id(scene: TaskScene, planner: _Planner) -> str:
     """From all that the episodes depend on, but not from how many there are, nor from how they are put into shards."""
+    site, options = planner.site, planner.options
+    steered = {"cover": options.cover, "past": [batch.model_dump(mode="json") for batch in planner.past]}
     key = key_of(
         {
+            **(steered if options.cover != "none" else {}),
             "scene_id": scene.manifest.scene_id,
             "model_sha256": site.compiled.sha256,
             "poses": {name: pose.model_dump(mode="json") for name, pose in scene.poses.items()},
@@ -206,8 +264,10 @@ def _cameras(site: Site) -> tuple[str, ...]:
     return ("scene", *(camera.name for camera in site.place.embodiment.wrist_cameras))
 
 
-def _plan_episode(scene: TaskScene, site: Site, options: JobOptions, index: int, *, held_out: bool = False) -> EpisodeSpec:
-    """One episode: a start state, and a task in it. Skills take turns, and so do the objects that each takes.
+def _plan_episode(
+    scene: TaskScene, site: Site, options: JobOptions, index: int, *, held_out: bool = False, wish: Wish | None = None
+) -> _Planned:
+    """One episode: a start state, and a task in it. Skills take turns, and so do the objects that each takes, unless one is wished for.
 
     Held-out starts are drawn in the same way, from numbers of their own.
     """
@@ -215,7 +275,8 @@ def _plan_episode(scene: TaskScene, site: Site, options: JobOptions, index: int,
     rng = np.random.default_rng(np.random.SeedSequence(entropy))
     turn, choice = divmod(index, len(options.skills))
     skill = load_skill(options.skills[choice])
-    start, task = _draw_task(scene, site, skill, turn=turn, rng=rng)
+    found = None if wish is None else _draw_wished(site, skill, wish, rng)
+    start, task = _draw_task(scene, site, skill, turn=turn, rng=rng) if found is None else found
     spec = EpisodeSpec(
         episode_index=index,
         episode_id=f"{skill.name}_{'held_out' if held_out else 'ep'}{index:06d}",
@@ -226,7 +287,39 @@ def _plan_episode(scene: TaskScene, site: Site, options: JobOptions, index: int,
         robot_qpos=_draw_home(site, start, task.target_object, rng),
     )
     varied = np.random.default_rng(np.random.SeedSequence([*entropy, _VARIED]))
-    return spec.model_copy(update={"variation": draw_variation(VARIATIONS[options.variation], site, spec, varied)})
+    spec = spec.model_copy(update={"variation": draw_variation(VARIATIONS[options.variation], site, spec, varied)})
+    cell = cell_of(task, start_cell(site, skill, start, task.target_object), spec.variation)
+    return _Planned(spec=spec, cell=cell, unmet=() if wish is None else tuple(_unmet(wish, cell)))
+
+
+def _unmet(wish: Wish, cell: Cell) -> Iterator[Unmet]:
+    """The pairs of a wish that were not found: those with the start, or, where that was, those with the goal."""
+    wished = {"object": wish.object, "start": wish.start, "goal": wish.goal}
+    if (cell.object, cell.start) != (wish.object, wish.start):
+        yield Unmet(skill=cell.skill, axes=("object", "start"), values=(wish.object, wish.start))
+    elif wish.goal is not None and cell.goal != wish.goal:
+        for axes in (("object", "goal"), ("start", "goal")):
+            yield Unmet(skill=cell.skill, axes=axes, values=tuple(str(wished[axis]) for axis in axes))
+
+
+def _draw_wished(site: Site, skill: Skill[Any], wish: Wish, rng: np.random.Generator) -> tuple[StartState, Task] | None:
+    """A start state and a task as they are wished for, or else with another goal; ``None``: the target has no task that starts there."""
+    spare = None
+    for _ in range(WISHED_STARTS):
+        try:
+            start = site.draw_start(skill, wish.object, rng, wish.start)
+            if start_cell(site, skill, start, wish.object) != wish.start:
+                continue
+            spare = start
+            if wish.goal is not None:
+                return start, skill.propose_goal(site.place, start, wish.object, wish.goal, rng)
+            return start, skill.propose(site.place, start, wish.object, rng)
+        except NotOffered:
+            continue
+    try:
+        return None if spare is None else (spare, skill.propose(site.place, spare, wish.object, rng))
+    except NotOffered:
+        return None
 
 
 def _draw_task(scene: TaskScene, site: Site, skill: Skill[Any], *, turn: int, rng: np.random.Generator) -> tuple[StartState, Task]:

@@ -15,6 +15,7 @@ from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.job.framing import choose_view
 from blueprint_pipeline.job.part_places import PartPlace, find_parts
 from blueprint_pipeline.job.placement import NoRoomForRobot, place_robot
+from blueprint_pipeline.job.start_cells import narrow_range, on_cell
 from blueprint_pipeline.job.start_states import Spread, StartStates
 from blueprint_pipeline.job.task_scene import TaskScene
 from blueprint_pipeline.job.viewpoint import find_viewpoint
@@ -103,39 +104,40 @@ class Site:
         """What a skill might take here."""
         return tuple(sorted(self.place.objects if skill.moves == "object" else self.place.parts))
 
-    def draw_start(self, skill: Skill[Any], target: str, rng: np.random.Generator) -> StartState:
-        """A start state for a target.
+    def draw_start(self, skill: Skill[Any], target: str, rng: np.random.Generator, cell: str | None = None) -> StartState:
+        """A start state for a target; in a part of the surface, or of the range of a part, where one is named.
 
         Raises:
             NotOffered: There is no room for it and everything else, or the scene's camera does not show it.
         """
         home = home_qpos(self.place.embodiment)
         for _ in range(STARTS_SHOWN):
-            drawn = self._draw_any_start(skill, target, rng)
+            drawn = self._draw_any_start(skill, target, rng, cell)
             if self.place.view.shows(drawn.poses, home, target):
                 return drawn
             if skill.moves == "object" and not self.starts.is_free(target):
                 break
         raise NotOffered("the scene's camera hardly shows it: it is small in the picture, or something stands before it")
 
-    def _draw_any_start(self, skill: Skill[Any], target: str, rng: np.random.Generator) -> StartState:
+    def _draw_any_start(self, skill: Skill[Any], target: str, rng: np.random.Generator, cell: str | None) -> StartState:
         """The same, wherever the scene's camera looks."""
         if skill.moves == "part":
-            return self._draw_part_start(skill, target, rng)
+            return self._draw_part_start(skill, target, rng, cell)
         if not self.starts.is_free(target):
             state = self.starts.settled_state(self.spread.names)
             if not self.place.reach.reaches(state.footprints[target].center_m[None])[0]:
                 raise NotOffered("it is out of the robot's good reach")
             return state
-        drawn = self.starts.sample(self.spread, target, self._hand_m(skill), rng)
+        within = None if cell is None else on_cell(self.place.frame, cell)
+        drawn = self.starts.sample(self.spread, target, self._hand_m(skill), rng, within)
         if drawn is None:
             raise NotOffered("the surface has no room for it within reach, beside everything else")
         return drawn
 
-    def _draw_part_start(self, skill: Skill[Any], part: str, rng: np.random.Generator) -> StartState:
+    def _draw_part_start(self, skill: Skill[Any], part: str, rng: np.random.Generator, cell: str | None) -> StartState:
         """A part somewhere in the range in which the skill begins, and every free object anywhere but where the part moves."""
         joint = self.place.planner.parts[part]
-        pose = joint.line.pose_at(float(rng.uniform(*self.start_range(skill, part))))
+        pose = joint.line.pose_at(float(rng.uniform(*narrow_range(self.start_range(skill, part), cell))))
         drawn = self.starts.sample_beside(self.spread, {part: pose}, [self.parts[part].swept], rng)
         if drawn is None:
             raise NotOffered("the surface has no room for everything else beside where it moves")

@@ -1,5 +1,7 @@
 """The stage that plans a job."""
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field, Json
 
 from blueprint_pipeline.compute.profiles import acting_simulator
@@ -9,6 +11,7 @@ from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.simulation.errors import NotVaried
 from blueprint_pipeline.simulators import SIMULATORS
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
+from blueprint_pipeline.task.coverage import Cover
 from blueprint_pipeline.task.plan import (
     ASSET_INDEX_PATH,
     EXPORT_MANIFEST_PATH,
@@ -20,6 +23,11 @@ from blueprint_pipeline.task.plan import (
 from blueprint_pipeline.task.skills import SkillName
 from blueprint_pipeline.task.variation import AUTO, DEFAULT_VARIATION, NO_VARIATION, VariationChoice
 from blueprint_pipeline.workspace.canonical import MAX_INTEGER
+from blueprint_pipeline.workspace.checksums import FileDigest
+from blueprint_pipeline.workspace.storage import Workspace
+
+if TYPE_CHECKING:
+    from blueprint_pipeline.job.planning import JobOptions
 
 SETTLED_PATH, JOINTS_PATH = "layout/settled.json", "layout/joints.json"
 
@@ -40,6 +48,11 @@ class PlanTasksRequest(StageRequest):
 
     ``auto``: ``mild`` where the simulator can vary a scene, else ``none``.
     """
+    cover: Cover = "none"
+    """How targets, starts and goals are chosen. ``none``: in turn, and drawn. ``even``: evenly over the cells of the scene.
+
+    ``missing``: first what no kept episode of the scene's other batches of this robot has. What those have is part of the key.
+    """
     held_out: int = Field(default=50, ge=0, le=10_000)
     """Starts that are planned beside the episodes and never demonstrated: a policy is tried from them."""
     width: int = Field(default=320, ge=16, le=3840, multiple_of=2)
@@ -59,9 +72,8 @@ class PlanTasksResult(StageResult):
 
 def _plan_tasks(request: PlanTasksRequest, context: StageContext) -> PlanTasksResult:
     from blueprint_pipeline.job.plan_tasks import plan_tasks  # noqa: PLC0415 -- planners take seconds to import
-    from blueprint_pipeline.job.planning import JobOptions  # noqa: PLC0415 -- imports planners, too
 
-    plan = plan_tasks(JobOptions(**request.model_dump(exclude={"scene_id"})), context)
+    plan = plan_tasks(_options(request), context)
     return PlanTasksResult(
         job_id=plan.job_id,
         shards=tuple(shard.shard_index for shard in plan.shards),
@@ -69,6 +81,22 @@ def _plan_tasks(request: PlanTasksRequest, context: StageContext) -> PlanTasksRe
         targets=tuple(sorted({episode.task.target_object for episode in plan.episodes})),
         left_out=plan.left_out,
     )
+
+
+def _options(request: PlanTasksRequest) -> "JobOptions":
+    from blueprint_pipeline.job.planning import JobOptions  # noqa: PLC0415 -- planners take seconds to import
+
+    return JobOptions(**request.model_dump(exclude={"scene_id"}))
+
+
+def _past(request: PlanTasksRequest, settings: Settings) -> dict[str, FileDigest]:
+    """Where a batch is planned by what is missing: what the other batches have."""
+    if request.cover != "missing":
+        return {}
+    from blueprint_pipeline.job.past_batches import PAST, digest_past, load_past  # noqa: PLC0415 -- imports planners, too
+
+    scene = Workspace(settings.workspace).scene(request.scene_id)
+    return {PAST: digest_past(load_past(scene, _options(request), settings.registry))}
 
 
 def _complete(request: PlanTasksRequest, settings: Settings) -> PlanTasksRequest:
@@ -91,6 +119,7 @@ PLAN_TASKS = Stage(
     result=PlanTasksResult,
     run=_plan_tasks,
     complete=_complete,
+    external_inputs=_past,
     reads=lambda _: [
         "assets/scene_manifest.json",
         "assets/*/physics.json",

@@ -3,7 +3,7 @@
 World frame: z up, metres; quaternions wxyz.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import mujoco
@@ -14,7 +14,7 @@ from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.skill.contract import StartState
 from blueprint_pipeline.skill.goals import MARGIN_M, Reach
 from blueprint_pipeline.skill.grasping import PALM_GAP_M
-from blueprint_pipeline.skill.support_surface import CELL_M, SupportSurface
+from blueprint_pipeline.skill.support_surface import CELL_M, BoolArray, SupportSurface
 from blueprint_pipeline.twin.articulation import find_joints
 from blueprint_pipeline.twin.footprint import Footprint, find_supports, measure_footprint, movable_objects
 
@@ -25,6 +25,8 @@ APART_M = 0.02
 SETTLE_S = 0.25
 DRIFT_M = 0.006
 """How far an object may move while it comes to rest where it was put: surfaces are level within some millimetres."""
+Within = Callable[[FloatArray], BoolArray]
+"""Which of some spots (n, 2) are meant, boolean (n,)."""
 _TRIES = 25
 _AWAY_M = 100.0
 """So far up nothing is touched."""
@@ -88,7 +90,9 @@ class StartStates:
         self._stays(qpos)
         return self._drift(name, qpos) > DRIFT_M
 
-    def sample(self, spread: Spread, target: str, hand_m: float, rng: np.random.Generator) -> StartState | None:
+    def sample(
+        self, spread: Spread, target: str, hand_m: float, rng: np.random.Generator, within: Within | None = None
+    ) -> StartState | None:
         """A start state: the target anywhere within reach, with room for the fingers, every other free object anywhere on the surface.
 
         Every free cell has the same chance, and so has every heading. Objects that bear others, and those that stand on others, stay
@@ -99,12 +103,13 @@ class StartStates:
             target: What will be taken.
             hand_m: Of the circle about a hand that goes down to the target: what is taller leaves it so much room.
             rng: Decides.
+            within: On which spots (n, 2) with room for it the target may start; ``None``: on all.
 
         Returns:
             ``None`` where no try found room for all, at rest.
         """
         for _ in range(_TRIES):
-            moved = self._draw(spread, target, hand_m, rng)
+            moved = self._draw(spread, target, hand_m, rng, within=within)
             if moved is not None and self._stays(moved):
                 return StartState(poses=self._poses(self._data.qpos), footprints=self._footprints(spread.names))
         return None
@@ -156,7 +161,14 @@ class StartStates:
         return [item for name, item in self._settled.items() if name not in moving and item.top_m > spread.surface.height_m]
 
     def _draw(
-        self, spread: Spread, target: str | None, hand_m: float, rng: np.random.Generator, keep_out: Sequence[Footprint] = ()
+        self,
+        spread: Spread,
+        target: str | None,
+        hand_m: float,
+        rng: np.random.Generator,
+        keep_out: Sequence[Footprint] = (),
+        *,
+        within: Within | None = None,
     ) -> FloatArray | None:
         """Where everything is put, (nq,); ``None``: an object found no room. Without a target, no hand needs room beside it."""
         settled, cells = self._settled, spread.surface.cells_m()
@@ -169,6 +181,7 @@ class StartStates:
         for name in moving:
             if target is not None and name == target:
                 spots = self.spots_m(spread, target, hand_m)
+                spots = spots if within is None else spots[within(spots)]
             else:
                 free = spread.surface.clearance_m(placed) >= settled[name].radius_m + APART_M
                 if settled[name].top_m > passed_m:

@@ -60,7 +60,7 @@ class ReasonTally:
         """Count an episode."""
         reason = primary_reason(episode)
         if reason is not None:
-            self._groups[episode.verdict][reason.gate, _cause(reason)].append((episode.episode_id, reason))
+            self._groups[episode.verdict][reason.gate, cause_of(reason)].append((episode.episode_id, reason))
 
     def reasons(self, verdict: Verdict = "rejected") -> list[Reason]:
         """Why the episodes of a verdict were not kept, most frequent first."""
@@ -80,7 +80,7 @@ def tally_reasons(episodes: Iterable[EpisodeVerdict]) -> ReasonTally:
     return tally
 
 
-def _cause(gate: GateResult) -> str:
+def cause_of(gate: GateResult) -> str:
     """The stable part of an outcome's message (``stage: code: free text``); other gates are told apart by their name alone."""
     if gate.gate != "outcome":
         return ""

@@ -11,6 +11,7 @@ from typing import Self
 from blueprint_pipeline.registry.approvals import ApprovalRepository
 from blueprint_pipeline.registry.baselines import BaselineRepository
 from blueprint_pipeline.registry.commits import CommitRepository
+from blueprint_pipeline.registry.coverage import CoverageRepository
 from blueprint_pipeline.registry.deliveries import DeliveryRepository
 from blueprint_pipeline.registry.leases import LeaseRepository
 from blueprint_pipeline.registry.ledger import LedgerRepository
@@ -34,6 +35,7 @@ class Registry:
         self.deliveries = DeliveryRepository(database)
         self.scenes = SceneRepository(database)
         self.baselines = BaselineRepository(database)
+        self.coverage = CoverageRepository(database)
         self.outbox = Outbox(database)
         self.runs = RunRepository(database)
 

@@ -17,10 +17,10 @@ from sqlalchemy import Connection, Engine, inspect, text
 from blueprint_pipeline.errors import ConfigurationError, InternalError
 from blueprint_pipeline.registry.sessions import Database
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest revision."""
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """All revisions, oldest first."""
 
 _LOCK_ID = 0x626C7565

@@ -306,3 +306,21 @@ class BaselineRow(Base):
     recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
     source: Mapped[str] = mapped_column(Text)
     metrics: Mapped[dict[str, object]] = mapped_column(JSON)
+
+
+class CoverageRow(Base):
+    """What became of one batch of episodes of a scene; ``document`` has the counts."""
+
+    __tablename__ = "coverage"
+
+    scene_id: Mapped[str] = mapped_column(BoundedString(128), primary_key=True)
+    batch: Mapped[str] = mapped_column(BoundedString(64), primary_key=True)
+    schema_version: Mapped[str] = mapped_column(BoundedString(16))
+    robot: Mapped[str] = mapped_column(BoundedString(128))
+    job_id: Mapped[str] = mapped_column(BoundedString(128))
+    scene_sha256: Mapped[str] = mapped_column(BoundedString(64))
+    plan_sha256: Mapped[str] = mapped_column(BoundedString(64))
+    gates_sha256: Mapped[str | None] = mapped_column(BoundedString(64))
+    renders_sha256: Mapped[str | None] = mapped_column(BoundedString(64))
+    recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    document: Mapped[dict[str, object]] = mapped_column(JSON)

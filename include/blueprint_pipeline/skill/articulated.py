@@ -54,9 +54,24 @@ class PartTask(Task):
         x, y, _ = self.line.pose_at(self.line.position_at(self.aim)).position_m
         return (x, y)
 
+    @property
+    def goal_name(self) -> str:
+        """How far open."""
+        return describe_share(self.ends_between)
+
     def end_pose(self, _start: Pose) -> Pose:
         """Where the demonstration brings it."""
         return self.line.pose_at(self.line.position_at(self.aim))
+
+
+def describe_share(ends_between: tuple[float, float]) -> str:
+    """Between which shares a part shall be open.
+
+    >>> describe_share((0.7, 1.1))
+    '70 to 100 % open'
+    """
+    low, high = (round(100 * min(max(share, 0.0), 1.0)) for share in ends_between)
+    return f"{low} to {high} % open"
 
 
 AnyPartTask = TypeVar("AnyPartTask", bound=PartTask)
@@ -101,6 +116,11 @@ class PartSkill(Skill[AnyPartTask]):
         if len(found.grasps) == 0:
             return "the gripper has no grasp of its handle"
         return None
+
+    def list_goals(self, place: Workplace, target: str) -> tuple[str, ...]:
+        """How far parts are opened."""
+        del place, target
+        return tuple(describe_share(goal.ends_between) for goal in self.goals)
 
     def propose(self, place: Workplace, start: StartState, target: str, rng: np.random.Generator) -> AnyPartTask:
         """How far to bring it, with nothing in its way, and how to say so."""

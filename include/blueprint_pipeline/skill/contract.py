@@ -36,6 +36,10 @@ Steps = Generator[MotionPlan, FloatArray, None]
 (nq,) that was observed after it. The last step ends with the robot away from everything."""
 
 
+PROPOSALS = 6
+"""Tasks that are proposed until one has a goal that is asked for, where a skill looks for none at once."""
+
+
 class NotOffered(Exception):
     """The skill has no task for an object in a start state. Never leaves the planning of jobs: another object is asked."""
 
@@ -178,6 +182,14 @@ class Skill(ABC, Generic[AnyTask]):
     def find_unsuitable(self, place: Workplace, target: str) -> str | None:
         """Why an object is no target wherever the robot stands, in words; ``None``: it may be one."""
 
+    def list_goals(self, place: Workplace, target: str) -> tuple[str, ...]:
+        """The ``goal_name`` of every task that the skill may have for an object here, whatever it is in one start state.
+
+        Empty where that is not known: coverage then counts those that were planned.
+        """
+        del place, target
+        return ()
+
     @abstractmethod
     def propose(self, place: Workplace, start: StartState, target: str, rng: np.random.Generator) -> AnyTask:
         """A task for an object in a start state; all that varies is drawn from ``rng``.
@@ -185,6 +197,18 @@ class Skill(ABC, Generic[AnyTask]):
         Raises:
             NotOffered: There is none, and why.
         """
+
+    def propose_goal(self, place: Workplace, start: StartState, target: str, goal: str, rng: np.random.Generator) -> AnyTask:
+        """A task whose ``goal_name`` is that: of a few proposals the first. A skill that can look for it at once says how.
+
+        Raises:
+            NotOffered: There is none, and why.
+        """
+        for _ in range(PROPOSALS):
+            task = self.propose(place, start, target, rng)
+            if task.goal_name == goal:
+                return task
+        raise NotOffered(f"none of {PROPOSALS} proposals has the goal '{goal}'")
 
     @abstractmethod
     def plan(self, scene: MotionScene, qpos: FloatArray, task: AnyTask, *, seed: int) -> Steps:

@@ -60,11 +60,22 @@ class PickPlace(Skill[PickPlaceTask]):
         """What cannot be taken."""
         return find_untakeable(place, target)
 
+    def list_goals(self, place: Workplace, target: str) -> tuple[str, ...]:
+        """Parts of the surface, and sides of other objects."""
+        return (*THIRDS, *(RELATIONS if set(place.objects) - {target} else ()))
+
     def propose(self, place: Workplace, start: StartState, target: str, rng: np.random.Generator) -> PickPlaceTask:
         """A part of the surface, or a place beside another object, and how to say so."""
+        return self._propose(place, start, target, [*THIRDS, *RELATIONS], rng)
+
+    def propose_goal(self, place: Workplace, start: StartState, target: str, goal: str, rng: np.random.Generator) -> PickPlaceTask:
+        """The same, with some words alone."""
+        return self._propose(place, start, target, [goal], rng)
+
+    def _propose(self, place: Workplace, start: StartState, target: str, names: Sequence[str], rng: np.random.Generator) -> PickPlaceTask:
         phrases, references = tell_apart(place, start, target)
         footprint = start.footprints[target]
-        found = _draw_destination(place, start, target, list(references), rng)
+        found = _draw_destination(place, start, target, list(references), rng, names=names)
         if found is None:
             raise NotOffered("there is no free spot for it within reach that a sentence names")
         others: Sequence[str | None] = [None] if found.reference is None else references[found.reference]
@@ -77,6 +88,8 @@ class PickPlace(Skill[PickPlaceTask]):
             target_object=target,
             support_object=place.surface.support,
             region_m=rounded_corners(found.region),
+            words=found.words,
+            beside=found.reference,
             center_object_m=center_in_object(start.poses[target], footprint),
             goal_position_m=(round(float(spot[0]), 4), round(float(spot[1]), 4), round(height, 5)),
             upright=place.objects[target].upright,
@@ -106,9 +119,9 @@ SKILL = PickPlace()
 
 
 def _draw_destination(
-    place: Workplace, start: StartState, target: str, references: Sequence[str], rng: np.random.Generator
+    place: Workplace, start: StartState, target: str, references: Sequence[str], rng: np.random.Generator, *, names: Sequence[str]
 ) -> Destination | None:
-    """One of what is on offer: every part of the surface and every relation has the same chance, whatever there are of each."""
+    """One of what is on offer: each of some parts of the surface and relations has the same chance, whatever there are of each."""
     others = {name: footprint for name, footprint in start.footprints.items() if name != target}
     center_m, held_m = start.footprints[target].center_m, _preferred_hold_m(place, start, target)
     search = GoalSearch(
@@ -123,7 +136,7 @@ def _draw_destination(
     )
     if not place.surface.at(search.room_for_hand, held_m[None])[0]:
         raise NotOffered("where the hand would hold it, something taller stands too near")
-    for words in rng.permutation([*THIRDS, *RELATIONS]):
+    for words in rng.permutation(list(names)):
         for reference in rng.permutation(list(references)) if words in RELATIONS else [None]:
             found = search.offers(str(words), None if reference is None else str(reference))
             if found is not None and is_shown_at(place, start, target, found.spot_m):

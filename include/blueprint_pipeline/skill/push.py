@@ -81,6 +81,11 @@ class Push(Skill[PushTask]):
             return f"it weighs {facts.mass_kg:.1f} kg, and the arm carries {arm.max_payload_kg:g} kg"
         return None
 
+    def list_goals(self, place: Workplace, target: str) -> tuple[str, ...]:
+        """Parts of the surface."""
+        del place, target
+        return tuple(THIRDS)
+
     def propose(self, place: Workplace, start: StartState, target: str, rng: np.random.Generator) -> PushTask:
         """A region that a stroke of the arm leads into, with a free way to it, and how to say so."""
         footprint, support = start.footprints[target], place.surface.support
@@ -109,6 +114,7 @@ class Push(Skill[PushTask]):
                 target_object=target,
                 support_object=support,
                 region_m=rounded_corners(region),
+                words=str(words),
                 center_object_m=center_in_object(start.poses[target], footprint),
             )
         raise NotOffered(reason)

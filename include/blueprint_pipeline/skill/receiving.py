@@ -72,6 +72,11 @@ class ReceivedTask(Task):
         """Where the demonstration sets the target's origin down."""
         return self.goal_position_m
 
+    @property
+    def goal_name(self) -> str:
+        """What receives it."""
+        return self.support_object
+
     def end_pose(self, start: Pose) -> Pose:
         """On or in what receives it, turned as at the start."""
         return start.model_copy(update={"position_m": self.goal_position_m})
@@ -135,6 +140,10 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
         others = [name for name in place.objects if name != target]
         refused = {name: reason for name in others if (reason := self._find_unable(place, name)) is not None}
         return self._say_nowhere(refused) if len(refused) == len(others) else None
+
+    def list_goals(self, place: Workplace, target: str) -> tuple[str, ...]:
+        """What receives others."""
+        return tuple(sorted(name for name in place.objects if name != target and self._find_unable(place, name) is None))
 
     def propose(self, place: Workplace, start: StartState, target: str, rng: np.random.Generator) -> AnyReceivedTask:
         """One of the objects that receive it, in the middle of what they offer, and how to say so."""

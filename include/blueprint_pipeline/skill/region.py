@@ -16,6 +16,7 @@ from blueprint_pipeline.kit.predicates import Condition, depths_in_polygon, poly
 from blueprint_pipeline.skill.instruction import SurfaceFrame
 from blueprint_pipeline.task.task import Task
 from blueprint_pipeline.twin.footprint import Footprint
+from blueprint_pipeline.workspace.storage import Id
 
 THIRDS: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
     "left side": ((0.0, 1.0), (2 / 3, 1.0)),
@@ -118,6 +119,18 @@ class RegionTask(Task):
     """Corners of the convex region in the world, counter-clockwise seen from above."""
     center_object_m: Vector3
     """The middle of the object's outline, in the object's own frame, as it stands: what must lie in the region."""
+    words: str = ""
+    """Of the sentence, which name the region: a key of :data:`THIRDS` or of :data:`RELATIONS`; empty in plans of before it was recorded."""
+    beside: Id | None = None
+    """The object to which they are a relation."""
+
+    @property
+    def goal_name(self) -> str:
+        return self.words or super().goal_name
+
+    @property
+    def goal_beside(self) -> str | None:
+        return self.beside
 
     @property
     def region(self) -> Region:

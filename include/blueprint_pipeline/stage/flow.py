@@ -4,13 +4,17 @@ The DAG, the requests of its tasks, the words of its progress, the prices of a r
 stage is a module that holds it and a row here. A stage is looked up lazily: naming one imports neither a simulator nor a planner.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.stage.contract import Stage
+from blueprint_pipeline.workspace.storage import SceneFolder
+
+if TYPE_CHECKING:
+    from blueprint_pipeline.registry.database import Registry
 
 Group = Literal["scene", "simulation", "episode", "dataset", "delivery"]
 GROUPS: dict[Group, str] = {
@@ -59,6 +63,9 @@ class StageRow:
     """Airflow asset that it updates."""
     tells: bool = False
     """It tells somebody what happened: whether they could be told does not change what happened, so its failure fails no run."""
+    counts_in_registry: str = ""
+    """What keeps in the registry what became of the scene's batch, as ``module:function`` of the scene's folder and the registry. It is
+    called when the stage's work is done, found done, or refused by a gate, with its files in place; doing it twice changes nothing."""
     connected: Mapping[str, str] = field(default_factory=dict)
     """Fields of its request that the lab's connection has, where it has them, each with the connection's field."""
     secrets: Mapping[str, str] = field(default_factory=dict)
@@ -129,7 +136,10 @@ _ROWS = (
         module="blueprint_pipeline.job.stages",
         says="episodes: {episodes}, objects to handle: {targets}, shards: {shards}",
         quantities=("episodes",),
-        params={name: name for name in ("robot", "skills", "episodes", "seed", "shard_size", "fps", "width", "height", "variation")},
+        params={
+            name: name for name in ("robot", "skills", "episodes", "seed", "shard_size", "fps", "width", "height", "variation", "cover")
+        },
+        counts_in_registry="blueprint_pipeline.job.count_batch:count_planned",
         config=("affordances.yaml", "third_party_policy.yaml"),
         gives="shards",
     ),
@@ -157,6 +167,7 @@ _ROWS = (
         name="gate_episodes",
         group="episode",
         module="blueprint_pipeline.quality.stages",
+        counts_in_registry="blueprint_pipeline.quality.coverage:count_gated",
         says="{kept} kept, {rejected} rejected, {borderline} for a person to decide",
         quantities=("kept", "rejected", "borderline"),
         counts="episodes",
@@ -188,6 +199,7 @@ _ROWS = (
         name="gate_renders",
         group="episode",
         module="blueprint_pipeline.quality.stages",
+        counts_in_registry="blueprint_pipeline.quality.coverage:count_rendered",
         says="{kept} kept, {rejected} rejected",
         quantities=("kept", "rejected"),
         counts="episodes",
@@ -289,3 +301,12 @@ def load_stage(name: str) -> Stage[Any, Any]:
         raise UnknownStage(name)
     stage: Stage[Any, Any] = getattr(import_module(STAGES[name].module), name.upper())
     return stage
+
+
+def load_count(name: str) -> Callable[[SceneFolder, "Registry"], None]:
+    """What keeps in the registry what became of the scene's batch, once a stage of this name is done; for most stages nothing does."""
+    module, _, function = STAGES[name].counts_in_registry.partition(":")
+    if not module:
+        return lambda _scene, _registry: None
+    found: Callable[[SceneFolder, Registry], None] = getattr(import_module(module), function)
+    return found

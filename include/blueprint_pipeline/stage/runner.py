@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from blueprint_pipeline.errors import BlueprintError, InputError, Interrupted
+from blueprint_pipeline.errors import BlueprintError, GateError, InputError, Interrupted
 from blueprint_pipeline.log import get_logger, log_context
 from blueprint_pipeline.price.ledger import ledger_entries
 from blueprint_pipeline.price.table import load_price_table
@@ -25,7 +25,7 @@ from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.stage.attempt import StageAttempt
 from blueprint_pipeline.stage.code import CodeIndex
 from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
-from blueprint_pipeline.stage.flow import STAGES, load_stage
+from blueprint_pipeline.stage.flow import STAGES, load_count, load_stage
 from blueprint_pipeline.stage.inputs import read_inputs
 from blueprint_pipeline.workspace.checksums import FileDigest
 from blueprint_pipeline.workspace.commits import (
@@ -129,8 +129,13 @@ def run_unit(
         ) as lease,
     ):
         code_version = CodeIndex(workspace.cache_dir / "code.json").version_of(STAGES[name].module, stage.leaves_out(parsed))
-        outcome = _Work(stage, parsed, unit, workspace, scene, settings, progress, lease, code_version).find_or_run()
+        try:
+            outcome = _Work(stage, parsed, unit, workspace, scene, settings, progress, lease, code_version).find_or_run()
+        except GateError:
+            load_count(name)(scene, registry)
+            raise
         _record(registry, outcome)
+        load_count(name)(scene, registry)
     return outcome
 
 

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.task.coverage import PlannedCoverage
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.twin.body_names import BodyName
 from blueprint_pipeline.workspace.storage import Id, SceneFolder
@@ -56,6 +57,8 @@ class JobPlan(FrozenModel):
     """
     left_out: dict[str, dict[BodyName, str]] = {}
     """By skill, the movable objects, or the parts that move, that it does not take, each with the reason."""
+    coverage: PlannedCoverage | None = None
+    """The cells of the episodes and of all that the scene allows; ``None`` in plans of before it was recorded, and in those of shards."""
     shards: tuple[ShardRef, ...]
     episodes: tuple[EpisodeSpec, ...]
     held_out: tuple[EpisodeSpec, ...] = ()
@@ -66,7 +69,12 @@ class JobPlan(FrozenModel):
         specs = {spec.episode_index: spec for spec in self.episodes}
         return {
             shard_plan_path(shard.shard_index): self.model_copy(
-                update={"shards": (shard,), "held_out": (), "episodes": tuple(specs[index] for index in shard.episode_indices)}
+                update={
+                    "shards": (shard,),
+                    "held_out": (),
+                    "coverage": None,
+                    "episodes": tuple(specs[index] for index in shard.episode_indices),
+                }
             )
             for shard in self.shards
         }

@@ -31,6 +31,16 @@ class Task(FrozenModel, ABC):
         """The place in the world to which a demonstration brings the target's origin; ``None``: the task names none."""
         return None
 
+    @property
+    def goal_name(self) -> str:
+        """Where it shall end, coarsely and in words: what coverage counts (:class:`blueprint_pipeline.task.coverage.Cell`)."""
+        return "as asked"
+
+    @property
+    def goal_beside(self) -> str | None:
+        """The object beside which it shall end, where the sentence names one."""
+        return None
+
     def end_pose(self, start: Pose) -> Pose:
         """About where the target should end: turned as at the start, and on its level."""
         return start.model_copy(update={"position_m": (*self.goal_xy_m, start.position_m[2])})
