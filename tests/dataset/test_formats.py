@@ -120,8 +120,6 @@ def test_damage_of_a_third_format_is_found(written: Path, tmp_path: Path) -> Non
 
 def test_a_folder_of_no_format_lists_those_that_exist(written: Path) -> None:
     """Without its row the third one is unknown."""
-    with pytest.raises(
-        NotADataset,
-        match=r"meta/info\.json is missing; dataset\.hdf5 is missing; pixels\.json is missing\. Known formats: v3\.0, v2\.1, mimic, depth_segmentation\.",
-    ):
+    missing = r"meta/info\.json is missing; dataset\.hdf5 is missing; pixels\.json is missing\."
+    with pytest.raises(NotADataset, match=rf"{missing} Known formats: v3\.0, v2\.1, mimic, depth_segmentation\."):
         check_dataset(written / DATASET_PATH / "states_only")
