@@ -80,7 +80,7 @@ def test_where_a_resting_arm_is_held_is_no_work(scene, tmp_path):
     """However high the right hand of a robot is held, beside and behind all that its left one does, the picture shows the same."""
     robot = load_embodiment("agibot_g2")
     left, right = robot.arms
-    hanging = robot.model_copy(update={"arms": (left, right.model_copy(update={"default_qpos_rad": (0.0, 1.3, 0.0, 0.0, 0.0, 0.0, 0.0)}))})
+    hanging = robot.model_copy(update={"arms": (left, right.model_copy(update={"rest_qpos_rad": (0.0, 1.3, 0.0, 0.0, 0.0, 0.0, 0.0)}))})
     placement = RobotPlacement(embodiment=robot.name, base_pose=Pose(position_m=(-0.61, 0.0, 0.7), quat_wxyz=(1, 0, 0, 0)))
     folded, down = (choose(scene, placement, tmp_path, robot=held) for held in (robot, hanging))
     assert folded.fovy_deg == pytest.approx(down.fovy_deg, abs=1e-6)

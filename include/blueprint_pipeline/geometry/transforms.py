@@ -55,9 +55,9 @@ def turn_about_z(angle_rad: float) -> FloatArray:
 
 
 def shift(pose: FloatArray, offset_m: FloatArray) -> FloatArray:
-    """The same orientation, moved by an offset (3,) in the outer frame."""
+    """The same orientation, moved by an offset in the outer frame: one pose or several (..., 4, 4), by one or by each its own (..., 3)."""
     moved = pose.copy()
-    moved[:3, 3] += offset_m
+    moved[..., :3, 3] += offset_m
     return moved
 
 

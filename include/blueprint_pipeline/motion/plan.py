@@ -9,8 +9,10 @@ from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.task.outcome import Phase
 from blueprint_pipeline.twin.binding import ArmBinding
 
+Widths = float | FloatArray
+"""Openings at one moment: of one gripper, or of each (k,)."""
 WidthPlan = Callable[[int], FloatArray]
-"""From a number of frames to the opening in each of them (T,)."""
+"""From a number of frames to the opening in each of them: (T,) of one gripper, (T, k) of several."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,44 +24,52 @@ class MotionPlan:
 
 
 class SetpointBuilder:
-    """Puts phases one after another: motions of one arm, and openings of its gripper that it ramps within its speed.
+    """Puts phases one after another: motions of arms, and openings of their grippers that it ramps within their speed.
 
     Args:
-        arm: The arm that moves.
+        arms: The arms that move: configurations hold the joints of one after the other, openings one entry an arm.
         fps: Setpoints a second.
-        start: Controls (nu,) to begin with; everything but this arm and its gripper keeps them.
+        start: Controls (nu,) to begin with; everything but these arms and their grippers keeps them.
     """
 
-    def __init__(self, arm: ArmBinding, *, fps: int, start: FloatArray) -> None:
-        self._binding = arm
-        self._gripper = arm.arm.gripper
+    def __init__(self, *arms: ArmBinding, fps: int, start: FloatArray) -> None:
+        self._arms = arms
+        self._actuators = np.concatenate([arm.actuators for arm in arms])
+        self._speeds_m_s = np.array([arm.arm.gripper.max_speed_m_s for arm in arms])
         self._fps = fps
         self._rest = start
-        self._arm: FloatArray = start[arm.actuators]
-        self._width = arm.command_m(start)
+        self._arm: FloatArray = start[self._actuators]
+        self._widths = np.array([arm.command_m(start) for arm in arms])
         self._rows: list[FloatArray] = []
         self._phases: list[Phase] = []
 
     def move(self, name: str, arm_setpoints: FloatArray, widths_m: FloatArray, *, hold_s: float = 0.0) -> None:
-        """Move the arm (T, n) with commanded openings (T,); then hold still."""
+        """Move the arms (T, n) with commanded openings (T,) or (T, k); then hold still."""
         hold = round(hold_s * self._fps)
         last = arm_setpoints[-1] if len(arm_setpoints) else self._arm
-        width = widths_m[-1] if len(widths_m) else self._width
-        self._add(name, np.concatenate([arm_setpoints, np.tile(last, (hold, 1))]), np.concatenate([widths_m, np.full(hold, width)]))
+        openings = widths_m.reshape(len(widths_m), len(self._arms))
+        held = openings[-1] if len(openings) else self._widths
+        self._add(name, *(np.concatenate([rows, np.tile(end, (hold, 1))]) for rows, end in ((arm_setpoints, last), (openings, held))))
 
-    def grip(self, name: str, *, width_m: float, speed_m_s: float, hold_s: float) -> None:
-        """Open or close with a still arm, then hold."""
-        frames = int(np.ceil(abs(width_m - self._width) / speed_m_s * self._fps)) + round(hold_s * self._fps)
-        self._add(name, np.tile(self._arm, (max(frames, 1), 1)), self._ramp(max(frames, 1), width_m, speed_m_s))
+    def grip(self, name: str, *, width_m: Widths, speed_m_s: float, hold_s: float) -> None:
+        """Open or close with still arms, then hold."""
+        way_m = float(np.abs(width_m - self._widths).max())
+        frames = max(1, int(np.ceil(way_m / speed_m_s * self._fps)) + round(hold_s * self._fps))
+        self._add(name, np.tile(self._arm, (frames, 1)), self._ramp(frames, width_m, np.full(len(self._arms), speed_m_s)))
 
-    def early(self, width_m: float) -> WidthPlan:
-        """Openings of a motion that goes to ``width_m`` at once, as fast as the gripper can."""
-        return lambda frames: self._ramp(frames, width_m, self._gripper.max_speed_m_s)
+    def early(self, width_m: Widths) -> WidthPlan:
+        """Openings of a motion that goes to ``width_m`` at once, as fast as the grippers can."""
+        return lambda frames: self._ramp(frames, width_m, self._speeds_m_s).reshape(frames, *np.shape(width_m))
 
-    def late(self, width_m: float) -> WidthPlan:
+    def late(self, width_m: Widths) -> WidthPlan:
         """Openings of a motion that reaches ``width_m`` just at its end."""
-        step, change = self._gripper.max_speed_m_s / self._fps, width_m - self._width
-        return lambda frames: width_m - np.sign(change) * np.minimum(step * np.arange(frames - 1, -1, -1), abs(change))
+        step, change = self._speeds_m_s / self._fps, width_m - self._widths
+
+        def openings(frames: int) -> FloatArray:
+            left = np.minimum(step * np.arange(frames - 1, -1, -1)[:, None], np.abs(change))
+            return (width_m - np.sign(change) * left).reshape(frames, *np.shape(width_m))
+
+        return openings
 
     def build(self) -> tuple[FloatArray, tuple[Phase, ...]]:
         """All setpoints (T, nu) and their phases."""
@@ -67,21 +77,25 @@ class SetpointBuilder:
 
     @property
     def arm_end(self) -> FloatArray:
-        """Where the arm is after the last phase."""
+        """Where the arms are after the last phase, (n,)."""
         return self._arm
 
-    def _ramp(self, frames: int, width_m: float, speed_m_s: float) -> FloatArray:
-        change = width_m - self._width
-        ramp: FloatArray = self._width + np.sign(change) * np.minimum(speed_m_s / self._fps * np.arange(1, frames + 1), abs(change))
+    def _ramp(self, frames: int, width_m: Widths, speeds_m_s: FloatArray) -> FloatArray:
+        """Openings (frames, k) that go from the present ones to others as fast as these speeds allow."""
+        change = width_m - self._widths
+        gone = np.minimum(speeds_m_s / self._fps * np.arange(1, frames + 1)[:, None], np.abs(change))
+        ramp: FloatArray = self._widths + np.sign(change) * gone
         return ramp
 
-    def _add(self, name: str, arm: FloatArray, widths_m: FloatArray) -> None:
-        if len(arm) == 0:
+    def _add(self, name: str, arms: FloatArray, widths_m: FloatArray) -> None:
+        """Add rows: configurations (T, n) and openings (T, k)."""
+        if len(arms) == 0:
             return
-        rows = np.tile(self._rest, (len(arm), 1))
-        rows[:, self._binding.actuators] = arm
-        rows[:, self._binding.gripper_actuator] = self._gripper.ctrl_at(widths_m)
+        rows = np.tile(self._rest, (len(arms), 1))
+        rows[:, self._actuators] = arms
+        for arm, openings in zip(self._arms, widths_m.T, strict=True):
+            rows[:, arm.gripper_actuator] = arm.arm.gripper.ctrl_at(openings)
         start = self._phases[-1].end_frame if self._phases else 0
         self._rows.append(rows)
-        self._phases.append(Phase(name=name, start_frame=start, end_frame=start + len(arm)))
-        self._arm, self._width = arm[-1], float(widths_m[-1])
+        self._phases.append(Phase(name=name, start_frame=start, end_frame=start + len(arms)))
+        self._arm, self._widths = arms[-1], widths_m[-1]

@@ -1,4 +1,8 @@
-"""The pieces of motions: straight lines of the hand, free paths of the arm, setpoints checked as they will be executed."""
+"""The pieces of motions: straight lines of the hand, free paths of the arm, setpoints checked as they will be executed.
+
+All of them are for any number of arms that move together (:mod:`blueprint_pipeline.motion.arm_set`): a configuration (n,) holds the joints
+of all, an opening may be one or (k,), and the pose of a hand (4, 4) may be those of all hands (k, 4, 4).
+"""
 
 from collections.abc import Iterator
 from itertools import chain, pairwise, repeat
@@ -8,7 +12,7 @@ import numpy as np
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.transforms import shift
 from blueprint_pipeline.motion.errors import CandidateRejected
-from blueprint_pipeline.motion.plan import WidthPlan
+from blueprint_pipeline.motion.plan import WidthPlan, Widths
 from blueprint_pipeline.motion.rrt import plan_path, segment_is_free
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.timing import DENSIFY_RAD, Pace, densify, time_path
@@ -61,7 +65,7 @@ def _steps_of(offset_m: FloatArray) -> int:
     return max(1, int(np.ceil(np.linalg.norm(offset_m) / LINE_STEP_M)))
 
 
-def require_free(scene: MotionScene, points: FloatArray, width_m: float, code: str) -> None:
+def require_free(scene: MotionScene, points: FloatArray, width_m: Widths, code: str) -> None:
     """Check configurations (k, n).
 
     Raises:
@@ -80,7 +84,7 @@ def describe_contact(scene: MotionScene) -> str:
     return f"{first} would touch {second} ({-distance_m * 1000:.1f} mm deep)"
 
 
-def find_path(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: float, seed: int) -> FloatArray:
+def find_path(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: Widths, seed: int) -> FloatArray:
     """A free path (k, n) between two configurations: straight, over or round what is in the way, or else one that a search finds.
 
     All but the last depend on nothing but the situation, so that demonstrations of the same look the same. Where the hand wanders in
@@ -107,7 +111,7 @@ def find_path(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: 
     raise CandidateRejected("no_path", "no free path was found within the search's limit")
 
 
-def find_direct(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: float) -> FloatArray | None:
+def find_direct(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: Widths) -> FloatArray | None:
     """A free path (k, n) between two configurations, straight, over or round what is in the way, in which the hand does not wander.
 
     It needs no search; ``None``: there is none.
@@ -116,7 +120,7 @@ def find_direct(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m
     return next((path for path in paths if _straightness(scene, path) >= LEAST_STRAIGHT), None)
 
 
-def _direct_paths(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: float) -> Iterator[FloatArray]:
+def _direct_paths(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: Widths) -> Iterator[FloatArray]:
     def is_free(qpos: FloatArray) -> bool:
         return scene.checker.is_free(qpos, width_m)
 
@@ -125,11 +129,14 @@ def _direct_paths(scene: MotionScene, start: FloatArray, goal: FloatArray, width
             yield np.array(points)
 
 
-def _searched_paths(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: float, seed: int) -> Iterator[FloatArray]:
-    bounds = (scene.kinematics.lower, scene.kinematics.upper)
+def _searched_paths(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: Widths, seed: int) -> Iterator[FloatArray]:
     for number in range(_SEARCHES):
         path = plan_path(
-            start, goal, bounds=bounds, is_free=lambda qpos: scene.checker.is_free(qpos, width_m), seed=seed + _SEARCH_STEP * number
+            start,
+            goal,
+            bounds=scene.arms.bounds,
+            is_free=lambda qpos: scene.checker.is_free(qpos, width_m),
+            seed=seed + _SEARCH_STEP * number,
         )
         if path is None:
             return
@@ -137,10 +144,10 @@ def _searched_paths(scene: MotionScene, start: FloatArray, goal: FloatArray, wid
 
 
 def _straightness(scene: MotionScene, path: FloatArray) -> float:
-    """Share that the straight way has of the hand's way along a path (k, n) of joint positions."""
-    places = np.array([scene.tool_pose(point)[:3, 3] for point in densify(path, DENSIFY_RAD)])
-    way_m = float(np.linalg.norm(np.diff(places, axis=0), axis=1).sum())
-    return float(np.linalg.norm(places[-1] - places[0])) / way_m if way_m > 0 else 1.0
+    """Share that the straight way has of the hands' way along a path (k, n) of joint positions."""
+    places = np.array([scene.tool_poses(point)[:, :3, 3] for point in densify(path, DENSIFY_RAD)])
+    way_m = float(np.linalg.norm(np.diff(places, axis=0), axis=-1).sum())
+    return float(np.linalg.norm(places[-1] - places[0], axis=-1).sum()) / way_m if way_m > 0 else 1.0
 
 
 def _ways_past(scene: MotionScene, start: FloatArray, goal: FloatArray) -> Iterator[list[FloatArray]]:
@@ -148,8 +155,8 @@ def _ways_past(scene: MotionScene, start: FloatArray, goal: FloatArray) -> Itera
     yield [start, goal]
     for direction in (_up, _back):
         ways = [direction(scene, end) for end in (start, goal)]
-        if direction is _back and min(way[2] for way in ways) > _UPRIGHT:
-            return  # both hands point down: this was tried
+        if direction is _back and min(way[:, 2].min() for way in ways) > _UPRIGHT:
+            return  # all hands point down at both ends: this was tried
         for way_m in ASIDE_M:
             beside_start, beside_goal = (_moved(scene, end, way_m * way) for end, way in zip((start, goal), ways, strict=True))
             if beside_goal is not None:
@@ -160,24 +167,25 @@ def _ways_past(scene: MotionScene, start: FloatArray, goal: FloatArray) -> Itera
                 yield [start, beside_start, beside_goal, goal]
 
 
-def _up(_scene: MotionScene, _qpos: FloatArray) -> FloatArray:
-    return np.array([0.0, 0.0, 1.0])
+def _up(scene: MotionScene, _qpos: FloatArray) -> FloatArray:
+    """For every hand, (k, 3)."""
+    return np.tile([0.0, 0.0, 1.0], (len(scene.arms), 1))
 
 
 def _back(scene: MotionScene, qpos: FloatArray) -> FloatArray:
-    """Away from where the fingers point."""
-    back: FloatArray = -scene.tool_pose(qpos)[:3, 2]
+    """Away from where the fingers of each hand point, (k, 3)."""
+    back: FloatArray = -scene.tool_poses(qpos)[:, :3, 2]
     return back
 
 
 def _moved(scene: MotionScene, qpos: FloatArray, offset_m: FloatArray) -> FloatArray | None:
-    """The same hand, shifted, on the same branch; ``None``: out of reach."""
-    solution = scene.solve_ik(shift(scene.tool_pose(qpos), offset_m), [qpos])
+    """The same hands, shifted by (k, 3), on the same branch; ``None``: out of reach."""
+    solution = scene.solve_ik(shift(scene.tool_poses(qpos), offset_m), [qpos])
     return None if solution is None or np.abs(solution - qpos).max() > LARGEST_BEND_RAD else solution
 
 
 def time_checked(scene: MotionScene, waypoints: FloatArray, pace: Pace, widths: WidthPlan) -> tuple[FloatArray, FloatArray]:
-    """Setpoints (T, n) along a path and openings (T,), checked between frames as the simulator will interpolate them.
+    """Setpoints (T, n) along a path and openings (T,) or (T, k), checked between frames as the simulator will interpolate them.
 
     Where the spline leaves the checked path, it is bound more closely to it, and slowed down.
 
@@ -185,23 +193,23 @@ def time_checked(scene: MotionScene, waypoints: FloatArray, pace: Pace, widths: 
         CandidateRejected: ``collision_in_timed_trajectory``.
     """
     for densify_rad, slower in ((DENSIFY_RAD, 1.0), (_DENSER_RAD, 1.0), (_DENSER_RAD / 2, _SLOWER)):
-        setpoints = time_path(waypoints, scene.arm, pace=pace.slower(slower), fps=scene.fps, densify_rad=densify_rad)
+        setpoints = time_path(waypoints, scene.arms, pace=pace.slower(slower), fps=scene.fps, densify_rad=densify_rad)
         widths_m = widths(len(setpoints))
         if _stays_free(scene, waypoints[0], setpoints, widths_m):
             return setpoints, widths_m
     raise CandidateRejected("collision_in_timed_trajectory", describe_contact(scene))
 
 
-def constant(width_m: float) -> WidthPlan:
+def constant(width_m: Widths) -> WidthPlan:
     """The same opening all along."""
-    return lambda frames: np.full(frames, width_m)
+    return lambda frames: np.full((frames, *np.shape(width_m)), width_m)
 
 
 def _stays_free(scene: MotionScene, start: FloatArray, setpoints: FloatArray, widths_m: FloatArray) -> bool:
     before = start
     for after, width in zip(setpoints, widths_m, strict=True):
         for share in np.arange(1, _SUBSTEPS + 1) / _SUBSTEPS:
-            if not scene.checker.is_free(before + share * (after - before), float(width)):
+            if not scene.checker.is_free(before + share * (after - before), width):
                 return False
         before = after
     return True

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from types import ModuleType
+from typing import Protocol
 
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.robot.arm import Arm
+from blueprint_pipeline.robot.arm import Joint
 
 DENSIFY_RAD = 0.15
 """Largest joint step between the points that the spline goes through: a spline over sparse points leaves the checked path."""
@@ -35,12 +36,20 @@ class Pace:
         return Pace(self.velocity * factor, self.acceleration * factor**2)
 
 
-def time_path(waypoints: FloatArray, arm: Arm, *, pace: Pace, fps: int, densify_rad: float = DENSIFY_RAD) -> FloatArray:
+class Jointed(Protocol):
+    """What moves along one path: an arm, or several together."""
+
+    @property
+    def joints(self) -> tuple[Joint, ...]:
+        """In the order of its configurations."""
+
+
+def time_path(waypoints: FloatArray, arm: Jointed, *, pace: Pace, fps: int, densify_rad: float = DENSIFY_RAD) -> FloatArray:
     """Setpoints (T, n) along a path, from rest to rest; the first is one frame after the start, the last is the goal.
 
     Args:
         waypoints: Joint positions (k, n), k >= 2.
-        arm: Whose velocity and acceleration limits hold.
+        arm: Whose velocity and acceleration limits hold; arms that move together arrive together.
         pace: Shares of the limits.
         fps: Setpoints a second.
         densify_rad: Largest joint step between the spline's points.
@@ -65,7 +74,7 @@ def time_path(waypoints: FloatArray, arm: Arm, *, pace: Pace, fps: int, densify_
         duration_s = max(duration_s * excess, (frames + 1) / fps)
 
 
-def _excess(rows: FloatArray, arm: Arm, pace: Pace, fps: int) -> float:
+def _excess(rows: FloatArray, arm: Jointed, pace: Pace, fps: int) -> float:
     """How much longer a motion must take for its sampled velocities and accelerations to keep the limits; at most 1: it keeps them.
 
     The parametrisation keeps them at its grid points, not between them.
@@ -85,14 +94,14 @@ def densify(waypoints: FloatArray, step_rad: float) -> FloatArray:
     return np.array(points)
 
 
-def _limits(arm: Arm, pace: Pace) -> tuple[FloatArray, FloatArray]:
+def _limits(arm: Jointed, pace: Pace) -> tuple[FloatArray, FloatArray]:
     """Velocities and accelerations that a motion may have, (n,) each."""
     velocity = pace.velocity * np.array([joint.max_velocity_rad_s for joint in arm.joints])
     acceleration = pace.acceleration * np.array([joint.max_acceleration_rad_s2 for joint in arm.joints])
     return velocity, acceleration
 
 
-def _constraints(arm: Arm, pace: Pace) -> list[object]:
+def _constraints(arm: Jointed, pace: Pace) -> list[object]:
     velocity, acceleration = _limits(arm, pace)
     return [
         _load_toppra().constraint.JointVelocityConstraint(np.column_stack([-velocity, velocity])),

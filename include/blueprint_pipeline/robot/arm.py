@@ -48,6 +48,9 @@ class Arm(FrozenModel):
     """Stands before its joints' names in the columns of a robot with several arms."""
     joints: tuple[Joint, ...]
     default_qpos_rad: tuple[float, ...]
+    """How it is held to work; solutions of inverse kinematics stay on its branch."""
+    rest_qpos_rad: tuple[float, ...] | None = None
+    """Where it is while it has nothing to do, on the same branch; ``None``: at its default."""
     limit_margin_rad: float = Field(gt=0)
     """What plans keep from the ends of every joint's range."""
     tcp_site: str
@@ -58,12 +61,20 @@ class Arm(FrozenModel):
     working_radius: WorkingRadius
     max_payload_kg: float = Field(gt=0)
 
+    @property
+    def home_qpos_rad(self) -> tuple[float, ...]:
+        """Where it is when an episode begins, and where it goes at the end."""
+        return self.default_qpos_rad if self.rest_qpos_rad is None else self.rest_qpos_rad
+
     @model_validator(mode="after")
-    def _default_lies_within_limits(self) -> "Arm":
-        if len(self.default_qpos_rad) != len(self.joints):
-            raise ValueError(f"default_qpos_rad has {len(self.default_qpos_rad)} values for {len(self.joints)} joints")
-        for joint, value in zip(self.joints, self.default_qpos_rad, strict=True):
-            lower, upper = joint.lower_rad + self.limit_margin_rad, joint.upper_rad - self.limit_margin_rad
-            if not lower <= value <= upper:
-                raise ValueError(f"default position {value} of {joint.name} is outside [{lower}, {upper}], its range less limit_margin_rad")
+    def _poses_lie_within_limits(self) -> "Arm":
+        for name, pose in (("default", self.default_qpos_rad), ("rest", self.home_qpos_rad)):
+            if len(pose) != len(self.joints):
+                raise ValueError(f"{name}_qpos_rad has {len(pose)} values for {len(self.joints)} joints")
+            for joint, value in zip(self.joints, pose, strict=True):
+                lower, upper = joint.lower_rad + self.limit_margin_rad, joint.upper_rad - self.limit_margin_rad
+                if not lower <= value <= upper:
+                    raise ValueError(
+                        f"{name} position {value} of {joint.name} is outside [{lower}, {upper}], its range less limit_margin_rad"
+                    )
         return self

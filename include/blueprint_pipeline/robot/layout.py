@@ -75,8 +75,8 @@ def start_qpos(embodiment: Embodiment, joints_rad: FloatArray, widths_m: FloatAr
 
 
 def home_joints(embodiment: Embodiment) -> FloatArray:
-    """The default position of all arms' joints, (n_joints,)."""
-    return np.array([value for arm in embodiment.arms for value in arm.default_qpos_rad])
+    """Where all arms' joints are while they have nothing to do, (n_joints,)."""
+    return np.array([value for arm in embodiment.arms for value in arm.home_qpos_rad])
 
 
 def open_widths(embodiment: Embodiment) -> FloatArray:
@@ -85,5 +85,5 @@ def open_widths(embodiment: Embodiment) -> FloatArray:
 
 
 def home_qpos(embodiment: Embodiment) -> tuple[float, ...]:
-    """The start configuration with every arm in its default pose and every gripper wide open."""
+    """The start configuration with every arm at rest and every gripper wide open."""
     return start_qpos(embodiment, home_joints(embodiment), open_widths(embodiment))

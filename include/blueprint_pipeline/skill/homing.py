@@ -1,7 +1,5 @@
 """The last step of skills that act in steps: from wherever the hand is free, to where the arm is by default, with open fingers."""
 
-import numpy as np
-
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.motion.errors import CandidateRejected, PlanningFailed
 from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
@@ -26,7 +24,7 @@ def plan_home(scene: MotionScene, qpos: FloatArray, controls: FloatArray, *, see
     scene.checker.allow()
     builder = SetpointBuilder(scene.acting, fps=scene.fps, start=controls)
     try:
-        path = find_path(scene, builder.arm_end, np.array(scene.arm.default_qpos_rad), scene.gripper_width(qpos), seed + 1)
+        path = find_path(scene, builder.arm_end, scene.arms.home, scene.gripper_width(qpos), seed + 1)
         builder.move("home", *time_checked(scene, path, FREE_PACE, builder.late(scene.arm.gripper.stroke_m)), hold_s=STOP_S)
     except CandidateRejected as reason:
         raise PlanningFailed("plan_home", reason.failure_code, reason.reason) from reason

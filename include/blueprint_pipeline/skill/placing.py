@@ -95,7 +95,7 @@ def _complete_place(query: GraspQuery, pick: PickPlan, pose_tcp_object: FloatArr
     builder.move("retract", *time_checked(scene, back, AWAY_PACE, builder.early(open_m)))
     checker.release()
     checker.allow()
-    home = find_path(scene, back[-1], np.array(scene.arm.default_qpos_rad), open_m, seed + 1)
+    home = find_path(scene, back[-1], scene.arms.home, open_m, seed + 1)
     builder.move("home", *time_checked(scene, home, FREE_PACE, builder.late(scene.arm.gripper.stroke_m)), hold_s=STOP_S)
     setpoints, phases = builder.build()
     return MotionPlan(setpoints=setpoints, phases=phases)
