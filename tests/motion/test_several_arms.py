@@ -20,7 +20,7 @@ from blueprint_pipeline.motion.errors import CandidateRejected
 from blueprint_pipeline.motion.plan import SetpointBuilder
 from blueprint_pipeline.motion.segments import constant, find_path, time_checked
 from blueprint_pipeline.motion.timing import Pace
-from blueprint_pipeline.motion.two_hands import center_of_mass, count_pairs, rank_pairs
+from blueprint_pipeline.motion.two_hands import count_pairs, rank_pairs
 from tests.motion.g2_table import BAR_M, FPS, TABLE_M, build_scene
 
 OPEN = np.array([0.1, 0.1])
@@ -184,12 +184,19 @@ def test_pairs_of_grasps_lie_on_both_sides(both) -> None:
     scene, qpos = both
     scene.checker.place_objects(qpos)
     assert count_pairs(scene, "bar") > 0
-    np.testing.assert_allclose(center_of_mass(scene, "bar"), 0.0, atol=1e-9)
     pose = scene.checker.pose_of("bar")
-    pairs = list(rank_pairs(scene, "bar", pose, 12))
+    asked = []
+
+    def take(hand, pose_object_tcp, _width_m):
+        asked.append((hand, tuple(pose_object_tcp.ravel())))
+        return None if hand == 1 and pose_object_tcp[0, 3] > 0.005 else pose_object_tcp
+
+    pairs = list(rank_pairs(scene, "bar", pose, 12, take))
     assert len(pairs) == 12
+    assert len(asked) == len(set(asked))
     for pair in pairs:
-        left, right = (pose @ pair.pose_object_tcps)[:, :3, 3]
+        assert pair.taken[1][0, 3] <= 0.005
+        left, right = (pose @ np.stack(pair.taken))[:, :3, 3]
         assert left[1] > pose[1, 3] > right[1]
         assert np.linalg.norm(left - right) >= 0.18
 

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.transforms import invert
+from blueprint_pipeline.motion.grasp_set import GraspSet
 from blueprint_pipeline.motion.scene import MotionScene
 
 LEAST_DOWN = 0.25
@@ -20,13 +21,22 @@ _DIVERSITY_M = 0.03
 _REPEAT_COST = 0.06
 
 
-def rank_grasps(scene: MotionScene, object_id: str, pose_world_object: FloatArray, limit: int) -> NDArray[np.int64]:
+def rank_grasps(
+    scene: MotionScene, object_id: str, pose_world_object: FloatArray, limit: int, among: GraspSet | None = None
+) -> NDArray[np.int64]:
     """Indices of the most promising grasps, best first, spread over the object.
 
     A grasp is promising if it is good in itself, comes from above, reaches outward, and holds the hand as the arm has it by default. So
     the best one follows the object as it moves and turns, and the same situation gets nearly the same grasp.
+
+    Args:
+        scene: Whose arm takes it.
+        object_id: What is taken.
+        pose_world_object: Where it stands (4, 4).
+        limit: How many.
+        among: All of which they are chosen; if not given, all grasps of the object.
     """
-    grasps = scene.grasps_of(object_id)
+    grasps = scene.grasps_of(object_id) if among is None else among
     if len(grasps) == 0:
         return np.empty(0, dtype=np.int64)
     poses = pose_world_object @ grasps.pose_object_tcp

@@ -16,15 +16,15 @@ from blueprint_pipeline.geometry.transforms import build_pose, invert
 from blueprint_pipeline.motion.errors import CandidateRejected
 from blueprint_pipeline.motion.plan import WidthPlan
 from blueprint_pipeline.motion.scene import MotionScene
-from blueprint_pipeline.motion.segments import LARGEST_JUMP_RAD, LINE_STEP_M, time_checked
+from blueprint_pipeline.motion.segments import LARGEST_JUMP_RAD, time_checked
 from blueprint_pipeline.motion.timing import Pace
 
 POSITION_TOLERANCE_M = 0.002
 ORIENTATION_TOLERANCE_RAD = 0.015
 """How far hands may drift from how they hold the object, each against the first: somewhat more than inverse kinematics leaves of each arm
 (0.5 mm and 5 mrad), and less than rubber pads give."""
-LINE_STEP_RAD = 0.05
-"""Turn of the object between two points of its path."""
+STEP_M, STEP_RAD = 0.01, 0.03
+"""Way and turn of the object between two points of its path: between them joints go straight, and hands do not."""
 _SUBSTEPS = 3
 
 
@@ -46,7 +46,7 @@ def straight_way(start: FloatArray, goal: FloatArray) -> FloatArray:
     turns = Rotation.from_matrix([start[:3, :3], goal[:3, :3]])
     turn_rad = float((turns[1] * turns[0].inv()).magnitude())
     way_m = float(np.linalg.norm(goal[:3, 3] - start[:3, 3]))
-    steps = max(1, int(np.ceil(max(way_m / LINE_STEP_M, turn_rad / LINE_STEP_RAD))))
+    steps = max(1, int(np.ceil(max(way_m / STEP_M, turn_rad / STEP_RAD))))
     shares = np.arange(1, steps + 1) / steps
     rotations = Slerp([0.0, 1.0], turns)(shares).as_matrix()
     places = start[:3, 3] + shares[:, None] * (goal[:3, 3] - start[:3, 3])
@@ -66,7 +66,8 @@ def follow_object(
         code: What a rejection is called.
 
     Raises:
-        CandidateRejected: With ``code``: an arm does not reach that far, or would jump.
+        CandidateRejected: With ``code``: an arm does not reach that far, or would jump; ``chain_open``: between two points the hands would
+            drift apart.
     """
     points = [start]
     for pose in poses_world_object:
@@ -76,7 +77,9 @@ def follow_object(
             share = len(points) / (len(poses_world_object) + 1)
             raise CandidateRejected(code, f"the arms follow the object only {share:.0%} of its way together")
         points.append(solution)
-    return np.array(points)
+    found = np.array(points)
+    _require_closed(scene, pose_object_tcps, (found[1:] + found[:-1]) / 2)
+    return found
 
 
 def measure_drift(scene: MotionScene, pose_object_tcps: FloatArray, rows: FloatArray) -> Drift:
@@ -106,9 +109,13 @@ def time_carried(
     setpoints, openings = time_checked(scene, waypoints, pace, widths)
     rows = np.concatenate([waypoints[:1], setpoints])
     between = [rows[:-1] + share * np.diff(rows, axis=0) for share in np.arange(1, _SUBSTEPS + 1) / _SUBSTEPS]
-    drift = measure_drift(scene, pose_object_tcps, np.concatenate([waypoints[:1], *between]))
+    _require_closed(scene, pose_object_tcps, np.concatenate([waypoints[:1], *between]))
+    return setpoints, openings
+
+
+def _require_closed(scene: MotionScene, pose_object_tcps: FloatArray, rows: FloatArray) -> None:
+    drift = measure_drift(scene, pose_object_tcps, rows)
     if not drift.within_tolerance:
         told = f"{drift.position_m * 1000:.1f} mm and {drift.orientation_rad * 1000:.0f} mrad"
         allowed = f"{POSITION_TOLERANCE_M * 1000:g} mm and {ORIENTATION_TOLERANCE_RAD * 1000:g} mrad"
         raise CandidateRejected("chain_open", f"the hands would drift from how they hold the object by {told}; {allowed} are allowed")
-    return setpoints, openings

@@ -9,6 +9,14 @@ ALGORITHM_VERSION = 5
 
 
 @dataclass(frozen=True)
+class HalfSpace:
+    """All points of an object's frame whose share along a unit vector (3,) is at least ``offset_m``."""
+
+    normal: FloatArray
+    offset_m: float
+
+
+@dataclass(frozen=True)
 class GraspSet:
     """Grasps in order of quality, best first.
 

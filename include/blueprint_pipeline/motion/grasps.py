@@ -14,7 +14,7 @@ import trimesh
 from numpy.typing import NDArray
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.motion.grasp_set import GraspSet
+from blueprint_pipeline.motion.grasp_set import GraspSet, HalfSpace
 from blueprint_pipeline.motion.surface import CollisionSurface
 from blueprint_pipeline.robot.gripper import FingerPad, Gripper
 
@@ -51,7 +51,12 @@ class _Pairs:
 
 
 def sample_grasps(
-    shape: CollisionSurface, gripper: Gripper, rng: np.random.Generator, *, around: CollisionSurface | None = None
+    shape: CollisionSurface,
+    gripper: Gripper,
+    rng: np.random.Generator,
+    *,
+    around: CollisionSurface | None = None,
+    within: HalfSpace | None = None,
 ) -> GraspSet:
     """Find grasps all over an object, or all over what sticks out of it.
 
@@ -60,9 +65,12 @@ def sample_grasps(
         gripper: Stroke and finger geometry.
         rng: Decides which points are tried: the same generator gives the same grasps.
         around: The rest of the object, from which the open hand keeps clear.
+        within: Where the fingers' middle must be.
     """
     surface = _mesh(shape)
     pairs = _antipodal_pairs(surface, gripper.stroke_m - _OPENING_MARGIN_M, rng)
+    if within is not None:
+        pairs = pairs.take(pairs.center @ within.normal >= within.offset_m)
     if len(pairs.width) == 0:
         return _empty()
     patch = _patch_support(surface, pairs, gripper.pad)

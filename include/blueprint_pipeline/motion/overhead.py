@@ -7,6 +7,7 @@ import mujoco
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.motion.plan import Widths
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import follow_line
 from blueprint_pipeline.twin.footprint import geom_boxes
@@ -47,11 +48,11 @@ def bottom_of(scene: MotionScene, target: str) -> float:
     return float(geom_boxes(checker.model, checker.data)[0][own, 2].min())
 
 
-def extend_up(scene: MotionScene, points: FloatArray, rise_m: float, width_m: float) -> FloatArray:
+def extend_up(scene: MotionScene, points: FloatArray, rise_m: float, width_m: Widths) -> FloatArray:
     """Joint positions (k, n) continued straight up, by ``rise_m`` or as far as the arm goes and nothing is touched."""
     found = list(points)
     if rise_m > 0:
-        for point in follow_line(scene, scene.tool_pose(found[-1]), found[-1], np.array([0.0, 0.0, rise_m])):
+        for point in follow_line(scene, scene.tool_poses(found[-1]), found[-1], np.array([0.0, 0.0, rise_m])):
             halfway = (found[-1] + point) / 2
             if not all(scene.checker.is_free(qpos, width_m) for qpos in (point, halfway)):
                 break
@@ -59,8 +60,8 @@ def extend_up(scene: MotionScene, points: FloatArray, rise_m: float, width_m: fl
     return np.array(found)
 
 
-def from_above(scene: MotionScene, approach: FloatArray, height_m: float, width_m: float) -> FloatArray:
+def from_above(scene: MotionScene, approach: FloatArray, height_m: float, width_m: Widths) -> FloatArray:
     """An approach (k, n) that comes down from a height of the world, as far as the arm goes up there and nothing is touched."""
-    rise_m = height_m - float(scene.tool_pose(approach[0])[2, 3])
+    rise_m = height_m - float(scene.tool_poses(approach[0])[:, 2, 3].min())
     above = extend_up(scene, approach[:1], rise_m, width_m)[::-1]
     return np.vstack([above[:-1], approach])

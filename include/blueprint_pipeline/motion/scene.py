@@ -16,11 +16,11 @@ from blueprint_pipeline.geometry.transforms import apply, invert
 from blueprint_pipeline.motion.arm_set import ArmSet
 from blueprint_pipeline.motion.collision import CollisionChecker
 from blueprint_pipeline.motion.grasp_cache import load_grasps
-from blueprint_pipeline.motion.grasp_set import GraspSet
+from blueprint_pipeline.motion.grasp_set import GraspSet, HalfSpace
 from blueprint_pipeline.motion.hand_camera import HandCamera, find_hand_camera
 from blueprint_pipeline.motion.handles import HandleGrasps, load_handle
 from blueprint_pipeline.motion.ik import ArmKinematics, base_pose_of
-from blueprint_pipeline.motion.surface import object_surface
+from blueprint_pipeline.motion.surface import center_of_mass, object_surface
 from blueprint_pipeline.robot.arm import Arm
 from blueprint_pipeline.robot.embodiment import Embodiment
 from blueprint_pipeline.robot.names import ROBOT_PREFIX
@@ -47,6 +47,7 @@ class MotionScene:
     hand_camera: HandCamera | None
     """Of the first arm."""
     _grasps: dict[str, GraspSet] = field(default_factory=dict)
+    _upper_grasps: dict[str, GraspSet] = field(default_factory=dict)
     _handles: dict[str, HandleGrasps | None] = field(default_factory=dict)
     _others: dict[tuple[str, ...], "MotionScene"] = field(default_factory=dict)
 
@@ -70,6 +71,15 @@ class MotionScene:
         if object_id not in self._grasps:
             self._grasps[object_id] = load_grasps(object_surface(self.model, object_id), self.arm.gripper, self.cache_dir)
         return self._grasps[object_id]
+
+    def upper_grasps_of(self, object_id: str) -> GraspSet:
+        """Grasps above the object's centre of mass, as it stands in the model: held there it hangs, and does not turn over."""
+        if object_id not in self._upper_grasps:
+            center_m, up = center_of_mass(self.model, object_id)
+            above = HalfSpace(np.round(up, 3), round(float(center_m @ up), 3))
+            surface = object_surface(self.model, object_id)
+            self._upper_grasps[object_id] = load_grasps(surface, self.arm.gripper, self.cache_dir, within=above)
+        return self._upper_grasps[object_id]
 
     def handle_of(self, part: str) -> HandleGrasps | None:
         """How a part can be taken by its handle; ``None``: it has none."""

@@ -30,6 +30,7 @@ LEAST_STRAIGHT = 0.5
 """Share that the straight way has of the hand's way, from which on it does not wander; the strictest tier asks for as much."""
 _SEARCHES, _SEARCH_STEP = 3, 7_919
 """How many searches, and how far their seeds are apart."""
+_HARDLY_M = 0.05
 _UPRIGHT = 0.98
 """Cosine to the vertical."""
 _SUBSTEPS = 3
@@ -38,7 +39,7 @@ _DENSER_RAD = 0.06
 
 
 def solve_line(scene: MotionScene, pose_world_tcp: FloatArray, start: FloatArray, offset_m: FloatArray, code: str) -> FloatArray:
-    """Joint positions (k, n) that take the hand straight from a pose by an offset (3,), at the same orientation.
+    """Joint positions (k, n) that take the hand straight from a pose by an offset (3,), at the same orientation; or each by its own (k, 3).
 
     Raises:
         CandidateRejected: With ``code``: a point is out of reach or the elbow would flip.
@@ -62,7 +63,7 @@ def follow_line(scene: MotionScene, pose_world_tcp: FloatArray, start: FloatArra
 
 
 def _steps_of(offset_m: FloatArray) -> int:
-    return max(1, int(np.ceil(np.linalg.norm(offset_m) / LINE_STEP_M)))
+    return max(1, int(np.ceil(np.linalg.norm(offset_m, axis=-1).max() / LINE_STEP_M)))
 
 
 def require_free(scene: MotionScene, points: FloatArray, width_m: Widths, code: str) -> None:
@@ -144,10 +145,15 @@ def _searched_paths(scene: MotionScene, start: FloatArray, goal: FloatArray, wid
 
 
 def _straightness(scene: MotionScene, path: FloatArray) -> float:
-    """Share that the straight way has of the hands' way along a path (k, n) of joint positions."""
+    """Share that the straight way has of a hand's way along a path (k, n) of joint positions; of several hands the least.
+
+    Of several, those do not count that hardly move.
+    """
     places = np.array([scene.tool_poses(point)[:, :3, 3] for point in densify(path, DENSIFY_RAD)])
-    way_m = float(np.linalg.norm(np.diff(places, axis=0), axis=-1).sum())
-    return float(np.linalg.norm(places[-1] - places[0], axis=-1).sum()) / way_m if way_m > 0 else 1.0
+    ways_m = np.linalg.norm(np.diff(places, axis=0), axis=-1).sum(axis=0)
+    straight_m = np.linalg.norm(places[-1] - places[0], axis=-1)
+    least_m = _HARDLY_M if len(ways_m) > 1 else 0.0
+    return min((float(straight / way) for straight, way in zip(straight_m, ways_m, strict=True) if way > least_m), default=1.0)
 
 
 def _ways_past(scene: MotionScene, start: FloatArray, goal: FloatArray) -> Iterator[list[FloatArray]]:

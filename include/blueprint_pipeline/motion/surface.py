@@ -48,6 +48,18 @@ def object_surface(model: mujoco.MjModel, object_id: str) -> CollisionSurface:
     return CollisionSurface(np.concatenate(vertices), np.concatenate(faces))
 
 
+def center_of_mass(model: mujoco.MjModel, object_id: str) -> tuple[FloatArray, FloatArray]:
+    """Of an object, in its own frame (3,), and which way is up in that frame (3,) as the object stands in the model."""
+    bodies = bodies_of(model, object_id)
+    data = mujoco.MjData(model)
+    data.qpos[:] = model.qpos0
+    mujoco.mj_kinematics(model, data)
+    root = int(model.body(object_id).id)
+    pose_world_object = build_pose(data.xpos[root], data.xmat[root])
+    mean = np.average(data.xipos[bodies], axis=0, weights=model.body_mass[bodies])
+    return apply(invert(pose_world_object), mean[None])[0], pose_world_object[2, :3].copy()
+
+
 def _collides(model: mujoco.MjModel, geom: int) -> bool:
     return bool(model.geom_contype[geom] or model.geom_conaffinity[geom])
 

@@ -12,6 +12,7 @@ from blueprint_pipeline.motion.candidates import hand_turns, ik_seeds, rank_gras
 from blueprint_pipeline.motion.collision import CLEARANCE_M, Allowance, relative_pose
 from blueprint_pipeline.motion.errors import CandidateRejected
 from blueprint_pipeline.motion.overhead import extend_up
+from blueprint_pipeline.motion.plan import Widths
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import require_free, solve_line
 
@@ -62,7 +63,7 @@ class GraspQuery:
         checker.set_clearance(target, PALM_GAP_M)
         checker.allow(Allowance(checker.finger_bodies, checker.bodies_of(target), _TOUCH_M))
 
-    def allow_lift(self, start: FloatArray, width_m: float) -> None:
+    def allow_lift(self, start: FloatArray, width_m: Widths) -> None:
         """The target in hand may touch what it touches where it is taken (its support, a neighbour that leans on it)."""
         checker = self.scene.checker
         target = checker.bodies_of(self.target)
