@@ -166,10 +166,12 @@ def write_json(path, value):
     path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
-def table():
+def table(width=1.3, depth=0.8):
     """A table on four legs, in a room without a ceiling."""
-    legs = [box((x - 0.03, y - 0.03, 0), (x + 0.03, y + 0.03, TABLE_M - 0.04)) for x in (-0.6, 0.6) for y in (-0.36, 0.36)]
-    top = box((-0.65, -0.4, TABLE_M - 0.04), (0.65, 0.4, TABLE_M))
+    x, y = width / 2, depth / 2
+    ends = [(side * (x - 0.05), end * (y - 0.04)) for side in (-1, 1) for end in (-1, 1)]
+    legs = [box((x - 0.03, y - 0.03, 0), (x + 0.03, y + 0.03, TABLE_M - 0.04)) for x, y in ends]
+    top = box((-x, -y, TABLE_M - 0.04), (x, y, TABLE_M))
     floor = box((-_ROOM_M, -_ROOM_M, -0.02), (_ROOM_M, _ROOM_M, 0.0))
     beside = [((-1, -1), (-1, 1)), ((1, -1), (1, 1)), ((-1, -1), (1, -1)), ((-1, 1), (1, 1))]
     walls = [box((*(_ROOM_M * np.array(a) - 0.02), 0), (*(_ROOM_M * np.array(b) + 0.02), 2.6)) for a, b in beside]

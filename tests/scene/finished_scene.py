@@ -37,3 +37,12 @@ def cabinet(tmp_path_factory, mesh_cache):
 
     root = tmp_path_factory.mktemp("cabinet")
     return run_all(root / "cabinet_table", write_scene(root / "source"), mesh_cache, "cabinet_table")[0]
+
+
+@pytest.fixture(scope="session")
+def trays(tmp_path_factory, mesh_cache):
+    """A tray with two handles on a table, after all stages: the context. Tests must not change it."""
+    from tests.scene.tray_scene import write_scene
+
+    root = tmp_path_factory.mktemp("trays")
+    return run_all(root / "tray_table", write_scene(root / "source"), mesh_cache, "tray_table")[0]

@@ -17,9 +17,11 @@ def skill() -> None:
 @app.command("list", epilog="Example: bpp skill list --json")
 def list_skills(*, as_json: JsonOption = False) -> None:
     """List every skill, by the name that a request gives it."""
-    found = [{"name": row.name, "title": row.title} for row in SKILLS.values()]
+    found = [{"name": row.name, "title": row.title, "arms": row.arms} for row in SKILLS.values()]
 
     def text(console: Console) -> None:
-        console.print(table("Skills", ["name", "title"], [[item["name"], item["title"]] for item in found]))
+        console.print(
+            table("Skills", ["name", "title", "arms"], [[str(item[name]) for name in ("name", "title", "arms")] for item in found])
+        )
 
     show({"skills": found}, as_json=as_json, text=text)

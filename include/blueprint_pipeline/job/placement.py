@@ -105,7 +105,7 @@ def place_robot(
     surface: SupportSurface,
     *,
     embodiment: Embodiment,
-    arm: Arm,
+    arms: Sequence[Arm],
     fronts: Sequence[Front] = (),
 ) -> RobotPlacement:
     """Choose the best place around a support at which the robot, at home, touches nothing.
@@ -116,7 +116,7 @@ def place_robot(
         poses: Settled pose of every movable object.
         surface: What the robot should work on.
         embodiment: Which robot.
-        arm: Which of its arms should reach most of it.
+        arms: Which of its arms should reach most of it.
         fronts: Handles that it should stand before, and within reach of, as well.
 
     Raises:
@@ -124,7 +124,7 @@ def place_robot(
     """
     data = mujoco.MjData(twin)
     mujoco.mj_forward(twin, data)
-    candidates = _candidates(surface, embodiment, arm, _camera_m(twin, data), fronts)
+    candidates = _candidates(surface, embodiment, arms, _camera_m(twin, data), fronts)
     found = [replace(item, foot_m=_foot_m(twin, data, surface, item, embodiment)) for item in candidates if item.reachable]
     ranked = sorted(found, key=lambda item: (item.foot_m > 0, item.cost, item.yaw_rad, *item.position_m))
     walled = 0
@@ -139,13 +139,12 @@ def place_robot(
 
 
 def _candidates(
-    surface: SupportSurface, embodiment: Embodiment, arm: Arm, camera_m: FloatArray | None, fronts: Sequence[Front]
+    surface: SupportSurface, embodiment: Embodiment, arms: Sequence[Arm], camera_m: FloatArray | None, fronts: Sequence[Front]
 ) -> Iterator[Candidate]:
     """Places along the four sides of the surface's rectangle, heading inwards."""
     cells = surface.cells_m()[surface.level]
     lower, upper = cells.min(axis=0), cells.max(axis=0)
     half = embodiment.pedestal_half_size_m or 0.0
-    radius = arm.working_radius
     points = cells[::_EVERY]
     for axis, sign in ((0, -1), (0, 1), (1, -1), (1, 1)):
         edge = lower[axis] if sign < 0 else upper[axis]
@@ -157,16 +156,15 @@ def _candidates(
                 base[axis] = edge + sign * (half + GAP_M + away)
                 base[1 - axis] = along
                 yaw_rad = float(np.arctan2(heading[1], heading[0]))
-                reach = build_reach(radius, base, yaw_rad)
-                distance = np.linalg.norm(points - reach.center_m, axis=1)
-                within = (distance >= radius.nearest_m) & (distance <= radius.farthest_m)
+                reaches = [build_reach(arm.working_radius, base, yaw_rad) for arm in arms]
+                within = min(float(reach.is_near(points).mean()) for reach in reaches)
                 yield Candidate(
                     position_m=np.array([*base, surface.height_m]),
                     yaw_rad=yaw_rad,
                     edge_m=half + GAP_M + away,
                     foot_m=0.0,
-                    reachable=int(reach.reaches(points).sum()),
-                    cost=round(1.0 - float(within.mean()) + _blocks_view(base, surface, camera_m) + _misses(base, reach, fronts), 6),
+                    reachable=min(int(reach.reaches(points).sum()) for reach in reaches),
+                    cost=round(1.0 - within + _blocks_view(base, surface, camera_m) + _misses(base, reaches[0], fronts), 6),
                 )
 
 

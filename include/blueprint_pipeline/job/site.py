@@ -21,16 +21,17 @@ from blueprint_pipeline.job.task_scene import TaskScene
 from blueprint_pipeline.job.viewpoint import find_viewpoint
 from blueprint_pipeline.motion.errors import PlanningFailed
 from blueprint_pipeline.motion.scene import build_motion_scene
-from blueprint_pipeline.robot.embodiment import Embodiment, load_embodiment
+from blueprint_pipeline.robot.embodiment import Embodiment, arms_by_robot, load_embodiment
 from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Workplace
-from blueprint_pipeline.skill.goals import build_reach
+from blueprint_pipeline.skill.goals import build_reach, reach_of_all
 from blueprint_pipeline.skill.instruction import build_surface_frame
 from blueprint_pipeline.skill.receiver import Receivers
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.skill.scene_view import SceneView
 from blueprint_pipeline.skill.support_surface import SupportSurface, scan_surface
+from blueprint_pipeline.task.skills import SKILLS, require_arms
 from blueprint_pipeline.twin.articulation import find_joints
 from blueprint_pipeline.twin.body_names import is_part
 from blueprint_pipeline.twin.footprint import Footprint
@@ -125,11 +126,11 @@ class Site:
             return self._draw_part_start(skill, target, rng, cell)
         if not self.starts.is_free(target):
             state = self.starts.settled_state(self.spread.names)
-            if not self.place.reach.reaches(state.footprints[target].center_m[None])[0]:
+            if not self._spread_of(skill, target).reach.reaches(state.footprints[target].center_m[None])[0]:
                 raise NotOffered("it is out of the robot's good reach")
             return state
         within = None if cell is None else on_cell(self.place.frame, cell)
-        drawn = self.starts.sample(self.spread, target, self._hand_m(skill), rng, within)
+        drawn = self.starts.sample(self._spread_of(skill, target), target, self._hand_m(skill), rng, within)
         if drawn is None:
             raise NotOffered("the surface has no room for it within reach, beside everything else")
         return drawn
@@ -145,13 +146,17 @@ class Site:
 
     def start_spots_m(self, skill: Skill[Any], target: str) -> FloatArray:
         """Where a target of a skill has room to start, whatever else is moved, (n, 2) in the world."""
-        return self.starts.spots_m(self.spread, target, self._hand_m(skill))
+        return self.starts.spots_m(self._spread_of(skill, target), target, self._hand_m(skill))
 
     def start_range(self, skill: Skill[Any], part: str) -> tuple[float, float]:
         """How far a part may be open when a skill begins, at least and at most [m] or [rad]."""
         line = self.place.planner.parts[part].line
         low, high = (round(line.position_at(share), 6) for share in skill.start_shares)
         return low, high
+
+    def _spread_of(self, skill: Skill[Any], target: str) -> Spread:
+        """Where a target of a skill may start."""
+        return replace(self.spread, reach=skill.start_reach(self.place, self.starts.radius_m(target)))
 
     def _hand_m(self, skill: Skill[Any]) -> float:
         """Radius of the circle about a hand that goes down to what the skill takes."""
@@ -184,10 +189,13 @@ def choose_site(scene: TaskScene, robot: str, skills: Sequence[str], film: Film,
     Raises:
         NothingToDo: There is no such support; told is of each object why not where it stands.
         NoRoomForRobot: The robot finds no place beside any.
+        TooFewArms: A skill needs more arms than the robot has.
         UnknownRobot: There is no such robot.
         UnknownSkill: There is no such skill.
     """
-    embodiment, loaded = load_embodiment(robot), [load_skill(name) for name in skills]
+    embodiment = load_embodiment(robot)
+    require_arms(embodiment.name, len(embodiment.arms), skills, arms_by_robot())
+    loaded = [load_skill(name) for name in skills]
     starts = StartStates(scene.twin, scene.poses)
     parts = find_parts(scene.twin) if any(skill.moves == "part" for skill in loaded) else {}
     refused: list[tuple[Tier, NothingToDo | NoRoomForRobot]] = []
@@ -302,7 +310,8 @@ def _build_site(
     if not lowest_m <= surface.height_m <= highest_m:
         reason = f"it stands {surface.height_m:.2f} m high; {embodiment.name} works at {lowest_m:.2f} to {highest_m:.2f} m"
         raise NothingToDo(scene.manifest.scene_id, skills[0].name, elsewhere | dict.fromkeys(tier.prints, reason))
-    site = _mount(scene, embodiment, starts, surface, tuple(tier.prints), parts=parts, faced=faced, film=film)
+    needed = max(SKILLS[skill.name].arms for skill in skills)
+    site = _mount(scene, embodiment, starts, surface, tuple(tier.prints), arms_needed=needed, parts=parts, faced=faced, film=film)
     targets: dict[str, tuple[str, ...]] = {}
     left_out: LeftOut = {}
     for skill in skills:
@@ -325,22 +334,25 @@ def _mount(
     surface: SupportSurface,
     names: tuple[str, ...],
     *,
+    arms_needed: int,
     parts: Mapping[str, PartPlace],
     faced: Sequence[str],
     film: Film,
 ) -> Site:
     """Put the robot where it reaches most of the surface and of the parts that it faces, and prepare to plan its motions."""
-    arm = embodiment.arms[0]  # the one place that chooses: every episode names the arm that acts in it
+    arm = embodiment.arms[0]  # the one place that chooses: every episode names the arm that acts in it, or begins
+    arms = embodiment.arms[:arms_needed]
     here = {name: part for name, part in parts.items() if part.stands_at(surface.support, surface.height_m)}
     fronts = [parts[name].front for name in faced]
-    placement = place_robot(scene.mjcf_path, scene.twin, scene.poses, surface, embodiment=embodiment, arm=arm, fronts=fronts)
+    placement = place_robot(scene.mjcf_path, scene.twin, scene.poses, surface, embodiment=embodiment, arms=arms, fronts=fronts)
     pose = placement.base_pose
     yaw_rad = 2.0 * float(np.arctan2(pose.quat_wxyz[3], pose.quat_wxyz[0]))
     reach = build_reach(arm.working_radius, np.array(pose.position_m[:2]), yaw_rad)
     unseen = build_scene_model(scene.mjcf_path, placement, film.fps)
     planner = build_motion_scene(planning_copy(unseen.model), embodiment, arm.name, fps=film.fps, cache_dir=scene.cache_dir)
     also_m = np.concatenate([np.zeros((0, 3)), *(parts[name].handle_m for name in faced)])
-    view = choose_view(unseen, planner, embodiment, surface, reach, aspect=film.width / film.height, also_m=also_m)
+    seen = reach_of_all([build_reach(item.working_radius, np.array(pose.position_m[:2]), yaw_rad) for item in arms])
+    view = choose_view(unseen, planner, embodiment, surface, seen, aspect=film.width / film.height, also_m=also_m)
     placement = placement.model_copy(update={"view": view})
     compiled = build_scene_model(scene.mjcf_path, placement, film.fps)
     viewer_m, heading_rad = find_viewpoint(compiled.model)

@@ -20,7 +20,7 @@ from blueprint_pipeline.task.plan import (
     SHARD_PLANS_PATH,
     TASK_CONFIG_PATH,
 )
-from blueprint_pipeline.task.skills import SkillName
+from blueprint_pipeline.task.skills import SkillName, require_arms
 from blueprint_pipeline.task.variation import AUTO, DEFAULT_VARIATION, NO_VARIATION, VariationChoice
 from blueprint_pipeline.workspace.canonical import MAX_INTEGER
 from blueprint_pipeline.workspace.checksums import FileDigest
@@ -100,10 +100,14 @@ def _past(request: PlanTasksRequest, settings: Settings) -> dict[str, FileDigest
 
 
 def _complete(request: PlanTasksRequest, settings: Settings) -> PlanTasksRequest:
-    """Refuse a robot that cannot act and a variation that the simulator cannot make, before the plan that lies there is taken away."""
-    from blueprint_pipeline.robot.embodiment import load_embodiment  # noqa: PLC0415 -- reads every robot's record; a flow that is only drawn needs none
+    """Refuse a robot that cannot act, or has too few arms for a skill, and a variation that the simulator cannot make.
 
-    load_embodiment(request.robot)
+    All that before the plan that lies there is taken away.
+    """
+    from blueprint_pipeline.robot.embodiment import arms_by_robot, load_embodiment  # noqa: PLC0415 -- reads every robot's record; a flow that is only drawn needs none
+
+    robot = load_embodiment(request.robot)
+    require_arms(robot.name, len(robot.arms), request.skills, arms_by_robot())
     simulator = SIMULATORS[acting_simulator(settings)]
     usual = DEFAULT_VARIATION if simulator.varies else NO_VARIATION
     variation = usual if request.variation == AUTO else request.variation

@@ -12,7 +12,7 @@ import numpy as np
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.skill.contract import StartState
-from blueprint_pipeline.skill.goals import MARGIN_M, Reach
+from blueprint_pipeline.skill.goals import MARGIN_M, Reaching
 from blueprint_pipeline.skill.grasping import PALM_GAP_M
 from blueprint_pipeline.skill.support_surface import CELL_M, BoolArray, SupportSurface
 from blueprint_pipeline.twin.articulation import find_joints
@@ -37,7 +37,7 @@ class Spread:
     """Where start states are drawn: one surface with the robot beside it."""
 
     surface: SupportSurface
-    reach: Reach
+    reach: Reaching
     names: Sequence[str]
     """Movable objects on the surface."""
 
@@ -141,6 +141,10 @@ class StartStates:
         """The settled scene."""
         self._set(self.settled_qpos)
         return StartState(poses=self._poses(self.settled_qpos), footprints=self._footprints(names))
+
+    def radius_m(self, name: str) -> float:
+        """Of the circle about an object as it stands in the settled scene."""
+        return self._settled[name].radius_m
 
     def is_free(self, name: str) -> bool:
         """Whether an object may start elsewhere than in the settled scene: it stands on something fixed, and bears nothing."""

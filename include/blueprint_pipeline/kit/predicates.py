@@ -167,6 +167,47 @@ def measure_end_touches(motion: ObservedMotion, target: str, robot_prefix: str, 
     return float(sum(_is_touched(frame, target, robot_prefix) for frame in motion.contacts[-frames - 1 :]))
 
 
+def measure_other_touches(motion: ObservedMotion, target: str, support: str, robot_prefix: str) -> float:
+    """In how many frames the robot, or the target, touches anything but each other and what the target is set down on."""
+
+    def touches_other(pair: str) -> bool:
+        bodies = set(pair.split("|"))
+        robot = {body for body in bodies if body.startswith(robot_prefix)}
+        rest = bodies - robot - {target, support}
+        return bool(rest) and (bool(robot) or target in bodies)
+
+    return float(sum(any(touches_other(pair) for pair in frame) for frame in motion.contacts))
+
+
+def measure_frames_in_hands(
+    motion: ObservedMotion, target: str, hands: Sequence[Collection[str]], held_by: Sequence[Collection[int]], above_m: float
+) -> float:
+    """In how many frames the target is in the air and touched by certain hands, and by no other.
+
+    Args:
+        motion: What was observed.
+        target: The object.
+        hands: The bodies of each hand.
+        held_by: Sets of hands by their index, any of which counts; ``[]`` is no hand at all.
+        above_m: From how far over its start it is in the air.
+    """
+    wanted = [frozenset(found) for found in held_by]
+    return float(sum(found in wanted for found in _hands_in_air(motion, target, hands, above_m) if found is not None))
+
+
+def measure_hand_over(motion: ObservedMotion, target: str, hands: Sequence[Collection[str]], above_m: float) -> float:
+    """For how many frames both of two hands hold the target between the first one alone and the second one alone; -1 if it was otherwise.
+
+    The arguments are those of :func:`measure_frames_in_hands`.
+    """
+    found = _hands_in_air(motion, target, hands, above_m)
+    both = frozenset({0, 1})
+    first, second = ([row for row, held in enumerate(found) if held == frozenset({hand})] for hand in (0, 1))
+    if not first or not second or first[-1] > second[0]:
+        return -1.0
+    return float(sum(held == both for held in found[first[-1] : second[0]]))
+
+
 def measure_end_bearing(motion: ObservedMotion, target: str, support: str, frames: int) -> float:
     """In how many of the last frames the target touches its support."""
     pair = "|".join(sorted((target, support)))
@@ -219,6 +260,9 @@ MEASURES: Mapping[str, Callable[..., float]] = {
     "closing": measure_closing,
     "end_speed": measure_end_speed,
     "end_touches": measure_end_touches,
+    "other_touches": measure_other_touches,
+    "frames_in_hands": measure_frames_in_hands,
+    "hand_over": measure_hand_over,
     "end_bearing": measure_end_bearing,
     "end_tilt": measure_end_tilt,
     "largest_tilt": measure_largest_tilt,
@@ -287,6 +331,20 @@ def _support_poses(motion: ObservedMotion) -> Float64Array:
     if motion.support_poses is None:
         raise ValueError("the poses of what the target shall end on were not observed")
     return motion.support_poses
+
+
+def _hands_in_air(motion: ObservedMotion, target: str, hands: Sequence[Collection[str]], above_m: float) -> list[frozenset[int] | None]:
+    """Of each frame the indices of the hands that touch the target; ``None`` where it is not in the air at the frame's start and end."""
+    height = motion.target_poses[:, 2] - motion.target_poses[0, 2]
+    in_air = np.minimum(height[:-1], height[1:]) > above_m
+    return [
+        frozenset(index for index, bodies in enumerate(hands) if _is_touched_by(frame, target, bodies)) if flies else None
+        for frame, flies in zip(motion.contacts[:-1], in_air, strict=True)
+    ]
+
+
+def _is_touched_by(frame: Collection[str], target: str, bodies: Collection[str]) -> bool:
+    return any("|".join(sorted((target, body))) in frame for body in bodies)
 
 
 def _is_touched(frame: Collection[str], target: str, robot_prefix: str) -> bool:

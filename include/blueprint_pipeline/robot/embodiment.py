@@ -181,6 +181,11 @@ def list_records() -> tuple[Embodiment, ...]:
     return tuple(_records().values())
 
 
+def arms_by_robot() -> dict[str, int]:
+    """How many arms every robot has that can act."""
+    return {record.name: len(record.arms) for record in list_embodiments()}
+
+
 def load_embodiment(name: str) -> Embodiment:
     """A robot that can act, by name or alias.
 

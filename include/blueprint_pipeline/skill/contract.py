@@ -18,7 +18,7 @@ from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.robot.embodiment import Embodiment
 from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.skill.conditions import as_check
-from blueprint_pipeline.skill.goals import Reach
+from blueprint_pipeline.skill.goals import Reach, Reaching, build_reach
 from blueprint_pipeline.skill.instruction import NamedObject, SurfaceFrame, phrases_of
 from blueprint_pipeline.skill.receiver import Receivers
 from blueprint_pipeline.skill.scene_view import SceneView
@@ -89,6 +89,7 @@ class Workplace:
     frame: SurfaceFrame
     """The surface as the scene's camera sees it: the directions of sentences."""
     reach: Reach
+    """Of the arm that acts, or begins."""
     embodiment: Embodiment
     planner: MotionScene
     twin: SceneModel
@@ -101,6 +102,11 @@ class Workplace:
     """Movable objects on the support."""
     parts: Mapping[str, PartFacts]
     """Parts that open, of the support and of what stands on it."""
+
+    def reach_of(self, arm: str) -> Reach:
+        """What one of the robot's arms reaches from where it stands."""
+        heading, base_m = self.planner.pose_world_base[:2, 0], self.planner.pose_world_base[:2, 3]
+        return build_reach(self.embodiment.arm(arm).working_radius, base_m, float(np.arctan2(heading[1], heading[0])))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +183,11 @@ class Skill(ABC, Generic[AnyTask]):
     depend on where they stand, and who learns from it would not see why."""
     task: type[AnyTask]
     """Model of its tasks."""
+
+    def start_reach(self, place: Workplace, radius_m: float) -> Reaching:
+        """Where a target whose outline has a circle of some radius about it may start."""
+        del radius_m
+        return place.reach
 
     @abstractmethod
     def find_unsuitable(self, place: Workplace, target: str) -> str | None:

@@ -4,9 +4,10 @@ The spot is the free one nearest to the middle of what the sentence names. So th
 what the sentence says is what a policy learns. World frame: z up, metres.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
@@ -47,11 +48,49 @@ class Reach:
     def reaches(self, points_m: FloatArray) -> FloatArray:
         """Which points (..., 2) are within good reach, boolean (...)."""
         offset = points_m - self.center_m
-        distance = np.linalg.norm(offset, axis=-1)
         bearing = np.arctan2(offset[..., 1], offset[..., 0]) - self.yaw_rad
         bearing = np.abs((bearing + np.pi) % (2 * np.pi) - np.pi)
-        within: FloatArray = (distance >= self.nearest_m) & (distance <= self.farthest_m) & (bearing <= MAX_BEARING_RAD)
+        return np.asarray(np.logical_and(self.is_near(points_m), bearing <= MAX_BEARING_RAD))
+
+    def is_near(self, points_m: FloatArray) -> FloatArray:
+        """Which points (..., 2) are at a good distance, at any bearing, boolean (...)."""
+        distance = np.linalg.norm(points_m - self.center_m, axis=-1)
+        within: FloatArray = (distance >= self.nearest_m) & (distance <= self.farthest_m)
         return within
+
+
+class Reaching(Protocol):
+    """Says where something can be taken or set down: the reach of one arm, or of several together."""
+
+    def reaches(self, points_m: FloatArray) -> FloatArray:
+        """Which points (..., 2) are within good reach, boolean (...)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommonReach:
+    """What two arms reach together: the middles of objects that each takes at its own side."""
+
+    left: Reach
+    right: Reach
+    half_apart_m: float
+    """How far to each side of an object's middle the hands are."""
+
+    def reaches(self, points_m: FloatArray) -> FloatArray:
+        """Which points (..., 2) are within good reach of both, boolean (...)."""
+        aside = self.half_apart_m * np.array([-np.sin(self.left.yaw_rad), np.cos(self.left.yaw_rad)])
+        return np.asarray(np.logical_and(self.left.reaches(points_m + aside), self.right.reaches(points_m - aside)))
+
+
+def reach_of_all(reaches: Sequence[Reach]) -> Reach:
+    """All that any of some arms reaches, about the middle between them: what a camera should show."""
+    middle = np.mean([reach.center_m for reach in reaches], axis=0)
+    aside_m = max(float(np.linalg.norm(reach.center_m - middle)) for reach in reaches)
+    return Reach(
+        center_m=middle,
+        yaw_rad=reaches[0].yaw_rad,
+        nearest_m=max(0.0, min(reach.nearest_m for reach in reaches) - aside_m),
+        farthest_m=max(reach.farthest_m for reach in reaches) + aside_m,
+    )
 
 
 def build_reach(radius: WorkingRadius, base_m: FloatArray, yaw_rad: float) -> Reach:
@@ -80,13 +119,16 @@ class GoalSearch:
 
     surface: SupportSurface
     frame: SurfaceFrame
-    reach: Reach
+    reach: Reaching
     target: Footprint
     others: Mapping[str, Footprint]
     hand_m: float
     """Of the circle about the palm."""
     hand_from_center_m: FloatArray
     """(2,): where the hand holds the object as it stands, from the middle of its outline."""
+    room_m: float = 0.0
+    """Of an object that is as large as parts of the surface: how far from the surface's edges it stands at least. What is nearer to them
+    does not count for the middle of such a part."""
     is_shown: Callable[[FloatArray], BoolArray]
     """On which spots (n, 2) the scene's camera would show the object."""
 
@@ -124,6 +166,8 @@ class GoalSearch:
             beside: FloatArray = self.frame.to_world(self.frame.to_viewer(other.center_m) + step)
             return beside
         cells = self.surface.cells_m()[self.surface.level]
+        if self.room_m > 0:
+            cells = cells[self.surface.at(self.surface.clearance_m(()) >= self.room_m, cells)]
         cells = cells[(region.depths_m(cells) >= DEEP_M) & self.reach.reaches(cells).astype(bool)]
         return cells.mean(axis=0) if len(cells) else None
 

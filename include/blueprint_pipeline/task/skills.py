@@ -3,7 +3,7 @@
 Skills are looked up lazily, so that naming one, or reading a task, imports no more than the one skill.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Annotated, Any
@@ -25,6 +25,8 @@ class SkillRow:
     """In cards and reports for people: ``pick and place``."""
     module: str
     """It holds the skill as ``SKILL``."""
+    arms: int = 1
+    """How many arms of one robot it needs."""
 
 
 SKILLS = Rows(
@@ -35,6 +37,7 @@ SKILLS = Rows(
     SkillRow(name="push", title="push", module="blueprint_pipeline.skill.push"),
     SkillRow(name="open", title="open", module="blueprint_pipeline.skill.open"),
     SkillRow(name="close", title="close", module="blueprint_pipeline.skill.close"),
+    SkillRow(name="bimanual_lift", title="lift with both arms", module="blueprint_pipeline.skill.bimanual_lift", arms=2),
 )
 
 
@@ -46,6 +49,45 @@ class UnknownSkill(InputError):
 
     name: str
     known: Sequence[str]
+
+
+class TooFewArms(InputError):
+    """A skill needs more arms than the robot has."""
+
+    code = "task.too_few_arms"
+    template = (
+        "The skill '{skill}' needs a robot with {needed} arms, and {robot} has {found}. Choose one of: {able}; or ask {robot} for other "
+        "skills: {others}."
+    )
+
+    skill: str
+    needed: int
+    robot: str
+    found: int
+    able: Sequence[str]
+    """Robots with so many arms, which can act."""
+    others: Sequence[str]
+    """Skills for which the robot has arms enough."""
+
+
+def require_arms(robot: str, arms: int, skills: Iterable[str], arms_of_others: Mapping[str, int]) -> None:
+    """Check that a robot has as many arms as skills need.
+
+    Args:
+        robot: Its name.
+        arms: How many it has.
+        skills: Their names.
+        arms_of_others: Of every robot that can act, how many it has: who is recommended.
+
+    Raises:
+        TooFewArms: One of them needs more.
+        UnknownSkill: No skill has one of the names.
+    """
+    for name in skills:
+        needed = SKILLS[validate_skill(name)].arms
+        if needed > arms:
+            able = [other for other, count in arms_of_others.items() if count >= needed]
+            raise TooFewArms(name, needed, robot, arms, able, [row.name for row in SKILLS.values() if row.arms <= arms])
 
 
 def import_skill(name: str) -> Any:

@@ -1,5 +1,7 @@
 """Gates on how a demonstration moves: what is copied shall be worth copying, and the same situation shall look the same."""
 
+from itertools import product
+
 import numpy as np
 
 from blueprint_pipeline.episode.arrays import EpisodeArrays
@@ -35,15 +37,15 @@ def measure_branch(case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRule) ->
 
 
 def measure_detour(case: EpisodeCase, arrays: EpisodeArrays, rule: GateRule) -> Measurement:
-    """Least share that the straight way has of the tool's way, of any phase in which it travels farther than ``shortest_m``."""
-    arm, found = case.robot.arms.index(case.spec.arm), []
+    """Least share that the straight way has of a tool's way, of any phase in which it travels farther than ``shortest_m``."""
+    found = []
     travels = load_skill(case.spec.task.task_type).travel_phases
-    for phase in case.record.phases:
+    for phase, (arm, name) in product(case.record.phases, enumerate(case.robot.arms)):
         tool_m = arrays.ee_pose[phase.start_frame : phase.end_frame + 1, arm, :3]
         travelled_m = float(np.linalg.norm(np.diff(tool_m, axis=0), axis=1).sum())
         share = path_efficiency(tool_m)
         if phase.name in travels and share is not None and travelled_m >= rule.parameters["shortest_m"]:
-            found.append((share, f"{phase.name} from frame {phase.start_frame}: {travelled_m:.2f} m of way"))
+            found.append((share, f"{phase.name} from frame {phase.start_frame}: {travelled_m:.2f} m of way of the arm {name}"))
     return Measurement(*min(found)) if found else not_measured("the tool travels in no phase")
 
 
