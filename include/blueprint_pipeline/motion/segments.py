@@ -5,7 +5,7 @@ of all, an opening may be one or (k,), and the pose of a hand (4, 4) may be thos
 """
 
 from collections.abc import Iterator
-from itertools import chain, pairwise, repeat
+from itertools import chain, pairwise, product, repeat
 
 import numpy as np
 
@@ -157,12 +157,16 @@ def _straightness(scene: MotionScene, path: FloatArray) -> float:
 
 
 def _ways_past(scene: MotionScene, start: FloatArray, goal: FloatArray) -> Iterator[list[FloatArray]]:
-    """Straight from start to goal, then with one end or both raised by ever more, then drawn back by ever more."""
+    """Straight from start to goal, then with one end or both raised by ever more, then drawn back by ever more.
+
+    Of several hands all are moved aside, or else each alone.
+    """
     yield [start, goal]
-    for direction in (_up, _back):
-        ways = [direction(scene, end) for end in (start, goal)]
-        if direction is _back and min(way[:, 2].min() for way in ways) > _UPRIGHT:
-            return  # all hands point down at both ends: this was tried
+    alone = np.eye(len(scene.arms))[:, :, None]
+    for direction, chosen in product((_up, _back), [np.ones_like(alone[0]), *(alone if len(alone) > 1 else ())]):
+        ways = [chosen * direction(scene, end) for end in (start, goal)]
+        if direction is _back and min(way[chosen[:, 0] > 0, 2].min() for way in ways) > _UPRIGHT:
+            continue  # these hands point down at both ends: this was tried
         for way_m in ASIDE_M:
             beside_start, beside_goal = (_moved(scene, end, way_m * way) for end, way in zip((start, goal), ways, strict=True))
             if beside_goal is not None:

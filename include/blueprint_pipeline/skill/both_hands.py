@@ -37,7 +37,8 @@ PHASES = (
 TRAVEL_PHASES = ("both_approach", "both_reach", "both_lift", "both_carry", "both_lower", "both_retract", "both_home")
 TOUCH_PHASES = frozenset(PHASES) - {"both_approach", "both_home"}
 LIFT_PACE, CARRY_PACE = Pace(velocity=0.25, acceleration=0.1), Pace(velocity=0.35, acceleration=0.12)
-_LOST_M = 0.03
+_LOST_M, _NEARLY_M = 0.03, 0.01
+"""By how much an object that slipped is lost; and by how much it still lies as planned, so that the way found for that is still good."""
 _HOLD_S, _STILL_S = 0.15, 0.1
 
 
@@ -123,12 +124,18 @@ def plan_set_down(query: GraspQuery, lifted: LiftPlan, *, seed: int) -> MotionPl
         hand = scene.arms.bindings[int(slipped_m.argmax())].arm.name
         reason = f"'{query.target}' is {slipped_m.max() * 100:.0f} cm away from where the {hand} hand should hold it"
         raise PlanningFailed("plan_set_down", "object_not_held", reason)
-    held = observed[0] @ invert(planned[0]) @ planned  # the hands stay as they were commanded; the object lies in them as it is seen
-    lifted = replace(lifted, hold=replace(lifted.hold, chain=replace(lifted.hold.chain, query=query, held=held)))
+    as_seen = observed[0] @ invert(planned[0]) @ planned  # the hands stay as they were commanded; the object lies in them as it is seen
+    yaws_rad = sorted(YAWS_RAD, key=lambda value: abs(value - lifted.hold.yaw_rad))
+    ways = [
+        (as_seen, yaws_rad[0]),
+        *([(planned, yaws_rad[0])] if slipped_m.max() <= _NEARLY_M else []),
+        *((as_seen, yaw) for yaw in yaws_rad[1:]),
+    ]
     rejected: list[CandidateRejected] = []
-    for attempt, yaw_rad in enumerate(sorted(YAWS_RAD, key=lambda value: abs(value - lifted.hold.yaw_rad)), start=1):
+    for attempt, (held, yaw_rad) in enumerate(ways, start=1):
+        chain = replace(lifted.hold.chain, query=query, held=held)
         try:
-            return _complete_set_down(query, lifted, float(yaw_rad), seed + SEED_STEP * attempt)
+            return _complete_set_down(query, replace(lifted, hold=replace(lifted.hold, chain=chain)), yaw_rad, seed + SEED_STEP * attempt)
         except CandidateRejected as reason:
             rejected.append(reason)
     raise summarise_rejected("plan_set_down", query.target, rejected)
