@@ -3,6 +3,7 @@
 For what one hand cannot bear alone or cannot hold level: a tray by its handles, a crate by its walls.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -78,11 +79,20 @@ class BimanualLift(Skill[BimanualLiftTask]):
 
     def propose(self, place: Workplace, start: StartState, target: str, rng: np.random.Generator) -> BimanualLiftTask:
         """A part of the surface, or a place beside another object, to which both arms can bring it, and how to say so."""
+        return self._propose(place, start, target, [*THIRDS, *RELATIONS], rng)
+
+    def propose_goal(self, place: Workplace, start: StartState, target: str, goal: str, rng: np.random.Generator) -> BimanualLiftTask:
+        """The same, with some words alone."""
+        return self._propose(place, start, target, [goal], rng)
+
+    def _propose(
+        self, place: Workplace, start: StartState, target: str, names: Sequence[str], rng: np.random.Generator
+    ) -> BimanualLiftTask:
         phrases, references = tell_apart(place, start, target)
         search = self._goal_search(place, start, target)
         qpos = place.twin.qpos_at(start.poses, home_qpos(place.embodiment))
         refused = "there is no free spot for it within reach of both arms that a sentence names"
-        for words in rng.permutation([*THIRDS, *RELATIONS]).tolist():
+        for words in rng.permutation(list(names)).tolist():
             for reference in rng.permutation(list(references)).tolist() if words in RELATIONS else [None]:
                 found = search.offers(words, reference)
                 if found is None or not is_shown_at(place, start, target, found.spot_m):
@@ -142,6 +152,8 @@ class BimanualLift(Skill[BimanualLiftTask]):
             paraphrases=sentences[1],
             target_object=target,
             support_object=place.surface.support,
+            words=found.words,
+            beside=found.reference,
             region_m=rounded_corners(found.region),
             center_object_m=center_in_object(start.poses[target], footprint),
             goal_position_m=(round(float(spot[0]), 4), round(float(spot[1]), 4), round(height, 5)),
