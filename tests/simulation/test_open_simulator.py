@@ -193,6 +193,7 @@ def test_isaac_sim_acts_the_whole_way(bench, kit, tmp_path) -> None:
             "renders": True,
             "contacts": True,
             "varies": False,
+            "efforts": True,
         }
         assert record.outcome.success, record.outcome.failure_reason
     assert load_commit(isaac.scene, "simulate_shard", "shard_0000").request["simulator"] == "isaac_sim"

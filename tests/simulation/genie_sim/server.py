@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
+import h5py
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -261,8 +262,20 @@ class Bag:
         for frame in self.frames:
             frame["objects"].pop(lost, None)
         (self.folder / "state.json").write_text(json.dumps({"frames": self.frames, "fps": self.fps}))
+        write_aligned(self.folder / "aligned_joints.h5", self.frames)
         (self.folder / "frame_state.json").write_text(json.dumps(notes))
         (self.folder / "task_result.json").write_text(json.dumps({"task_status": True, "fps": self.fps}))
+
+
+def write_aligned(path, frames):
+    """The maker's HDF5: a group a frame; of the arms, the first fourteen joints that have ``_arm_`` in their names."""
+    with h5py.File(path, "w") as file:
+        for index, frame in enumerate(frames):
+            joints = frame["robot"]["joints"]
+            arms = [place for place, name in enumerate(joints["joint_name"]) if "_arm_" in name]
+            group = file.create_group(f"{index}/state/joint")
+            group.attrs["name"] = [joints["joint_name"][place] for place in arms]
+            group.create_dataset("position", data=[joints["joint_position"][place] for place in arms])
 
 
 class Service:

@@ -1,8 +1,9 @@
 """A recording of Genie Sim's server as it lies on disk, read into measurements by physics step.
 
 Read is ``state.json``, which the server's extraction writes from its ROS bag (MCAP): per frame every joint's position, velocity and effort,
-the drives' targets, and the pose of every object. ``aligned_joints.h5`` beside it is made of the same frames, has no objects, and derives
-the grippers' action from their state. Times are taken from our clock's hand, which is recorded as the objects are.
+the drives' targets, and the pose of every object. ``aligned_joints.h5`` beside it, which the maker's own tools read, must have the same
+frames: it has no objects, and derives the grippers' action from their state. Times are taken from our clock's hand, which is recorded as
+the objects are.
 
 Source: ``server/recording/extract_ros_bag.py``, ``sim_data_converter.py``.
 """
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
@@ -21,9 +23,12 @@ from blueprint_pipeline.simulation.genie_sim.errors import RecordingUnusable
 from blueprint_pipeline.simulation.genie_sim.stage import CLOCK_PATH, CLOCK_STEP_M
 
 STATE_FILE = "state.json"
+ALIGNED_FILE = "aligned_joints.h5"
 RESULT_FILE = "task_result.json"
 """Written last."""
 _FEWEST_FRAMES = 2
+_SAME_RAD = 1e-5
+"""Between the two files: one of them may have been written in float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,14 +70,15 @@ class Recording:
 
 
 def load_recording(folder: Path, object_ids: tuple[str, ...]) -> Recording:
-    """Read ``state.json`` of a recording.
+    """Read ``state.json`` of a recording, and hold ``aligned_joints.h5`` against it.
 
     Args:
         folder: Of the recording.
         object_ids: Which objects, by the last part of their prims' paths, as the server calls them.
 
     Raises:
-        RecordingUnusable: It is not there or not in its format, lacks an object or the clock, or a number in it is not finite.
+        RecordingUnusable: A file is not there or not in its format, lacks an object or the clock, a number in it is not finite, or the two
+            files differ.
     """
     try:
         frames = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))["frames"]
@@ -99,6 +105,7 @@ def _parse(folder: Path, frames: list[Any], object_ids: tuple[str, ...]) -> Reco
         raise RecordingUnusable(str(folder), "a frame has another number of joints than it names, or a pose that is no 4x4 matrix")
     if not all(np.isfinite(value).all() for value in (*values.values(), poses)):
         raise RecordingUnusable(str(folder), "a number in it is not finite")
+    _check_aligned(folder, names, values["position"])
     rising = np.concatenate([[True], np.diff(steps) > 0])
     quats = Rotation.from_matrix(poses[rising, 1:, :3, :3].reshape(-1, 3, 3)).as_quat(scalar_first=True)
     objects = np.concatenate([poses[rising, 1:, :3, 3].reshape(-1, 3), quats], axis=1)
@@ -111,6 +118,18 @@ def _parse(folder: Path, frames: list[Any], object_ids: tuple[str, ...]) -> Reco
         efforts=values["effort"][rising],
         object_poses=objects.reshape(int(rising.sum()), len(object_ids), 7),
     )
+
+
+def _check_aligned(folder: Path, names: tuple[str, ...], positions: FloatArray) -> None:
+    """Hold the arms' positions in HDF5, a group a frame, against those of all joints (F, n)."""
+    with h5py.File(folder / ALIGNED_FILE, "r") as file:
+        if len(file) != len(positions):
+            raise RecordingUnusable(str(folder), f"{STATE_FILE} has {len(positions)} frames, {ALIGNED_FILE} {len(file)}")
+        joints = [str(name) for name in file["0/state/joint"].attrs["name"]]
+        rows = np.array([file[f"{frame}/state/joint/position"][()] for frame in range(len(file))], dtype=np.float64)
+    expected = positions[:, [names.index(name) for name in joints]]
+    if rows.shape != expected.shape or not np.abs(rows - expected).max() <= _SAME_RAD:
+        raise RecordingUnusable(str(folder), f"{STATE_FILE} and {ALIGNED_FILE} have the arms elsewhere")
 
 
 _SERIES = ("position", "velocity", "effort")
