@@ -194,35 +194,40 @@ def write_camera(scene, eye, target, *, width=320, height=240, fovy_rad=0.8):
     write_json(scene / "camera/intrinsics.json", {"matrix": pinhole, "width": width, "height": height})
 
 
-def write_scene(scene):
-    """The whole scene."""
-    scene = Path(scene)
-    info = {"scene_id": "cabinet_table", "image_size": [320, 240], "coordinate_frame": "z_up", "meters_per_unit": 1.0, "confidence": 1.0}
-    info |= {"version": "1.0.0", "environment_type": "office", "reconstruction_method": "authored", "generated_at": "2026-11-30T00:00:00Z"}
-    write_json(scene / "scene_info.json", info)
-    write_camera(scene, (0.9, -1.5, 1.6), (0.0, 0.1, 0.85))
-    (scene / "background").mkdir(parents=True, exist_ok=True)
-    (scene / "background/mesh.glb").write_bytes(build_glb("background", table()))
-    words = {"category": "cabinet", "material_type": "wood"}
-    write_articulated(scene, "chest", *chest(), (-0.22, 0.38, TABLE_M), description="brown chest of drawers", **words)
-    write_articulated(scene, "cabinet", *cabinet(), (0.24, 0.38, TABLE_M), description="brown cabinet", **words)
+def write_can_and_box(scene, can_at, box_at):
+    """A red can and a green box on the table, free to move."""
     can = trimesh.creation.cylinder(0.03, 0.1, sections=32)
     can.apply_translation((0, 0, 0.05))
     carton = box((-0.03, -0.025, 0), (0.03, 0.025, 0.09))
+    write_object(scene, "red_can", [surface(RED, can)], (*can_at, TABLE_M), category="can", description="red can", material_type="metal")
     write_object(
-        scene, "red_can", [surface(RED, can)], (-0.45, -0.2, TABLE_M), category="can", description="red can", material_type="metal"
+        scene, "green_box", [surface(GREEN, carton)], (*box_at, TABLE_M), category="box", description="green box", material_type="paper"
     )
-    write_object(
-        scene, "green_box", [surface(GREEN, carton)], (0.45, -0.25, TABLE_M), category="box", description="green box", material_type="paper"
-    )
-    lines = [
-        f"| {name} | boxes, bars and cylinders | authored for this scene | - | CC0 1.0 |"
-        for name in ("chest", "cabinet", "red_can", "green_box")
-    ]
+
+
+def write_room(scene, scene_id, objects, eye, target, *, table_size=(1.3, 0.8)):
+    """All but the objects: what the scene is called, its room with the table, its camera, and who made what."""
+    info = {"scene_id": scene_id, "image_size": [320, 240], "coordinate_frame": "z_up", "meters_per_unit": 1.0, "confidence": 1.0}
+    info |= {"version": "1.0.0", "environment_type": "office", "reconstruction_method": "authored", "generated_at": "2026-11-30T00:00:00Z"}
+    write_json(scene / "scene_info.json", info)
+    write_camera(scene, eye, target)
+    (scene / "background").mkdir(parents=True, exist_ok=True)
+    (scene / "background/mesh.glb").write_bytes(build_glb("background", table(*table_size)))
+    lines = [f"| {name} | boxes, bars and cylinders | authored for this scene | - | CC0 1.0 |" for name in objects]
     rows = ["| id | what | source package | original | licence |", "|---|---|---|---|---|", *lines]
     background = "| background | table, floor and walls of boxes | authored for this scene | - | CC0 1.0 |"
     text = "\n".join(["# Attribution", "", *rows, background, ""])
     (scene / "ATTRIBUTION.md").write_text(text, encoding="utf-8")
+
+
+def write_scene(scene):
+    """The whole scene."""
+    scene = Path(scene)
+    write_room(scene, "cabinet_table", ("chest", "cabinet", "red_can", "green_box"), (0.9, -1.5, 1.6), (0.0, 0.1, 0.85))
+    words = {"category": "cabinet", "material_type": "wood"}
+    write_articulated(scene, "chest", *chest(), (-0.22, 0.38, TABLE_M), description="brown chest of drawers", **words)
+    write_articulated(scene, "cabinet", *cabinet(), (0.24, 0.38, TABLE_M), description="brown cabinet", **words)
+    write_can_and_box(scene, (-0.45, -0.2), (0.45, -0.25))
     return scene
 
 

@@ -46,3 +46,12 @@ def trays(tmp_path_factory, mesh_cache):
 
     root = tmp_path_factory.mktemp("trays")
     return run_all(root / "tray_table", write_scene(root / "source"), mesh_cache, "tray_table")[0]
+
+
+@pytest.fixture(scope="session")
+def panel(tmp_path_factory, mesh_cache):
+    """Buttons and knobs on a table, after all stages: the context. Tests must not change it."""
+    from tests.scene.panel_scene import write_scene
+
+    root = tmp_path_factory.mktemp("panel")
+    return run_all(root / "panel_table", write_scene(root / "source"), mesh_cache, "panel_table")[0]

@@ -70,6 +70,13 @@ def turn_about(axis: FloatArray, angle_rad: float, through_m: FloatArray) -> Flo
     return pose
 
 
+def across(axis: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Two unit vectors (3,) that, with an axis (3,), make a right-handed frame."""
+    first = np.cross(np.eye(3)[int(np.abs(axis).argmin())], axis)
+    first /= np.linalg.norm(first)
+    return first, np.cross(axis, first)
+
+
 def joint_motion(axis: FloatArray, anchor_m: FloatArray, travel: float, *, slides: bool) -> FloatArray:
     """How what hangs on a joint of one degree of freedom moves, (4, 4).
 

@@ -1,12 +1,12 @@
 """``articulation.json`` of an object: what its file must say, and its joints in the object's frame.
 
-A joint's position is 0 where the meshes have the part, and grows as it opens: along the axis of a prismatic joint [m], about that of a
-revolute one [rad], right-handed.
+A joint's position is 0 where the meshes have the part, and grows as it opens, or as a button goes in: along the axis of a prismatic joint
+[m], about that of a revolute one [rad], right-handed.
 """
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -16,8 +16,10 @@ from blueprint_pipeline.geometry.pose import Vector3
 from blueprint_pipeline.geometry.transforms import joint_motion
 from blueprint_pipeline.scene.canonical_files import rounded
 from blueprint_pipeline.scene.manifest import ArticulationJoint
+from blueprint_pipeline.scene.part_use import validate_use
 from blueprint_pipeline.scene.regen3d import ArticulationFile, JointFile
 from blueprint_pipeline.scene.source_errors import FieldInvalid, UnsafePath
+from blueprint_pipeline.scene.surfaces import Surface, merge_positions
 
 _UNIT_TOLERANCE = 1e-3
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
@@ -28,6 +30,11 @@ def part_file(object_id: str, path: str) -> str:
     return f"objects/{object_id}/{PurePosixPath(path)}"
 
 
+def articulation_file(object_id: str) -> str:
+    """Where an object's joints are stated in a source."""
+    return f"objects/{object_id}/articulation.json"
+
+
 def validate_articulation(object_id: str, stated: ArticulationFile) -> None:
     """Check what a file says of parts and joints, before their meshes are read.
 
@@ -36,7 +43,7 @@ def validate_articulation(object_id: str, stated: ArticulationFile) -> None:
         FieldInvalid: A name cannot be used, a part is unknown, moves twice or not at all, an axis has no length of 1, or a joint has no
             range that begins closed.
     """
-    file = f"objects/{object_id}/articulation.json"
+    file = articulation_file(object_id)
     for part, path in stated.parts.items():
         pure = PurePosixPath(path)
         if pure.is_absolute() or ".." in pure.parts or "\\" in path:
@@ -87,6 +94,25 @@ def _validate_joint(file: str, joint: JointFile) -> None:
         raise FieldInvalid(file, f"{field}.limits", f"{list(joint.limits)}", expected)
 
 
+def validate_uses(object_id: str, stated: ArticulationFile, object_from_mesh: FloatArray, parts: Mapping[str, list[Surface]]) -> None:
+    """Check what a file says of buttons and knobs against their meshes.
+
+    Args:
+        object_id: Whose file it is.
+        stated: The file, in the frame and unit of the mesh.
+        object_from_mesh: As in :func:`joints_of`.
+        parts: Surfaces of every part, in the frame of the object [m].
+
+    Raises:
+        FieldInvalid: A button or a knob points the wrong way, has no range of its kind, or a spring that it cannot have.
+    """
+    meshes = {part: merge_positions(surfaces) for part, surfaces in parts.items()}
+    base = meshes[stated.base_part]
+    for joint in joints_of(stated, object_from_mesh):
+        part = np.asarray(meshes[joint.child_part].vertices)
+        validate_use(articulation_file(object_id), joint, part, (np.asarray(base.vertices), np.asarray(base.faces)))
+
+
 def joints_of(stated: ArticulationFile, object_from_mesh: FloatArray) -> tuple[ArticulationJoint, ...]:
     """The joints of a file in the frame of the object, in metres.
 
@@ -110,6 +136,7 @@ def _joint(joint: JointFile, linear: FloatArray) -> ArticulationJoint:
         child_part=joint.child_part,
         friction=joint.friction,
         damping=joint.damping,
+        stiffness=joint.stiffness,
     )
 
 

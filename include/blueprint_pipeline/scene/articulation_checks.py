@@ -1,13 +1,14 @@
-"""Whether the parts of articulated objects can open: they have a handle, and nothing is where they move."""
+"""Whether the parts of articulated objects can be moved: a hand finds where to take or press them, and nothing is where they move."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from blueprint_pipeline.scene.articulation import joints_of, part_motion
 from blueprint_pipeline.scene.findings import SceneFinding
-from blueprint_pipeline.scene.handles import find_handle
+from blueprint_pipeline.scene.handles import MAX_WIDTH_M, MIN_DEPTH_M, MIN_FACE_M, find_handle
 from blueprint_pipeline.scene.manifest import ArticulationJoint
+from blueprint_pipeline.scene.part_use import PartUse, use_of
 from blueprint_pipeline.scene.physical_checks import MAX_OVERLAP_M
 from blueprint_pipeline.scene.solids import Solid, overlap_depth
 from blueprint_pipeline.scene.source import SourceObject, SourceScene
@@ -17,9 +18,19 @@ from blueprint_pipeline.twin.body_names import name_within
 _POSITIONS = 12
 """Of a joint's range at which its part is looked at: a part that is thinner than a step may slip through what is thinner, too."""
 
+_NO_HANDLE: Mapping[PartUse, str] = {
+    "handle": "has no handle: nothing sticks out of its front that two fingers could hold. It will be no target of a skill that takes it "
+    "by hand; add a bar to its mesh.",
+    "knob": f"is a knob that two fingers cannot hold: it is lower than {MIN_DEPTH_M * 1000:g} mm, or wider than {MAX_WIDTH_M * 1000:g} mm. "
+    f"It will be no target of a skill that turns it.",
+    "button": f"is a button that a fingertip would miss: its face is narrower than {MIN_FACE_M * 1000:g} mm. It will be no target of a "
+    f"skill that presses it.",
+}
+"""What is told of a part by what a hand does with it."""
+
 
 def check_articulations(scene: SourceScene) -> list[SceneFinding]:
-    """Remarks on joints whose part has no handle, or meets something before its range ends."""
+    """Remarks on joints whose part a hand cannot take or press, or that meets something before its range ends."""
     articulated = {name: item for name, item in scene.objects.items() if item.articulation is not None}
     return [finding for item in articulated.values() for finding in _check_object(scene, item)]
 
@@ -35,10 +46,7 @@ def _check_object(scene: SourceScene, item: SourceObject) -> Iterator[SceneFindi
         name = name_within(item.object_id, joint.child_part)
         mesh = merge_positions(item.parts[joint.child_part])
         if find_handle(np.asarray(mesh.vertices), np.asarray(mesh.faces), joint) is None:
-            message = (
-                f"{name} has no handle: nothing sticks out of its front that two fingers could hold. It will be no target of a skill that "
-                f"takes it by hand; add a bar or a knob to its mesh."
-            )
+            message = f"{name} {_NO_HANDLE[use_of(joint, np.asarray(mesh.vertices))]}"
             yield SceneFinding("scene.no_handle", item.object_id, message)
         obstacles = [*(solid for part, solid in closed.items() if part != joint.child_part), *others]
         yield from _check_range(item, joint, name, obstacles, eye_m)

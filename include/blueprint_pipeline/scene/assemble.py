@@ -161,6 +161,10 @@ def _validate_part(model: mujoco.MjModel, assets: SceneAssets, name: str, joint:
     found = (int(model.jnt_type[index]), *model.jnt_axis[index].tolist(), *model.jnt_range[index].tolist())
     if not np.allclose(found, (int(kind), *joint.axis, *joint.limits), atol=_TOLERANCE):
         raise TwinInvalid(f"joint {joint.name} of {name} has type, axis and range {found}, the manifest says {joint}")
+    if (resists := assets.physics[name].joint) is not None:
+        spring = (float(model.jnt_stiffness[index].item()), float(model.qpos_spring[model.jnt_qposadr[index]]))
+        if not np.allclose(spring, (resists.stiffness, resists.relaxed_at), atol=_TOLERANCE):
+            raise TwinInvalid(f"joint {joint.name} of {name} has stiffness and spring's reference {spring}, physics.json says {resists}")
     mass = assets.physics[name].mass.mass_kg
     if abs(float(model.body_mass[body]) - mass) > _TOLERANCE * mass:
         raise TwinInvalid(f"part {name} weighs {model.body_mass[body]} kg, physics.json says {mass}")
@@ -220,7 +224,7 @@ def validate_stage(stage: Usd.Stage, assets: SceneAssets) -> None:
             found = UsdPhysics.MassAPI(stage.GetPrimAtPath(path)).GetMassAttr().Get()
             if abs(found - mass) > _TOLERANCE * mass:
                 raise UsdInvalid(f"{name} weighs {found} kg, physics.json says {mass}")
-        if item.moving_parts and (problem := find_joint_problem(parsed, item)) is not None:
+        if item.moving_parts and (problem := find_joint_problem(parsed, item, assets.physics)) is not None:
             raise UsdInvalid(problem)
 
 

@@ -157,6 +157,8 @@ class ArticulationJoint(FrozenModel):
     """As its author states it: the force [N] or moment [N m] that holds it where it is left; ``None``: it is estimated."""
     damping: float | None = None
     """The same of its damping [N s/m] or [N m s/rad]."""
+    stiffness: float | None = None
+    """Of the spring that brings a button back [N/m]; ``None``: it has none."""
 
 
 class Articulation(FrozenModel):

@@ -251,7 +251,12 @@ def joint_attributes(object_id: str, joint: ArticulationJoint, physics: Physics)
     }
     if physics.joint is None:
         return found
-    return {**found, "frictionloss": numbers([physics.joint.friction]), "damping": numbers([physics.joint.damping])}
+    found |= {"frictionloss": numbers([physics.joint.friction]), "damping": numbers([physics.joint.damping])}
+    if physics.joint.armature > 0:
+        found["armature"] = numbers([physics.joint.armature])
+    if physics.joint.stiffness > 0:
+        found |= {"stiffness": numbers([physics.joint.stiffness]), "springref": numbers([physics.joint.relaxed_at])}
+    return found
 
 
 def has_floor(surfaces: Sequence[Surface]) -> bool:

@@ -16,6 +16,7 @@ from blueprint_pipeline.scene.joint_physics import JointPhysics, estimate_joint
 from blueprint_pipeline.scene.manifest import ArticulationJoint, ManifestObject, asset_folder
 from blueprint_pipeline.scene.mass import estimate_mass, open_length, principal_axes
 from blueprint_pipeline.scene.materials import load_categories, load_materials
+from blueprint_pipeline.scene.part_use import use_of
 from blueprint_pipeline.scene.surfaces import Surface, merge_positions
 from blueprint_pipeline.twin.body_names import BodyName
 from blueprint_pipeline.workspace.storage import SceneFolder
@@ -158,5 +159,6 @@ def estimate_object(item: ManifestObject, surfaces: list[Surface]) -> Physics:
 def estimate_part(item: ManifestObject, name: str, joint: ArticulationJoint, surfaces: list[Surface]) -> Physics:
     """Estimate the physics of a part that moves on a joint, from its surfaces in the object's frame, closed [m]."""
     found = estimate_object(item, surfaces)
-    resistance = estimate_joint(joint, item.pose, found.mass.mass_kg, np.asarray(found.mass.com_m))
+    use = use_of(joint, np.concatenate([surface.vertices for surface in surfaces]))
+    resistance = estimate_joint(joint, use, item.pose, found.mass.mass_kg, np.asarray(found.mass.com_m))
     return found.model_copy(update={"object_id": name, "joint": resistance})

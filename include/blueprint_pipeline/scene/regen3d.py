@@ -93,6 +93,8 @@ class JointFile(_File):
     """Force [N] or moment [N m] that holds it where it is left."""
     damping: Positive | None = None
     """[N s/m] or [N m s/rad]."""
+    stiffness: Positive | None = None
+    """Of the spring that brings a button back [N/m]; without one it stays where it is pushed."""
 
 
 class ArticulationFile(_File):

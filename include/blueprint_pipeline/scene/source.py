@@ -12,7 +12,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from blueprint_pipeline.geometry.rotations import RigidPose
-from blueprint_pipeline.scene.articulation import part_file, validate_articulation
+from blueprint_pipeline.scene.articulation import part_file, validate_articulation, validate_uses
 from blueprint_pipeline.scene.errors import SceneError
 from blueprint_pipeline.scene.findings import SceneFinding, finding_of
 from blueprint_pipeline.scene.frames import SceneFrame
@@ -283,6 +283,9 @@ class _Reader:
         if pose is None or bounds is None or material is None or mesh is None or parts is None or frame is None:
             return None
         linear = frame.object_from_mesh(as_array(pose.scale))
+        placed = {part: [surface.moved(linear) for surface in surfaces] for part, surfaces in parts.items()}
+        if articulation is not None:
+            self._attempt(lambda: validate_uses(name, articulation, linear, placed))
         return SourceObject(
             object_id=name,
             pose_file=pose,
@@ -293,7 +296,7 @@ class _Reader:
             pose=object_placement(frame, pose),
             object_from_mesh=tuple((float(row[0]), float(row[1]), float(row[2])) for row in linear),
             surfaces=[surface.moved(linear) for surface in mesh],
-            parts={part: [surface.moved(linear) for surface in surfaces] for part, surfaces in parts.items()},
+            parts=placed,
         )
 
     def _pose(self, name: str) -> PoseFile:

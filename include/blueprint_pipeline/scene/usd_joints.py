@@ -13,14 +13,15 @@ from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.rotations import quat_from_rotation
+from blueprint_pipeline.scene.joint_physics import JointPhysics
 from blueprint_pipeline.scene.manifest import ArticulationJoint, ManifestObject
 from blueprint_pipeline.scene.physics import Physics
 from blueprint_pipeline.scene.prim_paths import body_path, joint_path, object_path
 
 _BASE_JOINT = "base_joint"
 _TOLERANCE = 1e-5
-_FRICTION = "blueprint_pipeline:friction"
-"""UsdPhysics has no friction of joints: [N] or [N m]."""
+_FRICTION, _ARMATURE = "blueprint_pipeline:friction", "blueprint_pipeline:armature"
+"""UsdPhysics has no friction of joints, [N] or [N m], and no inertia of theirs, [kg] or [kg m^2]."""
 
 
 def write_joints(stage: Usd.Stage, item: ManifestObject, physics: Mapping[str, Physics]) -> None:
@@ -60,14 +61,16 @@ def _in_usd(stated: ArticulationJoint) -> tuple[float, float]:
 
 
 def _resist(joint: UsdPhysics.Joint, stated: ArticulationJoint, physics: Physics) -> None:
-    """Damping as a drive without stiffness."""
+    """Damping and a spring as a drive towards where the spring is relaxed; without one its stiffness is 0."""
     if physics.joint is None:
         return
     is_slide = stated.type == "prismatic"
     drive = UsdPhysics.DriveAPI.Apply(joint.GetPrim(), UsdPhysics.Tokens.linear if is_slide else UsdPhysics.Tokens.angular)
-    drive.CreateStiffnessAttr(0.0)
+    drive.CreateStiffnessAttr(physics.joint.stiffness)
+    drive.CreateTargetPositionAttr(physics.joint.relaxed_at)
     drive.CreateDampingAttr(physics.joint.damping if is_slide else math.radians(physics.joint.damping))
-    joint.GetPrim().CreateAttribute(_FRICTION, Sdf.ValueTypeNames.Float, custom=True).Set(physics.joint.friction)
+    for name, value in ((_FRICTION, physics.joint.friction), (_ARMATURE, physics.joint.armature)):
+        joint.GetPrim().CreateAttribute(name, Sdf.ValueTypeNames.Float, custom=True).Set(value)
 
 
 def _axis_frame(axis: FloatArray) -> FloatArray:
@@ -78,12 +81,15 @@ def _axis_frame(axis: FloatArray) -> FloatArray:
     return np.column_stack([axis, second, np.cross(axis, second)])
 
 
-def find_joint_problem(parsed: Mapping[object, tuple[list[Sdf.Path], list[object]]], item: ManifestObject) -> str | None:
+def find_joint_problem(
+    parsed: Mapping[object, tuple[list[Sdf.Path], list[object]]], item: ManifestObject, physics: Mapping[str, Physics]
+) -> str | None:
     """What of an articulated object's joints a physics engine would read otherwise than the manifest has it; ``None``: nothing.
 
     Args:
         parsed: What ``UsdPhysicsLoadStageFromPrimRange`` gives.
         item: The object.
+        physics: Of each of its parts, by name.
     """
     root = object_path(item.id)
     roots = [str(path) for path in parsed.get(UsdPhysics.ObjectType.Articulation, ([], []))[0]]
@@ -97,7 +103,18 @@ def find_joint_problem(parsed: Mapping[object, tuple[list[Sdf.Path], list[object
             return f"there is no {stated.type} joint {stated.name}"
         if problem := _find_difference(read, stated, bodies=(body_path(item.id, within=root), body_path(name, within=root))):
             return f"joint {stated.name} of {item.id} {problem}"
+        if problem := _find_other_spring(read, physics[name].joint):
+            return f"joint {stated.name} of {item.id} {problem}"
     return None
+
+
+def _find_other_spring(read: UsdPhysics.JointDesc, stated: JointPhysics | None) -> str | None:
+    if stated is None:
+        return None
+    spring, expected = (read.drive.stiffness, read.drive.targetPosition), (stated.stiffness, stated.relaxed_at)
+    if read.drive.enabled and np.allclose(spring, expected, rtol=_TOLERANCE, atol=_TOLERANCE):
+        return None
+    return f"has a spring of stiffness and relaxed position {spring}, expected {expected}"
 
 
 def _find_difference(read: UsdPhysics.JointDesc, stated: ArticulationJoint, *, bodies: tuple[str, str]) -> str | None:
