@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
 from blueprint_pipeline.geometry.arrays import FloatArray
@@ -39,6 +40,8 @@ LOOKED_AT_M = (0.02, 0.10)
 """Heights above the surface at which the work is looked at: what is low, and the top of what is tall."""
 WORKING_M = 0.15
 """Height of the tool above the surface in the poses in which the arm is asked what it hides."""
+LEAST_FACING = 0.4
+"""Cosine between the way to the camera and away from a part's front, from which what the front has is told."""
 _SIDES = np.array([(1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)])
 _BEARINGS = 24
 _ELEVATIONS_DEG = (30.0, 40.0, 50.0)
@@ -47,6 +50,8 @@ _ROOM_M = 0.12
 """Free space that a camera needs on every side."""
 _PLACES, _POSES, _FINALISTS = 40, 8, 12
 _NOWHERE = np.zeros((0, 3))
+_FRONTS = 1.0
+"""What it costs, beside all work hidden (1), that no front of a part is seen."""
 _SMALL, _ASKEW, _EMPTY = 0.5, 0.1, 0.5
 """What it costs, beside all work hidden (1), that the surface is a point in the picture, that it lies half a right angle askew in it, and
 that nothing else is in it."""
@@ -68,7 +73,9 @@ class Work:
     heading_rad: float
     """Along one side of the surface."""
     also_m: FloatArray
-    """(j, 3): where parts that open are, which are looked at, too."""
+    """(j, 3): where parts that move are, which are looked at, too."""
+    outward: FloatArray
+    """(j, 3): unit vectors away from their fronts."""
 
     @property
     def middle_m(self) -> FloatArray:
@@ -78,8 +85,15 @@ class Work:
 
     @property
     def looked_at_m(self) -> FloatArray:
-        """(2 n + j, 3): the places, low and high above the surface, and parts that open."""
+        """(2 n + j, 3): the places, low and high above the surface, and parts that move."""
         return np.concatenate([*(_at_height(self.places_m, self.support.height_m + above_m) for above_m in LOOKED_AT_M), self.also_m])
+
+    def fronts(self, position_m: FloatArray) -> NDArray[np.bool_]:
+        """Which parts (j,) turn their fronts to a place (3,)."""
+        towards = position_m - self.also_m
+        towards /= np.linalg.norm(towards, axis=1, keepdims=True)
+        facing: NDArray[np.bool_] = np.einsum("ij,ij->i", towards, self.outward) >= LEAST_FACING
+        return facing
 
 
 def choose_view(
@@ -91,6 +105,7 @@ def choose_view(
     *,
     aspect: float,
     also_m: FloatArray = _NOWHERE,
+    outward: FloatArray = _NOWHERE,
 ) -> View:
     """The best view of a job's work; that from the reconstruction's camera, whatever it shows, where no place is open.
 
@@ -101,7 +116,8 @@ def choose_view(
         surface: What it works on.
         reach: How far on it.
         aspect: Width over height of the pictures.
-        also_m: (n, 3): what else must be in the picture, and in sight: where parts that open are from closed to open.
+        also_m: (n, 3): what else must be in the picture, and in sight: where parts that move are from closed to open.
+        outward: (n, 3): unit vectors away from the fronts of these, which are to be seen.
 
     Raises:
         NoViewer: The twin has no such camera.
@@ -111,7 +127,7 @@ def choose_view(
     compiled.robot.place(data, home_qpos(embodiment))
     mujoco.mj_kinematics(compiled.model, data)
     mujoco.mj_camlight(compiled.model, data)
-    work = _work(surface, reach, compiled.robot.tool_poses(data)[planner.acting.layout.index, :3], also_m)
+    work = _work(surface, reach, compiled.robot.tool_poses(data)[planner.acting.layout.index, :3], also_m, outward)
     sight = Sight(compiled.model)
     sight.stand(data.qpos)
     fixed = ~sight.geoms_of(compiled.object_ids)  # what can be moved stands elsewhere in every episode
@@ -129,7 +145,7 @@ def choose_view(
     return finalists[int(np.round(at_rest[best] + at_work + _EMPTY * empty, 6).argmin())]
 
 
-def _work(surface: SupportSurface, reach: Reach, tool_m: FloatArray, also_m: FloatArray) -> Work:
+def _work(surface: SupportSurface, reach: Reach, tool_m: FloatArray, also_m: FloatArray, outward: FloatArray) -> Work:
     cells = surface.cells_m()[surface.level]
     named = cells[np.linalg.norm(cells - reach.center_m, axis=1) <= reach.farthest_m + NAMED_M]
     ground = (named[:, None] + BESIDE_M * _SIDES).reshape(-1, 2)
@@ -145,6 +161,7 @@ def _work(surface: SupportSurface, reach: Reach, tool_m: FloatArray, also_m: Flo
         tool_m=tool_m,
         heading_rad=reach.yaw_rad,
         also_m=also_m,
+        outward=outward,
     )
 
 
@@ -175,7 +192,11 @@ def _is_open(sight: Sight, work: Work, view: View) -> bool:
 def _cost_at_rest(sight: Sight, work: Work, view: View, aspect: float) -> float:
     """What is hidden while the robot is at home, how small the work is in the picture, and how askew the surface lies in it."""
     lens = _lens(view)
-    hidden = 1.0 - float(sight.sees(lens.position_m, work.looked_at_m).mean())
+    seen = sight.sees(lens.position_m, work.looked_at_m)
+    spots = len(LOOKED_AT_M) * len(work.places_m)
+    hidden = 1.0 - float(seen[:spots].mean())
+    if len(work.also_m):
+        hidden += _FRONTS * (1.0 - float((seen[spots:] & work.fronts(lens.position_m)).mean()))
     right = lens.axes[:, 0]
     askew_rad = abs((np.arctan2(right[1], right[0]) - work.heading_rad + np.pi / 4) % (np.pi / 2) - np.pi / 4)
     return hidden + _SMALL * (1.0 - _share_of_picture(lens, work.outline_m, aspect)) + _ASKEW * float(askew_rad) / (np.pi / 4)

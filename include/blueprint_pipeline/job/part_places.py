@@ -1,4 +1,4 @@
-"""Where parts that open are: at which support, where their handle goes, and what outline they sweep. World frame: z up, metres."""
+"""Where parts that move are: at which support, where their handle goes, and what outline they sweep. World frame: z up, metres."""
 
 from dataclasses import dataclass
 
@@ -19,6 +19,7 @@ from blueprint_pipeline.twin.footprint import Footprint, collision_points, footp
 STANDS_M = 0.03
 """How far above or below a surface the lowest point of what stands on it may be."""
 _POSITIONS = 9
+_BEFORE_M = 0.002
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,9 @@ class PartPlace:
     bottom_m: float
     """Height of that object's lowest point."""
     handle_m: FloatArray
-    """(n, 3): middle of its handle, or of all of it, from closed to open."""
+    """(n, 3): just before the middle of its handle, knob or button, or of all of it, from closed to open: where it is seen."""
+    outward: FloatArray
+    """(n, 3): away from its front there."""
     front: Front
     swept: Footprint
     """The outline that it sweeps over its whole range, about the origin of the world."""
@@ -41,7 +44,7 @@ class PartPlace:
 
 
 def find_parts(model: mujoco.MjModel) -> dict[str, PartPlace]:
-    """The parts of a scene's twin that open, by name."""
+    """The parts of a scene's twin that move, by name."""
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
     found = {}
@@ -55,14 +58,16 @@ def _place(model: mujoco.MjModel, joint: PartJoint, bottom_m: float) -> PartPlac
     line, local = joint.line, in_part_frame(joint)
     surface = object_surface(model, joint.part)
     handle = find_handle(surface.vertices, surface.faces, local)
-    middle = surface.vertices.mean(axis=0) if handle is None else handle.middle_m
+    middle = surface.vertices.mean(axis=0) if handle is None else handle.face_m
     outward = opening_direction(local, middle) if handle is None else handle.outward
+    seen = middle + _BEFORE_M * outward
     poses = [line.matrix_at(position) for position in np.linspace(0.0, line.limits[1], _POSITIONS)]
-    handle_m = np.array([apply(pose, middle[None])[0] for pose in poses])
+    handle_m = np.array([apply(pose, seen[None])[0] for pose in poses])
     return PartPlace(
         owner=object_of(joint.part),
         bottom_m=bottom_m,
         handle_m=handle_m,
+        outward=np.array([pose[:3, :3] @ outward for pose in poses]),
         front=Front(places_m=handle_m[:, :2], outward=(poses[0][:3, :3] @ outward)[:2]),
         swept=_swept(model, joint),
     )

@@ -44,6 +44,8 @@ _LEVEL_M = 0.005
 _ANY_FPS = 30
 _BEFORE_M, _MISS_COST = 0.25, 2.0
 """How far before a closed front the robot stands at least, and what a handle costs that it does not, as a share of the surface."""
+_LEANS = np.sqrt(0.5)
+"""Length of a front's outward direction, seen from above, below which it looks up more than outwards."""
 _EVERY = 7
 """Of the surface's cells that are asked whether they are within reach."""
 
@@ -66,12 +68,12 @@ class NoRoomForRobot(InputError):
 
 @dataclass(frozen=True, kw_only=True)
 class Front:
-    """The handle of a part that opens, on the ground plan."""
+    """Where a hand takes or presses a part that moves, on the ground plan."""
 
     places_m: FloatArray
     """(n, 2): where it is from closed to open."""
     outward: FloatArray
-    """(2,): away from the front of the closed part."""
+    """(2,): away from the front of the closed part; shorter than 1 where that leans, and 0 where it lies and looks up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,9 +174,15 @@ def _misses(base_m: FloatArray, reach: Reach, fronts: Sequence[Front]) -> float:
     """Share of the handles before which the robot does not stand, or that it does not reach wherever their part is; each weighs much."""
     if not fronts:
         return 0.0
-    before = np.array([float((base_m - front.places_m[0]) @ front.outward) >= _BEFORE_M for front in fronts])
+    before = np.array([_stands_before(base_m, front) for front in fronts])
     reached = np.array([float(reach.reaches(front.places_m).mean()) for front in fronts])
     return float(_MISS_COST * (1.0 - (before * reached).mean()))
+
+
+def _stands_before(base_m: FloatArray, front: Front) -> bool:
+    """Whether a base stands before a front; a front that looks up more than outwards is reached from all sides."""
+    size = float(np.linalg.norm(front.outward))
+    return size < _LEANS or float((base_m - front.places_m[0]) @ front.outward) >= _BEFORE_M * size
 
 
 def _blocks_view(base_m: FloatArray, surface: SupportSurface, camera_m: FloatArray | None) -> float:

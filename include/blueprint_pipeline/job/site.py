@@ -151,7 +151,8 @@ class Site:
     def start_range(self, skill: Skill[Any], part: str) -> tuple[float, float]:
         """How far a part may be open when a skill begins, at least and at most [m] or [rad]."""
         line = self.place.planner.parts[part].line
-        low, high = (round(line.position_at(share), 6) for share in skill.start_shares)
+        ends = line.limits if skill.starts_anywhere else tuple(line.position_at(share) for share in skill.start_shares)
+        low, high = (round(end, 6) for end in ends)
         return low, high
 
     def _spread_of(self, skill: Skill[Any], target: str) -> Spread:
@@ -351,8 +352,9 @@ def _mount(
     unseen = build_scene_model(scene.mjcf_path, placement, film.fps)
     planner = build_motion_scene(planning_copy(unseen.model), embodiment, arm.name, fps=film.fps, cache_dir=scene.cache_dir)
     also_m = np.concatenate([np.zeros((0, 3)), *(parts[name].handle_m for name in faced)])
+    outward = np.concatenate([np.zeros((0, 3)), *(parts[name].outward for name in faced)])
     seen = reach_of_all([build_reach(item.working_radius, np.array(pose.position_m[:2]), yaw_rad) for item in arms])
-    view = choose_view(unseen, planner, embodiment, surface, seen, aspect=film.width / film.height, also_m=also_m)
+    view = choose_view(unseen, planner, embodiment, surface, seen, aspect=film.width / film.height, also_m=also_m, outward=outward)
     placement = placement.model_copy(update={"view": view})
     compiled = build_scene_model(scene.mjcf_path, placement, film.fps)
     viewer_m, heading_rad = find_viewpoint(compiled.model)

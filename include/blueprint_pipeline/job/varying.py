@@ -1,6 +1,6 @@
 """Draws how the scene of an episode differs from the reconstructed one, so that what is learned from it does not hang on how it looks.
 
-What can be moved, and what has parts that open, keeps its colours: sentences name them. The scene's camera is moved only as far as it
+What can be moved, and what has parts that move, keeps its colours: sentences name them. The scene's camera is moved only as far as it
 still shows the target.
 """
 
@@ -72,6 +72,7 @@ def _draw_light(ranges: VariationRanges, site: Site, rng: np.random.Generator) -
 def _colours_hold(site: Site, variation: Variation) -> bool:
     light = variation.light_level * np.array(variation.light_tint)
     named = [(item.colour, item.drawn_rgb) for item in site.place.objects.values()]
+    named += [(part.colour, part.drawn_rgb) for part in site.place.parts.values()]
     return all(is_colour_of(colour, rgb * light) for colour, rgb in named if colour is not None and rgb is not None)
 
 

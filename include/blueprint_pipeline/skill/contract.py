@@ -73,10 +73,14 @@ class ObjectFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class PartFacts:
-    """What is known of a part of an object that opens."""
+    """What is known of a part of an object that moves."""
 
     phrases: tuple[str, ...]
     """What to call it so that it is told from all others; empty where no words do."""
+    colour: str | None
+    """A word of its name that is true of what is drawn."""
+    drawn_rgb: FloatArray | None
+    """The mean of what is drawn of it, as of an object."""
     problem: str | None
     """Why it should not be moved, found in its motion test."""
 
@@ -101,7 +105,7 @@ class Workplace:
     objects: Mapping[str, ObjectFacts]
     """Movable objects on the support."""
     parts: Mapping[str, PartFacts]
-    """Parts that open, of the support and of what stands on it."""
+    """Parts that move, of the support and of what stands on it."""
 
     def reach_of(self, arm: str) -> Reach:
         """What one of the robot's arms reaches from where it stands."""
@@ -164,6 +168,8 @@ class Skill(ABC, Generic[AnyTask]):
     """What its targets are: objects that are free to move, or parts that move on a joint."""
     start_shares: ClassVar[tuple[float, float]] = (0.0, 0.0)
     """Of a skill that moves parts: between which shares of the way from closed (0) to open (1) its target begins."""
+    starts_anywhere: ClassVar[bool] = False
+    """Of a skill that moves parts: whether its target begins anywhere in its whole range instead."""
     name: ClassVar[str]
     """As in :data:`blueprint_pipeline.task.skills.SKILLS`."""
     version: ClassVar[str]
@@ -234,6 +240,10 @@ class Skill(ABC, Generic[AnyTask]):
         Raises:
             PlanningFailed: There is no motion, with the step and the reason; from ``next`` and ``send``.
         """
+
+    def comes_back(self, _task: AnyTask) -> bool:
+        """Whether the target of a task goes back to where it began by itself, once nothing holds it any more: a button with a spring."""
+        return False
 
     @abstractmethod
     def conditions(self, task: AnyTask) -> tuple[Condition, ...]:

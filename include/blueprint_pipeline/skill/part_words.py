@@ -1,6 +1,7 @@
-"""What to call a part that opens: ``top drawer``, ``left door of the cabinet``; by rule, true in the scene camera's picture.
+"""What to call a part that moves: ``top drawer``, ``door of the cabinet``, ``red button``; by rule, true in the scene camera's picture.
 
-Which one is the top or the left one is measured, never taken from how its author named it: directions are those of the picture.
+Which one is the top or the left one is measured, never taken from how its author named it: directions are those of the picture. A colour
+is said where it is true of what is drawn, and of no other part of the same noun.
 """
 
 import re
@@ -10,9 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.skill.drawn_color import is_colour_of
 from blueprint_pipeline.skill.instruction import NamedObject, noun_phrases, phrases_of
 
-NOUNS = ("drawer", "door", "lid", "flap", "hatch", "gate", "cover", "tray", "shutter")
+NOUNS = (
+    *("drawer", "door", "lid", "flap", "hatch", "gate", "cover", "tray", "shutter"),
+    *("button", "switch", "knob", "dial", "valve", "tap"),
+)
 APART_M = 0.04
 """Between the middles of two parts, from which one is above, or beside, the other."""
 _RANKS = {2: ("{first}", "{last}"), 3: ("{first}", "middle", "{last}")}
@@ -26,17 +31,30 @@ class NamedPart:
         name: ``{object}/{part}``.
         owner: The object that it hangs on.
         middle_m: Middle of its handle, or of all of it, where it is closed (3,), in the world.
+        colour: A word of its name that is true of what is drawn of it; ``None``: there is none.
+        drawn_rgb: The mean of what is drawn of it, display values (3,); ``None``: it is not known.
     """
 
     name: str
     owner: NamedObject
     middle_m: FloatArray
+    colour: str | None = None
+    drawn_rgb: FloatArray | None = None
 
     @property
     def noun(self) -> str:
         """``drawer``, by the words of the part's name; without any that is known, its last word."""
-        words: list[str] = re.findall(r"[a-z]+", self.name.rpartition("/")[2].lower())
+        words = part_name_words(self.name)
         return next((word for word in words if word in NOUNS), words[-1])
+
+    def may_be_called(self, colour: str) -> bool:
+        """Whether who sees it might say this colour of it."""
+        return self.colour == colour or (self.drawn_rgb is not None and is_colour_of(colour, self.drawn_rgb))
+
+
+def part_name_words(name: str) -> list[str]:
+    """The words of a part's name, without its object's."""
+    return re.findall(r"[a-z]+", name.rpartition("/")[2].lower())
 
 
 def part_phrases(parts: Sequence[NamedPart], to_viewer: Callable[[FloatArray], FloatArray]) -> dict[str, tuple[str, ...]]:
@@ -53,17 +71,25 @@ def part_phrases(parts: Sequence[NamedPart], to_viewer: Callable[[FloatArray], F
     for part in parts:
         alike = [other for other in parts if other.noun == part.noun]
         siblings = [other for other in alike if other.owner.object_id == part.owner.object_id]
-        which = _which(part, siblings, to_viewer)
-        if which is None:
-            continue
-        phrase, is_only = f"{which} {part.noun}".strip(), len(siblings) == len(alike)
-        owner = told[part.owner.object_id]
-        if not is_only and not owner:
-            continue
-        of_owner = [f"{phrase} of the {words}" for words in owner]
+        which, owner = _which(part, siblings, to_viewer), told[part.owner.object_id]
         compound = [f"{short[part.owner.object_id]} {part.noun}"] if len(siblings) == 1 and part.owner.object_id in short else []
-        found[part.name] = (*((phrase,) if is_only else ()), *compound, *of_owner)
+        phrases = [] if which is None else _phrases(f"{which} {part.noun}".strip(), owner, compound, is_only=len(siblings) == len(alike))
+        if part.colour is not None and _is_only_of_colour(part, siblings):
+            phrases += _phrases(f"{part.colour} {part.noun}", owner, [], is_only=_is_only_of_colour(part, alike))
+        if phrases:
+            found[part.name] = tuple(phrases)
     return found
+
+
+def _phrases(phrase: str, owner: Sequence[str], compound: Sequence[str], *, is_only: bool) -> list[str]:
+    """A phrase by itself, where it tells the part from those of other objects too, and with its object, where that is told from others."""
+    if not is_only and not owner:
+        return []
+    return [*((phrase,) if is_only else ()), *compound, *(f"{phrase} of the {words}" for words in owner)]
+
+
+def _is_only_of_colour(part: NamedPart, among: Sequence[NamedPart]) -> bool:
+    return part.colour is not None and not any(other.may_be_called(part.colour) for other in among if other.name != part.name)
 
 
 def _which(part: NamedPart, siblings: Sequence[NamedPart], to_viewer: Callable[[FloatArray], FloatArray]) -> str | None:
