@@ -20,12 +20,12 @@ from tests.simulation.small_job import small_context, small_folder, task_scene, 
 pytestmark = pytest.mark.slow
 
 
-def scene_for(skill, folder, cabinet):
+def scene_for(skill, folder, contexts):
     """The small scene; with things that hold others, or with parts that move, where the skill needs them."""
-    if skill in {"open", "close"}:
+    if skill in contexts:
         twin = small_folder(folder).local("mjcf")
-        shutil.copytree(cabinet.scene.local("mjcf"), twin)
-        return replace(load_task_scene(cabinet), mjcf_path=twin / "scene.xml")
+        shutil.copytree(contexts[skill].scene.local("mjcf"), twin)
+        return replace(load_task_scene(contexts[skill]), mjcf_path=twin / "scene.xml")
     return task_scene(folder, RECEIVER_XML, RECEIVERS) if skill in {"place_in", "stack"} else task_scene(folder)
 
 
@@ -122,10 +122,11 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("skill", SKILLS)
-def test_simulated_episodes_pass_the_strictest_tier(tmp_path, cabinet, skill):
+def test_simulated_episodes_pass_the_strictest_tier(tmp_path, cabinet, panel, skill):
     """Every skill, for several seeds: no gate has anything against an episode, and few are so near a limit that a person must look."""
     folders = [tmp_path / str(seed) for seed in range(3)]
-    cases = [case for seed, folder in enumerate(folders) for case in simulate(folder, 4, scene_for(skill, folder, cabinet), skill, seed)]
+    contexts = dict.fromkeys(("open", "close"), cabinet) | dict.fromkeys(("press", "turn"), panel)
+    cases = [case for seed, folder in enumerate(folders) for case in simulate(folder, 4, scene_for(skill, folder, contexts), skill, seed)]
     verdicts = [judge_case(case, load_tiers(), "full") for case in cases]
     assert [verdict.failed() for verdict in verdicts] == [[]] * len(cases)
     kept = [verdict.verdict for verdict in verdicts].count("kept")

@@ -50,7 +50,8 @@ def small_options(
     episodes: int = 4, seed: int = 0, skills: tuple[str, ...] = ("pick_place",), held_out: int = 0, variation: str = "none"
 ) -> JobOptions:
     made = {"episodes": episodes, "shard_size": episodes, "held_out": held_out, "variation": variation}
-    return JobOptions(robot="franka_panda", skills=skills, seed=seed, fps=30, width=160, height=120, **made)
+    width, height = (320, 240) if {"press", "turn"} & set(skills) else (160, 120)  # a button is small in the picture
+    return JobOptions(robot="franka_panda", skills=skills, seed=seed, fps=30, width=width, height=height, **made)
 
 
 def write_job(

@@ -13,7 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .joints import JointMeasure
+from . import part_measures
+from .touches import is_touched
 
 Float64Array = NDArray[np.float64]
 _LYING = 1e-6
@@ -149,7 +150,7 @@ def measure_closing(motion: ObservedMotion, target: str, robot_prefix: str) -> f
     """How much the fingers closed, at most, from one touch of the target to the next frames of the same touch [m]."""
     closing, opened = 0.0, None
     for width_m, frame in zip(motion.gripper_width_m, motion.contacts, strict=True):
-        if not _is_touched(frame, target, robot_prefix):
+        if not is_touched(frame, target, robot_prefix):
             opened = None
             continue
         opened = float(width_m) if opened is None else opened
@@ -164,7 +165,7 @@ def measure_end_speed(motion: ObservedMotion, frames: int) -> float:
 
 def measure_end_touches(motion: ObservedMotion, target: str, robot_prefix: str, frames: int) -> float:
     """In how many of the last frames the robot touches the target."""
-    return float(sum(_is_touched(frame, target, robot_prefix) for frame in motion.contacts[-frames - 1 :]))
+    return float(sum(is_touched(frame, target, robot_prefix) for frame in motion.contacts[-frames - 1 :]))
 
 
 def measure_other_touches(motion: ObservedMotion, target: str, support: str, robot_prefix: str) -> float:
@@ -230,23 +231,6 @@ def measure_support_tilt(motion: ObservedMotion) -> float:
     return tilt_rad(poses[0, 3:], poses[-1, 3:])
 
 
-def measure_end_share(motion: ObservedMotion, **joint: Any) -> float:
-    """How far the target, a part that opens, is open at the end, as a share of its way."""
-    return float(JointMeasure(**joint).shares(motion.target_poses[-1:])[0])
-
-
-def measure_moved_share(motion: ObservedMotion, **joint: Any) -> float:
-    """By how much of its way it ends from where it began."""
-    first, last = JointMeasure(**joint).shares(motion.target_poses[[0, -1]])
-    return float(abs(last - first))
-
-
-def measure_end_pace(motion: ObservedMotion, frames: int, **joint: Any) -> float:
-    """How fast it moves in the last frames, at most, as a share of its way a second."""
-    shares = JointMeasure(**joint).shares(motion.target_poses[-frames - 1 :])
-    return float(np.abs(np.diff(shares)).max(initial=0.0) * motion.fps)
-
-
 MEASURES: Mapping[str, Callable[..., float]] = {
     "lift": measure_lift,
     "rise": measure_rise,
@@ -267,9 +251,12 @@ MEASURES: Mapping[str, Callable[..., float]] = {
     "end_tilt": measure_end_tilt,
     "largest_tilt": measure_largest_tilt,
     "support_tilt": measure_support_tilt,
-    "end_share": measure_end_share,
-    "moved_share": measure_moved_share,
-    "end_pace": measure_end_pace,
+    "end_share": part_measures.measure_end_share,
+    "moved_share": part_measures.measure_moved_share,
+    "end_pace": part_measures.measure_end_pace,
+    "pushed_share": part_measures.measure_pushed_share,
+    "pushes": part_measures.measure_pushes,
+    "turned": part_measures.measure_turned,
 }
 
 
@@ -345,12 +332,3 @@ def _hands_in_air(motion: ObservedMotion, target: str, hands: Sequence[Collectio
 
 def _is_touched_by(frame: Collection[str], target: str, bodies: Collection[str]) -> bool:
     return any("|".join(sorted((target, body))) in frame for body in bodies)
-
-
-def _is_touched(frame: Collection[str], target: str, robot_prefix: str) -> bool:
-    """Whether a body of the robot touches the target."""
-    for pair in frame:
-        first, second = pair.split("|")
-        if (first == target and second.startswith(robot_prefix)) or (second == target and first.startswith(robot_prefix)):
-            return True
-    return False

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.transforms import invert
@@ -71,6 +72,14 @@ def hand_turns(scene: MotionScene, pose_world_tcp: FloatArray) -> list[FloatArra
     default_x = scene.pose_world_base[:3, :3] @ scene.kinematics.forward(aimed)[:3, 0]
     turned: FloatArray = pose_world_tcp @ _HALF_TURN
     return [pose_world_tcp, turned] if pose_world_tcp[:3, 0] @ default_x >= 0 else [turned, pose_world_tcp]
+
+
+def natural_x(scene: MotionScene, point_m: FloatArray, approach: FloatArray) -> FloatArray:
+    """The x axis (3,) of the hand at a place (3,), turned from how the arm has it by default to an approach (3,) by the shortest way."""
+    default = scene.pose_world_base[:3, :3] @ scene.kinematics.forward(aim(scene, point_m))[:3, :3]
+    turn, _ = Rotation.align_vectors(approach[None], default[:, 2][None])
+    turned: FloatArray = turn.apply(default[:, 0])
+    return turned
 
 
 def ik_seeds(scene: MotionScene, pose_world_tcp: FloatArray, *, near: FloatArray | None = None) -> list[FloatArray]:

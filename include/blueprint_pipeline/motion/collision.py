@@ -48,14 +48,14 @@ class Allowance:
 
 @dataclass(frozen=True)
 class _Pull:
-    """A part in hand: where it was, and where the tool was, when it was taken."""
+    """A part in hand: where it was, and where the tool was (4, 4), when it was taken."""
 
     joint: PartJoint
     start: float
-    hold_m: FloatArray
+    pose_world_tcp: FloatArray
 
-    def position(self, tool_m: FloatArray) -> float:
-        return self.start + self.joint.line.travel(self.hold_m, tool_m)
+    def position(self, pose_world_tcp: FloatArray) -> float:
+        return self.start + self.joint.line.travel(self.pose_world_tcp, pose_world_tcp)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,9 +146,9 @@ class CollisionChecker:
         self._held, self._pulled = {}, None
         self._set_bits()
 
-    def pull(self, joint: PartJoint, hold_m: FloatArray) -> None:
-        """From now on a part of an object goes on its joint as the hand does, whose tool is at a place of the world (3,) now."""
-        self._pulled = _Pull(joint, float(self.data.qpos[joint.qpos]), hold_m)
+    def pull(self, joint: PartJoint, pose_world_tcp: FloatArray) -> None:
+        """From now on a part of an object goes on its joint as the hand does, whose tool is at a pose of the world (4, 4) now."""
+        self._pulled = _Pull(joint, float(self.data.qpos[joint.qpos]), pose_world_tcp)
 
     def leave_part(self, joint: PartJoint, position: float) -> None:
         """The part in hand stays at a position from now on."""
@@ -220,7 +220,9 @@ class CollisionChecker:
     def _carry(self) -> None:
         data = self.data
         if self._pulled is not None:
-            data.qpos[self._pulled.joint.qpos] = self._pulled.position(data.site_xpos[self._tcps[0]])
+            tool = self._tcps[0]
+            pose_world_tcp = build_pose(data.site_xpos[tool], data.site_xmat[tool])
+            data.qpos[self._pulled.joint.qpos] = self._pulled.position(pose_world_tcp)
             mujoco.mj_kinematics(self.model, data)
         if not self._held:
             return

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from blueprint_pipeline.geometry.arrays import FloatArray
 
 ALGORITHM_VERSION = 5
@@ -29,3 +31,7 @@ class GraspSet:
 
     def __len__(self) -> int:
         return len(self.width_m)
+
+
+EMPTY = GraspSet(np.empty((0, 4, 4)), np.empty(0), np.empty(0))
+"""Of what no gripper holds."""

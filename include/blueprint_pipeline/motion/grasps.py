@@ -14,7 +14,7 @@ import trimesh
 from numpy.typing import NDArray
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.motion.grasp_set import GraspSet, HalfSpace
+from blueprint_pipeline.motion.grasp_set import EMPTY, GraspSet, HalfSpace
 from blueprint_pipeline.motion.surface import CollisionSurface
 from blueprint_pipeline.robot.gripper import FingerPad, Gripper
 
@@ -72,7 +72,7 @@ def sample_grasps(
     if within is not None:
         pairs = pairs.take(pairs.center @ within.normal >= within.offset_m)
     if len(pairs.width) == 0:
-        return _empty()
+        return EMPTY
     patch = _patch_support(surface, pairs, gripper.pad)
     kept = _spread_pairs(pairs, patch)
     pairs, patch = pairs.take(kept), patch[kept]
@@ -82,7 +82,7 @@ def sample_grasps(
     clear = _hand_is_clear(poses, pairs.width[index], np.concatenate(points), gripper)
     poses, index = poses[clear], index[clear]
     if len(index) == 0:
-        return _empty()
+        return EMPTY
     quality = _quality(surface, pairs, patch, index)
     chosen = _spread(poses, quality, pairs.width[index])
     return GraspSet(poses[chosen], pairs.width[index][chosen], quality[chosen])
@@ -92,10 +92,6 @@ def _mesh(shape: CollisionSurface) -> trimesh.Trimesh:
     mesh = trimesh.Trimesh(shape.vertices, shape.faces, process=False)
     mesh.merge_vertices(merge_tex=True, merge_norm=True)
     return mesh
-
-
-def _empty() -> GraspSet:
-    return GraspSet(np.empty((0, 4, 4)), np.empty(0), np.empty(0))
 
 
 def _antipodal_pairs(surface: trimesh.Trimesh, widest_m: float, rng: np.random.Generator) -> _Pairs:

@@ -1,4 +1,4 @@
-"""How a part that opens can be taken: grasps of the handle that sticks out of its front."""
+"""How a part that moves can be taken: grasps of the handle that sticks out of its front, or across a knob."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,8 @@ from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import vector3
 from blueprint_pipeline.geometry.transforms import apply, invert, matrix_of
 from blueprint_pipeline.motion.grasp_cache import load_grasps
-from blueprint_pipeline.motion.grasp_set import GraspSet
+from blueprint_pipeline.motion.grasp_set import EMPTY, GraspSet
+from blueprint_pipeline.motion.knob_grips import find_grips
 from blueprint_pipeline.motion.surface import CollisionSurface, object_surface
 from blueprint_pipeline.robot.gripper import Gripper
 from blueprint_pipeline.scene.handles import Handle, find_handle
@@ -33,10 +34,11 @@ _ALIKE, _REPEAT_COST = 0.95, 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class HandleGrasps:
-    """A handle and its grasps, both in the frame of its part."""
+    """Where a hand takes or presses a part, and its grasps there, both in the frame of the part."""
 
     handle: Handle
     grasps: GraspSet
+    """None of a button: it is pressed."""
 
     def ranked(self, rotation_world_part: FloatArray) -> NDArray[np.int64]:
         """Indices of the grasps that come from the front, the most promising first: good in themselves, at the middle, from above.
@@ -60,11 +62,15 @@ class HandleGrasps:
 
 
 def load_handle(model: mujoco.MjModel, joint: PartJoint, gripper: Gripper, cache_dir: Path) -> HandleGrasps | None:
-    """The handle of a part of a model, with all grasps that a gripper has of it; ``None``: nothing sticks out."""
+    """Where a hand takes or presses a part of a model, with all grasps that a gripper has of it; ``None``: nowhere."""
     surface = object_surface(model, joint.part)
     handle = find_handle(surface.vertices, surface.faces, in_part_frame(joint))
     if handle is None:
         return None
+    if handle.use == "button":
+        return HandleGrasps(handle=handle, grasps=EMPTY)
+    if handle.use == "knob":
+        return HandleGrasps(handle=handle, grasps=find_grips(surface, handle, in_part_frame(joint), gripper))
     held, rest = (CollisionSurface(surface.vertices, surface.faces[chosen]) for chosen in (handle.faces, ~handle.faces))
     return HandleGrasps(handle=handle, grasps=load_grasps(held, gripper, cache_dir, around=rest))
 

@@ -18,12 +18,13 @@ from blueprint_pipeline.motion.collision import CollisionChecker
 from blueprint_pipeline.motion.grasp_cache import load_grasps
 from blueprint_pipeline.motion.grasp_set import GraspSet, HalfSpace
 from blueprint_pipeline.motion.hand_camera import HandCamera, find_hand_camera
-from blueprint_pipeline.motion.handles import HandleGrasps, load_handle
+from blueprint_pipeline.motion.handles import HandleGrasps, in_part_frame, load_handle
 from blueprint_pipeline.motion.ik import ArmKinematics, base_pose_of
 from blueprint_pipeline.motion.surface import center_of_mass, object_surface
 from blueprint_pipeline.robot.arm import Arm
 from blueprint_pipeline.robot.embodiment import Embodiment
 from blueprint_pipeline.robot.names import ROBOT_PREFIX
+from blueprint_pipeline.scene.part_use import PartUse, use_of
 from blueprint_pipeline.twin.articulation import PartJoint, find_joints
 from blueprint_pipeline.twin.binding import ArmBinding, RobotBinding, bind_robot
 
@@ -82,10 +83,14 @@ class MotionScene:
         return self._upper_grasps[object_id]
 
     def handle_of(self, part: str) -> HandleGrasps | None:
-        """How a part can be taken by its handle; ``None``: it has none."""
+        """Where a hand takes or presses a part, and how; ``None``: it cannot."""
         if part not in self._handles:
             self._handles[part] = load_handle(self.model, self.parts[part], self.arm.gripper, self.cache_dir)
         return self._handles[part]
+
+    def use_of(self, part: str) -> PartUse:
+        """What a hand does with a part."""
+        return use_of(in_part_frame(self.parts[part]), object_surface(self.model, part).vertices)
 
     def count_grasps(self, object_id: str) -> int:
         """How many grasps the object has, over all directions; 0: this gripper cannot hold it."""

@@ -9,23 +9,20 @@ from typing import ClassVar, TypeVar
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.kit.predicates import Condition
 from blueprint_pipeline.motion.errors import PlanningFailed
 from blueprint_pipeline.motion.scene import MotionScene
-from blueprint_pipeline.motion.segments import describe_contact
 from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.skill.conditions import LAST_FRAMES, RELEASED, untouched
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace
 from blueprint_pipeline.skill.homing import plan_home
-from blueprint_pipeline.skill.instruction import PARAPHRASES
+from blueprint_pipeline.skill.part_query import require_free_start
+from blueprint_pipeline.skill.part_task import JointTask, find_unsuitable_part, say_of_part
 from blueprint_pipeline.skill.picking import SEED_STEP
 from blueprint_pipeline.skill.pulling import PullQuery, plan_pull
 from blueprint_pipeline.skill.subtasks import Subtask
 from blueprint_pipeline.skill.swept import find_in_the_way
-from blueprint_pipeline.task.task import Task
 from blueprint_pipeline.twin.body_names import object_of
-from blueprint_pipeline.twin.joint_line import JointLine
 
 MAX_PULLS = 3
 SURE = 0.02
@@ -39,29 +36,22 @@ PRESS_M, PRESS_RAD = 0.004, 0.015
 _STAGE = "plan_pull"
 
 
-class PartTask(Task):
+class PartTask(JointTask):
     """Bring one part of an object to where the sentence says, on its joint."""
 
-    line: JointLine
-    """Its joint, in the world."""
     ends_between: tuple[float, float]
     """Shares of the way from closed (0) to open (1) between which the sentence is true."""
     aim: float
     """The share to which the demonstration brings it."""
 
     @property
-    def goal_xy_m(self) -> tuple[float, float]:
-        x, y, _ = self.line.pose_at(self.line.position_at(self.aim)).position_m
-        return (x, y)
+    def end_position(self) -> float:
+        return self.line.position_at(self.aim)
 
     @property
     def goal_name(self) -> str:
         """How far open."""
         return describe_share(self.ends_between)
-
-    def end_pose(self, _start: Pose) -> Pose:
-        """Where the demonstration brings it."""
-        return self.line.pose_at(self.line.position_at(self.aim))
 
 
 def describe_share(ends_between: tuple[float, float]) -> str:
@@ -108,7 +98,7 @@ class PartSkill(Skill[AnyPartTask]):
 
     def find_unsuitable(self, place: Workplace, target: str) -> str | None:
         """A part that did not pass its motion test, or that no gripper can take by a handle."""
-        if (problem := place.parts[target].problem) is not None:
+        if (problem := find_unsuitable_part(place, target, "handle")) is not None:
             return problem
         found = place.planner.handle_of(target)
         if found is None:
@@ -124,19 +114,16 @@ class PartSkill(Skill[AnyPartTask]):
 
     def propose(self, place: Workplace, start: StartState, target: str, rng: np.random.Generator) -> AnyPartTask:
         """How far to bring it, with nothing in its way, and how to say so."""
-        facts, goal = place.parts[target], self.goals[int(rng.integers(len(self.goals)))]
-        if not facts.phrases:
-            raise NotOffered("no words tell it from another part")
+        goal = self.goals[int(rng.integers(len(self.goals)))]
         joint, aim = place.planner.parts[target], round(float(rng.uniform(*goal.aims)), 3)
         qpos = place.twin.qpos_at(start.poses, home_qpos(place.embodiment))
         if (obstacle := find_in_the_way(place.planner.model, qpos, joint, joint.line.position_at(aim))) is not None:
             raise NotOffered(f"{obstacle} is in its way")
-        ways = [template.format(part=phrase) for template in goal.templates for phrase in facts.phrases]
-        instruction, *paraphrases = (ways[index] for index in rng.permutation(len(ways))[: PARAPHRASES + 1])
+        instruction, paraphrases = say_of_part(place, target, goal.templates, rng)
         return self.task.model_validate(
             {
                 "instruction": instruction,
-                "paraphrases": tuple(paraphrases),
+                "paraphrases": paraphrases,
                 "target_object": target,
                 "support_object": object_of(target),
                 "line": joint.line,
@@ -148,10 +135,7 @@ class PartSkill(Skill[AnyPartTask]):
     def plan(self, scene: MotionScene, qpos: FloatArray, task: AnyPartTask, *, seed: int) -> Steps:
         """Pull by pull from what is observed, then home."""
         controls, joint = scene.holding(qpos), scene.parts[task.target_object]
-        scene.checker.place_objects(qpos)
-        scene.checker.allow()
-        if not scene.checker.is_free(scene.arm_qpos(qpos), scene.gripper_width(qpos)):
-            raise PlanningFailed(_STAGE, "start_in_collision", f"where the robot starts, {describe_contact(scene)}")
+        require_free_start(scene, qpos, _STAGE)
         for number in range(MAX_PULLS):
             if _is_there(task, float(qpos[joint.qpos]), SURE):
                 break

@@ -40,6 +40,13 @@ def untouched(target: str) -> Condition:
     return Condition(name="untouched", measure="end_touches", arguments=arguments, limit=0.0, direction="at_most", unit="frames")
 
 
+def nothing_else_touched(target: str) -> Condition:
+    """The robot touches the target alone, and nothing else touches that, at any time."""
+    arguments = {"target": target, "support": target, "robot_prefix": ROBOT_PREFIX}
+    name = "nothing_else_touched"
+    return Condition(name=name, measure="other_touches", arguments=arguments, limit=0.0, direction="at_most", unit="frames")
+
+
 def upright(max_tilt_rad: float) -> Condition:
     """The target ends as upright as it began."""
     return Condition(name="upright", measure="end_tilt", limit=max_tilt_rad, direction="at_most", unit="rad")

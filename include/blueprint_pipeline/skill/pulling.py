@@ -1,4 +1,4 @@
-"""Taking a part by its handle and bringing it along its joint: approach, reach, grasp, along the line or arc, let go, back away.
+"""Taking a part by its handle, or a knob across, and bringing it along its joint: approach, reach, grasp, along it, let go, back away.
 
 The hand goes as the part does. About a hinge it may also turn less than the part does, where an upright bar turns between the fingers.
 World frame: z up, metres.
@@ -12,21 +12,19 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.geometry.transforms import build_pose
-from blueprint_pipeline.motion.candidates import hand_turns, ik_seeds
-from blueprint_pipeline.motion.collision import Allowance
+from blueprint_pipeline.motion.candidates import hand_turns, natural_x
 from blueprint_pipeline.motion.errors import CandidateRejected, PlanningFailed
+from blueprint_pipeline.motion.handles import HandleGrasps
 from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
 from blueprint_pipeline.motion.scene import MotionScene
-from blueprint_pipeline.motion.segments import LARGEST_JUMP_RAD, constant, find_direct, find_path, require_free, solve_line, time_checked
+from blueprint_pipeline.motion.segments import LARGEST_JUMP_RAD, constant, find_path, require_free, solve_line, time_checked
 from blueprint_pipeline.motion.timing import Pace
+from blueprint_pipeline.skill.part_query import PartQuery, require_direct_home, turn_to
 from blueprint_pipeline.skill.picking import FREE_PACE, GRIP_SPEED_M_S, LINE_PACE, MAX_PATH_SEARCHES, SEED_STEP, STOP_S, summarise_rejected
 from blueprint_pipeline.twin.articulation import PartJoint
 
 PULL_PACE = Pace(velocity=0.12, acceleration=0.06)
 APPROACH_M, LEAVE_M = 0.08, 0.08
-PALM_GAP_M = 0.004
-"""Between all of the hand but the fingers and the part."""
 MAX_TRIES = 400
 """Grasps of a handle that are looked at: of a low one with another above it, one in a hundred can be reached and followed."""
 OUT_OF_REACH = 60
@@ -35,43 +33,19 @@ TURN_SHARES = (1.0, 0.6, 0.2)
 """Of the turn of a part about its hinge, those by which the hand turns with it, in the order in which they are tried."""
 _STAGE = "plan_pull"
 _REACH_CODES = frozenset({"no_ik", "way_unreachable"})
-_TOUCH_M = 0.004
 _OPEN_GAP_M = 0.03
 _HOLD_S = 0.15
 _STEP_M, _STEP_RAD = 0.015, 0.06
-_TILT_RAD = 0.4
-"""By how much the hand is turned between two solutions on the way from the arm's default to a grasp."""
 _ALONG = 0.9
 """Cosine between a bar and a hinge from which the bar may turn between the fingers."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PullQuery:
+class PullQuery(PartQuery):
     """What is asked: to bring a part from where it is to a position of its joint."""
 
-    scene: MotionScene
-    qpos: FloatArray
-    """Whole state (nq,)."""
-    joint: PartJoint
     goal: float
     """[m] or [rad]; it may lie a little beyond the range: the hand then presses."""
-
-    @property
-    def start(self) -> float:
-        """Where the part is."""
-        return float(self.qpos[self.joint.qpos])
-
-    @property
-    def pose_world_part(self) -> FloatArray:
-        """Where the part is, (4, 4)."""
-        return self.joint.line.matrix_at(self.start)
-
-    def reset(self) -> None:
-        """Bring the checker back to the state; the fingers may touch the part, and the palm keeps :data:`PALM_GAP_M` from it."""
-        checker = self.scene.checker
-        checker.place_objects(self.qpos)
-        checker.set_clearance(self.joint.part, PALM_GAP_M)
-        checker.allow(Allowance(checker.finger_bodies, checker.bodies_of(self.joint.part), _TOUCH_M))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,26 +77,30 @@ def plan_pull(query: PullQuery, controls: FloatArray, phase: str, *, seed: int) 
         PlanningFailed: With the most frequent reason among the grasps that were tried.
     """
     part, rejected = query.joint.part, list[CandidateRejected]()
-    for attempt, pull in enumerate(islice(_pulls(query, rejected), MAX_PATH_SEARCHES), start=1):
+    for attempt, pull in enumerate(islice(find_pulls(query, rejected), MAX_PATH_SEARCHES), start=1):
         try:
             return _complete(query, pull, controls, phase, seed=seed + SEED_STEP * attempt)
         except CandidateRejected as reason:
             rejected.append(reason)
-    if not rejected:
-        raise PlanningFailed(_STAGE, "no_grasp", f"the gripper has no grasp of the handle of '{part}' from its front")
-    raise summarise_rejected(_STAGE, part, rejected)
+    raise no_pull(part, rejected)
 
 
-def _pulls(query: PullQuery, rejected: list[CandidateRejected]) -> Iterator[Pull]:
+def no_pull(part: str, rejected: list[CandidateRejected]) -> PlanningFailed:
+    """The failure of a pull of which every try was rejected."""
+    if rejected:
+        return summarise_rejected(_STAGE, part, rejected)
+    return PlanningFailed(_STAGE, "no_grasp", f"the gripper has no grasp of '{part}' from its front")
+
+
+def find_pulls(query: PullQuery, rejected: list[CandidateRejected]) -> Iterator[Pull]:
     """What the arm can do, in order of promise; why it cannot do the rest is added to ``rejected``."""
     found = query.scene.handle_of(query.joint.part)
     if found is None:
         return
     shares = TURN_SHARES if _may_turn(query.joint, found.handle.axes[:, 0]) else TURN_SHARES[:1]
-    for index in islice(found.ranked(query.pose_world_part[:3, :3]), MAX_TRIES):
-        pose_world_tcp, width_m = query.pose_world_part @ found.grasps.pose_object_tcp[index], float(found.grasps.width_m[index])
+    for hands, width_m in islice(_ways_to_hold(query, found), MAX_TRIES):
         failed: CandidateRejected | None = None
-        for hand in hand_turns(query.scene, pose_world_tcp):
+        for hand in hands:
             for share in shares:
                 try:
                     yield _solve(query, hand, width_m, share)
@@ -140,6 +118,24 @@ def _pulls(query: PullQuery, rejected: list[CandidateRejected]) -> Iterator[Pull
             return
 
 
+def _ways_to_hold(query: PullQuery, found: HandleGrasps) -> Iterator[tuple[list[FloatArray], float]]:
+    """Ways to hold a part, the most promising first: poses of the hand (4, 4) that hold it alike, and its width between the fingers.
+
+    A handle is held by its best grasp, as the arm has its hand by default. A knob turns the hand: it is held so that the hand is as the arm
+    has it by default in the middle of the turn.
+    """
+    poses = query.pose_world_part @ found.grasps.pose_object_tcp
+    if found.handle.use != "knob":
+        for index in found.ranked(query.pose_world_part[:3, :3]):
+            yield hand_turns(query.scene, poses[index]), float(found.grasps.width_m[index])
+        return
+    hands = [(pose, width) for grip, width in zip(poses, found.grasps.width_m, strict=True) for pose in hand_turns(query.scene, grip)]
+    halfway = query.joint.line.motion(0.0, (query.goal - query.start) / 2)[:3, :3]
+    turned = [float(halfway @ hand[:3, 0] @ natural_x(query.scene, hand[:3, 3], hand[:3, 2])) for hand, _ in hands]
+    for index in np.argsort(-np.round(turned, 6), kind="stable"):
+        yield [hands[index][0]], float(hands[index][1])
+
+
 def _may_turn(joint: PartJoint, along: FloatArray) -> bool:
     """Whether a handle of which this is the longer side, in the frame of its part, may turn between the fingers as the part turns."""
     line = joint.line
@@ -155,35 +151,20 @@ def _solve(query: PullQuery, hand: FloatArray, width_m: float, turn_share: float
     """
     scene, checker, line = query.scene, query.scene.checker, query.joint.line
     query.reset()
-    at_grasp = _turn_to(scene, hand)
+    at_grasp = turn_to(scene, hand)
     if at_grasp is None:
         raise CandidateRejected("no_ik", "the handle is out of the arm's reach")
     approach = solve_line(scene, hand, at_grasp, -APPROACH_M * hand[:3, 2], "no_ik")[::-1]
     open_m = _opening(scene, approach, width_m)
     poses = _hand_poses(query, hand, turn_share)
     way = _follow(scene, poses, at_grasp)
-    checker.pull(query.joint, hand[:3, 3])
+    checker.pull(query.joint, hand)
     require_free(scene, way, width_m, "way_blocked")
     checker.leave_part(query.joint, np.clip(query.goal, *line.limits))
     leave = solve_line(scene, poses[-1], way[-1], -LEAVE_M * poses[-1][:3, 2], "no_ik")
     require_free(scene, leave, open_m, "way_blocked")
     squeezed_m = max(0.0, width_m - scene.arm.gripper.squeeze_m)
     return Pull(approach=approach, way=way, leave=leave, width_m=width_m, open_m=open_m, close_m=squeezed_m)
-
-
-def _turn_to(scene: MotionScene, pose_world_tcp: FloatArray) -> FloatArray | None:
-    """Joint positions (n,) for a pose of the hand, found by turning it there step by step from how the arm has it by default."""
-    (qpos,) = ik_seeds(scene, pose_world_tcp)
-    start = scene.tool_pose(qpos)[:3, :3]
-    turn = Rotation.from_matrix(pose_world_tcp[:3, :3] @ start.T).as_rotvec()
-    steps = max(1, int(np.ceil(np.linalg.norm(turn) / _TILT_RAD)))
-    for share in np.arange(1, steps + 1) / steps:
-        rotation = Rotation.from_rotvec(share * turn).as_matrix() @ start
-        solution = scene.solve_ik(build_pose(pose_world_tcp[:3, 3], rotation), [qpos])
-        if solution is None:
-            return None
-        qpos = solution
-    return qpos
 
 
 def _opening(scene: MotionScene, approach: FloatArray, width_m: float) -> float:
@@ -240,15 +221,14 @@ def _complete(query: PullQuery, pull: Pull, controls: FloatArray, phase: str, *,
     checker.place_objects(query.qpos)
     checker.allow()
     checker.leave_part(query.joint, np.clip(query.goal, *query.joint.line.limits))
-    if find_direct(scene, pull.leave[-1], np.array(scene.arm.default_qpos_rad), pull.open_m) is None:
-        raise CandidateRejected("detour", "no direct way leads home from where the hand leaves the handle")
+    require_direct_home(scene, pull.leave[-1], pull.open_m)
     checker.place_objects(query.qpos)
     path = find_path(scene, builder.arm_end, pull.approach[0], pull.open_m, seed)
     builder.move("approach", *time_checked(scene, path, FREE_PACE, builder.early(pull.open_m)))
     query.reset()
     builder.move("reach", *time_checked(scene, pull.approach, LINE_PACE, constant(pull.open_m)), hold_s=STOP_S)
     builder.grip("grasp", width_m=pull.close_m, speed_m_s=GRIP_SPEED_M_S, hold_s=_HOLD_S)
-    checker.pull(query.joint, checker.tcp_pose(pull.way[0])[:3, 3])
+    checker.pull(query.joint, checker.tcp_pose(pull.way[0]))
     setpoints, _ = time_checked(scene, pull.way, PULL_PACE, constant(pull.width_m))
     builder.move(phase, setpoints, np.full(len(setpoints), pull.close_m), hold_s=STOP_S)
     checker.leave_part(query.joint, np.clip(query.goal, *query.joint.line.limits))

@@ -37,6 +37,8 @@ SKILLS = Rows(
     SkillRow(name="push", title="push", module="blueprint_pipeline.skill.push"),
     SkillRow(name="open", title="open", module="blueprint_pipeline.skill.open"),
     SkillRow(name="close", title="close", module="blueprint_pipeline.skill.close"),
+    SkillRow(name="press", title="press", module="blueprint_pipeline.skill.press"),
+    SkillRow(name="turn", title="turn", module="blueprint_pipeline.skill.turn"),
     SkillRow(name="bimanual_lift", title="lift with both arms", module="blueprint_pipeline.skill.bimanual_lift", arms=2),
 )
 

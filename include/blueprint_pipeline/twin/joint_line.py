@@ -10,8 +10,11 @@ import numpy as np
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose, Vector3
-from blueprint_pipeline.geometry.transforms import joint_motion, matrix_of, quat_of
+from blueprint_pipeline.geometry.transforms import across, joint_motion, matrix_of, quat_of
 from blueprint_pipeline.kit.joints import JointMeasure
+
+_AT_AXIS_M = 0.03
+"""From an axis, within which a hand turns what it holds about itself."""
 
 
 class JointLine(FrozenModel):
@@ -63,10 +66,15 @@ class JointLine(FrozenModel):
         """What measures of success ask of it, as JSON: arguments of :class:`~blueprint_pipeline.kit.joints.JointMeasure`."""
         return {"slides": self.slides, "axis": self.axis, "limits": self.limits, "closed": self.closed.as_tuple()}
 
-    def travel(self, start_m: FloatArray, end_m: FloatArray) -> float:
-        """By how much a part moves of which a point goes from one place (3,) to another, or as near to that as it can."""
-        axis = np.array(self.axis)
+    def travel(self, start: FloatArray, end: FloatArray) -> float:
+        """By how much a part moves that is held by a hand, as the hand goes from one pose (4, 4) to another, or as near to that as it can.
+
+        About a hinge the way of the hand tells it, for a bar may turn between the fingers; where the hand is at the axis itself, its turn.
+        """
+        axis, start_m, end_m = np.array(self.axis), start[:3, 3], end[:3, 3]
         if self.slides:
             return float(axis @ (end_m - start_m))
         first, last = start_m - self.anchor_m, end_m - self.anchor_m
+        if np.linalg.norm(np.cross(axis, first)) < _AT_AXIS_M:
+            first, last = (pose[:3, :3] @ start[:3, :3].T @ across(axis)[0] for pose in (start, end))
         return float(np.arctan2(axis @ np.cross(first, last), first @ last - (axis @ first) * (axis @ last)))

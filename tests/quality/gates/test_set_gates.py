@@ -67,6 +67,14 @@ def test_parts_are_asked_how_far_they_were_open_and_not_where_they_stood(config)
     assert not {gate.gate: gate.passed for gate in narrow}["part_start_spread"]
 
 
+def test_buttons_always_begin_out_and_are_not_asked_how_far_in(config):
+    plan = plan_of_drawers()
+    area = plan.start_area.model_copy(update={"ranges": {"press": {"panel/button": (0.0, 0.0)}}})
+    pressed = [replace(item, target="panel/button", skill="press", opened_at=0.0) for item in openings(0.0, 0.2)]
+    found = judge_set(set_metrics(pressed, plan.model_copy(update={"start_area": area})), config, "core")
+    assert {gate.gate for gate in found} == {"object_balance", "near_duplicate_share"}
+
+
 def test_starts_within_four_centimetres_of_one_pose_fail(config):
     found = judged(job(0.08, 0.6), config)
     assert [name for name, passed in found.items() if not passed] == ["start_spread", "heading_spread"]

@@ -37,11 +37,17 @@ def measure_bystander_motion(case: EpisodeCase, arrays: EpisodeArrays, _rule: Ga
 def measure_untouched_motion(case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRule) -> Measurement:
     """Longest way of an object's origin [m] in frames in which neither the robot touches it, nor anything that the robot moves.
 
-    What is let go falls a little, rocks and rolls to rest; what moves as a hand does, with no hand on it, was dragged by no physics.
+    What is let go falls a little, rocks and rolls to rest; what moves as a hand does, with no hand on it, was dragged by no physics. Of a
+    target that its spring brings back only what leads away from its start counts.
     """
     if arrays.object_poses.shape[1] == 0:
         return not_measured("no object is recorded")
     ways = np.linalg.norm(np.diff(arrays.object_poses[:, :, :3], axis=0), axis=2)
+    task = case.spec.task
+    if load_skill(task.task_type).comes_back(task) and task.target_object in case.record.object_ids:
+        target = case.record.object_ids.index(task.target_object)
+        away = np.linalg.norm(arrays.object_poses[:, target, :3] - arrays.object_poses[0, target, :3], axis=1)
+        ways[:, target] -= np.minimum(ways[:, target], np.maximum(-np.diff(away), 0.0))
     untouched = np.where(find_driven(arrays, case.record.object_ids), 0.0, ways).sum(axis=0)
     worst = int(untouched.argmax())
     return Measurement(float(untouched[worst]), case.record.object_ids[worst] if untouched[worst] else "")

@@ -113,6 +113,7 @@ def measure_set(episodes: EpisodeSet) -> dict[str, float | None]:
 
     ``start_spread``, ``goal_spread`` and ``heading_spread`` are shares of what the scene allows each object
     (:mod:`blueprint_pipeline.quality.metrics.spread`), and ``part_start_spread`` of the range in which each skill finds each part;
+    ``part_episodes`` are those of parts that can begin at more than one place: a button always begins out.
     ``object_balance`` is the effective number of objects and parts over all that the job takes.
     """
     whole, ranges, objects = episodes.places_m2, episodes.ranges, spread.effective_number(episodes.targets)
@@ -120,7 +121,7 @@ def measure_set(episodes: EpisodeSet) -> dict[str, float | None]:
     return {
         "episodes": float(len(episodes.paths)),
         "object_episodes": float(len(episodes.objects)),
-        "part_episodes": float(len(episodes.parts)),
+        "part_episodes": float(sum(ranges is None or ranges[part][0] < ranges[part][1] for part in episodes.parts)),
         "start_spread": None if whole is None else spread.ellipse_share(episodes.starts_m, episodes.objects, whole),
         "heading_spread": spread.heading_spread(episodes.headings_rad, episodes.objects),
         "goal_spread": None if whole is None else spread.ellipse_share(episodes.ends_m, episodes.objects, whole),
