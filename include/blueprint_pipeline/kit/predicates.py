@@ -196,19 +196,6 @@ def measure_frames_in_hands(
     return float(sum(found in wanted for found in _hands_in_air(motion, target, hands, above_m) if found is not None))
 
 
-def measure_hand_over(motion: ObservedMotion, target: str, hands: Sequence[Collection[str]], above_m: float) -> float:
-    """For how many frames both of two hands hold the target between the first one alone and the second one alone; -1 if it was otherwise.
-
-    The arguments are those of :func:`measure_frames_in_hands`.
-    """
-    found = _hands_in_air(motion, target, hands, above_m)
-    both = frozenset({0, 1})
-    first, second = ([row for row, held in enumerate(found) if held == frozenset({hand})] for hand in (0, 1))
-    if not first or not second or first[-1] > second[0]:
-        return -1.0
-    return float(sum(held == both for held in found[first[-1] : second[0]]))
-
-
 def measure_end_bearing(motion: ObservedMotion, target: str, support: str, frames: int) -> float:
     """In how many of the last frames the target touches its support."""
     pair = "|".join(sorted((target, support)))
@@ -246,7 +233,6 @@ MEASURES: Mapping[str, Callable[..., float]] = {
     "end_touches": measure_end_touches,
     "other_touches": measure_other_touches,
     "frames_in_hands": measure_frames_in_hands,
-    "hand_over": measure_hand_over,
     "end_bearing": measure_end_bearing,
     "end_tilt": measure_end_tilt,
     "largest_tilt": measure_largest_tilt,
