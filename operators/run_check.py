@@ -45,7 +45,7 @@ def validate_run(params: Mapping[str, Any], *, given: Mapping[str, Any], setting
 
 def check_params(params: Mapping[str, Any]) -> list[str]:
     """What is wrong with a set of parameters, as far as it can be said without asking other machines."""
-    checks = (wrong_values, wrong_robot, wrong_lab, wrong_formats, wrong_source, wrong_window)
+    checks = (wrong_values, wrong_robot, wrong_lab, wrong_formats, wrong_source, wrong_demonstrations, wrong_window)
     return [problem for check in checks for problem in check(params)]
 
 
@@ -126,6 +126,15 @@ def wrong_source(params: Mapping[str, Any]) -> Iterator[str]:
     source = params.get("source")
     if isinstance(source, str) and source != SAMPLE and "://" not in source and not Path(source).exists():
         yield f"source: there is no folder or file {source}"
+
+
+def wrong_demonstrations(params: Mapping[str, Any]) -> Iterator[str]:
+    """Episodes that are derived of nothing; a folder that is not on this machine."""
+    source, augment = params.get("demonstrations") or "", params.get("augment") or 0
+    if bool(source) != bool(augment):
+        yield f"augment: it is {augment} and demonstrations is '{source}': give both, or neither"
+    elif source and "://" not in source and not Path(source).is_dir():
+        yield f"demonstrations: there is no folder {source}"
 
 
 def wrong_window(params: Mapping[str, Any]) -> Iterator[str]:

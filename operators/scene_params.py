@@ -76,6 +76,8 @@ _DEFAULTS: dict[str, Any] = {
     "height": 240,
     "variation": AUTO,
     "cover": "none",
+    "augment": 0,
+    "demonstrations": "",
     "render_profile": FAST.name,
     "depth": False,
     "segmentation": False,
@@ -137,6 +139,18 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
         "section": "Episodes",
         "description": "How targets, starts and goals are chosen. none: in turn, and drawn. even: evenly over the cells of the scene. "
         "missing: first what no kept episode of the scene's other batches of this robot has (`bpp coverage SCENE` shows them).",
+    },
+    "augment": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 1000,
+        "section": "Episodes",
+        "description": "Episodes that are derived from each demonstration, beside those that are planned.",
+    },
+    "demonstrations": {
+        "type": "string",
+        "section": "Episodes",
+        "description": "Folder or URL of demonstrations, as `bpp episode demonstrate` writes them; empty: none.",
     },
     "shard_size": {"type": "integer", "minimum": 1, "maximum": 1000, "section": "Episodes", "description": "Episodes of one mapped task."},
     "fps": {"type": "integer", "enum": [10, 15, 20, 30, 60], "section": "Cameras", "description": "Setpoints, states and frames [Hz]."},

@@ -218,6 +218,15 @@ def test_card_tells_what_cannot_move() -> None:
     assert describe_set_aside({"ball": "it rolls on"}) == "`ball` is fixed where it was reconstructed: it rolls on. "
 
 
+def test_the_card_counts_what_is_derived() -> None:
+    """Of how many demonstrations, and how many of one at most; nothing where nothing is."""
+    from blueprint_pipeline.dataset.card import describe_derived
+
+    assert describe_derived({}, 24) == ""
+    assert describe_derived({"a": 7, "b": 9}, 24).startswith("16 of the 24 repeat the motions of 2 demonstration(s)")
+    assert "(at most 9 of one)" in describe_derived({"a": 7, "b": 9}, 24)
+
+
 def test_the_card_names_objects_that_are_no_targets(scene: SceneFolder, tmp_path: Path) -> None:
     """With the skill and the reason, in every format."""
     left_out = {"pick_place": {"bowl": "the gripper has no grasp of it"}}
@@ -252,6 +261,7 @@ def test_one_licence_stands_by_its_hub_name() -> None:
         coverage=(),
         spread={"start_spread": 0.7},
         formats=("v3.0",),
+        derived={},
     )
     summary = DatasetSummary(episodes=1, frames=20_000, duration_s=1.0, tasks=("t",), subtasks=("p",), videos=(), contract=None)
     found = _metadata(FORMATS["v3.0"], facts, summary)

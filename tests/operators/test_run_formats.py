@@ -1,4 +1,4 @@
-"""A run writes every format that its lab takes, or is refused before anything is worked on."""
+"""A run writes every format that its lab takes, and derives episodes of demonstrations that are there, or is refused before any work."""
 
 import pytest
 
@@ -38,3 +38,12 @@ def test_a_format_of_what_is_drawn_beside_colour_needs_it_drawn(drawn):
     (problem,) = check_params(chosen(more_formats=["depth_segmentation"]))
     assert problem == "more_formats: depth_segmentation holds depth and segmentation, and the run draws neither; set depth or segmentation"
     assert check_params(chosen(more_formats=["depth_segmentation"], **{drawn: True})) == []
+
+
+def test_episodes_are_derived_of_something(tmp_path):
+    """Both parameters or neither, and a folder that is there."""
+    assert check_params(chosen(augment=3)) == ["augment: it is 3 and demonstrations is '': give both, or neither"]
+    assert check_params(chosen(demonstrations=str(tmp_path)))[0].startswith("augment: it is 0 and demonstrations is")
+    assert check_params(chosen(augment=3, demonstrations="/nowhere")) == ["demonstrations: there is no folder /nowhere"]
+    assert check_params(chosen(augment=3, demonstrations=str(tmp_path))) == []
+    assert check_params(chosen(augment=3, demonstrations="gs://bucket/demonstrations")) == []

@@ -13,6 +13,7 @@ from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.settings import load_settings
 
 if TYPE_CHECKING:
+    from blueprint_pipeline.episode.arrays import EpisodeArrays
     from blueprint_pipeline.episode.record import EpisodeRecord
     from blueprint_pipeline.render.playback import PlaybackScene
 
@@ -144,6 +145,51 @@ def render(
     show(certificate.model_dump(mode="json"), as_json=as_json, text=lambda console: console.print(table(title, columns, rows)))
     if not certificate.replayed:
         raise typer.Exit(66)
+
+
+@app.command(epilog="Example: bpp episode demonstrate tabletop_scanned --out ./demonstrations")
+def demonstrate(
+    scene_id: SceneArgument,
+    *,
+    out: Annotated[Path, typer.Option(help="Folder that gets a file an episode.")],
+    episode: Annotated[list[str] | None, typer.Option(help="Which; all that were kept by default.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write kept episodes as demonstrations, whose motions a job repeats with other starts and goals (`augment`)."""
+    from blueprint_pipeline.episode.demonstrate import build_demonstration, find_undemonstrable
+    from blueprint_pipeline.episode.reader import load_record
+    from blueprint_pipeline.episode.record import recording_path
+    from blueprint_pipeline.workspace.storage import Workspace
+
+    scene = Workspace(load_settings().workspace).scene(scene_id)
+    kept = {name: verdict for name, verdict in _load_verdicts(scene_id).items() if verdict["verdict"] == "kept"}
+    if unknown := [name for name in episode or () if name not in kept]:
+        raise UnknownEpisode(scene_id, unknown[0], list(kept))
+    out.mkdir(parents=True, exist_ok=True)
+    written, left_out = [], {}
+    for name in episode or kept:
+        folder = scene.local(recording_path(kept[name]["shard_index"], name))
+        record = load_record(folder)
+        reason = None if episode else find_undemonstrable(record)
+        if reason is None:
+            text = build_demonstration(record, _load_arrays(folder, record)).model_dump_json(indent=1)
+            (out / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+            written.append(name)
+        else:
+            left_out[name] = reason
+    rows = [*([name, "written"] for name in written), *([name, f"left out: {reason}"] for name, reason in left_out.items())]
+    title = f"Demonstrations in {out}"
+    show(
+        {"folder": str(out), "written": written, "left_out": left_out},
+        as_json=as_json,
+        text=lambda console: console.print(table(title, ["episode", ""], rows)),
+    )
+
+
+def _load_arrays(folder: Path, record: "EpisodeRecord") -> "EpisodeArrays":
+    from blueprint_pipeline.episode.arrays import load_arrays
+
+    return load_arrays(folder / "states.parquet", frames=record.frames, n_objects=len(record.object_ids), n_parts=len(record.joint_columns))
 
 
 @app.command(epilog="Example: bpp episode strip tabletop_scanned pick_place_ep000003 pick_place_ep000007")

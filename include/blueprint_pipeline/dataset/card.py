@@ -56,6 +56,8 @@ class CardFacts:
     """Measures of the kept episodes together, by name (:mod:`blueprint_pipeline.quality.metrics.spread`)."""
     formats: tuple[FormatName, ...]
     """In which the same episodes are written."""
+    derived: Mapping[str, int]
+    """How many of the episodes repeat the motion of a demonstration, by its episode's id."""
 
 
 def build_card(row: FormatRow, facts: CardFacts, spec: DatasetSpec, summary: DatasetSummary) -> str:
@@ -211,10 +213,22 @@ def _origin(facts: CardFacts, summary: DatasetSummary) -> str:
         "## Where it comes from\n\n"
         f"Simulated with {facts.simulator}, controller {facts.controller}, scene `{facts.scene_id}`, job `{facts.job_id}`, "
         f"seed {facts.seed}; {summary.episodes} of {facts.attempted} attempted episodes were kept. "
+        f"{describe_derived(facts.derived, summary.episodes)}"
         f"{facts.pictures} {describe_set_aside(facts.set_aside)}{describe_left_out(facts.left_out)}"
         "`meta/blueprint_pipeline/episodes.jsonl` has for each episode: seed, paraphrases of its sentence, start poses, integration state "
         "in float64, phases, success predicate with margins, gates, replay certificate. No person was "
         "recorded; there are no personal data.\n"
+    )
+
+
+def describe_derived(derived: Mapping[str, int], episodes: int) -> str:
+    """How many episodes repeat a demonstration's motion, in a sentence; nothing where none does."""
+    if not derived:
+        return ""
+    return (
+        f"{sum(derived.values())} of the {episodes} repeat the motions of {len(derived)} demonstration(s) about other starts and goals, "
+        f"with planned ways between them (at most {max(derived.values())} of one); `spec.derived_from` in `episodes.jsonl` names each "
+        "one's source. "
     )
 
 

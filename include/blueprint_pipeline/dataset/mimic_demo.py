@@ -105,6 +105,7 @@ def build_demo(recorded: Recorded, arms: Sequence[ArmLayout], scale: ActionScale
             "skill": record.spec.task.task_type,
             "instruction": record.spec.task.instruction,
             "target_object": record.spec.task.target_object,
+            "derived_from": record.spec.derived_from.episode_id if record.spec.derived_from else "",
         },
         arrays=arrays,
         links=links,
@@ -192,10 +193,11 @@ def _references(record: EpisodeRecord) -> tuple[Arrays, dict[str, str]]:
         return {}, links
     if task.support_object in record.object_ids:
         return {}, links | {goal: f"{_INFO}/object_pose/{object_name(task.support_object)}"}
-    if task.aim_m is None:
+    place_m = task.goal_m(record.spec.object_poses[task.target_object])
+    if place_m is None:
         raise EpisodeUnusable(record.episode_id, "episode.json", "spec.task", "no place that the target is brought to", "one")
     pose = np.eye(4, dtype=np.float32)
-    pose[:3, 3] = task.aim_m
+    pose[:3, 3] = place_m
     return {goal: np.tile(pose, (record.frames, 1, 1))}, links
 
 

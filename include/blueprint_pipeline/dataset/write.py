@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
@@ -206,6 +207,7 @@ def _card_facts(
         coverage=_coverage(plan, kept),
         spread=report.set_metrics,
         formats=tuple(formats),
+        derived=Counter(spec.derived_from.episode_id for spec in plan.episodes if spec.derived_from and spec.episode_id in kept),
     )
 
 

@@ -1,5 +1,7 @@
 """Reads a settled scene, plans a job in it, and writes ``geniesim/plan.json`` with the documents about it."""
 
+from collections.abc import Sequence
+
 import mujoco
 
 from blueprint_pipeline.errors import InputError
@@ -24,6 +26,7 @@ from blueprint_pipeline.simulators import TWIN_FOLDER, TWIN_PATH
 from blueprint_pipeline.skill.affordances import load_affordances
 from blueprint_pipeline.stage.contract import StageContext
 from blueprint_pipeline.task.coverage import BatchCoverage
+from blueprint_pipeline.task.demonstration import SourceDemonstration
 from blueprint_pipeline.task.plan import (
     ASSET_INDEX_PATH,
     EXPORT_MANIFEST_PATH,
@@ -95,11 +98,11 @@ def _load_past(options: JobOptions, context: StageContext) -> tuple[BatchCoverag
     return past
 
 
-def plan_tasks(options: JobOptions, context: StageContext) -> JobPlan:
+def plan_tasks(options: JobOptions, context: StageContext, demonstrations: Sequence[SourceDemonstration] = ()) -> JobPlan:
     """Plan a job and write it; the same request on the same scene writes the same bytes."""
     scene = load_task_scene(context)
     crew = Crew(workers=context.settings.compute.workers, progress=context.progress, stop_if_asked=context.stop_if_asked)
-    plan = plan_job(scene, options, crew, _load_past(options, context))
+    plan = plan_job(scene, options, crew, _load_past(options, context), demonstrations)
     supports = StartStates(scene.twin, scene.poses).supports
     embodiment = load_embodiment(plan.robot.embodiment)
     physics = {item.id: load_physics(context.scene, item.id) for item in scene.manifest.objects}

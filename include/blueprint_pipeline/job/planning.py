@@ -6,40 +6,39 @@ episodes of a shorter one, and both have the same id.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.job.cells import allow, build_coverage, start_cell
+from blueprint_pipeline.job.deriving import derive_episodes, validate_demonstrations
+from blueprint_pipeline.job.homes import draw_home
 from blueprint_pipeline.job.site import Film, NothingToDo, Site, choose_site
 from blueprint_pipeline.job.start_states import VERSION
 from blueprint_pipeline.job.task_scene import TaskScene
 from blueprint_pipeline.job.varying import draw_variation
 from blueprint_pipeline.job.wishes import Wanted, Wish, make_wishes
-from blueprint_pipeline.robot.layout import home_joints, open_widths, start_qpos
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.skill.support_surface import CELL_M
 from blueprint_pipeline.stage.pool import Died, WorkerDied, WorkerPool
 from blueprint_pipeline.task.coverage import STEERED, BatchCoverage, Cell, Cover, Unmet, cell_of, title_of
 from blueprint_pipeline.task.coverage_tally import tally
+from blueprint_pipeline.task.demonstration import SourceDemonstration
 from blueprint_pipeline.task.plan import JobPlan, ShardRef, StartArea
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.task.task import Task
 from blueprint_pipeline.task.variation import VARIATIONS
 from blueprint_pipeline.workspace.canonical import key_of
 
-ARM_JITTER_RAD = 0.08
-"""How far each joint starts from its default at most: the tool starts anywhere in a space of some 20 cm."""
 WISHED_STARTS = 4
 """Start states in the wished cell that are drawn until one has a task with the wished goal."""
 STARTS, ROUNDS = 4, 12
 """Start states in which an object whose turn it is gets a task, before the next object gets the turn; and how often all objects get it."""
 CHUNK, PARALLEL_FROM = 50, 12
 """Episodes that are planned at a time, and from how many such chunks on several processes plan: each takes seconds to be ready."""
-_HOMES = 20
 _HELD_OUT, _VARIED = 1, 2
 
 
@@ -61,6 +60,8 @@ class JobOptions:
     """How targets, starts and goals are chosen: see :data:`~blueprint_pipeline.task.coverage.COVERS`."""
     held_out: int = 0
     """Starts beside the episodes, to try a policy from."""
+    augment: int = 0
+    """Episodes that are derived from each demonstration; they come after all others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,13 @@ class Crew:
     """Raises to stop."""
 
 
-def plan_job(scene: TaskScene, options: JobOptions, crew: Crew = Crew(), past: Sequence[BatchCoverage] = ()) -> JobPlan:
+def plan_job(
+    scene: TaskScene,
+    options: JobOptions,
+    crew: Crew = Crew(),
+    past: Sequence[BatchCoverage] = (),
+    demonstrations: Sequence[SourceDemonstration] = (),
+) -> JobPlan:
     """Plan every episode of a job.
 
     Args:
@@ -83,8 +90,10 @@ def plan_job(scene: TaskScene, options: JobOptions, crew: Crew = Crew(), past: S
         options: What a run chose.
         crew: With what.
         past: What other batches of the robot in this scene have; only ``cover="missing"`` looks at it.
+        demonstrations: Whose motions the derived episodes repeat.
 
     Raises:
+        DemonstrationDoesNotFit: One is of another scene, robot or skill than the job.
         NothingToDo: A skill finds no object that it can take.
         NoRoomForRobot: The robot finds no place.
         UnknownRobot: There is no such robot.
@@ -92,12 +101,14 @@ def plan_job(scene: TaskScene, options: JobOptions, crew: Crew = Crew(), past: S
         WorkerDied: A process ended without an answer.
     """
     planner = _prepare_planner(scene, options, tuple(past))
-    site, planned = planner.site, _plan_all(planner, crew)
-    episodes = planned[: options.episodes]
-    indices = range(options.episodes)
+    site = planner.site
+    validate_demonstrations(demonstrations, scene, site, options.skills)
+    planned = _plan_all(planner, crew)
+    episodes = [*planned[: options.episodes], *_derive(scene, site, options, demonstrations)]
+    indices = range(len(episodes))
     shards = tuple(
         ShardRef(shard_index=number, episode_indices=tuple(indices[start : start + options.shard_size]))
-        for number, start in enumerate(range(0, options.episodes, options.shard_size))
+        for number, start in enumerate(range(0, len(indices), options.shard_size))
     )
     return JobPlan(
         job_id=_job_id(scene, planner),
@@ -125,12 +136,13 @@ def plan_job(scene: TaskScene, options: JobOptions, crew: Crew = Crew(), past: S
         shards=shards,
         episodes=tuple(found.spec for found in episodes),
         held_out=tuple(found.spec for found in planned[options.episodes :]),
+        demonstrations=tuple(demonstrations) if options.augment else (),
     )
 
 
 def batch_of(options: JobOptions) -> str:
     """The identity of what was asked for, whatever it was found to be: the same request again, longer or shorter, is the same batch."""
-    return key_of({name: value for name, value in asdict(options).items() if name not in {"episodes", "shard_size", "held_out"}})
+    return key_of({name: value for name, value in asdict(options).items() if name not in {"episodes", "shard_size", "held_out", "augment"}})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,12 +296,24 @@ def _plan_episode(
         arm=site.place.planner.arm.name,
         task=task,
         object_poses=dict(start.poses),
-        robot_qpos=_draw_home(site, start, task.target_object, rng),
+        robot_qpos=draw_home(site, start, task.target_object, rng),
     )
-    varied = np.random.default_rng(np.random.SeedSequence([*entropy, _VARIED]))
-    spec = spec.model_copy(update={"variation": draw_variation(VARIATIONS[options.variation], site, spec, varied)})
-    cell = cell_of(task, start_cell(site, skill, start, task.target_object), spec.variation)
-    return _Planned(spec=spec, cell=cell, unmet=() if wish is None else tuple(_unmet(wish, cell)))
+    planned = _vary(site, options, spec, start, [*entropy, _VARIED])
+    return planned if wish is None else replace(planned, unmet=tuple(_unmet(wish, planned.cell)))
+
+
+def _vary(site: Site, options: JobOptions, spec: EpisodeSpec, start: StartState, entropy: list[int]) -> _Planned:
+    """An episode with its variation of the scene, and the cell that it is in."""
+    drawn = draw_variation(VARIATIONS[options.variation], site, spec, np.random.default_rng(np.random.SeedSequence(entropy)))
+    task = spec.task
+    cell = cell_of(task, start_cell(site, load_skill(task.task_type), start, task.target_object), drawn)
+    return _Planned(spec=spec.model_copy(update={"variation": drawn}), cell=cell)
+
+
+def _derive(scene: TaskScene, site: Site, options: JobOptions, demonstrations: Sequence[SourceDemonstration]) -> list[_Planned]:
+    """The episodes that repeat demonstrations, after all others."""
+    found = derive_episodes(scene.manifest.scene_id, site, demonstrations, options.augment, seed=options.seed, first_index=options.episodes)
+    return [_vary(site, options, spec, start, [spec.seed, _VARIED]) for spec, start in found]
 
 
 def _unmet(wish: Wish, cell: Cell) -> Iterator[Unmet]:
@@ -334,14 +358,3 @@ def _draw_task(scene: TaskScene, site: Site, skill: Skill[Any], *, turn: int, rn
         except NotOffered as refusal:
             refused[target] = refusal.reason
     raise NothingToDo(scene.manifest.scene_id, skill.name, refused)
-
-
-def _draw_home(site: Site, start: StartState, target: str, rng: np.random.Generator) -> tuple[float, ...]:
-    """Where the robot starts: near its default pose, touching and hiding nothing; the default itself where so many draws do."""
-    embodiment = site.place.embodiment
-    home, widths_m = home_joints(embodiment), open_widths(embodiment)
-    for _ in range(_HOMES):
-        drawn = start_qpos(embodiment, home + rng.uniform(-ARM_JITTER_RAD, ARM_JITTER_RAD, len(home)), widths_m)
-        if site.is_good_home(start, target, drawn):
-            return drawn
-    return start_qpos(embodiment, home, widths_m)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field, Json
 
 from blueprint_pipeline.compute.profiles import acting_simulator
+from blueprint_pipeline.errors import InputError
+from blueprint_pipeline.job.demonstrations import digest_demonstrations, load_demonstrations
 from blueprint_pipeline.robot.names import DEFAULT_ROBOT
 from blueprint_pipeline.scene.set_aside import SET_ASIDE_PATH
 from blueprint_pipeline.settings import Settings
@@ -32,6 +34,16 @@ if TYPE_CHECKING:
 SETTLED_PATH, JOINTS_PATH = "layout/settled.json", "layout/joints.json"
 
 
+class NothingToDerive(InputError):
+    """Episodes shall be derived of nothing, or demonstrations are given that nothing is derived of."""
+
+    code = "task.nothing_to_derive"
+    template = "augment is {augment} and demonstrations is '{demonstrations}': give both, or neither."
+
+    augment: int
+    demonstrations: str
+
+
 class PlanTasksRequest(StageRequest):
     """Which robot does how much."""
 
@@ -55,6 +67,10 @@ class PlanTasksRequest(StageRequest):
     """
     held_out: int = Field(default=50, ge=0, le=10_000)
     """Starts that are planned beside the episodes and never demonstrated: a policy is tried from them."""
+    augment: int = Field(default=0, ge=0, le=1000)
+    """Episodes that are derived from each demonstration, after all others: its motions, with other starts and goals."""
+    demonstrations: str = ""
+    """Folder or URL of the demonstrations (``bpp episode demonstrate`` writes such a folder)."""
     width: int = Field(default=320, ge=16, le=3840, multiple_of=2)
     height: int = Field(default=240, ge=16, le=2160, multiple_of=2)
 
@@ -73,7 +89,7 @@ class PlanTasksResult(StageResult):
 def _plan_tasks(request: PlanTasksRequest, context: StageContext) -> PlanTasksResult:
     from blueprint_pipeline.job.plan_tasks import plan_tasks  # noqa: PLC0415 -- planners take seconds to import
 
-    plan = plan_tasks(_options(request), context)
+    plan = plan_tasks(_options(request), context, load_demonstrations(request.demonstrations))
     return PlanTasksResult(
         job_id=plan.job_id,
         shards=tuple(shard.shard_index for shard in plan.shards),
@@ -86,7 +102,7 @@ def _plan_tasks(request: PlanTasksRequest, context: StageContext) -> PlanTasksRe
 def _options(request: PlanTasksRequest) -> "JobOptions":
     from blueprint_pipeline.job.planning import JobOptions  # noqa: PLC0415 -- planners take seconds to import
 
-    return JobOptions(**request.model_dump(exclude={"scene_id"}))
+    return JobOptions(**request.model_dump(exclude={"scene_id", "demonstrations"}))
 
 
 def _past(request: PlanTasksRequest, settings: Settings) -> dict[str, FileDigest]:
@@ -108,6 +124,8 @@ def _complete(request: PlanTasksRequest, settings: Settings) -> PlanTasksRequest
 
     robot = load_embodiment(request.robot)
     require_arms(robot.name, len(robot.arms), request.skills, arms_by_robot())
+    if bool(request.augment) != bool(request.demonstrations):
+        raise NothingToDerive(request.augment, request.demonstrations)
     simulator = SIMULATORS[acting_simulator(settings)]
     usual = DEFAULT_VARIATION if simulator.varies else NO_VARIATION
     variation = usual if request.variation == AUTO else request.variation
@@ -123,7 +141,7 @@ PLAN_TASKS = Stage(
     result=PlanTasksResult,
     run=_plan_tasks,
     complete=_complete,
-    external_inputs=_past,
+    external_inputs=lambda request, settings: {**digest_demonstrations(request.demonstrations), **_past(request, settings)},
     reads=lambda _: [
         "assets/scene_manifest.json",
         "assets/*/physics.json",

@@ -5,7 +5,7 @@ stage and the reason.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,8 +21,10 @@ from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.simulation.errors import SimulationDiverged
 from blueprint_pipeline.simulation.protocol import BodyContact, RecordingSimulator, SimulationState, Simulator
 from blueprint_pipeline.skill.conditions import observe
-from blueprint_pipeline.skill.contract import Skill
+from blueprint_pipeline.skill.contract import Skill, Steps
 from blueprint_pipeline.skill.registry import load_skill
+from blueprint_pipeline.skill.retracing import retrace
+from blueprint_pipeline.task.demonstration import SourceDemonstration
 from blueprint_pipeline.task.outcome import Outcome, Phase, describe_missed
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.task.task import Task
@@ -67,6 +69,8 @@ class SkillController:
     simulator: Simulator
     twin: SceneModel
     planner: MotionScene
+    demonstrations: Mapping[str, SourceDemonstration] = field(default_factory=dict)
+    """Those that episodes may be derived from, by their sha256."""
 
     def attempt(self, spec: EpisodeSpec) -> tuple[Attempt, Outcome]:
         """Try the task once; the same specification gives the same result, bit by bit."""
@@ -101,7 +105,7 @@ class SkillController:
 
     def _perform(self, skill: Skill[Any], attempt: Attempt, spec: EpisodeSpec) -> None:
         """Plan and execute step by step, then wait."""
-        steps = skill.plan(self.planner, self._twin_qpos(attempt.last), spec.task, seed=spec.seed)
+        steps = self._plan(skill, self._twin_qpos(attempt.last), spec)
         observed: FloatArray | None = None
         while True:
             started = time.process_time()
@@ -117,6 +121,13 @@ class SkillController:
         wait = np.tile(attempt.rows[-1].setpoint, (round(SETTLE_S * self.twin.fps), 1))
         self._execute(attempt, wait, [last.name] * len(wait))
         attempt.phases[-1] = last.model_copy(update={"end_frame": len(attempt.rows)})
+
+    def _plan(self, skill: Skill[Any], qpos: FloatArray, spec: EpisodeSpec) -> Steps:
+        """Steps of the skill's own planner, or those of the demonstration that the episode is derived from."""
+        if spec.derived_from is None:
+            return skill.plan(self.planner, qpos, spec.task, seed=spec.seed)
+        demonstration = self.demonstrations[spec.derived_from.demonstration_sha256]
+        return retrace(self.planner, qpos, spec.task, skill, demonstration, seed=spec.seed)
 
     def _act(self, attempt: Attempt, plan: MotionPlan) -> None:
         """Execute a plan, and note its phases."""

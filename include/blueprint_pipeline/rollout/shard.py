@@ -159,6 +159,7 @@ def _shard_work(plan: JobPlan, shard_index: int, context: StageContext, simulato
         usage=context.output(usage_path(shard_index, "x")).parent,
         cache_dir=context.cache_dir,
         machine=context.settings.compute.machine,
+        demonstrations=plan.demonstrations,
         side_by_side=min(context.settings.compute.workers, episodes) if is_embedded(simulator, context.settings) else 1,
     )
 

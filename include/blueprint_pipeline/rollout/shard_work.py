@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from blueprint_pipeline.episode.record import EpisodeRecord
 from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.task.demonstration import SourceDemonstration
 
 
 class EpisodeSummary(BaseModel):
@@ -41,6 +42,8 @@ class ShardWork:
     """Machine profile of the price table."""
     side_by_side: int
     """How many processes simulate at a time."""
+    demonstrations: tuple[SourceDemonstration, ...] = ()
+    """Whose motions the shard's derived episodes repeat."""
 
 
 def summarise(record: EpisodeRecord) -> EpisodeSummary:

@@ -23,6 +23,7 @@ from blueprint_pipeline.simulation.open_simulator import load_beside_twin
 from blueprint_pipeline.simulation.platform_class import platform_class
 from blueprint_pipeline.simulation.protocol import LoadedScene, Simulator
 from blueprint_pipeline.skill.registry import load_skill
+from blueprint_pipeline.skill.retracing import VERSION as RETRACING
 from blueprint_pipeline.task.outcome import Outcome
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.twin.model import SceneModel, planning_copy
@@ -62,7 +63,11 @@ def build_worker(work: ShardWork, twin: SceneModel, simulator: Simulator | None 
     planners = {
         arm.name: build_motion_scene(model, embodiment, arm.name, fps=work.fps, cache_dir=work.cache_dir) for arm in embodiment.arms
     }
-    controllers = {name: SkillController(simulator=simulator, twin=twin, planner=planner) for name, planner in planners.items()}
+    demonstrations = {item.sha256: item for item in work.demonstrations}
+    controllers = {
+        name: SkillController(simulator=simulator, twin=twin, planner=planner, demonstrations=demonstrations)
+        for name, planner in planners.items()
+    }
     return Worker(work=work, twin=twin, simulator=simulator, loaded=loaded, controllers=controllers)
 
 
@@ -118,9 +123,15 @@ def _build_record(worker: Worker, spec: EpisodeSpec, attempt: Attempt, outcome: 
         outcome=outcome,
         simulator=worker.loaded.info,
         capabilities=worker.simulator.capabilities(),
-        controller=load_skill(spec.task.task_type).version,
+        controller=_name_controller(spec),
         platform=platform_class() if isinstance(worker.simulator, MujocoSimulator) else None,
         model_sha256=worker.loaded.model_sha256,
         states=states,
         origins={"states": Origin.SIMULATED, "ctrl": Origin.SIMULATED, "instruction": Origin.HEURISTIC, "outcome": Origin.SIMULATED},
     )
+
+
+def _name_controller(spec: EpisodeSpec) -> str:
+    """What planned the motion: the skill, or what repeats demonstrations of it."""
+    version = load_skill(spec.task.task_type).version
+    return version if spec.derived_from is None else f"{RETRACING} of {version}"

@@ -195,6 +195,11 @@ class Skill(ABC, Generic[AnyTask]):
         del radius_m
         return place.reach
 
+    @property
+    def is_retraceable(self) -> bool:
+        """Whether its motions belong to the target and to the goal, and to nothing else: other episodes may repeat them."""
+        return any(subtask.reference == "goal" for subtask in self.subtasks)
+
     @abstractmethod
     def find_unsuitable(self, place: Workplace, target: str) -> str | None:
         """Why an object is no target wherever the robot stands, in words; ``None``: it may be one."""

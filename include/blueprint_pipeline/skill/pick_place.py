@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.geometry.pose import Vector3
+from blueprint_pipeline.geometry.pose import Pose, Vector3, vector3
 from blueprint_pipeline.geometry.transforms import matrix_of
 from blueprint_pipeline.kit.predicates import Condition
 from blueprint_pipeline.motion.candidates import rank_grasps
@@ -37,10 +37,9 @@ class PickPlaceTask(RegionTask):
     """Whether the target must end as upright as it began."""
     max_tilt_rad: float = Field(default=MAX_TILT_RAD, gt=0)
 
-    @property
-    def aim_m(self) -> Vector3:
-        """Where the demonstration sets the target's origin down."""
-        return self.goal_position_m
+    def goal_m(self, start: Pose) -> Vector3:
+        """Where the demonstration sets the target's middle down."""
+        return vector3(np.array(self.goal_position_m) + matrix_of(start)[:3, :3] @ np.array(self.center_object_m))
 
 
 class PickPlace(Skill[PickPlaceTask]):

@@ -67,10 +67,9 @@ class ReceivedTask(Task):
         """Where the demonstration aims to set the target's origin down."""
         return self.goal_position_m[:2]
 
-    @property
-    def aim_m(self) -> Vector3:
-        """Where the demonstration sets the target's origin down."""
-        return self.goal_position_m
+    def goal_m(self, start: Pose) -> Vector3:
+        """Where the demonstration sets the target's middle down."""
+        return vector3(np.array(self.goal_position_m) + matrix_of(start)[:3, :3] @ np.array(self.center_object_m))
 
     @property
     def goal_name(self) -> str:

@@ -137,7 +137,21 @@ _ROWS = (
         says="episodes: {episodes}, objects to handle: {targets}, shards: {shards}",
         quantities=("episodes",),
         params={
-            name: name for name in ("robot", "skills", "episodes", "seed", "shard_size", "fps", "width", "height", "variation", "cover")
+            name: name
+            for name in (
+                "robot",
+                "skills",
+                "episodes",
+                "seed",
+                "shard_size",
+                "fps",
+                "width",
+                "height",
+                "variation",
+                "cover",
+                "augment",
+                "demonstrations",
+            )
         },
         counts_in_registry="blueprint_pipeline.job.count_batch:count_planned",
         config=("affordances.yaml", "third_party_policy.yaml"),

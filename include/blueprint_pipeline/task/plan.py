@@ -7,6 +7,7 @@ from pydantic import Field
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.task.coverage import PlannedCoverage
+from blueprint_pipeline.task.demonstration import SourceDemonstration
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.twin.body_names import BodyName
 from blueprint_pipeline.workspace.storage import Id, SceneFolder
@@ -63,21 +64,22 @@ class JobPlan(FrozenModel):
     episodes: tuple[EpisodeSpec, ...]
     held_out: tuple[EpisodeSpec, ...] = ()
     """Starts, each with a task, that are never demonstrated: a policy is tried from them."""
+    demonstrations: tuple[SourceDemonstration, ...] = ()
+    """Whose motions the derived episodes repeat."""
 
     def by_shard(self) -> dict[str, "JobPlan"]:
         """For each shard the same job with its episodes alone, under the path of its file."""
         specs = {spec.episode_index: spec for spec in self.episodes}
         return {
-            shard_plan_path(shard.shard_index): self.model_copy(
-                update={
-                    "shards": (shard,),
-                    "held_out": (),
-                    "coverage": None,
-                    "episodes": tuple(specs[index] for index in shard.episode_indices),
-                }
-            )
+            shard_plan_path(shard.shard_index): self._only(shard, tuple(specs[index] for index in shard.episode_indices))
             for shard in self.shards
         }
+
+    def _only(self, shard: ShardRef, episodes: tuple[EpisodeSpec, ...]) -> "JobPlan":
+        wanted = {spec.derived_from.demonstration_sha256 for spec in episodes if spec.derived_from is not None}
+        demonstrations = tuple(item for item in self.demonstrations if item.sha256 in wanted)
+        own = {"shards": (shard,), "held_out": (), "coverage": None, "episodes": episodes, "demonstrations": demonstrations}
+        return self.model_copy(update=own)
 
 
 PLAN_PATH = "geniesim/plan.json"

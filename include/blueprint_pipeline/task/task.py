@@ -26,9 +26,13 @@ class Task(FrozenModel, ABC):
     def goal_xy_m(self) -> tuple[float, float]:
         """Where the target should end, in the world: a point, or the middle of a region."""
 
-    @property
-    def aim_m(self) -> Vector3 | None:
-        """The place in the world to which a demonstration brings the target's origin; ``None``: the task names none."""
+    def goal_m(self, start: Pose) -> Vector3 | None:
+        """The place in the world to which a demonstration brings the target's middle; ``None``: the task names none.
+
+        Args:
+            start: Where the target stands when it begins.
+        """
+        del start
         return None
 
     @property
