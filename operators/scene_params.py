@@ -78,6 +78,7 @@ _DEFAULTS: dict[str, Any] = {
     "cover": "none",
     "augment": 0,
     "demonstrations": "",
+    "recoveries": 0.0,
     "render_profile": FAST.name,
     "depth": False,
     "segmentation": False,
@@ -139,6 +140,13 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
         "section": "Episodes",
         "description": "How targets, starts and goals are chosen. none: in turn, and drawn. even: evenly over the cells of the scene. "
         "missing: first what no kept episode of the scene's other batches of this robot has (`bpp coverage SCENE` shows them).",
+    },
+    "recoveries": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "section": "Episodes",
+        "description": "Share of the episodes in which the first try goes wrong on purpose, so that they show how the robot tries again.",
     },
     "augment": {
         "type": "integer",

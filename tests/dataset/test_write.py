@@ -22,7 +22,7 @@ from blueprint_pipeline.quality.report import RENDER_GATES_PATH, load_render_rep
 from blueprint_pipeline.quality.verdicts import EpisodeVerdict
 from blueprint_pipeline.simulation.render_profiles import FAST, RENDER_PROFILES
 from blueprint_pipeline.task.coverage_facts import sum_combinations
-from blueprint_pipeline.task.plan import PLAN_PATH
+from blueprint_pipeline.task.plan import PLAN_PATH, load_plan
 from blueprint_pipeline.task.variation import VARIATIONS
 from blueprint_pipeline.workspace import checksums
 from blueprint_pipeline.workspace.checksums import digest_files, list_files
@@ -227,6 +227,27 @@ def test_the_card_counts_what_is_derived() -> None:
     assert "(at most 9 of one)" in describe_derived({"a": 7, "b": 9}, 24)
 
 
+def test_the_card_says_how_many_episodes_show_a_recovery(scene: SceneFolder, tmp_path: Path) -> None:
+    """How many, and how many of them on purpose; their lines in the sidecar have the frames."""
+    plan = load_plan(scene)
+    recovery = {"failed_from_frame": 0, "seen_frame": 3, "again_frame": 5, "seen": "it is not lifted"}
+    provoked = {"kind": "high", "from_frame": 0, "offset_hand_m": [0.0, 0.0, -0.03]}
+    _edit(scene, PLAN_PATH, lambda document: document.update(recoveries=0.5))
+    kept = plan.episodes[0].episode_id
+    path = next(name for name in scene.files_under("geniesim/recordings") if f"/{kept}/episode.json" in name)
+    _edit(scene, path, lambda document: document.update(recoveries=[recovery], provoked=provoked))
+    WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
+    for version in FORMATS:
+        root = tmp_path / "staging/geniesim/lerobot" / version
+        card = (root / "README.md").read_text()
+        assert "In 50% of the planned episodes the first try was to fail on purpose. In 1 of them a try was seen to fail" in card
+        assert "in 1 of these the first try failed on purpose" in card
+        lines = [json.loads(line) for line in (root / "meta/blueprint_pipeline/episodes.jsonl").read_text().splitlines()]
+        assert [line["tries"] for line in lines] == [2, *[1] * (len(lines) - 1)]
+        assert lines[0]["recoveries"] == [recovery]
+        assert lines[0]["provoked"]["kind"] == "high"
+
+
 def test_the_card_names_objects_that_are_no_targets(scene: SceneFolder, tmp_path: Path) -> None:
     """With the skill and the reason, in every format."""
     left_out = {"pick_place": {"bowl": "the gripper has no grasp of it"}}
@@ -257,6 +278,7 @@ def test_one_licence_stands_by_its_hub_name() -> None:
         controller="c",
         skills="push",
         attempted=1,
+        recoveries="",
         licence=licence,
         coverage=(),
         spread={"start_spread": 0.7},

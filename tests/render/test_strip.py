@@ -9,8 +9,9 @@ from PIL import Image
 
 from blueprint_pipeline.episode.arrays import load_arrays
 from blueprint_pipeline.episode.record import STRIPS_FOLDER
-from blueprint_pipeline.render.strip import NothingToDraw, draw_strip, first_touch
+from blueprint_pipeline.render.strip import NothingToDraw, chosen_rows, draw_strip, first_touch
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
+from blueprint_pipeline.task.outcome import Phase, Recovery
 from blueprint_pipeline.workspace.storage import SceneFolder
 
 
@@ -37,6 +38,18 @@ def test_strip_shows_start_touch_and_end(folder, one_episode):
     arrays = load_arrays(states, frames=record.frames, n_objects=len(record.object_ids), n_parts=0)
     assert 0 < first_touch(arrays, record.spec.task.target_object) < record.frames
     assert first_touch(arrays, "nothing") == record.frames // 2
+
+
+def test_failed_tries_are_shown(one_episode):
+    """Where each was seen, where the next begins, where the last ends: what a person needs to see the miss and the second try."""
+    _, _, record, states = one_episode
+    arrays = load_arrays(states, frames=record.frames, n_objects=len(record.object_ids), n_parts=0)
+    touch = first_touch(arrays, record.spec.task.target_object)
+    assert chosen_rows(arrays, record) == (0, touch, record.frames)
+    miss = Recovery(failed_from_frame=0, seen_frame=20, again_frame=30, seen="it is not lifted")
+    again = Phase(name="lift_again", start_frame=60, end_frame=80)
+    tried = record.model_copy(update={"recoveries": (miss,), "phases": (*record.phases, again)})
+    assert chosen_rows(arrays, tried) == (0, 20, 30, 80, record.frames)
 
 
 def test_episodes_without_states_are_named(folder):

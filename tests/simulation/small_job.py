@@ -47,9 +47,15 @@ def task_scene(folder: Path, xml: str = SCENE_XML, descriptions: Mapping[str, st
 
 
 def small_options(
-    episodes: int = 4, seed: int = 0, skills: tuple[str, ...] = ("pick_place",), held_out: int = 0, variation: str = "none"
+    episodes: int = 4,
+    seed: int = 0,
+    skills: tuple[str, ...] = ("pick_place",),
+    *,
+    held_out: int = 0,
+    variation: str = "none",
+    recoveries: float = 0.0,
 ) -> JobOptions:
-    made = {"episodes": episodes, "shard_size": episodes, "held_out": held_out, "variation": variation}
+    made = {"episodes": episodes, "shard_size": episodes, "held_out": held_out, "variation": variation, "recoveries": recoveries}
     width, height = (320, 240) if {"press", "turn"} & set(skills) else (160, 120)  # a button is small in the picture
     return JobOptions(robot="franka_panda", skills=skills, seed=seed, fps=30, width=width, height=height, **made)
 
@@ -63,9 +69,12 @@ def write_job(
     *,
     held_out: int = 0,
     variation: str = "none",
+    recoveries: float = 0.0,
 ) -> JobPlan:
     """Plan a job of one shard in the small scene, or another one, and write its plan."""
-    plan = plan_job(scene or task_scene(folder), small_options(episodes, seed, skills, held_out, variation))
+    plan = plan_job(
+        scene or task_scene(folder), small_options(episodes, seed, skills, held_out=held_out, variation=variation, recoveries=recoveries)
+    )
     for name, data in dump_plan(plan).items():
         small_folder(folder).write_bytes(name, data)
     return plan

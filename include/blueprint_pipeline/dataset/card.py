@@ -18,7 +18,9 @@ from blueprint_pipeline.dataset.formats import FormatName, FormatRow, join_title
 from blueprint_pipeline.dataset.layout import INFO, SIDECAR
 from blueprint_pipeline.dataset.objects import OBJECTS
 from blueprint_pipeline.dataset.writer import DatasetSummary
+from blueprint_pipeline.episode.record import EpisodeRecord
 from blueprint_pipeline.task.coverage_facts import CombinationFacts
+from blueprint_pipeline.task.outcome import AGAIN
 from blueprint_pipeline.task.variation import VARIATIONS, VariationRanges
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
@@ -49,6 +51,8 @@ class CardFacts:
     """Objects of the scene that cannot move because they never come to rest, each with the reason."""
     left_out: Mapping[str, Mapping[str, str]]
     """By skill, the movable objects that it does not take, each with the reason."""
+    recoveries: str
+    """How many episodes show a failed try and how it was made good, in words."""
     licence: DatasetLicence
     coverage: Sequence[CombinationFacts]
     """Which cells have a kept episode; empty where the plan declares none."""
@@ -121,7 +125,7 @@ def _what(row: FormatRow, facts: CardFacts, summary: DatasetSummary) -> str:
     return (
         f"{summary.episodes} episodes, {summary.frames} frames, {summary.duration_s:.1f} s in all, of {facts.attempted} attempted. "
         f"Cameras: {cameras or 'none'}. Every episode is a success by its predicate, and passed the gates of tier {facts.tier}. "
-        f"{facts.replays} The same frames are written as {others}.\n\nInstructions:\n\n{tasks}\n"
+        f"{facts.recoveries} {facts.replays} The same frames are written as {others}.\n\nInstructions:\n\n{tasks}\n"
     )
 
 
@@ -137,6 +141,7 @@ def _columns(row: FormatRow, spec: DatasetSpec, summary: DatasetSummary) -> str:
         f"that is commanded at its end; in between the command goes linearly from one to the next. {describe_lag(summary.contract)} World "
         "frame: z up, metres; quaternions w, x, y, z, without jumps of sign within an episode. "
         f"`{SUBTASK}` is the phase: {', '.join(f'{number} {name}' for number, name in enumerate(summary.subtasks))}. "
+        f"{f'A name that ends in `{AGAIN}` is of another try. ' if any(name.endswith(AGAIN) for name in summary.subtasks) else ''}"
         f"`{DONE}` is true in an episode's last frame, `{SUCCESS}` there and only where the task is done.\n\n"
         "| column | type | shape | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
     )
@@ -229,6 +234,24 @@ def describe_derived(derived: Mapping[str, int], episodes: int) -> str:
         f"{sum(derived.values())} of the {episodes} repeat the motions of {len(derived)} demonstration(s) about other starts and goals, "
         f"with planned ways between them (at most {max(derived.values())} of one); `spec.derived_from` in `episodes.jsonl` names each "
         "one's source. "
+    )
+
+
+def describe_recoveries(records: Sequence[EpisodeRecord], share: float) -> str:
+    """How many episodes show a try that failed, in a sentence or two.
+
+    Args:
+        records: The episodes of the dataset.
+        share: Of the planned episodes in which a try should fail on purpose.
+    """
+    shown = [record for record in records if record.recoveries]
+    provoked = sum(record.provoked is not None for record in shown)
+    asked = f"In {share:.0%} of the planned episodes the first try was to fail on purpose. " if share else ""
+    if not shown:
+        return f"{asked}In none of them a try was seen to fail."
+    return (
+        f"{asked}In {len(shown)} of them a try was seen to fail, and the robot let go, backed off and tried again; in {provoked} of "
+        f"these the first try failed on purpose. `{SIDECAR}` has their frames (`recoveries`, `provoked`, `tries`)."
     )
 
 

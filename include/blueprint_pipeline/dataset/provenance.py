@@ -38,6 +38,7 @@ def build_provenance(
         "schema_version": SIDECAR_VERSION,
         **own,
         "success": record.outcome.success,
+        "tries": record.tries,
         "cameras": {name: camera.model_dump(mode="json") for name, camera in cameras.items()},
         "integration_state": integration_state,
         "certificate": certificate.model_dump(mode="json", exclude={"episode_id", "schema_version"}),

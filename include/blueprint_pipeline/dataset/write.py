@@ -10,7 +10,7 @@ from pathlib import Path
 
 from blueprint_pipeline.dataset.asset_licences import DatasetLicence
 from blueprint_pipeline.dataset.cameras import build_cameras
-from blueprint_pipeline.dataset.card import CardFacts, build_card
+from blueprint_pipeline.dataset.card import CardFacts, build_card, describe_recoveries
 from blueprint_pipeline.dataset.contract import DatasetSpec
 from blueprint_pipeline.dataset.croissant import build_croissant
 from blueprint_pipeline.dataset.errors import EpisodeUnusable, ProfilesMixed, RenderersMixed
@@ -92,13 +92,14 @@ def write_datasets(
     if folder.exists():
         shutil.rmtree(folder)
     writer = DatasetWriter(folder, spec, formats)
-    certificates = []
+    certificates, records = [], []
     for done, ((shard_index, episode_id), verdict) in enumerate(zip(kept, verdicts, strict=True)):
         context.stop_if_asked()
         states = context.input(f"{recording_path(shard_index, episode_id)}/states.parquet")
         record, certificate = _load_records(context, shard_index, episode_id, states)
         _validate_pictures(certificate, drawn_first)
         certificates.append(certificate)
+        records.append(record)
         _validate_objects(record, first)
         cameras = load_robot_cameras(record.robot)
         renders = context.input(render_path(shard_index, episode_id))
@@ -109,7 +110,7 @@ def write_datasets(
         writer.add(frames, videos, build_provenance(record, certificate, integration_state, verdict, seen_by))
         context.progress(done + 1, len(kept))
     summary = writer.close()
-    facts = _card_facts(plan, first, certificates, report, licence=licence, formats=formats)
+    facts = _card_facts(plan, records, certificates, report, licence=licence, formats=formats)
     objects = build_objects(manifest, first.object_ids)
     for name in formats:
         write_json(folder / name / OBJECTS, [item.model_dump(mode="json") for item in objects])
@@ -181,14 +182,14 @@ def _load_side_videos(folder: Path, certificate: ReplayCertificate) -> SideVideo
 
 def _card_facts(
     plan: JobPlan,
-    record: EpisodeRecord,
+    records: Sequence[EpisodeRecord],
     certificates: Sequence[ReplayCertificate],
     report: GateReport,
     *,
     licence: DatasetLicence,
     formats: Sequence[FormatName],
 ) -> CardFacts:
-    kept = set(report.with_verdict("kept"))
+    kept, record = set(report.with_verdict("kept")), records[0]
     return CardFacts(
         scene_id=plan.scene_id,
         job_id=plan.job_id,
@@ -203,6 +204,7 @@ def _card_facts(
         variation=plan.variation,
         set_aside=plan.set_aside,
         left_out=plan.left_out,
+        recoveries=describe_recoveries(records, plan.recoveries),
         licence=licence,
         coverage=_coverage(plan, kept),
         spread=report.set_metrics,

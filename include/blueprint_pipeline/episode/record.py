@@ -26,7 +26,8 @@ from blueprint_pipeline.robot.placement import RobotPlacement, View
 from blueprint_pipeline.simulation.platform_class import Platform, PlatformClass
 from blueprint_pipeline.simulation.protocol import Capabilities, SimulatorInfo
 from blueprint_pipeline.simulation.render_profiles import RenderProfile
-from blueprint_pipeline.task.outcome import Outcome, Phase
+from blueprint_pipeline.task.mishap import Provoked
+from blueprint_pipeline.task.outcome import Outcome, Phase, Recovery
 from blueprint_pipeline.task.plan import shard_name
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.checksums import FileDigest
@@ -88,6 +89,10 @@ class EpisodeRecord(FrozenModel):
     joint_columns: tuple[str, ...] = ()
     """Joints of these parts, each with its unit: ``cabinet/door_hinge.pos_rad``."""
     phases: tuple[Phase, ...]
+    recoveries: tuple[Recovery, ...] = ()
+    """Tries that were seen to fail, and where the robot tried again; none where the first was not seen to fail."""
+    provoked: Provoked | None = None
+    """What went wrong on purpose; ``None``: nothing, though the job may have wanted something (``spec.mishap``)."""
     outcome: Outcome
     simulator: SimulatorInfo
     capabilities: Capabilities
@@ -106,6 +111,11 @@ class EpisodeRecord(FrozenModel):
         """Columns of ``states.parquet`` that its simulator measured nothing of: they hold nothing that is a number."""
         efforts = () if self.capabilities.efforts else ("actuator_force", "robot_torque")
         return frozenset(efforts if self.capabilities.contacts else (*efforts, "contact_force_n"))
+
+    @property
+    def tries(self) -> int:
+        """How often the robot tried."""
+        return 1 + sum(recovery.again_frame is not None for recovery in self.recoveries)
 
     @property
     def view(self) -> View | None:

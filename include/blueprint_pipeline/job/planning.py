@@ -15,6 +15,7 @@ from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.job.cells import allow, build_coverage, start_cell
 from blueprint_pipeline.job.deriving import derive_episodes, validate_demonstrations
 from blueprint_pipeline.job.homes import draw_home
+from blueprint_pipeline.job.mishaps import MISHAPS_VERSION, draw_mishap
 from blueprint_pipeline.job.site import Film, NothingToDo, Site, choose_site
 from blueprint_pipeline.job.start_states import VERSION
 from blueprint_pipeline.job.task_scene import TaskScene
@@ -39,7 +40,7 @@ STARTS, ROUNDS = 4, 12
 """Start states in which an object whose turn it is gets a task, before the next object gets the turn; and how often all objects get it."""
 CHUNK, PARALLEL_FROM = 50, 12
 """Episodes that are planned at a time, and from how many such chunks on several processes plan: each takes seconds to be ready."""
-_HELD_OUT, _VARIED = 1, 2
+_HELD_OUT, _VARIED, _MISHAP = 1, 2, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,8 @@ class JobOptions:
     """Within which ranges scenes are varied: a row of :data:`~blueprint_pipeline.task.variation.VARIATIONS`."""
     cover: Cover = "none"
     """How targets, starts and goals are chosen: see :data:`~blueprint_pipeline.task.coverage.COVERS`."""
+    recoveries: float = 0.0
+    """Share of the episodes in which the first try goes wrong on purpose, of skills in which something can."""
     held_out: int = 0
     """Starts beside the episodes, to try a policy from."""
     augment: int = 0
@@ -120,6 +123,7 @@ def plan_job(
         width=options.width,
         height=options.height,
         variation=options.variation,
+        recoveries=options.recoveries,
         start_area=_start_area(site),
         set_aside=dict(scene.set_aside),
         left_out={skill: dict(sorted(reasons.items())) for skill, reasons in site.left_out.items()},
@@ -243,6 +247,7 @@ def _job_id(scene: TaskScene, planner: _Planner) -> str:
             "cameras": list(_cameras(site)),
             "width": options.width,
             "height": options.height,
+            **({"recoveries": [options.recoveries, MISHAPS_VERSION]} if options.recoveries else {}),
         }
     )
     return f"job-{key[:12]}"
@@ -298,6 +303,9 @@ def _plan_episode(
         object_poses=dict(start.poses),
         robot_qpos=draw_home(site, start, task.target_object, rng),
     )
+    share = 0.0 if held_out else options.recoveries
+    mishap = draw_mishap(skill.mishaps, share, np.random.default_rng(np.random.SeedSequence([*entropy, _MISHAP])))
+    spec = spec.model_copy(update={"mishap": mishap})
     planned = _vary(site, options, spec, start, [*entropy, _VARIED])
     return planned if wish is None else replace(planned, unmet=tuple(_unmet(wish, planned.cell)))
 

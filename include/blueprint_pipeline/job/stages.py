@@ -65,6 +65,11 @@ class PlanTasksRequest(StageRequest):
 
     ``missing``: first what no kept episode of the scene's other batches of this robot has. What those have is part of the key.
     """
+    recoveries: float = Field(default=0.0, ge=0, le=1)
+    """Share of the episodes in which the first try goes wrong on purpose, so that they show how the robot notices it and tries again.
+
+    Drawn for each episode by itself, and recorded with it; of skills in which nothing can go wrong on purpose, none.
+    """
     held_out: int = Field(default=50, ge=0, le=10_000)
     """Starts that are planned beside the episodes and never demonstrated: a policy is tried from them."""
     augment: int = Field(default=0, ge=0, le=1000)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
-from blueprint_pipeline.task.outcome import Phase
+from blueprint_pipeline.task.mishap import Provoked
+from blueprint_pipeline.task.outcome import AGAIN, Phase
 from blueprint_pipeline.twin.binding import ArmBinding
 
 Widths = float | FloatArray
@@ -21,6 +22,23 @@ class MotionPlan:
 
     setpoints: FloatArray
     phases: tuple[Phase, ...]
+    begins_try: bool = False
+    """Whether a try begins with it: at taking an object, at a push, at a pull."""
+    failed: str | None = None
+    """What was seen to have failed before it, in words: with it the robot lets go and backs off, or tries again."""
+    provoked: Provoked | None = None
+    """What goes wrong in it on purpose; its frame counts from this plan's first."""
+
+    def part(self, first: int, last: int | None = None) -> "MotionPlan":
+        """Some successive phases of it, as a plan of its own."""
+        phases = self.phases[first:last]
+        start, end = phases[0].start_frame, phases[-1].end_frame
+        moved = (Phase(name=phase.name, start_frame=phase.start_frame - start, end_frame=phase.end_frame - start) for phase in phases)
+        return MotionPlan(setpoints=self.setpoints[start:end], phases=tuple(moved))
+
+    def again(self) -> tuple[Phase, ...]:
+        """Its phases by the names that they have in another try."""
+        return tuple(phase.model_copy(update={"name": phase.name + AGAIN}) for phase in self.phases)
 
 
 class SetpointBuilder:

@@ -1,5 +1,7 @@
 """Stills of episodes for a person who is asked about them: how each starts, where the robot first touches the target, how it ends.
 
+Where a try failed: where that was seen, and where the next one begins and ends.
+
 They are drawn in the scene's MJCF twin from the recorded states, whatever simulator made them, small and in the cheapest way. Nothing is
 executed again: a strip shows what was recorded, and certifies nothing.
 """
@@ -16,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from blueprint_pipeline.episode.arrays import EpisodeArrays, load_arrays
 from blueprint_pipeline.episode.reader import load_audited_plan, load_record, planned_episodes
-from blueprint_pipeline.episode.record import STATES_NAME, STRIPS_FOLDER, recording_path
+from blueprint_pipeline.episode.record import STATES_NAME, STRIPS_FOLDER, EpisodeRecord, recording_path
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.geometry.arrays import ImageArray
 from blueprint_pipeline.kit.variation import VariedLooks
@@ -24,6 +26,7 @@ from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
 from blueprint_pipeline.simulation.mujoco.renderer import camera_id
 from blueprint_pipeline.simulation.mujoco.renderers import make_renderer
+from blueprint_pipeline.task.outcome import AGAIN
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.twin.model import SceneModel, build_scene_model
 from blueprint_pipeline.workspace.storage import SceneFolder
@@ -62,7 +65,9 @@ def draw_strip(scene: SceneFolder, episode_ids: Sequence[str], backend: RenderBa
     if not rows:
         raise NothingToDraw(scene.scene_id, list(episode_ids))
     target = io.BytesIO()
-    Image.fromarray(np.vstack(rows)).save(target, format="JPEG", quality=_QUALITY, optimize=True)
+    widest = max(row.shape[1] for row in rows)
+    wide = [np.pad(row, ((0, 0), (0, widest - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
+    Image.fromarray(np.vstack(wide)).save(target, format="JPEG", quality=_QUALITY, optimize=True)
     name = f"{STRIPS_FOLDER}/{sha256(target.getvalue()).hexdigest()[:16]}.jpg"
     scene.write_bytes(name, target.getvalue())
     return name
@@ -88,13 +93,22 @@ def _draw_row(scene: SceneFolder, shard: int, spec: EpisodeSpec, stage: _Stage) 
     stage.looks.apply(spec.variation.model_dump(mode="json"))
     data, pictures = mujoco.MjData(twin.model), []
     with closing(make_renderer(twin.model, _WIDTH, _HEIGHT, stage.backend)) as renderer:
-        for row in (0, first_touch(arrays, spec.task.target_object), record.frames):
+        for row in chosen_rows(arrays, record):
             data.qpos[:] = twin.qpos_of(arrays.robot_qpos[row], arrays.gripper_width_m[row], arrays.object_poses[row])
             mujoco.mj_forward(twin.model, data)
             renderer.look(data, stage.camera)
             pictures.append(np.pad(renderer.draw(), ((0, _MARGIN), (0, _MARGIN), (0, 0)), constant_values=255))
     stills = np.hstack(pictures)
     return np.vstack([_draw_caption(f"{spec.episode_id}: {spec.task.instruction}", stills.shape[1]), stills])
+
+
+def chosen_rows(arrays: EpisodeArrays, record: EpisodeRecord) -> tuple[int, ...]:
+    """Which rows tell an episode: the start, the first touch, the end; of tries that failed, where that was seen and what came after."""
+    if not record.recoveries:
+        return (0, first_touch(arrays, record.spec.task.target_object), record.frames)
+    tries = [row for recovery in record.recoveries for row in (recovery.seen_frame, recovery.again_frame) if row is not None]
+    again = [phase.end_frame for phase in record.phases if phase.name.endswith(AGAIN)]
+    return (0, *tries, *again[-1:], record.frames)
 
 
 def first_touch(arrays: EpisodeArrays, target: str) -> int:

@@ -25,7 +25,8 @@ from blueprint_pipeline.skill.contract import Skill, Steps
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.skill.retracing import retrace
 from blueprint_pipeline.task.demonstration import SourceDemonstration
-from blueprint_pipeline.task.outcome import Outcome, Phase, describe_missed
+from blueprint_pipeline.task.mishap import Provoked
+from blueprint_pipeline.task.outcome import Outcome, Phase, Recovery, describe_missed
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.task.task import Task
 from blueprint_pipeline.twin.model import SceneModel
@@ -45,6 +46,10 @@ class Attempt:
     rows: list[StateRow] = field(default_factory=list)
     """T rows, or none where nothing moved."""
     phases: list[Phase] = field(default_factory=list)
+    recoveries: list[Recovery] = field(default_factory=list)
+    provoked: Provoked | None = None
+    try_frame: int = 0
+    """Where the present try began."""
     cpu_plan_s: float = 0.0
     cpu_simulate_s: float = 0.0
 
@@ -123,15 +128,18 @@ class SkillController:
         attempt.phases[-1] = last.model_copy(update={"end_frame": len(attempt.rows)})
 
     def _plan(self, skill: Skill[Any], qpos: FloatArray, spec: EpisodeSpec) -> Steps:
-        """Steps of the skill's own planner, or those of the demonstration that the episode is derived from."""
+        """Steps of the skill's own planner, with what shall go wrong, or those of the demonstration that the episode is derived from."""
+        if spec.derived_from is None and spec.mishap is not None:
+            return skill.plan_with_mishap(self.planner, qpos, spec.task, spec.mishap, seed=spec.seed)
         if spec.derived_from is None:
             return skill.plan(self.planner, qpos, spec.task, seed=spec.seed)
         demonstration = self.demonstrations[spec.derived_from.demonstration_sha256]
         return retrace(self.planner, qpos, spec.task, skill, demonstration, seed=spec.seed)
 
     def _act(self, attempt: Attempt, plan: MotionPlan) -> None:
-        """Execute a plan, and note its phases."""
+        """Execute a plan, and note its phases and what was seen before it."""
         offset = len(attempt.rows)
+        _note_tries(attempt, plan, offset)
         names = [""] * len(plan.setpoints)
         for phase in plan.phases:
             names[phase.start_frame : phase.end_frame] = [phase.name] * (phase.end_frame - phase.start_frame)
@@ -209,6 +217,18 @@ def observe_motion(
         contacts=[tuple(contact.bodies for contact in frame) for frame in contacts],
         fps=fps,
     )
+
+
+def _note_tries(attempt: Attempt, plan: MotionPlan, offset: int) -> None:
+    """Note that a try was seen to fail, that one begins, and what goes wrong in it on purpose; the plan is executed from a frame on."""
+    if plan.failed is not None:
+        attempt.recoveries.append(Recovery(failed_from_frame=attempt.try_frame, seen_frame=offset, again_frame=None, seen=plan.failed))
+    if plan.begins_try:
+        attempt.try_frame = offset
+        if attempt.recoveries:
+            attempt.recoveries[-1] = attempt.recoveries[-1].model_copy(update={"again_frame": offset})
+    if plan.provoked is not None:
+        attempt.provoked = plan.provoked.model_copy(update={"from_frame": offset + plan.provoked.from_frame})
 
 
 def _failed(stage: str, code: str, reason: str) -> Outcome:

@@ -120,6 +120,8 @@ def _build_record(worker: Worker, spec: EpisodeSpec, attempt: Attempt, outcome: 
         object_ids=twin.object_ids,
         joint_columns=tuple(joint.column for joint in twin.parts.values()),
         phases=tuple(attempt.phases),
+        recoveries=tuple(attempt.recoveries),
+        provoked=attempt.provoked,
         outcome=outcome,
         simulator=worker.loaded.info,
         capabilities=worker.simulator.capabilities(),

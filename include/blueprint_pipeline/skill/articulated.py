@@ -3,7 +3,7 @@
 After each pull the part is looked at, and the next is planned from there, until it is where the sentence says; then the arm goes home.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.kit.predicates import Condition
 from blueprint_pipeline.motion.errors import PlanningFailed
+from blueprint_pipeline.motion.plan import MotionPlan
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.skill.conditions import LAST_FRAMES, RELEASED, untouched
@@ -141,6 +142,8 @@ class PartSkill(Skill[AnyPartTask]):
                 break
             query = PullQuery(scene=scene, qpos=qpos, joint=joint, goal=_goal_position(task))
             step = plan_pull(query, controls, self.move_phase, seed=seed + SEED_STEP * number)
+            share = task.line.share_at(float(qpos[joint.qpos]))
+            step = replace(step, begins_try=True) if number == 0 else _again(step, f"'{task.target_object}' is {share:.0%} open")
             qpos = yield step
             controls = step.setpoints[-1]
         if not _is_there(task, float(qpos[joint.qpos]), 0.0):
@@ -161,6 +164,11 @@ class PartSkill(Skill[AnyPartTask]):
             RELEASED,
             untouched(task.target_object),
         )
+
+
+def _again(step: MotionPlan, seen: str) -> MotionPlan:
+    """Another pull, after what was seen of the one before."""
+    return replace(step, phases=step.again(), begins_try=True, failed=seen)
 
 
 def _goal_position(task: PartTask) -> float:

@@ -18,7 +18,7 @@ class Close(PartSkill[CloseTask]):
     """Pushes a part shut."""
 
     name = "close"
-    version = "close-3"
+    version = "close-4"
     difficulty = 0.45
     move_phase = "push"
     start_shares = (0.4, 0.9)

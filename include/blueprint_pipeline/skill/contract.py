@@ -24,6 +24,7 @@ from blueprint_pipeline.skill.receiver import Receivers
 from blueprint_pipeline.skill.scene_view import SceneView
 from blueprint_pipeline.skill.subtasks import WHOLE, Subtask
 from blueprint_pipeline.skill.support_surface import BoolArray, SupportSurface
+from blueprint_pipeline.task.mishap import Mishap, MishapKind
 from blueprint_pipeline.task.outcome import PredicateCheck
 from blueprint_pipeline.task.task import Task
 from blueprint_pipeline.twin.footprint import Footprint
@@ -184,6 +185,8 @@ class Skill(ABC, Generic[AnyTask]):
     """Those in which the fingers may touch the target."""
     subtasks: ClassVar[tuple[Subtask, ...]] = (WHOLE,)
     """Its parts that belong to one object each, in order; they name all of its phases, or there is but one."""
+    mishaps: ClassVar[tuple[MishapKind, ...]] = ()
+    """What can go wrong in it on purpose; what a job draws is given to :meth:`plan_with_mishap`."""
     takes: ClassVar[bool] = False
     """Whether the hand goes down over the object. Starts and goals then leave it room among taller things: a way in between them would
     depend on where they stand, and who learns from it would not see why."""
@@ -249,6 +252,10 @@ class Skill(ABC, Generic[AnyTask]):
     def comes_back(self, _task: AnyTask) -> bool:
         """Whether the target of a task goes back to where it began by itself, once nothing holds it any more: a button with a spring."""
         return False
+
+    def plan_with_mishap(self, scene: MotionScene, qpos: FloatArray, task: AnyTask, mishap: Mishap, *, seed: int) -> Steps:
+        """The same, with something that goes wrong on purpose in the first try; of skills that name :attr:`mishaps`."""
+        raise NotImplementedError(f"{self.name} has no mishaps, so {', '.join(mishap.kinds)} cannot be asked of it")
 
     @abstractmethod
     def conditions(self, task: AnyTask) -> tuple[Condition, ...]:

@@ -30,6 +30,8 @@ YAWS_RAD = tuple(np.deg2rad((0, 45, -45, 90, -90, 135, -135, 180)))
 """Turns of the object at the goal about the vertical, in the order in which they are tried."""
 PALM_GAP_M = 0.006
 """Between the target and all of the hand but the fingers: an arm lags behind its setpoints, and an object slips a little in hand."""
+_SAME_M, _SAME_COS = 0.015, float(np.cos(0.3))
+"""So near and so little turned, one grasp is as good as the other."""
 _OPEN_GAP_M = 0.03
 _TOUCH_M = 0.002
 _SUPPORT_TOUCH_M = 0.008
@@ -51,6 +53,18 @@ class GraspQuery:
     """The middle of the target in its own frame: what it is turned about at the goal, wherever its origin lies."""
     keep_m: float = CLEARANCE_M
     """What the robot keeps from that support when the target is set down: more before it is in hand, in which it will slip a little."""
+
+    tried: tuple[FloatArray, ...] = ()
+    """Where the hand was in earlier tries, in the target's frame (4, 4) each: it is not held in the same way again."""
+
+    def was_tried(self, pose_object_tcp: FloatArray) -> bool:
+        """Whether a grasp (4, 4) is nearly one of those; turned by half a turn about its approach, it is the same."""
+        return any(
+            np.linalg.norm(pose_object_tcp[:3, 3] - other[:3, 3]) < _SAME_M
+            and pose_object_tcp[:3, 2] @ other[:3, 2] > _SAME_COS
+            and abs(pose_object_tcp[:3, 1] @ other[:3, 1]) > _SAME_COS
+            for other in self.tried
+        )
 
     def reset(self) -> None:
         """Bring the checker back to the state: nothing in hand, nothing allowed."""
@@ -121,6 +135,8 @@ def reachable_grasps(query: GraspQuery, rejected: list[CandidateRejected]) -> It
 
 
 def _check_grasp(query: GraspQuery, pose_object_tcp: FloatArray, width_m: float, quality: float) -> ReachableGrasp:
+    if query.was_tried(pose_object_tcp):
+        raise CandidateRejected("tried", "it was held nearly so before, in vain")
     scene, checker = query.scene, query.scene.checker
     query.reset()
     pose_world_object = checker.pose_of(query.target)

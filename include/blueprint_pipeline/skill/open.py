@@ -19,7 +19,7 @@ class Open(PartSkill[OpenTask]):
     """Pulls a part open."""
 
     name = "open"
-    version = "open-3"
+    version = "open-4"
     difficulty = 0.5
     move_phase = "pull"
     start_shares = (0.0, 0.15)

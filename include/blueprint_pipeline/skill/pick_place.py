@@ -16,14 +16,17 @@ from blueprint_pipeline.geometry.transforms import matrix_of
 from blueprint_pipeline.kit.predicates import Condition
 from blueprint_pipeline.motion.candidates import rank_grasps
 from blueprint_pipeline.motion.scene import MotionScene
-from blueprint_pipeline.skill import picking, placing
+from blueprint_pipeline.skill import placing
 from blueprint_pipeline.skill.conditions import AT_REST, HEIGHT_SLACK_M, LIFTED, MAX_TILT_RAD, RELEASED, untouched, upright
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, is_shown_at, shown_spots, tell_apart
 from blueprint_pipeline.skill.goals import Destination, GoalSearch
 from blueprint_pipeline.skill.grasping import GraspQuery
 from blueprint_pipeline.skill.instruction import PUT, say_in_ways
+from blueprint_pipeline.skill.mishaps import KINDS
 from blueprint_pipeline.skill.picking import find_untakeable
 from blueprint_pipeline.skill.region import RELATIONS, THIRDS, RegionTask, center_in_object, rounded_corners
+from blueprint_pipeline.skill.taking import take_and_place
+from blueprint_pipeline.task.mishap import Mishap
 
 
 class PickPlaceTask(RegionTask):
@@ -46,12 +49,13 @@ class PickPlace(Skill[PickPlaceTask]):
     """Takes an object and sets it down where the sentence says."""
 
     name = "pick_place"
-    version = "pick_place-10"
+    version = "pick_place-11"
     difficulty = 0.3
     phases = placing.ALL_PHASES
     travel_phases = placing.TRAVEL_PHASES
     touch_phases = placing.TOUCH_PHASES
     subtasks = placing.SUBTASKS
+    mishaps = KINDS
     takes = True
     task = PickPlaceTask
 
@@ -96,9 +100,11 @@ class PickPlace(Skill[PickPlaceTask]):
 
     def plan(self, scene: MotionScene, qpos: FloatArray, task: PickPlaceTask, *, seed: int) -> Steps:
         """Take it; then, from how it lies in the hand, set it down."""
-        pick = picking.plan_pick(_query(scene, qpos, task), seed=seed)
-        observed = yield pick
-        yield placing.plan_place(_query(scene, observed, task), pick, seed=seed)
+        return take_and_place(_query(scene, qpos, task), upright=task.upright, seed=seed)
+
+    def plan_with_mishap(self, scene: MotionScene, qpos: FloatArray, task: PickPlaceTask, mishap: Mishap, *, seed: int) -> Steps:
+        """The same, with a first grasp that misses."""
+        return take_and_place(_query(scene, qpos, task), upright=task.upright, mishap=mishap, seed=seed)
 
     def conditions(self, task: PickPlaceTask) -> tuple[Condition, ...]:
         """Lifted, in the region, on the support, upright where the task asks, released, at rest and untouched."""

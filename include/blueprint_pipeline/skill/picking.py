@@ -8,6 +8,7 @@ import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.transforms import invert
+from blueprint_pipeline.motion.collision import relative_pose
 from blueprint_pipeline.motion.errors import CandidateRejected, PlanningFailed
 from blueprint_pipeline.motion.overhead import bottom_of, extend_up, from_above, height_over
 from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
@@ -19,6 +20,7 @@ from blueprint_pipeline.skill.grasping import LIFT_M, GraspQuery, ReachableGrasp
 PHASES = ("approach", "pre_grasp", "close", "lift")
 FREE_PACE = Pace(velocity=0.7, acceleration=0.4)
 LINE_PACE = Pace(velocity=0.3, acceleration=0.18)
+AWAY_PACE = Pace(velocity=0.4, acceleration=0.3)
 GRIP_SPEED_M_S = 0.08
 STOP_S = 0.1
 """How long the arm stands still at the end of a motion that must be exact."""
@@ -29,7 +31,8 @@ MAX_PATH_SEARCHES = 5
 _STAGE = "plan_pick"
 _IN_WORDS = {"no_ik": "out of reach"}
 """Failure codes that say nothing to who does not know the field."""
-_CLOSE_HOLD_S = 0.1
+CLOSE_HOLD_S = 0.1
+_LOST_M = 0.05
 _RISES = (1.0, 0.5, 0.0)
 """Shares of the rise to the height of travel, the first that is good."""
 
@@ -74,13 +77,14 @@ class PickPlan(MotionPlan):
     """Joint positions (n,) at the goal, on the branch to which a direct way leads."""
 
 
-def plan_pick(query: GraspQuery, *, seed: int) -> PickPlan:
+def plan_pick(query: GraspQuery, *, seed: int, controls: FloatArray | None = None) -> PickPlan:
     """Plan from the present state until the target is lifted.
 
     Tries grasps in order of promise. A grasp counts only if the goal can be reached with it as well.
 
     Args:
         query: What to take and where it should go, from which state.
+        controls: What is commanded now (nu,), where the robot moved before; it is held where it is if not given.
         seed: Decides the path search: the same seed gives the same setpoints, bit by bit.
 
     Raises:
@@ -88,12 +92,13 @@ def plan_pick(query: GraspQuery, *, seed: int) -> PickPlan:
     """
     query.reset()
     scene = query.scene
-    if not scene.checker.is_free(scene.arm_qpos(query.qpos), scene.gripper_width(query.qpos)):
+    start = scene.holding(query.qpos) if controls is None else controls
+    if not scene.checker.is_free(start[scene.acting.actuators], scene.gripper_width(query.qpos)):
         raise PlanningFailed(_STAGE, "start_in_collision", f"where the robot starts, {describe_contact(scene)}")
     rejected: list[CandidateRejected] = []
     for attempt, grasp in enumerate(islice(reachable_grasps(query, rejected), MAX_PATH_SEARCHES), start=1):
         try:
-            return _complete_pick(query, grasp, seed + SEED_STEP * attempt)
+            return _complete_pick(query, grasp, start, seed + SEED_STEP * attempt)
         except CandidateRejected as reason:
             rejected.append(reason)
     if not rejected:
@@ -101,21 +106,20 @@ def plan_pick(query: GraspQuery, *, seed: int) -> PickPlan:
     raise summarise_rejected(_STAGE, query.target, rejected)
 
 
-def _complete_pick(query: GraspQuery, grasp: ReachableGrasp, seed: int) -> PickPlan:
-    """Search the path to a grasp and time all of it."""
+def _complete_pick(query: GraspQuery, grasp: ReachableGrasp, start: FloatArray, seed: int) -> PickPlan:
+    """Search the path to a grasp and time all of it, from what is commanded now (nu,)."""
     scene, checker = query.scene, query.scene.checker
-    start = scene.arm_qpos(query.qpos)
     query.reset()
     pose_world_object = checker.pose_of(query.target)
     bottom_m = bottom_of(scene, query.target)
     over_m = height_over(scene, bottom_m, query.target)
     down = from_above(scene, grasp.approach, over_m, grasp.open_m)
-    builder = SetpointBuilder(scene.acting, fps=scene.fps, start=scene.holding(query.qpos))
-    path = find_path(scene, start, down[0], grasp.open_m, seed)
+    builder = SetpointBuilder(scene.acting, fps=scene.fps, start=start)
+    path = find_path(scene, builder.arm_end, down[0], grasp.open_m, seed)
     builder.move("approach", *time_checked(scene, path, FREE_PACE, builder.early(grasp.open_m)))
     query.allow_target()
     builder.move("pre_grasp", *time_checked(scene, down, LINE_PACE, builder.early(grasp.open_m)), hold_s=STOP_S)
-    builder.grip("close", width_m=grasp.close_m, speed_m_s=GRIP_SPEED_M_S, hold_s=_CLOSE_HOLD_S)
+    builder.grip("close", width_m=grasp.close_m, speed_m_s=GRIP_SPEED_M_S, hold_s=CLOSE_HOLD_S)
     checker.hold(query.target, invert(grasp.pose_object_tcp))
     query.allow_lift(grasp.lift[0], grasp.width_m)
     raised, rise_m, at_place = _raise(query, grasp, pose_world_object, over_m - bottom_m - LIFT_M)
@@ -165,6 +169,21 @@ def _raise(
         if way is not None:
             return raised, share * wanted_m, up[0]
     raise CandidateRejected("detour", "no direct way leads from the lifted object to the goal")
+
+
+def observe_hold(query: GraspQuery) -> FloatArray:
+    """Where the target is in the hand's frame (4, 4), as observed."""
+    query.reset()
+    checker = query.scene.checker
+    return relative_pose(checker.tcp_pose(query.scene.arm_qpos(query.qpos)), checker.pose_of(query.target))
+
+
+def find_lost(query: GraspQuery, pick: PickPlan) -> str | None:
+    """Why the target is not in the hand after the lift, in words; ``None``: it is."""
+    slipped_m = float(np.linalg.norm((pick.pose_object_tcp @ observe_hold(query))[:3, 3]))
+    if slipped_m <= _LOST_M:
+        return None
+    return f"'{query.target}' is {slipped_m * 100:.0f} cm away from where the hand should hold it"
 
 
 def summarise_rejected(stage: str, object_id: str, rejected: list[CandidateRejected]) -> PlanningFailed:

@@ -28,7 +28,7 @@ class PlaceIn(ReceivingSkill[PlaceInTask]):
     """Takes an object and puts it in a container."""
 
     name = "place_in"
-    version = "place_in-3"
+    version = "place_in-4"
     difficulty = 0.4
     task = PlaceInTask
     relation = "in"

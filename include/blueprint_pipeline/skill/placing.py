@@ -7,7 +7,6 @@ import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.transforms import invert
-from blueprint_pipeline.motion.collision import relative_pose
 from blueprint_pipeline.motion.errors import CandidateRejected, PlanningFailed
 from blueprint_pipeline.motion.overhead import extend_up
 from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
@@ -16,25 +15,35 @@ from blueprint_pipeline.motion.segments import constant, find_path, solve_line, 
 from blueprint_pipeline.motion.timing import Pace
 from blueprint_pipeline.skill import picking
 from blueprint_pipeline.skill.grasping import RELEASE_M, YAWS_RAD, GraspQuery, goal_pose, raise_above_goal, solve_place
-from blueprint_pipeline.skill.picking import FREE_PACE, LINE_PACE, SEED_STEP, STOP_S, PickPlan, summarise_rejected
+from blueprint_pipeline.skill.picking import (
+    AWAY_PACE,
+    FREE_PACE,
+    LINE_PACE,
+    SEED_STEP,
+    STOP_S,
+    PickPlan,
+    find_lost,
+    observe_hold,
+    summarise_rejected,
+)
 from blueprint_pipeline.skill.subtasks import Subtask
 
+RECOVERY_PHASES = ("set_down", "let_go", "back_off")
+"""Between a try to take an object that was seen to fail and the next; ``set_down`` where it hangs in the hand."""
 PHASES = ("transport", "place", "release", "retract", "home")
-ALL_PHASES = (*picking.PHASES, *PHASES)
-"""Of taking an object and setting it down."""
+ALL_PHASES = (*picking.PHASES, *RECOVERY_PHASES, *PHASES)
+"""Of taking an object, perhaps not at once, and setting it down."""
 TRAVEL_PHASES = ("approach", "pre_grasp", "lift", "transport", "place", "retract", "home")
 TOUCH_PHASES = frozenset(ALL_PHASES) - {"approach", "home"}
 SUBTASKS = (
-    Subtask(name="grasp", reference="target", phases=picking.PHASES, ways=frozenset({"approach"})),
+    Subtask(name="grasp", reference="target", phases=(*picking.PHASES, *RECOVERY_PHASES), ways=frozenset({"approach"})),
     Subtask(name="place", reference="goal", phases=PHASES, ways=frozenset({"transport", "home"})),
 )
 CARRY_PACE = Pace(velocity=0.5, acceleration=0.25)
-AWAY_PACE = Pace(velocity=0.4, acceleration=0.3)
 RELEASE_SPEED_M_S = 0.03
 """Of the opening at the release: at 0.08 the finger that lets go last drags a tall object along and tips it against the palm."""
 RETRACT_M = 0.08
 _RELEASE_HOLD_S = 0.1
-_LOST_M = 0.05
 _STAGE = "plan_place"
 
 
@@ -50,12 +59,9 @@ def plan_place(query: GraspQuery, pick: PickPlan, *, seed: int) -> MotionPlan:
         PlanningFailed: The object is not in hand, or no orientation at the goal has a motion.
     """
     query.reset()
-    checker = query.scene.checker
-    pose_tcp_object = relative_pose(checker.tcp_pose(query.scene.arm_qpos(query.qpos)), checker.pose_of(query.target))
-    slipped = float(np.linalg.norm((pick.pose_object_tcp @ pose_tcp_object)[:3, 3]))
-    if slipped > _LOST_M:
-        reason = f"'{query.target}' is {slipped * 100:.0f} cm away from where the hand should hold it"
-        raise PlanningFailed(_STAGE, "object_not_held", reason)
+    pose_tcp_object = observe_hold(query)
+    if (lost := find_lost(query, pick)) is not None:
+        raise PlanningFailed(_STAGE, "object_not_held", lost)
     rejected: list[CandidateRejected] = []
     for attempt, yaw in enumerate(sorted(YAWS_RAD, key=lambda value: abs(value - pick.yaw_rad)), start=1):
         try:

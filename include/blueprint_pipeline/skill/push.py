@@ -5,7 +5,7 @@ from there, until it lies deep enough in the region; then the arm goes home.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
 
@@ -29,6 +29,7 @@ from blueprint_pipeline.skill.push_contact import LEANS_RAD, Contact, Pushed, Si
 from blueprint_pipeline.skill.region import THIRDS, Region, RegionTask, build_region, center_in_object, rounded_corners
 from blueprint_pipeline.skill.stroke import Hold, Stroke, carry, holds, leave_behind, solve_stroke
 from blueprint_pipeline.skill.support_surface import BoolArray
+from blueprint_pipeline.task.mishap import Mishap, Provoked
 from blueprint_pipeline.twin.footprint import Footprint
 
 PUSH_PACE = Pace(velocity=0.12, acceleration=0.06)
@@ -43,6 +44,8 @@ AIM_DEEPER_M = 0.015
 """How much deeper a stroke aims than that."""
 CLEAR_M = 0.02
 """Room that the object keeps from edges, fixed things and others on its way."""
+SHORT_SHARES = (0.7, 0.35)
+"""Of its way into the region, by which a stroke that falls short goes: the most and the least."""
 RISE_M = 0.01
 TILT_RAD = 0.15
 MOVED_M = 0.03
@@ -63,11 +66,12 @@ class Push(Skill[PushTask]):
     """Slides an object into the part of its support that the sentence names."""
 
     name = "push"
-    version = "push-8"
+    version = "push-9"
     difficulty = 0.4
     phases = ("approach", "descend", "push", "leave", "home")
     travel_phases = ("approach", "descend", "push", "leave", "home")
     touch_phases = frozenset({"push", "leave"})
+    mishaps = ("short",)
     task = PushTask
 
     def find_unsuitable(self, place: Workplace, target: str) -> str | None:
@@ -121,28 +125,11 @@ class Push(Skill[PushTask]):
 
     def plan(self, scene: MotionScene, qpos: FloatArray, task: PushTask, *, seed: int) -> Steps:
         """Stroke by stroke from what is observed, then home."""
-        controls = scene.holding(qpos)
-        scene.checker.place_objects(qpos)
-        scene.checker.allow()
-        if not scene.checker.is_free(scene.arm_qpos(qpos), scene.gripper_width(qpos)):
-            raise PlanningFailed(_STAGE, "start_in_collision", f"where the robot starts, {describe_contact(scene)}")
-        for number in range(MAX_STROKES):
-            depth_m = task.region.depth_m(_center_m(scene, qpos, task))
-            if depth_m >= DEEP_M:
-                break
-            try:
-                step = _plan_stroke(scene, qpos, task, controls, seed=seed + SEED_STEP * number)
-            except PlanningFailed:
-                if depth_m < ENOUGH_M:
-                    raise
-                break
-            qpos = yield step
-            controls = step.setpoints[-1]
-        missing_m = -task.region.depth_m(_center_m(scene, qpos, task))
-        if missing_m > 0:
-            reason = f"after {MAX_STROKES} strokes '{task.target_object}' is {missing_m * 100:.0f} cm outside of its region"
-            raise PlanningFailed(_STAGE, "too_many_strokes", reason)
-        yield plan_home(scene, qpos, controls, seed=seed)
+        return _plan(scene, qpos, task, None, seed=seed)
+
+    def plan_with_mishap(self, scene: MotionScene, qpos: FloatArray, task: PushTask, mishap: Mishap, *, seed: int) -> Steps:
+        """The same, with a first stroke that ends too early."""
+        return _plan(scene, qpos, task, mishap, seed=seed)
 
     def conditions(self, task: PushTask) -> tuple[Condition, ...]:
         """Moved, into the region; upright, on the support and out of the grip all the way; at rest and untouched."""
@@ -173,6 +160,45 @@ def _center_m(scene: MotionScene, qpos: FloatArray, task: PushTask) -> FloatArra
     address = int(scene.model.jnt_qposadr[scene.model.body(task.target_object).jntadr[0]])
     middle: FloatArray = qpos[address : address + 3] + rotation_from_quat(qpos[address + 3 : address + 7]) @ np.array(task.center_object_m)
     return middle[:2]
+
+
+def _plan(scene: MotionScene, qpos: FloatArray, task: PushTask, mishap: Mishap | None, *, seed: int) -> Steps:
+    controls = scene.holding(qpos)
+    scene.checker.place_objects(qpos)
+    scene.checker.allow()
+    if not scene.checker.is_free(scene.arm_qpos(qpos), scene.gripper_width(qpos)):
+        raise PlanningFailed(_STAGE, "start_in_collision", f"where the robot starts, {describe_contact(scene)}")
+    for number in range(MAX_STROKES):
+        depth_m = task.region.depth_m(_center_m(scene, qpos, task))
+        if depth_m >= DEEP_M:
+            break
+        provoked = _shortened(mishap) if number == 0 else None
+        try:
+            step = _plan_stroke(scene, qpos, task, controls, provoked, seed=seed + SEED_STEP * number)
+        except PlanningFailed:
+            if depth_m < ENOUGH_M:
+                raise
+            break
+        qpos = yield step if number == 0 else replace(step, phases=step.again(), failed=_tell_depth(task, depth_m))
+        controls = step.setpoints[-1]
+    missing_m = -task.region.depth_m(_center_m(scene, qpos, task))
+    if missing_m > 0:
+        reason = f"after {MAX_STROKES} strokes '{task.target_object}' is {missing_m * 100:.0f} cm outside of its region"
+        raise PlanningFailed(_STAGE, "too_many_strokes", reason)
+    yield plan_home(scene, qpos, controls, seed=seed)
+
+
+def _shortened(mishap: Mishap | None) -> Provoked | None:
+    if mishap is None:
+        return None
+    far, near = SHORT_SHARES
+    return Provoked(kind="short", from_frame=0, way_share=round(far - mishap.share * (far - near), 4))
+
+
+def _tell_depth(task: PushTask, depth_m: float) -> str:
+    """Where the target lies, in words."""
+    where = "outside of its region" if depth_m < 0 else "within its region, near its edge"
+    return f"'{task.target_object}' lies {abs(depth_m) * 100:.1f} cm {where}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,11 +245,13 @@ def order_tries(scene: MotionScene, pushed: Pushed, ways: list[Way]) -> list[tup
     return sorted(tries, key=lambda item: item[0].cost + _HIDDEN_COST * item[1].hidden)
 
 
-def _strokes(scene: MotionScene, pushed: Pushed, ways: list[Way], rejected: list[CandidateRejected]) -> Iterator[Stroke]:
-    """The strokes that the arm can do, best first; why others cannot be done is added to ``rejected``."""
+def _strokes(
+    scene: MotionScene, pushed: Pushed, ways: list[Way], rejected: list[CandidateRejected], share: float = 1.0
+) -> Iterator[Stroke]:
+    """The strokes that the arm can do, each by a share of its way, best first; why others cannot be done is added to ``rejected``."""
     for way, hold in order_tries(scene, pushed, ways):
         try:
-            yield solve_stroke(scene, pushed, way.contact, hold, way.length_m)
+            yield solve_stroke(scene, pushed, way.contact, hold, share * way.length_m)
         except CandidateRejected as reason:
             rejected.append(reason)
 
@@ -234,15 +262,18 @@ def _no_stroke(target: str, rejected: list[CandidateRejected]) -> PlanningFailed
     return PlanningFailed(_STAGE, "no_stroke", f"no straight push leads '{target}' into its region")
 
 
-def _plan_stroke(scene: MotionScene, qpos: FloatArray, task: PushTask, controls: FloatArray, *, seed: int) -> MotionPlan:
+def _plan_stroke(
+    scene: MotionScene, qpos: FloatArray, task: PushTask, controls: FloatArray, provoked: Provoked | None, *, seed: int
+) -> MotionPlan:
     """One stroke, from where the arm stands until the hand is above the object again."""
     pushed = observe_pushed(scene, qpos, task.target_object, task.support_object)
     ways = _ways(Sides(scene, pushed), _center_m(scene, qpos, task), task.region)
     rejected: list[CandidateRejected] = []
-    for stroke in islice(_strokes(scene, pushed, ways, rejected), MAX_PATH_SEARCHES):
+    share = 1.0 if provoked is None else provoked.way_share
+    for stroke in islice(_strokes(scene, pushed, ways, rejected, share), MAX_PATH_SEARCHES):
         builder = SetpointBuilder(scene.acting, fps=scene.fps, start=controls)
         try:
-            return _complete_stroke(scene, pushed, stroke, builder, seed=seed)
+            return replace(_complete_stroke(scene, pushed, stroke, builder, seed=seed), begins_try=True, provoked=provoked)
         except CandidateRejected as reason:
             rejected.append(reason)
     raise _no_stroke(task.target_object, rejected)

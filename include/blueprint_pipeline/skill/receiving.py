@@ -19,7 +19,7 @@ from blueprint_pipeline.kit.predicates import Condition, ObservedMotion, judge, 
 from blueprint_pipeline.motion.collision import CLEARANCE_M
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.robot.layout import home_qpos
-from blueprint_pipeline.skill import picking, placing
+from blueprint_pipeline.skill import placing
 from blueprint_pipeline.skill.conditions import (
     AT_REST,
     LAST_FRAMES,
@@ -33,9 +33,12 @@ from blueprint_pipeline.skill.conditions import (
 from blueprint_pipeline.skill.contract import NotOffered, ObjectFacts, Skill, StartState, Steps, Workplace, tell_apart
 from blueprint_pipeline.skill.grasping import RELEASE_HEIGHT_M, GraspQuery, reachable_grasps
 from blueprint_pipeline.skill.instruction import PUT, say_in_ways
+from blueprint_pipeline.skill.mishaps import KINDS
 from blueprint_pipeline.skill.picking import find_untakeable
 from blueprint_pipeline.skill.receiver import Receiver, Receivers
 from blueprint_pipeline.skill.resting import let_go, lower_onto
+from blueprint_pipeline.skill.taking import take_and_place
+from blueprint_pipeline.task.mishap import Mishap
 from blueprint_pipeline.task.outcome import PredicateCheck
 from blueprint_pipeline.task.task import Task
 
@@ -101,6 +104,7 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
     travel_phases = placing.TRAVEL_PHASES
     touch_phases = placing.TOUCH_PHASES
     subtasks = placing.SUBTASKS
+    mishaps = KINDS
     takes = True
     relation: ClassVar[str]
     """Between target and receiver, in words: a key of the templates' bearers."""
@@ -166,9 +170,11 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
 
     def plan(self, scene: MotionScene, qpos: FloatArray, task: AnyReceivedTask, *, seed: int) -> Steps:
         """Take it; then, from how it lies in the hand, set it down."""
-        pick = picking.plan_pick(_query(scene, qpos, task, SLIP_M), seed=seed)
-        observed = yield pick
-        yield placing.plan_place(_query(scene, observed, task), pick, seed=seed)
+        return take_and_place(_query(scene, qpos, task), slip_m=SLIP_M, upright=task.upright, seed=seed)
+
+    def plan_with_mishap(self, scene: MotionScene, qpos: FloatArray, task: AnyReceivedTask, mishap: Mishap, *, seed: int) -> Steps:
+        """The same, with a first grasp that misses."""
+        return take_and_place(_query(scene, qpos, task), slip_m=SLIP_M, upright=task.upright, mishap=mishap, seed=seed)
 
     def conditions(self, task: AnyReceivedTask) -> tuple[Condition, ...]:
         """Lifted, in its place, borne by the receiver, which stands; released, at rest and untouched."""

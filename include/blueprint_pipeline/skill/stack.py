@@ -24,7 +24,7 @@ class Stack(ReceivingSkill[StackTask]):
     """Takes an object and sets it on another one."""
 
     name = "stack"
-    version = "stack-3"
+    version = "stack-4"
     difficulty = 0.5
     task = StackTask
     relation = "on"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from blueprint_pipeline.task.outcome import Phase
+from blueprint_pipeline.task.outcome import Phase, base_phase
 
 Reference = Literal["target", "goal"]
 """``target``: the object that the task moves. ``goal``: what it is brought to: an object that receives it, or a place."""
@@ -45,7 +45,7 @@ class Part:
 def cut(subtasks: Sequence[Subtask], phases: Sequence[Phase]) -> tuple[Part, ...]:
     """The subtasks of an episode one after the other, without a gap, from its first frame to its last.
 
-    A subtask ends where the last of its phases does, if that is done more than once; a phase that no subtask names belongs to the one
+    A subtask ends where the last of its phases does, if that is done more than once, as where a try failed; a phase that no subtask names belongs to the one
     that it follows. A subtask of which nothing was done is left out.
 
     Args:
@@ -56,7 +56,7 @@ def cut(subtasks: Sequence[Subtask], phases: Sequence[Phase]) -> tuple[Part, ...
     ends = [0] * len(subtasks)
     current = 0
     for phase in phases:
-        current = number_of.get(phase.name, current)
+        current = number_of.get(base_phase(phase.name), current)
         ends[current] = phase.end_frame
     parts: list[Part] = []
     start = 0

@@ -139,18 +139,8 @@ _ROWS = (
         params={
             name: name
             for name in (
-                "robot",
-                "skills",
-                "episodes",
-                "seed",
-                "shard_size",
-                "fps",
-                "width",
-                "height",
-                "variation",
-                "cover",
-                "augment",
-                "demonstrations",
+                *("robot", "skills", "episodes", "seed", "shard_size", "fps", "width", "height"),
+                *("variation", "cover", "recoveries", "augment", "demonstrations"),
             )
         },
         counts_in_registry="blueprint_pipeline.job.count_batch:count_planned",

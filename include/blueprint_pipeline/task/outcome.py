@@ -20,6 +20,32 @@ class Phase(FrozenModel):
     end_frame: int
 
 
+AGAIN = "_again"
+"""At the end of the name of a phase that belongs to another try: ``close_again``."""
+
+
+def base_phase(name: str) -> str:
+    """A phase's name in the first try.
+
+    >>> base_phase("close_again"), base_phase("close")
+    ('close', 'close')
+    """
+    return name.removesuffix(AGAIN)
+
+
+class Recovery(FrozenModel):
+    """A try that was seen to fail, and what was done about it. Frames count from the episode's first."""
+
+    failed_from_frame: int
+    """Where the failed try begins; it ends where it was seen to have failed."""
+    seen_frame: int
+    """Where it was seen; from here on the robot lets go and backs off."""
+    again_frame: int | None
+    """Where the next try begins; ``None``: there was none."""
+    seen: str
+    """What was seen, in words."""
+
+
 class PredicateCheck(FrozenModel):
     """One condition of the success predicate, with how far it was from failing."""
 

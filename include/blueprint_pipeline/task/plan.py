@@ -49,6 +49,8 @@ class JobPlan(FrozenModel):
     height: int
     variation: str = "none"
     """Within which ranges the scene of each episode was varied: a row of :data:`~blueprint_pipeline.task.variation.VARIATIONS`."""
+    recoveries: float = 0.0
+    """Share of the episodes in which the first try should go wrong on purpose."""
     start_area: StartArea | None = None
     """``None`` in plans of before it was recorded."""
     set_aside: dict[Id, str] = {}

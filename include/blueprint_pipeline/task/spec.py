@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.task.demonstration import Derivation
+from blueprint_pipeline.task.mishap import Mishap
 from blueprint_pipeline.task.skills import load_task_model
 from blueprint_pipeline.task.task import Task
 from blueprint_pipeline.task.variation import PLAIN, Variation
@@ -44,3 +45,5 @@ class EpisodeSpec(FrozenModel):
     """Start configuration: of each arm its joints, then its finger joints, in the embodiment's order [rad, m]."""
     derived_from: Derivation | None = None
     """The demonstration whose motion it repeats; ``None``: its motion is planned from nothing but the task."""
+    mishap: Mishap | None = None
+    """What goes wrong on purpose in the first try; ``None``: nothing."""

@@ -8,6 +8,7 @@ import pytest
 from blueprint_pipeline.licence.policy import LicenceBlocker
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.quality.gates.registry import EPISODE_GATES, judge_episode, verdict_of
+from blueprint_pipeline.task.outcome import AGAIN, Recovery
 from tests.quality import synthetic
 
 
@@ -116,6 +117,23 @@ def wander(episode, aside_m=0.4):
     return episode.case()
 
 
+def recovered(episode, tries, *, failed=60, seen=70, again=80, named=True):
+    """The same with so many tries that failed, 20 frames each, by record and, where named, by the names of its phases."""
+    shifts = [20 * (number - tries + 1) for number in range(tries)]
+    recoveries = tuple(
+        Recovery(failed_from_frame=failed + by, seen_frame=seen + by, again_frame=again + by, seen="it is not lifted") for by in shifts
+    )
+    if named:
+        marked = range(80 + shifts[0], 105)
+        episode.columns["phase"] = [f"{name}{AGAIN}" if row in marked else name for row, name in enumerate(episode.columns["phase"])]
+    episode.record = episode.record.model_copy(update={"recoveries": recoveries})
+    return episode
+
+
+def recover(episode, tries, **frames):
+    return recovered(episode, tries, **frames).case()
+
+
 def wait(episode, frames=120):
     """So many of the 251 frames at the first place, half of them if not said."""
     values = np.array(episode.columns["robot_qvel"])
@@ -191,6 +209,13 @@ BENT = {
     "tracking_error": [lambda e: bend(e, "robot_command", (slice(None), 2), lambda c: c + 0.15), six_joints, stand_still],
     "joint_margin": [lambda e: bend(e, "robot_qpos", (100, 5), lambda q: q * 0 + 3.72), six_joints],
     "branch": [lambda e: bend(e, "robot_qpos", (slice(50, 200), 4), lambda q: q * 0 + 2.8), six_joints],
+    "tries": [
+        lambda e: recover(e, 3),
+        lambda e: recover(e, 1, seen=10, again=5),
+        lambda e: recover(e, 1, failed=90),
+        lambda e: recover(e, 1, named=False),
+        lambda e: with_record(recovered(e, 1), recoveries=()),
+    ],
     "detour": [wander],
     "stillness": [wait, lambda e: bend(e, "robot_qvel", slice(None), lambda v: v * 0)],
     "licences": [
@@ -217,6 +242,33 @@ def test_what_good_episodes_keep_far_from_is_refused(episode, config, tier, case
     found = gates_of(bent(episode), config, tier)[gate]
     assert not found.passed
     assert found.value == pytest.approx(value, abs=0.005)
+
+
+def test_another_try_is_no_fault(episode, config):
+    """Its phases are judged by the rules of the first try: touches are explained, no phase is a detour; its number is the gate's value."""
+    gates = gates_of(recover(episode, 1), config)
+    assert [gate for gate in gates.values() if not gate.passed] == []
+    assert gates["tries"].value == 2.0
+    assert gates["tries"].message == "in frame 70: it is not lifted"
+
+
+def test_a_tier_may_keep_no_episode_in_which_a_try_failed(episode, config):
+    """The limit is a tier's: of 1, and the episode is rejected by this gate and by no other."""
+    rule = config.gates["tries"].model_copy(update={"limits": {"core": 3, "plus": 3, "full": 1}})
+    strict = config.model_copy(update={"gates": {**config.gates, "tries": rule}})
+    case = recover(episode, 1)
+    assert [gate.gate for gate in judge_episode(case, strict, "full") if not gate.passed] == ["tries"]
+    assert verdict_of(judge_episode(case, strict, "plus")) == "kept"
+
+
+def test_waiting_in_a_failed_try_is_left_out(episode, config):
+    """Only there: the rest of the episode is held to the same limit as any."""
+    standing = wait(episode, 60)
+    assert not gates_of(standing, config)["stillness"].passed
+    within = Recovery(failed_from_frame=0, seen_frame=50, again_frame=60, seen="it is not lifted")
+    assert gates_of(replace(standing, record=standing.record.model_copy(update={"recoveries": (within,)})), config)["stillness"].passed
+    after = Recovery(failed_from_frame=100, seen_frame=150, again_frame=160, seen="it is not lifted")
+    assert not gates_of(replace(standing, record=standing.record.model_copy(update={"recoveries": (after,)})), config)["stillness"].passed
 
 
 def test_every_gate_has_a_bent_episode():

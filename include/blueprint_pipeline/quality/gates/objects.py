@@ -13,6 +13,7 @@ from blueprint_pipeline.quality.gates.case import EpisodeCase, Measurement, not_
 from blueprint_pipeline.quality.tiers import GateRule
 from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.skill.registry import load_skill
+from blueprint_pipeline.task.outcome import base_phase
 
 
 def measure_object_speed(case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRule) -> Measurement:
@@ -110,7 +111,7 @@ class Touches:
         if of_robot == pair:
             return pair <= self.fingers
         if of_robot:
-            return of_robot <= self.fingers and pair - of_robot == {self.target} and phase in self.touch_phases
+            return of_robot <= self.fingers and pair - of_robot == {self.target} and base_phase(phase) in self.touch_phases
         return pair == {self.target, self.support} or pair in self.standing
 
 

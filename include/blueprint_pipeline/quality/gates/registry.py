@@ -44,6 +44,7 @@ EPISODE_GATES: dict[str, EpisodeMeasure] = {
     "tracking_error": on_arrays(joints.measure_tracking_error),
     "joint_margin": on_arrays(motion.measure_joint_margin),
     "branch": on_arrays(motion.measure_branch),
+    "tries": on_arrays(motion.measure_tries),
     "detour": on_arrays(motion.measure_detour),
     "stillness": on_arrays(motion.measure_stillness),
     "licences": provenance.measure_licences,

@@ -1,0 +1,38 @@
+"""In which episodes something goes wrong on purpose: a stated share, the same ones each time, and no task differs for it."""
+
+import numpy as np
+import pytest
+
+from blueprint_pipeline.job.mishaps import LARGEST_TURN_RAD, draw_mishap
+from blueprint_pipeline.job.planning import plan_job
+from tests.simulation.small_job import small_options, task_scene
+
+KINDS = ("beside", "high", "loose")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 1.0])
+def test_the_share_is_the_one_asked_for(share: float) -> None:
+    """Of 2000 draws, within four standard deviations; each kind comes first as often as the others."""
+    drawn = [draw_mishap(KINDS, share, np.random.default_rng(seed)) for seed in range(2000)]
+    found = [mishap for mishap in drawn if mishap is not None]
+    assert abs(len(found) - 2000 * share) <= 4 * np.sqrt(2000 * share * (1 - share))
+    assert drawn == [draw_mishap(KINDS, share, np.random.default_rng(seed)) for seed in range(2000)]
+    for kind in KINDS if found else ():
+        first = sum(mishap.kinds[0] == kind for mishap in found)
+        assert abs(first - len(found) / 3) < 5 * np.sqrt(len(found) * 2 / 9)
+    assert all(abs(mishap.turn_rad) <= LARGEST_TURN_RAD and set(mishap.kinds) == set(KINDS) for mishap in found)
+
+
+def test_a_skill_in_which_nothing_can_go_wrong_has_none() -> None:
+    assert draw_mishap((), 1.0, np.random.default_rng(0)) is None
+
+
+def test_tasks_and_starts_are_the_same_with_and_without(tmp_path) -> None:
+    """Two jobs compare what recoveries are worth; held-out starts have none, and the id tells the jobs apart."""
+    scene = task_scene(tmp_path)
+    plain, provoked = (plan_job(scene, small_options(3, held_out=1, recoveries=share)) for share in (0.0, 1.0))
+    assert plain.job_id != provoked.job_id
+    assert (plain.recoveries, provoked.recoveries) == (0.0, 1.0)
+    assert all(spec.mishap is not None for spec in provoked.episodes)
+    assert all(spec.mishap is None for spec in (*plain.episodes, *provoked.held_out))
+    assert tuple(spec.model_copy(update={"mishap": None}) for spec in provoked.episodes) == plain.episodes
