@@ -45,7 +45,7 @@ def test_parts_cover_the_episode(drawn: list[tuple[str, int]]) -> None:
 
 def test_what_is_done_again_belongs_to_its_subtask() -> None:
     """A second grasp after a first that slipped: the grasp ends with the second one, the place with the episode."""
-    names = ["approach", "close", "lift", "approach", "close", "lift", "transport", "release", "home"]
+    names = ["approach", "close", "let_go", "approach_again", "close_again", "lift_again", "transport", "release", "home"]
     assert [(part.subtask.name, part.start_frame, part.end_frame) for part in cut(SUBTASKS, runs(names, [10] * 9))] == [
         ("grasp", 0, 60),
         ("place", 60, 90),

@@ -45,8 +45,8 @@ class Part:
 def cut(subtasks: Sequence[Subtask], phases: Sequence[Phase]) -> tuple[Part, ...]:
     """The subtasks of an episode one after the other, without a gap, from its first frame to its last.
 
-    A subtask ends where the last of its phases does, if that is done more than once, as where a try failed; a phase that no subtask names belongs to the one
-    that it follows. A subtask of which nothing was done is left out.
+    A subtask ends where the last of its phases does, if that is done more than once, as where a try failed; a phase that no subtask names
+    belongs to the one that it follows. A subtask of which nothing was done is left out.
 
     Args:
         subtasks: In order, one or more.
