@@ -37,8 +37,8 @@ _CLOSED_SHARE = 0.25
 """Of the way by which fingers would press into an object: nearer to where they were told to close, there is none between them."""
 _HANGS_M = 0.01
 """So far above where it stood, an object hangs in the hand."""
-_DROP_M = 0.003
-"""From which it is let go."""
+_DROP_M = 0.005
+"""From which it is let go: more than what is kept from all else, so that it touches nothing on the way down."""
 _STAGE = "recover"
 
 
