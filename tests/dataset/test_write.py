@@ -237,7 +237,7 @@ def test_the_card_says_how_many_episodes_show_a_recovery(scene: SceneFolder, tmp
     path = next(name for name in scene.files_under("geniesim/recordings") if f"/{kept}/episode.json" in name)
     _edit(scene, path, lambda document: document.update(recoveries=[recovery], provoked=provoked))
     WRITE_DATASET.run(REQUEST, stage_context(scene, tmp_path / "staging"))
-    for version in FORMATS:
+    for version in ("v3.0", "v2.1"):
         root = tmp_path / "staging/geniesim/lerobot" / version
         card = (root / "README.md").read_text()
         assert "In 50% of the planned episodes the first try was to fail on purpose. In 1 of them a try was seen to fail" in card

@@ -12,9 +12,10 @@ from blueprint_pipeline.motion.errors import PlanningFailed
 from blueprint_pipeline.motion.plan import MotionPlan
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.skill import taking
+from blueprint_pipeline.skill.grasping import GraspQuery
 from blueprint_pipeline.skill.mishaps import FARTHEST_M, MORE_M, plan_missed
 from blueprint_pipeline.skill.pick_place import SKILL
-from blueprint_pipeline.skill.picking import plan_pick
+from blueprint_pipeline.skill.picking import PickPlan, plan_pick
 from blueprint_pipeline.skill.placing import plan_place
 from blueprint_pipeline.task.mishap import Mishap, MishapKind
 from blueprint_pipeline.task.outcome import base_phase
@@ -86,7 +87,8 @@ def test_a_hand_that_misses_touches_nothing(table_scene: MotionScene, table_mode
     query = query_for(table_scene, start_qpos, TASK)
     pick = plan_pick(query, seed=1)
     done = 0
-    for kind, way_rad in [("high", 0.0), *(("beside", way_rad) for way_rad in (-2.9, -1.8, -0.3, 0.3, 1.3, 2.7))]:
+    drawn: list[tuple[MishapKind, float]] = [("high", 0.0), *(("beside", way_rad) for way_rad in (-2.9, -1.8, -0.3, 0.3, 1.3, 2.7))]
+    for kind, way_rad in drawn:
         wrong = mishap(kind).model_copy(update={"way_rad": way_rad})
         missed = plan_missed(query, pick, wrong, seed=1)
         if missed is None:  # along the way in which the fingers close, it is too far to where they pass
@@ -192,7 +194,7 @@ def test_what_lies_badly_in_the_hand_is_set_down_and_held_otherwise(
     data, held = begin(table_model, start_qpos), []
     stood = data.body("can").xpos.copy()
 
-    def refuse_once(query, pick, *, seed: int) -> MotionPlan:
+    def refuse_once(query: GraspQuery, pick: PickPlan, *, seed: int) -> MotionPlan:
         held.append(pick.pose_object_tcp)
         if len(held) == 1:
             raise PlanningFailed("plan_place", "goal_unreachable", "the goal is out of reach")

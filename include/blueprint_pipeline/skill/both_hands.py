@@ -19,8 +19,17 @@ from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import constant, describe_contact, find_direct, find_path, solve_line, time_checked
 from blueprint_pipeline.motion.timing import Pace
 from blueprint_pipeline.skill.grasping import RELEASE_M, GraspQuery, goal_pose
-from blueprint_pipeline.skill.picking import FREE_PACE, GRIP_SPEED_M_S, LINE_PACE, MAX_PATH_SEARCHES, SEED_STEP, STOP_S, summarise_rejected
-from blueprint_pipeline.skill.placing import AWAY_PACE, RELEASE_SPEED_M_S, RETRACT_M
+from blueprint_pipeline.skill.picking import (
+    AWAY_PACE,
+    FREE_PACE,
+    GRIP_SPEED_M_S,
+    LINE_PACE,
+    MAX_PATH_SEARCHES,
+    SEED_STEP,
+    STOP_S,
+    summarise_rejected,
+)
+from blueprint_pipeline.skill.placing import RELEASE_SPEED_M_S, RETRACT_M
 from blueprint_pipeline.skill.two_handed_holds import YAWS_RAD, PairedHold, find_holds, solve_way
 
 PHASES = (
