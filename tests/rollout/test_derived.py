@@ -19,6 +19,7 @@ from blueprint_pipeline.render.replay import replay_episode
 from blueprint_pipeline.rollout.shard import simulate_shard
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.task.demonstration import SourceDemonstration
+from blueprint_pipeline.task.outcome import Recovery
 from blueprint_pipeline.task.plan import JobPlan, dump_plan, load_shard_plan
 from tests.simulation.small_job import small_context, small_folder, small_options, task_scene, write_job
 
@@ -147,7 +148,7 @@ def test_a_shard_carries_what_its_episodes_repeat(job) -> None:
 
 
 def test_what_is_no_demonstration_is_refused(job) -> None:
-    """One that is derived itself, one that failed, one whose phases lack a subtask, one of a skill without a goal: each with its reason."""
+    """A derived one, a failed one, one with a failed try, one whose phases lack a subtask, one of a skill without a goal: each with its reason."""
     folder, plan, _ = job
     shard, record = derived(job)[0]
     with pytest.raises(NotDemonstrable, match="it is derived from pick_place_ep000000 itself"):
@@ -155,6 +156,9 @@ def test_what_is_no_demonstration_is_refused(job) -> None:
     source = load(folder, 0, plan.episodes[0].episode_id)
     failed = source.model_copy(update={"outcome": source.outcome.model_copy(update={"success": False})})
     assert find_undemonstrable(failed) == "it did not succeed"
+    miss = Recovery(failed_from_frame=0, seen_frame=50, again_frame=60, seen="it is not lifted")
+    tried = source.model_copy(update={"recoveries": (miss,)})
+    assert find_undemonstrable(tried) == "a try failed in it, and its motion would be repeated with the failure"
     short = source.model_copy(update={"phases": source.phases[:4]})
     assert find_undemonstrable(short) == "its phases are those of grasp, expected grasp, place"
     pushed = source.spec.task.model_copy(update={"task_type": "push"})

@@ -50,6 +50,8 @@ def find_undemonstrable(record: EpisodeRecord) -> str | None:
         return f"it is derived from {record.spec.derived_from.episode_id} itself"
     if not record.outcome.success or record.states is None:
         return "it did not succeed"
+    if record.recoveries:
+        return "a try failed in it, and its motion would be repeated with the failure"
     done = [part.subtask.name for part in cut(skill.subtasks, record.phases)]
     wanted = [subtask.name for subtask in skill.subtasks]
     return None if done == wanted else f"its phases are those of {', '.join(done)}, expected {', '.join(wanted)}"

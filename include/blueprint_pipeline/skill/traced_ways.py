@@ -13,8 +13,7 @@ from blueprint_pipeline.motion.plan import SetpointBuilder
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import LARGEST_JUMP_RAD, constant, require_free, time_checked
 from blueprint_pipeline.motion.timing import Pace
-from blueprint_pipeline.skill.picking import LINE_PACE
-from blueprint_pipeline.skill.placing import AWAY_PACE
+from blueprint_pipeline.skill.picking import AWAY_PACE, LINE_PACE
 from blueprint_pipeline.task.demonstration import HandMotion, Segment
 
 _PACES: dict[str, Pace] = {"retract": AWAY_PACE}
