@@ -148,7 +148,7 @@ def test_a_shard_carries_what_its_episodes_repeat(job) -> None:
 
 
 def test_what_is_no_demonstration_is_refused(job) -> None:
-    """A derived one, a failed one, one with a failed try, one whose phases lack a subtask, one of a skill without a goal: each with its reason."""
+    """A derived one, a failed one, one with a failed try, one that lacks a subtask, one of a skill without a goal."""
     folder, plan, _ = job
     shard, record = derived(job)[0]
     with pytest.raises(NotDemonstrable, match="it is derived from pick_place_ep000000 itself"):
