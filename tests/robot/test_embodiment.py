@@ -43,7 +43,7 @@ UNSUPPORTED = sorted(set(robot_names()) - {embodiment.name for embodiment in lis
 
 
 def test_robots_that_people_ask_for_are_registered() -> None:
-    assert UNSUPPORTED == ["figure_01", "fourier_gr1t2", "unitree_h1"]
+    assert UNSUPPORTED == ["figure_01", "unitree_h1"]
 
 
 @pytest.mark.parametrize("name", UNSUPPORTED)
@@ -106,7 +106,7 @@ def test_mounting_adds_prefix_pedestal_and_camera() -> None:
 
 @pytest.mark.parametrize("robot", [embodiment.name for embodiment in list_embodiments()])
 def test_a_wrist_picture_at_home_shows_the_work_and_not_the_robot(robot: str) -> None:
-    """Both fingers are in it, and the arm's own pixels are few: Panda 16 %, UR10e 19 %, G1 20 %."""
+    """Both fingers are in it, and the arm's own pixels are few: Panda 16 %, UR10e 19 %, G1 20 %, GR1T2 12 %."""
     embodiment, spec = load_embodiment(robot), mujoco.MjSpec()
     mount(spec, embodiment, Pose(position_m=(0.0, 0.0, 0.8), quat_wxyz=(1.0, 0.0, 0.0, 0.0)))
     model = spec.compile()
