@@ -12,7 +12,7 @@ from blueprint_pipeline.task.plan import JobPlan
 from tests.simulation.small_job import small_options, task_scene
 
 EPISODES = 2
-THE_ROBOTS_OWN = {"job_id", "robot", "start_area", "left_out", "episodes"}
+THE_ROBOTS_OWN = {"job_id", "robot", "start_area", "left_out", "coverage", "episodes"}
 """Of a plan: the job's name is the hash of its request, and where things start and can be brought depends on what the arm reaches."""
 ITS_START = {"arm", "object_poses", "robot_qpos", "task"}
 
