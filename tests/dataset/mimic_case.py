@@ -19,7 +19,7 @@ from blueprint_pipeline.workspace.storage import SceneFolder
 from tests.dataset.conftest import stage_context
 
 REQUEST = WriteDatasetRequest(scene_id="tabletop", more_formats=("mimic",))
-LIFTED = ALL_PHASES.index("lift") + 1
+LIFTED = ALL_PHASES.index("transport")
 """So many phases belong to the grasp."""
 
 

@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from modulefinder import ModuleFinder
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 import blueprint_pipeline
 
@@ -196,13 +197,27 @@ def _file_of(module: str) -> Path:
 
 def _names(data: bytes, path: Path, label: str) -> Iterator[str]:
     """Dotted names in a module that may be modules of the package."""
-    follows_text = f"{PACKAGE}.{label.removesuffix('.py').replace('/', '.')}" not in _NAMES_ALONE
+    own = f"{PACKAGE}.{label.removesuffix('.py').replace('/', '.')}"
+    follows_text = own not in _NAMES_ALONE
     for code in _compiled(data, path):
-        for _, (names, module) in (found for found in _READER.scan_opcodes(code) if found[0] == "absolute_import"):
-            if module.split(".")[0] == PACKAGE:
-                yield from (module, *(f"{module}.{name}" for name in names or ()))
+        for kind, found in _READER.scan_opcodes(code):
+            if kind in {"absolute_import", "relative_import"}:
+                yield from _imported(own, found)
         if follows_text:
             yield from (text for text in _texts(code.co_consts) if _DOTTED.fullmatch(text) or _PLACE.fullmatch(text))
+
+
+def _imported(own: str, found: tuple[Any, ...]) -> Iterator[str]:
+    """What an import of a module of the package may be about.
+
+    Args:
+        own: The dotted name of the module that imports (``a.b.__init__`` of a package).
+        found: The names and the module of an absolute import; of a relative one its level, the names and the rest of the module's name.
+    """
+    *level, names, rest = found
+    module = rest if not level else ".".join(filter(None, (*own.split(".")[: -level[0]], rest)))
+    if module.split(".")[0] == PACKAGE:
+        yield from (module, *(f"{module}.{name}" for name in names or ()))
 
 
 def _texts(constants: Iterable[object]) -> Iterator[str]:
