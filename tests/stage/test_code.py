@@ -29,6 +29,9 @@ FILES = {
     "names.py": "from blueprint_pipeline.tables import ROWS\n",
     "one.py": "",
     "two.py": "",
+    "kin/__init__.py": "from . import brother",
+    "kin/brother.py": "from .sister import name",
+    "kin/sister.py": "from ..loads import load_code",
     "other/__init__.py": "",
     "other/unused.py": "",
     "other/unused.yaml": "",
@@ -83,6 +86,15 @@ def test_what_rows_name_counts_for_who_loads_it(package, tmp_path, module, left_
     """A format's writer is code of the stage that writes the format, and not of one that only reads its name."""
     found = {path.stem for path in CodeIndex(tmp_path / "none.json", package.folder).closure(f"blueprint_pipeline.{module}", left_out)}
     assert found & {"one", "two"} == loaded
+
+
+def test_relative_imports_count(package, tmp_path):
+    """Of the package, of a module beside and of one above: a kit that stands alone is written with them."""
+    found = {
+        path.relative_to(package.folder).as_posix()
+        for path in CodeIndex(tmp_path / "none.json", package.folder).closure("blueprint_pipeline.kin")
+    }
+    assert {"kin/__init__.py", "kin/brother.py", "kin/sister.py", "loads.py"} <= found
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"reader": "another", "files": {"%s": [[], "", []]}}'])
