@@ -5,7 +5,7 @@ import pytest
 
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.embodiment import load_embodiment
-from blueprint_pipeline.robot.layout import home_qpos
+from blueprint_pipeline.robot.layout import home_joints, home_qpos
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.conformance import CHECKS, check_simulator
 from blueprint_pipeline.simulation.conformance_scene import BLOCK
@@ -95,7 +95,7 @@ def test_it_tells_states_as_the_twin_addresses_them(serve, scene):
         state = simulator.reset({BLOCK: pose}, START)
         assert loaded.actuators[LEFT_GRIPPER] == "robot/gripper_l"
         np.testing.assert_allclose(state.object_poses[0], pose.as_tuple(), atol=2e-3)
-        np.testing.assert_allclose(state.robot_qpos, [value for arm in G2.arms for value in arm.default_qpos_rad], atol=1e-3)
+        np.testing.assert_allclose(state.robot_qpos, home_joints(G2), atol=1e-3)
         np.testing.assert_allclose([*state.gripper_width_m, *state.gripper_command_m], [0.1] * 4, atol=1e-3)
         assert np.isnan(state.robot_torque).all(), "nobody measures torque over this protocol"
         assert np.isnan(state.actuator_force).all()
