@@ -18,6 +18,7 @@ from blueprint_pipeline.job.planning import plan_job
 from blueprint_pipeline.render.replay import replay_episode
 from blueprint_pipeline.rollout.shard import simulate_shard
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
+from blueprint_pipeline.skill.pick_place import SKILL as PICK_PLACE
 from blueprint_pipeline.task.demonstration import SourceDemonstration
 from blueprint_pipeline.task.outcome import Recovery
 from blueprint_pipeline.task.plan import JobPlan, dump_plan, load_shard_plan
@@ -88,7 +89,7 @@ def test_each_names_its_source(job) -> None:
         assert source.segments == ("grasp", "place")
         assert load(folder, 0, source.episode_id).states.sha256 == source.states_sha256
         assert sources[source.demonstration_sha256].states_sha256 == source.states_sha256
-        assert record.controller == "retrace-1 of pick_place-10"
+        assert record.controller == f"retrace-1 of {PICK_PLACE.version}"
     assert [spec.derived_from for spec in plan.episodes[:2]] == [None, None]
     assert plan.job_id == plan_job(task_scene(folder), small_options(2)).job_id
 
