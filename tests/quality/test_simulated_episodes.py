@@ -123,7 +123,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("skill", [row.name for row in SKILLS.values() if row.arms == 1])
 def test_simulated_episodes_pass_the_strictest_tier(tmp_path, cabinet, panel, skill):
-    """Every skill of one arm, for several seeds (two arms: ``tests/skill/test_bimanual_lift.py``): no gate has anything against an episode, and few are so near a limit that a person must look."""
+    """Every skill of one arm, for several seeds: no gate has anything against an episode, and few need a person to look."""
     folders = [tmp_path / str(seed) for seed in range(3)]
     contexts = dict.fromkeys(("open", "close"), cabinet) | dict.fromkeys(("press", "turn"), panel)
     cases = [case for seed, folder in enumerate(folders) for case in simulate(folder, 4, scene_for(skill, folder, contexts), skill, seed)]

@@ -80,8 +80,9 @@ def test_positions_of_many_rows(scene):
 def test_travel_follows_a_point_of_the_part(scene, part):
     """As a hand that holds it does."""
     line = scene.parts[part].line
-    start = np.array([1.1, 0.1, 0.6])
-    end = line.motion(0.05, 0.25)[:3, :3] @ start + line.motion(0.05, 0.25)[:3, 3]
+    start = np.eye(4)
+    start[:3, 3] = (1.1, 0.1, 0.6)
+    end = line.motion(0.05, 0.25) @ start
     assert line.travel(start, end) == pytest.approx(0.2)
 
 
