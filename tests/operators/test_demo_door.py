@@ -8,7 +8,7 @@ from operators import demo
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--robot", "figure_01"], "The closest available robot is agibot_g2"),
+        (["--robot", "figure_01"], "The closest available robot is unitree_g1"),
         (["--episodes", "0"], "episodes"),
         (["--seed", "-1"], "seed"),
         (["--scene-id", "../elsewhere"], "scene_id"),
