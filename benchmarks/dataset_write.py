@@ -21,7 +21,7 @@ import numpy as np
 from blueprint_pipeline.dataset.certify.in_compat import prepare_torchvision
 from blueprint_pipeline.dataset.contract import DatasetSpec
 from blueprint_pipeline.dataset.features import VectorFeature
-from blueprint_pipeline.dataset.formats import FORMATS, STORE
+from blueprint_pipeline.dataset.formats import STORE, usual_formats
 from blueprint_pipeline.dataset.frames import EpisodeFrames, PhaseRun
 from blueprint_pipeline.dataset.images import count_pixels, empty_counts, image_statistics
 from blueprint_pipeline.dataset.statistics import compute_statistics, constant_statistics, ramp_statistics
@@ -151,14 +151,16 @@ def main() -> None:
             shutil.rmtree(root / name, ignore_errors=True)
             return root / name
 
-        write_ours(episodes[:1], fresh("warm"), formats=tuple(FORMATS))
+        write_ours(episodes[:1], fresh("warm"), formats=usual_formats())
         write_peer(episodes[:1], fresh("warm"))
         found = {
             "write_v30": compare(
                 lambda: write_ours(episodes, fresh("ours"), formats=(STORE,)), lambda: write_peer(episodes, fresh("peer")), args.pairs
             ),
             "write_v30_and_v21": compare(
-                lambda: write_ours(episodes, fresh("ours"), formats=tuple(FORMATS)), lambda: write_peer(episodes, fresh("peer")), args.pairs
+                lambda: write_ours(episodes, fresh("ours"), formats=usual_formats()),
+                lambda: write_peer(episodes, fresh("peer")),
+                args.pairs,
             ),
             "statistics": compare(lambda: statistics_ours(episodes), lambda: statistics_peer(episodes), args.pairs),
             "image_statistics": compare(lambda: images_ours(images), lambda: images_peer(channels_first), args.pairs),
