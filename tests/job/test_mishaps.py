@@ -5,6 +5,10 @@ import pytest
 
 from blueprint_pipeline.job.mishaps import LARGEST_TURN_RAD, draw_mishap
 from blueprint_pipeline.job.planning import plan_job
+from blueprint_pipeline.job.stages import PLAN_TASKS, PlanTasksRequest
+from blueprint_pipeline.settings import Settings, WorkspaceSettings
+from blueprint_pipeline.skill.registry import load_skill
+from blueprint_pipeline.task.mishap import Mishap, NoMishaps
 from tests.simulation.small_job import small_options, task_scene
 
 KINDS = ("beside", "high", "loose")
@@ -36,3 +40,23 @@ def test_tasks_and_starts_are_the_same_with_and_without(tmp_path) -> None:
     assert all(spec.mishap is not None for spec in provoked.episodes)
     assert all(spec.mishap is None for spec in (*plain.episodes, *provoked.held_out))
     assert tuple(spec.model_copy(update={"mishap": None}) for spec in provoked.episodes) == plain.episodes
+
+
+def test_a_job_in_which_nothing_can_go_wrong_is_refused_at_the_door(tmp_path) -> None:
+    """The message names the skills in which something can; one such skill is enough, and without recoveries nobody asks."""
+    settings = Settings(workspace=WorkspaceSettings(url=str(tmp_path)))
+
+    def complete(*skills: str, recoveries: float = 0.5) -> None:
+        PLAN_TASKS.complete(PlanTasksRequest(scene_id="s", skills=skills, recoveries=recoveries), settings)
+
+    with pytest.raises(NoMishaps, match=r"in open, close, so .* or add pick_place, place_in, stack, push\."):
+        complete("open", "close")
+    complete("open", "push")
+    complete("open", "close", recoveries=0.0)
+
+
+def test_a_skill_without_mishaps_refuses_one_that_a_plan_names() -> None:
+    """A plan of another version, or one that was written by hand."""
+    mishap = Mishap(kinds=("high",), way_rad=0.0, turn_rad=0.0, share=0.5)
+    with pytest.raises(NoMishaps, match="in press, so"):
+        load_skill("press").plan_with_mishap(None, np.zeros(0), None, mishap, seed=0)

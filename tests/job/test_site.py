@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from blueprint_pipeline.job.placement import NoRoomForRobot
-from blueprint_pipeline.job.site import TIER_M, Film, NothingToDo, Tier, _by_height, _commonest, _where_they_stand, choose_site
+from blueprint_pipeline.job.site import Film, NothingToDo, _commonest, _where_they_stand, choose_site
+from blueprint_pipeline.job.tiers import TIER_M, Tier, group_by_height
 from blueprint_pipeline.motion.errors import PlanningFailed
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.skill.contract import NotOffered
@@ -21,7 +22,7 @@ def standing_at(bottom_m: float) -> Footprint:
 
 def test_tiers_of_a_shelf_are_apart():
     """The median height of both would be level with neither."""
-    found = list(_by_height({"can": standing_at(1.1), "mug": standing_at(0.7), "jar": standing_at(1.1 + TIER_M / 2)}))
+    found = list(group_by_height({"can": standing_at(1.1), "mug": standing_at(0.7), "jar": standing_at(1.1 + TIER_M / 2)}))
     assert [sorted(group) for group in found] == [["mug"], ["can", "jar"]]
     assert Tier(support="shelf", prints=found[0]).height_m == pytest.approx(0.7)
 
@@ -51,7 +52,7 @@ def test_a_support_above_what_a_robots_lift_reaches_is_refused_with_both_heights
 
 def test_a_slightly_uneven_top_is_one_tier():
     heights = {f"object_{index}": standing_at(0.75 + 0.01 * index) for index in range(3)}
-    assert [len(group) for group in _by_height(heights)] == [3]
+    assert [len(group) for group in group_by_height(heights)] == [3]
 
 
 def test_a_support_of_one_piece_that_towers_above_where_things_stand_has_no_level_there() -> None:

@@ -4,12 +4,9 @@ import mujoco
 import numpy as np
 import pytest
 
-from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.embodiment import load_embodiment
-from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.names import ROBOT_PREFIX
-from blueprint_pipeline.twin.binding import RobotBinding, bind_robot
-from blueprint_pipeline.twin.mount import mount
+from tests.robot.pinch import Standing, assert_pinch, stand
 
 GR1T2 = load_embodiment("fourier_gr1t2")
 PELVIS_M = (0.0, 0.0, 0.17)
@@ -28,15 +25,9 @@ FINGERS_RAD = {"index_proximal": -0.6, "index_intermediate": -0.5, "thumb_proxim
 
 
 @pytest.fixture
-def standing() -> tuple[mujoco.MjModel, mujoco.MjData, RobotBinding]:
-    """The robot as it is mounted before a support of 0.8 m, at home."""
-    spec = mujoco.MjSpec()
-    mount(spec, GR1T2, Pose(position_m=(0, 0, 0.8), quat_wxyz=(1, 0, 0, 0)))
-    model = spec.compile()
-    data, robot = mujoco.MjData(model), bind_robot(model, GR1T2)
-    robot.place(data, home_qpos(GR1T2))
-    mujoco.mj_forward(model, data)
-    return model, data, robot
+def standing() -> Standing:
+    """The robot at home."""
+    return stand(GR1T2)
 
 
 @pytest.mark.parametrize(("left_rad", "index_m", "along", "thumb_m"), FINGERTIPS_BEYOND_PELVIS)
@@ -65,16 +56,5 @@ def test_at_home_it_touches_nothing_of_itself_and_the_acting_hand_points_down(st
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_thumb_and_index_finger_face_each_other_as_far_apart_as_the_record_says(standing, side) -> None:
     """At every opening of the table: half a millimetre, the tool centre point between them, and flats that lean by 23 degrees at most."""
-    model, data, robot = standing
-    arm = robot.arms[("left", "right").index(side)]
-    pads = [model.geom(f"{ROBOT_PREFIX}{side[0].upper()}_{finger}_pad").id for finger in ("thumb", "index")]
-    for width_m in arm.arm.gripper.openings_m:
-        data.qpos[arm.finger_qpos] = arm.arm.gripper.joints_at(width_m)
-        mujoco.mj_kinematics(model, data)
-        assert mujoco.mj_geomDistance(model, data, *pads, 1.0, None) == pytest.approx(width_m, abs=5e-4)
-        rotation = data.site_xmat[arm.tool_site].reshape(3, 3)
-        middle_m = rotation.T @ (data.geom_xpos[pads].mean(axis=0) - data.site_xpos[arm.tool_site])
-        assert np.abs(middle_m[:2]).max() < 0.003
-        assert middle_m[2] == pytest.approx(float(arm.arm.gripper.advance_at(width_m)), abs=5e-4)
-        thumb, index = (data.geom_xmat[pad].reshape(3, 3)[:, 1] @ rotation[:, 1] for pad in pads)
-        assert min(thumb, -index) > np.cos(np.radians(23.0))
+    pads = [f"{ROBOT_PREFIX}{side[0].upper()}_{finger}_pad" for finger in ("thumb", "index")]
+    assert_pinch(standing, side, pads, thumb_faces=1, aside_m=0.003, lean_deg=23.0)

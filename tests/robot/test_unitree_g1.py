@@ -6,15 +6,13 @@ import mujoco
 import numpy as np
 import pytest
 
-from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.gripper import Gripper
 from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.simulation.conformance_scene import BLOCK, write_conformance_scene
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
-from blueprint_pipeline.twin.binding import RobotBinding, bind_robot
-from blueprint_pipeline.twin.mount import mount
+from tests.robot.pinch import Standing, assert_pinch, stand
 
 G1 = load_embodiment("unitree_g1")
 HAND: Gripper = G1.arms[0].gripper
@@ -36,15 +34,9 @@ FPS = 30
 
 
 @pytest.fixture
-def standing() -> tuple[mujoco.MjModel, mujoco.MjData, RobotBinding]:
-    """The robot as it is mounted before a support of 0.8 m, at home."""
-    spec = mujoco.MjSpec()
-    mount(spec, G1, Pose(position_m=(0, 0, 0.8), quat_wxyz=(1, 0, 0, 0)))
-    model = spec.compile()
-    data, robot = mujoco.MjData(model), bind_robot(model, G1)
-    robot.place(data, home_qpos(G1))
-    mujoco.mj_forward(model, data)
-    return model, data, robot
+def standing() -> Standing:
+    """The robot at home."""
+    return stand(G1)
 
 
 @pytest.mark.parametrize(("left_rad", "tip_m", "along"), FINGERTIP_BEYOND_PELVIS)
@@ -78,19 +70,8 @@ def test_the_resting_arm_is_no_obstacle_to_the_acting_one(standing) -> None:
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_thumb_and_index_finger_face_each_other_as_far_apart_as_the_record_says(standing, side) -> None:
     """At every opening of the table: half a millimetre, the tool centre point between them, and flats that lean by 20 degrees at most."""
-    model, data, robot = standing
-    arm = robot.arms[("left", "right").index(side)]
-    pads = [model.geom(f"{ROBOT_PREFIX}{side}_hand_{finger}_pad").id for finger in ("thumb", "index")]
-    for width_m in arm.arm.gripper.openings_m:
-        data.qpos[arm.finger_qpos] = arm.arm.gripper.joints_at(width_m)
-        mujoco.mj_kinematics(model, data)
-        assert mujoco.mj_geomDistance(model, data, *pads, 1.0, None) == pytest.approx(width_m, abs=5e-4)
-        rotation = data.site_xmat[arm.tool_site].reshape(3, 3)
-        middle_m = rotation.T @ (data.geom_xpos[pads].mean(axis=0) - data.site_xpos[arm.tool_site])
-        assert np.abs(middle_m[:2]).max() < 0.009
-        assert middle_m[2] == pytest.approx(float(arm.arm.gripper.advance_at(width_m)), abs=5e-4)
-        thumb, index = (data.geom_xmat[pad].reshape(3, 3)[:, 1] for pad in pads)
-        assert min(-thumb @ rotation[:, 1], index @ rotation[:, 1]) > np.cos(np.radians(20.0))
+    pads = [f"{ROBOT_PREFIX}{side}_hand_{finger}_pad" for finger in ("thumb", "index")]
+    assert_pinch(standing, side, pads, thumb_faces=-1, aside_m=0.009, lean_deg=20.0)
 
 
 @pytest.mark.parametrize("width_m", [0.012, 0.04, 0.056])

@@ -157,7 +157,7 @@ def test_a_scene_in_which_nothing_opens_says_so(scene):
 
 def test_parts_with_nothing_movable_beside_them_say_that_no_robot_is_put_there(scene, monkeypatch):
     """Not that the scene has no parts."""
-    monkeypatch.setattr("blueprint_pipeline.job.site._tiers", lambda _scene, _starts: [])
+    monkeypatch.setattr("blueprint_pipeline.job.site.find_tiers", lambda _scene, _starts: [])
     with pytest.raises(NothingToDo, match="nothing movable stands on what it stands on") as refused:
         choose_site(scene, "franka_panda", ("open",), Film(fps=30, width=160, height=120), seed=0)
     assert set(refused.value.reasons) == set(PARTS)

@@ -7,23 +7,17 @@ import pytest
 
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.job.plan_tasks import load_task_scene
-from blueprint_pipeline.job.planning import plan_job
 from blueprint_pipeline.job.site import Film, choose_site
 from blueprint_pipeline.kit.predicates import ObservedMotion
 from blueprint_pipeline.motion.errors import PlanningFailed
-from blueprint_pipeline.motion.scene import build_motion_scene
-from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.layout import home_qpos
-from blueprint_pipeline.rollout.controller import SkillController
-from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.skill.contract import NotOffered
 from blueprint_pipeline.skill.instruction import NamedObject
 from blueprint_pipeline.skill.part_words import NamedPart, part_phrases
 from blueprint_pipeline.skill.press import BACK_SHARE, PRESSED_SHARE, PressTask
 from blueprint_pipeline.skill.press import SKILL as PRESS
 from blueprint_pipeline.twin.joint_line import JointLine
-from blueprint_pipeline.twin.model import build_scene_model, planning_copy
-from tests.simulation.small_job import small_options
+from tests.skill.part_job import assert_job_is_done
 
 BUTTONS = ("mixer/blue_switch", "panel/green_button", "panel/red_button")
 FILM = Film(fps=30, width=320, height=240)
@@ -233,23 +227,4 @@ def test_a_button_with_something_before_it_is_not_offered(site):
 @pytest.mark.slow
 def test_a_job_presses_every_button(scene):
     """As planned, in the simulator: each goes in and comes back, or stays, nothing else moves, and the same again bit by bit."""
-    plan = plan_job(scene, small_options(6, skills=("press",)))
-    twin = build_scene_model(scene.mjcf_path, plan.robot, plan.fps)
-    embodiment = load_embodiment("franka_panda")
-    planner = build_motion_scene(planning_copy(twin.model), embodiment, embodiment.arms[0].name, fps=30, cache_dir=scene.cache_dir)
-    simulator = MujocoSimulator()
-    simulator.use(twin)
-    controller = SkillController(simulator=simulator, twin=twin, planner=planner)
-    done = set()
-    for spec in plan.episodes:
-        attempt, outcome = controller.attempt(spec)
-        assert outcome.success, outcome
-        done.add(spec.task.target_object)
-        poses = np.stack([row.state.object_poses for row in attempt.all_rows()])
-        target = twin.object_ids.index(spec.task.target_object)
-        assert np.delete(np.abs(poses - poses[0]).max(axis=(0, 2)), target).max() < 0.001
-        assert [phase.name for phase in attempt.phases] == list(PRESS.phases)
-    assert done == set(BUTTONS)
-    again, _ = controller.attempt(plan.episodes[0])
-    first, _ = controller.attempt(plan.episodes[0])
-    assert all((a.state.qpos == b.state.qpos).all() for a, b in zip(again.all_rows(), first.all_rows(), strict=True))
+    assert_job_is_done(scene, "press", set(BUTTONS))

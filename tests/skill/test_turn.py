@@ -8,21 +8,15 @@ import pytest
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.geometry.transforms import joint_motion
 from blueprint_pipeline.job.plan_tasks import load_task_scene
-from blueprint_pipeline.job.planning import plan_job
 from blueprint_pipeline.job.site import Film, choose_site
 from blueprint_pipeline.kit.predicates import ObservedMotion
 from blueprint_pipeline.motion.errors import PlanningFailed
-from blueprint_pipeline.motion.scene import build_motion_scene
-from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.layout import home_qpos
-from blueprint_pipeline.rollout.controller import SkillController
-from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
 from blueprint_pipeline.skill.contract import NotOffered
 from blueprint_pipeline.skill.turn import GOALS, LEAST_RAD, WAYS, TurnTask
 from blueprint_pipeline.skill.turn import SKILL as TURN
 from blueprint_pipeline.twin.joint_line import JointLine
-from blueprint_pipeline.twin.model import build_scene_model, planning_copy
-from tests.simulation.small_job import small_options
+from tests.skill.part_job import assert_job_is_done
 
 KNOBS = ("mixer/dial", "panel/knob")
 FILM = Film(fps=30, width=320, height=240)
@@ -186,25 +180,9 @@ def test_a_knob_out_of_reach_is_a_failure_with_its_reason(site):
 @pytest.mark.slow
 def test_a_job_turns_every_knob(scene):
     """As planned, in the simulator: by the angle that was aimed at, nothing else moves, and the same again bit by bit."""
-    plan = plan_job(scene, small_options(6, skills=("turn",)))
-    twin = build_scene_model(scene.mjcf_path, plan.robot, plan.fps)
-    embodiment = load_embodiment("franka_panda")
-    planner = build_motion_scene(planning_copy(twin.model), embodiment, embodiment.arms[0].name, fps=30, cache_dir=scene.cache_dir)
-    simulator = MujocoSimulator()
-    simulator.use(twin)
-    controller = SkillController(simulator=simulator, twin=twin, planner=planner)
-    done = set()
-    for spec in plan.episodes:
-        attempt, outcome = controller.attempt(spec)
-        assert outcome.success, outcome
-        done.add(spec.task.target_object)
-        poses = np.stack([row.state.object_poses for row in attempt.all_rows()])
-        target = twin.object_ids.index(spec.task.target_object)
-        assert np.delete(np.abs(poses - poses[0]).max(axis=(0, 2)), target).max() < 0.001
-        ends = spec.task.line.positions_of(poses[[0, -1], target])
-        assert ends[1] - ends[0] == pytest.approx(spec.task.turn_rad, abs=0.06)
-        assert [phase.name for phase in attempt.phases] == list(TURN.phases)
-    assert done == set(KNOBS)
-    again, _ = controller.attempt(plan.episodes[0])
-    first, _ = controller.attempt(plan.episodes[0])
-    assert all((a.state.qpos == b.state.qpos).all() for a, b in zip(again.all_rows(), first.all_rows(), strict=True))
+
+    def check(turned, poses):
+        start, end = turned.line.positions_of(poses[[0, -1]])
+        assert end - start == pytest.approx(turned.turn_rad, abs=0.06)
+
+    assert_job_is_done(scene, "turn", set(KNOBS), check)

@@ -18,6 +18,7 @@ from blueprint_pipeline.job.placement import NoRoomForRobot, place_robot
 from blueprint_pipeline.job.start_cells import narrow_range, on_cell
 from blueprint_pipeline.job.start_states import Spread, StartStates
 from blueprint_pipeline.job.task_scene import TaskScene
+from blueprint_pipeline.job.tiers import Tier, find_elsewhere, find_tiers
 from blueprint_pipeline.job.viewpoint import find_viewpoint
 from blueprint_pipeline.motion.errors import PlanningFailed
 from blueprint_pipeline.motion.scene import build_motion_scene
@@ -34,18 +35,14 @@ from blueprint_pipeline.skill.support_surface import SupportSurface, scan_surfac
 from blueprint_pipeline.task.skills import SKILLS, require_arms
 from blueprint_pipeline.twin.articulation import find_joints
 from blueprint_pipeline.twin.body_names import is_part
-from blueprint_pipeline.twin.footprint import Footprint
 from blueprint_pipeline.twin.model import SceneModel, build_scene_model, planning_copy
 
 PROBES, ENOUGH = 12, 3
 """Start states in which a task is proposed and planned for an object, and in how many of them that must work for it to be a target."""
 STARTS_SHOWN = 6
 """Start states that are drawn until the scene's camera shows the target in one."""
-TIER_M = 0.03
-"""Objects whose undersides differ by no more than this stand on one tier of their support."""
 FEWEST_CELLS = 50
 """Of a surface on which something can be done, a square centimetre each."""
-_FLOOR = "world"
 LeftOut = dict[str, dict[str, str]]
 """By skill and object: why the skill does not take it."""
 
@@ -69,20 +66,6 @@ class NothingToDo(InputError):
         """Every object with its reason."""
         told = "; ".join(f"{name}: {reason}" for name, reason in sorted(self.reasons.items()))
         return told or "the scene has nothing of the kind"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tier:
-    """Objects that stand at one height on one support."""
-
-    support: str
-    prints: Mapping[str, Footprint]
-    """Of each object in the settled scene."""
-
-    @property
-    def height_m(self) -> float:
-        """Where they stand."""
-        return round(float(np.median([item.bottom_m for item in self.prints.values()])), 4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +183,7 @@ def choose_site(scene: TaskScene, robot: str, skills: Sequence[str], film: Film,
     starts = StartStates(scene.twin, scene.poses)
     parts = find_parts(scene.twin) if any(skill.moves == "part" for skill in loaded) else {}
     refused: list[tuple[Tier, NothingToDo | NoRoomForRobot]] = []
-    for tier in _tiers(scene, starts):
+    for tier in find_tiers(scene, starts):
         for faced in _faced_in_turn(tier, parts):
             try:
                 return _build_site(scene, embodiment, loaded, starts, tier, parts=parts, faced=faced, film=film, seed=seed)
@@ -209,7 +192,7 @@ def choose_site(scene: TaskScene, robot: str, skills: Sequence[str], film: Film,
     if refused and all(isinstance(refusal, NoRoomForRobot) for _, refusal in refused):
         raise refused[0][1]
     skill = next((refusal.skill for _, refusal in refused if isinstance(refusal, NothingToDo)), skills[0])
-    elsewhere = _elsewhere(None, scene, starts) if load_skill(skill).moves == "object" else _parts_apart(scene)
+    elsewhere = find_elsewhere(None, scene, starts) if load_skill(skill).moves == "object" else _parts_apart(scene)
     raise NothingToDo(scene.manifest.scene_id, skill, elsewhere | _where_they_stand(refused))
 
 
@@ -245,45 +228,6 @@ def _where_they_stand(refused: Sequence[tuple[Tier, NothingToDo | NoRoomForRobot
     return reasons
 
 
-def _tiers(scene: TaskScene, starts: StartStates) -> list[Tier]:
-    """What movable objects stand on, by the number of objects, then by name and height. The floor is out of an arm's reach."""
-    by_support: dict[str, dict[str, Footprint]] = {}
-    state = starts.settled_state(sorted(starts.supports))
-    for name, support in sorted(starts.supports.items()):
-        if support not in scene.poses and support != _FLOOR:
-            by_support.setdefault(support, {})[name] = state.footprints[name]
-    tiers = [Tier(support=support, prints=prints) for support, found in by_support.items() for prints in _by_height(found)]
-    return sorted(tiers, key=lambda tier: (-len(tier.prints), tier.support, tier.height_m))
-
-
-def _by_height(prints: Mapping[str, Footprint]) -> Iterator[dict[str, Footprint]]:
-    """Objects in groups of one height, lowest first."""
-    group: dict[str, Footprint] = {}
-    for name in sorted(prints, key=lambda item: prints[item].bottom_m):
-        if group and prints[name].bottom_m - max(item.bottom_m for item in group.values()) > TIER_M:
-            yield group
-            group = {}
-        group[name] = prints[name]
-    yield group
-
-
-def _elsewhere(tier: Tier | None, scene: TaskScene, starts: StartStates) -> dict[str, str]:
-    """Why the movable objects that do not stand on the tier, and those that were set aside, are no targets."""
-    reasons = {**scene.set_aside, **{name: "it stands on nothing" for name in scene.poses if name not in starts.supports}}
-    if tier is None:
-        return reasons | {name: f"it stands on {_named(below)}" for name, below in starts.supports.items()}
-    for name, below in starts.supports.items():
-        if below != tier.support:
-            reasons[name] = f"it stands on {_named(below)}, not on {_named(tier.support)}"
-        elif name not in tier.prints:
-            reasons[name] = f"it stands on another tier of '{below}'"
-    return reasons
-
-
-def _named(support: str) -> str:
-    return "the floor, out of the arm's reach" if support == _FLOOR else f"'{support}'"
-
-
 def _build_site(
     scene: TaskScene,
     embodiment: Embodiment,
@@ -302,7 +246,7 @@ def _build_site(
         NothingToDo: A skill finds no object.
         NoRoomForRobot: The robot finds no place.
     """
-    elsewhere = _elsewhere(tier, scene, starts)
+    elsewhere = find_elsewhere(tier, scene, starts)
     surface = scan_surface(scene.twin, starts.settled_qpos, tier.support, tier.height_m)
     if surface.level.sum() < FEWEST_CELLS:
         reason = f"where it stands '{tier.support}' has no level surface that is open from above"

@@ -69,6 +69,7 @@ class PlanTasksRequest(StageRequest):
     """Share of the episodes in which the first try goes wrong on purpose, so that they show how the robot notices it and tries again.
 
     Drawn for each episode by itself, and recorded with it; of skills in which nothing can go wrong on purpose, none.
+    A job of those alone is refused.
     """
     held_out: int = Field(default=50, ge=0, le=10_000)
     """Starts that are planned beside the episodes and never demonstrated: a policy is tried from them."""
@@ -121,14 +122,19 @@ def _past(request: PlanTasksRequest, settings: Settings) -> dict[str, FileDigest
 
 
 def _complete(request: PlanTasksRequest, settings: Settings) -> PlanTasksRequest:
-    """Refuse a robot that cannot act, or has too few arms for a skill, and a variation that the simulator cannot make.
+    """Refuse what the robot, the skills or the simulator cannot do.
 
-    All that before the plan that lies there is taken away.
+    A robot that cannot act, or has too few arms for a skill; recoveries where none can be provoked; a variation that the simulator cannot
+    make. All that before the plan that lies there is taken away.
     """
     from blueprint_pipeline.robot.embodiment import arms_by_robot, load_embodiment  # noqa: PLC0415 -- reads every robot's record; a flow that is only drawn needs none
 
     robot = load_embodiment(request.robot)
     require_arms(robot.name, len(robot.arms), request.skills, arms_by_robot())
+    if request.recoveries > 0:
+        from blueprint_pipeline.job.mishaps import require_mishaps  # noqa: PLC0415 -- imports the skills
+
+        require_mishaps(request.skills)
     if bool(request.augment) != bool(request.demonstrations):
         raise NothingToDerive(request.augment, request.demonstrations)
     simulator = SIMULATORS[acting_simulator(settings)]

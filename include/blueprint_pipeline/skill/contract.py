@@ -24,7 +24,7 @@ from blueprint_pipeline.skill.receiver import Receivers
 from blueprint_pipeline.skill.scene_view import SceneView
 from blueprint_pipeline.skill.subtasks import WHOLE, Subtask
 from blueprint_pipeline.skill.support_surface import BoolArray, SupportSurface
-from blueprint_pipeline.task.mishap import Mishap, MishapKind
+from blueprint_pipeline.task.mishap import Mishap, MishapKind, NoMishaps
 from blueprint_pipeline.task.outcome import PredicateCheck
 from blueprint_pipeline.task.task import Task
 from blueprint_pipeline.twin.footprint import Footprint
@@ -254,8 +254,13 @@ class Skill(ABC, Generic[AnyTask]):
         return False
 
     def plan_with_mishap(self, scene: MotionScene, qpos: FloatArray, task: AnyTask, mishap: Mishap, *, seed: int) -> Steps:
-        """The same, with something that goes wrong on purpose in the first try; of skills that name :attr:`mishaps`."""
-        raise NotImplementedError(f"{self.name} has no mishaps, so {', '.join(mishap.kinds)} cannot be asked of it")
+        """The same, with something that goes wrong on purpose in the first try; of skills that name :attr:`mishaps`.
+
+        Raises:
+            NoMishaps: It names none: the plan was written for another version of it.
+        """
+        del scene, qpos, task, seed
+        raise NoMishaps([self.name], [f"skills that know {kind}" for kind in mishap.kinds])
 
     @abstractmethod
     def conditions(self, task: AnyTask) -> tuple[Condition, ...]:

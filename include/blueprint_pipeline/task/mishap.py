@@ -3,15 +3,30 @@
 A mishap is drawn with the plan of a job, and recorded with the episode. Each is sure to fail and touches nothing but its target.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
 
+from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.frozen import FrozenModel
 
 MishapKind = Literal["beside", "high", "loose", "short"]
 """``beside``: the fingers close beside the object; ``high``: above it; ``loose``: they stop before they touch it, and the hand rises
 without it; ``short``: a push ends before the object is where it should be."""
+
+
+class NoMishaps(InputError):
+    """Something shall go wrong on purpose in skills in which nothing can."""
+
+    code = "task.no_mishaps"
+    template = (
+        "Nothing can go wrong on purpose in {skills}, so no share of recoveries can be provoked there. Set recoveries to 0, or add {able}."
+    )
+
+    skills: Sequence[str]
+    able: Sequence[str]
+    """Skills in which something can."""
 
 
 class Mishap(FrozenModel):
