@@ -24,6 +24,8 @@ from tests.operators.gate_case import write_gates
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.xdist_group("scheduler"), pytest.mark.timeout(1500)]
 PATIENCE_S = 400.0
+ANSWER_S = 60.0
+"""An answer of Airflow's API server, beside everything else that runs in a test; httpx itself waits 5 s."""
 SCENES = """
 scenes:
   - {scene_id: kitchen, source: sample, lab: aurora_robotics, priority: 9}
@@ -40,8 +42,8 @@ class Airflow:
 
     def __init__(self, url, settings, slack, pager):
         self.settings, self.slack, self.pager = settings, slack, pager
-        self.url, self.token = url, httpx.get(f"{url}/auth/token", timeout=30).json()["access_token"]
-        self._client = httpx.Client(base_url=f"{url}/api/v2", headers={"Authorization": f"Bearer {self.token}"}, timeout=60)
+        self.url, self.token = url, httpx.get(f"{url}/auth/token", timeout=ANSWER_S).json()["access_token"]
+        self._client = httpx.Client(base_url=f"{url}/api/v2", headers={"Authorization": f"Bearer {self.token}"}, timeout=ANSWER_S)
 
     def call(self, method, path, body=None):
         answer = self._client.request(method, path, json=body)
@@ -133,7 +135,7 @@ def test_a_picture_is_served_where_the_question_points(airflow):
     name = "0123456789abcdef.jpg"
     Workspace(airflow.settings.workspace).scene("s1").write_bytes(f"{STRIPS_FOLDER}/{name}", b"jpeg")
     address = f"{airflow.url}{picture_path('s1', name)}"
-    shown = httpx.get(address, headers={"Authorization": f"Bearer {airflow.token}"})
+    shown = httpx.get(address, headers={"Authorization": f"Bearer {airflow.token}"}, timeout=ANSWER_S)
     assert (shown.status_code, shown.content, shown.headers["content-type"]) == (200, b"jpeg", "image/jpeg")
 
 
