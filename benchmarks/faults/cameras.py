@@ -1,6 +1,6 @@
 """Faults of cameras: a simulator that acts and replays as it should, and whose renderer does not show it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import mujoco
 import numpy as np
@@ -40,6 +40,10 @@ class FaultyRenderer:
         """The spoilt picture."""
         self._drawn += 1
         return self._spoil(self._sound.draw(), self._drawn - 1)
+
+    def take_pictures(self, textures: Collection[int]) -> None:
+        """Other pictures on surfaces, as they are."""
+        self._sound.take_pictures(textures)
 
     def draw_depth(self) -> NDArray[np.float32]:
         """Depth, as it is."""

@@ -193,8 +193,22 @@ def describe_variation(ranges: VariationRanges) -> str:
         f"{math.degrees(ranges.light_turn_rad):.0f}°; the room and its furniture are up to {ranges.tint:.0%} darker in each of red, green "
         f"and blue; all contacts slide with {smooth:g} to {rough:g} times their friction, and movable objects have {light:g} to "
         f"{heavy:g} times their mass. "
+        f"{_describe_pictures(ranges)}"
         "Light and camera come nearer to those of the scene where words for colours would not hold, a wall would hide the light, or the "
-        "target would not be seen. What acted stands for each episode in `episodes.jsonl`, under `spec.variation`."
+        "target would not be seen, and pictures and backdrop where what the sentence names would not stand out. What acted stands for each "
+        "episode in `episodes.jsonl`, under `spec.variation`."
+    )
+
+
+def _describe_pictures(ranges: VariationRanges) -> str:
+    """What is on surfaces and beyond them, in a sentence."""
+    if ranges.textured == ranges.backdrop == 0.0:
+        return ""
+    return (
+        f"Of the surfaces that stand still and have a picture that is laid out by length, {ranges.textured:.0%} show wood, stone, tiles, "
+        "cloth or plaster instead, made from a seed, in colours up to "
+        f"{ranges.texture_colour:.0%} of the way from the surface's own to usual ones; "
+        f"the backdrop goes up to {ranges.backdrop:.0%} of the way to that of another place. "
     )
 
 

@@ -13,7 +13,6 @@
 """
 
 import json
-from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 
@@ -119,7 +118,7 @@ def build_dataset_card(sources: BundleSources, lab: LabProfile, licence: BundleL
             "certified": sources.certification.certified,
             "replay_certificates": count_rules(sources.kept_certificates()),
         },
-        "variation": asdict(VARIATIONS[plan.variation]),
+        "variation": VARIATIONS[plan.variation].as_record(),
         "episodes": {"attempted": len(plan.episodes), "kept": len(sources.kept), "rejected": len(sources.rejected_ids())},
         "coverage": [_coverage(facts) for facts in build_coverage(sources)],
         "licence": {"id": licence.licence, "expression": licence.expression, "commercial_ok": licence.commercial_ok},

@@ -51,8 +51,8 @@ also judged it when it was made. The second writes a frame as it was drawn for t
 where you are.
 
 `scene/` is the simulated scene as it was reconstructed, before `variation` of each start in `starts.json` acts on it (lights, colours,
-camera, friction, masses: `blueprint_kit/variation.py`), `robot/` the robot, `kit.json` how the two were put together; `episodes/` holds
-states (float64), record and certificate of each episode.
+camera, friction, masses: `blueprint_kit/variation.py`; what surfaces show and the backdrop: `blueprint_kit/pictures.py`), `robot/` the
+robot, `kit.json` how the two were put together; `episodes/` holds states (float64), record and certificate of each episode.
 
 `env.py` is a Gymnasium environment of the same scene, robot, tasks, cameras and conditions, laid out as LeRobot's EnvHub wants it. An
 action is a row of the dataset's `action`, a step one of its frames; reward 1 and the end when every condition holds. `starts.json` has

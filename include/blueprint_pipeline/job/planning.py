@@ -242,7 +242,7 @@ def _job_id(scene: TaskScene, planner: _Planner) -> str:
             "starts": VERSION,
             "targets": {skill: list(names) for skill, names in site.targets.items()},
             "seed": options.seed,
-            "variation": asdict(VARIATIONS[options.variation]),
+            "variation": VARIATIONS[options.variation].as_record(),
             "fps": options.fps,
             "cameras": list(_cameras(site)),
             "width": options.width,

@@ -1,7 +1,7 @@
 """Draws how the scene of an episode differs from the reconstructed one, so that what is learned from it does not hang on how it looks.
 
-What can be moved, and what has parts that move, keeps its colours: sentences name them. The scene's camera is moved only as far as it
-still shows the target.
+What can be moved, and what has parts that move, keeps its colours and pictures: sentences name them. The scene's camera is moved only as
+far as it still shows the target.
 """
 
 import numpy as np
@@ -11,6 +11,7 @@ from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Vector3, vector3
 from blueprint_pipeline.geometry.rotations import quat_from_rotation, rotation_from_quat
 from blueprint_pipeline.geometry.transforms import turn_about_z
+from blueprint_pipeline.job.picturing import draw_backdrop, draw_textures
 from blueprint_pipeline.job.site import Site
 from blueprint_pipeline.robot.placement import View
 from blueprint_pipeline.skill.drawn_color import is_colour_of
@@ -48,7 +49,13 @@ def draw_variation(ranges: VariationRanges, site: Site, spec: EpisodeSpec, rng: 
             "masses": {name: _evenly(rng, *ranges.mass) for name in movable_objects(site.compiled.model)},
         }
     )
-    return variation.model_copy(update={"view": _draw_view(ranges, site, spec, rng)})
+    return variation.model_copy(
+        update={
+            "view": _draw_view(ranges, site, spec, rng),
+            "textures": draw_textures(ranges, site, spec, variation.tints, rng),
+            "backdrop": draw_backdrop(ranges, site, spec, rng),
+        }
+    )
 
 
 def _draw_light(ranges: VariationRanges, site: Site, rng: np.random.Generator) -> Variation:

@@ -4,6 +4,7 @@ Without a screen: ``MUJOCO_GL=egl`` (or ``osmesa``). OpenGL of another make roun
 of a colour may differ.
 """
 
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,10 +12,12 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from .pictures import VariedPictures
 from .variation import VariedLooks
 from .world import KitNotUsable, Vector
 
 _COLLISION_GROUP = 3
+_MOST_GEOMS = 10_000
 
 
 class Painter:
@@ -29,16 +32,25 @@ class Painter:
         profile, (width, height) = kit["render_profile"], kit["frame_px"]
         _set_up(model, profile, width, height)
         self._model, self._data, self._looks = model, mujoco.MjData(model), VariedLooks(model)
+        self._pictures = VariedPictures(model)
         self._variation: Mapping[str, Any] | None = None
         self._option = mujoco.MjvOption()
         self._option.geomgroup[_COLLISION_GROUP] = 0
         self._option.sitegroup[:] = 0
         self._option.flags[mujoco.mjtVisFlag.mjVIS_TENDON] = 0
         self._cameras = {model.camera(index).name.rsplit("/", 1)[-1]: index for index in reversed(range(model.ncam))}
-        self._renderer = mujoco.Renderer(model, height, width)
-        self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = profile["shadow_map_px"] > 0
-        self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = profile["reflections"]
-        self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_HAZE] = 0
+        self._gl = mujoco.GLContext(width, height)
+        self._gl.make_current()
+        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_150.value)
+        self._free = weakref.finalize(self, _free, self._gl, self._context)
+        self._free.atexit = False
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
+        self._scene, self._camera = mujoco.MjvScene(model, _MOST_GEOMS), mujoco.MjvCamera()
+        self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED.value
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = profile["shadow_map_px"] > 0
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = profile["reflections"]
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_HAZE] = 0
+        self._rectangle, self._image = mujoco.MjrRect(0, 0, width, height), np.empty((height, width, 3), dtype=np.uint8)
 
     def draw(self, qpos: Vector, camera: str, variation: Mapping[str, Any]) -> NDArray[np.uint8]:
         """A picture (height, width, 3), RGB, of a configuration (nq,) in a varied scene, by a camera (its name without the robot's prefix).
@@ -46,22 +58,39 @@ class Painter:
         Raises:
             KitNotUsable: The scene has no such camera.
         """
+        self._gl.make_current()
         if variation != self._variation:
-            self._looks.apply(variation)
-            self._variation = variation
-            self._data = mujoco.MjData(self._model)  # MuJoCo looks once at lights that stand still
+            self._vary(variation)
         if camera not in self._cameras:
             raise KitNotUsable(f"There is no camera '{camera}'; there are {', '.join(sorted(self._cameras))}.")
         self._data.qpos[:] = qpos
         mujoco.mj_forward(self._model, self._data)
-        self._renderer.update_scene(self._data, self._cameras[camera], self._option)
-        image: NDArray[np.uint8] = self._renderer.render()
-        return image
+        self._camera.fixedcamid = self._cameras[camera]
+        every = mujoco.mjtCatBit.mjCAT_ALL.value
+        mujoco.mjv_updateScene(self._model, self._data, self._option, None, self._camera, every, self._scene)
+        mujoco.mjr_render(self._rectangle, self._scene, self._context)
+        mujoco.mjr_readPixels(self._image, None, self._rectangle, self._context)
+        return np.flipud(self._image).copy()
+
+    def _vary(self, variation: Mapping[str, Any]) -> None:
+        self._looks.apply(variation)
+        for texture in sorted(self._pictures.apply(variation)):
+            mujoco.mjr_uploadTexture(self._model, self._context, texture)
+        self._variation = variation
+        self._data = mujoco.MjData(self._model)  # MuJoCo looks once at lights that stand still
 
     def close(self) -> None:
         """Free what draws; the scene looks as it was compiled again."""
         self._looks.put_back()
-        self._renderer.close()
+        self._pictures.put_back()
+        self._free()
+
+
+def _free(gl: mujoco.GLContext, context: mujoco.MjrContext) -> None:
+    """Free what is drawn with in its own OpenGL context: in another's, textures and meshes of the same numbers would be deleted."""
+    gl.make_current()
+    context.free()
+    gl.free()
 
 
 def _set_up(model: mujoco.MjModel, profile: dict[str, Any], width: int, height: int) -> None:

@@ -1,5 +1,7 @@
 """Varies a compiled scene for one episode: its lights, the colours of what stands still, its camera, friction and masses.
 
+What its surfaces show, and its backdrop, is varied by :mod:`.pictures`: only what draws needs it.
+
 A variation is data, as ``episode.json`` has it under ``spec.variation``. Each is applied to the scene as it was compiled, not to the one
 before: the order of episodes changes nothing, and a scene whose variation names nothing is bit by bit the compiled one.
 """
@@ -10,6 +12,8 @@ from typing import Any
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
+
+from .pictures import find_wrong_picture
 
 SCENE_CAMERA = "scene"
 _PHYSICS = (
@@ -27,6 +31,7 @@ _PHYSICS = (
 _PLACES = ("cam_mat0", "cam_pos0", "cam_poscom0", "light_dir0", "light_pos0", "light_poscom0")
 """What it derives anew at the same time, and what has nothing to do with them: this stays."""
 _FIELDS = frozenset({"view", "light_level", "light_tint", "light_turn_rad", "tints", "friction", "masses"})
+"""What every variation has; ``textures`` and ``backdrop`` stand only where they differ."""
 _WIDEST_DEG = 180.0
 _LOOKS = ("cam_fovy", "cam_pos", "cam_quat", "geom_rgba", "light_ambient", "light_diffuse", "light_dir", "light_pos", "mat_rgba")
 _MEASURES = ("center", "extent", "meaninertia", "meanmass", "meansize")
@@ -44,13 +49,14 @@ def check_variation(variation: Any) -> str | None:
         factors = [variation["light_level"], variation["friction"], *variation["light_tint"], *variation["masses"].values()]
         factors += [value for tint in variation["tints"].values() for value in tint]
         numbers = np.array([variation["light_turn_rad"], *view["position_m"], *view["quat_wxyz"], view["fovy_deg"], *factors], dtype=float)
+        wrong_picture = find_wrong_picture(variation.get("textures", {}), variation.get("backdrop"))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         return f"it is of another form ({error!r})"
     if not np.isfinite(numbers).all() or min(factors) <= 0.0:
         return "factors are positive, and all numbers finite"
     if not 0.0 < float(view["fovy_deg"]) < _WIDEST_DEG or not np.linalg.norm(view["quat_wxyz"]) > 0.0:
         return "its view has no lens or no direction"
-    return None
+    return wrong_picture
 
 
 class VariedPhysics:

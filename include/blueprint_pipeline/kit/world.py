@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .contacts import ContactSampler
 from .divergence import find_divergence
+from .pictures import sky_of, unknown_surfaces
 from .table import look_up
 from .variation import VariedPhysics
 
@@ -113,6 +114,10 @@ class World:
         """
         if unknown := sorted({*variation["masses"], *variation["tints"]} - self._bodies):
             raise KitNotUsable(f"A variation is of '{unknown[0]}', which the scene does not have. Get the bundle again.")
+        if unknown := unknown_surfaces(self.model, variation.get("textures", {})):
+            raise KitNotUsable(f"A variation is of the picture of '{unknown[0]}', and the scene has none there. Get the bundle again.")
+        if variation.get("backdrop") is not None and sky_of(self.model) is None:
+            raise KitNotUsable("A variation is of the backdrop, and the scene has none. Get the bundle again.")
         self._physics.apply(variation)
         mujoco.mj_resetData(self.model, self.data)
         self._contacts.forget()

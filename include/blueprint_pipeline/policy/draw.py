@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blueprint_pipeline.geometry.arrays import FloatArray
+from blueprint_pipeline.kit.pictures import VariedPictures
 from blueprint_pipeline.kit.variation import VariedLooks
 from blueprint_pipeline.kit.world import World
 from blueprint_pipeline.simulation.mujoco.drawing import FrameRenderer, apply_lights
@@ -31,6 +32,7 @@ class KitDrawing:
         self._backend = choose_backend("auto")
         apply_lights(world.model, self._profile)
         self._looks = VariedLooks(world.model)
+        self._pictures = VariedPictures(world.model)
         self._renderer: FrameRenderer | None = None
         self._variation: Mapping[str, Any] | None = None
 
@@ -45,6 +47,7 @@ class KitDrawing:
     def close(self) -> None:
         """Free what draws; the scene looks as it was compiled again."""
         self._looks.put_back()
+        self._pictures.put_back()
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
@@ -55,8 +58,10 @@ class KitDrawing:
         if found is not None and variation == self._variation:
             return found
         self._looks.apply(variation)
+        pictures = self._pictures.apply(variation)
         self._variation, self._data = variation, mujoco.MjData(model)
         if found is not None and found.follows_looks:
+            found.take_pictures(pictures)
             return found
         if found is not None:
             found.close()

@@ -21,6 +21,7 @@ from blueprint_pipeline.episode.reader import load_audited_plan, load_record, pl
 from blueprint_pipeline.episode.record import STATES_NAME, STRIPS_FOLDER, EpisodeRecord, recording_path
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.geometry.arrays import ImageArray
+from blueprint_pipeline.kit.pictures import VariedPictures
 from blueprint_pipeline.kit.variation import VariedLooks
 from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
@@ -60,7 +61,7 @@ def draw_strip(scene: SceneFolder, episode_ids: Sequence[str], backend: RenderBa
     plan = load_audited_plan(scene, "strip")
     asked = [(shard, spec) for shard, spec in planned_episodes(plan) if spec.episode_id in set(episode_ids)][:MOST]
     twin = build_scene_model(scene.local("mjcf") / "scene.xml", plan.robot, plan.fps)
-    stage = _Stage(twin, VariedLooks(twin.model), backend, camera_id(twin.model, plan.cameras[0]))
+    stage = _Stage(twin, VariedLooks(twin.model), VariedPictures(twin.model), backend, camera_id(twin.model, plan.cameras[0]))
     rows = [row for shard, spec in asked if (row := _draw_row(scene, shard, spec, stage)) is not None]
     if not rows:
         raise NothingToDraw(scene.scene_id, list(episode_ids))
@@ -77,6 +78,7 @@ def draw_strip(scene: SceneFolder, episode_ids: Sequence[str], backend: RenderBa
 class _Stage:
     twin: SceneModel
     looks: VariedLooks
+    pictures: VariedPictures
     backend: RenderBackend
     camera: int
 
@@ -91,6 +93,7 @@ def _draw_row(scene: SceneFolder, shard: int, spec: EpisodeSpec, stage: _Stage) 
     arrays = load_arrays(folder / STATES_NAME, frames=record.frames, **sizes, unmeasured=record.unmeasured_columns)
     twin = stage.twin
     stage.looks.apply(spec.variation.model_dump(mode="json"))
+    stage.pictures.apply(spec.variation.model_dump(mode="json"))
     data, pictures = mujoco.MjData(twin.model), []
     with closing(make_renderer(twin.model, _WIDTH, _HEIGHT, stage.backend)) as renderer:
         for row in chosen_rows(arrays, record):

@@ -54,12 +54,25 @@ def mean_color(model: mujoco.MjModel, object_id: str) -> FloatArray | None:
     return to_display(np.average(np.concatenate(colors), axis=0, weights=np.concatenate(areas)))
 
 
+def difference(display: FloatArray, other: FloatArray) -> float:
+    """How far apart two colours (3,) are to the eye; about 2 is just seen, black and white are 100 apart.
+
+    Source: CIE 1976, the distance in L*a*b*.
+    """
+    return float(np.linalg.norm(_lab(display) - _lab(other)))
+
+
 def _lightness_chroma_hue(display: FloatArray) -> tuple[float, float, float]:
     """L*, C* and the hue [deg] of display values (3,)."""
+    lightness, a, b = _lab(display).tolist()
+    return lightness, float(np.hypot(a, b)), float(np.degrees(np.arctan2(b, a)))
+
+
+def _lab(display: FloatArray) -> FloatArray:
+    """L*, a*, b* of display values (3,)."""
     share = _TO_XYZ @ to_linear(display) / _TO_XYZ.sum(axis=1)
     curved = np.where(share > (6 / 29) ** 3, np.cbrt(share), share * (29 / 6) ** 2 / 3 + 4 / 29)
-    a, b = 500.0 * (curved[0] - curved[1]), 200.0 * (curved[1] - curved[2])
-    return float(116.0 * curved[1] - 16.0), float(np.hypot(a, b)), float(np.degrees(np.arctan2(b, a)))
+    return np.array([116.0 * curved[1] - 16.0, 500.0 * (curved[0] - curved[1]), 200.0 * (curved[1] - curved[2])])
 
 
 def _surface(model: mujoco.MjModel, geom: int) -> tuple[FloatArray, FloatArray]:

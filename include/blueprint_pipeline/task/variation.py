@@ -1,9 +1,9 @@
 """How the scene of one episode differs from the scene as it was reconstructed, and within which ranges a job draws that."""
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.robot.placement import View
@@ -12,6 +12,30 @@ from blueprint_pipeline.twin.body_names import BodyName
 from blueprint_pipeline.workspace.storage import Id
 
 Factor = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Colour = tuple[Share, Share, Share]
+"""Red, green and blue as displayed."""
+
+
+class SurfaceTexture(FrozenModel):
+    """A picture that a surface has instead of its own. What paints it is :mod:`blueprint_pipeline.kit.textures`."""
+
+    kind: Literal["wood", "stone", "tiles", "cloth", "plaster"]
+    seed: int = Field(ge=0, lt=2**32)
+    cells: int = Field(ge=1, le=4096)
+    """How many planks, slabs, tiles, threads or stains lie across the picture."""
+    turned: bool
+    """By a quarter."""
+    low_rgb: Colour
+    high_rgb: Colour
+    """Its colours go from one to the other."""
+
+
+class Backdrop(FrozenModel):
+    """What a camera sees where the scene ends: one colour above, another below, and between them all between."""
+
+    above_rgb: Colour
+    below_rgb: Colour
 
 
 class Variation(FrozenModel):
@@ -31,6 +55,16 @@ class Variation(FrozenModel):
     """By which the sliding friction of every contact is multiplied."""
     masses: dict[Id, Factor] = {}
     """By which the mass and the inertia of movable objects are multiplied."""
+    textures: dict[str, SurfaceTexture] = {}
+    """Pictures of surfaces that stand still, by the material of each."""
+    backdrop: Backdrop | None = None
+    """Instead of the one that the scene has."""
+
+    @model_serializer(mode="wrap")
+    def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Pictures stand only where they differ: a record of a scene that has its own is what it was before there were others."""
+        unvaried = {name for name in ("textures", "backdrop") if not getattr(self, name)}
+        return {name: value for name, value in handler(self).items() if name not in unvaried}
 
 
 PLAIN = Variation()
@@ -41,7 +75,8 @@ PLAIN = Variation()
 class VariationRanges:
     """Within what a job draws the variation of each episode, from a seed of its own. A width of 0: nothing.
 
-    Light and camera are drawn again from half as wide ranges where they would hide the work or make a sentence untrue.
+    Light and camera are drawn again from half as wide ranges where they would hide the work or make a sentence untrue, and pictures and
+    backdrop where what the sentence names would not stand out from them.
     """
 
     name: str
@@ -61,11 +96,22 @@ class VariationRanges:
     """By how much a channel of the colour of what stands still is darker, at most, as a share."""
     friction: tuple[float, float] = (1.0, 1.0)
     mass: tuple[float, float] = (1.0, 1.0)
+    textured: float = 0.0
+    """Share of the surfaces with room for it that have another picture: wood, stone, tiles, cloth or plaster."""
+    texture_colour: float = 0.0
+    """How far the colours of a picture go from the surface's own to those of its kind, at most, as a share."""
+    backdrop: float = 0.0
+    """How far the colours of the backdrop go from those that it has to drawn ones, at most, as a share."""
 
     @property
     def is_plain(self) -> bool:
         """Whether nothing varies."""
         return self == VariationRanges(name=self.name)
+
+    def as_record(self) -> dict[str, Any]:
+        """For keys and reports. Pictures stand only where they vary: a job in which they do not keeps its id."""
+        pictures = {"textured": self.textured, "texture_colour": self.texture_colour, "backdrop": self.backdrop}
+        return {name: value for name, value in asdict(self).items() if name not in pictures or value}
 
 
 NO_VARIATION, DEFAULT_VARIATION = "none", "mild"
@@ -83,6 +129,9 @@ VARIATIONS = Rows(
         tint=0.15,
         friction=(0.85, 1.15),
         mass=(0.9, 1.1),
+        textured=0.5,
+        texture_colour=0.4,
+        backdrop=0.4,
     ),
     VariationRanges(
         name="wide",
@@ -95,6 +144,9 @@ VARIATIONS = Rows(
         tint=0.4,
         friction=(0.7, 1.3),
         mass=(0.75, 1.25),
+        textured=0.85,
+        texture_colour=1.0,
+        backdrop=1.0,
     ),
 )
 

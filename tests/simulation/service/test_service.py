@@ -24,7 +24,7 @@ from blueprint_pipeline.simulation.service.client import (
 )
 from blueprint_pipeline.simulation.service.errors import RemoteSimulatorError
 from blueprint_pipeline.simulation.service.server import SERVICE, InsecureBinding, ServerOptions, SimulatorServer
-from blueprint_pipeline.task.variation import PLAIN, Variation
+from blueprint_pipeline.task.variation import PLAIN, Backdrop, SurfaceTexture, Variation
 
 POSE = Pose(position_m=(1.0, 2.0, 3.0), quat_wxyz=(1.0, 0.0, 0.0, 0.0))
 ROBOT = RobotPlacement(embodiment="franka_panda", base_pose=POSE, foot_m=0.25)
@@ -58,7 +58,9 @@ def test_a_variation_crosses_the_wire_once(remote, simulator, scene_path):
     """Whole; a scene that stays as it was loaded, or as it was varied, costs no call; what is loaded anew is plain again."""
     view = View(position_m=(0.1, -1.2, 1.4), quat_wxyz=(0.5, 0.5, 0.5, 0.5), fovy_deg=41.5)
     looks = {"light_level": 0.7, "light_tint": (1.1, 1.0, 0.9), "light_turn_rad": -0.4, "tints": {"table": (0.5, 0.6, 0.7)}}
-    variation = Variation(view=view, friction=1.25, masses={"can": 0.8}, **looks)
+    wood = SurfaceTexture(kind="wood", seed=2**32 - 1, cells=7, turned=True, low_rgb=(0.1, 0.2, 0.3), high_rgb=(0.4, 0.5, 0.6))
+    pictures = {"textures": {"top": wood}, "backdrop": Backdrop(above_rgb=(0.9, 0.8, 0.7), below_rgb=(0.3, 0.2, 0.1))}
+    variation = Variation(view=view, friction=1.25, masses={"can": 0.8}, **looks, **pictures)
     remote.load(scene_path, ROBOT, 30)
     remote.vary(PLAIN)
     assert not hasattr(simulator, "varied")

@@ -15,10 +15,11 @@ from blueprint_pipeline.geometry.arrays import FloatArray, ImageArray
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.kit.contacts import ContactSampler
 from blueprint_pipeline.kit.divergence import find_divergence
+from blueprint_pipeline.kit.pictures import VariedPictures
 from blueprint_pipeline.kit.variation import VariedLooks, VariedPhysics
 from blueprint_pipeline.robot.placement import RobotPlacement
 from blueprint_pipeline.simulation.errors import NotLoaded, SimulationDiverged, UnknownName
-from blueprint_pipeline.simulation.mujoco.drawing import FrameRenderer, RenderBackend, apply_lights
+from blueprint_pipeline.simulation.mujoco.drawing import FrameRenderer, RenderBackend, apply_lights, check_pictures
 from blueprint_pipeline.simulation.mujoco.renderer import camera_id
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend, make_renderer
 from blueprint_pipeline.simulation.protocol import BodyContact, Capabilities, LoadedScene, SimulationState, SimulatorInfo, Track
@@ -54,6 +55,8 @@ class MujocoSimulator:
         self._renderer: tuple[tuple[int, int], FrameRenderer] | None = None
         self._varied: tuple[VariedPhysics, VariedLooks]
         self._variation = PLAIN
+        self._pictures: tuple[VariedPictures, Variation]
+        """And the variation that they show: they are painted when they are drawn."""
 
     def capabilities(self) -> Capabilities:
         return Capabilities(deterministic=True, restores_state=True, renders=True, contacts=True, varies=True)
@@ -75,6 +78,7 @@ class MujocoSimulator:
         self._data = mujoco.MjData(model.model)
         self._contacts = ContactSampler(model.model)
         self._varied, self._variation = (VariedPhysics(model.model), VariedLooks(model.model)), PLAIN
+        self._pictures = VariedPictures(model.model), PLAIN
         mujoco.mj_forward(model.model, self._data)
         return LoadedScene(
             info=self.info(),
@@ -105,6 +109,7 @@ class MujocoSimulator:
         known = [scene.model.body(body).name for body in range(scene.model.nbody)]
         if unknown := sorted({*variation.masses, *variation.tints} - set(known)):
             raise UnknownName("body", unknown[0], known)
+        check_pictures(scene.model, variation)
         if variation != self._variation:
             self._variation = variation
             for varied in self._varied:
@@ -240,8 +245,9 @@ class MujocoSimulator:
         return self._probed or choose_backend(self._wanted_backend)
 
     def renderer(self, width: int, height: int) -> FrameRenderer:
-        """The renderer of this size; made when first asked for."""
+        """The renderer of this size, which draws the scene as it is varied; made when first asked for."""
         scene, _ = self._loaded("renderer")
+        self._show_pictures()
         if self._renderer is not None and self._renderer[0] != (width, height):
             self._renderer[1].close()
             self._renderer = None
@@ -249,8 +255,17 @@ class MujocoSimulator:
             self._renderer = ((width, height), make_renderer(scene.model, width, height, self.render_backend(), self._profile))
         return self._renderer[1]
 
+    def _show_pictures(self) -> None:
+        pictures, shown = self._pictures
+        if shown == self._variation:
+            return
+        changed = pictures.apply(self._variation.model_dump(mode="json"))
+        self._pictures = pictures, self._variation
+        if self._renderer is not None:
+            self._renderer[1].take_pictures(changed)
+
     def close(self) -> None:
-        for varied in self._varied if self._scene is not None else ():
+        for varied in (*self._varied, self._pictures[0]) if self._scene is not None else ():
             varied.put_back()
         if self._renderer is not None:
             self._renderer[1].close()

@@ -1,5 +1,6 @@
 """What every way of drawing offers, and their names."""
 
+from collections.abc import Collection
 from typing import Literal, Protocol
 
 import mujoco
@@ -7,8 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blueprint_pipeline.geometry.arrays import ImageArray
+from blueprint_pipeline.kit.pictures import picture_of, sky_of, unknown_surfaces
+from blueprint_pipeline.simulation.errors import UnknownName
 from blueprint_pipeline.simulation.mujoco.fixed_view import FixedView
 from blueprint_pipeline.simulation.render_profiles import RenderProfile
+from blueprint_pipeline.task.variation import Variation
 
 GlBackend = Literal["egl", "osmesa", "cgl"]
 RenderBackend = Literal["egl", "osmesa", "cgl", "warp"]
@@ -22,6 +26,10 @@ class FrameRenderer(Protocol):
 
     def look(self, data: mujoco.MjData, camera_id: int) -> None:
         """Take the scene as ``data`` has it (positions must be up to date), seen by a camera."""
+        ...
+
+    def take_pictures(self, textures: Collection[int]) -> None:
+        """Take the pixels of textures (ids) from the model anew, from the next view on."""
         ...
 
     def draw(self) -> ImageArray:
@@ -58,3 +66,16 @@ def apply_lights(model: mujoco.MjModel, profile: RenderProfile) -> None:
         model.light_cutoff[light] = profile.lamps.cutoff_deg
         model.light_exponent[light] = 0.0
         model.light_diffuse[light] = profile.lamps.diffuse
+
+
+def check_pictures(model: mujoco.MjModel, variation: Variation) -> None:
+    """Refuse a variation of pictures that a scene does not have.
+
+    Raises:
+        UnknownName: A surface has no picture, or is not there; or there is no backdrop.
+    """
+    if unknown := unknown_surfaces(model, variation.textures):
+        known = [model.material(material).name for material in range(model.nmat) if picture_of(model, material) is not None]
+        raise UnknownName("surface with a picture", unknown[0], known)
+    if variation.backdrop is not None and sky_of(model) is None:
+        raise UnknownName("texture", "skybox", [model.texture(texture).name for texture in range(model.ntex)])

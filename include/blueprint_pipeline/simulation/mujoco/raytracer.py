@@ -7,6 +7,7 @@ instead of at every vertex, what is half transparent is drawn opaque, and textur
 The first frame of a kind of scene compiles kernels (some ten seconds of a core) into Warp's cache, ``~/.cache/warp``.
 """
 
+from collections.abc import Collection
 from importlib import import_module
 from typing import Any, Self
 
@@ -68,6 +69,12 @@ class RayTracer:
             self._tracer.refit_bvh(self._model, self._data, context)
             self._tracer.render(self._model, self._data, context)
         self._seen = (camera_id, poses)
+
+    def take_pictures(self, textures: Collection[int]) -> None:
+        """Take the pixels of textures (ids) from the model anew, from the next view on: with everything else that it copied."""
+        if textures:
+            self._contexts.clear()
+            self._seen = None
 
     def draw(self) -> ImageArray:
         """The view last taken: (height, width, 3) RGB, first row on top."""

@@ -5,6 +5,7 @@ pixel cost most of a frame's time on a CPU.
 """
 
 import weakref
+from collections.abc import Collection
 from typing import Self
 
 import mujoco
@@ -146,6 +147,12 @@ class Renderer:
         reaches: NDArray[np.bool_] = (local @ inwards.T >= -model.geom_rbound[:, None]).all(axis=1)
         in_sight: NDArray[np.bool_] = reaches | (model.geom_rbound == 0.0)
         return in_sight
+
+    def take_pictures(self, textures: Collection[int]) -> None:
+        """Take the pixels of textures (ids) from the model anew, from the next view on."""
+        self._gl.make_current()
+        for texture in sorted(textures):
+            mujoco.mjr_uploadTexture(self._model, self._context, texture)
 
     def fixed_view(self, camera_id: int) -> FixedView | None:
         """The view of a camera, for frame after frame: the same pixels as :meth:`look` and :meth:`draw`, in half the time.

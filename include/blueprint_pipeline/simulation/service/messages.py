@@ -10,7 +10,7 @@ from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.placement import RobotPlacement, View
 from blueprint_pipeline.simulation.protocol import BodyContact, Capabilities, LoadedScene, SimulationState, SimulatorInfo
 from blueprint_pipeline.simulation.service.v1 import simulation_pb2 as pb
-from blueprint_pipeline.task.variation import Variation
+from blueprint_pipeline.task.variation import Backdrop, Variation
 
 _VECTORS = ("qpos", "qvel", "ctrl", "actuator_force", "robot_qpos", "robot_qvel", "robot_torque", "gripper_width_m", "gripper_command_m")
 _POSES = ("ee_pose", "object_poses")
@@ -76,6 +76,8 @@ def pack_variation(variation: Variation) -> pb.VaryRequest:
         tints={name: pb.Tint(rgb=tint) for name, tint in variation.tints.items()},
         friction=variation.friction,
         masses=variation.masses,
+        textures={name: pb.Texture(**texture.model_dump()) for name, texture in variation.textures.items()},
+        backdrop=None if variation.backdrop is None else pb.Backdrop(**variation.backdrop.model_dump()),
     )
 
 
@@ -89,8 +91,17 @@ def unpack_variation(message: pb.VaryRequest) -> Variation:
         "tints": {name: tuple(tint.rgb) for name, tint in message.tints.items()},
         "friction": message.friction,
         "masses": dict(message.masses),
+        "textures": {name: _unpack_texture(texture) for name, texture in message.textures.items()},
+        "backdrop": {name: tuple(getattr(message.backdrop, name)) for name in Backdrop.model_fields}
+        if message.HasField("backdrop")
+        else None,
     }
     return Variation.model_validate(found)
+
+
+def _unpack_texture(message: pb.Texture) -> dict[str, Any]:
+    scalars = {name: getattr(message, name) for name in ("kind", "seed", "cells", "turned")}
+    return {**scalars, "low_rgb": tuple(message.low_rgb), "high_rgb": tuple(message.high_rgb)}
 
 
 def pack_frame(state: SimulationState, contacts: tuple[BodyContact, ...]) -> pb.Frame:
