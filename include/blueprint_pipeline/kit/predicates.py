@@ -218,6 +218,19 @@ def measure_support_tilt(motion: ObservedMotion) -> float:
     return tilt_rad(poses[0, 3:], poses[-1, 3:])
 
 
+def measure_support_way(motion: ObservedMotion) -> float:
+    """How far from its start the target's support ends [m]."""
+    poses = _support_poses(motion)
+    return float(np.linalg.norm(poses[-1, :3] - poses[0, :3]))
+
+
+def measure_misalignment(motion: ObservedMotion, axis_object: Sequence[float], axis_support: Sequence[float]) -> float:
+    """The angle between an axis of the target and one of its support at the end, unit vectors (3,) in their own frames [rad]."""
+    axis = rotation(motion.target_poses[-1, 3:]) @ np.array(axis_object)
+    other = rotation(_support_poses(motion)[-1, 3:]) @ np.array(axis_support)
+    return float(np.arctan2(np.linalg.norm(np.cross(axis, other)), axis @ other))
+
+
 MEASURES: Mapping[str, Callable[..., float]] = {
     "lift": measure_lift,
     "rise": measure_rise,
@@ -237,6 +250,8 @@ MEASURES: Mapping[str, Callable[..., float]] = {
     "end_tilt": measure_end_tilt,
     "largest_tilt": measure_largest_tilt,
     "support_tilt": measure_support_tilt,
+    "support_way": measure_support_way,
+    "misalignment": measure_misalignment,
     "end_share": part_measures.measure_end_share,
     "moved_share": part_measures.measure_moved_share,
     "end_pace": part_measures.measure_end_pace,

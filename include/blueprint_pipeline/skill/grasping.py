@@ -27,14 +27,14 @@ MAX_GRASPS = 60
 MAX_UNREACHABLE = 10
 """Grasps, spread over the object, that cannot be taken to the goal: after so many the goal itself is at fault."""
 YAWS_RAD = tuple(np.deg2rad((0, 45, -45, 90, -90, 135, -135, 180)))
-"""Turns of the object at the goal about the vertical, in the order in which they are tried."""
+"""Turns of an object at its goal, where any will do."""
 PALM_GAP_M = 0.006
 """Between the target and all of the hand but the fingers: an arm lags behind its setpoints, and an object slips a little in hand."""
 _SAME_M, _SAME_COS = 0.015, float(np.cos(0.3))
 """So near and so little turned, one grasp is as good as the other."""
 _OPEN_GAP_M = 0.03
 _TOUCH_M = 0.002
-_SUPPORT_TOUCH_M = 0.008
+SUPPORT_TOUCH_M = 0.008
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +53,11 @@ class GraspQuery:
     """The middle of the target in its own frame: what it is turned about at the goal, wherever its origin lies."""
     keep_m: float = CLEARANCE_M
     """What the robot keeps from that support when the target is set down: more before it is in hand, in which it will slip a little."""
+
+    yaws_rad: tuple[float, ...] = YAWS_RAD
+    """Turns of the target at the goal about the vertical, in the order in which they are tried."""
+    support_touch_m: float = SUPPORT_TOUCH_M
+    """How deep the target in hand may touch what it is set down on; below 0: what is kept between them."""
 
     tried: tuple[FloatArray, ...] = ()
     """Where the hand was in earlier tries, in the target's frame (4, 4) each: it is not held in the same way again."""
@@ -83,14 +88,14 @@ class GraspQuery:
         target = checker.bodies_of(self.target)
         checker.allow()
         checker.is_free(start, width_m)
-        checker.allow(Allowance(target, checker.touching(target), _SUPPORT_TOUCH_M))
+        checker.allow(Allowance(target, checker.touching(target), SUPPORT_TOUCH_M))
 
     def allow_support(self) -> None:
         """The target in hand may touch what it should stand on."""
         checker = self.scene.checker
         support = checker.bodies_of(self.support)
         checker.set_clearance(self.support, self.keep_m)
-        checker.allow(Allowance(checker.bodies_of(self.target), support, _SUPPORT_TOUCH_M))
+        checker.allow(Allowance(checker.bodies_of(self.target), support, self.support_touch_m))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +189,7 @@ def _reachable_yaw(
 ) -> float:
     """The first turn of the object at the goal that the arm can reach with this grasp; rejected for the reason of the first of all."""
     rejected: CandidateRejected | None = None
-    for yaw in YAWS_RAD:
+    for yaw in query.yaws_rad:
         try:
             solve_place(query, goal_pose(query, pose_world_object, yaw) @ pose_object_tcp, near, width_m)
         except CandidateRejected as reason:

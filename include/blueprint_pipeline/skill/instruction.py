@@ -67,6 +67,13 @@ PUT = (
     Template("pick up the {object} and put it {place}", RESTS, RESTS_THERE),
     Template("move the {object} {place}", GOES, GOES_THERE),
 )
+INSERT = (
+    Template("insert the {object} {place}", {}, {"in": "into"}),
+    Template("put the {object} {place}", {}, {"in": "into"}),
+    Template("place the {object} {place}", {}, {"in": "in"}),
+    Template("pick up the {object} and insert it {place}", {}, {"in": "into"}),
+    Template("plug the {object} {place}", {}, {"in": "into"}),
+)
 PUSH = (Template("push the {object} {place}", GOES, GOES_THERE), Template("slide the {object} {place}", GOES, GOES_THERE))
 
 

@@ -14,7 +14,7 @@ from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import constant, find_path, solve_line, time_checked
 from blueprint_pipeline.motion.timing import Pace
 from blueprint_pipeline.skill import picking
-from blueprint_pipeline.skill.grasping import RELEASE_M, YAWS_RAD, GraspQuery, goal_pose, raise_above_goal, solve_place
+from blueprint_pipeline.skill.grasping import RELEASE_M, GraspQuery, goal_pose, raise_above_goal, solve_place
 from blueprint_pipeline.skill.picking import (
     AWAY_PACE,
     FREE_PACE,
@@ -63,7 +63,7 @@ def plan_place(query: GraspQuery, pick: PickPlan, *, seed: int) -> MotionPlan:
     if (lost := find_lost(query, pick)) is not None:
         raise PlanningFailed(_STAGE, "object_not_held", lost)
     rejected: list[CandidateRejected] = []
-    for attempt, yaw in enumerate(sorted(YAWS_RAD, key=lambda value: abs(value - pick.yaw_rad)), start=1):
+    for attempt, yaw in enumerate(sorted(query.yaws_rad, key=lambda value: abs(value - pick.yaw_rad)), start=1):
         try:
             return _complete_place(query, pick, pose_tcp_object, float(yaw), seed + SEED_STEP * attempt)
         except CandidateRejected as reason:

@@ -15,8 +15,10 @@ from scipy.spatial import ConvexHull
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.transforms import apply, invert, pose_from_quat
-from blueprint_pipeline.skill.support_surface import COLLIDING_GROUPS, FAR_BELOW_M, BoolArray
-from blueprint_pipeline.twin.footprint import bodies_of, measure_footprint, movable_objects
+from blueprint_pipeline.skill.holes import Hole, find_holes
+from blueprint_pipeline.skill.object_rays import ObjectRays, rays_of, stand_alone
+from blueprint_pipeline.skill.support_surface import COLLIDING_GROUPS, BoolArray
+from blueprint_pipeline.twin.footprint import Footprint, measure_footprint
 from blueprint_pipeline.twin.model import SceneModel
 
 CELL_M = 0.005
@@ -31,7 +33,6 @@ _ABOVE_M = 0.01
 _FEWEST_CELLS = 16
 _RIM_STEP_M, _UNDER_RIM_M = 0.0025, 0.001
 """Between the heights at which a rim is sought, and how far below each it is looked for: a handle or a spout that rises above is no rim."""
-_RAY_M = 10.0
 _RIM_SHARE = 0.9
 """Of what a lower rim closes that a rim closes at least: the edge of a scan has notches."""
 _DOWN = np.array([0.0, 0.0, -1.0])
@@ -60,7 +61,7 @@ class _Heights:
     corner_m: FloatArray
     top_m: FloatArray
     highest_m: float
-    rays: "_Rays"
+    rays: ObjectRays
     pose_world_object: FloatArray
 
     @property
@@ -86,7 +87,7 @@ class _Heights:
         """How far from some cells the object is at a height of the world, in each way round (nx, ny, 16); infinite elsewhere."""
         found = np.full((*cells.shape, len(_AROUND)), np.inf)
         for cell in np.argwhere(cells):
-            found[tuple(cell)] = self.rays.around(np.array([*(self.corner_m + cell * CELL_M), height_m]))
+            found[tuple(cell)] = self.rays.around(np.array([*(self.corner_m + cell * CELL_M), height_m]), _AROUND)
         return found
 
     def part(self, cells: BoolArray, height_m: float) -> Receiver | None:
@@ -124,6 +125,7 @@ class Receivers:
     def __init__(self, scene: SceneModel, qpos: FloatArray) -> None:
         self._model, self._qpos = scene.model, qpos
         self._seen: dict[str, _Heights] = {}
+        self._holes: dict[str, tuple[Hole, ...]] = {}
 
     def opening(self, name: str) -> Receiver | None:
         """The hollow of an object that is open above, closed all round, and deep (:data:`LEAST_DEPTH_M`, :data:`LEAST_DEPTH_SHARE`)."""
@@ -142,6 +144,18 @@ class Receivers:
             return None
         return seen.part(level, float(np.median(seen.top_m[level])))
 
+    def stands(self, name: str) -> tuple[FloatArray, Footprint]:
+        """How an object stands here: its pose in the world (4, 4), and its footprint."""
+        data = stand_alone(self._model, self._qpos, name)
+        pose = pose_from_quat(data.body(name).xpos.copy(), data.body(name).xquat.copy())
+        return pose, measure_footprint(self._model, data, name)
+
+    def holes(self, name: str) -> tuple[Hole, ...]:
+        """The holes of an object that open upwards, in an order of their places in its frame."""
+        if name not in self._holes:
+            self._holes[name] = find_holes(self._model, self._qpos, name)
+        return self._holes[name]
+
     def _look_down(self, name: str) -> _Heights:
         if name not in self._seen:
             self._seen[name] = _scan(self._model, self._qpos, name)
@@ -150,16 +164,12 @@ class Receivers:
 
 def _scan(model: mujoco.MjModel, qpos: FloatArray, name: str) -> _Heights:
     """Look at one object from above, with all others taken away; its outside has a row of cells."""
-    data = mujoco.MjData(model)
-    data.qpos[:] = qpos
-    for other in set(movable_objects(model)) - {name}:
-        data.joint(model.body(other).jntadr[0]).qpos[2] = FAR_BELOW_M
-    mujoco.mj_kinematics(model, data)
+    data = stand_alone(model, qpos, name)
     footprint = measure_footprint(model, data, name)
     outline = footprint.polygon_m + footprint.origin_m[:2]
     corner = outline.min(axis=0) - CELL_M
     shape = np.ceil((outline.max(axis=0) - corner) / CELL_M).astype(int) + 2
-    rays = _Rays(model, data, frozenset(bodies_of(model, name).tolist()))
+    rays = rays_of(model, data, name, COLLIDING_GROUPS)
     heights, start = np.full(tuple(shape), np.nan), footprint.top_m + _ABOVE_M
     for cell in np.ndindex(*heights.shape):
         distance = rays.first(np.array([*(corner + np.array(cell) * CELL_M), start]), _DOWN)
@@ -167,28 +177,3 @@ def _scan(model: mujoco.MjModel, qpos: FloatArray, name: str) -> _Heights:
             heights[cell] = start - distance
     pose = pose_from_quat(data.body(name).xpos.copy(), data.body(name).xquat.copy())
     return _Heights(corner_m=corner, top_m=heights, highest_m=footprint.top_m, rays=rays, pose_world_object=pose)
-
-
-@dataclass(frozen=True)
-class _Rays:
-    """Rays that ask for one object."""
-
-    model: mujoco.MjModel
-    data: mujoco.MjData
-    bodies: frozenset[int]
-    """Of the object."""
-
-    def first(self, start_m: FloatArray, way: FloatArray) -> float | None:
-        """How far away the object is, from a point (3,) along a unit vector (3,); ``None`` where it is not what the ray meets first."""
-        geom = np.zeros(1, dtype=np.int32)
-        distance = float(mujoco.mj_ray(self.model, self.data, start_m, way, COLLIDING_GROUPS, 1, -1, geom, None))
-        return distance if geom[0] >= 0 and int(self.model.geom_bodyid[geom[0]]) in self.bodies else None
-
-    def around(self, start_m: FloatArray) -> FloatArray:
-        """How far away the object is in each of the ways round (16,); infinite where it is not what the ray meets first."""
-        count = len(_AROUND)
-        geoms, distances = np.full(count, -1, dtype=np.int32), np.full(count, -1.0)
-        mujoco.mj_multiRay(self.model, self.data, start_m, _AROUND.ravel(), COLLIDING_GROUPS, 1, -1, geoms, distances, None, count, _RAY_M)
-        own = (geoms >= 0) & np.isin(self.model.geom_bodyid[geoms], list(self.bodies))
-        met_m: FloatArray = np.where(own, distances, np.inf)
-        return met_m

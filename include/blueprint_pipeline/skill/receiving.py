@@ -5,7 +5,6 @@ World frame: z up, metres; quaternions wxyz. What is said of the receiving objec
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -13,12 +12,10 @@ from pydantic import Field
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose, Vector3, vector3
-from blueprint_pipeline.geometry.rotations import rotation_from_quat
-from blueprint_pipeline.geometry.transforms import apply, matrix_of
+from blueprint_pipeline.geometry.transforms import matrix_of
 from blueprint_pipeline.kit.predicates import Condition, ObservedMotion, judge, tilt_rad
 from blueprint_pipeline.motion.collision import CLEARANCE_M
 from blueprint_pipeline.motion.scene import MotionScene
-from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.skill import placing
 from blueprint_pipeline.skill.conditions import (
     AT_REST,
@@ -31,12 +28,12 @@ from blueprint_pipeline.skill.conditions import (
     upright,
 )
 from blueprint_pipeline.skill.contract import NotOffered, ObjectFacts, Skill, StartState, Steps, Workplace, tell_apart
-from blueprint_pipeline.skill.grasping import RELEASE_HEIGHT_M, GraspQuery, reachable_grasps
+from blueprint_pipeline.skill.grasping import SUPPORT_TOUCH_M, YAWS_RAD, GraspQuery, reachable_grasps
 from blueprint_pipeline.skill.instruction import PUT, say_in_ways
 from blueprint_pipeline.skill.mishaps import KINDS
+from blueprint_pipeline.skill.offer import Offer
 from blueprint_pipeline.skill.picking import find_untakeable
 from blueprint_pipeline.skill.receiver import Receiver, Receivers
-from blueprint_pipeline.skill.resting import let_go, lower_onto
 from blueprint_pipeline.skill.taking import take_and_place
 from blueprint_pipeline.task.mishap import Mishap
 from blueprint_pipeline.task.outcome import PredicateCheck
@@ -44,8 +41,6 @@ from blueprint_pipeline.task.task import Task
 
 SLIP_M = 0.005
 """How far an object may lie otherwise in the hand than it was planned, where its receiver's walls are near."""
-_CLEAR_M = 0.05
-"""How high above the receiver the search begins."""
 _MOVED_M = 0.01
 """How far the receiver may slide when the target is let go on it."""
 
@@ -82,6 +77,16 @@ class ReceivedTask(Task):
     def end_pose(self, start: Pose) -> Pose:
         """On or in what receives it, turned as at the start."""
         return start.model_copy(update={"position_m": self.goal_position_m})
+
+    @property
+    def yaws_rad(self) -> tuple[float, ...]:
+        """Turns of the target at the goal about the vertical, in the order in which they are tried."""
+        return YAWS_RAD
+
+    @property
+    def touch_m(self) -> float:
+        """How deep the target in hand may touch its receiver; below 0: what is kept between them."""
+        return SUPPORT_TOUCH_M
 
     def depth_in_outline(self, name: str) -> Condition:
         """The target's middle ends within the outline."""
@@ -163,7 +168,8 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
             else:
                 sentences = say_in_ways(PUT, phrases, self.relation, place.frame, rng=rng, references=references[name])
                 try:
-                    return self._build_task(Offer(place=place, start=start, target=target, name=name, receiver=receiver), sentences)
+                    offer = Offer(place=place, start=start, target=target, name=name, receiver=receiver)
+                    return self._build_task(offer, sentences, self.facts_of(receiver))
                 except NotOffered as refusal:
                     refused[name] = refusal.reason
         raise NotOffered(self._say_nowhere(refused))
@@ -214,8 +220,8 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
         told = "; ".join(f"{name}: {reason}" for name, reason in sorted(refused.items()) if reason)
         return f"{self.nowhere} ({told})" if told else self.nowhere
 
-    def _build_task(self, offer: "Offer", sentences: tuple[str, tuple[str, ...]]) -> AnyReceivedTask:
-        """The task of setting the target down there.
+    def _build_task(self, offer: Offer, sentences: tuple[str, tuple[str, ...]], facts: Mapping[str, object]) -> AnyReceivedTask:
+        """The task of setting the target down there, with what is said of what receives it.
 
         Raises:
             NotOffered: It does not fit, would not rest, is not seen, or no hand gets there.
@@ -231,22 +237,22 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
             paraphrases=sentences[1],
             target_object=offer.target,
             support_object=offer.name,
-            goal_position_m=_rounded(np.array(goal.position_m)),
+            goal_position_m=_rounded(offer.unturned_m(goal)),
             corners_object_m=tuple(_rounded(corner) for corner in corners),
             center_object_m=_rounded(offer.center_object_m),
             half_height_m=round((footprint.top_m - footprint.bottom_m) / 2, 5),
             upright=offer.place.objects[offer.target].upright,
-            **self.facts_of(offer.receiver),
+            **facts,
         )
         if not all(self._rests(offer, task, goal, push) for push in self.pushes):
             raise NotOffered("it would not stay there")
         if not offer.shows_at(goal):
             raise NotOffered("the scene's camera would hardly show it there")
-        if not offer.can_be_held(task):
+        if not _can_be_held(offer, task):
             raise NotOffered("no hand can take it and set it down there")
         return task
 
-    def _rests(self, offer: "Offer", task: AnyReceivedTask, goal: Pose, push: tuple[float, float]) -> bool:
+    def _rests(self, offer: Offer, task: AnyReceivedTask, goal: Pose, push: tuple[float, float]) -> bool:
         """Whether the target, let go at its goal and pushed a little, comes to rest where the sentence says."""
         ended = offer.settled(goal, push)
         if ended is None:
@@ -260,68 +266,10 @@ class ReceivingSkill(Skill[AnyReceivedTask]):
         return is_there and max(tilts) <= task.max_tilt_rad / 2 and slid_m <= _MOVED_M
 
 
-@dataclass(frozen=True, kw_only=True)
-class Offer:
-    """A target and an object that may receive it, in a start state."""
-
-    place: Workplace
-    start: StartState
-    target: str
-    name: str
-    """Of the object that receives it."""
-    receiver: Receiver
-
-    @property
-    def radius_m(self) -> float:
-        """Of the circle about the middle of the target's outline that holds it."""
-        footprint = self.start.footprints[self.target]
-        return float(np.linalg.norm(footprint.polygon_m + footprint.origin_m[:2] - footprint.center_m, axis=1).max())
-
-    @property
-    def center_object_m(self) -> FloatArray:
-        """The middle of the target in its own frame, (3,)."""
-        footprint, stands = self.start.footprints[self.target], self.start.poses[self.target]
-        middle = np.array([*footprint.center_m, (footprint.bottom_m + footprint.top_m) / 2])
-        center: FloatArray = rotation_from_quat(np.array(stands.quat_wxyz)).T @ (middle - np.array(stands.position_m))
-        return center
-
-    def spot_m(self, room_m: float) -> FloatArray | None:
-        """Where the middle of the target's outline goes, (2,) in the world: of what has room the point nearest to the middle."""
-        spots = apply(matrix_of(self.start.poses[self.name]), self.receiver.spots_m)[:, :2]
-        roomy = spots[self.receiver.inside_m >= room_m]
-        if len(roomy) == 0:
-            return None
-        nearest: FloatArray = roomy[np.linalg.norm(roomy - spots.mean(axis=0), axis=1).argmin()]
-        return nearest
-
-    def lowered(self, spot_m: FloatArray) -> Pose | None:
-        """The target's pose with the middle of its outline over a spot (2,), let down until it touches; ``None`` where it passes by."""
-        footprint, stands = self.start.footprints[self.target], self.start.poses[self.target]
-        x, y = (np.array(stands.position_m[:2]) + spot_m - footprint.center_m).tolist()
-        z = stands.position_m[2] + self.start.footprints[self.name].top_m + _CLEAR_M - footprint.bottom_m
-        above = stands.model_copy(update={"position_m": (x, y, z)})
-        down_m = lower_onto(self.place.twin, self._qpos({self.target: above}), self.target, self.name)
-        return None if down_m is None else above.model_copy(update={"position_m": (x, y, z - down_m)})
-
-    def settled(self, goal: Pose, push: tuple[float, float]) -> tuple[FloatArray, FloatArray] | None:
-        """Where the two lie after the target was let go just above its goal under a push, (7,) each; ``None``: they do not come to rest."""
-        x, y, z = goal.position_m
-        qpos = self._qpos({self.target: goal.model_copy(update={"position_m": (x, y, z + RELEASE_HEIGHT_M)})})
-        ended = let_go(self.place.twin, qpos, self.place.planner.holding(qpos), (self.target, self.name), push=push)
-        return None if ended is None else (ended[self.target], ended[self.name])
-
-    def can_be_held(self, task: ReceivedTask) -> bool:
-        """Whether a hand can take the target and set it down there: between walls the fingers need room, too."""
-        scene = self.place.planner
-        return next(reachable_grasps(_query(scene, self._qpos({}), task, SLIP_M), []), None) is not None
-
-    def shows_at(self, goal: Pose) -> bool:
-        """Whether the scene's camera shows the target at its goal, and the receiver before."""
-        view, home = self.place.view, home_qpos(self.place.embodiment)
-        return view.shows(self.start.poses, home, self.name) and view.shows({**self.start.poses, self.target: goal}, home, self.target)
-
-    def _qpos(self, moved: Mapping[str, Pose]) -> FloatArray:
-        return self.place.twin.qpos_at({**self.start.poses, **moved}, home_qpos(self.place.embodiment))
+def _can_be_held(offer: Offer, task: ReceivedTask) -> bool:
+    """Whether a hand can take the target and set it down there: between walls the fingers need room, too."""
+    query = _query(offer.place.planner, offer.qpos_with({}), task, SLIP_M)
+    return next(reachable_grasps(query, []), None) is not None
 
 
 def _query(scene: MotionScene, qpos: FloatArray, task: ReceivedTask, slip_m: float = 0.0) -> GraspQuery:
@@ -333,6 +281,8 @@ def _query(scene: MotionScene, qpos: FloatArray, task: ReceivedTask, slip_m: flo
         goal_position_m=task.goal_position_m,
         center_object_m=task.center_object_m,
         keep_m=CLEARANCE_M + slip_m,
+        yaws_rad=task.yaws_rad,
+        support_touch_m=task.touch_m,
     )
 
 

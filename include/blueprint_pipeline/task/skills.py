@@ -34,6 +34,7 @@ SKILLS = Rows(
     SkillRow(name="pick_place", title="pick and place", module="blueprint_pipeline.skill.pick_place"),
     SkillRow(name="place_in", title="place in a container", module="blueprint_pipeline.skill.place_in"),
     SkillRow(name="stack", title="stack", module="blueprint_pipeline.skill.stack"),
+    SkillRow(name="insert", title="insert in a hole", module="blueprint_pipeline.skill.insert"),
     SkillRow(name="push", title="push", module="blueprint_pipeline.skill.push"),
     SkillRow(name="open", title="open", module="blueprint_pipeline.skill.open"),
     SkillRow(name="close", title="close", module="blueprint_pipeline.skill.close"),
