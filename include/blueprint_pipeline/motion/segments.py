@@ -38,22 +38,28 @@ _SLOWER = 0.6
 _DENSER_RAD = 0.06
 
 
-def solve_line(scene: MotionScene, pose_world_tcp: FloatArray, start: FloatArray, offset_m: FloatArray, code: str) -> FloatArray:
+def solve_line(
+    scene: MotionScene, pose_world_tcp: FloatArray, start: FloatArray, offset_m: FloatArray, code: str, *, step_m: float = LINE_STEP_M
+) -> FloatArray:
     """Joint positions (k, n) that take the hand straight from a pose by an offset (3,), at the same orientation; or each by its own (k, 3).
+
+    Between two of them, ``step_m`` apart or less, the hand leaves the line by as much as its joints turn: in steps of 2 cm, up to 2 mm.
 
     Raises:
         CandidateRejected: With ``code``: a point is out of reach or the elbow would flip.
     """
-    points = [start, *follow_line(scene, pose_world_tcp, start, offset_m)]
-    if len(points) <= _steps_of(offset_m):
+    points = [start, *follow_line(scene, pose_world_tcp, start, offset_m, step_m=step_m)]
+    if len(points) <= _steps_of(offset_m, step_m):
         raise CandidateRejected(code, "a straight line of the hand leaves the arm's reach")
     return np.array(points)
 
 
-def follow_line(scene: MotionScene, pose_world_tcp: FloatArray, start: FloatArray, offset_m: FloatArray) -> Iterator[FloatArray]:
+def follow_line(
+    scene: MotionScene, pose_world_tcp: FloatArray, start: FloatArray, offset_m: FloatArray, *, step_m: float = LINE_STEP_M
+) -> Iterator[FloatArray]:
     """Joint positions (n,) at equal steps of a straight line of the hand, after ``start``; they end where the arm's reach ends."""
     before, last = start, start
-    steps = _steps_of(offset_m)
+    steps = _steps_of(offset_m, step_m)
     for share in np.arange(1, steps + 1) / steps:
         solution = scene.solve_ik(shift(pose_world_tcp, share * offset_m), [2 * last - before, last])
         if solution is None or np.abs(solution - last).max() > LARGEST_JUMP_RAD:
@@ -62,8 +68,8 @@ def follow_line(scene: MotionScene, pose_world_tcp: FloatArray, start: FloatArra
         before, last = last, solution
 
 
-def _steps_of(offset_m: FloatArray) -> int:
-    return max(1, int(np.ceil(np.linalg.norm(offset_m, axis=-1).max() / LINE_STEP_M)))
+def _steps_of(offset_m: FloatArray, step_m: float) -> int:
+    return max(1, int(np.ceil(np.linalg.norm(offset_m, axis=-1).max() / step_m)))
 
 
 def require_free(scene: MotionScene, points: FloatArray, width_m: Widths, code: str) -> None:

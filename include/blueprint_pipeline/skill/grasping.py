@@ -14,7 +14,7 @@ from blueprint_pipeline.motion.errors import CandidateRejected
 from blueprint_pipeline.motion.overhead import extend_up
 from blueprint_pipeline.motion.plan import Widths
 from blueprint_pipeline.motion.scene import MotionScene
-from blueprint_pipeline.motion.segments import require_free, solve_line
+from blueprint_pipeline.motion.segments import LINE_STEP_M, require_free, solve_line
 
 APPROACH_M = 0.08
 LIFT_M = 0.10
@@ -56,6 +56,10 @@ class GraspQuery:
 
     yaws_rad: tuple[float, ...] = YAWS_RAD
     """Turns of the target at the goal about the vertical, in the order in which they are tried."""
+    looks_above: bool = False
+    """Whether the target is looked at again above its goal, and lowered from how it lies in the hand there: it slips on the way."""
+    line_step_m: float = LINE_STEP_M
+    """Between two points of the straight way down to the goal."""
     support_touch_m: float = SUPPORT_TOUCH_M
     """How deep the target in hand may touch what it is set down on; below 0: what is kept between them."""
 
@@ -212,7 +216,7 @@ def solve_place(query: GraspQuery, pose_world_tcp: FloatArray, near: FloatArray,
     query.allow_support()
     require_free(scene, at_place[None], width_m, "goal_unreachable")
     require_free(scene, at_place[None], min(scene.arm.gripper.stroke_m, width_m + RELEASE_M), "goal_unreachable")
-    up = solve_line(scene, pose_world_tcp, at_place, np.array([0.0, 0.0, LOWER_M]), "goal_unreachable")
+    up = solve_line(scene, pose_world_tcp, at_place, np.array([0.0, 0.0, LOWER_M]), "goal_unreachable", step_m=query.line_step_m)
     require_free(scene, up, width_m, "goal_unreachable")
     return up
 

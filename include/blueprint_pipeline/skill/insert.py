@@ -70,6 +70,11 @@ class InsertTask(ReceivedTask):
         """Nothing: some of the room is kept."""
         return -min(_KEPT_M, _KEPT_SHARE * self.clearance_m)
 
+    @property
+    def is_exact(self) -> bool:
+        """It is: the target slips in the hand on the way, by as much as it has room."""
+        return True
+
     def end_pose(self, start: Pose) -> Pose:
         """In the hole, turned so that it fits."""
         return turned_about(super().end_pose(start), np.array(self.center_object_m), self.turns_rad[0])

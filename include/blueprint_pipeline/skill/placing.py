@@ -3,6 +3,8 @@
 Planned from what was observed after the lift: transport, straight down to just above what it shall stand on, release, straight back, home.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
@@ -44,10 +46,30 @@ RELEASE_SPEED_M_S = 0.03
 """Of the opening at the release: at 0.08 the finger that lets go last drags a tall object along and tips it against the palm."""
 RETRACT_M = 0.08
 _RELEASE_HOLD_S = 0.1
+_ASIDE_RAD = 0.15
+"""Of any joint, between above the goal as planned and as it is seen to be right: more is another way."""
 _STAGE = "plan_place"
 
 
-def plan_place(query: GraspQuery, pick: PickPlan, *, seed: int) -> MotionPlan:
+@dataclass(frozen=True, kw_only=True)
+class PlacePlan(MotionPlan):
+    """A plan that ends with the object at the goal and the arm home."""
+
+    yaw_rad: float
+    """Turn of the object at the goal about the world's up axis."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Down:
+    """The last of the way to the goal, with the object as it lies in the hand."""
+
+    pose_world_goal: FloatArray
+    pose_world_tcp: FloatArray
+    up: FloatArray
+    """Joint positions from the goal upward (k, n)."""
+
+
+def plan_place(query: GraspQuery, pick: PickPlan, *, seed: int) -> PlacePlan:
     """Plan from the lifted object, as it lies in the hand, until it stands at the goal and the arm is home.
 
     Args:
@@ -71,31 +93,86 @@ def plan_place(query: GraspQuery, pick: PickPlan, *, seed: int) -> MotionPlan:
     raise summarise_rejected(_STAGE, query.target, rejected)
 
 
-def _complete_place(query: GraspQuery, pick: PickPlan, pose_tcp_object: FloatArray, yaw_rad: float, seed: int) -> MotionPlan:
+def plan_lower(query: GraspQuery, pick: PickPlan, carried: PlacePlan, *, seed: int) -> PlacePlan:
+    """Plan the same again from where the object hangs above its goal, with its pose in the hand as it is there.
+
+    Args:
+        query: The same, but from the state after the transport was executed.
+        pick: The plan that took the object.
+        carried: The plan whose first phase, the transport, was executed.
+        seed: Decides the path search on the way home.
+
+    Raises:
+        PlanningFailed: The object is not in hand, or cannot be lowered as it lies there.
+    """
+    scene, controls = query.scene, carried.part(0, 1).setpoints[-1]
+    query.reset()
+    pose_tcp_object = observe_hold(query)
+    if (lost := find_lost(query, pick)) is not None:
+        raise PlanningFailed(_STAGE, "object_not_held", lost)
+    scene.checker.hold(query.target, pose_tcp_object)
+    builder = SetpointBuilder(scene.acting, fps=scene.fps, start=controls)
+    try:
+        down = _solve_down(query, pick, pose_tcp_object, carried.yaw_rad)
+        _require_near(down.up[-1], builder.arm_end)
+        _lower_and_leave(query, pick, builder, down, seed)
+    except CandidateRejected as reason:
+        raise PlanningFailed(_STAGE, reason.failure_code, f"from above the goal, {reason.reason}") from reason
+    setpoints, phases = builder.build()
+    return PlacePlan(setpoints=setpoints, phases=phases, yaw_rad=carried.yaw_rad)
+
+
+def _require_near(qpos: FloatArray, other: FloatArray) -> None:
+    """Check that two configurations (n,) above the goal differ by little.
+
+    Raises:
+        CandidateRejected: ``goal_unreachable``.
+    """
+    if np.abs(qpos - other).max() > _ASIDE_RAD:
+        raise CandidateRejected("goal_unreachable", "the arm would come there from another side")
+
+
+def _complete_place(query: GraspQuery, pick: PickPlan, pose_tcp_object: FloatArray, yaw_rad: float, seed: int) -> PlacePlan:
     """Transport, lower, release, retract and go home, for one orientation at the goal."""
     scene, checker = query.scene, query.scene.checker
     start: FloatArray = pick.setpoints[-1, scene.acting.actuators]
-    pose_world_goal = goal_pose(query, pick.pose_world_object, yaw_rad)
-    pose_world_tcp = pose_world_goal @ invert(pose_tcp_object)
     builder = SetpointBuilder(scene.acting, fps=scene.fps, start=pick.setpoints[-1])
     query.reset()
     checker.hold(query.target, pose_tcp_object)
-    up = solve_place(query, pose_world_tcp, pick.at_place, pick.width_m)
-    up = raise_above_goal(scene, up, pick.rise_m, pick.width_m)
+    down = _solve_down(query, pick, pose_tcp_object, yaw_rad)
     checker.allow()
-    path = find_path(scene, start, up[-1], pick.width_m, seed)
+    path = find_path(scene, start, down.up[-1], pick.width_m, seed)
     transport, _ = time_checked(scene, path, CARRY_PACE, constant(pick.width_m))
+    builder.move("transport", transport, np.full(len(transport), pick.close_m), hold_s=STOP_S * query.looks_above)
+    _lower_and_leave(query, pick, builder, down, seed)
+    setpoints, phases = builder.build()
+    return PlacePlan(setpoints=setpoints, phases=phases, yaw_rad=yaw_rad)
+
+
+def _solve_down(query: GraspQuery, pick: PickPlan, pose_tcp_object: FloatArray, yaw_rad: float) -> _Down:
+    """The way down for one orientation at the goal, the object in hand."""
+    pose_world_goal = goal_pose(query, pick.pose_world_object, yaw_rad)
+    pose_world_tcp = pose_world_goal @ invert(pose_tcp_object)
+    up = solve_place(query, pose_world_tcp, pick.at_place, pick.width_m)
+    up = raise_above_goal(query.scene, up, pick.rise_m, pick.width_m)
+    return _Down(pose_world_goal=pose_world_goal, pose_world_tcp=pose_world_tcp, up=up)
+
+
+def _lower_and_leave(query: GraspQuery, pick: PickPlan, builder: SetpointBuilder, down: _Down, seed: int) -> None:
+    """From where the arm is, at the upper end of the way down or beside it: lower, release, retract and go home."""
+    scene, checker, way = query.scene, query.scene.checker, down.up[::-1]
+    if (builder.arm_end != way[0]).any():
+        way = np.vstack([builder.arm_end, way])
     query.allow_support()
-    lower, _ = time_checked(scene, up[::-1], LINE_PACE, constant(pick.width_m))
-    builder.move("transport", transport, np.full(len(transport), pick.close_m))
+    lower, _ = time_checked(scene, way, LINE_PACE, constant(pick.width_m))
     builder.move("place", lower, np.full(len(lower), pick.close_m), hold_s=STOP_S)
     released_m = min(pick.open_m, pick.width_m + RELEASE_M)
     builder.grip("release", width_m=released_m, speed_m_s=RELEASE_SPEED_M_S, hold_s=_RELEASE_HOLD_S)
 
     checker.release()
-    checker.put(query.target, pose_world_goal)
+    checker.put(query.target, down.pose_world_goal)
     query.allow_target()
-    back = solve_line(scene, pose_world_tcp, up[0], -RETRACT_M * pose_world_tcp[:3, 2], "goal_unreachable")
+    back = solve_line(scene, down.pose_world_tcp, down.up[0], -RETRACT_M * down.pose_world_tcp[:3, 2], "goal_unreachable")
     open_m = _opening_back(scene, back, pick.open_m, released_m)
     back = extend_up(scene, back, pick.over_m - float(scene.tool_pose(back[-1])[2, 3]), open_m)
     builder.move("retract", *time_checked(scene, back, AWAY_PACE, builder.early(open_m)))
@@ -103,8 +180,6 @@ def _complete_place(query: GraspQuery, pick: PickPlan, pose_tcp_object: FloatArr
     checker.allow()
     home = find_path(scene, back[-1], scene.arms.home, open_m, seed + 1)
     builder.move("home", *time_checked(scene, home, FREE_PACE, builder.late(scene.arm.gripper.stroke_m)), hold_s=STOP_S)
-    setpoints, phases = builder.build()
-    return MotionPlan(setpoints=setpoints, phases=phases)
 
 
 def _opening_back(scene: MotionScene, back: FloatArray, wide_m: float, released_m: float) -> float:

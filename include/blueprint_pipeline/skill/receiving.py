@@ -16,6 +16,7 @@ from blueprint_pipeline.geometry.transforms import matrix_of
 from blueprint_pipeline.kit.predicates import Condition, ObservedMotion, judge, tilt_rad
 from blueprint_pipeline.motion.collision import CLEARANCE_M
 from blueprint_pipeline.motion.scene import MotionScene
+from blueprint_pipeline.motion.segments import LINE_STEP_M
 from blueprint_pipeline.skill import placing
 from blueprint_pipeline.skill.conditions import (
     AT_REST,
@@ -41,6 +42,8 @@ from blueprint_pipeline.task.task import Task
 
 SLIP_M = 0.005
 """How far an object may lie otherwise in the hand than it was planned, where its receiver's walls are near."""
+_EXACT_STEP_M = 0.005
+"""Between two points of a way down that must be straight to some tenths of a millimetre."""
 _MOVED_M = 0.01
 """How far the receiver may slide when the target is let go on it."""
 
@@ -87,6 +90,11 @@ class ReceivedTask(Task):
     def touch_m(self) -> float:
         """How deep the target in hand may touch its receiver; below 0: what is kept between them."""
         return SUPPORT_TOUCH_M
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the target is looked at above its receiver before it is lowered, and lowered as straight as the arm can."""
+        return False
 
     def depth_in_outline(self, name: str) -> Condition:
         """The target's middle ends within the outline."""
@@ -283,6 +291,8 @@ def _query(scene: MotionScene, qpos: FloatArray, task: ReceivedTask, slip_m: flo
         keep_m=CLEARANCE_M + slip_m,
         yaws_rad=task.yaws_rad,
         support_touch_m=task.touch_m,
+        looks_above=task.is_exact,
+        line_step_m=_EXACT_STEP_M if task.is_exact else LINE_STEP_M,
     )
 
 

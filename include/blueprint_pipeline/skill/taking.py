@@ -23,7 +23,7 @@ from blueprint_pipeline.skill.contract import Steps
 from blueprint_pipeline.skill.grasping import APPROACH_M, GraspQuery
 from blueprint_pipeline.skill.mishaps import MissedPick, plan_missed
 from blueprint_pipeline.skill.picking import AWAY_PACE, LINE_PACE, PickPlan, find_lost, observe_hold, plan_pick
-from blueprint_pipeline.skill.placing import plan_place
+from blueprint_pipeline.skill.placing import PlacePlan, plan_lower, plan_place
 from blueprint_pipeline.task.mishap import Mishap
 
 MAX_TRIES = 3
@@ -76,8 +76,8 @@ def take_and_place(query: GraspQuery, *, slip_m: float = 0.0, upright: bool, see
         looked, failed = yield from _try(looked, pick, missed or pick, course, again=number > 1)
         if failed is None:
             placed = _plan_place(replace(looked, keep_m=query.keep_m), pick, seed)
-            if isinstance(placed, MotionPlan):
-                yield placed
+            if isinstance(placed, PlacePlan):
+                yield from _set_down_at_goal(replace(looked, keep_m=query.keep_m), pick, placed, seed)
                 return
             failed = placed
         _require_hope(asked, looked, failed, number, course.frames, upright=upright)
@@ -87,12 +87,21 @@ def take_and_place(query: GraspQuery, *, slip_m: float = 0.0, upright: bool, see
         pick = _plan_again(looked, course.controls, failed, seed=seed + _TRY_SEED * number)
 
 
-def _plan_place(query: GraspQuery, pick: PickPlan, seed: int) -> MotionPlan | str:
+def _plan_place(query: GraspQuery, pick: PickPlan, seed: int) -> PlacePlan | str:
     """The way to the goal with the object as it lies in the hand; or why there is none, in words."""
     try:
         return plan_place(query, pick, seed=seed)
     except PlanningFailed as failure:
         return f"as it lies in the hand, {failure.reason}"
+
+
+def _set_down_at_goal(query: GraspQuery, pick: PickPlan, placed: PlacePlan, seed: int) -> Steps:
+    """At once; or in two steps, where the target is looked at above its goal."""
+    if not query.looks_above:
+        yield placed
+        return
+    observed = yield placed.part(0, 1)
+    yield plan_lower(replace(query, qpos=observed), pick, placed, seed=seed)
 
 
 def _plan_again(query: GraspQuery, controls: FloatArray, failed: str, *, seed: int) -> PickPlan:
