@@ -49,6 +49,15 @@ def trays(tmp_path_factory, mesh_cache):
 
 
 @pytest.fixture(scope="session")
+def pegs(tmp_path_factory, mesh_cache):
+    """Pegs and a block with holes on a table, after all stages: the context. Tests must not change it."""
+    from tests.scene.peg_scene import write_scene
+
+    root = tmp_path_factory.mktemp("pegs")
+    return run_all(root / "peg_table", write_scene(root / "source"), mesh_cache, "peg_table")[0]
+
+
+@pytest.fixture(scope="session")
 def panel(tmp_path_factory, mesh_cache):
     """Buttons and knobs on a table, after all stages: the context. Tests must not change it."""
     from tests.scene.panel_scene import write_scene

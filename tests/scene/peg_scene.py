@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
+from manifold3d import CrossSection, Manifold
 
 from blueprint_pipeline.scene.surfaces import Look
 from tests.scene.cabinet_scene import GREEN, RED, TABLE_M, WHITE, WOOD, box, surface, write_object, write_room
@@ -62,6 +63,17 @@ def block(holes):
     return [surface(WOOD, box((-long, -half, 0), (long, half, FLOOR_M - _APART_M)), *pieces)]
 
 
+def one_piece(holes):
+    """The same block as one body without seams, as a modelling program makes it: its collision pieces have to be cut."""
+    half = CELL_M / 2
+    solid = Manifold.cube((len(holes) * CELL_M, CELL_M, HEIGHT_M)).translate((-len(holes) * half, -half, 0))
+    for index, hole in enumerate(holes):
+        place = ((index - (len(holes) - 1) / 2) * CELL_M, 0, FLOOR_M)
+        solid -= CrossSection([hole]).extrude(HEIGHT_M).translate(place)
+    mesh = solid.to_mesh()
+    return [surface(WOOD, trimesh.Trimesh(mesh.vert_properties[:, :3], mesh.tri_verts))]
+
+
 def round_hole(radius):
     """A hole that a round peg fits in."""
     return ngon(radius, _SIDES)
@@ -84,7 +96,7 @@ def square_peg(look, half, height=0.095):
     return [surface(look, box((-half, -half, 0), (half, half, height)))]
 
 
-def write_scene(scene):
+def write_scene(scene, make_block=block):
     """The whole scene."""
     scene = Path(scene)
     pegs = {
@@ -95,7 +107,7 @@ def write_scene(scene):
     holes = [round_hole(0.0165), square_hole(0.0155), round_hole(0.0165)]
     carton = [surface(WHITE, box((-0.025, -0.025, 0), (0.025, 0.025, 0.11)))]
     others = {
-        "wooden_block": (block(holes), (0.02, -0.02), "block", "wooden block with holes"),
+        "wooden_block": (make_block(holes), (0.02, -0.02), "block", "wooden block with holes"),
         "red_can": (round_peg(RED, 0.03, 0.1), (0.32, 0.16), "can", "red can"),
         "white_carton": (carton, (-0.38, 0.1), "carton", "white milk carton"),
     }

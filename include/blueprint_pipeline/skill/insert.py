@@ -217,8 +217,8 @@ def find_misfit(section_m: FloatArray, hole: Hole, pose_world_receiver: FloatArr
     if drawn.clearance_m > MOST_CLEARANCE_M:
         return f"a hole leaves it {_mm(drawn.clearance_m)} of room on a side ({_mm(MOST_CLEARANCE_M)} at most), and it would lean"
     if hole.closed_m > CLOSED_M:
-        share = "all of it" if np.isinf(hole.closed_m) else f"{_mm(hole.closed_m)} of it"
-        return f"its collision pieces close a hole that is drawn open, {share}: build the walls of separate closed convex parts"
+        how = "close all of a hole" if np.isinf(hole.closed_m) else f"stand {_mm(hole.closed_m)} into a hole"
+        return f"its collision pieces {how} that is drawn open ({_mm(CLOSED_M)} at most): make its walls of separate closed convex parts"
     if hole.depth_m > _DEEPEST_M:
         return f"a hole is {_mm(hole.depth_m)} deep ({_mm(_DEEPEST_M)} at most)"
     return None
