@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 
 def scene_for(skill, folder, contexts):
-    """The small scene; with things that hold others, or with parts that move, where the skill needs them."""
+    """The small scene; with things that hold others, with holes, or with parts that move, where the skill needs them."""
     if skill in contexts:
         twin = small_folder(folder).local("mjcf")
         shutil.copytree(contexts[skill].scene.local("mjcf"), twin)
@@ -122,10 +122,10 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("skill", [row.name for row in SKILLS.values() if row.arms == 1])
-def test_simulated_episodes_pass_the_strictest_tier(tmp_path, cabinet, panel, skill):
+def test_simulated_episodes_pass_the_strictest_tier(tmp_path, cabinet, panel, pegs, skill):
     """Every skill of one arm, for several seeds: no gate has anything against an episode, and few need a person to look."""
     folders = [tmp_path / str(seed) for seed in range(3)]
-    contexts = dict.fromkeys(("open", "close"), cabinet) | dict.fromkeys(("press", "turn"), panel)
+    contexts = dict.fromkeys(("open", "close"), cabinet) | dict.fromkeys(("press", "turn"), panel) | {"insert": pegs}
     cases = [case for seed, folder in enumerate(folders) for case in simulate(folder, 4, scene_for(skill, folder, contexts), skill, seed)]
     verdicts = [judge_case(case, load_tiers(), "full") for case in cases]
     assert [verdict.failed() for verdict in verdicts] == [[]] * len(cases)

@@ -56,7 +56,7 @@ def small_options(
     recoveries: float = 0.0,
 ) -> JobOptions:
     made = {"episodes": episodes, "shard_size": episodes, "held_out": held_out, "variation": variation, "recoveries": recoveries}
-    width, height = (320, 240) if {"press", "turn"} & set(skills) else (160, 120)  # a button is small in the picture
+    width, height = (320, 240) if {"press", "turn", "insert"} & set(skills) else (160, 120)  # buttons and pegs are small in the picture
     return JobOptions(robot="franka_panda", skills=skills, seed=seed, fps=30, width=width, height=height, **made)
 
 

@@ -35,9 +35,7 @@ def model_of(drawn, pieces, turn_rad=0.0):
     look = '<geom type="mesh" mesh="look" group="2" contype="0" conaffinity="0" density="0"/>'
     solid = "".join(f'<geom type="mesh" mesh="{name}" group="3"/>' for name in meshes if name != "look")
     body = f'<body name="block" euler="0 0 {turn_rad}"><freejoint/><inertial pos="0 0 0" mass="1" diaginertia="1 1 1"/>{look}{solid}</body>'
-    return mujoco.MjModel.from_xml_string(
-        f'<mujoco><compiler angle="radian"/><asset>{asset}</asset><worldbody>{body}</worldbody></mujoco>'
-    )
+    return mujoco.MjModel.from_xml_string(f'<mujoco><compiler angle="radian"/><asset>{asset}</asset><worldbody>{body}</worldbody></mujoco>')
 
 
 def holes_of(holes, turn_rad=0.0, make=block):
@@ -151,7 +149,7 @@ def test_pieces_that_are_cut_are_measured_and_not_believed():
     ids=["one", "a row", "two behind one another", "a bow", "four", "a square"],
 )
 def test_holes_are_called_as_the_viewer_sees_them(middles, words):
-    """x is away from the viewer, y to the left."""
+    """The first axis is away from the viewer, the second to the left."""
     assert hole_words(np.array(middles, dtype=float)) == words
 
 

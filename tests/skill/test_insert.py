@@ -1,4 +1,4 @@
-"""Pegs go into the hole that the sentence names, all the way, straight, and are left there; a hole that is closed is refused at the door."""
+"""Pegs go into the hole that the sentence names, all the way, straight, and are left there; a closed hole is refused at the door."""
 
 import json
 from dataclasses import replace
@@ -226,7 +226,7 @@ def test_a_block_whose_pieces_close_its_holes_is_refused_at_the_door(tmp_path, m
 
 def test_pegs_end_in_their_holes_and_come_out_the_same_again(scene):
     """As planned, in the simulator: three episodes, one a peg; the block stays, and the first is repeated bit by bit."""
-    plan = plan_job(scene, replace(small_options(3, skills=("insert",)), width=320, height=240))
+    plan = plan_job(scene, small_options(3, skills=("insert",)))
     twin = build_scene_model(scene.mjcf_path, plan.robot, plan.fps)
     embodiment = load_embodiment(plan.robot.embodiment)
     planner = build_motion_scene(planning_copy(twin.model), embodiment, embodiment.arms[0].name, fps=plan.fps, cache_dir=scene.cache_dir)
@@ -237,7 +237,9 @@ def test_pegs_end_in_their_holes_and_come_out_the_same_again(scene):
     for spec in plan.episodes:
         attempt, outcome = controller.attempt(spec)
         assert outcome.success, outcome
-        assert [phase.name for phase in attempt.phases] == [name for name in INSERT.phases if name not in {"set_down", "let_go", "back_off"}]
+        assert [phase.name for phase in attempt.phases] == [
+            name for name in INSERT.phases if name not in {"set_down", "let_go", "back_off"}
+        ]
         done.append(attempt)
     assert {spec.task.target_object for spec in plan.episodes} == set(PEGS)
     again, _ = controller.attempt(plan.episodes[0])
