@@ -3,7 +3,7 @@
 Planned from what was observed after the lift: transport, straight down to just above what it shall stand on, release, straight back, home.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -67,6 +67,14 @@ class _Down:
     pose_world_tcp: FloatArray
     up: FloatArray
     """Joint positions from the goal upward (k, n)."""
+    beside: FloatArray | None = None
+    """Where the arm is instead, beside the upper end (n,)."""
+
+    @property
+    def way(self) -> FloatArray:
+        """Joint positions from where the arm is down to the goal (k, n)."""
+        down: FloatArray = self.up[::-1]
+        return down if self.beside is None else np.vstack([self.beside, down])
 
 
 def plan_place(query: GraspQuery, pick: PickPlan, *, seed: int) -> PlacePlan:
@@ -115,7 +123,7 @@ def plan_lower(query: GraspQuery, pick: PickPlan, carried: PlacePlan, *, seed: i
     try:
         down = _solve_down(query, pick, pose_tcp_object, carried.yaw_rad)
         _require_near(down.up[-1], builder.arm_end)
-        _lower_and_leave(query, pick, builder, down, seed)
+        _lower_and_leave(query, pick, builder, replace(down, beside=builder.arm_end), seed)
     except CandidateRejected as reason:
         raise PlanningFailed(_STAGE, reason.failure_code, f"from above the goal, {reason.reason}") from reason
     setpoints, phases = builder.build()
@@ -159,12 +167,10 @@ def _solve_down(query: GraspQuery, pick: PickPlan, pose_tcp_object: FloatArray, 
 
 
 def _lower_and_leave(query: GraspQuery, pick: PickPlan, builder: SetpointBuilder, down: _Down, seed: int) -> None:
-    """From where the arm is, at the upper end of the way down or beside it: lower, release, retract and go home."""
-    scene, checker, way = query.scene, query.scene.checker, down.up[::-1]
-    if (builder.arm_end != way[0]).any():
-        way = np.vstack([builder.arm_end, way])
+    """Lower, release, retract and go home."""
+    scene, checker = query.scene, query.scene.checker
     query.allow_support()
-    lower, _ = time_checked(scene, way, LINE_PACE, constant(pick.width_m))
+    lower, _ = time_checked(scene, down.way, LINE_PACE, constant(pick.width_m))
     builder.move("place", lower, np.full(len(lower), pick.close_m), hold_s=STOP_S)
     released_m = min(pick.open_m, pick.width_m + RELEASE_M)
     builder.grip("release", width_m=released_m, speed_m_s=RELEASE_SPEED_M_S, hold_s=_RELEASE_HOLD_S)
