@@ -7,7 +7,15 @@ import numpy as np
 import pyarrow.parquet as pq
 from upath import UPath
 
-from blueprint_pipeline.episode.record import CameraSight, EpisodeRecord, ReplayCertificate, VideoRecord, recording_path, render_path
+from blueprint_pipeline.episode.record import (
+    CameraSight,
+    EpisodeRecord,
+    ReplayCertificate,
+    Selection,
+    VideoRecord,
+    recording_path,
+    render_path,
+)
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH, SceneManifest
 from blueprint_pipeline.settings import Settings
 from blueprint_pipeline.simulation.render_profiles import FAST
@@ -106,9 +114,9 @@ def write_video(path: Path, frames: int, *, width: int = 32, height: int = 24) -
         container.mux(stream.encode())
 
 
-def write_render(root: Path, record: EpisodeRecord, **edits: object) -> ReplayCertificate:
+def write_render(root: Path, record: EpisodeRecord, selection: Selection = "kept", **edits: object) -> ReplayCertificate:
     """Write two videos and the certificate of a rendered episode; ``edits`` bend the certificate."""
-    folder = root / render_path(record.shard_index, record.episode_id)
+    folder = root / render_path(record.shard_index, record.episode_id, selection)
     folder.mkdir(parents=True)
     videos = {}
     for camera in ("scene", "wrist"):

@@ -8,6 +8,7 @@
 
 ``geniesim/renders/shard_0000/{episode_id}/`` holds, for kept episodes, ``{camera}.mp4`` with T frames (frame t shows
 state row t), ``{camera}.preview.mp4`` with small ones of them, and ``certificate.json``: a :class:`ReplayCertificate`, written last.
+``geniesim/failure_renders/`` holds the same of honest failures, where somebody buys them.
 
 Control: row t's ``ctrl`` is the setpoint that is commanded at the *end* of frame t; within the frame the
 applied control goes linearly from row t-1's to row t's setpoint (row 0 starts from the robot's initial
@@ -248,6 +249,10 @@ class ReplayCertificate(FrozenModel):
     segmentation: dict[str, FileDigest] = {}
 
 
+Selection = Literal["kept", "failures"]
+"""Which episodes of a job are drawn, written and delivered: those that passed, or honest failures of the robot
+(:mod:`blueprint_pipeline.quality.failures`). The same stages do both, each in folders of its own: neither touches the other's work."""
+RENDERS_FOLDERS: dict[Selection, str] = {"kept": "geniesim/renders", "failures": "geniesim/failure_renders"}
 STATES_NAME = "states.parquet"
 EPISODE_NAME = "episode.json"
 """Files of a recording's folder."""
@@ -274,14 +279,14 @@ def usage_path(shard_index: int, episode_id: str = "") -> str:
     return _usage_of(recording_path(shard_index, episode_id), episode_id)
 
 
-def render_path(shard_index: int, episode_id: str = "") -> str:
+def render_path(shard_index: int, episode_id: str = "", selection: Selection = "kept") -> str:
     """Folder of a shard's renders, or of one episode in it, in the scene's folder."""
-    return f"geniesim/renders/{shard_name(shard_index)}/{episode_id}".rstrip("/")
+    return f"{RENDERS_FOLDERS[selection]}/{shard_name(shard_index)}/{episode_id}".rstrip("/")
 
 
-def render_usage_path(shard_index: int, episode_id: str = "") -> str:
+def render_usage_path(shard_index: int, episode_id: str = "", selection: Selection = "kept") -> str:
     """Folder of what a shard's renders took, or the file of one (a :class:`UnitUsage`), in the scene's folder."""
-    return _usage_of(render_path(shard_index, episode_id), episode_id)
+    return _usage_of(render_path(shard_index, episode_id, selection), episode_id)
 
 
 def _usage_of(path: str, episode_id: str) -> str:

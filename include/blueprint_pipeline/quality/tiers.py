@@ -9,7 +9,7 @@ from blueprint_pipeline.config_file import ConfigFileInvalid, load_config
 from blueprint_pipeline.config_folder import CONFIG_FOLDER
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.quality.config_files import TIERS_FILE
-from blueprint_pipeline.quality.verdicts import Tier
+from blueprint_pipeline.quality.verdicts import Tier, WhenFailed
 
 
 class InvalidQualityConfig(ConfigFileInvalid):
@@ -60,6 +60,7 @@ class GateRule(Rule):
     """One gate's limits and their reason."""
 
     stage: Literal["episodes", "renders"]
+    when_failed: WhenFailed
     limits: dict[Tier, float] | Literal["min_score"]
     parameters: dict[str, float] = {}
     """Further numbers of this gate, each with its unit in its name."""

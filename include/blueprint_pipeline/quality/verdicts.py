@@ -2,6 +2,7 @@
 
 - ``geniesim/quality/verdicts/{shard}.json``: a :class:`ShardVerdicts` each, after ``gate_episodes``.
 - ``geniesim/quality/render_verdicts/{shard}.json``: the same of what was rendered, after ``gate_renders``.
+- ``geniesim/quality/failure_verdicts/{shard}.json``: the same of honest failures that were rendered, where somebody buys them.
 """
 
 from collections.abc import Callable, Container, Iterator, Sequence
@@ -23,7 +24,9 @@ RENDER_VERDICTS_FOLDER = f"{QUALITY_FOLDER}/render_verdicts"
 Tier = Literal["core", "plus", "full"]
 Verdict = Literal["kept", "rejected", "borderline"]
 VERDICTS: tuple[Verdict, ...] = ("kept", "rejected", "borderline")
-Evidence = Literal["verdicts", "render_verdicts"]
+WhenFailed = Literal["failure", "weakness", "unusable"]
+"""What a gate that failed makes of an episode, beside keeping it out of the dataset; ``include/config/tiers.yaml`` says what each means."""
+Evidence = Literal["verdicts", "render_verdicts", "failure_verdicts"]
 """Folder of the files, beside the report that names them."""
 
 
@@ -59,6 +62,10 @@ class GateResult(FrozenModel):
     origin: Origin
     message: str
     """For people: what was found where."""
+    when_failed: WhenFailed | None = None
+    """What it makes of the episode where it fails; ``None``: a gate on a set of episodes."""
+    frame: int | None = None
+    """The first frame in which it is so; ``None``: it speaks of the whole, or nobody can tell."""
 
     def sentence(self) -> str:
         """The gate with what was measured and its limit."""

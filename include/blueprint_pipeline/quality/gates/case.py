@@ -12,7 +12,7 @@ from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.licence.policy import LicenceBlocker
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.quality.tiers import GateRule, Rule, TierConfig
-from blueprint_pipeline.quality.verdicts import GateResult, Tier
+from blueprint_pipeline.quality.verdicts import GateResult, Tier, WhenFailed
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.workspace.checksums import FileDigest
 
@@ -95,6 +95,10 @@ class Measurement:
     """``None``: it could not be measured; the gate fails."""
     message: str = ""
     origin: Origin = field(default=Origin.MEASURED)
+    frame: int | None = None
+    """First frame of the recording in which it is so, where there is one."""
+    unusable: bool = False
+    """Whatever the rule says of a failure: here it means that the account of the episode cannot be trusted."""
 
 
 def not_measured(why: str) -> Measurement:
@@ -104,7 +108,9 @@ def not_measured(why: str) -> Measurement:
 
 def judge(name: str, measurement: Measurement, config: TierConfig, tier: Tier) -> GateResult:
     """Compare a measurement of an episode with its limit."""
-    return judge_by(name, measurement, config.gates[name], config.limit(name, tier), tier)
+    rule = config.gates[name]
+    when_failed: WhenFailed = "unusable" if measurement.unusable else rule.when_failed
+    return judge_by(name, measurement, rule, config.limit(name, tier), tier).model_copy(update={"when_failed": when_failed})
 
 
 def judge_by(name: str, measurement: Measurement, rule: Rule, limit: float, tier: Tier) -> GateResult:
@@ -127,6 +133,7 @@ def judge_by(name: str, measurement: Measurement, rule: Rule, limit: float, tier
         unit=rule.unit,
         origin=measurement.origin,
         message=measurement.message,
+        frame=measurement.frame,
     )
 
 

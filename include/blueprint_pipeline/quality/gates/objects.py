@@ -25,14 +25,20 @@ def measure_object_speed(case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRu
     return Measurement(float(speed[row, index]), f"{case.record.object_ids[index]} in frame {row}")
 
 
-def measure_bystander_motion(case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRule) -> Measurement:
-    """Largest distance of any object but the target from where it began [m], at any time."""
+def measure_bystander_motion(case: EpisodeCase, arrays: EpisodeArrays, rule: GateRule) -> Measurement:
+    """Largest distance of any object but the target from where it began [m], at any time; it begins where the widest limit is passed."""
     if case.spec.task.target_object not in case.record.object_ids:
         return not_measured(f"the target {case.spec.task.target_object} is not recorded")
     distance = np.linalg.norm(arrays.object_poses[:, :, :3] - arrays.object_poses[0, :, :3], axis=2)
     distance[:, case.record.object_ids.index(case.spec.task.target_object)] = 0.0
     row, index = np.unravel_index(int(distance.argmax()), distance.shape)
-    return Measurement(float(distance[row, index]), f"{case.record.object_ids[index]} in frame {row}" if distance.any() else "")
+    widest = max(rule.limits.values()) if isinstance(rule.limits, dict) else float(distance[row, index])
+    beyond = np.flatnonzero(distance[:, index] > widest)
+    return Measurement(
+        float(distance[row, index]),
+        f"{case.record.object_ids[index]} in frame {row}" if distance.any() else "",
+        frame=int(beyond[0]) if beyond.size else None,
+    )
 
 
 def measure_untouched_motion(case: EpisodeCase, arrays: EpisodeArrays, _rule: GateRule) -> Measurement:
@@ -142,4 +148,5 @@ def measure_unexplained_contacts(case: EpisodeCase, arrays: EpisodeArrays, rule:
     told = "; ".join(
         f"{name} in {len(rows[name])} frames from {min(rows[name])}" for name in sorted(rows, key=lambda key: -len(rows[key]))[:3]
     )
-    return Measurement(float(len(set().union(*rows.values()))), told, _origin(contacts))
+    found = set().union(*rows.values())
+    return Measurement(float(len(found)), told, _origin(contacts), frame=min(found, default=None))

@@ -6,15 +6,20 @@ from blueprint_pipeline.episode.arrays import EpisodeArrays
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.quality.gates.case import EpisodeCase, Measurement, not_measured
 from blueprint_pipeline.quality.tiers import GateRule
+from blueprint_pipeline.simulation.errors import SimulationDiverged
 
 
 def measure_outcome(case: EpisodeCase, _rule: GateRule) -> Measurement:
-    """1 where the attempt ended with a failure, else 0; the message names its stage and reason."""
+    """1 where the attempt ended with a failure, else 0; the message names its stage and reason.
+
+    A simulation that diverged is no failure of the robot.
+    """
     outcome = case.record.outcome
     if outcome.success:
         return Measurement(0.0, "ended with success", Origin.SIMULATED)
     stage, code = outcome.failure_stage or "unknown stage", outcome.failure_code or "no code"
-    return Measurement(1.0, f"{stage}: {code}: {outcome.failure_reason or 'no reason given'}", Origin.SIMULATED)
+    told = f"{stage}: {code}: {outcome.failure_reason or 'no reason given'}"
+    return Measurement(1.0, told, Origin.SIMULATED, unusable=code == SimulationDiverged.code)
 
 
 def measure_recording(case: EpisodeCase, _rule: GateRule) -> Measurement:

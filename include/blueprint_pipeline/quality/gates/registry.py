@@ -107,6 +107,11 @@ def judge_render(case: RenderCase, config: TierConfig, tier: Tier) -> tuple[Gate
     return tuple(judge(name, measure(case, config.gates[name]), config, tier) for name, measure in RENDER_GATES.items())
 
 
+def verdict_of_failure(gates: tuple[GateResult, ...]) -> Verdict:
+    """Of a failure that was rendered: how good an example its pictures are decides nothing, all else does, and nobody is asked."""
+    return verdict_of(tuple(gate for gate in gates if gate.when_failed != "weakness"))
+
+
 def verdict_of(gates: tuple[GateResult, ...]) -> Verdict:
     """Rejected by any gate that fails outside its band; else for a person, where any value is within a band; else kept."""
     if not gates or any(not gate.passed and not gate.borderline for gate in gates):

@@ -11,7 +11,7 @@ from blueprint_pipeline.quality.gates.case import EpisodeCase, Measurement, not_
 from blueprint_pipeline.quality.tiers import GateRule
 from blueprint_pipeline.skill.conditions import SupportNotObserved, observe
 from blueprint_pipeline.skill.registry import load_skill
-from blueprint_pipeline.task.outcome import describe_missed
+from blueprint_pipeline.task.outcome import Outcome, PredicateCheck, describe_missed
 from blueprint_pipeline.task.task import Task
 
 
@@ -25,7 +25,10 @@ def measure_task_predicate(case: EpisodeCase, _rule: GateRule) -> Measurement:
 
 
 def measure_task_recheck(case: EpisodeCase, arrays: EpisodeArrays, rule: GateRule) -> Measurement:
-    """Conditions that do not hold when the skill judges the recorded states, or that the recorded account leaves out or tells otherwise."""
+    """Conditions that do not hold when the skill judges the recorded states, or that the recorded account leaves out or tells otherwise.
+
+    An account that the states contradict is unusable, for a failure as for a success: nobody could say what went wrong.
+    """
     task = case.spec.task
     if task.target_object not in case.record.object_ids:
         return not_measured(f"the target {task.target_object} is not recorded")
@@ -34,17 +37,28 @@ def measure_task_recheck(case: EpisodeCase, arrays: EpisodeArrays, rule: GateRul
         found = load_skill(task.task_type).check(task, motion)
     except SupportNotObserved:
         return not_measured(f"{task.support_object}, on which the target shall end, is not recorded")
-    told = {check.name: check for check in case.record.outcome.predicate}
-    tolerance = rule.parameters["tolerance"]
-    contradicted = [
+    outcome = case.record.outcome
+    contradicted = _contradictions(found, outcome, rule.parameters["tolerance"])
+    missed = [check for check in found if not check.held]
+    messages = [describe_missed([check]) for check in missed] + contradicted
+    return Measurement(float(len(messages)), "; ".join(messages), unusable=bool(contradicted))
+
+
+def _contradictions(found: Sequence[PredicateCheck], outcome: Outcome, tolerance: float) -> list[str]:
+    """What the account of an attempt says otherwise than its states, in words."""
+    told = {check.name: check for check in outcome.predicate}
+    if not told and not outcome.success:  # it broke off before anything was judged: then the states must not say that all was done
+        return (
+            []
+            if any(not check.held for check in found)
+            else ["every condition holds in the states, but the attempt is told to have failed"]
+        )
+    return [
         f"{check.name}: {check.value:.4g} {check.unit} in the states, but "
         + (f"{told[check.name].value:.4g} in the record" if check.name in told else "it was not checked")
         for check in found
-        if check.held and (check.name not in told or abs(told[check.name].value - check.value) > tolerance)
+        if check.name not in told or abs(told[check.name].value - check.value) > tolerance
     ]
-    missed = [check for check in found if not check.held]
-    messages = [describe_missed([check]) for check in missed] + contradicted
-    return Measurement(float(len(messages)), "; ".join(messages))
 
 
 def observed_motion(task: Task, object_ids: Sequence[str], arrays: EpisodeArrays, *, arm: int, fps: int) -> ObservedMotion:
