@@ -28,7 +28,7 @@ from operators.night_runs import NIGHTS
 from operators.retries import STAGE_RETRIES, StageRetryPolicy, as_known
 from operators.run_end import enter_success, facts_of
 from operators.scene_params import build_params
-from operators.scene_requests import build_request, connected_fields, secret_variables, values_of
+from operators.scene_requests import add_selections, build_request, connected_fields, secret_variables, values_of
 from operators.stage_metrics import count_stage
 from operators.stage_task import read_connections
 from plugins.providers.messages.failure import RUN_FAILED, StageOfRun, failure_message
@@ -183,19 +183,20 @@ class SceneBatchOperator(BaseOperator):
         self, compute: Compute, stage: str, shard: int | None, *, values: dict[str, Any], run_id: str, attempt: int
     ) -> dict[str, Any]:
         request = {**build_request(stage, values.__getitem__), **read_connections(connected_fields(stage, values["lab"]))}
+        requests = [request if shard is None else {**request, "shard_index": shard}]
         found = read_connections(secret_variables(stage, values["lab"]))
         job = JobSpec(
             stage=stage,
-            requests=(request if shard is None else {**request, "shard_index": shard},),
+            requests=tuple(add_selections(stage, requests, failures=values["failures"])),
             dag_id=NIGHTS,
             run_id=run_id,
             attempt=attempt,
             profile=load_compute(load_settings().compute.config).local,
             secrets={name: SecretStr(value) for name, value in found.items()},
         )
-        (unit,) = compute.run(job, self._show_event)
-        count_stage(stage, [unit])
-        return unit.result
+        done = compute.run(job, self._show_event)
+        count_stage(stage, done)
+        return done[0].result
 
     def _show_event(self, event: dict[str, Any]) -> None:
         """The log of so many scenes has what a stage warns of; the rest is for who looks for more."""

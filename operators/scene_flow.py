@@ -129,6 +129,8 @@ def _stage(row: StageRow, *, decisions: Any = None, **kwargs: Any) -> StageTask:
     """The task of a stage; its request takes the run's parameters."""
     request = build_request(row.name, as_template)
     request = request if decisions is None else {**request, "decisions": decisions}
+    if row.selects:
+        kwargs |= {"failures": as_template("failures")}
     if row.gives:
         kwargs |= {"returns": row.gives, "in_batches": True}
     if row.tells:
@@ -143,8 +145,9 @@ def _shards(row: StageRow, plan: StageTask) -> Any:
     """The mapped task of a stage: one instance a batch of the plan's shards."""
     request = build_request(row.name, as_template)
     label = "shard {{ task.shards | join(', ') }}"
+    selects = {"failures": as_template("failures")} if row.selects else {}
     partial = operator_of(row.name).partial(
-        task_id=row.name, stage=row.name, request=request, map_index_template=label, pool=row.pool, **STAGE_RETRIES
+        task_id=row.name, stage=row.name, request=request, map_index_template=label, pool=row.pool, **selects, **STAGE_RETRIES
     )
     return partial.expand(shards=plan.output)
 

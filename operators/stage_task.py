@@ -16,6 +16,7 @@ from blueprint_pipeline.settings import load_settings
 from blueprint_pipeline.stage.flow import STAGES
 from operators.links import BundleLink, ReportLink, RunbookLink
 from operators.retries import STAGE_RETRIES
+from operators.scene_requests import add_selections
 from operators.stage_metrics import count_stage
 from plugins.providers.metrics import count_event
 
@@ -39,6 +40,7 @@ class StageTask(BaseOperator):
             skipped task) is left out.
         shards: Makes one request a shard, each with its ``shard_index``: a batch, which a mapped task is expanded over. The result is then
             a list.
+        failures: The lab buys failed episodes, templated: a stage that works on a selection is then asked for these, too.
         returns: Return this field of the result alone; the whole result is XCom ``result``.
         in_batches: Cut the list that ``returns`` names into batches of as many as one job takes, so that tasks can be mapped over them.
         secret_variables: Variables for the stage's process, each from ``connection_id.field`` (``host``, ``password`` or a key of
@@ -54,7 +56,7 @@ class StageTask(BaseOperator):
 
     watchers: ClassVar[list[Watcher]] = []
     """Told of each event and result in this process; the demo's view adds itself here."""
-    template_fields: Sequence[str] = ("request", "secret_variables", "connected", "partition_key")
+    template_fields: Sequence[str] = ("request", "failures", "secret_variables", "connected", "partition_key")
     template_fields_renderers = {"request": "json"}
     operator_extra_links: Collection[BaseOperatorLink] = (RunbookLink(),)
     ui_color = "#e8f1f2"
@@ -65,6 +67,7 @@ class StageTask(BaseOperator):
         stage: str,
         request: Mapping[str, object],
         shards: Sequence[int] | None = None,
+        failures: str | bool = False,
         returns: str | None = None,
         in_batches: bool = False,
         secret_variables: Mapping[str, str] | None = None,
@@ -80,6 +83,7 @@ class StageTask(BaseOperator):
         self.stage = stage
         self.request = request
         self.shards = shards
+        self.failures = failures
         self.returns = returns
         self.in_batches = in_batches
         self.secret_variables = secret_variables
@@ -100,7 +104,7 @@ class StageTask(BaseOperator):
         requests = [fields] if self.shards is None else [{**fields, "shard_index": index} for index in self.shards]
         return JobSpec(
             stage=self.stage,
-            requests=tuple(requests),
+            requests=tuple(add_selections(self.stage, requests, failures=str(self.failures) == str(True))),
             dag_id=ti.dag_id,
             run_id=run_id,
             attempt=ti.try_number,

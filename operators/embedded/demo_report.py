@@ -55,6 +55,7 @@ def show_delivery(
         *describe_left_out(view),
         *describe_set_aside(view),
         ("Dataset", describe_dataset(view)),
+        *describe_failures(view),
         ("Cost", describe_cost(view.result_of("price_run"))),
         ("Time", describe_wall_time(view, wall_s)),
         *describe_delivery(view),
@@ -79,6 +80,14 @@ def describe_episodes(scene: SceneFolder) -> list[Fact]:
     kept = f"{final.count('kept')} of {report.judged} kept (tier {report.tier})."
     verdicts = chain(load_verdicts(scene, report), load_verdicts(scene, final))
     return [("Episodes", kept), *(("", sentence) for sentence in describe_rejects(verdicts))]
+
+
+def describe_failures(view: RunView) -> list[Fact]:
+    """How many failed episodes are in the bundle, beside the others; nothing where the lab buys none."""
+    sold = view.result_of("package_bundle").get("failures", 0)
+    return (
+        [("Failures", f"{sold} honest {'failure' if sold == 1 else 'failures'} in the bundle, as a dataset of their own.")] if sold else []
+    )
 
 
 def describe_rejects(episodes: Iterable[EpisodeVerdict]) -> list[str]:

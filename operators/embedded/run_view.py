@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from blueprint_pipeline.stage.flow import STAGES
+from blueprint_pipeline.stage.flow import FAILURES, STAGES
 
 State = Literal["waiting", "running", "done", "found done", "skipped", "failed", "retried"]
 _STATES: dict[str, State] = {
@@ -85,7 +85,7 @@ class RunView:
                 _change(task, event)
             elif kind == "stage_event":
                 _receive_event(task, event["data"])
-            elif kind == "stage_result":
+            elif kind == "stage_result" and event["data"].get("selection") != FAILURES:  # those are told on the report page
                 task.result = event["data"]
 
     def failed(self) -> list[tuple[str, TaskView]]:

@@ -32,6 +32,39 @@ def test_rejects_are_priced_into_kept_episodes(run):
     assert report.rejected_simulation_usd == EACH, "half of two commits of simulate_shard"
 
 
+def test_failures_have_a_price_of_their_own(run):
+    """Kept episodes cost to the nano dollar what they cost without; drawing, judging, writing and certifying a failure is its own line."""
+    alone = build_report(run)
+    stages = [row.name for row in STAGES.values() if row.selects]
+    extra = [
+        commit.model_copy(update={"unit": f"{commit.unit}.failures", "request": {**commit.request, "selection": "failures"}})
+        for commit in run.commits
+        if commit.stage in stages
+    ]
+    report = build_report(replace(run, commits=[*run.commits, *extra], failures=frozenset({"ep_1"})))
+    assert alone.failures is None
+    for field in ("total", "per_kept_episode", "usd_per_kept_episode", "cpu_s_per_kept_episode", "stages", "storage_forecast"):
+        assert getattr(report, field) == getattr(alone, field), field
+    failures = report.failures
+    assert [(stage.stage, stage.units) for stage in failures.stages] == [(name, 2 if STAGES[name].sharded else 1) for name in stages]
+    assert failures.total.estimated_usd == len(extra) * EACH
+    assert (failures.episodes, failures.usd_per_failure) == (1, len(extra) * EACH)
+    assert failures.usd_per_failure_certainty is Certainty.ESTIMATED
+    assert failures.simulation_usd == next(item.simulation_usd for item in report.episodes if item.episode_id == "ep_1")
+    assert len(report.entries) == len(alone.entries) + 2 * len(extra)
+
+
+def test_a_shard_whose_failures_were_not_drawn_is_an_unknown_cost(run):
+    """As for kept ones: what is missing is counted, and the price is not known."""
+    report = build_report(replace(run, failures=frozenset({"ep_1"}))).failures
+    assert [stage.missing_units for stage in report.stages if STAGES[stage.stage].sharded] == [("0000", "0001")]
+    assert (report.total.unknown_entries, report.usd_per_failure) == (2, None)
+
+
+def test_where_nothing_failed_a_failure_has_no_price(run):
+    assert build_report(replace(run, failures=frozenset())).failures.usd_per_failure is None
+
+
 def keep(commit, machine="local_laptop"):
     """A commit of a shard as a later run makes it that finds both episodes done: it worked next to nothing itself."""
     units = [make_unit().model_copy(update={"machine": machine}) for _ in range(2)]

@@ -7,7 +7,7 @@ import pytest
 
 from blueprint_pipeline.cost.pricing import NothingToPrice, load_run
 from blueprint_pipeline.cost.report import load_cost_report
-from blueprint_pipeline.cost.stages import PRICE_RUN
+from blueprint_pipeline.cost.stages import PRICE_RUN, PriceRunRequest
 from blueprint_pipeline.episode.record import recording_path, usage_path
 from blueprint_pipeline.price.table import PRICES_DIR
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH, GateReport
@@ -94,7 +94,7 @@ def test_a_run_that_is_not_there_is_an_error(scene, settings, tmp_path):
 def test_what_the_stage_declares():
     """It is the flow's price_run; it reads the commits of stages before it; its key knows the price tables."""
     assert load_stage("price_run") is PRICE_RUN
-    read = [name for name in PRICE_RUN.reads(StageRequest(scene_id="s")) if name.startswith("commits/")]
+    read = [name for name in PRICE_RUN.reads(PriceRunRequest(scene_id="s")) if name.startswith("commits/")]
     assert {"commits/ingest_scene.json", "commits/certify_dataset.json"} < set(read)
     assert not {"commits/package_bundle.json", "commits/simulate_shard.json", "commits/record_approval.json"} & set(read)
     assert list(config_digests("price_run", StageRequest(scene_id="s"))) == [
@@ -114,7 +114,7 @@ def test_the_report_is_json_with_numbers(scene, settings, tmp_path):
             progress=lambda _done, _total: None,
             is_stopping=threading.Event().is_set,
         )
-        PRICE_RUN.run(StageRequest(scene_id="kitchen"), context)
+        PRICE_RUN.run(PriceRunRequest(scene_id="kitchen"), context)
         written.append((tmp_path / name / "geniesim/cost/report.json").read_bytes())
     assert written[0] == written[1]
     assert isinstance(json.loads(written[0])["usd_per_kept_episode"], float)

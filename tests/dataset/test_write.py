@@ -283,6 +283,7 @@ def test_one_licence_stands_by_its_hub_name() -> None:
         coverage=(),
         spread={"start_spread": 0.7},
         formats=("v3.0",),
+        failures=None,
         derived={},
     )
     summary = DatasetSummary(episodes=1, frames=20_000, duration_s=1.0, tasks=("t",), subtasks=("p",), videos=(), contract=None)

@@ -10,8 +10,10 @@ import numpy as np
 from blueprint_pipeline.cost.pricing import RunFacts, build_report
 from blueprint_pipeline.cost.report import COST_REPORT_PATH
 from blueprint_pipeline.dataset.certify.report import CertificationReport, CheckResult, not_run
-from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
+from blueprint_pipeline.dataset.failures_index import FailuresIndex
+from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, CERTIFICATION_PATHS, DATASET_PATH, DATASET_PATHS, FAILURES_INDEX
 from blueprint_pipeline.episode.record import (
+    RENDERS_FOLDERS,
     CameraSight,
     EpisodeRecord,
     EpisodeUsage,
@@ -27,6 +29,7 @@ from blueprint_pipeline.episode.record import (
 from blueprint_pipeline.episode.states import StateRow, build_states_table, write_states
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.origin import Origin
+from blueprint_pipeline.quality.failures import count_kinds
 from blueprint_pipeline.quality.report import QUALITY_GATE_REPORT_PATH
 from blueprint_pipeline.quality.scene_report import build_quality_gate_report
 from blueprint_pipeline.quality.verdicts import EpisodeVerdict, GateResult
@@ -77,7 +80,46 @@ def write_workspace(root: Path) -> Path:
         (scene / DATASET_PATH / version / "data/file-000.parquet").write_bytes(np.random.default_rng(0).bytes(20_000))
     write_certification(scene, run=False)
     _write_cost(scene, plan, records)
+    write_failures(scene)
     return scene
+
+
+def write_failures(scene, *episode_ids):
+    """Failures as the stages leave them: drawn, judged, written and certified; also where there is none."""
+    fine = _gate("certificate", 0.0, 0.0, "differences")
+    records = [EpisodeRecord.model_validate_json(path.read_bytes()) for path in sorted(scene.glob("geniesim/recordings/*/*/episode.json"))]
+    sold = [record for record in records if record.episode_id in episode_ids]
+    verdicts = [
+        EpisodeVerdict(episode_id=record.episode_id, shard_index=record.shard_index, verdict="kept", gates=(fine,), metrics={})
+        for record in sold
+    ]
+    write_report(
+        partial(_write_bytes, scene), "failure_verdicts", verdicts, scene_id=SCENE_ID, job_id=JOB_ID, tier="core", tiers_version="2026.12.0"
+    )
+    kinds = {record.episode_id: f"predicate.{record.outcome.failure_code}" for record in sold}
+    index = FailuresIndex(
+        scene_id=SCENE_ID,
+        job_id=JOB_ID,
+        attempted=ATTEMPTS,
+        rejected=ATTEMPTS - KEPT,
+        honest=len(sold),
+        written=len(sold),
+        kinds=count_kinds(kinds.values()),
+        episodes=kinds,
+    )
+    _write(scene, FAILURES_INDEX, index.model_dump_json())
+    _write(scene, f"{RENDERS_FOLDERS['failures']}/shard_0000/shard.json", "{}")
+    for record in sold:
+        _render(scene, record, "failures")
+    folder, checks = DATASET_PATHS["failures"], ()
+    if sold:
+        _write(scene, f"{folder}/v3.0/meta/info.json", json.dumps({"codebase_version": "v3.0"}))
+        _write(scene, f"{folder}/v3.0/README.md", "---\nlicense: cc-by-4.0\n---\n# Failures in the kitchen\n")
+        checks = (not_run("lerobot.loads", "v3.0", required=True, reason="no such environment here", tool="lerobot"),)
+    report = CertificationReport(
+        scene_id=SCENE_ID, job_id=JOB_ID, certified=False, environment={}, episodes=len(sold), frames=20 * len(sold), checks=checks
+    )
+    _write(scene, CERTIFICATION_PATHS["failures"], report.model_dump_json())
 
 
 def write_certification(scene, *, run, failed=False):
@@ -302,8 +344,8 @@ def _record(scene, spec):
     return record
 
 
-def _render(scene, record):
-    folder = scene / render_path(record.shard_index, record.episode_id)
+def _render(scene, record, selection="kept"):
+    folder = scene / render_path(record.shard_index, record.episode_id, selection)
     videos = {}
     for number, camera in enumerate(CAMERAS):
         path = write_video(folder / f"{camera}.mp4", record.spec.seed + 50 * number, frames=FRAMES, **SIZE)
@@ -396,5 +438,5 @@ def _write_cost(scene, plan, records):
     usages = {
         record.episode_id: EpisodeUsage(episode_id=record.episode_id, cpu_plan_s=0.1, cpu_simulate_s=0.2, made=made) for record in records
     }
-    report = build_report(RunFacts(plan=plan, commits=commits, episodes=records, usages=usages, kept=kept))
+    report = build_report(RunFacts(plan=plan, commits=commits, episodes=records, usages=usages, kept=kept, failures=frozenset()))
     _write(scene, COST_REPORT_PATH, report.model_dump_json())

@@ -6,6 +6,7 @@ import jinja2
 import pytest
 from airflow.sdk.exceptions import ParamValidationError
 
+from blueprint_pipeline.delivery.lab import InvalidLabProfile, load_lab
 from blueprint_pipeline.errors import BlueprintError
 from blueprint_pipeline.job.stages import PlanTasksRequest
 from blueprint_pipeline.stage.flow import STAGES, load_stage
@@ -13,7 +14,7 @@ from blueprint_pipeline.stage.runner import parse_request
 from blueprint_pipeline.task.coverage import COVERS
 from operators.scene_flow import SCENE_ID, SceneFlow, build_scene_dag
 from operators.scene_params import build_params
-from operators.scene_requests import as_template, build_request
+from operators.scene_requests import add_selections, as_template, build_request, values_of
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +121,32 @@ def test_source_of_the_form_is_no_path_of_a_machine():
 def test_clearing_survives_the_deadline(dag):
     """Airflow 3.3 fails to clear a task of a run whose deadline counts from its own DAGRUN_QUEUED_AT (apache/airflow#70368)."""
     assert dag.deadline[0].reference.serialize_reference()["reference_type"] != "DagRunQueuedAtDeadline"
+
+
+@pytest.mark.parametrize(("lab", "expected"), [("aurora_robotics", ["kept", "failures"]), ("northwind_ai", ["kept"])])
+def test_failures_are_worked_on_where_the_lab_buys_them(dag, lab, expected):
+    """By the same task, in a second request; of another lab's run nothing is drawn, written or priced of them."""
+    template = as_template("failures")
+    rendered = jinja2.Template(template).render(params={"lab": lab})
+    assert values_of({"lab": lab, "source": "s"})["failures"] is (rendered == "True")
+    for name, row in STAGES.items():
+        task = dag.get_task(name)
+        failures = task.partial_kwargs.get("failures") if row.sharded else task.failures
+        assert failures == (template if row.selects else (None if row.sharded else False)), name
+        requests = add_selections(name, [{"scene_id": "s", "n": 0}, {"scene_id": "s", "n": 1}], failures=rendered == "True")
+        wanted = expected if row.selects else ["kept"]
+        assert [request.get("selection", "kept") for request in requests] == [choice for choice in wanted for _ in range(2)], name
+        assert [request["n"] for request in requests] == [0, 1] * len(wanted)
+
+
+def test_one_bad_profile_leaves_the_flow_whole(monkeypatch):
+    """Its own runs are refused, with the reason; those of the others go on."""
+
+    def broken(lab):
+        if lab == "northwind_ai":
+            raise InvalidLabProfile("labs/northwind_ai.yaml", ["tier: missing"])
+        return load_lab(lab)
+
+    monkeypatch.setattr("operators.scene_requests.load_lab", broken)
+    assert values_of({"lab": "aurora_robotics", "source": "s"})["failures"] is True
+    assert values_of({"lab": "northwind_ai", "source": "s"})["failures"] is False

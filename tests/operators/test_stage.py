@@ -6,12 +6,15 @@ import time
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import DAG, Asset
 
 from blueprint_pipeline.compute.events import readable
 from blueprint_pipeline.compute.job import UnitDone
+from blueprint_pipeline.compute.profiles import load_compute
+from blueprint_pipeline.settings import load_settings
 from blueprint_pipeline.stage.flow import STAGES
 from operators.retries import build_retries
 from operators.stage import StageOperator
@@ -211,3 +214,16 @@ def test_secrets_come_from_connections_and_what_is_absent_is_left_out(monkeypatc
     references = {"URL": "lab_a.host", "WORD": "lab_a.password", "BUCKET": "lab_a.delivery_url", "X": "lab_a.none", "Y": "lab_b.host"}
     assert read_connections(references) == {"URL": "https://h/x", "WORD": word, "BUCKET": "gs://b/p"}
     assert read_connections(None) == {}
+
+
+@pytest.mark.parametrize(("failures", "selections"), [("True", [None, None, "failures", "failures"]), ("False", [None, None])])
+def test_the_task_of_a_selection_asks_for_failures_too(failures, selections):
+    """The template gives text; a stage that works on no selection is asked once, whatever the lab buys."""
+    context = {"ti": SimpleNamespace(dag_id="d", try_number=1), "run_id": "r"}
+    profile = load_compute(load_settings().compute.config).local
+    task = StageOperator(stage="render_shard", request={"scene_id": "s1"}, shards=[0, 1], failures=failures)
+    requests = task.build_spec(context, profile).requests
+    assert [request.get("selection") for request in requests] == selections
+    assert [request["shard_index"] for request in requests] == [0, 1] * (len(requests) // 2)
+    other = StageOperator(stage="simulate_shard", request={"scene_id": "s1"}, shards=[0, 1], failures=failures)
+    assert len(other.build_spec(context, profile).requests) == 2

@@ -2,10 +2,10 @@
 
 from itertools import groupby
 
-from blueprint_pipeline.quality.report import GATES_PATH, RENDER_GATES_PATH, GateReport
+from blueprint_pipeline.quality.report import GATES_PATH, RENDER_GATES_PATH, RENDER_REPORTS, GateReport
 from blueprint_pipeline.quality.verdicts import JudgedShard, judge_shard, verdicts_path
 
-_PATHS = {"verdicts": GATES_PATH, "render_verdicts": RENDER_GATES_PATH}
+_PATHS = {"verdicts": GATES_PATH, "render_verdicts": RENDER_GATES_PATH, "failure_verdicts": RENDER_REPORTS["failures"]}
 
 
 def write_report(write, evidence, episodes, **head):

@@ -10,6 +10,7 @@ from blueprint_pipeline.episode.errors import NothingAudited
 from blueprint_pipeline.quality.approval_log import ApprovalDecision, load_approvals
 from blueprint_pipeline.quality.approvals import UnknownDecision, batch_path
 from blueprint_pipeline.quality.errors import NothingKept
+from blueprint_pipeline.quality.failures import load_shard_failures
 from blueprint_pipeline.quality.gates.registry import EPISODE_GATES, RENDER_GATES
 from blueprint_pipeline.quality.report import (
     GATES_PATH,
@@ -21,11 +22,11 @@ from blueprint_pipeline.quality.report import (
     load_shard_selection,
     load_verdicts,
 )
-from blueprint_pipeline.quality.stages import GATE_EPISODES, GATE_RENDERS, RECORD_APPROVAL, GateRequest, RecordApprovalRequest
+from blueprint_pipeline.quality.stages import GATE_EPISODES, GATE_RENDERS, RECORD_APPROVAL, GateRendersRequest, RecordApprovalRequest
 from blueprint_pipeline.quality.verdicts import RENDER_VERDICTS_FOLDER, VERDICTS_FOLDER, VerdictsDiffer, verdicts_path
 from tests.quality import synthetic, synthetic_scene
 
-REQUEST = GateRequest(scene_id="kitchen")
+REQUEST = GateRendersRequest(scene_id="kitchen")
 
 
 def graze(episode, depth_m):
@@ -260,6 +261,48 @@ def test_skills_that_take_turns_in_the_plan_take_turns_in_the_selection(scene_ro
         synthetic_scene.write_render(scene_root, record)
     assert run(GATE_RENDERS, REQUEST, context).kept == len(planned)
     assert load_kept(context.scene) == expected
+
+
+def collide(episode):
+    """The hand touches the bowl."""
+    for name, value in (("contact_bodies", "bowl|robot/hand"), ("contact_depth_m", 0.0005), ("contact_force_n", 1.0)):
+        episode.columns[name][60] = [*episode.columns[name][60], value]
+    return episode
+
+
+def test_failures_are_judged_apart_and_a_replay_that_differs_is_not_sold(scene_root, context):
+    """Of a collision, one that does not replay, one that sinks into the table and one that never moved, the first alone; kept ones stay."""
+    episodes = [
+        synthetic.build_episode(0),
+        collide(synthetic.build_episode(1)),
+        collide(synthetic.build_episode(2, shard_index=1)),
+        graze(collide(synthetic.build_episode(3, shard_index=1)), 0.02),
+        synthetic.failed_attempt(4, shard_index=2),
+    ]
+    records = write_job(scene_root, episodes)
+    run(GATE_EPISODES, REQUEST, context)
+    assert [load_shard_failures(context.scene, shard) for shard in (0, 1, 2)] == [["ep_000001"], ["ep_000002"], []]
+    synthetic_scene.write_render(scene_root, records[0])
+    kept = run(GATE_RENDERS, REQUEST, context)
+    before = {name: context.scene.read_bytes(name) for name in GATE_RENDERS.writes(REQUEST) if name.endswith(".json")}
+    synthetic_scene.write_render(scene_root, records[1], "failures")
+    synthetic_scene.write_render(scene_root, records[2], "failures", replayed=False, first_difference_frame=3)
+    failures = GateRendersRequest(scene_id="kitchen", selection="failures")
+    found = run(GATE_RENDERS, failures, context)
+    assert (kept.kept, found.kept, found.rejected) == (1, 1, 1)
+    assert load_kept(context.scene, "failures") == [(0, "ep_000001")]
+    assert load_kept(context.scene) == [(0, "ep_000000")]
+    assert not {*GATE_RENDERS.writes(failures)} & {*GATE_RENDERS.writes(REQUEST)}
+    assert {name: context.scene.read_bytes(name) for name in before} == before
+    assert (GATE_RENDERS.unit(failures), GATE_RENDERS.unit(REQUEST)) == ("failures", "")
+
+
+def test_that_nothing_failed_is_no_fault(scene_root, context):
+    write_job(scene_root, [synthetic.build_episode(0)])
+    run(GATE_EPISODES, REQUEST, context)
+    found = run(GATE_RENDERS, GateRendersRequest(scene_id="kitchen", selection="failures"), context)
+    assert (found.kept, found.rejected) == (0, 0)
+    assert load_kept(context.scene, "failures") == []
 
 
 def test_renders_that_are_missing_fail_the_run(job, context):

@@ -115,6 +115,29 @@ def test_another_selection_draws_only_what_was_never_drawn(job, select) -> None:
     assert drawn(folder) == later
 
 
+def test_failures_are_drawn_in_folders_of_their_own(job, select, monkeypatch) -> None:
+    """What is kept is left alone, nothing is done twice, and the pictures of both are those of the same replay."""
+    folder, plan = job
+    names = [spec.episode_id for spec in plan.episodes]
+    select(names[0])
+    render(folder)
+    before = drawn(folder)
+    monkeypatch.setattr("blueprint_pipeline.render.render_shard.load_shard_failures", lambda _scene, _shard_index: [names[1]])
+    choice = RenderChoice(simulator="mujoco", replay_rule=load_replay_rule())
+    (summary,) = render_shard(0, small_context(folder), choice, "failures")
+    assert (summary.episode_id, summary.replayed) == (names[1], True)
+    made = drawn(folder)
+    assert before.items() <= made.items()
+    new = {path.parent.relative_to(small_folder(folder).root.path).as_posix() for path in made.keys() - before.keys()}
+    assert new == {render_path(0, names[1], "failures")}
+    again = small_context(folder)
+    render_shard(0, again, choice, "failures")
+    assert drawn(folder) == made
+    assert [kept.folder for kept in again.kept] == [render_path(0, names[1], "failures")]
+    render(folder)
+    assert drawn(folder) == made
+
+
 def test_other_pictures_of_the_same_episode_are_drawn(job, select) -> None:
     """With depth asked for, what was drawn without it does not count."""
     folder, plan = job

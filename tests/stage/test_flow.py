@@ -14,13 +14,14 @@ from rich.console import Console
 
 from blueprint_pipeline.compute.profiles import ComputeConfig
 from blueprint_pipeline.config_folder import CONFIG_FOLDER
-from blueprint_pipeline.cost.stages import PRICE_RUN
+from blueprint_pipeline.cost.stages import PRICE_RUN, PriceRunRequest
 from blueprint_pipeline.stage.contract import StageRequest
 from blueprint_pipeline.stage.flow import STAGES, load_stage, stages_before
 from blueprint_pipeline.stage.inputs import config_digests
 from operators.embedded.progress import RunView, draw
 from operators.scene_flow import SceneFlow, build_scene_dag
 from operators.scene_params import build_params
+from operators.scene_requests import DERIVED
 from operators.task_order import task_ids
 from tests.scene.scene_files import SCENES
 from tests.stage.toy_rows import TOY_ROWS
@@ -35,7 +36,7 @@ def test_a_row_speaks_of_its_stage(row):
     stage = load_stage(row.name)
     assert stage.name == row.name
     assert set(row.params) | set(row.connected) <= set(stage.request.model_fields)
-    assert set(row.params.values()) <= set(build_params())
+    assert set(row.params.values()) <= {*build_params(), *DERIVED}
     assert ("shard_index" in stage.request.model_fields) == row.sharded
     assert not row.gives or row.gives in stage.result.model_fields
     said = {name for _, name, _, _ in string.Formatter().parse(row.says) if name}
@@ -158,6 +159,6 @@ def test_a_new_row_is_a_new_stage_everywhere():
     console.print(draw(RunView(), 0.0))
     assert "toy_work" in console.export_text()
     assert "toy_work" in {row.name for row in stages_before("price_run")}
-    assert "commits/toy_work.json" in PRICE_RUN.reads(StageRequest(scene_id="s"))
+    assert "commits/toy_work.json" in PRICE_RUN.reads(PriceRunRequest(scene_id="s"))
     assert ComputeConfig.model_validate({"schema_version": "1.0", "profiles": {}, "stages": {"toy_work": "local"}}).profile_of("toy_work")
     assert load_stage("toy_work").name == "toy_work"

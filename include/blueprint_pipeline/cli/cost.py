@@ -15,7 +15,7 @@ def cost(scene_id: Annotated[str, typer.Argument(help="Scene whose run was price
     Example: bpp cost tabletop_scanned --json
     """
     from blueprint_pipeline.cost.report import COLUMNS, build_rows, load_cost_report
-    from blueprint_pipeline.price.money import describe_usd_per_episode
+    from blueprint_pipeline.price.money import describe_usd_per_episode, format_usd
     from blueprint_pipeline.workspace.storage import Workspace
 
     scene = Workspace(load_settings().workspace).scene(scene_id)
@@ -26,6 +26,12 @@ def cost(scene_id: Annotated[str, typer.Argument(help="Scene whose run was price
         price = report.usd_per_kept_episode
         words = "not known" if price is None else f"{describe_usd_per_episode(price)} ({report.usd_per_kept_episode_certainty})"
         console.print(f"Cost: {words}, at prices of {', '.join(report.price_tables)}.")
+        if report.failures is not None:
+            each = report.failures.usd_per_failure
+            told = "not known" if each is None else f"{format_usd(each)} each ({report.failures.usd_per_failure_certainty})"
+            console.print(
+                f"Failed episodes that are sold: {report.failures.episodes}. Drawing and writing them: {told}; no part of the above."
+            )
         for machine, description in sorted(report.machines.items()):
             console.print(f"Machine {machine}: {description}")
         for gap in report.not_included:

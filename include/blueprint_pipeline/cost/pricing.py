@@ -1,12 +1,13 @@
 """Price a run: from the commits of its stages and its episodes to the cost of an episode that was kept."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
-from blueprint_pipeline.cost.report import CostReport, EpisodeCost, StageCost, price_of_kept
+from blueprint_pipeline.cost.report import CostReport, EpisodeCost, FailuresCost, StageCost, price_of_kept
 from blueprint_pipeline.cost.storage import forecast_storage
-from blueprint_pipeline.episode.record import EpisodeRecord, EpisodeUsage, recording_path, usage_path
+from blueprint_pipeline.episode.record import EpisodeRecord, EpisodeUsage, Selection, recording_path, usage_path
 from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.price.ledger import CostTotal, add_totals, kept_entries, ledger_entries, total_of
 from blueprint_pipeline.price.table import load_price_table
@@ -52,10 +53,20 @@ class RunFacts:
     usages: Mapping[str, EpisodeUsage]
     """What each attempt took, by episode."""
     kept: frozenset[str]
+    failures: frozenset[str] | None = None
+    """Failures that are sold; ``None`` where the run's lab buys none."""
+
+    def of(self, selection: Selection) -> Sequence[Commit]:
+        """The commits of one selection; what is done before there are any is of the kept ones."""
+        return [commit for commit in self.commits if commit.request.get("selection", "kept") == selection]
 
 
-def load_run(scene: SceneFolder) -> RunFacts:
+def load_run(scene: SceneFolder, *, failures: bool = False) -> RunFacts:
     """Read plan, commits, episodes and the final selection of a scene.
+
+    Args:
+        scene: Its folder.
+        failures: Whether failures are sold, too; if not, nothing of them is priced, though an earlier run may have made them.
 
     Raises:
         NothingToPrice: There is no commit, or no episode.
@@ -76,7 +87,9 @@ def load_run(scene: SceneFolder) -> RunFacts:
         raise NothingToPrice(scene.scene_id, "recorded episode")
     usages = {episode.episode_id: _load_usage(scene, episode) for episode in episodes}
     kept = frozenset(episode_id for _, episode_id in load_kept(scene))
-    return RunFacts(plan=plan, commits=commits, episodes=episodes, usages=usages, kept=kept)
+    sold = frozenset(episode_id for _, episode_id in load_kept(scene, "failures")) if failures else None
+    wanted = [commit for commit in commits if failures or commit.request.get("selection", "kept") == "kept"]
+    return RunFacts(plan=plan, commits=wanted, episodes=episodes, usages=usages, kept=kept, failures=sold)
 
 
 def _load_usage(scene: SceneFolder, episode: EpisodeRecord) -> EpisodeUsage:
@@ -92,12 +105,12 @@ def build_report(run: RunFacts) -> CostReport:
     made = _made(run.commits)
     tables = {unit.machine: load_price_table(unit.finished_at.date()) for unit in made}
     entries = [entry for commit in run.commits for entry in _entries(run, commit)]
-    stages = [_stage_cost(run, stage, entries) for stage in _stages_before_pricing() if _is_part(run, stage)]
+    stages = _stage_costs(run, "kept", len(run.kept))
     total = add_totals([stage.total for stage in stages])
     each = price_of_kept(total, len(run.kept))
     episodes = _episode_costs(run, next((stage.total for stage in stages if stage.stage == "simulate_shard"), None))
     last = max(run.commits, key=lambda commit: commit.finished_at)
-    dataset = [digest for commit in run.commits if commit.stage == "write_dataset" for digest in commit.outputs.values()]
+    dataset = [digest for commit in run.of("kept") if commit.stage == "write_dataset" for digest in commit.outputs.values()]
     rejected = [episode.simulation_usd for episode in episodes if not episode.kept]
     return CostReport(
         scene_id=run.plan.scene_id,
@@ -114,6 +127,7 @@ def build_report(run: RunFacts) -> CostReport:
         cpu_s_per_kept_episode=sum(stage.cpu_s for stage in stages) / len(run.kept) if run.kept else None,
         rejected_simulation_usd=None if None in rejected else sum(filter(None, rejected), Decimal(0)),
         episodes=tuple(episodes),
+        failures=None if run.failures is None else _failures_cost(run, run.failures, episodes),
         storage_forecast=forecast_storage(
             sum(digest.size_bytes for digest in dataset),
             len(dataset),
@@ -162,22 +176,44 @@ def _entries(run: RunFacts, commit: Commit) -> list[LedgerEntry]:
     return made + kept_entries(commit, job_id=run.plan.job_id)
 
 
-def _is_part(run: RunFacts, stage: str) -> bool:
-    return STAGES[stage].sharded or any(commit.stage == stage for commit in run.commits)
+def _stage_costs(run: RunFacts, selection: Selection, sold: int) -> list[StageCost]:
+    """Cost of each stage's work for a selection of which so many episodes are sold."""
+    commits = run.of(selection)
+    names = [
+        name
+        for name in _stages_before_pricing()
+        if any(commit.stage == name for commit in commits) or (STAGES[name].sharded and (STAGES[name].selects or selection == "kept"))
+    ]
+    return [_stage_cost(run, name, [commit for commit in commits if commit.stage == name], sold) for name in names]
 
 
-def _missing_units(run: RunFacts, stage: str) -> tuple[str, ...]:
+def _failures_cost(run: RunFacts, failures: AbstractSet[str], episodes: Sequence[EpisodeCost]) -> FailuresCost:
+    stages = _stage_costs(run, "failures", len(failures))
+    total = add_totals([stage.total for stage in stages])
+    each = price_of_kept(total, len(failures))
+    shares = [episode.simulation_usd for episode in episodes if episode.episode_id in failures]
+    return FailuresCost(
+        episodes=len(failures),
+        stages=tuple(stages),
+        total=total,
+        per_failure=each,
+        usd_per_failure=None if each is None else each.total_usd,
+        usd_per_failure_certainty=_certainty_of(total) if each is not None else Certainty.UNKNOWN,
+        simulation_usd=None if None in shares else sum(filter(None, shares), Decimal(0)),
+    )
+
+
+def _missing_units(run: RunFacts, stage: str, commits: Sequence[Commit]) -> tuple[str, ...]:
     if not STAGES[stage].sharded:
         return ()
-    done = {commit.request.get("shard_index") for commit in run.commits if commit.stage == stage}
+    done = {commit.request.get("shard_index") for commit in commits}
     return tuple(f"{shard.shard_index:04d}" for shard in run.plan.shards if shard.shard_index not in done)
 
 
-def _stage_cost(run: RunFacts, stage: str, entries: Sequence[LedgerEntry]) -> StageCost:
-    commits = [commit for commit in run.commits if commit.stage == stage]
+def _stage_cost(run: RunFacts, stage: str, commits: Sequence[Commit], sold: int) -> StageCost:
     usage = add_usages([unit.usage for unit in _made(commits)])
-    missing = _missing_units(run, stage)
-    known = total_of(entry for entry in entries if entry.stage == stage)
+    missing = _missing_units(run, stage, commits)
+    known = total_of(entry for commit in commits for entry in _entries(run, commit))
     total = known.model_copy(update={"unknown_entries": known.unknown_entries + len(missing)})
     return StageCost(
         stage=stage,
@@ -185,7 +221,7 @@ def _stage_cost(run: RunFacts, stage: str, entries: Sequence[LedgerEntry]) -> St
         missing_units=missing,
         **usage.model_dump(),
         total=total,
-        per_kept_episode=price_of_kept(total, len(run.kept)),
+        per_kept_episode=price_of_kept(total, sold),
     )
 
 

@@ -66,6 +66,25 @@ class EpisodeCost(FrozenModel):
     """Its share of ``simulate_shard`` by CPU time, an estimate; ``None`` where that stage's cost is not known."""
 
 
+class FailuresCost(FrozenModel):
+    """What it takes to sell failures, over and above what the job took anyhow: drawing, judging, writing and certifying them.
+
+    Their simulation is in the price of the kept episodes already, and is not charged twice; ``simulation_usd`` says what its share is.
+    """
+
+    episodes: int
+    """Failures that are sold."""
+    stages: tuple[StageCost, ...]
+    """``per_kept_episode`` is here per failure."""
+    total: CostTotal
+    per_failure: KeptPrice | None
+    usd_per_failure: Usd | None
+    """Measured and estimated added up; ``None`` where some of the cost is unknown, or no failure is sold."""
+    usd_per_failure_certainty: Certainty
+    simulation_usd: Usd | None
+    """Share of the simulation's cost that went into them, an estimate; ``None`` where that is not known."""
+
+
 class CostReport(FrozenModel):
     """``report.json``."""
 
@@ -88,10 +107,26 @@ class CostReport(FrozenModel):
     rejected_simulation_usd: Usd | None
     """Share of the simulation's cost that went into attempts that were not kept; an estimate."""
     episodes: tuple[EpisodeCost, ...]
+    failures: FailuresCost | None = None
+    """``None`` where the run's lab buys none: then nothing was spent on them."""
     storage_forecast: StorageForecast
     entries: tuple[LedgerEntry, ...]
     not_included: tuple[str, ...]
     """What this report cannot know."""
+
+
+def describe_failures_cost(failures: FailuresCost | None) -> dict[str, float | int | str | None] | None:
+    """The line of failures on a statement or a card; ``None``: the lab buys none."""
+    if failures is None:
+        return None
+    return {
+        "episodes": failures.episodes,
+        "usd_per_failure": None if failures.usd_per_failure is None else float(failures.usd_per_failure),
+        "certainty": failures.usd_per_failure_certainty.value,
+        "measured_usd": float(failures.total.measured_usd),
+        "estimated_usd": float(failures.total.estimated_usd),
+        "unknown_entries": failures.total.unknown_entries,
+    }
 
 
 def load_cost_report(scene: SceneFolder) -> CostReport:

@@ -60,6 +60,8 @@ class CardFacts:
     """Measures of the kept episodes together, by name (:mod:`blueprint_pipeline.quality.metrics.spread`)."""
     formats: tuple[FormatName, ...]
     """In which the same episodes are written."""
+    failures: Mapping[str, int] | None
+    """How many episodes failed in which way; ``None``: this is the dataset of what succeeded."""
     derived: Mapping[str, int]
     """How many of the episodes repeat the motion of a demonstration, by its episode's id."""
 
@@ -70,10 +72,11 @@ def build_card(row: FormatRow, facts: CardFacts, spec: DatasetSpec, summary: Dat
     parts = [
         f"# {_title(facts, row)}\n",
         _what(row, facts, summary),
+        *([] if facts.failures is None else [describe_failures(facts.failures)]),
         _loading(row),
         _columns(row, spec, summary),
         _geometry(summary),
-        _spread(facts),
+        *([_spread(facts)] if facts.failures is None else []),
         *([describe_coverage(facts.coverage)] if facts.coverage else []),
         _origin(facts, summary),
         _licences(facts.licence),
@@ -87,7 +90,8 @@ def _loading(row: FormatRow) -> str:
 
 
 def _title(facts: CardFacts, row: FormatRow) -> str:
-    return f"{facts.scene_id}: simulated {facts.skills}, {facts.job_id} ({row.title})"
+    failed = "" if facts.failures is None else "failures of "
+    return f"{facts.scene_id}: {failed}simulated {facts.skills}, {facts.job_id} ({row.title})"
 
 
 def _metadata(row: FormatRow, facts: CardFacts, summary: DatasetSummary) -> dict[str, object]:
@@ -100,7 +104,14 @@ def _metadata(row: FormatRow, facts: CardFacts, summary: DatasetSummary) -> dict
         **licence,
         "pretty_name": _title(facts, row),
         "language": ["en"],
-        "tags": [*row.tags, "robotics", "simulation", facts.simulator.split()[0], row.name],
+        "tags": [
+            *row.tags,
+            "robotics",
+            "simulation",
+            *(["failures"] if facts.failures is not None else []),
+            facts.simulator.split()[0],
+            row.name,
+        ],
         "task_categories": ["robotics"],
         "size_categories": [next((name for limit, name in _SIZES if summary.frames < limit), "n>10M")],
         "source_datasets": ["original"],
@@ -122,10 +133,30 @@ def _what(row: FormatRow, facts: CardFacts, summary: DatasetSummary) -> str:
     cameras = ", ".join(f"`{video.key}` ({video.width}x{video.height}, {video.codec})" for video in summary.videos)
     tasks = "\n".join(f"- {task}" for task in summary.tasks)
     others = join_titles(name for name in facts.formats if name != row.name)
+    verdict = f"Every episode is a success by its predicate, and passed the gates of tier {facts.tier}."
+    if facts.failures is not None:
+        verdict = (
+            f"**Every episode is a failure**: the gates of tier {facts.tier} on what the robot did refused it. It replays, as kept ones do."
+        )
+    same = f" The same frames are written as {others}." if others else ""
     return (
         f"{summary.episodes} episodes, {summary.frames} frames, {summary.duration_s:.1f} s in all, of {facts.attempted} attempted. "
-        f"Cameras: {cameras or 'none'}. Every episode is a success by its predicate, and passed the gates of tier {facts.tier}. "
-        f"{facts.recoveries} {facts.replays} The same frames are written as {others}.\n\nInstructions:\n\n{tasks}\n"
+        f"Cameras: {cameras or 'none'}. {verdict} "
+        f"{facts.recoveries} {facts.replays}{same}\n\nInstructions:\n\n{tasks}\n"
+    )
+
+
+def describe_failures(kinds: Mapping[str, int]) -> str:
+    """A section: how many episodes failed in which way, and where each one's label stands."""
+    rows = "\n".join(f"| `{kind}` | {count} |" for kind, count in kinds.items())
+    return (
+        "## What went wrong\n\nNone of these episodes is in the main dataset, nor in its statistics. Only failures of the robot are here: "
+        "an attempt whose simulation, recording or licences are in doubt is sold to nobody, and one that never moved has nothing to show. "
+        f"`failure` of an episode's line in `{SIDECAR}` has its `kind` and `reason`, the `phase` and `frame` in which it went wrong where "
+        "that is known, the `conditions` of the task that do not hold and the `gates` that refused it, each with value and limit. "
+        f"`{SUCCESS}` and `success` are false throughout; where `outcome.success` is true the task was done, and a gate refused the way, "
+        "as after a collision.\n\n"
+        f"| kind | episodes |\n|---|---|\n{rows}\n"
     )
 
 
@@ -231,7 +262,8 @@ def _origin(facts: CardFacts, summary: DatasetSummary) -> str:
     return (
         "## Where it comes from\n\n"
         f"Simulated with {facts.simulator}, controller {facts.controller}, scene `{facts.scene_id}`, job `{facts.job_id}`, "
-        f"seed {facts.seed}; {summary.episodes} of {facts.attempted} attempted episodes were kept. "
+        f"seed {facts.seed}; {summary.episodes} of {facts.attempted} attempted episodes "
+        f"{'were kept' if facts.failures is None else 'failed so'}. "
         f"{describe_derived(facts.derived, summary.episodes)}"
         f"{facts.pictures} {describe_set_aside(facts.set_aside)}{describe_left_out(facts.left_out)}"
         "`meta/blueprint_pipeline/episodes.jsonl` has for each episode: seed, paraphrases of its sentence, start poses, integration state "

@@ -9,9 +9,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from blueprint_pipeline.episode.record import Selection
+
 DATASET_PATH = "geniesim/lerobot"
 """Folder of the scene that holds one folder a format version."""
 CERTIFICATION_PATH = "geniesim/certification/report.json"
+DATASET_PATHS: dict[Selection, str] = {"kept": DATASET_PATH, "failures": "geniesim/failures"}
+CERTIFICATION_PATHS: dict[Selection, str] = {"kept": CERTIFICATION_PATH, "failures": "geniesim/certification/failures.json"}
+FAILURES_INDEX = f"{DATASET_PATHS['failures']}/failures.json"
+"""How many failures there are of which kind, also where there is none and so no dataset."""
 
 CHUNKS_SIZE = 1000
 """Files (v3.0) or episodes (v2.1) in one chunk folder."""

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
@@ -17,17 +17,19 @@ from blueprint_pipeline.dataset.errors import EpisodeUnusable, ProfilesMixed, Re
 from blueprint_pipeline.dataset.features import build_vector_features, video_key
 from blueprint_pipeline.dataset.formats import FORMATS, FormatName, FormatRow
 from blueprint_pipeline.dataset.frames import PixelKind, SideVideos, load_frames
-from blueprint_pipeline.dataset.layout import CARD, DATASET_PATH, write_json, write_text
+from blueprint_pipeline.dataset.layout import CARD, DATASET_PATHS, write_json, write_text
 from blueprint_pipeline.dataset.objects import OBJECTS, build_objects
 from blueprint_pipeline.dataset.provenance import build_provenance, load_integration_state
 from blueprint_pipeline.dataset.video import EpisodeVideo, load_episode_video
 from blueprint_pipeline.dataset.writer import DatasetSummary, DatasetWriter
 from blueprint_pipeline.episode.certificates import describe_render_profile, describe_replays
-from blueprint_pipeline.episode.record import LABELS_NAME, EpisodeRecord, ReplayCertificate, recording_path, render_path
+from blueprint_pipeline.episode.record import LABELS_NAME, EpisodeRecord, ReplayCertificate, Selection, recording_path, render_path
 from blueprint_pipeline.errors import GateError
+from blueprint_pipeline.quality.failures import Failure, count_kinds, describe_failure, load_failures
 from blueprint_pipeline.quality.report import (
-    RENDER_GATES_PATH,
+    RENDER_REPORTS,
     GateReport,
+    load_gate_report,
     load_render_report,
     load_verdicts,
     validate_spread,
@@ -41,6 +43,7 @@ from blueprint_pipeline.task.plan import JobPlan, load_plan
 from blueprint_pipeline.task.skills import describe_skills
 from blueprint_pipeline.twin.robot_cameras import load_robot_cameras
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_file, digest_files, list_files
+from blueprint_pipeline.workspace.storage import SceneFolder
 
 
 class NothingToWrite(GateError):
@@ -58,6 +61,8 @@ def write_datasets(
     arms: Sequence[ArmLayout],
     manifest: SceneManifest,
     licence: DatasetLicence,
+    *,
+    selection: Selection = "kept",
 ) -> DatasetSummary:
     """Write the dataset of a scene in these formats to the stage's staging folder.
 
@@ -67,6 +72,7 @@ def write_datasets(
         arms: The layout of every arm of the robot.
         manifest: Of the scene.
         licence: Of everything that is seen.
+        selection: Of which episodes; failures say what went wrong in each, and none of them is a success.
 
     Raises:
         NothingToWrite: No episode passed.
@@ -76,19 +82,19 @@ def write_datasets(
         EpisodeUnusable: A kept episode does not fit its record, or does not replay.
         VideoMismatch: A video cannot be joined to others.
     """
-    report = load_render_report(context.scene)
+    report = load_render_report(context.scene, selection)
     kept = report.selected()
     if not kept:
-        raise NothingToWrite(str(context.scene.root / RENDER_GATES_PATH))
+        raise NothingToWrite(str(context.scene.root / RENDER_REPORTS[selection]))
     plan = load_plan(context.scene)
     validate_spread(report, "write_dataset")
     verdicts = (episode for episode in load_verdicts(context.scene, report) if episode.verdict == "kept")
-    drawn_first = _load_certificate(context, *kept[0])
-    profile = drawn_first.render_profile
+    labels = _Labels(context.scene, selection)
+    drawn_first = _load_certificate(context, selection, *kept[0])
     first, cameras = _load_record(context, *kept[0]), load_robot_cameras(plan.robot)
     vectors = build_vector_features(arms, first.object_ids, first.joint_columns, tuple(cameras.fovy_deg))
-    spec = DatasetSpec(fps=plan.fps, robot_type=plan.robot.embodiment, vectors=vectors, render_profile=profile)
-    folder = context.staging / DATASET_PATH
+    spec = DatasetSpec(fps=plan.fps, robot_type=plan.robot.embodiment, vectors=vectors, render_profile=drawn_first.render_profile)
+    folder = context.staging / DATASET_PATHS[selection]
     if folder.exists():
         shutil.rmtree(folder)
     writer = DatasetWriter(folder, spec, formats)
@@ -96,21 +102,21 @@ def write_datasets(
     for done, ((shard_index, episode_id), verdict) in enumerate(zip(kept, verdicts, strict=True)):
         context.stop_if_asked()
         states = context.input(f"{recording_path(shard_index, episode_id)}/states.parquet")
-        record, certificate = _load_records(context, shard_index, episode_id, states)
+        record, certificate = _load_records(context, selection, shard_index, episode_id, states)
         _validate_pictures(certificate, drawn_first)
         certificates.append(certificate)
         records.append(record)
         _validate_objects(record, first)
         cameras = load_robot_cameras(record.robot)
-        renders = context.input(render_path(shard_index, episode_id))
+        renders = context.input(render_path(shard_index, episode_id, selection))
         frames = replace(load_frames(states, record, arms, cameras), side_videos=_load_side_videos(renders, certificate))
         videos = _load_videos(renders, certificate, plan)
         seen_by = build_cameras(record.view, manifest.camera, cameras, {key: video.feature for key, video in videos.items()})
-        integration_state = load_integration_state(states, episode_id)
-        writer.add(frames, videos, build_provenance(record, certificate, integration_state, verdict, seen_by))
+        provenance = build_provenance(record, certificate, load_integration_state(states, episode_id), verdict, seen_by)
+        writer.add(replace(frames, success=frames.success and selection == "kept"), videos, {**provenance, **labels.add(record, states)})
         context.progress(done + 1, len(kept))
     summary = writer.close()
-    facts = _card_facts(plan, records, certificates, report, licence=licence, formats=formats)
+    facts = _card_facts(plan, records, certificates, report, licence=licence, formats=formats, failures=labels.kinds())
     objects = build_objects(manifest, first.object_ids)
     for name in formats:
         write_json(folder / name / OBJECTS, [item.model_dump(mode="json") for item in objects])
@@ -118,12 +124,36 @@ def write_datasets(
     return summary
 
 
+class _Labels:
+    """What the lines of failures say beside what every episode's line says; those of kept episodes nothing."""
+
+    def __init__(self, scene: SceneFolder, selection: Selection) -> None:
+        self._verdicts = (
+            None if selection == "kept" else {found.episode_id: found for found in load_failures(scene, load_gate_report(scene))}
+        )
+        self._found: list[Failure] = []
+
+    def add(self, record: EpisodeRecord, states: Path) -> dict[str, object]:
+        """What to say of an episode: what went wrong, and all that the gates said after simulation."""
+        if self._verdicts is None:
+            return {}
+        verdict = self._verdicts[record.episode_id]
+        self._found.append(describe_failure(verdict, record, states))
+        gates = [gate.model_dump(mode="json") for gate in verdict.gates]
+        return {"success": False, "failure": self._found[-1].model_dump(mode="json"), "gates_after_simulation": gates}
+
+    def kinds(self) -> dict[str, int] | None:
+        """How many failures there are of each kind; ``None``: these are no failures."""
+        return None if self._verdicts is None else count_kinds(failure.kind for failure in self._found)
+
+
 def _load_record(context: StageContext, shard_index: int, episode_id: str) -> EpisodeRecord:
     return EpisodeRecord.model_validate_json(context.scene.read_bytes(f"{recording_path(shard_index, episode_id)}/episode.json"))
 
 
-def _load_certificate(context: StageContext, shard_index: int, episode_id: str) -> ReplayCertificate:
-    return ReplayCertificate.model_validate_json(context.scene.read_bytes(f"{render_path(shard_index, episode_id)}/certificate.json"))
+def _load_certificate(context: StageContext, selection: Selection, shard_index: int, episode_id: str) -> ReplayCertificate:
+    folder = render_path(shard_index, episode_id, selection)
+    return ReplayCertificate.model_validate_json(context.scene.read_bytes(f"{folder}/certificate.json"))
 
 
 def _validate_pictures(certificate: ReplayCertificate, first: ReplayCertificate) -> None:
@@ -145,9 +175,11 @@ def _validate_objects(record: EpisodeRecord, first: EpisodeRecord) -> None:
             )
 
 
-def _load_records(context: StageContext, shard_index: int, episode_id: str, states: Path) -> tuple[EpisodeRecord, ReplayCertificate]:
+def _load_records(
+    context: StageContext, selection: Selection, shard_index: int, episode_id: str, states: Path
+) -> tuple[EpisodeRecord, ReplayCertificate]:
     record = _load_record(context, shard_index, episode_id)
-    certificate = _load_certificate(context, shard_index, episode_id)
+    certificate = _load_certificate(context, selection, shard_index, episode_id)
     if not certificate.replayed:
         raise EpisodeUnusable(episode_id, "certificate.json", "replayed", False, True)
     digest = digest_file(states)
@@ -188,6 +220,7 @@ def _card_facts(
     *,
     licence: DatasetLicence,
     formats: Sequence[FormatName],
+    failures: Mapping[str, int] | None,
 ) -> CardFacts:
     kept, record = set(report.with_verdict("kept")), records[0]
     return CardFacts(
@@ -206,9 +239,10 @@ def _card_facts(
         left_out=plan.left_out,
         recoveries=describe_recoveries(records, plan.recoveries),
         licence=licence,
-        coverage=_coverage(plan, kept),
+        coverage=_coverage(plan, kept) if failures is None else [],
         spread=report.set_metrics,
         formats=tuple(formats),
+        failures=failures,
         derived=Counter(spec.derived_from.episode_id for spec in plan.episodes if spec.derived_from and spec.episode_id in kept),
     )
 

@@ -13,6 +13,7 @@ from blueprint_pipeline.delivery.report_facts import (
     CertificateRow,
     CostFacts,
     CostRow,
+    FailureFacts,
     GateDot,
     KeptRow,
     LeftOutRow,
@@ -74,6 +75,7 @@ def build_facts(
         metrics=tuple(_metric_rows(sources)),
         starts=tuple(_start_dots(sources)),
         cost=_cost_facts(sources),
+        failures=_failure_facts(sources),
         certificate=tuple(_certificate_rows(sources)),
         licence=licence,
         dataset_size_bytes=dataset_size_bytes,
@@ -186,6 +188,19 @@ def _cost_facts(sources: BundleSources) -> CostFacts:
         usd_per_kept_episode=None if cost.usd_per_kept_episode is None else float(cost.usd_per_kept_episode),
         cpu_s_per_kept_episode=cost.cpu_s_per_kept_episode,
         price_table=", ".join(cost.price_tables) or "none",
+    )
+
+
+def _failure_facts(sources: BundleSources) -> FailureFacts | None:
+    if sources.failures is None:
+        return None
+    index, cost = sources.failures.index, sources.cost.failures
+    return FailureFacts(
+        honest=index.honest,
+        written=index.written,
+        kinds=index.kinds,
+        certification=describe_report(sources.failures.certification) if index.written else "",
+        usd_per_failure=None if cost is None or cost.usd_per_failure is None else float(cost.usd_per_failure),
     )
 
 

@@ -73,7 +73,7 @@ class LabProfile(FrozenModel):
     commercial: bool
     """Whether the lab uses the data commercially: parts that forbid it block the delivery."""
     wants_failures: bool
-    """Whether rejected and failed attempts (states, reason) are packed too."""
+    """Whether the lab buys failed episodes: honest failures are then drawn, and packed as a dataset of their own."""
     thresholds: LabThresholds
     pinned_keyid: str | None = None
     """Id of the only signing key that the lab trusts; ``None``: the key was not agreed on yet."""

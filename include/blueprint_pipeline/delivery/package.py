@@ -73,7 +73,7 @@ def package_bundle(context: StageContext, lab: LabProfile, profile: dict[str, Fi
     keyid = signer.public_key.keyid
     if lab.pinned_keyid not in {None, keyid}:
         raise KeyNotPinned(lab.id, str(lab.pinned_keyid), keyid)
-    sources = load_sources(context.scene)
+    sources = load_sources(context.scene, failures=lab.wants_failures)
     validate_requirements(lab, sources)
     licence = compute_bundle_licence(sources)
     validate_licence(licence, lab=lab.id, commercial=lab.commercial)
@@ -84,7 +84,7 @@ def package_bundle(context: StageContext, lab: LabProfile, profile: dict[str, Fi
     context.progress(0, 3)
     payload = write_payload(bag, list_payload(context, sources, lab, licence, context.code_version))
     if sources.acted_in_twin():
-        validate_kit(bag / "data" / KIT_FOLDER, [attempt.record for attempt in sources.kept_attempts()])
+        validate_kit(bag / "data" / KIT_FOLDER, [attempt.record for attempt in sources.sold_attempts()])
     context.stop_if_asked()
     context.progress(1, 3)
     dataset_bytes = sum(digest.size_bytes for name, digest in payload.items() if name.startswith("data/dataset/"))

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from pydantic import JsonValue
 
+from blueprint_pipeline.cost.report import CostReport, describe_failures_cost
 from blueprint_pipeline.delivery.lab import LabProfile
 from blueprint_pipeline.delivery.sources import BundleSources
 from blueprint_pipeline.delivery.statement import Provenance, descriptor
@@ -58,7 +59,7 @@ def build_provenance(
             "tier": sources.renders.tier,
             "formats": list(lab.formats),
         },
-        seeds={attempt.record.episode_id: attempt.record.spec.seed for attempt in sources.kept_attempts()},
+        seeds={attempt.record.episode_id: attempt.record.spec.seed for attempt in sources.sold_attempts()},
         dependencies=_dependencies(sources, licence, profile, code_version, image),
         quality={
             "tiers_version": sources.renders.tiers_version,
@@ -70,10 +71,14 @@ def build_provenance(
             "simulator": sources.kept_attempts()[0].record.simulator.model_dump(mode="json"),
             "replay_certificates": _counts(count_rules(sources.kept_certificates())),
             "replays": describe_replays(sources.kept_certificates()),
+            "failures": None
+            if sources.failures is None
+            else {"written": sources.failures.index.written, "kinds": _counts(sources.failures.index.kinds)},
         },
         certification={
             "certified": sources.certification.certified,
             "checks": {f"{check.check} ({check.dataset})": check.status for check in sources.certification.checks},
+            "failures": None if sources.failures is None or not sources.failures.attempts else sources.failures.certification.certified,
         },
         cost={
             "usd_per_kept_episode": None if cost.usd_per_kept_episode is None else float(cost.usd_per_kept_episode),
@@ -81,6 +86,7 @@ def build_provenance(
             "measured_usd": float(cost.total.measured_usd),
             "estimated_usd": float(cost.total.estimated_usd),
             "unknown_entries": cost.total.unknown_entries,
+            "failures": _failures_cost(cost),
         },
         licence={"licence": licence.licence, "expression": licence.expression, "commercial_ok": licence.commercial_ok},
     )
@@ -113,6 +119,12 @@ def _dependencies(
 
 def _verdict_counts(report: GateReport) -> dict[str, JsonValue]:
     return {verdict: report.count(verdict) for verdict in VERDICTS}
+
+
+def _failures_cost(cost: CostReport) -> JsonValue:
+    """What failures cost, beside the kept episodes."""
+    found = describe_failures_cost(cost.failures)
+    return None if found is None else dict(found)
 
 
 def _counts(counts: Mapping[str, int]) -> dict[str, JsonValue]:

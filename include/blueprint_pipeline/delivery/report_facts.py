@@ -74,6 +74,18 @@ class CostFacts(FrozenModel):
     price_table: str
 
 
+class FailureFacts(FrozenModel):
+    """Failed episodes that the lab gets, as a dataset of their own."""
+
+    honest: int
+    """Failures of the robot, beyond doubt."""
+    written: int
+    """Those of them that replay, with sound pictures: these are in the bundle."""
+    kinds: dict[str, int]
+    certification: str
+    usd_per_failure: float | None
+
+
 class CertificateRow(FrozenModel):
     """One check of the certificate."""
 
@@ -127,6 +139,8 @@ class ReportFacts(FrozenModel):
     metrics: tuple[MetricRow, ...]
     starts: tuple[StartDot, ...]
     cost: CostFacts
+    failures: FailureFacts | None
+    """``None``: the lab buys none."""
     certificate: tuple[CertificateRow, ...]
     licence: BundleLicence
     dataset_size_bytes: int

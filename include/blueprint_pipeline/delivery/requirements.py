@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from blueprint_pipeline.dataset.certify.report import CertificationReport
 from blueprint_pipeline.dataset.formats import FORMATS
-from blueprint_pipeline.delivery.lab import LabProfile
+from blueprint_pipeline.delivery.lab import LabProfile, LabThresholds
 from blueprint_pipeline.delivery.sources import BundleSources
 from blueprint_pipeline.errors import GateError
 
@@ -37,12 +38,26 @@ def check_requirements(lab: LabProfile, sources: BundleSources) -> list[str]:
     written = {check.dataset for check in sources.certification.checks}
     if unwritten := [name for name in lab.formats if FORMATS[name].on_request and name not in written]:
         found.append(f"not written as {', '.join(unwritten)}: the run must ask for it (`more_formats`)")
-    failed = sorted({check.check for check in sources.certification.checks if check.required and check.status == "failed"})
+    found += _check_certification(sources.certification, limits, "")
+    if sources.failures is not None:
+        unproven = [
+            item.record.episode_id for item in sources.failures.attempts if item.certificate is None or not item.certificate.replayed
+        ]
+        found += [f"no replay certificate for failed {', '.join(unproven)}"] if unproven else []
+        found += _check_certification(sources.failures.certification, limits, "of failures: ")
+    return found
+
+
+def _check_certification(report: CertificationReport, limits: LabThresholds, what: str) -> list[str]:
+    found = []
+    failed = sorted({check.check for check in report.checks if check.required and check.status == "failed"})
     if failed:
-        found.append(f"certification failed: {', '.join(failed)}")
-    missing = sorted({check.check for check in sources.certification.checks if check.required and check.status == "not_run"})
+        found.append(f"{what}certification failed: {', '.join(failed)}")
+    missing = sorted({check.check for check in report.checks if check.required and check.status == "not_run"})
     if missing and limits.uncertified == "refuse":
-        found.append(f"not certified, since these checks did not run: {', '.join(missing)} (`make certify-env` makes their environment)")
+        found.append(
+            f"{what}not certified, since these checks did not run: {', '.join(missing)} (`make certify-env` makes their environment)"
+        )
     return found
 
 

@@ -6,8 +6,17 @@ from dataclasses import dataclass
 
 from blueprint_pipeline.cost.report import COST_REPORT_PATH, CostReport, load_cost_report
 from blueprint_pipeline.dataset.certify.report import CertificationReport
-from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, DATASET_PATH
-from blueprint_pipeline.episode.record import EpisodeRecord, ReplayCertificate, preview_name, recording_path, render_path
+from blueprint_pipeline.dataset.failures_index import FailuresIndex, load_failures_index
+from blueprint_pipeline.dataset.layout import CERTIFICATION_PATH, CERTIFICATION_PATHS, DATASET_PATH, DATASET_PATHS, FAILURES_INDEX
+from blueprint_pipeline.episode.record import (
+    RENDERS_FOLDERS,
+    EpisodeRecord,
+    ReplayCertificate,
+    Selection,
+    preview_name,
+    recording_path,
+    render_path,
+)
 from blueprint_pipeline.errors import IntegrityError
 from blueprint_pipeline.licence.attribution import UNKNOWN
 from blueprint_pipeline.licence.bundle import AssetOrigin
@@ -15,6 +24,7 @@ from blueprint_pipeline.quality.report import (
     GATES_PATH,
     QUALITY_GATE_REPORT_PATH,
     RENDER_GATES_PATH,
+    RENDER_REPORTS,
     GateReport,
     load_gate_report,
     load_render_report,
@@ -30,10 +40,10 @@ from blueprint_pipeline.workspace.storage import SceneFolder
 SOURCE_MANIFEST_PATH = "input/source_manifest.json"
 
 
-def list_reads() -> list[str]:
-    """What ``package_bundle`` reads."""
+def list_reads(*, failures: bool) -> list[str]:
+    """What ``package_bundle`` reads; with what it packs for a lab that buys failures."""
     loaded = {row.folder for row in SIMULATORS.values() if row.folder}
-    return [*_READS, TWIN_FOLDER, *sorted(loaded)]
+    return [*_READS, TWIN_FOLDER, *sorted(loaded), *(_FAILURE_READS if failures else ())]
 
 
 _READS = (
@@ -51,6 +61,14 @@ _READS = (
     DATASET_PATH,
     CERTIFICATION_PATH,
     COST_REPORT_PATH,
+)
+
+_FAILURE_READS = (
+    RENDER_REPORTS["failures"],
+    FAILURES_INDEX,
+    DATASET_PATHS["failures"],
+    CERTIFICATION_PATHS["failures"],
+    RENDERS_FOLDERS["failures"],
 )
 
 
@@ -84,6 +102,18 @@ class Attempted:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SoldFailures:
+    """Failed episodes that a lab buys."""
+
+    index: FailuresIndex
+    report: GateReport
+    """After rendering."""
+    certification: CertificationReport
+    attempts: tuple[Attempted, ...]
+    """In the order of their dataset, with the certificates of their own replays; none where nothing failed."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class BundleSources:
     """What the stages before wrote."""
 
@@ -99,6 +129,8 @@ class BundleSources:
     cost: CostReport
     source_files: dict[str, FileDigest]
     assets: tuple[AssetOrigin, ...]
+    failures: SoldFailures | None
+    """``None``: the lab buys none."""
 
     def gated(self) -> Iterator[EpisodeVerdict]:
         """What the gates said of every attempt, a shard in memory at a time."""
@@ -110,7 +142,7 @@ class BundleSources:
 
     def verdict_files(self) -> list[str]:
         """Files of the scene with what the gates said of each attempt, by shard."""
-        reports = (self.gates, self.renders)
+        reports = (self.gates, self.renders, *([self.failures.report] if self.failures else []))
         return [verdicts_path(report.evidence, shard.shard_index) for report in reports for shard in report.shards]
 
     def kept_attempts(self) -> list[Attempted]:
@@ -128,14 +160,18 @@ class BundleSources:
         """Whether every delivered episode was made by MuJoCo in the twin, so that a script can execute it again and compare states."""
         return all(certificate.rule in {"bit_identical", "bounded"} for certificate in self.kept_certificates())
 
+    def sold_attempts(self) -> list[Attempted]:
+        """All that the lab gets: what is kept, then failures."""
+        return [*self.kept_attempts(), *(self.failures.attempts if self.failures else ())]
+
     def rejected_ids(self) -> list[str]:
         """Ids of what is not delivered, in the plan's order."""
         kept = set(self.kept)
         return [episode_id for episode_id in self.attempts if episode_id not in kept]
 
 
-def load_sources(scene: SceneFolder) -> BundleSources:
-    """Read everything."""
+def load_sources(scene: SceneFolder, *, failures: bool = False) -> BundleSources:
+    """Read everything; failures where the lab buys them."""
     plan = load_plan(scene)
     shards = {index: shard.shard_index for shard in plan.shards for index in shard.episode_indices}
     manifest = json.loads(scene.read_bytes(SOURCE_MANIFEST_PATH))
@@ -151,11 +187,22 @@ def load_sources(scene: SceneFolder) -> BundleSources:
         cost=load_cost_report(scene),
         source_files={name: FileDigest.model_validate(digest) for name, digest in manifest["files"].items()},
         assets=tuple(build_assets(load_manifest(scene))),
+        failures=_load_failures(scene) if failures else None,
     )
 
 
-def _load_attempt(scene: SceneFolder, shard_index: int, episode_id: str) -> Attempted:
-    certificate = f"{render_path(shard_index, episode_id)}/certificate.json"
+def _load_failures(scene: SceneFolder) -> SoldFailures:
+    report = load_render_report(scene, "failures")
+    return SoldFailures(
+        index=load_failures_index(scene),
+        report=report,
+        certification=CertificationReport.model_validate_json(scene.read_bytes(CERTIFICATION_PATHS["failures"])),
+        attempts=tuple(_load_attempt(scene, shard_index, name, "failures") for shard_index, name in report.selected()),
+    )
+
+
+def _load_attempt(scene: SceneFolder, shard_index: int, episode_id: str, selection: Selection = "kept") -> Attempted:
+    certificate = f"{render_path(shard_index, episode_id, selection)}/certificate.json"
     return Attempted(
         shard_index=shard_index,
         record=EpisodeRecord.model_validate_json(scene.read_bytes(f"{recording_path(shard_index, episode_id)}/episode.json")),

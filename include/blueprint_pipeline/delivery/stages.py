@@ -37,6 +37,8 @@ class PackageBundleResult(StageResult):
     """The report page in it."""
     attempted: int
     kept: int
+    failures: int
+    """Failed episodes in it."""
     licence: str | None
     certified: bool
     statement_sha256: str
@@ -95,6 +97,7 @@ def _run_package(request: PackageBundleRequest, context: StageContext) -> Packag
         report=f"{folder}/data/index.html",
         attempted=len(packed.sources.plan.episodes),
         kept=len(packed.sources.kept),
+        failures=len(packed.sources.failures.attempts) if packed.sources.failures else 0,
         licence=packed.licence.licence,
         certified=packed.sources.certification.certified,
         statement_sha256=packed.statement.sha256,
@@ -164,7 +167,7 @@ PACKAGE_BUNDLE = Stage(
     request=PackageBundleRequest,
     result=PackageBundleResult,
     run=_run_package,
-    reads=lambda _: list_reads(),
+    reads=lambda request: list_reads(failures=load_lab(request.lab).wants_failures),
     writes=lambda request: [bundle_path(request.lab)],
     external_inputs=_signer,
     unit=lambda request: request.lab,

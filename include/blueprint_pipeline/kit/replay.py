@@ -20,6 +20,9 @@ from .predicates import ObservedMotion, judge
 from .starts import Recorder, Start, load_starts
 from .world import KitNotUsable, World
 
+FAILED = "failures"
+"""Folder in a kit with the failed episodes, where the lab bought them: laid out as the kit itself, with starts of its own."""
+
 
 @dataclass(frozen=True)
 class Replayed:
@@ -72,19 +75,22 @@ def compare_outcome(record: dict[str, Any], start: Start, motion: ObservedMotion
 
 
 def main(folder: Path, episodes: list[str]) -> int:
-    """Replay some episodes of a kit, or all; 0 where each replays and came out as recorded."""
+    """Replay some episodes of a kit, or all, failed ones last; 0 where each replays and came out as recorded."""
+    parts = [folder, *([folder / FAILED] if (folder / FAILED).is_dir() else [])]
     try:
-        world, starts = World(folder), load_starts(folder)
+        world, starts = World(folder), {part: load_starts(part) for part in parts}
     except KitNotUsable as reason:
         sys.stderr.write(f"{reason}\n")
         return 1
     here = {"machine": platform.machine(), "libm_sha256": libm_sha256()}
+    places = {path.name: (part, path) for part in parts for path in sorted((part / "episodes").iterdir())}
     every = True
-    for name in episodes or sorted(path.name for path in (folder / "episodes").iterdir()):
-        record = json.loads((folder / "episodes" / name / "episode.json").read_text(encoding="utf-8"))
-        replayed = replay(world, starts[name], folder / "episodes" / name / "states.parquet")
+    for name in episodes or places:
+        part, place = places[name]
+        record = json.loads((place / "episode.json").read_text(encoding="utf-8"))
+        replayed = replay(world, starts[part][name], place / "states.parquet")
         same, compared = compare(record, replayed.difference, here, world.kit["bound"])
-        as_recorded, outcome = compare_outcome(record, starts[name], replayed.motion)
+        as_recorded, outcome = compare_outcome(record, starts[part][name], replayed.motion)
         sys.stdout.write(f"{name}: {compared}; {outcome}\n")
         every = every and same and as_recorded
     return int(not every)

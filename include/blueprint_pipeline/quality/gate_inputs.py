@@ -6,7 +6,7 @@ import av
 from pydantic import ValidationError
 
 from blueprint_pipeline.episode.reader import check_states, load_record
-from blueprint_pipeline.episode.record import ReplayCertificate, recording_path, render_path
+from blueprint_pipeline.episode.record import ReplayCertificate, Selection, recording_path, render_path
 from blueprint_pipeline.licence.policy import LicenceBlocker
 from blueprint_pipeline.quality.gates.case import EpisodeCase, ProbedVideo, RenderCase, RobotLimits
 from blueprint_pipeline.task.plan import JobPlan
@@ -46,14 +46,14 @@ def load_episode_case(
     )
 
 
-def load_render_case(scene: SceneFolder, plan: JobPlan, shard_index: int, episode_id: str) -> RenderCase:
+def load_render_case(scene: SceneFolder, plan: JobPlan, shard_index: int, episode_id: str, selection: Selection = "kept") -> RenderCase:
     """Read one rendered episode.
 
     Raises:
         RecordingUnreadable: The recording's ``episode.json`` is missing or not in its format.
     """
     record = load_record(scene.local(recording_path(shard_index, episode_id)))
-    folder = scene.local(render_path(shard_index, episode_id))
+    folder = scene.local(render_path(shard_index, episode_id, selection))
     files = {camera: folder / f"{camera}.mp4" for camera in plan.cameras}
     return RenderCase(
         record=record,

@@ -1,18 +1,22 @@
 """Judge every rendered episode and fix the final selection: the work of stage ``gate_renders``."""
 
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from blueprint_pipeline.episode.errors import NothingAudited
 from blueprint_pipeline.episode.reader import load_audited_plan
+from blueprint_pipeline.episode.record import Selection
 from blueprint_pipeline.quality.episode_gating import load_courses, set_metrics
 from blueprint_pipeline.quality.errors import NothingKept
+from blueprint_pipeline.quality.failures import load_failures
 from blueprint_pipeline.quality.gate_inputs import load_render_case
 from blueprint_pipeline.quality.gates.case import RenderCase
-from blueprint_pipeline.quality.gates.registry import judge_render, validate_config, verdict_of
+from blueprint_pipeline.quality.gates.registry import judge_render, validate_config, verdict_of, verdict_of_failure
 from blueprint_pipeline.quality.judgement import Judgement, VerdictBook
 from blueprint_pipeline.quality.report import (
     QUALITY_GATE_REPORT_PATH,
-    RENDER_GATES_PATH,
+    RENDER_EVIDENCE,
+    RENDER_REPORTS,
     GateReport,
     load_gate_report,
     load_rendered_selection,
@@ -27,7 +31,7 @@ from blueprint_pipeline.task.plan import JobPlan
 
 
 def gate_renders(scene_id: str, tier: Tier, context: StageContext) -> Judgement:
-    """Judge what was rendered; write its verdicts, ``render_gates.json`` and ``quality_gate_report.json``.
+    """Judge what was kept and rendered; write its verdicts, ``render_gates.json`` and ``quality_gate_report.json``.
 
     Raises:
         NothingAudited: No episode was selected for rendering.
@@ -39,11 +43,26 @@ def gate_renders(scene_id: str, tier: Tier, context: StageContext) -> Judgement:
     simulated = load_gate_report(context.scene)
     judgement = judge_renders(context, plan, config, tier, simulated)
     report = judgement.report
-    _write(context, simulated, report)
+    _write_report(context, report, "kept")
+    _write_summary(context, simulated, report)
     if not report.count("kept"):
         reasons = judgement.reasons.top()
         raise NothingKept(scene_id, "gate_renders", tier=tier, attempted=report.judged, borderline=0, reasons=reasons)
     validate_spread(report, "gate_renders")
+    return judgement
+
+
+def gate_failures(tier: Tier, context: StageContext) -> Judgement:
+    """Judge the honest failures that were rendered; write their verdicts and ``failure_gates.json``. It is no fault that there are none."""
+    plan, config = load_audited_plan(context.scene, "gate_renders"), load_tiers()
+    validate_config(config)
+    simulated = load_gate_report(context.scene)
+    selection = [(verdict.shard_index, verdict.episode_id) for verdict in load_failures(context.scene, simulated)]
+    book = VerdictBook(context, RENDER_EVIDENCE["failures"])
+    for shard_index, verdicts in _judge_shards(context, plan, config, tier, (simulated, selection, "failures")):
+        book.enter(shard_index, verdicts)
+    judgement = book.close(plan, config, tier, {})
+    _write_report(context, judgement.report, "failures")
     return judgement
 
 
@@ -56,21 +75,35 @@ def judge_renders(context: StageContext, plan: JobPlan, config: TierConfig, tier
     selection = load_rendered_selection(context.scene, simulated)
     if not selection:
         raise NothingAudited(plan.scene_id, "gate_renders", "gates.json and the approvals select no episode for rendering")
-    book, kept, done = VerdictBook(context, "render_verdicts"), set(), 0
-    for shard_index, selected in groupby(selection, key=lambda item: item[0]):
+    book, kept = VerdictBook(context, RENDER_EVIDENCE["kept"]), set()
+    for shard_index, verdicts in _judge_shards(context, plan, config, tier, (simulated, selection, "kept")):
+        book.enter(shard_index, verdicts)
+        kept |= {verdict.episode_id for verdict in verdicts if verdict.verdict == "kept"}
+    return book.close(plan, config, tier, set_metrics(load_courses(context.scene, plan, kept), plan))
+
+
+def _judge_shards(
+    context: StageContext,
+    plan: JobPlan,
+    config: TierConfig,
+    tier: Tier,
+    rendered: tuple[GateReport, Sequence[tuple[int, str]], Selection],
+) -> Iterator[tuple[int, list[EpisodeVerdict]]]:
+    """Verdicts on what was rendered, shard by shard: the report after simulation, what of it was rendered, and as what."""
+    simulated, episodes, selection = rendered
+    decide, done = verdict_of if selection == "kept" else verdict_of_failure, 0
+    for shard_index, selected in groupby(episodes, key=lambda item: item[0]):
         before = _skill_scores(context, simulated, shard_index)
         verdicts = []
         for _, episode_id in selected:
             context.stop_if_asked()
-            case = load_render_case(context.scene, plan, shard_index, episode_id)
+            case = load_render_case(context.scene, plan, shard_index, episode_id, selection)
             gates, metrics = judge_render(case, config, tier), {**before[episode_id], **render_metrics(case)}
-            verdict = verdict_of(gates)
+            verdict = decide(gates)
             verdicts.append(EpisodeVerdict(episode_id=episode_id, shard_index=shard_index, verdict=verdict, gates=gates, metrics=metrics))
             done += 1
-            context.progress(done, len(selection))
-        book.enter(shard_index, verdicts)
-        kept |= {verdict.episode_id for verdict in verdicts if verdict.verdict == "kept"}
-    return book.close(plan, config, tier, set_metrics(load_courses(context.scene, plan, kept), plan))
+            context.progress(done, len(episodes))
+        yield shard_index, verdicts
 
 
 def _skill_scores(context: StageContext, simulated: GateReport, shard_index: int) -> dict[str, dict[str, float | None]]:
@@ -92,8 +125,11 @@ def render_metrics(case: RenderCase) -> dict[str, float | None]:
     return found
 
 
-def _write(context: StageContext, simulated: GateReport, rendered: GateReport) -> None:
-    context.output(RENDER_GATES_PATH).write_text(rendered.model_dump_json(indent=1) + "\n", encoding="utf-8")
+def _write_report(context: StageContext, report: GateReport, selection: Selection) -> None:
+    context.output(RENDER_REPORTS[selection]).write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def _write_summary(context: StageContext, simulated: GateReport, rendered: GateReport) -> None:
     summary = build_quality_gate_report(
         load_verdicts(context.scene, simulated),
         read_verdicts(lambda path: (context.staging / path).read_bytes(), rendered.evidence, rendered.shards),

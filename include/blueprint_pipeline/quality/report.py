@@ -2,6 +2,7 @@
 
 - ``geniesim/quality/gates.json``: a :class:`GateReport` after ``gate_episodes``.
 - ``geniesim/quality/render_gates.json``: another one after ``gate_renders``; what it keeps is final.
+- ``geniesim/quality/failure_gates.json``: the same of honest failures; what it keeps may be sold as such.
 
 A report has the verdict of every episode. What each gate measured stands in a file a shard beside it
 (:mod:`blueprint_pipeline.quality.verdicts`).
@@ -10,6 +11,7 @@ A report has the verdict of every episode. What each gate measured stands in a f
 from collections.abc import Container, Iterator
 from typing import Literal
 
+from blueprint_pipeline.episode.record import Selection
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.quality.approval_log import approved_episode_ids, load_approvals
 from blueprint_pipeline.quality.errors import TooAlike
@@ -29,6 +31,8 @@ from blueprint_pipeline.workspace.storage import Id, SceneFolder
 
 GATES_PATH = f"{QUALITY_FOLDER}/gates.json"
 RENDER_GATES_PATH = f"{QUALITY_FOLDER}/render_gates.json"
+RENDER_REPORTS: dict[Selection, str] = {"kept": RENDER_GATES_PATH, "failures": f"{QUALITY_FOLDER}/failure_gates.json"}
+RENDER_EVIDENCE: dict[Selection, Evidence] = {"kept": "render_verdicts", "failures": "failure_verdicts"}
 QUALITY_GATE_REPORT_PATH = "geniesim/quality_gate_report.json"
 
 
@@ -77,9 +81,9 @@ def load_gate_report(scene: SceneFolder) -> GateReport:
     return GateReport.model_validate_json(scene.read_bytes(GATES_PATH))
 
 
-def load_render_report(scene: SceneFolder) -> GateReport:
-    """Read ``render_gates.json``."""
-    return GateReport.model_validate_json(scene.read_bytes(RENDER_GATES_PATH))
+def load_render_report(scene: SceneFolder, selection: Selection = "kept") -> GateReport:
+    """Read ``render_gates.json``, or ``failure_gates.json``."""
+    return GateReport.model_validate_json(scene.read_bytes(RENDER_REPORTS[selection]))
 
 
 def load_verdicts(scene: SceneFolder, report: GateReport) -> Iterator[EpisodeVerdict]:
@@ -123,6 +127,6 @@ def validate_spread(report: GateReport, stage: str) -> None:
         raise TooAlike(report.scene_id, stage, failed, kept=report.count("kept"))
 
 
-def load_kept(scene: SceneFolder) -> list[tuple[int, str]]:
+def load_kept(scene: SceneFolder, selection: Selection = "kept") -> list[tuple[int, str]]:
     """``(shard_index, episode_id)`` of what is delivered, in the plan's order, which is that of the dataset."""
-    return load_render_report(scene).selected()
+    return load_render_report(scene, selection).selected()

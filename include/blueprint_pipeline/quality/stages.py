@@ -1,13 +1,14 @@
 """The stages that judge: what was simulated, what people decided, what was rendered."""
 
+from blueprint_pipeline.episode.record import RENDERS_FOLDERS, Selection
 from blueprint_pipeline.quality.approval_log import APPROVALS_FOLDER, ApprovalDecision
 from blueprint_pipeline.quality.approvals import batch_name, batch_path, record_approval
 from blueprint_pipeline.quality.episode_gating import gate_episodes
-from blueprint_pipeline.quality.render_gating import gate_renders
-from blueprint_pipeline.quality.report import GATES_PATH, QUALITY_GATE_REPORT_PATH, RENDER_GATES_PATH
-from blueprint_pipeline.quality.verdicts import RENDER_VERDICTS_FOLDER, VERDICTS_FOLDER, Tier
+from blueprint_pipeline.quality.render_gating import gate_failures, gate_renders
+from blueprint_pipeline.quality.report import GATES_PATH, QUALITY_GATE_REPORT_PATH, RENDER_EVIDENCE, RENDER_REPORTS
+from blueprint_pipeline.quality.verdicts import QUALITY_FOLDER, VERDICTS_FOLDER, Tier
 from blueprint_pipeline.scene.manifest import MANIFEST_PATH
-from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
+from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult, name_unit
 from blueprint_pipeline.task.plan import PLAN_PATH
 
 CHECKSUMS_PATH = "geniesim/checksums.json"
@@ -30,6 +31,12 @@ class GateEpisodesResult(StageResult):
     top_reasons: tuple[str, ...]
 
 
+class GateRendersRequest(GateRequest):
+    """Which of the episodes were rendered."""
+
+    selection: Selection = "kept"
+
+
 class RecordApprovalRequest(StageRequest):
     """What people decided; empty where nobody was asked."""
 
@@ -46,6 +53,7 @@ class RecordApprovalResult(StageResult):
 class GateRendersResult(StageResult):
     """How many episodes the final selection keeps, and why the others are not in it."""
 
+    selection: Selection
     tier: Tier
     kept: int
     rejected: int
@@ -72,10 +80,22 @@ def _run_record_approval(request: RecordApprovalRequest, context: StageContext) 
     )
 
 
-def _run_gate_renders(request: GateRequest, context: StageContext) -> GateRendersResult:
-    judgement = gate_renders(request.scene_id, request.tier, context)
-    report, reasons = judgement.report, tuple(judgement.reasons.top())
-    return GateRendersResult(tier=request.tier, kept=report.count("kept"), rejected=report.count("rejected"), top_reasons=reasons)
+def _run_gate_renders(request: GateRendersRequest, context: StageContext) -> GateRendersResult:
+    is_kept = request.selection == "kept"
+    judgement = gate_renders(request.scene_id, request.tier, context) if is_kept else gate_failures(request.tier, context)
+    report = judgement.report
+    return GateRendersResult(
+        selection=request.selection,
+        tier=request.tier,
+        kept=report.count("kept"),
+        rejected=report.count("rejected"),
+        top_reasons=tuple(judgement.reasons.top()),
+    )
+
+
+def _written_renders(selection: Selection) -> list[str]:
+    found = [RENDER_REPORTS[selection], f"{QUALITY_FOLDER}/{RENDER_EVIDENCE[selection]}"]
+    return [*found, QUALITY_GATE_REPORT_PATH] if selection == "kept" else found
 
 
 GATE_EPISODES = Stage(
@@ -102,9 +122,13 @@ RECORD_APPROVAL = Stage(
 GATE_RENDERS = Stage(
     name="gate_renders",
     description="Judge every rendered episode: replay certificate and pictures; fix the final selection.",
-    request=GateRequest,
+    request=GateRendersRequest,
     result=GateRendersResult,
     run=_run_gate_renders,
-    reads=lambda _: [PLAN_PATH, "geniesim/recordings", GATES_PATH, VERDICTS_FOLDER, APPROVALS_FOLDER, "geniesim/renders"],
-    writes=lambda _: [RENDER_GATES_PATH, RENDER_VERDICTS_FOLDER, QUALITY_GATE_REPORT_PATH],
+    reads=lambda request: [
+        *(PLAN_PATH, "geniesim/recordings", GATES_PATH, VERDICTS_FOLDER, APPROVALS_FOLDER),
+        RENDERS_FOLDERS[request.selection],
+    ],
+    writes=lambda request: _written_renders(request.selection),
+    unit=lambda request: name_unit(request.selection),
 )

@@ -1,4 +1,6 @@
-"""Draws the kept episodes of a shard: each is executed again by the simulator that made it, and only what replays has pictures.
+"""Draws the kept episodes of a shard, or its honest failures: each is executed again by the simulator that made it.
+
+Only what replays has pictures.
 
 MuJoCo replays bit by bit, on all cores. Any other simulator works off the episodes one after the other, in this process, by the rule
 that its capabilities allow (:mod:`blueprint_pipeline.render.playback`).
@@ -20,11 +22,13 @@ from blueprint_pipeline.episode.record import (
     STATES_NAME,
     KOfN,
     ReplayCertificate,
+    Selection,
     recording_path,
     render_path,
     render_usage_path,
 )
 from blueprint_pipeline.price.usage import measure_usage
+from blueprint_pipeline.quality.failures import load_shard_failures
 from blueprint_pipeline.quality.replay_rule import load_replay_rule
 from blueprint_pipeline.quality.report import load_shard_selection
 from blueprint_pipeline.render.errors import NoDepthOrLabels, ProfileNotDrawn
@@ -75,7 +79,7 @@ class RenderChoice:
 RenderChoiceFields = TypeAdapter(RenderChoice)
 
 
-def render_shard(shard_index: int, context: StageContext, choice: RenderChoice) -> list[RenderSummary]:
+def render_shard(shard_index: int, context: StageContext, choice: RenderChoice, selection: Selection = "kept") -> list[RenderSummary]:
     """Draw every selected episode of a shard that no earlier run drew from the same recording with the same.
 
     Raises:
@@ -88,27 +92,28 @@ def render_shard(shard_index: int, context: StageContext, choice: RenderChoice) 
     """
     plan = load_shard_plan(context.scene, shard_index)
     planned = [spec.episode_id for spec in plan.episodes]
-    chosen = load_shard_selection(context.scene, shard_index)
+    chosen = (load_shard_selection if selection == "kept" else load_shard_failures)(context.scene, shard_index)
     selected = [name for name in planned if name in chosen]
     _validate(choice, context)
     keys = _render_keys(plan, shard_index, planned, context, choice)
-    done = {name: found for name in planned if (found := _load_done(context.scene, shard_index, name, keys[name]))}
-    _remove_others(context.scene, shard_index, done.keys())
+    done = {name: found for name in planned if (found := _load_done(context.scene, (shard_index, name, selection), keys[name]))}
+    _remove_others(context.scene, shard_index, selection, done.keys())
     for name in selected:
         if name in done:
-            context.keep(render_path(shard_index, name), done[name][1])
+            context.keep(render_path(shard_index, name, selection), done[name][1])
     summaries = {name: done[name][0] for name in selected if name in done}
     todo = [name for name in selected if name not in done]
     context.progress(len(selected) - len(todo), len(selected))
     died: list[Died[str]] = []
     if todo:
-        for ended in _draw(_work(plan, shard_index, context, choice, len(todo)), context, choice, todo):
+        for ended in _draw(_work(plan, shard_index, selection, context, choice, episodes=len(todo)), context, choice, todo):
             if isinstance(ended, Died):
                 died.append(ended)
                 continue
-            write_folder_commit(context.staging / render_path(shard_index, ended.unit), keys[ended.unit], ended.answer.files)
-            context.publish(render_usage_path(shard_index, ended.unit))
-            context.publish(render_path(shard_index, ended.unit))
+            folder = render_path(shard_index, ended.unit, selection)
+            write_folder_commit(context.staging / folder, keys[ended.unit], ended.answer.files)
+            context.publish(render_usage_path(shard_index, ended.unit, selection))
+            context.publish(folder)
             summaries[ended.unit] = ended.answer.summary
             context.progress(len(summaries), len(selected))
     if died:
@@ -116,7 +121,7 @@ def render_shard(shard_index: int, context: StageContext, choice: RenderChoice) 
     finished = [summaries[name] for name in selected]
     listed = [summary.model_dump() for summary in finished]
     text = json.dumps({"schema_version": "1.0", "shard_index": shard_index, "episodes": listed}, indent=1)
-    context.output(f"{render_path(shard_index)}/{SHARD_NAME}").write_text(text + "\n", encoding="utf-8")
+    context.output(f"{render_path(shard_index, selection=selection)}/{SHARD_NAME}").write_text(text + "\n", encoding="utf-8")
     return finished
 
 
@@ -167,7 +172,9 @@ def _compile_twin(work: RenderWork) -> SceneModel:
     return build_scene_model(work.scene / TWIN_PATH, work.robot, work.fps)
 
 
-def _work(plan: JobPlan, shard_index: int, context: StageContext, choice: RenderChoice, episodes: int) -> RenderWork:
+def _work(
+    plan: JobPlan, shard_index: int, selection: Selection, context: StageContext, choice: RenderChoice, *, episodes: int
+) -> RenderWork:
     options = RenderOptions(
         cameras=plan.cameras,
         width=plan.width,
@@ -182,9 +189,9 @@ def _work(plan: JobPlan, shard_index: int, context: StageContext, choice: Render
         robot=plan.robot,
         fps=plan.fps,
         recordings=recordings,
-        output=context.output(render_path(shard_index, "x")).parent,
+        output=context.output(render_path(shard_index, "x", selection)).parent,
         options=options,
-        usage=context.output(render_usage_path(shard_index, "x")).parent,
+        usage=context.output(render_usage_path(shard_index, "x", selection)).parent,
         machine=context.settings.compute.machine,
         side_by_side=min(context.settings.compute.workers, episodes) if is_embedded(choice.simulator, context.settings) else 1,
         known=known_below(recordings),
@@ -215,19 +222,22 @@ def _render_keys(
     return keys
 
 
-def _load_done(scene: SceneFolder, shard_index: int, episode_id: str, key: str) -> tuple[RenderSummary, UnitUsage] | None:
+def _load_done(scene: SceneFolder, place: tuple[int, str, Selection], key: str) -> tuple[RenderSummary, UnitUsage] | None:
     """What an earlier run certified of the same recording, drawn with the same; ``None`` if there is nothing, or it is not whole."""
-    folder = render_path(shard_index, episode_id)
-    usage = scene.find_document(render_usage_path(shard_index, episode_id), UnitUsage)
+    folder = render_path(*place)
+    usage = scene.find_document(render_usage_path(*place), UnitUsage)
     if usage is None or not is_folder_done(scene, folder, key):
         return None
     certificate = ReplayCertificate.model_validate_json(scene.read_bytes(f"{folder}/{CERTIFICATE_NAME}"))
     return summarise(certificate), usage
 
 
-def _remove_others(scene: SceneFolder, shard_index: int, kept: AbstractSet[str]) -> None:
+def _remove_others(scene: SceneFolder, shard_index: int, selection: Selection, kept: AbstractSet[str]) -> None:
     """Remove pictures that would be drawn otherwise today. What is merely not selected stays: another tier may select it."""
-    for folder in folders_under(scene, render_path(shard_index)) - {render_path(shard_index, name) for name in kept}:
+    for folder in folders_under(scene, render_path(shard_index, selection=selection)) - {
+        render_path(shard_index, name, selection) for name in kept
+    }:
         scene.remove(folder)
-    for name in set(scene.files_under(render_usage_path(shard_index))) - {render_usage_path(shard_index, name) for name in kept}:
+    usages = {render_usage_path(shard_index, name, selection) for name in kept}
+    for name in set(scene.files_under(render_usage_path(shard_index, selection=selection))) - usages:
         scene.remove(name)

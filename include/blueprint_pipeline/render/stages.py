@@ -1,8 +1,8 @@
-"""The stage that draws what is kept."""
+"""The stage that draws what is kept, and honest failures where somebody buys them."""
 
 from pydantic import Field
 
-from blueprint_pipeline.episode.record import KOfN, recording_path, render_path, render_usage_path
+from blueprint_pipeline.episode.record import KOfN, Selection, recording_path, render_path, render_usage_path
 from blueprint_pipeline.quality.approval_log import APPROVALS_FOLDER
 from blueprint_pipeline.quality.replay_rule import load_replay_rule
 from blueprint_pipeline.quality.verdicts import verdicts_path
@@ -13,7 +13,7 @@ from blueprint_pipeline.simulation.mujoco.renderers import choose_backend, drawi
 from blueprint_pipeline.simulation.open_simulator import is_embedded, other_engines, scene_inputs, simulator_release
 from blueprint_pipeline.simulation.render_profiles import FAST, RENDER_PROFILES, RenderProfileName
 from blueprint_pipeline.simulators import SIMULATORS, SimulatorName
-from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult
+from blueprint_pipeline.stage.contract import Stage, StageContext, StageRequest, StageResult, name_unit
 from blueprint_pipeline.task.plan import shard_name, shard_plan_path
 from blueprint_pipeline.workspace.canonical import canonical_json
 from blueprint_pipeline.workspace.checksums import FileDigest, digest_bytes
@@ -23,6 +23,8 @@ class RenderShardRequest(StageRequest):
     """Which shard, and what beside colour."""
 
     shard_index: int = Field(ge=0)
+    selection: Selection = "kept"
+    """Which of its episodes."""
     depth: bool = False
     """Also ``{camera}.depth.mkv``: 16 bit, millimetres."""
     segmentation: bool = False
@@ -41,6 +43,7 @@ class RenderShardResult(StageResult):
     """What was drawn."""
 
     shard_index: int
+    selection: Selection
     selected: int
     rendered: int
     refused: tuple[str, ...]
@@ -57,10 +60,11 @@ def _render_shard(request: RenderShardRequest, context: StageContext) -> RenderS
         backend=request.backend,
         profile=RENDER_PROFILES[request.render_profile],
     )
-    summaries = render_shard(request.shard_index, context, choice)
+    summaries = render_shard(request.shard_index, context, choice, request.selection)
     drawn = [summary for summary in summaries if summary.replayed]
     return RenderShardResult(
         shard_index=request.shard_index,
+        selection=request.selection,
         selected=len(summaries),
         rendered=len(drawn),
         refused=tuple(summary.episode_id for summary in summaries if not summary.replayed),
@@ -88,7 +92,8 @@ def _drawn_with(request: RenderShardRequest, settings: Settings) -> dict[str, Fi
 
 RENDER_SHARD = Stage(
     name="render_shard",
-    description="Execute the kept episodes of a shard again; draw those that replay (bit-identical, or k of n), and certify it.",
+    description="Execute the kept episodes of a shard, or its honest failures, again; draw those that replay (bit-identical, or k of n), "
+    "and certify it.",
     request=RenderShardRequest,
     result=RenderShardResult,
     run=_render_shard,
@@ -101,8 +106,11 @@ RENDER_SHARD = Stage(
         verdicts_path("verdicts", request.shard_index),
         APPROVALS_FOLDER,
     ],
-    writes=lambda request: [render_path(request.shard_index), render_usage_path(request.shard_index)],
+    writes=lambda request: [
+        render_path(request.shard_index, selection=request.selection),
+        render_usage_path(request.shard_index, selection=request.selection),
+    ],
     keeps=True,
     leaves_out=lambda request: other_engines(request.simulator),
-    unit=lambda request: shard_name(request.shard_index),
+    unit=lambda request: name_unit(request.selection, shard_name(request.shard_index)),
 )

@@ -112,6 +112,15 @@ class StageContext:
             raise Interrupted("The stage's process")
 
 
+def name_unit(selection: str, unit: str = "") -> str:
+    """Unit of a stage that works on a selection of episodes: what it does with those that are kept has the plain name.
+
+    >>> name_unit("kept", "shard_0000"), name_unit("failures", "shard_0000"), name_unit("failures")
+    ('shard_0000', 'shard_0000.failures', 'failures')
+    """
+    return unit if selection == "kept" else ".".join(filter(None, (unit, selection)))
+
+
 Request = TypeVar("Request", bound=StageRequest)
 Result = TypeVar("Result", bound=StageResult)
 

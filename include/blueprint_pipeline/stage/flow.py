@@ -25,6 +25,8 @@ GROUPS: dict[Group, str] = {
     "delivery": "Price, package, sign, upload, verify, and notify the lab",
 }
 """The nouns of the flow in order, each with what its stages do."""
+FAILURES = "failures"
+"""The selection of episodes that a run makes beside ``kept`` where its lab buys failures."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,9 @@ class StageRow:
     (``labs/{lab}.yaml``). Their digests are part of its key."""
     sharded: bool = False
     """Runs once a shard of the plan; its request says which (``shard_index``)."""
+    selects: bool = False
+    """Works on a selection of the episodes (``selection`` of its request): on what is kept, and in a second request on honest failures
+    where the run's lab buys them."""
     gives: str = ""
     """The field of its result that lists the shards which the sharded stages after it are mapped over."""
     pool: str | None = None
@@ -73,11 +78,13 @@ class StageRow:
 
     def describe(self, result: Mapping[str, object]) -> str:
         """A result of the stage in words."""
-        return self.says.format_map({name: _plain(value) for name, value in result.items()})
+        words = self.says.format_map({name: _plain(value) for name, value in result.items()})
+        return f"failures: {words}" if result.get("selection") == FAILURES else words
 
     def count(self, result: Mapping[str, Any]) -> dict[str, int]:
-        """The quantities of a result, by name."""
-        return {name: _plain(result[name]) for name in self.quantities if name in result}
+        """The quantities of a result, by name; those of failures have names of their own, and add to nothing else."""
+        prefix = f"{FAILURES}_" if result.get("selection") == FAILURES else ""
+        return {f"{prefix}{name}": _plain(result[name]) for name in self.quantities if name in result}
 
 
 def _plain(value: Any) -> Any:
@@ -190,7 +197,8 @@ _ROWS = (
         name="render_shard",
         group="episode",
         module="blueprint_pipeline.render.stages",
-        says="{rendered} of {selected} kept episodes replayed and rendered",
+        selects=True,
+        says="{rendered} of {selected} episodes replayed and rendered",
         quantities=("selected", "rendered", "refused", "frames"),
         counts="episodes",
         params={name: name for name in ("render_profile", "depth", "segmentation")},
@@ -204,6 +212,7 @@ _ROWS = (
         group="episode",
         module="blueprint_pipeline.quality.stages",
         counts_in_registry="blueprint_pipeline.quality.coverage:count_rendered",
+        selects=True,
         says="{kept} kept, {rejected} rejected",
         quantities=("kept", "rejected"),
         counts="episodes",
@@ -214,6 +223,7 @@ _ROWS = (
         name="write_dataset",
         group="dataset",
         module="blueprint_pipeline.dataset.stages",
+        selects=True,
         says="episodes: {episodes}, frames: {frames}, cameras: {cameras}",
         quantities=("episodes", "frames", "size_bytes"),
         counts="episodes",
@@ -224,6 +234,7 @@ _ROWS = (
         name="certify_dataset",
         group="dataset",
         module="blueprint_pipeline.dataset.stages",
+        selects=True,
         says="checks: {passed} passed, {failed} failed, {not_run} did not run",
         quantities=("passed", "failed", "not_run"),
         counts="checks",
@@ -235,14 +246,15 @@ _ROWS = (
         module="blueprint_pipeline.cost.stages",
         says="episodes kept: {kept} of {attempted}; entries without a price: {unknown_entries}",
         quantities=("attempted", "kept", "unknown_entries"),
+        params={"failures": "failures"},
         config=("prices/*.yaml",),
     ),
     StageRow(
         name="package_bundle",
         group="delivery",
         module="blueprint_pipeline.delivery.stages",
-        says="signed; episodes: {kept}, files: {files}",
-        quantities=("attempted", "kept", "files", "size_bytes"),
+        says="signed; episodes: {kept}, failed ones beside them: {failures}, files: {files}",
+        quantities=("attempted", "kept", "failures", "files", "size_bytes"),
         params=_LAB,
         config=("labs/{lab}.yaml", "prices/*.yaml", *_LIMITS),  # its provenance names the tables of the prices
     ),

@@ -40,8 +40,8 @@ def _commits_before(stage: Stage[Any, Any], request: StageRequest, scene: SceneF
     What siblings record is none of this unit's inputs, and goes away while they are done anew.
     """
     rows = {row.name: row for row in stages_before(stage.name)}
-    is_sharded, unit = STAGES[stage.name].sharded, stage.unit(request)
-    return load_commits(scene, lambda before, its_unit: before in rows and (its_unit == unit or not (is_sharded and rows[before].sharded)))
+    is_sharded, shard = STAGES[stage.name].sharded, stage.unit(request).partition(".")[0]  # without the selection
+    return load_commits(scene, lambda before, its_unit: before in rows and (its_unit == shard or not (is_sharded and rows[before].sharded)))
 
 
 def config_digests(stage: str, request: StageRequest) -> dict[str, FileDigest]:

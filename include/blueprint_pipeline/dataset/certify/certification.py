@@ -1,7 +1,7 @@
 """Stage ``certify_dataset``: everything that looks at a dataset from outside, and one report of it."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.metadata import version as package_version
@@ -13,10 +13,10 @@ from blueprint_pipeline.dataset.certify.graders import GRADERS, Grader, graders_
 from blueprint_pipeline.dataset.certify.report import CertificationReport, CheckResult, GraderFinding, Status, is_certified, not_run
 from blueprint_pipeline.dataset.certify.request import CertifyRequest, ExpectedEpisode, load_answers
 from blueprint_pipeline.dataset.croissant_check import check_croissant
-from blueprint_pipeline.dataset.formats import FORMATS, Certifier, FormatName, FormatRow
-from blueprint_pipeline.dataset.layout import DATASET_PATH
+from blueprint_pipeline.dataset.formats import FORMATS, STORE, Certifier, FormatName, FormatRow
+from blueprint_pipeline.dataset.layout import DATASET_PATHS
 from blueprint_pipeline.dataset.read import load_reader
-from blueprint_pipeline.episode.record import EpisodeRecord, recording_path, render_path
+from blueprint_pipeline.episode.record import EpisodeRecord, Selection, recording_path, render_path
 from blueprint_pipeline.errors import IntegrityError, InternalError
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.quality.report import load_kept
@@ -55,26 +55,30 @@ class CertifierBroken(InternalError):
     last_lines: str
 
 
-def certify_datasets(context: StageContext) -> CertificationReport:
+def certify_datasets(context: StageContext, selection: Selection = "kept") -> CertificationReport:
     """Look at the dataset of a scene, in every format, with everything there is.
+
+    Public graders judge how well one may learn from a dataset, so nobody asks them about failures. Where nothing failed there is no
+    dataset, and nothing is certified.
 
     Raises:
         CertifierBroken: A certifying program ended without an answer.
         DatasetChanged: A grader wrote into the dataset.
     """
     plan = load_plan(context.scene)
-    episodes = expected_episodes(context, plan.robot.embodiment, plan.cameras)
-    root = context.input(DATASET_PATH).absolute()
+    episodes = expected_episodes(context, plan.robot.embodiment, plan.cameras, selection)
+    root = context.input(DATASET_PATHS[selection]).absolute()
+    rows = written_rows(root, selection) if episodes else []
     with tempfile.TemporaryDirectory(prefix="blueprint-pipeline-certify-") as folder:
         environment = CertifyEnvironment(context.settings.dataset.certify_python, Path(folder))
         versions = environment.versions if environment.exists else {}
         before = _digests(root)
-        checks = _look_all(context, environment, plan, episodes, root)
+        checks = _look_all(context, environment, plan, episodes, (root, rows, selection))
         after = _digests(root)
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     if changed:
         raise DatasetChanged(", ".join(grader.package for grader in GRADERS), changed)
-    checks += [_graders_check(checks, row.name) for row in written_rows(root) if row.graded]
+    checks += [_graders_check(checks, row.name) for row in rows if row.graded and selection == "kept"]
     return CertificationReport(
         scene_id=plan.scene_id,
         job_id=plan.job_id,
@@ -86,23 +90,28 @@ def certify_datasets(context: StageContext) -> CertificationReport:
     )
 
 
-def written_rows(root: Path) -> list[FormatRow]:
-    """The formats of a dataset: those of every one, whether they are there or not, and those that were asked for."""
+def written_rows(root: Path, selection: Selection = "kept") -> list[FormatRow]:
+    """The formats of a dataset: those of every one, whether they are there or not, and those that were asked for; of failures the store."""
+    if selection == "failures":
+        return [FORMATS[STORE]]
     return [row for row in FORMATS.values() if not row.on_request or (root / row.name).is_dir()]
 
 
-def expected_episodes(context: StageContext, robot: str, cameras: tuple[str, ...]) -> tuple[ExpectedEpisode, ...]:
+def expected_episodes(
+    context: StageContext, robot: str, cameras: tuple[str, ...], selection: Selection = "kept"
+) -> tuple[ExpectedEpisode, ...]:
     """The kept episodes as they were simulated and rendered, in the order of the dataset.
 
     Args:
         context: Where to read.
         robot: Name of the embodiment.
         cameras: Whose videos are expected.
+        selection: Which episodes; no failure is a success.
     """
     mounts = load_camera_mounts(load_embodiment(robot))
     found = []
-    for shard_index, episode_id in load_kept(context.scene):
-        recording, render = recording_path(shard_index, episode_id), render_path(shard_index, episode_id)
+    for shard_index, episode_id in load_kept(context.scene, selection):
+        recording, render = recording_path(shard_index, episode_id), render_path(shard_index, episode_id, selection)
         record = EpisodeRecord.model_validate_json(context.scene.read_bytes(f"{recording}/episode.json"))
         videos = {camera: context.input(f"{render}/{camera}.mp4") for camera in cameras}
         found.append(
@@ -111,7 +120,7 @@ def expected_episodes(context: StageContext, robot: str, cameras: tuple[str, ...
                 states=context.input(f"{recording}/states.parquet").absolute(),
                 frames=record.frames,
                 instruction=record.spec.task.instruction,
-                success=record.outcome.success,
+                success=record.outcome.success and selection == "kept",
                 target_index=record.object_ids.index(record.spec.task.target_object),
                 arm_joints=tuple(len(arm.joints) for arm in load_embodiment(robot).arms),
                 camera_mounts=mounts,
@@ -195,9 +204,14 @@ def _find_missing(environment: CertifyEnvironment, certifier: Certifier) -> str 
 
 
 def _look_all(
-    context: StageContext, environment: CertifyEnvironment, plan: JobPlan, episodes: tuple[ExpectedEpisode, ...], root: Path
+    context: StageContext,
+    environment: CertifyEnvironment,
+    plan: JobPlan,
+    episodes: tuple[ExpectedEpisode, ...],
+    written: tuple[Path, Sequence[FormatRow], Selection],
 ) -> list[CheckResult]:
     """Everything that looks at the datasets, as much at a time as the machine has cores for."""
+    root, rows, selection = written
 
     def certify(name: FormatName, number: int, certifier: Certifier) -> list[CheckResult]:
         request = CertifyRequest(
@@ -209,12 +223,12 @@ def _look_all(
         )
         return run_certifier(environment, certifier, request, name)
 
-    rows = written_rows(root)
     tasks: list[Callable[[], list[CheckResult]]] = [
         partial(look, root / row.name, row.name) for look in (_structure_check, _croissant_check) for row in rows
     ]
     tasks += [partial(certify, row.name, number, certifier) for row in rows for number, certifier in enumerate(row.certifiers)]
-    tasks += [partial(_grade, environment, grader, root / row.name, row.name) for row in rows for grader in graders_of(row)]
+    if selection == "kept":
+        tasks += [partial(_grade, environment, grader, root / row.name, row.name) for row in rows for grader in graders_of(row)]
     found: list[CheckResult] = []
     with ThreadPoolExecutor(max_workers=context.settings.compute.workers) as pool:
         for done, results in enumerate(pool.map(lambda task: _unless_stopping(context, task), tasks)):
