@@ -305,6 +305,7 @@ def test_the_card_says_how_far_scenes_vary() -> None:
     """Every range of the row, in words; nothing of a scene that does not vary."""
     told = describe_variation(VARIATIONS["wide"])
     looks = ("up to 8 cm", "2.86°", "12% wider", "0.55 to 1 times as bright", "18% less of blue", "46°", "40% darker")
+    assert "40% are away" in told
     pictures = ("85% show wood, stone, tiles, cloth", "up to 100% of the way from the surface's own", "up to 100% of the way to that of")
     for words in (*looks, *pictures, "0.7 to 1.3 times their friction"):
         assert words in told

@@ -12,6 +12,7 @@ from blueprint_pipeline.job.site import Film, choose_site
 from blueprint_pipeline.kit.textures import paint
 from blueprint_pipeline.skill.drawn_color import difference
 from blueprint_pipeline.task.variation import PLAIN, VARIATIONS
+from tests.job.test_varying import as_planned
 from tests.simulation.pictured_scene import ROOM_XML, SIDE_M, TOP
 from tests.simulation.small_job import small_options, task_scene
 from tests.temporary_rows import with_row
@@ -84,7 +85,7 @@ def test_bodies_whose_looks_are_told_keep_them():
 
 def test_tasks_and_all_other_draws_are_the_same(plans):
     """Pictures are drawn last: what a job without them has is there."""
-    tasks = {name: [spec.model_copy(update={"variation": PLAIN}) for spec in plan.episodes] for name, plan in plans.items()}
+    tasks = {name: [as_planned(spec) for spec in plan.episodes] for name, plan in plans.items()}
     assert tasks["none"] == tasks["mild"] == tasks["wide"]
     assert all(spec.variation == PLAIN for spec in plans["none"].episodes)
 

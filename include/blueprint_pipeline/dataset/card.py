@@ -224,10 +224,21 @@ def describe_variation(ranges: VariationRanges) -> str:
         f"{math.degrees(ranges.light_turn_rad):.0f}°; the room and its furniture are up to {ranges.tint:.0%} darker in each of red, green "
         f"and blue; all contacts slide with {smooth:g} to {rough:g} times their friction, and movable objects have {light:g} to "
         f"{heavy:g} times their mass. "
+        f"{_describe_taken_away(ranges)}"
         f"{_describe_pictures(ranges)}"
         "Light and camera come nearer to those of the scene where words for colours would not hold, a wall would hide the light, or the "
         "target would not be seen, and pictures and backdrop where what the sentence names would not stand out. What acted stands for each "
         "episode in `episodes.jsonl`, under `spec.variation`."
+    )
+
+
+def _describe_taken_away(ranges: VariationRanges) -> str:
+    """Which objects are away, in a sentence."""
+    if ranges.taken_away == 0.0:
+        return ""
+    return (
+        f"Of the objects that the sentence does not name and that bear nothing, {ranges.taken_away:.0%} are away: they lie on the floor "
+        "out of sight, and `spec.taken_away` names them. "
     )
 
 

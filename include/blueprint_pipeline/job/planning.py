@@ -18,6 +18,7 @@ from blueprint_pipeline.job.homes import draw_home
 from blueprint_pipeline.job.mishaps import MISHAPS_VERSION, draw_mishap
 from blueprint_pipeline.job.site import Film, NothingToDo, Site, choose_site
 from blueprint_pipeline.job.start_states import VERSION
+from blueprint_pipeline.job.taking_away import take_away
 from blueprint_pipeline.job.task_scene import TaskScene
 from blueprint_pipeline.job.varying import draw_variation
 from blueprint_pipeline.job.wishes import Wanted, Wish, make_wishes
@@ -40,7 +41,7 @@ STARTS, ROUNDS = 4, 12
 """Start states in which an object whose turn it is gets a task, before the next object gets the turn; and how often all objects get it."""
 CHUNK, PARALLEL_FROM = 50, 12
 """Episodes that are planned at a time, and from how many such chunks on several processes plan: each takes seconds to be ready."""
-_HELD_OUT, _VARIED, _MISHAP = 1, 2, 3
+_HELD_OUT, _VARIED, _MISHAP, _TAKEN = 1, 2, 3, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -315,7 +316,8 @@ def _vary(site: Site, options: JobOptions, spec: EpisodeSpec, start: StartState,
     drawn = draw_variation(VARIATIONS[options.variation], site, spec, np.random.default_rng(np.random.SeedSequence(entropy)))
     task = spec.task
     cell = cell_of(task, start_cell(site, load_skill(task.task_type), start, task.target_object), drawn)
-    return _Planned(spec=spec.model_copy(update={"variation": drawn}), cell=cell)
+    cleared = take_away(VARIATIONS[options.variation], site, spec, np.random.default_rng(np.random.SeedSequence([*entropy, _TAKEN])))
+    return _Planned(spec=cleared.model_copy(update={"variation": drawn}), cell=cell)
 
 
 def _derive(scene: TaskScene, site: Site, options: JobOptions, demonstrations: Sequence[SourceDemonstration]) -> list[_Planned]:

@@ -56,7 +56,7 @@ class PlanTasksRequest(StageRequest):
     fps: int = Field(default=30, ge=1)
     """Control setpoints, recorded states and video frames a second; must divide the twin's physics rate."""
     variation: VariationChoice = AUTO
-    """Within which ranges lights, colours, surfaces, backdrop, the scene's camera, friction and masses differ from episode to episode.
+    """Within which ranges lights, colours, surfaces, backdrop, other objects, the camera, friction and masses differ between episodes.
 
     ``auto``: ``mild`` where the simulator can vary a scene, else ``none``.
     """

@@ -142,6 +142,25 @@ class StartStates:
         self._set(self.settled_qpos)
         return StartState(poses=self._poses(self.settled_qpos), footprints=self._footprints(names))
 
+    def rest_on_floor(self, name: str, spot_m: FloatArray, stands_m: float) -> Pose | None:
+        """How an object rests on the floor about a spot (2,), as it stands in the settled scene; ``None``: it does not stay, or meets more.
+
+        Args:
+            name: A free object.
+            spot_m: In the world; the floor is at 0.
+            stands_m: How high what it stands on in the settled scene is.
+        """
+        address, qpos = self._address[name], self.settled_qpos.copy()
+        qpos[address : address + 2] = spot_m
+        qpos[address + 2] -= stands_m
+        stays = self._stays(qpos)
+        return self._poses(self._data.qpos)[name] if stays and self._touches_floor_alone(name) else None
+
+    def _touches_floor_alone(self, name: str) -> bool:
+        model, body = self._model, self._model.body(name).id
+        met = [pair[1 - side] for pair in self._data.contact.geom for side in (0, 1) if model.geom_bodyid[pair[side]] == body]
+        return bool(met) and all(model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_PLANE for geom in met)
+
     def radius_m(self, name: str) -> float:
         """Of the circle about an object as it stands in the settled scene."""
         return self._settled[name].radius_m

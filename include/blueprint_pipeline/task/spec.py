@@ -3,9 +3,9 @@
 World frame: z up, metres, right-handed; quaternions w, x, y, z.
 """
 
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, SerializeAsAny
+from pydantic import BeforeValidator, Field, SerializeAsAny, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.geometry.pose import Pose
@@ -47,3 +47,16 @@ class EpisodeSpec(FrozenModel):
     """The demonstration whose motion it repeats; ``None``: its motion is planned from nothing but the task."""
     mishap: Mishap | None = None
     """What goes wrong on purpose in the first try; ``None``: nothing."""
+    taken_away: tuple[Id, ...] = ()
+    """Objects that lie out of the way in this episode: nobody names them, and ``object_poses`` has where they are."""
+
+    @model_validator(mode="after")
+    def _check_taken_away(self) -> Self:
+        if wrong := sorted(name for name in self.taken_away if self.task.needs(name) or name not in self.object_poses):
+            raise ValueError(f"{wrong[0]} cannot be taken away: the task names it, or it has no pose")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What is taken away stands only where something is: a record of all objects is what it was before some could go."""
+        return {name: value for name, value in handler(self).items() if name != "taken_away" or value}

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.geometry.pose import Pose, Vector3
-from blueprint_pipeline.twin.body_names import BodyName
+from blueprint_pipeline.twin.body_names import BodyName, object_of
 from blueprint_pipeline.workspace.storage import Id
 
 
@@ -44,6 +44,11 @@ class Task(FrozenModel, ABC):
     def goal_beside(self) -> str | None:
         """The object beside which it shall end, where the sentence names one."""
         return None
+
+    def needs(self, name: str) -> bool:
+        """Whether the task is about an object: any of its fields, in whatever skill, names it or a part of it."""
+        fields = [value for value in self.model_dump().values() if isinstance(value, str)]
+        return name in {object_of(field) for field in fields} | set(fields)
 
     def end_pose(self, start: Pose) -> Pose:
         """About where the target should end: turned as at the start, and on its level."""

@@ -100,6 +100,8 @@ class VariationRanges:
     """Share of the surfaces with room for it that have another picture: wood, stone, tiles, cloth or plaster."""
     texture_colour: float = 0.0
     """How far the colours of a picture go from the surface's own to those of its kind, at most, as a share."""
+    taken_away: float = 0.0
+    """Share of the objects on the support that are away, of those that the sentence does not name and that bear nothing."""
     backdrop: float = 0.0
     """How far the colours of the backdrop go from those that it has to drawn ones, at most, as a share."""
 
@@ -109,9 +111,9 @@ class VariationRanges:
         return self == VariationRanges(name=self.name)
 
     def as_record(self) -> dict[str, Any]:
-        """For keys and reports. Pictures stand only where they vary: a job in which they do not keeps its id."""
-        pictures = {"textured": self.textured, "texture_colour": self.texture_colour, "backdrop": self.backdrop}
-        return {name: value for name, value in asdict(self).items() if name not in pictures or value}
+        """For keys and reports. Pictures and objects stand only where they vary: a job in which they do not keeps its id."""
+        later = {"textured", "texture_colour", "taken_away", "backdrop"}
+        return {name: value for name, value in asdict(self).items() if name not in later or value}
 
 
 NO_VARIATION, DEFAULT_VARIATION = "none", "mild"
@@ -131,6 +133,7 @@ VARIATIONS = Rows(
         mass=(0.9, 1.1),
         textured=0.5,
         texture_colour=0.4,
+        taken_away=0.15,
         backdrop=0.4,
     ),
     VariationRanges(
@@ -146,6 +149,7 @@ VARIATIONS = Rows(
         mass=(0.75, 1.25),
         textured=0.85,
         texture_colour=1.0,
+        taken_away=0.4,
         backdrop=1.0,
     ),
 )
