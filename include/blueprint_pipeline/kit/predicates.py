@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from . import part_measures
+from . import hand_measures, part_measures
 from .touches import is_touched
 
 Float64Array = NDArray[np.float64]
@@ -180,22 +180,6 @@ def measure_other_touches(motion: ObservedMotion, target: str, support: str, rob
     return float(sum(any(touches_other(pair) for pair in frame) for frame in motion.contacts))
 
 
-def measure_frames_in_hands(
-    motion: ObservedMotion, target: str, hands: Sequence[Collection[str]], held_by: Sequence[Collection[int]], above_m: float
-) -> float:
-    """In how many frames the target is in the air and touched by certain hands, and by no other.
-
-    Args:
-        motion: What was observed.
-        target: The object.
-        hands: The bodies of each hand.
-        held_by: Sets of hands by their index, any of which counts; ``[]`` is no hand at all.
-        above_m: From how far over its start it is in the air.
-    """
-    wanted = [frozenset(found) for found in held_by]
-    return float(sum(found in wanted for found in _hands_in_air(motion, target, hands, above_m) if found is not None))
-
-
 def measure_end_bearing(motion: ObservedMotion, target: str, support: str, frames: int) -> float:
     """In how many of the last frames the target touches its support."""
     pair = "|".join(sorted((target, support)))
@@ -245,7 +229,8 @@ MEASURES: Mapping[str, Callable[..., float]] = {
     "end_speed": measure_end_speed,
     "end_touches": measure_end_touches,
     "other_touches": measure_other_touches,
-    "frames_in_hands": measure_frames_in_hands,
+    "frames_in_hands": hand_measures.measure_frames_in_hands,
+    "out_of_turn": hand_measures.measure_out_of_turn,
     "end_bearing": measure_end_bearing,
     "end_tilt": measure_end_tilt,
     "largest_tilt": measure_largest_tilt,
@@ -319,17 +304,3 @@ def _support_poses(motion: ObservedMotion) -> Float64Array:
     if motion.support_poses is None:
         raise ValueError("the poses of what the target shall end on were not observed")
     return motion.support_poses
-
-
-def _hands_in_air(motion: ObservedMotion, target: str, hands: Sequence[Collection[str]], above_m: float) -> list[frozenset[int] | None]:
-    """Of each frame the indices of the hands that touch the target; ``None`` where it is not in the air at the frame's start and end."""
-    height = motion.target_poses[:, 2] - motion.target_poses[0, 2]
-    in_air = np.minimum(height[:-1], height[1:]) > above_m
-    return [
-        frozenset(index for index, bodies in enumerate(hands) if _is_touched_by(frame, target, bodies)) if flies else None
-        for frame, flies in zip(motion.contacts[:-1], in_air, strict=True)
-    ]
-
-
-def _is_touched_by(frame: Collection[str], target: str, bodies: Collection[str]) -> bool:
-    return any("|".join(sorted((target, body))) in frame for body in bodies)
