@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from blueprint_pipeline.dataset.errors import EpisodeUnusable
 from blueprint_pipeline.dataset.frames import Recorded
-from blueprint_pipeline.dataset.mimic_layout import REFERENCES, ROBOT, ActionScale, arm_key, object_name, signal_names
+from blueprint_pipeline.dataset.mimic_layout import REFERENCES, ROBOT, ActionScale, arm_key, object_name, signal_names, subtasks_by_arm
 from blueprint_pipeline.dataset.provenance import load_integration_state
 from blueprint_pipeline.episode.record import EpisodeRecord
 from blueprint_pipeline.geometry.arrays import FloatArray
@@ -157,18 +157,18 @@ def _initial_state(rows: dict[str, FloatArray], record: EpisodeRecord, arms: Seq
 
 def _signals(record: EpisodeRecord, arms: Sequence[ArmLayout]) -> Arrays:
     """Of each subtask but the last: false, and true from its last frame on, so that Mimic's cut is its end."""
-    subtasks = load_skill(record.spec.task.task_type).subtasks
-    parts = cut(subtasks, record.phases)
-    if len(parts) != len(subtasks):
-        done, wanted = ", ".join(part.subtask.name for part in parts), ", ".join(subtask.name for subtask in subtasks)
-        raise EpisodeUnusable(record.episode_id, "episode.json", "phases", f"those of {done}", f"those of {wanted}")
-    acting = next(arm for arm in arms if arm.arm.name == record.spec.arm)
-    numbers = np.arange(record.frames)
-    return {
-        f"{_INFO}/subtask_term_signals/{name}": numbers >= part.end_frame - 1
-        for part, name in zip(parts, signal_names(acting, subtasks), strict=True)
-        if name is not None
-    }
+    numbers, found = np.arange(record.frames), Arrays()
+    for arm, subtasks in subtasks_by_arm(arms, record.spec.arm, load_skill(record.spec.task.task_type).subtasks):
+        if not subtasks:
+            continue
+        parts = cut(subtasks, record.phases)
+        if len(parts) != len(subtasks):
+            done, wanted = ", ".join(part.subtask.name for part in parts), ", ".join(subtask.name for subtask in subtasks)
+            raise EpisodeUnusable(record.episode_id, "episode.json", "phases", f"those of {done}", f"those of {wanted}")
+        for part, name in zip(parts, signal_names(arm, subtasks), strict=True):
+            if name is not None:
+                found[f"{_INFO}/subtask_term_signals/{name}"] = numbers >= part.end_frame - 1
+    return found
 
 
 def _poses(rows: dict[str, FloatArray], record: EpisodeRecord, arms: Sequence[ArmLayout]) -> Arrays:

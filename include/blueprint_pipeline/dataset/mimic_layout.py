@@ -14,7 +14,7 @@ import numpy as np
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.robot.layout import ArmLayout
-from blueprint_pipeline.skill.subtasks import Subtask
+from blueprint_pipeline.skill.subtasks import Subtask, of_hand
 
 FILE = "dataset.hdf5"
 FORMAT_VERSION = 1
@@ -90,14 +90,18 @@ def signal_names(arm: ArmLayout, subtasks: Sequence[Subtask]) -> tuple[str | Non
     return (*(arm_key(arm, subtask.name) for subtask in subtasks[:-1]), None)
 
 
+def subtasks_by_arm(arms: Sequence[ArmLayout], acting: str, subtasks: Sequence[Subtask]) -> list[tuple[ArmLayout, tuple[Subtask, ...]]]:
+    """Each arm with its subtasks; the one that acts, or begins, has those of the first hand. None: the arm stands still."""
+    order = sorted((part.arm.name for part in arms), key=lambda name: name != acting)
+    return [(part, of_hand(subtasks, order.index(part.arm.name))) for part in arms]
+
+
 def describe_subtasks(arms: Sequence[ArmLayout], acting: str, subtasks: Sequence[Subtask]) -> dict[str, list[Mapping[str, object]]]:
     """``subtask_configs`` of Isaac Lab's environment: by arm, its subtasks in order. An arm that stands still has one, about no object."""
     return {
         part.arm.name: [
-            {"object_ref": subtask.reference, "subtask_term_signal": signal, "subtask_term_offset_range": list(OFFSET_RANGE)}
-            for subtask, signal in zip(subtasks, signal_names(part, subtasks), strict=True)
+            {"object_ref": reference, "subtask_term_signal": signal, "subtask_term_offset_range": list(OFFSET_RANGE)}
+            for reference, signal in zip([subtask.reference for subtask in own] or [None], signal_names(part, own), strict=True)
         ]
-        if part.arm.name == acting
-        else [{"object_ref": None, "subtask_term_signal": None, "subtask_term_offset_range": list(OFFSET_RANGE)}]
-        for part in arms
+        for part, own in subtasks_by_arm(arms, acting, subtasks)
     }

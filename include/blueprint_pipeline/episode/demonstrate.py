@@ -44,6 +44,8 @@ class NotDemonstrable(InputError):
 def find_undemonstrable(record: EpisodeRecord) -> str | None:
     """Why an episode is no demonstration, in words; ``None``: it may be one."""
     skill = load_skill(record.spec.task.task_type)
+    if any(subtask.hand for subtask in skill.subtasks):
+        return f"{skill.name} is done with two hands, and only what one hand does is repeated elsewhere"
     if not skill.is_retraceable:
         return f"{skill.name} brings nothing to a place, so that its motion belongs to where it was made"
     if record.spec.derived_from is not None:

@@ -184,7 +184,7 @@ class Skill(ABC, Generic[AnyTask]):
     touch_phases: ClassVar[frozenset[str]]
     """Those in which the fingers may touch the target."""
     subtasks: ClassVar[tuple[Subtask, ...]] = (WHOLE,)
-    """Its parts that belong to one object each, in order; they name all of its phases, or there is but one."""
+    """Its parts that belong to one object each, hand by hand and in order; those of a hand name all of its phases, or there is but one."""
     mishaps: ClassVar[tuple[MishapKind, ...]] = ()
     """What can go wrong in it on purpose; what a job draws is given to :meth:`plan_with_mishap`."""
     takes: ClassVar[bool] = False
@@ -200,8 +200,8 @@ class Skill(ABC, Generic[AnyTask]):
 
     @property
     def is_retraceable(self) -> bool:
-        """Whether its motions belong to the target and to the goal, and to nothing else: other episodes may repeat them."""
-        return any(subtask.reference == "goal" for subtask in self.subtasks)
+        """Whether its motions are one hand's, and belong to the target and to the goal and nothing else: other episodes may repeat them."""
+        return any(subtask.reference == "goal" for subtask in self.subtasks) and not any(subtask.hand for subtask in self.subtasks)
 
     @abstractmethod
     def find_unsuitable(self, place: Workplace, target: str) -> str | None:

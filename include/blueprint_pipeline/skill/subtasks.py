@@ -22,11 +22,14 @@ class Subtask:
     """A part of a task whose motion belongs to one object."""
 
     name: str
-    reference: Reference
+    reference: Reference | None
+    """``None``: its motion belongs to no object but to where the robot is, as that to where two hands meet."""
     phases: tuple[str, ...]
     """Names of its phases, in order."""
     ways: frozenset[str] = frozenset()
     """Those of its phases in which the arm only travels: they lead to its motion, or away from it."""
+    hand: int = 0
+    """Whose motion it is: 0 of the arm that acts, or begins; 1 of the robot's next one. Each cuts the whole task for itself."""
 
 
 WHOLE = Subtask(name="task", reference="target", phases=())
@@ -42,6 +45,11 @@ class Part:
     end_frame: int
 
 
+def of_hand(subtasks: Sequence[Subtask], hand: int) -> tuple[Subtask, ...]:
+    """Those of one hand, in order."""
+    return tuple(subtask for subtask in subtasks if subtask.hand == hand)
+
+
 def cut(subtasks: Sequence[Subtask], phases: Sequence[Phase]) -> tuple[Part, ...]:
     """The subtasks of an episode one after the other, without a gap, from its first frame to its last.
 
@@ -49,7 +57,7 @@ def cut(subtasks: Sequence[Subtask], phases: Sequence[Phase]) -> tuple[Part, ...
     belongs to the one that it follows. A subtask of which nothing was done is left out.
 
     Args:
-        subtasks: In order, one or more.
+        subtasks: Of one hand, in order, one or more.
         phases: Of the episode, in order, without gaps.
     """
     number_of = {name: number for number, subtask in enumerate(subtasks) for name in subtask.phases}
