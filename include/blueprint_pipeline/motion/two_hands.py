@@ -16,7 +16,7 @@ from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.surface import center_of_mass
 
 LEAST_APART_M = 0.18
-"""Between the two hands: nearer to each other their palms meet, and one hand would do."""
+"""Between two hands that lift something together: nearer to each other one hand would do."""
 LARGEST_LEVER_M = 0.05
 """Of the centre of mass from the line between the hands, seen from above: its weight turns the object about that line."""
 _LEVER_WEIGHT_M, _UNEVEN_WEIGHT_M, _HIGH_WEIGHT_M, _ACROSS_WEIGHT = 6.0, 3.0, 8.0, 0.6
@@ -44,16 +44,16 @@ class PairedGrasp(Generic[Taken]):
     """(2,): of the object between the fingers of each."""
 
 
-def count_pairs(scene: MotionScene, object_id: str) -> int:
-    """How many pairs of grasps lie on opposite sides, over all directions; 0: these two hands cannot hold the object together."""
+def count_pairs(scene: MotionScene, object_id: str, apart_m: float = LEAST_APART_M) -> int:
+    """How many pairs of grasps lie on opposite sides, so far apart, over all directions; 0: these two hands cannot hold it together."""
     center_m, _ = center_of_mass(scene.model, object_id)
     first, second = (hand.upper_grasps_of(object_id).pose_object_tcp[:, :3, 3] - center_m for hand in scene.hands)
     apart, _ = _apart_and_lever(first, second, np.zeros(3))
-    return int(((apart >= LEAST_APART_M) & (first @ second.T < 0)).sum())
+    return int(((apart >= apart_m) & (first @ second.T < 0)).sum())
 
 
 def rank_pairs(
-    scene: MotionScene, object_id: str, pose_world_object: FloatArray, limit: int, take: Try[Taken]
+    scene: MotionScene, object_id: str, pose_world_object: FloatArray, limit: int, take: Try[Taken], *, apart_m: float = LEAST_APART_M
 ) -> Iterator[PairedGrasp[Taken]]:
     """The most promising pairs for the two arms of a scene, best first, spread over the object.
 
@@ -66,6 +66,7 @@ def rank_pairs(
         pose_world_object: Where it stands (4, 4).
         limit: How many.
         take: Says what a hand alone can take.
+        apart_m: Between the hands, at least.
     """
     hands = scene.hands
     sets = [hand.upper_grasps_of(object_id) for hand in hands]
@@ -74,7 +75,8 @@ def rank_pairs(
         return
     poses = [grasps.pose_object_tcp[index] for grasps, index in zip(sets, chosen, strict=True)]
     widths = [grasps.width_m[index] for grasps, index in zip(sets, chosen, strict=True)]
-    score = _score([(pose_world_object @ found)[:, :3, 3] for found in poses], _center(scene, object_id, pose_world_object), scene)
+    places = [(pose_world_object @ found)[:, :3, 3] for found in poses]
+    score = _score(places, _center(scene, object_id, pose_world_object), scene, apart_m)
     between = poses[0][:, None, :3, 3] - poses[1][None, :, :3, 3]
     known: dict[tuple[int, int], Taken | None] = {}
     while limit > 0 and np.isfinite(score).any() and sum(found is None for found in known.values()) < _MOST_REFUSED:
@@ -98,18 +100,18 @@ def _center(scene: MotionScene, object_id: str, pose_world_object: FloatArray) -
     return center
 
 
-def _score(places: list[FloatArray], center_m: FloatArray, scene: MotionScene) -> FloatArray:
+def _score(places: list[FloatArray], center_m: FloatArray, scene: MotionScene, apart_m: float) -> FloatArray:
     """How promising each pair is (n, m), of places (n, 3) and (m, 3) in the order of each hand; never those that cannot hold the object."""
     leftward = scene.pose_world_base[:3, 1]
     order = [np.linspace(1.0, 0.0, len(found)) for found in places]
     apart, lever = _apart_and_lever(places[0][:, :2], places[1][:, :2], center_m[:2])
     offset = places[0][:, None] - places[1][None]
-    across = offset @ leftward / np.maximum(np.linalg.norm(offset, axis=-1), LEAST_APART_M / 2)
+    across = offset @ leftward / np.maximum(np.linalg.norm(offset, axis=-1), apart_m / 2)
     near = [np.linalg.norm((found - center_m)[:, :2], axis=1) for found in places]
     uneven = np.abs(near[0][:, None] - near[1][None])
     score: FloatArray = order[0][:, None] + order[1][None] - _LEVER_WEIGHT_M * lever - _UNEVEN_WEIGHT_M * uneven
     score += _HIGH_WEIGHT_M * np.minimum(places[0][:, None, 2], places[1][None, :, 2]) - _ACROSS_WEIGHT * (1 - across)
-    score[(apart < LEAST_APART_M) | (lever > LARGEST_LEVER_M) | (across <= 0)] = -np.inf
+    score[(apart < apart_m) | (lever > LARGEST_LEVER_M) | (across <= 0)] = -np.inf
     return score
 
 

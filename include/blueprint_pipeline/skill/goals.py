@@ -81,6 +81,18 @@ class CommonReach:
         return np.asarray(np.logical_and(self.left.reaches(points_m + aside), self.right.reaches(points_m - aside)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class OnlyReach:
+    """What one arm reaches and another does not."""
+
+    by: Reach
+    other: Reach
+
+    def reaches(self, points_m: FloatArray) -> FloatArray:
+        """Which points (..., 2) are within good reach of that arm alone, boolean (...)."""
+        return np.asarray(np.logical_and(self.by.reaches(points_m), np.logical_not(self.other.reaches(points_m))))
+
+
 def reach_of_all(reaches: Sequence[Reach]) -> Reach:
     """All that any of some arms reaches, about the middle between them: what a camera should show."""
     middle = np.mean([reach.center_m for reach in reaches], axis=0)

@@ -32,7 +32,8 @@ PALM_GAP_M = 0.006
 """Between the target and all of the hand but the fingers: an arm lags behind its setpoints, and an object slips a little in hand."""
 _SAME_M, _SAME_COS = 0.015, float(np.cos(0.3))
 """So near and so little turned, one grasp is as good as the other."""
-_OPEN_GAP_M = 0.03
+OPEN_GAP_M = 0.03
+"""By how much more than the object is wide the fingers open where they have no room to open wide."""
 _TOUCH_M = 0.002
 SUPPORT_TOUCH_M = 0.008
 
@@ -146,10 +147,42 @@ def reachable_grasps(query: GraspQuery, rejected: list[CandidateRejected]) -> It
 def _check_grasp(query: GraspQuery, pose_object_tcp: FloatArray, width_m: float, quality: float) -> ReachableGrasp:
     if query.was_tried(pose_object_tcp):
         raise CandidateRejected("tried", "it was held nearly so before, in vain")
+    query.reset()
+    pose_world_object = query.scene.checker.pose_of(query.target)
+    taking = check_taking(query, pose_object_tcp, width_m)
+    return ReachableGrasp(
+        pose_object_tcp=pose_object_tcp,
+        approach=taking.approach,
+        lift=taking.lift,
+        width_m=width_m,
+        open_m=taking.open_m,
+        close_m=max(0.0, width_m - query.scene.arm.gripper.squeeze_m),
+        quality=quality,
+        yaw_rad=find_yaw(query, pose_world_object, pose_object_tcp, taking.lift[-1], width_m),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taking:
+    """How a hand takes an object where it stands: joint positions (k, n) each."""
+
+    approach: FloatArray
+    """From before the grasp to the grasp."""
+    lift: FloatArray
+    """From there upward."""
+    open_m: float
+    """Opening before the grasp."""
+
+
+def check_taking(query: GraspQuery, pose_object_tcp: FloatArray, width_m: float) -> Taking:
+    """Reach down to a grasp, and lift; afterwards the checker has the target in hand.
+
+    Raises:
+        CandidateRejected: ``no_ik``, ``grasp_blocked``.
+    """
     scene, checker = query.scene, query.scene.checker
     query.reset()
-    pose_world_object = checker.pose_of(query.target)
-    pose_world_tcp = pose_world_object @ pose_object_tcp
+    pose_world_tcp = checker.pose_of(query.target) @ pose_object_tcp
     at_grasp = scene.solve_ik(pose_world_tcp, ik_seeds(scene, pose_world_tcp))
     if at_grasp is None:
         raise CandidateRejected("no_ik", "the grasp is out of the arm's reach")
@@ -160,16 +193,7 @@ def _check_grasp(query: GraspQuery, pose_object_tcp: FloatArray, width_m: float,
     checker.hold(query.target, invert(pose_object_tcp))
     query.allow_lift(at_grasp, width_m)
     require_free(scene, lift, width_m, "grasp_blocked")
-    return ReachableGrasp(
-        pose_object_tcp=pose_object_tcp,
-        approach=back[::-1],
-        lift=lift,
-        width_m=width_m,
-        open_m=open_m,
-        close_m=max(0.0, width_m - scene.arm.gripper.squeeze_m),
-        quality=quality,
-        yaw_rad=_reachable_yaw(query, pose_world_object, pose_object_tcp, lift[-1], width_m),
-    )
+    return Taking(approach=back[::-1], lift=lift, open_m=open_m)
 
 
 def _opening(query: GraspQuery, way: FloatArray, width_m: float) -> float:
@@ -182,16 +206,18 @@ def _opening(query: GraspQuery, way: FloatArray, width_m: float) -> float:
     try:
         require_free(query.scene, way, widest_m, "grasp_blocked")
     except CandidateRejected:
-        narrow_m = min(widest_m, width_m + _OPEN_GAP_M)
+        narrow_m = min(widest_m, width_m + OPEN_GAP_M)
         require_free(query.scene, way, narrow_m, "grasp_blocked")
         return narrow_m
     return widest_m
 
 
-def _reachable_yaw(
-    query: GraspQuery, pose_world_object: FloatArray, pose_object_tcp: FloatArray, near: FloatArray, width_m: float
-) -> float:
-    """The first turn of the object at the goal that the arm can reach with this grasp; rejected for the reason of the first of all."""
+def find_yaw(query: GraspQuery, pose_world_object: FloatArray, pose_object_tcp: FloatArray, near: FloatArray, width_m: float) -> float:
+    """The first turn of the object at the goal that the arm can reach with this grasp [rad]; the checker has the object in hand.
+
+    Raises:
+        CandidateRejected: ``goal_unreachable``, for the reason of the first of all.
+    """
     rejected: CandidateRejected | None = None
     for yaw in query.yaws_rad:
         try:

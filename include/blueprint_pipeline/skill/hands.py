@@ -29,6 +29,12 @@ def held_never(name: str, target: str, hands: Hands, held_by: Sequence[Collectio
     return _held(name, target, hands, held_by, 0.0, at_least=False)
 
 
+def held_in_turn(name: str, target: str, hands: Hands, order: Sequence[Collection[int]]) -> Condition:
+    """The target goes through the air from one set of hands to the next, each in its turn, and nobody else touches it at any time."""
+    arguments = {"target": target, "hands": hands, "order": [list(turn) for turn in order], "above_m": IN_AIR_M}
+    return Condition(name=name, measure="out_of_turn", arguments=arguments, limit=0.0, direction="at_most", unit="frames")
+
+
 def _held(name: str, target: str, hands: Hands, held_by: Sequence[Collection[int]], limit: float, *, at_least: bool) -> Condition:
     arguments = {"target": target, "hands": hands, "held_by": [list(found) for found in held_by], "above_m": IN_AIR_M}
     return Condition(
