@@ -24,6 +24,10 @@ from blueprint_pipeline.dataset.writer import DatasetWriter
 from blueprint_pipeline.episode.record import STATE_COLUMNS, EpisodeRecord, recording_path
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.layout import home_qpos, layout_of
+from blueprint_pipeline.skill.hand_over import HandOverTask
+from blueprint_pipeline.skill.hands import hands_of
+from blueprint_pipeline.skill.registry import load_skill
+from blueprint_pipeline.task.outcome import Phase
 from blueprint_pipeline.twin.robot_cameras import load_robot_cameras
 from blueprint_pipeline.twin.robot_tools import load_robot_tools
 from blueprint_pipeline.workspace.checksums import digest_files, list_files
@@ -304,6 +308,45 @@ def test_a_robot_with_two_arms(case: SceneFolder, tmp_path: Path) -> None:
         right = demo["obs/datagen_info/target_eef_pose/right"][:, :3, 3]
         wanted = load_robot_tools(found.record.robot).poses(column(found, "robot_command"))[:-1, 1, :3]
         np.testing.assert_allclose(right, wanted, atol=1e-6)
+
+
+def test_hands_that_act_together_have_subtasks_of_their_own(case: SceneFolder, tmp_path: Path) -> None:
+    """Of what is handed over: each arm cuts the whole demonstration, by signals with its name, and the file breaks no rule."""
+    found = handed_over(two_armed(recorded(case, 0), tmp_path))
+    robot, arms = load_embodiment("agibot_g2"), layout_of(load_embodiment("agibot_g2"))
+    cameras = load_robot_cameras(found.record.robot)
+    vectors = build_vector_features(arms, found.record.object_ids, (), tuple(cameras.fovy_deg))
+    spec = DatasetSpec(fps=FPS, robot_type=robot.name, vectors=vectors, render_profile=None)
+    writer = DatasetWriter(tmp_path, spec, formats=("mimic",))
+    writer.add(load_frames(found.states, found.record, arms, cameras), {}, {})
+    writer.close()
+    assert check_dataset(tmp_path / "mimic") == []
+    ends = {phase.name: phase.end_frame for phase in found.record.phases}
+    wanted = {"left_take": "left_lift", "right_meet": "both_meet", "right_receive": "left_retract"}
+    with h5py.File(tmp_path / "mimic/dataset.hdf5") as file:
+        demo, known = file["data/demo_0"], json.loads(file["data"].attrs["blueprint_pipeline"])
+        signals = demo["obs/datagen_info/subtask_term_signals"]
+        assert set(signals) == set(wanted)
+        assert {name: int(np.flatnonzero(~signals[name][()])[-1]) + 2 for name in wanted} == {
+            name: ends[last] for name, last in wanted.items()
+        }
+        configs = known["subtask_configs"]["hand_over"]
+        assert {arm: [item["object_ref"] for item in items] for arm, items in configs.items()} == {
+            "left": ["target", None],
+            "right": [None, "target", "goal"],
+        }
+
+
+def handed_over(source: Recorded) -> Recorded:
+    """The same episode as one in which the target goes from hand to hand."""
+    record, names = source.record, load_skill("hand_over").phases
+    ends = np.linspace(0, record.frames, len(names) + 1).round().astype(int).tolist()
+    phases = tuple(Phase(name=name, start_frame=start, end_frame=end) for name, start, end in zip(names, ends, ends[1:], strict=False))
+    told = record.spec.task.model_dump(
+        include={"instruction", "target_object", "support_object", "region_m", "center_object_m", "goal_position_m"}
+    )
+    task = HandOverTask(**told, hands=hands_of(load_embodiment("agibot_g2"), ("left", "right")), upright=True)
+    return Recorded(record.model_copy(update={"phases": phases, "spec": record.spec.model_copy(update={"task": task})}), source.states)
 
 
 def two_armed(source: Recorded, folder: Path) -> Recorded:

@@ -64,3 +64,12 @@ def panel(tmp_path_factory, mesh_cache):
 
     root = tmp_path_factory.mktemp("panel")
     return run_all(root / "panel_table", write_scene(root / "source"), mesh_cache, "panel_table")[0]
+
+
+@pytest.fixture(scope="session")
+def handovers(tmp_path_factory, mesh_cache):
+    """Two things that are long enough for two hands on a table, after all stages: the context. Tests must not change it."""
+    from tests.scene.handover_scene import write_scene
+
+    root = tmp_path_factory.mktemp("handovers")
+    return run_all(root / "handover_table", write_scene(root / "source"), mesh_cache, "handover_table")[0]

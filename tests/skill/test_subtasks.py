@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from blueprint_pipeline.skill.placing import ALL_PHASES, SUBTASKS
 from blueprint_pipeline.skill.registry import load_skill
-from blueprint_pipeline.skill.subtasks import WHOLE, cut
+from blueprint_pipeline.skill.subtasks import WHOLE, cut, of_hand
 from blueprint_pipeline.task.outcome import Phase
 from blueprint_pipeline.task.skills import SKILLS
 
@@ -22,11 +22,12 @@ def runs(names: list[str], lengths: list[int]) -> list[Phase]:
 
 @pytest.mark.parametrize("name", SKILLS)
 def test_subtasks_name_every_phase_of_their_skill_once(name: str) -> None:
-    """In order, and their ways are phases of theirs; or the task is not cut."""
+    """Hand by hand, in order, and their ways are phases of theirs; or the task is not cut."""
     skill = load_skill(name)
     if skill.subtasks == (WHOLE,):
         return
-    assert tuple(phase for subtask in skill.subtasks for phase in subtask.phases) == skill.phases
+    for hand in {subtask.hand for subtask in skill.subtasks}:
+        assert tuple(phase for subtask in of_hand(skill.subtasks, hand) for phase in subtask.phases) == skill.phases
     assert all(subtask.ways < set(subtask.phases) for subtask in skill.subtasks)
     assert len({subtask.name for subtask in skill.subtasks}) == len(skill.subtasks)
 

@@ -41,6 +41,7 @@ SKILLS = Rows(
     SkillRow(name="press", title="press", module="blueprint_pipeline.skill.press"),
     SkillRow(name="turn", title="turn", module="blueprint_pipeline.skill.turn"),
     SkillRow(name="bimanual_lift", title="lift with both arms", module="blueprint_pipeline.skill.bimanual_lift", arms=2),
+    SkillRow(name="hand_over", title="hand over", module="blueprint_pipeline.skill.hand_over", arms=2),
 )
 
 
