@@ -118,13 +118,15 @@ def find_path(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: 
     raise CandidateRejected("no_path", "no free path was found within the search's limit")
 
 
-def find_direct(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: Widths) -> FloatArray | None:
+def find_direct(
+    scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: Widths, *, straightness: float = LEAST_STRAIGHT
+) -> FloatArray | None:
     """A free path (k, n) between two configurations, straight, over or round what is in the way, in which the hand does not wander.
 
-    It needs no search; ``None``: there is none.
+    It needs no search; ``None``: there is none in which the straight way has at least the share ``straightness`` of the hand's way.
     """
     paths = _direct_paths(scene, start, goal, width_m)
-    return next((path for path in paths if _straightness(scene, path) >= LEAST_STRAIGHT), None)
+    return next((path for path in paths if _straightness(scene, path) >= straightness), None)
 
 
 def _direct_paths(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: Widths) -> Iterator[FloatArray]:

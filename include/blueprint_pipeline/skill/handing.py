@@ -16,13 +16,13 @@ from blueprint_pipeline.geometry.transforms import invert
 from blueprint_pipeline.motion.collision import relative_pose
 from blueprint_pipeline.motion.errors import CandidateRejected, PlanningFailed
 from blueprint_pipeline.motion.overhead import from_above
-from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
+from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder, Widths
 from blueprint_pipeline.motion.scene import MotionScene
-from blueprint_pipeline.motion.segments import constant, describe_contact, find_path, solve_line, time_checked
+from blueprint_pipeline.motion.segments import constant, describe_contact, find_direct, find_path, solve_line, time_checked
 from blueprint_pipeline.skill.contract import Steps
 from blueprint_pipeline.skill.grasping import YAWS_RAD, GraspQuery, goal_pose, raise_above_goal, solve_place
 from blueprint_pipeline.skill.hand_phases import HandPhases
-from blueprint_pipeline.skill.meeting import GIVER, TAKER, HandGrasp, Meeting, draw_back, find_meetings, reach_in
+from blueprint_pipeline.skill.meeting import GIVER, STRAIGHTNESS, TAKER, HandGrasp, Meeting, draw_back, find_meetings, reach_in
 from blueprint_pipeline.skill.picking import (
     AWAY_PACE,
     FREE_PACE,
@@ -132,7 +132,7 @@ class _Course:
         start, still = scene.arms.split(builder.arm_end)
         alone.reset()
         down = from_above(giver, meeting.approach, meeting.over_m, grasp.open_m)
-        path = find_path(giver, start, down[0], grasp.open_m, seed)
+        path = _find_way(giver, start, down[0], grasp.open_m, seed)
         query.reset()
         open_m = np.array([grasp.open_m, scene.arms.bindings[TAKER].arm.gripper.stroke_m])
         builder.move(f"{name}_approach", *time_checked(scene, _beside(path, still), FREE_PACE, builder.early(open_m)))
@@ -160,7 +160,7 @@ class _Course:
         before = self._reach(meeting, held, meeting.giver_there)[0]
         scene.checker.hold(query.target, invert(held), (GIVER,))
         scene.checker.allow()
-        path = find_path(scene, builder.arm_end, before, meeting.open_m, seed)
+        path = _find_way(scene, builder.arm_end, before, meeting.open_m, seed)
         there, _ = time_checked(scene, path, CARRY_PACE, constant(meeting.open_m))
         builder.move("both_meet", there, np.tile(meeting.offered_m, (len(there), 1)), hold_s=STOP_S)
         return _build(builder)
@@ -240,7 +240,7 @@ class _Course:
         query.reset()
         scene.checker.hold(query.target, invert(held), (TAKER,))
         carried_m = np.array([meeting.given.released_m, meeting.taken.width_m])
-        path = find_path(scene, start, np.concatenate([home, up[-1]]), carried_m, seed)
+        path = _find_way(scene, start, np.concatenate([home, up[-1]]), carried_m, seed)
         carry, _ = time_checked(scene, path, CARRY_PACE, constant(carried_m))
         query.allow_support()
         lower, _ = time_checked(scene, _beside(up[::-1], home, first=False), LINE_PACE, constant(carried_m))
@@ -292,7 +292,7 @@ class _Course:
         builder.move(f"{name}_retract", *time_checked(scene, rows, AWAY_PACE, builder.early(open_m)))
         scene.checker.release()
         scene.checker.allow()
-        path = find_path(scene, rows[-1], scene.arms.home, open_m, seed)
+        path = _find_way(scene, rows[-1], scene.arms.home, open_m, seed)
         builder.move(f"{name}_home", *time_checked(scene, path, FREE_PACE, builder.late(strokes_m)), hold_s=STOP_S)
 
     def _tried(self, stage: str, plan: Callable[[], MotionPlan]) -> MotionPlan:
@@ -305,6 +305,16 @@ class _Course:
             return plan()
         except CandidateRejected as reason:
             raise PlanningFailed(stage, reason.failure_code, reason.reason) from reason
+
+
+def _find_way(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: Widths, seed: int) -> FloatArray:
+    """A free path (k, n) in which no hand wanders; else the best of those that wander, or that a search finds.
+
+    Raises:
+        CandidateRejected: ``no_path``, ``detour``.
+    """
+    direct = find_direct(scene, start, goal, width_m, straightness=STRAIGHTNESS)
+    return find_path(scene, start, goal, width_m, seed) if direct is None else direct
 
 
 def _beside(rows: FloatArray, still: FloatArray, *, first: bool = True) -> FloatArray:

@@ -24,6 +24,8 @@ from blueprint_pipeline.skill.placing import RETRACT_M
 
 GIVER, TAKER = 0, 1
 """Indices of the hands in a scene of both: the one that gives comes first."""
+STRAIGHTNESS = 0.6
+"""Share that the straight way has of a hand's way: more than the strictest tier asks for, since what is executed differs a little."""
 MAX_PAIRS = 3
 """Pairs of grasps that are looked at for each place where the hands could meet."""
 _MARGIN_M = 0.005
@@ -218,7 +220,7 @@ def _require_way(query: GraspQuery, meeting: Meeting, before: FloatArray) -> Non
     query.reset()
     scene.checker.hold(query.target, invert(meeting.given.pose_object_tcp), (GIVER,))
     start = np.concatenate([meeting.lift[-1], scene.arms.split(scene.arm_qpos(query.qpos))[TAKER]])
-    if find_direct(scene, start, before, meeting.open_m) is None:
+    if find_direct(scene, start, before, meeting.open_m, straightness=STRAIGHTNESS) is None:
         raise CandidateRejected("detour", "no direct way leads both arms to where the hands would meet")
 
 
