@@ -4,7 +4,7 @@ All that is asked without a search for a path. World frame: z up, metres.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -28,6 +28,8 @@ STRAIGHTNESS = 0.6
 """Share that the straight way has of a hand's way: more than the strictest tier asks for, since what is executed differs a little."""
 MAX_PAIRS = 3
 """Pairs of grasps that are looked at for each place where the hands could meet."""
+_ANYWHERE = frozenset({"no_ik", "grasp_blocked", "goal_unreachable"})
+"""Reasons against a grasp wherever the hands meet."""
 _MARGIN_M = 0.005
 """Between two palms, beyond what arms keep from each other."""
 
@@ -118,13 +120,14 @@ def find_meetings(query: GraspQuery, rejected: list[CandidateRejected]) -> Itera
     apart_m = least_apart_m(*(binding.arm for binding in query.scene.arms.bindings))
     bottom_m = bottom_of(query.scene, query.target)
     over_m = height_over(query.scene, bottom_m, query.target)
-    for met in list(list_places(query, pose_world_object, max(LIFT_M, over_m - bottom_m))):
+    rise_m = over_m - bottom_m
+    for met in list(list_places(query, pose_world_object, max(LIFT_M, rise_m))):
         search = _Search(
             query=query,
             pose_world_object=pose_world_object,
             met=met,
             over_m=over_m,
-            rise_m=max(0.0, over_m - bottom_m - LIFT_M),
+            rise_m=max(0.0, rise_m - LIFT_M),
             rejected=rejected,
         )
         for pair in rank_pairs(query.scene, query.target, met, MAX_PAIRS, search.take, apart_m=apart_m):
@@ -132,6 +135,8 @@ def find_meetings(query: GraspQuery, rejected: list[CandidateRejected]) -> Itera
                 yield search.check(pair)
             except CandidateRejected as reason:
                 rejected.append(reason)
+        if search.is_hopeless:
+            return
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +151,13 @@ class _Search:
     rise_m: float
     """Both as in :class:`Meeting`."""
     rejected: list[CandidateRejected]
+    answers: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
+    """Of each hand: why it refused a grasp, or that it did not, as an empty string."""
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether a hand refused all, for reasons that have nothing to do with where the hands meet."""
+        return any(found and set(found) <= _ANYWHERE for found in self.answers)
 
     def take(self, hand: int, pose_object_tcp: FloatArray, width_m: float) -> _OneHand | None:
         """What a hand alone can do with a grasp, turned as it likes it or the other way; ``None``: nothing."""
@@ -154,9 +166,13 @@ class _Search:
         failed: list[CandidateRejected] = []
         for turned in hand_turns(alone.scene, stands @ pose_object_tcp):
             try:
-                return ask(alone, invert(stands) @ turned, width_m)
+                found = ask(alone, invert(stands) @ turned, width_m)
             except CandidateRejected as reason:
                 failed.append(reason)
+            else:
+                self.answers[hand].append("")
+                return found
+        self.answers[hand].append(failed[0].failure_code)
         self.rejected.append(failed[0])
         return None
 
