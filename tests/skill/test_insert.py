@@ -168,7 +168,7 @@ def site(scene):
 def test_pegs_are_targets_and_what_fits_in_no_hole_is_none(site):
     assert site.targets == {"insert": PEGS}
     told = site.left_out["insert"]
-    assert "wooden_block: a hole leaves it -13.4 mm of room on a side" in told["red_can"]
+    assert "wooden_block: a hole is 13.4 mm too narrow for it on a side" in told["red_can"]
     assert told["wooden_block"] == "no hole beside it fits it"
 
 

@@ -23,6 +23,8 @@ WAYS = 64
 LEAST_DEPTH_M = 0.01
 LEAST_CLEARANCE_M, MOST_CLEARANCE_M = 0.0015, 0.006
 """On each side of what is put in: with less, the arm's own errors decide; with more, it leans."""
+MOST_SHARE = 0.4
+"""Of its object's outline that a hole takes up: what is more is the opening of a bowl or a cup, and no one calls that a hole."""
 CLOSED_M = 0.0005
 """How much narrower than it is drawn a hole may collide, on a side."""
 _CELL_M = 0.003
@@ -66,15 +68,16 @@ class Fit:
 
 
 def find_holes(model: mujoco.MjModel, qpos: FloatArray, name: str) -> tuple[Hole, ...]:
-    """Every hole that is drawn in an object, as it stands in a configuration (nq,); one without a floor is none."""
+    """Every hole drawn in an object, as it stands in a configuration (nq,); what has no floor, or is most of the object, is none."""
     data = stand_alone(model, qpos, name)
-    top_m = measure_footprint(model, data, name).top_m
+    footprint = measure_footprint(model, data, name)
+    top_m, most_m2 = footprint.top_m, MOST_SHARE * _area_m2(footprint.polygon_m)
     drawn, solid = (rays_of(model, data, name, groups) for groups in (DRAWN_GROUPS, COLLIDING_GROUPS))
     pose = pose_from_quat(data.body(name).xpos.copy(), data.body(name).xquat.copy())
     found = []
-    for middle in _hollows(drawn, measure_footprint(model, data, name)):
+    for middle in _hollows(drawn, footprint):
         seen = _measure_about(drawn, middle, top_m, _ways(pose))
-        if seen is not None:
+        if seen is not None and seen.area_m2 <= most_m2:
             found.append(_build_hole(seen, _measure(solid, seen.middle_m, top_m, _ways(pose)), pose))
     return tuple(sorted(found, key=lambda hole: hole.floor_m.round(3).tolist()))
 
@@ -109,9 +112,16 @@ class _Shape:
     """(n, 3): unit vectors."""
     wall_m: FloatArray
     """(n,): how far the wall is from the middle, where it is nearest."""
+    open_m: FloatArray
+    """(n,): the same where it is farthest."""
     rim_m: float
     """Height of the lowest place of the rim."""
     bottom_m: float
+
+    @property
+    def area_m2(self) -> float:
+        """Of the hole where it is widest, seen from above."""
+        return _area_m2(self.open_m[:, None] * self.ways)
 
     def outline_m(self, height_m: float) -> FloatArray:
         corners = np.array([*self.middle_m, 0.0]) + self.wall_m[:, None] * self.ways
@@ -184,9 +194,16 @@ def _measure(rays: ObjectRays, middle_m: FloatArray, top_m: float, ways: FloatAr
     rim_m = float(_middle_of_bundles(np.array([-np.inf if way is None else top_m + _ABOVE_M - way for way in to_rim_m])).min())
     if rim_m - bottom_m < LEAST_DEPTH_M:
         return None
-    for height_m in np.linspace(bottom_m + _FROM_ENDS_M, rim_m - _FROM_ENDS_M, _LEVELS):
-        wall_m = np.minimum(wall_m, _wall_m(rays, middle_m, height_m, ways))
-    return _Shape(middle_m=middle_m, ways=ways[len(_BUNDLE) // 2 :: len(_BUNDLE)], wall_m=wall_m, rim_m=rim_m, bottom_m=bottom_m)
+    heights_m = np.linspace(bottom_m + _FROM_ENDS_M, rim_m - _FROM_ENDS_M, _LEVELS)
+    walls_m = np.array([wall_m, *(_wall_m(rays, middle_m, height_m, ways) for height_m in heights_m)])
+    return _Shape(
+        middle_m=middle_m,
+        ways=ways[len(_BUNDLE) // 2 :: len(_BUNDLE)],
+        wall_m=walls_m.min(axis=0),
+        open_m=walls_m.max(axis=0),
+        rim_m=rim_m,
+        bottom_m=bottom_m,
+    )
 
 
 def _wall_m(rays: ObjectRays, middle_m: FloatArray, height_m: float, ways: FloatArray) -> FloatArray:
@@ -199,6 +216,12 @@ def _centroid(corners_m: FloatArray) -> FloatArray:
     cross = corners_m[:, 0] * after[:, 1] - after[:, 0] * corners_m[:, 1]
     middle: FloatArray = ((corners_m + after) * cross[:, None]).sum(axis=0) / (3 * cross.sum())
     return middle
+
+
+def _area_m2(corners_m: FloatArray) -> float:
+    """Of a polygon, seen from above (n, 2) or (n, 3)."""
+    x, y = corners_m[:, 0], corners_m[:, 1]
+    return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
 
 
 def _turned(points_m: FloatArray, turn_rad: float) -> FloatArray:

@@ -84,7 +84,7 @@ class Insert(ReceivingSkill[InsertTask]):
     """Takes an object and inserts it in a hole."""
 
     name = "insert"
-    version = "insert-1"
+    version = "insert-2"
     difficulty = 0.8
     task = InsertTask
     relation = "in"
@@ -213,6 +213,8 @@ def find_misfit(section_m: FloatArray, hole: Hole, pose_world_receiver: FloatArr
     """Why an object with some outline (k, 2) about its middle is not inserted in a hole, in words; ``None``: it is."""
     drawn = fit(section_m, _about_middle(hole.drawn_m, hole, pose_world_receiver))
     if drawn.clearance_m < LEAST_CLEARANCE_M:
+        if drawn.clearance_m < 0:
+            return f"a hole is {_mm(-drawn.clearance_m)} too narrow for it on a side"
         return f"a hole leaves it {_mm(drawn.clearance_m)} of room on a side ({_mm(LEAST_CLEARANCE_M)} at least)"
     if drawn.clearance_m > MOST_CLEARANCE_M:
         return f"a hole leaves it {_mm(drawn.clearance_m)} of room on a side ({_mm(MOST_CLEARANCE_M)} at most), and it would lean"
