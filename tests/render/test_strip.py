@@ -1,6 +1,7 @@
 """Stills of episodes that a person is asked about: small, from recorded states alone, kept under the name of their content."""
 
 import io
+from dataclasses import replace
 from hashlib import sha256
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from blueprint_pipeline.episode.arrays import load_arrays
 from blueprint_pipeline.episode.record import STRIPS_FOLDER
 from blueprint_pipeline.render.strip import NothingToDraw, chosen_rows, draw_strip, first_touch
+from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
 from blueprint_pipeline.task.outcome import Phase, Recovery
 from blueprint_pipeline.workspace.storage import SceneFolder
@@ -50,6 +52,19 @@ def test_failed_tries_are_shown(one_episode):
     again = Phase(name="lift_again", start_frame=60, end_frame=80)
     tried = record.model_copy(update={"recoveries": (miss,), "phases": (*record.phases, again)})
     assert chosen_rows(arrays, tried) == (0, 20, 30, 80, record.frames)
+
+
+def test_where_another_hand_takes_it_is_shown(one_episode):
+    """The first row in which a hand touches the target that did not before; hands that touch it at nearly the same time are shown once."""
+    _, _, record, states = one_episode
+    arrays = load_arrays(states, frames=record.frames, n_objects=len(record.object_ids), n_parts=0)
+    touch, target = first_touch(arrays, record.spec.task.target_object), record.spec.task.target_object
+    two_armed = record.model_copy(update={"robot": record.robot.model_copy(update={"embodiment": "agibot_g2"})})
+    left, right = (f"robot/{arm.gripper.hand_bodies[0]}" for arm in load_embodiment("agibot_g2").arms)
+    for second, rows in ((touch + 40, (0, touch, touch + 40, record.frames)), (touch + 5, (0, touch, record.frames))):
+        pairs = ["|".join(sorted((target, body))) for body in (left, right)]
+        contacts = replace(arrays.contacts, row=np.array([touch, second]), pair=np.array(pairs, dtype=object))
+        assert chosen_rows(replace(arrays, contacts=contacts), two_armed) == rows
 
 
 def test_episodes_without_states_are_named(folder):

@@ -1,6 +1,6 @@
 """Stills of episodes for a person who is asked about them: how each starts, where the robot first touches the target, how it ends.
 
-Where a try failed: where that was seen, and where the next one begins and ends.
+Where another hand takes the target later on: that too. Where a try failed: where it was seen, and where the next one begins and ends.
 
 They are drawn in the scene's MJCF twin from the recorded states, whatever simulator made them, small and in the cheapest way. Nothing is
 executed again: a strip shows what was recorded, and certifies nothing.
@@ -23,6 +23,7 @@ from blueprint_pipeline.errors import InputError
 from blueprint_pipeline.geometry.arrays import ImageArray
 from blueprint_pipeline.kit.pictures import VariedPictures
 from blueprint_pipeline.kit.variation import VariedLooks
+from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.simulation.mujoco.drawing import RenderBackend
 from blueprint_pipeline.simulation.mujoco.renderer import camera_id
@@ -37,6 +38,8 @@ MOST = 6
 _WIDTH, _HEIGHT = 240, 180
 _CAPTION, _MARGIN = 20, 4
 _QUALITY = 70
+_LATER_S = 1.0
+"""Hands that touch the target within this time take it together: one still shows both."""
 
 
 class NothingToDraw(InputError):
@@ -106,9 +109,14 @@ def _draw_row(scene: SceneFolder, shard: int, spec: EpisodeSpec, stage: _Stage) 
 
 
 def chosen_rows(arrays: EpisodeArrays, record: EpisodeRecord) -> tuple[int, ...]:
-    """Which rows tell an episode: the start, the first touch, the end; of tries that failed, where that was seen and what came after."""
+    """Which rows tell an episode: the start, the first touch and that of another hand later on, the end.
+
+    Of tries that failed, where that was seen and what came after.
+    """
     if not record.recoveries:
-        return (0, first_touch(arrays, record.spec.task.target_object), record.frames)
+        touch = first_touch(arrays, record.spec.task.target_object)
+        later = [row for row in _hand_touches(arrays, record) if row > touch + _LATER_S * record.fps]
+        return (0, touch, *sorted(later), record.frames)
     tries = [row for recovery in record.recoveries for row in (recovery.seen_frame, recovery.again_frame) if row is not None]
     again = [phase.end_frame for phase in record.phases if phase.name.endswith(AGAIN)]
     return (0, *tries, *again[-1:], record.frames)
@@ -121,6 +129,16 @@ def first_touch(arrays: EpisodeArrays, target: str) -> int:
         if target in names and any(name.startswith(ROBOT_PREFIX) for name in names):
             return int(row)
     return arrays.frames // 2
+
+
+def _hand_touches(arrays: EpisodeArrays, record: EpisodeRecord) -> list[int]:
+    """The row in which each hand of the robot that touches the target does so first."""
+    target = record.spec.task.target_object
+    found = []
+    for arm in load_embodiment(record.robot.embodiment).arms:
+        pairs = {"|".join(sorted((target, f"{ROBOT_PREFIX}{body}"))) for body in arm.gripper.hand_bodies}
+        found += [int(row) for row, pair in zip(arrays.contacts.row, arrays.contacts.pair, strict=True) if pair in pairs][:1]
+    return found
 
 
 def _draw_caption(text: str, width: int) -> ImageArray:
