@@ -15,7 +15,7 @@ from blueprint_pipeline.skill.grasping import GraspQuery
 
 _FARTHER = (0.0, 0.5)
 """How far out the hands meet: shares of the way from where both arms work best to the end of their good reach."""
-_RISES = (1.0, 0.75)
+_RISES = (1.25, 1.0)
 """How high: shares of the height at which nothing is in the way."""
 _OUTLINE_STEPS = 90
 
