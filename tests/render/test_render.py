@@ -11,8 +11,11 @@ from PIL import Image
 
 from blueprint_pipeline.render.render import RenderOptions, depth_mm, render_episode, write_contact_sheet
 from blueprint_pipeline.render.video import PixelStatistics
+from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.placement import View
 from blueprint_pipeline.task.variation import Variation
+from blueprint_pipeline.twin.binding import bind_robot
+from tests.motion.g2_table import build_spec
 from tests.render.recorded import FRAMES, Recorded, record_lift
 
 OPTIONS = RenderOptions(cameras=("scene", "wrist"), width=160, height=120, depth=True, segmentation=True)
@@ -124,6 +127,16 @@ def test_frozen_frames_count_only_while_the_robot_moves() -> None:
         resting.add(luma, moving=False)
     assert (moving.frozen_frames, resting.frozen_frames) == (3, 0)
     assert (moving.mean_luma, moving.std_luma, moving.sharpness) == (100.0, 0.0, 0.0)
+
+
+def test_a_camera_on_an_arm_shows_the_motion_of_that_arm() -> None:
+    """While it rests the picture may stand still, whatever the other arm does; a fixed camera sees both."""
+    spec = build_spec()
+    spec.worldbody.add_camera(name="scene")
+    model = spec.compile()
+    robot = bind_robot(model, load_embodiment("agibot_g2"))
+    behind = {name: [arm.arm.name for arm in robot.arms_behind(model, model.camera(name).id)] for name in ("robot/wrist", "scene")}
+    assert behind == {"robot/wrist": ["left"], "scene": ["left", "right"]}
 
 
 def test_contact_sheet_shows_every_camera_over_time(rendered) -> None:

@@ -166,7 +166,7 @@ class VideoRecord(FrozenModel):
     std_luma: float
     """Smallest standard deviation over the pixels of any one frame, 0 to 255: near 0 is a black or blank frame."""
     frozen_frames: int
-    """Longest run of consecutive frames whose pixels are equal while the robot moves."""
+    """Longest run of consecutive frames whose pixels are equal while the robot moves; of a camera on an arm, while that arm does."""
     sight: CameraSight | None
     """``None``: not measured."""
     sharpness: float

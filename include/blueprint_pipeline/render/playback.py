@@ -157,15 +157,21 @@ class _Painter:
 
     def paint(self, frame: int) -> None:
         """Draw the present state, which is that of a row, with every camera."""
-        moving = bool(np.abs(self.poses.robot_qvel[frame]).max() > MOVING_RAD_S)
         sample = is_sampled(frame, self.record.frames)
         if sample:
             poses = self.poses
             self._sight.stand(self.stage.twin.qpos_of(poses.robot_qpos[frame], poses.gripper_width_m[frame], poses.object_poses[frame]))
         for name, writer in self._writers.items():
-            writer.write(self.stage.simulator.render(name, self.options.width, self.options.height), moving=moving)
+            image = self.stage.simulator.render(name, self.options.width, self.options.height)
+            writer.write(image, moving=self._speed_behind_rad_s(name, frame) > MOVING_RAD_S)
             if sample:
                 self._count(name)
+
+    def _speed_behind_rad_s(self, name: str, frame: int) -> float:
+        """Largest recorded speed of any joint of the arms whose motion a camera shows."""
+        twin, speeds = self.stage.twin, np.abs(self.poses.robot_qvel[frame])
+        arms = twin.robot.arms_behind(twin.model, camera_id(twin.model, name))
+        return max(float(speeds[arm.layout.joints].max()) for arm in arms)
 
     def _count(self, name: str) -> None:
         lens, width, height = self._sight.lens(camera_id(self.stage.twin.model, name)), self.options.width, self.options.height

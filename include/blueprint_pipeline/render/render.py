@@ -97,9 +97,8 @@ class EpisodePainter:
     def paint(self, frame: int) -> None:
         """Draw the present state with every camera."""
         show(self.simulator.model, self.simulator.data, self._data)
-        moving = self.simulator.robot_speed_rad_s() > MOVING_RAD_S
         for view in self._views:
-            view.color.write(self._draw(view), moving=moving)
+            view.color.write(self._draw(view), moving=self.simulator.speed_behind_rad_s(view.camera) > MOVING_RAD_S)
             sample = is_sampled(frame, self.record.frames)
             if sample or view.segmentation is not None or view.depth is not None:
                 self._renderer.look(self._data, view.camera)

@@ -54,7 +54,7 @@ class VideoWriter(Mp4Writer):
 
         Args:
             image: RGB, (height, width, 3).
-            moving: Whether the robot moves at this instant; equal frames count as frozen only then.
+            moving: Whether what the camera shows moves at this instant; equal frames count as frozen only then.
         """
         source = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
         frame = self._reformatter.reformat(source, format="yuv420p", interpolation="FAST_BILINEAR")

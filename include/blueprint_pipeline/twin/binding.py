@@ -47,6 +47,13 @@ class ArmBinding:
         """Commanded opening of a control vector (nu,)."""
         return float(self.arm.gripper.width_from_ctrl(ctrl[self.gripper_actuator]))
 
+    def carries(self, model: mujoco.MjModel, camera: int) -> bool:
+        """Whether a camera, by its id, moves with the arm."""
+        body, first = int(model.cam_bodyid[camera]), int(model.dof_bodyid[self.dofs[0]])
+        while body not in {0, first}:
+            body = int(model.body_parentid[body])
+        return body == first
+
     def hold(self, qpos: FloatArray, ctrl: FloatArray) -> None:
         """Write the controls that hold the arm and its gripper where ``qpos`` (nq,) has them, into ``ctrl`` (nu,)."""
         ctrl[self.actuators] = qpos[self.qpos]
@@ -75,6 +82,13 @@ class RobotBinding:
     def dofs(self) -> NDArray[np.int64]:
         """(n_joints,): the same in ``qvel``."""
         return np.concatenate([arm.dofs for arm in self.arms])
+
+    def arms_behind(self, model: mujoco.MjModel, camera: int) -> tuple[ArmBinding, ...]:
+        """The arms whose motion a camera's picture cannot but show, by the camera's id: the one that carries it; of a fixed camera, all.
+
+        The picture of a camera on one arm stands still with it, whatever another arm does where it does not look.
+        """
+        return tuple(arm for arm in self.arms if arm.carries(model, camera)) or self.arms
 
     def place(self, data: mujoco.MjData, robot_qpos: tuple[float, ...]) -> None:
         """Set the robot's joints, and its controls to hold them.

@@ -137,7 +137,7 @@ def measure_exposure(case: RenderCase, _rule: GateRule) -> Measurement:
 
 
 def measure_not_frozen(case: RenderCase, _rule: GateRule) -> Measurement:
-    """Longest run of equal frames while the robot moves, of any camera."""
+    """Longest run of equal frames of any camera, while the robot moves; of a camera on an arm, while that arm does."""
     records = _records(case)
     if records is None:
         return not_measured("a camera has no record")

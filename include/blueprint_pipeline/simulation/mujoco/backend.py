@@ -200,10 +200,10 @@ class MujocoSimulator:
             object_poses=scene.poses(data),
         )
 
-    def robot_speed_rad_s(self) -> float:
-        """Largest speed of any joint of any arm now."""
-        scene, data = self._loaded("robot_speed_rad_s")
-        return float(np.abs(data.qvel[scene.robot.dofs]).max())
+    def speed_behind_rad_s(self, camera: int) -> float:
+        """Largest speed now of any joint of the arms whose motion a camera shows, by the camera's id."""
+        scene, data = self._loaded("speed_behind_rad_s")
+        return max(float(np.abs(data.qvel[arm.dofs]).max()) for arm in scene.robot.arms_behind(scene.model, camera))
 
     def save_state(self) -> FloatArray:
         """MuJoCo's integration state.
