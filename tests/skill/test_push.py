@@ -119,7 +119,7 @@ def test_tasks_lead_from_outside_into_the_region_that_the_sentence_names(tmp_pat
         task, start = episode.task, episode.object_poses[episode.task.target_object].position_m
         assert episode.episode_id == f"push_ep{episode.episode_index:06d}"
         assert task.region.depth_m(np.array(start[:2])) < 0
-        assert task.instruction.split(" the ")[0] in {"push", "slide"}
+        assert task.instruction.split(" the ")[0] in {"push", "move"}
         assert task.instruction.rsplit(" of the ", 1)[0].rsplit("to the ", 1)[1] in {"left side", "right side", "front", "back", "middle"}
     assert {episode.task.target_object for episode in plan.episodes} == {"can", "box"}
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blueprint_pipeline.skill.instruction import PUSH, PUT
+from blueprint_pipeline.skill.instruction import PUSH, PUT, SLIDE
 from blueprint_pipeline.skill.registry import load_skill
 from blueprint_pipeline.task.coverage import (
     COMBINATIONS,
@@ -110,7 +110,7 @@ def test_the_light_of_the_reconstruction_is_one_kind():
 
 def test_every_form_of_a_sentence_has_words():
     """Of all templates: the words before what is moved, and nothing of it."""
-    texts = [template.text for template in (*PUT, *PUSH)]
+    texts = [template.text for template in (*PUT, *PUSH, *SLIDE)]
     texts += [text for name in ("open", "close") for goal in load_skill(name).goals for text in goal.templates]
     forms = {sentence_form(text.format(object="can", part="can", place="there")) for text in texts}
     assert {"put", "place", "set", "pick up", "move", "push", "slide", "open", "pull", "close", "shut"} <= forms

@@ -274,6 +274,11 @@ class CollisionChecker:
             margin[geom] = clearance_m
         self._write(self.model.geom_contype.copy(), self.model.geom_conaffinity.copy(), margin)
 
+    def set_least_clearance(self, clearance_m: float) -> None:
+        """What the robot keeps from everything, at least; lasts until objects are placed, held or released."""
+        margin = np.where(self._keep > 0, np.maximum(self._keep, clearance_m), 0.0)
+        self._write(self.model.geom_contype.copy(), self.model.geom_conaffinity.copy(), margin)
+
     def _write(self, contype: NDArray[np.int32], conaffinity: NDArray[np.int32], margin: FloatArray) -> None:
         """Geoms, and the sums over each body that the broad phase asks first."""
         model, self._keep = self.model, margin

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blueprint_pipeline.geometry.arrays import FloatArray
 
@@ -31,6 +32,10 @@ class GraspSet:
 
     def __len__(self) -> int:
         return len(self.width_m)
+
+    def choose(self, wanted: NDArray[np.bool_]) -> "GraspSet":
+        """Some of them (n,), in the same order."""
+        return GraspSet(self.pose_object_tcp[wanted], self.width_m[wanted], self.quality[wanted])
 
 
 EMPTY = GraspSet(np.empty((0, 4, 4)), np.empty(0), np.empty(0))

@@ -141,6 +141,13 @@ def is_shown_at(place: Workplace, start: StartState, target: str, spot_m: FloatA
     return place.view.shows({**start.poses, target: moved}, home_qpos(place.embodiment), target)
 
 
+def planning_qpos(place: Workplace, start: StartState) -> FloatArray:
+    """The planner's model with the objects where they start, (nq,)."""
+    qpos: FloatArray = place.planner.model.qpos0.copy()
+    place.twin.place(qpos, {name: np.array(pose.as_tuple()) for name, pose in start.poses.items()})
+    return qpos
+
+
 def named_objects(place: Workplace, start: StartState) -> dict[str, NamedObject]:
     """What may be said of each object."""
     return {

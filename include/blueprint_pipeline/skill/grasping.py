@@ -11,6 +11,7 @@ from blueprint_pipeline.geometry.transforms import build_pose, invert, turn_abou
 from blueprint_pipeline.motion.candidates import hand_turns, ik_seeds, rank_grasps
 from blueprint_pipeline.motion.collision import CLEARANCE_M, Allowance, relative_pose
 from blueprint_pipeline.motion.errors import CandidateRejected
+from blueprint_pipeline.motion.grasp_set import GraspSet
 from blueprint_pipeline.motion.overhead import extend_up
 from blueprint_pipeline.motion.plan import Widths
 from blueprint_pipeline.motion.scene import MotionScene
@@ -63,7 +64,8 @@ class GraspQuery:
     """Between two points of the straight way down to the goal."""
     support_touch_m: float = SUPPORT_TOUCH_M
     """How deep the target in hand may touch what it is set down on; below 0: what is kept between them."""
-
+    among: GraspSet | None = None
+    """All grasps that count; if not given, all of the target's."""
     tried: tuple[FloatArray, ...] = ()
     """Where the hand was in earlier tries, in the target's frame (4, 4) each: it is not held in the same way again."""
 
@@ -125,10 +127,10 @@ def reachable_grasps(query: GraspQuery, rejected: list[CandidateRejected]) -> It
     Ends early when many good grasps fail at the goal: it is out of reach or occupied for all of them.
     """
     scene, target = query.scene, query.target
-    grasps = scene.grasps_of(target)
+    grasps = scene.grasps_of(target) if query.among is None else query.among
     query.reset()
     pose_world_object = scene.checker.pose_of(target)
-    for index in rank_grasps(scene, target, pose_world_object, MAX_GRASPS):
+    for index in rank_grasps(scene, target, pose_world_object, MAX_GRASPS, grasps):
         failed: CandidateRejected | None = None
         for pose_world_tcp in hand_turns(scene, pose_world_object @ grasps.pose_object_tcp[index]):
             pose_object_tcp = relative_pose(pose_world_object, pose_world_tcp)

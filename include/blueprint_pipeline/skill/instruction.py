@@ -74,7 +74,14 @@ INSERT = (
     Template("pick up the {object} and insert it {place}", {}, {"in": "into"}),
     Template("plug the {object} {place}", {}, {"in": "into"}),
 )
-PUSH = (Template("push the {object} {place}", GOES, GOES_THERE), Template("slide the {object} {place}", GOES, GOES_THERE))
+PUSH = (
+    Template("push the {object} {place}", GOES, GOES_THERE),
+    Template("move the {object} {place} by pushing it", GOES, GOES_THERE),
+)
+SLIDE = (
+    Template("slide the {object} {place}", GOES, GOES_THERE),
+    Template("move the {object} {place} without lifting it", GOES, GOES_THERE),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ Two steps: taking (:mod:`blueprint_pipeline.skill.picking`), then, planned from 
 straight down to just above the support, release, straight back, home.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -78,7 +78,7 @@ class PickPlace(Skill[PickPlaceTask]):
     def _propose(self, place: Workplace, start: StartState, target: str, names: Sequence[str], rng: np.random.Generator) -> PickPlaceTask:
         phrases, references = tell_apart(place, start, target)
         footprint = start.footprints[target]
-        found = _draw_destination(place, start, target, list(references), rng, names=names)
+        found = next(draw_destinations(place, start, target, list(references), rng, names=names), None)
         if found is None:
             raise NotOffered("there is no free spot for it within reach that a sentence names")
         others: Sequence[str | None] = [None] if found.reference is None else references[found.reference]
@@ -123,12 +123,16 @@ class PickPlace(Skill[PickPlaceTask]):
 SKILL = PickPlace()
 
 
-def _draw_destination(
+def draw_destinations(
     place: Workplace, start: StartState, target: str, references: Sequence[str], rng: np.random.Generator, *, names: Sequence[str]
-) -> Destination | None:
-    """One of what is on offer: each of some parts of the surface and relations has the same chance, whatever there are of each."""
+) -> Iterator[Destination]:
+    """What is on offer, one for each of some parts of the surface and relations at most, in an order in which each has the same chance.
+
+    Raises:
+        NotOffered: The hand finds no hold of the target, wherever it should go.
+    """
     others = {name: footprint for name, footprint in start.footprints.items() if name != target}
-    center_m, held_m = start.footprints[target].center_m, _preferred_hold_m(place, start, target)
+    center_m, held_m = start.footprints[target].center_m, preferred_hold_m(place, start, target)
     search = GoalSearch(
         surface=place.surface,
         frame=place.frame,
@@ -145,11 +149,11 @@ def _draw_destination(
         for reference in rng.permutation(list(references)) if words in RELATIONS else [None]:
             found = search.offers(str(words), None if reference is None else str(reference))
             if found is not None and is_shown_at(place, start, target, found.spot_m):
-                return found
-    return None
+                yield found
+                break
 
 
-def _preferred_hold_m(place: Workplace, start: StartState, target: str) -> FloatArray:
+def preferred_hold_m(place: Workplace, start: StartState, target: str) -> FloatArray:
     """Where the hand would hold an object that stands alone, (2,) in the world."""
     pose = matrix_of(start.poses[target])
     best = rank_grasps(place.planner, target, pose, 1)

@@ -52,25 +52,31 @@ def find_untakeable(place: Workplace, target: str) -> str | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PickPlan(MotionPlan):
-    """A plan that ends with the object lifted, and what putting it down needs to know."""
+class HoldPlan(MotionPlan):
+    """A plan that ends with the object in hand, and what letting go of it needs to know."""
 
-    object_id: str
     pose_object_tcp: FloatArray
     """The grasp as planned (4, 4)."""
-    pose_world_object: FloatArray
-    """Where the object stood (4, 4): its orientation is how it stands upright."""
-    yaw_rad: float
-    """Turn of the object about the world's up axis for which the goal was found reachable."""
     width_m: float
     """Of the object between the fingers."""
     open_m: float
     """Opening before the grasp and after the release."""
     close_m: float
     """Commanded opening while holding."""
-    grasp_quality: float
     over_m: float
     """Height in the world that is above all that is in the way."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PickPlan(HoldPlan):
+    """A plan that ends with the object lifted, and what putting it down needs to know."""
+
+    object_id: str
+    pose_world_object: FloatArray
+    """Where the object stood (4, 4): its orientation is how it stands upright."""
+    yaw_rad: float
+    """Turn of the object about the world's up axis for which the goal was found reachable."""
+    grasp_quality: float
     rise_m: float
     """By how much more than :data:`~blueprint_pipeline.skill.grasping.LIFT_M` the object is raised to travel."""
     at_place: FloatArray
@@ -90,11 +96,8 @@ def plan_pick(query: GraspQuery, *, seed: int, controls: FloatArray | None = Non
     Raises:
         PlanningFailed: With the most frequent reason among the grasps that were tried.
     """
-    query.reset()
-    scene = query.scene
-    start = scene.holding(query.qpos) if controls is None else controls
-    if not scene.checker.is_free(start[scene.acting.actuators], scene.gripper_width(query.qpos)):
-        raise PlanningFailed(_STAGE, "start_in_collision", f"where the robot starts, {describe_contact(scene)}")
+    start = query.scene.holding(query.qpos) if controls is None else controls
+    require_free_start(query, start, _STAGE)
     rejected: list[CandidateRejected] = []
     for attempt, grasp in enumerate(islice(reachable_grasps(query, rejected), MAX_PATH_SEARCHES), start=1):
         try:
@@ -106,6 +109,43 @@ def plan_pick(query: GraspQuery, *, seed: int, controls: FloatArray | None = Non
     raise summarise_rejected(_STAGE, query.target, rejected)
 
 
+def require_free_start(query: GraspQuery, start: FloatArray, stage: str) -> None:
+    """Check that the robot touches nothing where it begins, at controls (nu,).
+
+    Raises:
+        PlanningFailed: ``start_in_collision``: what touches what.
+    """
+    query.reset()
+    scene = query.scene
+    if not scene.checker.is_free(start[scene.acting.actuators], scene.gripper_width(query.qpos)):
+        raise PlanningFailed(stage, "start_in_collision", f"where the robot starts, {describe_contact(scene)}")
+
+
+def take_hold(query: GraspQuery, grasp: ReachableGrasp, builder: SetpointBuilder, over_m: float, seed: int) -> None:
+    """Search the path to a grasp, and time it until the fingers are closed; afterwards the checker has the object in hand.
+
+    Args:
+        query: What to take.
+        grasp: How.
+        builder: Is added to: ``approach``, ``pre_grasp`` and ``close``.
+        over_m: Height in the world from which the hand comes down.
+        seed: Decides the search.
+
+    Raises:
+        CandidateRejected: There is no way.
+    """
+    scene = query.scene
+    query.reset()
+    down = from_above(scene, grasp.approach, over_m, grasp.open_m)
+    path = find_path(scene, builder.arm_end, down[0], grasp.open_m, seed)
+    builder.move("approach", *time_checked(scene, path, FREE_PACE, builder.early(grasp.open_m)))
+    query.allow_target()
+    builder.move("pre_grasp", *time_checked(scene, down, LINE_PACE, builder.early(grasp.open_m)), hold_s=STOP_S)
+    builder.grip("close", width_m=grasp.close_m, speed_m_s=GRIP_SPEED_M_S, hold_s=CLOSE_HOLD_S)
+    scene.checker.hold(query.target, invert(grasp.pose_object_tcp))
+    query.allow_lift(grasp.lift[0], grasp.width_m)
+
+
 def _complete_pick(query: GraspQuery, grasp: ReachableGrasp, start: FloatArray, seed: int) -> PickPlan:
     """Search the path to a grasp and time all of it, from what is commanded now (nu,)."""
     scene, checker = query.scene, query.scene.checker
@@ -113,15 +153,8 @@ def _complete_pick(query: GraspQuery, grasp: ReachableGrasp, start: FloatArray, 
     pose_world_object = checker.pose_of(query.target)
     bottom_m = bottom_of(scene, query.target)
     over_m = height_over(scene, bottom_m, query.target)
-    down = from_above(scene, grasp.approach, over_m, grasp.open_m)
     builder = SetpointBuilder(scene.acting, fps=scene.fps, start=start)
-    path = find_path(scene, builder.arm_end, down[0], grasp.open_m, seed)
-    builder.move("approach", *time_checked(scene, path, FREE_PACE, builder.early(grasp.open_m)))
-    query.allow_target()
-    builder.move("pre_grasp", *time_checked(scene, down, LINE_PACE, builder.early(grasp.open_m)), hold_s=STOP_S)
-    builder.grip("close", width_m=grasp.close_m, speed_m_s=GRIP_SPEED_M_S, hold_s=CLOSE_HOLD_S)
-    checker.hold(query.target, invert(grasp.pose_object_tcp))
-    query.allow_lift(grasp.lift[0], grasp.width_m)
+    take_hold(query, grasp, builder, over_m, seed)
     raised, rise_m, at_place = _raise(query, grasp, pose_world_object, over_m - bottom_m - LIFT_M)
     query.allow_lift(grasp.lift[0], grasp.width_m)
     lift, _ = time_checked(scene, raised, LINE_PACE, constant(grasp.width_m))
@@ -178,7 +211,7 @@ def observe_hold(query: GraspQuery) -> FloatArray:
     return relative_pose(checker.tcp_pose(query.scene.arm_qpos(query.qpos)), checker.pose_of(query.target))
 
 
-def find_lost(query: GraspQuery, pick: PickPlan) -> str | None:
+def find_lost(query: GraspQuery, pick: HoldPlan) -> str | None:
     """Why the target is not in the hand after the lift, in words; ``None``: it is."""
     slipped_m = float(np.linalg.norm((pick.pose_object_tcp @ observe_hold(query))[:3, 3]))
     if slipped_m <= _LOST_M:

@@ -23,6 +23,7 @@ from blueprint_pipeline.skill.picking import (
     LINE_PACE,
     SEED_STEP,
     STOP_S,
+    HoldPlan,
     PickPlan,
     find_lost,
     observe_hold,
@@ -172,20 +173,46 @@ def _lower_and_leave(query: GraspQuery, pick: PickPlan, builder: SetpointBuilder
     query.allow_support()
     lower, _ = time_checked(scene, down.way, LINE_PACE, constant(pick.width_m))
     builder.move("place", lower, np.full(len(lower), pick.close_m), hold_s=STOP_S)
-    released_m = min(pick.open_m, pick.width_m + RELEASE_M)
-    builder.grip("release", width_m=released_m, speed_m_s=RELEASE_SPEED_M_S, hold_s=_RELEASE_HOLD_S)
-
     checker.release()
     checker.put(query.target, down.pose_world_goal)
+    let_go(query, pick, builder, down.pose_world_tcp, down.up[0], seed=seed + 1)
+
+
+def let_go(query: GraspQuery, held: HoldPlan, builder: SetpointBuilder, pose_world_tcp: FloatArray, at: FloatArray, *, seed: int) -> None:
+    """Open the fingers, straight back and up, and home.
+
+    Args:
+        query: What was held; the checker has it where it stands now.
+        held: How.
+        builder: Is added to: ``release``, ``retract`` and ``home``.
+        pose_world_tcp: Of the hand (4, 4), there.
+        at: Joint positions (n,), there.
+        seed: Decides the search of the way home.
+
+    Raises:
+        CandidateRejected: There is no way.
+    """
+    scene = query.scene
+    released_m = min(held.open_m, held.width_m + RELEASE_M)
+    builder.grip("release", width_m=released_m, speed_m_s=RELEASE_SPEED_M_S, hold_s=_RELEASE_HOLD_S)
     query.allow_target()
-    back = solve_line(scene, down.pose_world_tcp, down.up[0], -RETRACT_M * down.pose_world_tcp[:3, 2], "goal_unreachable")
-    open_m = _opening_back(scene, back, pick.open_m, released_m)
-    back = extend_up(scene, back, pick.over_m - float(scene.tool_pose(back[-1])[2, 3]), open_m)
+    back = solve_retreat(scene, pose_world_tcp, at)
+    open_m = _opening_back(scene, back, held.open_m, released_m)
+    back = extend_up(scene, back, held.over_m - float(scene.tool_pose(back[-1])[2, 3]), open_m)
     builder.move("retract", *time_checked(scene, back, AWAY_PACE, builder.early(open_m)))
-    checker.release()
-    checker.allow()
-    home = find_path(scene, back[-1], scene.arms.home, open_m, seed + 1)
+    scene.checker.release()
+    scene.checker.allow()
+    home = find_path(scene, back[-1], scene.arms.home, open_m, seed)
     builder.move("home", *time_checked(scene, home, FREE_PACE, builder.late(scene.arm.gripper.stroke_m)), hold_s=STOP_S)
+
+
+def solve_retreat(scene: MotionScene, pose_world_tcp: FloatArray, at: FloatArray) -> FloatArray:
+    """Joint positions (k, n) straight back from where the hand (4, 4) lets go.
+
+    Raises:
+        CandidateRejected: ``goal_unreachable``.
+    """
+    return solve_line(scene, pose_world_tcp, at, -RETRACT_M * pose_world_tcp[:3, 2], "goal_unreachable")
 
 
 def _opening_back(scene: MotionScene, back: FloatArray, wide_m: float, released_m: float) -> float:

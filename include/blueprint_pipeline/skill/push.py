@@ -21,7 +21,7 @@ from blueprint_pipeline.motion.segments import constant, describe_contact, find_
 from blueprint_pipeline.motion.timing import Pace
 from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.skill.conditions import AT_REST, untouched
-from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, shown_spots, tell_apart
+from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, planning_qpos, shown_spots, tell_apart
 from blueprint_pipeline.skill.homing import plan_home
 from blueprint_pipeline.skill.instruction import PUSH, say_in_ways
 from blueprint_pipeline.skill.picking import FREE_PACE, LINE_PACE, MAX_PATH_SEARCHES, SEED_STEP, STOP_S, summarise_rejected
@@ -57,16 +57,16 @@ _STAGE = "plan_stroke"
 
 
 class PushTask(RegionTask):
-    """Slide one object along its support until its middle lies in a region."""
+    """Push one object along its support until its middle lies in a region."""
 
     task_type: Literal["push"] = "push"
 
 
 class Push(Skill[PushTask]):
-    """Slides an object into the part of its support that the sentence names."""
+    """Pushes an object into the part of its support that the sentence names."""
 
     name = "push"
-    version = "push-9"
+    version = "push-10"
     difficulty = 0.4
     phases = ("approach", "descend", "push", "leave", "home")
     travel_phases = ("approach", "descend", "push", "leave", "home")
@@ -95,7 +95,7 @@ class Push(Skill[PushTask]):
         footprint, support = start.footprints[target], place.surface.support
         phrases, _ = tell_apart(place, start, target)
         clear = place.surface.clearance_m(start.others(target)) >= CLEAR_M
-        pushed = observe_pushed(place.planner, _qpos_of(place, start), target, support)
+        pushed = observe_pushed(place.planner, planning_qpos(place, start), target, support)
         sides = Sides(place.planner, pushed)
         reason = "no part of the surface is near enough, with a free way to it"
         for words in rng.permutation(sorted(THIRDS)):
@@ -146,13 +146,6 @@ class Push(Skill[PushTask]):
 
 
 SKILL = Push()
-
-
-def _qpos_of(place: Workplace, start: StartState) -> FloatArray:
-    """The planner's model with the objects where they start, (nq,)."""
-    qpos: FloatArray = place.planner.model.qpos0.copy()
-    place.twin.place(qpos, {name: np.array(pose.as_tuple()) for name, pose in start.poses.items()})
-    return qpos
 
 
 def _center_m(scene: MotionScene, qpos: FloatArray, task: PushTask) -> FloatArray:

@@ -36,6 +36,7 @@ SKILLS = Rows(
     SkillRow(name="stack", title="stack", module="blueprint_pipeline.skill.stack"),
     SkillRow(name="insert", title="insert in a hole", module="blueprint_pipeline.skill.insert"),
     SkillRow(name="push", title="push", module="blueprint_pipeline.skill.push"),
+    SkillRow(name="slide", title="slide", module="blueprint_pipeline.skill.slide"),
     SkillRow(name="open", title="open", module="blueprint_pipeline.skill.open"),
     SkillRow(name="close", title="close", module="blueprint_pipeline.skill.close"),
     SkillRow(name="press", title="press", module="blueprint_pipeline.skill.press"),
