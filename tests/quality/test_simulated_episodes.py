@@ -16,17 +16,20 @@ from blueprint_pipeline.rollout.shard import simulate_shard
 from blueprint_pipeline.task.skills import SKILLS
 from tests.simulation.receiver_scene import RECEIVER_XML, RECEIVERS
 from tests.simulation.small_job import small_context, small_folder, task_scene, write_job
+from tests.simulation.small_scene import SLIPPERY_XML
 
 pytestmark = pytest.mark.slow
 
 
 def scene_for(skill, folder, contexts):
-    """The small scene; with things that hold others, with holes, or with parts that move, where the skill needs them."""
+    """The small scene; slippery, with things that hold others, with holes, or with parts that move, where the skill needs that."""
     if skill in contexts:
         twin = small_folder(folder).local("mjcf")
         shutil.copytree(contexts[skill].scene.local("mjcf"), twin)
         return replace(load_task_scene(contexts[skill]), mjcf_path=twin / "scene.xml")
-    return task_scene(folder, RECEIVER_XML, RECEIVERS) if skill in {"place_in", "stack"} else task_scene(folder)
+    if skill in {"place_in", "stack"}:
+        return task_scene(folder, RECEIVER_XML, RECEIVERS)
+    return task_scene(folder, SLIPPERY_XML) if skill == "slide" else task_scene(folder)
 
 
 def simulate(folder, episodes, scene, skill, seed=0):

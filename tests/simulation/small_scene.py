@@ -35,6 +35,8 @@ SCENE_XML = """
   </worldbody>
 </mujoco>
 """
+SLIPPERY_XML = SCENE_XML.replace('friction="0.8 ', 'friction="0.25 ')
+"""The same, polished: on the rough table every hold of its objects is so high that they would tip if they were slid."""
 
 
 def write_scene(folder: Path, xml: str = SCENE_XML) -> Path:

@@ -1,5 +1,7 @@
 """Sliding: an object between the fingers that never leaves its support; conditions that can fail, holds that do not tip it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,15 +9,17 @@ from blueprint_pipeline.geometry.rotations import rotation_from_quat
 from blueprint_pipeline.job.planning import plan_job
 from blueprint_pipeline.kit.predicates import ObservedMotion
 from blueprint_pipeline.motion.errors import PlanningFailed
-from blueprint_pipeline.motion.scene import MotionScene
+from blueprint_pipeline.motion.scene import MotionScene, build_motion_scene
+from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.skill.grasping import GraspQuery
 from blueprint_pipeline.skill.push_contact import observe_pushed
 from blueprint_pipeline.skill.region import RELATIONS, THIRDS
 from blueprint_pipeline.skill.slide import LONGEST_M, MOVED_M, RISE_M, SHORTEST_M, SKILL, SlideTask
 from blueprint_pipeline.skill.sliding import MOST_SLANTED, slidable_grasps
-from tests.motion.conftest import TABLE_M
+from tests.motion.conftest import FPS, TABLE_M, build_table_spec
 from tests.regions import square_about
 from tests.simulation.small_job import small_options, task_scene
+from tests.simulation.small_scene import SLIPPERY_XML
 from tests.skill.part_job import assert_job_is_done
 
 TASK = SlideTask(
@@ -28,6 +32,15 @@ TASK = SlideTask(
     upright=True,
 )
 FRAMES = 60
+
+
+@pytest.fixture(scope="module")
+def slippery_scene(grasp_cache_dir: Path) -> MotionScene:
+    """The table with objects that slide easily."""
+    spec = build_table_spec()
+    for geom in spec.geoms:
+        geom.friction[0] = 0.25
+    return build_motion_scene(spec.compile(), load_embodiment("franka_panda"), "arm", fps=FPS, cache_dir=grasp_cache_dir)
 
 
 def motion(**changes: object) -> ObservedMotion:
@@ -90,15 +103,15 @@ def query(scene: MotionScene, qpos: np.ndarray, target: str, goal_m: tuple[float
     )
 
 
-@pytest.mark.parametrize(("target", "way_m"), [("can", (0.0, 0.2)), ("can", (0.0, -0.18)), ("box", (-0.06, -0.14))])
+@pytest.mark.parametrize(("target", "way_m"), [("can", (-0.12, 0.12)), ("can", (0.0, -0.16)), ("box", (-0.12, 0.1))])
 def test_holds_are_low_level_and_no_wider_than_they_must_be(
-    table_scene: MotionScene, start_qpos: np.ndarray, target: str, way_m: tuple[float, float]
+    slippery_scene: MotionScene, start_qpos: np.ndarray, target: str, way_m: tuple[float, float]
 ) -> None:
     """So low that a push there would not tip it, whatever the direction."""
-    pushed = observe_pushed(table_scene, start_qpos, target, "table")
-    address = int(table_scene.model.jnt_qposadr[table_scene.model.body(target).jntadr[0]])
+    pushed = observe_pushed(slippery_scene, start_qpos, target, "table")
+    address = int(slippery_scene.model.jnt_qposadr[slippery_scene.model.body(target).jntadr[0]])
     pose = start_qpos[address : address + 7]
-    found = list(slidable_grasps(query(table_scene, start_qpos, target, (pose[0] + way_m[0], pose[1] + way_m[1], pose[2])), []))
+    found = list(slidable_grasps(query(slippery_scene, start_qpos, target, (pose[0] + way_m[0], pose[1] + way_m[1], pose[2])), []))
     assert found
     direction = np.array(way_m) / np.linalg.norm(way_m)
     for grasp in found:
@@ -109,21 +122,28 @@ def test_holds_are_low_level_and_no_wider_than_they_must_be(
         assert grasp.width_m < grasp.open_m <= grasp.width_m + 0.03
 
 
-def test_something_in_the_way_is_found_before_the_hand_sets_out(table_scene: MotionScene, start_qpos: np.ndarray) -> None:
+def test_what_is_held_by_its_neck_would_tip(table_scene: MotionScene, start_qpos: np.ndarray) -> None:
+    """A slender can on a rough table: its front edge would catch, and no hold is low enough."""
+    with pytest.raises(PlanningFailed, match="so high") as caught:
+        next(SKILL.plan(table_scene, start_qpos, TASK, seed=0))
+    assert (caught.value.stage, caught.value.failure_code) == ("plan_take", "no_grasp")
+
+
+def test_something_in_the_way_is_found_before_the_hand_sets_out(slippery_scene: MotionScene, start_qpos: np.ndarray) -> None:
     """The crate stands between the can and the goal: every hold is refused, for what would touch what."""
     blocked = TASK.model_copy(update={"goal_position_m": (0.6, -0.45, TABLE_M + 0.05)})
     with pytest.raises(PlanningFailed, match="crate") as caught:
-        next(SKILL.plan(table_scene, start_qpos, blocked, seed=0))
+        next(SKILL.plan(slippery_scene, start_qpos, blocked, seed=0))
     assert caught.value.stage == "plan_take"
 
 
-def test_what_slipped_out_of_the_hand_is_not_slid(table_scene: MotionScene, start_qpos: np.ndarray) -> None:
+def test_what_slipped_out_of_the_hand_is_not_slid(slippery_scene: MotionScene, start_qpos: np.ndarray) -> None:
     """The fingers have closed, and the can stands ten centimetres aside."""
-    steps = SKILL.plan(table_scene, start_qpos, TASK, seed=0)
+    steps = SKILL.plan(slippery_scene, start_qpos, TASK.model_copy(update={"goal_position_m": (0.33, 0.12, TABLE_M + 0.05)}), seed=0)
     held = next(steps)
     observed = start_qpos.copy()
-    observed[table_scene.acting.arm_qpos] = held.setpoints[-1, table_scene.acting.actuators]
-    observed[int(table_scene.model.jnt_qposadr[table_scene.model.body("can").jntadr[0]])] += 0.1
+    observed[slippery_scene.acting.qpos] = held.setpoints[-1, slippery_scene.acting.actuators]
+    observed[int(slippery_scene.model.jnt_qposadr[slippery_scene.model.body("can").jntadr[0]])] += 0.1
     with pytest.raises(PlanningFailed, match="where the hand should hold it") as caught:
         steps.send(observed)
     assert (caught.value.stage, caught.value.failure_code) == ("plan_slide", "object_not_held")
@@ -131,7 +151,7 @@ def test_what_slipped_out_of_the_hand_is_not_slid(table_scene: MotionScene, star
 
 def test_tasks_go_a_free_way_to_what_the_sentence_names(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Both objects, parts of the table and sides of the other object, neither too near nor too far."""
-    plan = plan_job(task_scene(tmp_path_factory.mktemp("scene")), small_options(12, skills=("slide",)))
+    plan = plan_job(task_scene(tmp_path_factory.mktemp("scene"), SLIPPERY_XML), small_options(12, skills=("slide",)))
     for episode in plan.episodes:
         task, start = episode.task, episode.object_poses[episode.task.target_object]
         assert isinstance(task, SlideTask)
@@ -151,4 +171,4 @@ def test_planned_slides_stay_on_the_table_in_the_simulator(tmp_path_factory: pyt
         assert np.abs(poses[:, 2] - poses[0, 2]).max() < RISE_M
         assert task.region.depth_m(poses[-1, :2]) > 0
 
-    assert_job_is_done(task_scene(tmp_path_factory.mktemp("scene")), "slide", {"can", "box"}, check)
+    assert_job_is_done(task_scene(tmp_path_factory.mktemp("scene"), SLIPPERY_XML), "slide", {"can", "box"}, check)

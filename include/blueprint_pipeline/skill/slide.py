@@ -21,7 +21,7 @@ from blueprint_pipeline.skill.instruction import SLIDE, say_in_ways
 from blueprint_pipeline.skill.pick_place import draw_destinations, preferred_hold_m
 from blueprint_pipeline.skill.picking import find_untakeable
 from blueprint_pipeline.skill.region import RELATIONS, THIRDS, RegionTask, center_in_object, rounded_corners
-from blueprint_pipeline.skill.sliding import plan_slide, plan_take, slidable_grasps
+from blueprint_pipeline.skill.sliding import NO_STEADY_GRASP, plan_slide, plan_take, slidable_grasps
 
 RISE_M = 0.01
 """How far the target may leave the height at which it stood."""
@@ -76,6 +76,7 @@ class Slide(Skill[SlideTask]):
     def _propose(self, place: Workplace, start: StartState, target: str, names: Sequence[str], rng: np.random.Generator) -> SlideTask:
         phrases, references = tell_apart(place, start, target)
         footprint, qpos = start.footprints[target], planning_qpos(place, start)
+        reason = "no place that a sentence names has a free straight way to it"
         for found in draw_destinations(place, start, target, list(references), rng, names=names):
             if not _is_clear(place, start, target, found.spot_m):
                 continue
@@ -97,7 +98,8 @@ class Slide(Skill[SlideTask]):
             rejected: list[CandidateRejected] = []
             if next(slidable_grasps(_query(place.planner, qpos, task), rejected), None) is not None:
                 return task
-        raise NotOffered("no place that a sentence names has a free straight way to it that the arm can follow")
+            reason = rejected[0].reason if rejected else NO_STEADY_GRASP.format(target=target, support=task.support_object)
+        raise NotOffered(reason)
 
     def plan(self, scene: MotionScene, qpos: FloatArray, task: SlideTask, *, seed: int) -> Steps:
         """Take hold of it; then, from how it lies in the hand, slide it and let go."""

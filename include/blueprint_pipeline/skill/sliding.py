@@ -40,6 +40,7 @@ BEYOND_M = 0.01
 """How much farther than to the goal the arm must be able to slide it, before it is in hand."""
 MOST_SLANTED = 0.06
 """Vertical part of the axis along which fingers close, at most: what they close on aligns with it, and leans."""
+NO_STEADY_GRASP = "every hold of '{target}' is so high, or so slanted, that its front edge would catch on '{support}'"
 _TAKE, _SLIDE = "plan_take", "plan_slide"
 
 
@@ -128,7 +129,7 @@ def plan_take(query: GraspQuery, *, seed: int) -> HoldPlan:
             over_m=over_m,
         )
     if not rejected:
-        raise PlanningFailed(_TAKE, "no_grasp", f"the gripper has no grasp of '{query.target}' from above")
+        raise PlanningFailed(_TAKE, "no_grasp", NO_STEADY_GRASP.format(target=query.target, support=query.support))
     raise summarise_rejected(_TAKE, query.target, rejected)
 
 
