@@ -19,6 +19,7 @@ from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import LARGEST_JUMP_RAD, constant, find_path, require_free, solve_line, time_checked
 from blueprint_pipeline.motion.timing import Pace
+from blueprint_pipeline.skill.grasping import OPEN_GAP_M
 from blueprint_pipeline.skill.part_query import PartQuery, require_direct_home, turn_to
 from blueprint_pipeline.skill.picking import FREE_PACE, GRIP_SPEED_M_S, LINE_PACE, MAX_PATH_SEARCHES, SEED_STEP, STOP_S, summarise_rejected
 from blueprint_pipeline.twin.articulation import PartJoint
@@ -33,7 +34,6 @@ TURN_SHARES = (1.0, 0.6, 0.2)
 """Of the turn of a part about its hinge, those by which the hand turns with it, in the order in which they are tried."""
 _STAGE = "plan_pull"
 _REACH_CODES = frozenset({"no_ik", "way_unreachable"})
-_OPEN_GAP_M = 0.03
 _HOLD_S = 0.15
 _STEP_M, _STEP_RAD = 0.015, 0.06
 _ALONG = 0.9
@@ -170,7 +170,7 @@ def _solve(query: PullQuery, hand: FloatArray, width_m: float, turn_share: float
 def _opening(scene: MotionScene, approach: FloatArray, width_m: float) -> float:
     """How far the fingers are open on the way to the handle: a little more than it, or as far as they go where that is blocked."""
     widest_m = scene.arm.gripper.stroke_m
-    narrow_m = min(widest_m, width_m + _OPEN_GAP_M)
+    narrow_m = min(widest_m, width_m + OPEN_GAP_M)
     try:
         require_free(scene, approach, narrow_m, "grasp_blocked")
     except CandidateRejected:

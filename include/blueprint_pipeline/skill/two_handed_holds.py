@@ -17,7 +17,7 @@ from blueprint_pipeline.motion.overhead import bottom_of, height_over
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import require_free, solve_line
 from blueprint_pipeline.motion.two_hands import PairedGrasp, rank_pairs
-from blueprint_pipeline.skill.grasping import APPROACH_M, LIFT_M, RELEASE_M, GraspQuery, goal_pose
+from blueprint_pipeline.skill.grasping import APPROACH_M, LIFT_M, OPEN_GAP_M, RELEASE_M, GraspQuery, goal_pose
 
 MAX_PAIRS = 24
 """Pairs of grasps that are looked at."""
@@ -25,7 +25,6 @@ YAWS_RAD = tuple(np.deg2rad((0, 20, -20, 40, -40, 60, -60, 90, -90)))
 """Turns of the object at the goal about the vertical, in the order in which they are tried: hands that hold it cannot turn it far."""
 _RISES = (1.0, 0.5, 0.0)
 """Shares of the rise to the height of travel, the first that is good."""
-_OPEN_GAP_M = 0.03
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +151,7 @@ def _take_alone(query: GraspQuery, hand: int, pose_world_tcp: FloatArray, width_
     alone = replace(query, scene=scene)
     alone.reset()
     alone.allow_target()
-    require_free(scene, found.qpos[None], min(scene.arm.gripper.stroke_m, width_m + _OPEN_GAP_M), "grasp_blocked")
+    require_free(scene, found.qpos[None], min(scene.arm.gripper.stroke_m, width_m + OPEN_GAP_M), "grasp_blocked")
     return found
 
 
@@ -191,7 +190,7 @@ def _openings(scene: MotionScene, way: FloatArray, widths_m: FloatArray) -> Floa
     try:
         require_free(scene, way, widest_m, "grasp_blocked")
     except CandidateRejected:
-        narrow_m: FloatArray = np.minimum(widest_m, widths_m + _OPEN_GAP_M)
+        narrow_m: FloatArray = np.minimum(widest_m, widths_m + OPEN_GAP_M)
         require_free(scene, way, narrow_m, "grasp_blocked")
         return narrow_m
     return widest_m
