@@ -49,7 +49,7 @@ def test_a_job_in_which_nothing_can_go_wrong_is_refused_at_the_door(tmp_path) ->
     def complete(*skills: str, recoveries: float = 0.5) -> None:
         PLAN_TASKS.complete(PlanTasksRequest(scene_id="s", skills=skills, recoveries=recoveries), settings)
 
-    with pytest.raises(NoMishaps, match=r"in open, close, so .* or add pick_place, place_in, stack, push\."):
+    with pytest.raises(NoMishaps, match=r"in open, close, so .* or add pick_place, place_in, stack, insert, push\."):
         complete("open", "close")
     complete("open", "push")
     complete("open", "close", recoveries=0.0)

@@ -1,5 +1,6 @@
 """Other pictures and backdrops: what is recorded is what is drawn, by whatever draws, in whatever order."""
 
+from functools import partial
 from itertools import pairwise
 
 import mujoco
@@ -16,6 +17,8 @@ from blueprint_pipeline.policy.draw import KitDrawing
 from blueprint_pipeline.render.render import RenderOptions, render_episode
 from blueprint_pipeline.simulation.errors import UnknownName
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
+from blueprint_pipeline.simulation.mujoco.context import make_context
+from blueprint_pipeline.simulation.mujoco.renderers import choose_backend
 from blueprint_pipeline.task.variation import PLAIN, Backdrop, SurfaceTexture, Variation
 from tests.kit.test_variation import as_kit, bytes_of, picture
 from tests.simulation.pictured_scene import ROOM_XML, TOP
@@ -93,8 +96,9 @@ def with_table_top(small_kit):
     return record, record.spec.variation.model_copy(update={"textures": {"wood": TILES}})
 
 
-def test_whatever_draws_shows_the_same(small_kit):
+def test_whatever_draws_shows_the_same(small_kit, monkeypatch):
     """The simulator, what draws for policies, and the kit's own painter: one after the other, and back."""
+    monkeypatch.setattr(mujoco, "GLContext", partial(make_context, choose_backend("auto")))  # as MUJOCO_GL says before the import
     record, tiled = with_table_top(small_kit)
     wooden = tiled.model_copy(update={"textures": {"wood": TILES.model_copy(update={"kind": "wood", "cells": 5})}})
     simulator, worlds = MujocoSimulator(), [World(small_kit.folder), World(small_kit.folder)]
