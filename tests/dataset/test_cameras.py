@@ -15,6 +15,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from blueprint_pipeline.dataset.cameras import PinholeCamera, build_cameras
+from blueprint_pipeline.dataset.certify.camera_mounts import load_camera_mounts
+from blueprint_pipeline.dataset.certify.certification import expected_episodes
+from blueprint_pipeline.dataset.certify.in_expected import Refuted, check_columns, load_subtasks, parquet_columns
 from blueprint_pipeline.dataset.contract import DatasetSpec
 from blueprint_pipeline.dataset.errors import EpisodeUnusable
 from blueprint_pipeline.dataset.features import VideoFeature
@@ -62,9 +65,9 @@ def project(camera: dict, pose_world_camera: np.ndarray, points_m: np.ndarray) -
 
 @pytest.fixture(scope="module")
 def job(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """One episode, simulated, drawn with labels for every pixel, and written as a dataset."""
+    """One episode of a varied scene, simulated, drawn with labels for every pixel, and written as a dataset."""
     folder = tmp_path_factory.mktemp("job")
-    plan = write_job(folder, 1)
+    plan = write_job(folder, 1, variation="wide")
     scene, episode_id = small_folder(folder), plan.episodes[0].episode_id
     manifest = small_manifest().model_copy(update={"camera": SCENE_CAMERA})
     scene.write_bytes(MANIFEST_PATH, manifest.model_dump_json(by_alias=True).encode())
@@ -81,7 +84,8 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     write_report(scene.write_bytes, "render_verdicts", [verdict], scene_id=SCENE_ID, job_id=plan.job_id)
     context = small_context(folder)
     WRITE_DATASET.run(WriteDatasetRequest(scene_id=SCENE_ID, more_formats=("depth_segmentation",)), context)
-    return SimpleNamespace(dataset=context.staging / "geniesim/lerobot", renders=renders, plan=plan)
+    expected = expected_episodes(small_context(folder), plan.robot.embodiment, plan.cameras)
+    return SimpleNamespace(dataset=context.staging / "geniesim/lerobot", renders=renders, plan=plan, expected=expected)
 
 
 @pytest.mark.parametrize("version", ["v3.0", "v2.1"])
@@ -138,6 +142,17 @@ def test_depth_and_labels_of_the_dataset_give_the_objects_in_the_world(job: Simp
             assert np.linalg.norm(np.median(points, axis=0) - objects[frame, place, :3]) < OBJECT_REACH_M
             seen += 1
     assert seen > 3
+
+
+def test_certification_expects_the_cameras_of_the_record(job: SimpleNamespace) -> None:
+    """What it computes from tools and mounts is what the dataset has; where the robot alone has its camera, it is refuted."""
+    (episode,) = job.expected
+    columns = parquet_columns(next((job.dataset / "v3.0/data").glob("*/*.parquet")))
+    subtasks = load_subtasks(job.dataset / "v3.0")
+    check_columns(columns, episode, subtasks=subtasks, index=0, first=0, fps=job.plan.fps)
+    as_built = episode.model_copy(update={"camera_mounts": load_camera_mounts(load_embodiment(job.plan.robot.embodiment))})
+    with pytest.raises(Refuted, match=r"observation\.camera_pose\.wrist differs from the recording"):
+        check_columns(columns, as_built, subtasks=subtasks, index=0, first=0, fps=job.plan.fps)
 
 
 def read_pictures(path: Path) -> np.ndarray:
@@ -265,7 +280,7 @@ def _video(name: str) -> dict[str, VideoFeature]:
 
 
 def _scene_camera(robot: RobotPlacement, camera: Camera) -> PinholeCamera:
-    return build_cameras(robot.view, camera, RobotCameras(robot), _video("scene"))["scene"]
+    return build_cameras(robot.view, camera, RobotCameras(robot).fovys_deg({}), _video("scene"))["scene"]
 
 
 @pytest.mark.parametrize("view", [None, View(position_m=(1.2, -0.3, 1.4), quat_wxyz=(0.5, 0.5, 0.5, 0.5), fovy_deg=61.0)])

@@ -10,12 +10,13 @@ import yaml
 from upath import UPath
 
 from blueprint_pipeline.dataset.asset_licences import LicenceUnknown, build_licence
-from blueprint_pipeline.dataset.card import CardFacts, describe_coverage, describe_variation
+from blueprint_pipeline.dataset.card import CardFacts, describe_coverage
 from blueprint_pipeline.dataset.croissant_check import check_croissant
 from blueprint_pipeline.dataset.errors import EpisodeUnusable, ProfilesMixed, RenderersMixed
 from blueprint_pipeline.dataset.formats import FORMATS, usual_formats
 from blueprint_pipeline.dataset.read import check_dataset
 from blueprint_pipeline.dataset.stages import WRITE_DATASET, WriteDatasetRequest
+from blueprint_pipeline.dataset.variation_words import describe_variation
 from blueprint_pipeline.dataset.write import NothingToWrite
 from blueprint_pipeline.quality.errors import TooAlike
 from blueprint_pipeline.quality.report import RENDER_GATES_PATH, load_render_report, load_verdicts
@@ -306,6 +307,8 @@ def test_the_card_says_how_far_scenes_vary() -> None:
     told = describe_variation(VARIATIONS["wide"])
     looks = ("up to 8 cm", "2.86°", "12% wider", "0.55 to 1 times as bright", "18% less of blue", "46°", "40% darker")
     assert "40% are away" in told
+    assert "up to 8 mm from their place to each side, up, down and ahead, are turned by up to 1.72°" in told
+    assert "about each axis, and see up to 8% wider or narrower" in told
     pictures = ("85% show wood, stone, tiles, cloth", "up to 100% of the way from the surface's own", "up to 100% of the way to that of")
     for words in (*looks, *pictures, "0.7 to 1.3 times their friction"):
         assert words in told

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from blueprint_pipeline.job.plan_tasks import load_task_scene
 from blueprint_pipeline.job.planning import plan_job
@@ -57,6 +58,32 @@ def test_what_is_drawn_lies_within_the_ranges_and_fills_them(plans, name):
     assert len(away_m) == len(drawn)
     assert all(1 - ranges.tint <= channel <= 1 for item in drawn for channel in item.tints["table"])
     assert len({item.model_dump_json() for item in drawn}) == len(drawn)
+
+
+@pytest.mark.parametrize("name", ["mild", "wide"])
+def test_cameras_on_the_robot_are_mounted_within_the_ranges(plans, name):
+    ranges, plan = VARIATIONS[name], plans[name]
+    mounts = [spec.variation.mounts["wrist"] for spec in (*plan.episodes, *plan.held_out)]
+    away_m = np.abs([mount.shift_m for mount in mounts]).max(axis=0)
+    turns = Rotation.from_quat([mount.turn_quat_wxyz for mount in mounts], scalar_first=True).magnitude()
+    wider = [mount.widening - 1 for mount in mounts]
+    assert (away_m > 0.4 * ranges.mount_m).all()
+    assert (away_m <= ranges.mount_m + 1e-6).all()
+    assert max(mount.shift_m[2] for mount in mounts) <= 0  # its housing is behind it
+    assert 0.5 * ranges.mount_rad < turns.max() <= np.sqrt(3) * ranges.mount_rad + 1e-9
+    assert min(wider) < 0 < max(wider)
+    assert 0.4 * ranges.mount_zoom < np.abs(wider).max() <= ranges.mount_zoom + 1e-4
+    assert len(set(mounts)) == len(mounts)
+
+
+def test_mounts_are_drawn_from_numbers_of_their_own(scene, plans, monkeypatch):
+    """Without them everything else of a plan is the same."""
+    fixed = replace(VARIATIONS["wide"], mount_m=0.0, mount_rad=0.0, mount_zoom=0.0)
+    monkeypatch.setattr("blueprint_pipeline.job.planning.VARIATIONS", {"wide": fixed})
+    found = plan_job(scene, small_options(3, variation="wide")).episodes
+    for without, spec in zip(found, plans["wide"].episodes, strict=False):
+        assert without.variation.mounts == {} != spec.variation.mounts
+        assert without == spec.model_copy(update={"variation": spec.variation.model_copy(update={"mounts": {}})})
 
 
 def test_the_same_request_gives_the_same_variation(scene, plans):

@@ -17,7 +17,7 @@ from blueprint_pipeline.frozen import FrozenModel
 from blueprint_pipeline.geometry.rotations import quat_from_rotation, rotation_from_quat
 from blueprint_pipeline.robot.placement import SCENE_CAMERA, View
 from blueprint_pipeline.scene.manifest import Camera
-from blueprint_pipeline.twin.robot_cameras import OPENCV_FROM_MUJOCO, RobotCameras
+from blueprint_pipeline.twin.robot_cameras import OPENCV_FROM_MUJOCO
 
 
 class PinholeCamera(FrozenModel):
@@ -39,18 +39,18 @@ class PinholeCamera(FrozenModel):
 
 
 def build_cameras(
-    view: View | None, scene_camera: Camera, moving: RobotCameras, videos: Mapping[str, VideoFeature]
+    view: View | None, scene_camera: Camera, moving: Mapping[str, float], videos: Mapping[str, VideoFeature]
 ) -> dict[str, PinholeCamera]:
     """The cameras of an episode, by name.
 
     Args:
         view: Where the scene's camera stood; ``None``: as the scene was reconstructed with.
         scene_camera: As the scene was reconstructed with.
-        moving: Cameras that the robot carries.
+        moving: Vertical field of view [deg] of each camera that the robot carries, as it was mounted.
         videos: What was drawn, by feature key.
     """
     found = {}
-    for name, fovy_deg in moving.fovy_deg.items():
+    for name, fovy_deg in moving.items():
         if (video := videos.get(video_key(name))) is not None:
             found[name] = _pinhole(video, fovy_deg, None, camera_pose_key(name))
     if (video := videos.get(video_key(SCENE_CAMERA))) is not None:

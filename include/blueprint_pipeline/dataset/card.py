@@ -3,7 +3,6 @@
 Source: Hugging Face Hub documentation, "Dataset Cards".
 """
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +16,12 @@ from blueprint_pipeline.dataset.features import CAMERA_POSE, DONE, OBJECT_POSES,
 from blueprint_pipeline.dataset.formats import FormatName, FormatRow, join_titles
 from blueprint_pipeline.dataset.layout import INFO, SIDECAR
 from blueprint_pipeline.dataset.objects import OBJECTS
+from blueprint_pipeline.dataset.variation_words import describe_variation
 from blueprint_pipeline.dataset.writer import DatasetSummary
 from blueprint_pipeline.episode.record import EpisodeRecord
 from blueprint_pipeline.task.coverage_facts import CombinationFacts
 from blueprint_pipeline.task.outcome import AGAIN
-from blueprint_pipeline.task.variation import VARIATIONS, VariationRanges
+from blueprint_pipeline.task.variation import VARIATIONS
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
 
@@ -209,48 +209,6 @@ def _spread(facts: CardFacts) -> str:
     return (
         "## How wide it spreads\n\nDirections in the sentences are those of `observation.images.scene`: left is left in its picture.\n\n"
         "| what | how wide |\n|---|---|\n" + "\n".join(rows) + "\n\n" + describe_variation(VARIATIONS[facts.variation]) + "\n"
-    )
-
-
-def describe_variation(ranges: VariationRanges) -> str:
-    """From episode to episode, what differs in the scene and how far, in a paragraph."""
-    if ranges.is_plain:
-        return "The scene looks and weighs the same in every episode."
-    (dark, bright), (smooth, rough), (light, heavy) = ranges.light_level, ranges.friction, ranges.mass
-    return (
-        f"Variation `{ranges.name}`. From episode to episode the scene's camera stands up to {ranges.camera_m * 100:g} cm from its place, "
-        f"is turned by up to {math.degrees(ranges.camera_rad):.2f}° about each axis and sees up to {ranges.zoom:.0%} wider; lights are "
-        f"{dark:g} to {bright:g} times as bright, with up to {ranges.warmth:.0%} less of blue or of red, and turned by up to "
-        f"{math.degrees(ranges.light_turn_rad):.0f}°; the room and its furniture are up to {ranges.tint:.0%} darker in each of red, green "
-        f"and blue; all contacts slide with {smooth:g} to {rough:g} times their friction, and movable objects have {light:g} to "
-        f"{heavy:g} times their mass. "
-        f"{_describe_taken_away(ranges)}"
-        f"{_describe_pictures(ranges)}"
-        "Light and camera come nearer to those of the scene where words for colours would not hold, a wall would hide the light, or the "
-        "target would not be seen, and pictures and backdrop where what the sentence names would not stand out. What acted stands for each "
-        "episode in `episodes.jsonl`, under `spec.variation`."
-    )
-
-
-def _describe_taken_away(ranges: VariationRanges) -> str:
-    """Which objects are away, in a sentence."""
-    if ranges.taken_away == 0.0:
-        return ""
-    return (
-        f"Of the objects that the sentence does not name and that bear nothing, {ranges.taken_away:.0%} are away: they lie on the floor "
-        "out of sight, and `spec.taken_away` names them. "
-    )
-
-
-def _describe_pictures(ranges: VariationRanges) -> str:
-    """What is on surfaces and beyond them, in a sentence."""
-    if ranges.textured == ranges.backdrop == 0.0:
-        return ""
-    return (
-        f"Of the surfaces that stand still and have a picture that is laid out by length, {ranges.textured:.0%} show wood, stone, tiles, "
-        "cloth or plaster instead, made from a seed, in colours up to "
-        f"{ranges.texture_colour:.0%} of the way from the surface's own to usual ones; "
-        f"the backdrop goes up to {ranges.backdrop:.0%} of the way to that of another place. "
     )
 
 

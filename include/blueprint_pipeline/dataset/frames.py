@@ -139,7 +139,7 @@ def load_frames(path: Path, record: EpisodeRecord, arms: Sequence[ArmLayout], ca
     }
     if record.joint_columns:
         vectors[JOINT_POSITIONS] = rows["joint_positions"]
-    seen_from = cameras.poses(rows["robot_qpos"], rows["gripper_width_m"])
+    seen_from = cameras.poses(rows["robot_qpos"], rows["gripper_width_m"], record.spec.variation.mounts)
     vectors |= {camera_pose_key(name): _continuous(poses) for name, poses in seen_from.items()}
     return EpisodeFrames(
         episode_id=record.episode_id,

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from blueprint_pipeline.dataset.card import describe_variation
 from blueprint_pipeline.dataset.certify.describe import describe_report
 from blueprint_pipeline.dataset.certify.report import CheckResult
 from blueprint_pipeline.dataset.formats import FORMATS
+from blueprint_pipeline.dataset.variation_words import describe_variation
 from blueprint_pipeline.delivery.lab import LabProfile
 from blueprint_pipeline.delivery.report_facts import (
     CertificateRow,

@@ -13,7 +13,7 @@ from blueprint_pipeline.geometry.rotations import quat_from_rotation, rotation_f
 from blueprint_pipeline.geometry.transforms import turn_about_z
 from blueprint_pipeline.job.picturing import draw_backdrop, draw_textures
 from blueprint_pipeline.job.site import Site
-from blueprint_pipeline.robot.placement import View
+from blueprint_pipeline.robot.placement import MountOffset, View
 from blueprint_pipeline.skill.drawn_color import is_colour_of
 from blueprint_pipeline.task.spec import EpisodeSpec
 from blueprint_pipeline.task.variation import PLAIN, Variation, VariationRanges
@@ -28,7 +28,7 @@ _LAMP_M = 3.0
 """How far the way from a place to a light must be free: what stands beyond casts no shadow in any profile."""
 _LIT_PLACES, _LIT_ABOVE_M = 9, 0.3
 """How many places are asked, and how high above the surface: what stands on it may cast a shadow."""
-_DIGITS = 4
+_DIGITS, _MOUNT_DIGITS = 4, 6
 
 
 def draw_variation(ranges: VariationRanges, site: Site, spec: EpisodeSpec, rng: np.random.Generator) -> Variation:
@@ -54,6 +54,7 @@ def draw_variation(ranges: VariationRanges, site: Site, spec: EpisodeSpec, rng: 
             "view": _draw_view(ranges, site, spec, rng),
             "textures": draw_textures(ranges, site, spec, variation.tints, rng),
             "backdrop": draw_backdrop(ranges, site, spec, rng),
+            "mounts": _draw_mounts(ranges, site, rng.spawn(1)[0]),
         }
     )
 
@@ -103,6 +104,22 @@ def _draw_view(ranges: VariationRanges, site: Site, spec: EpisodeSpec, rng: np.r
         if _shows(site, spec, view):
             return view
     return None
+
+
+def _draw_mounts(ranges: VariationRanges, site: Site, rng: np.random.Generator) -> dict[str, MountOffset]:
+    """Of every camera on the robot: some millimetres and a degree, as people mount them, and the spread of lenses.
+
+    None sits further back, for its housing is there: that is a thing to collide with, and stays.
+    """
+    mounts = {}
+    for camera in site.place.embodiment.wrist_cameras if ranges.mount_m or ranges.mount_rad or ranges.mount_zoom else ():
+        turn = Rotation.from_rotvec(rng.uniform(-1, 1, 3) * ranges.mount_rad)
+        mounts[camera.name] = MountOffset(
+            shift_m=vector3(np.round(ranges.mount_m * rng.uniform(-1, (1, 1, 0)), _MOUNT_DIGITS)),
+            turn_quat_wxyz=quat_from_rotation(turn.as_matrix()),
+            widening=_evenly(rng, 1 - ranges.mount_zoom, 1 + ranges.mount_zoom),
+        )
+    return mounts
 
 
 def _shows(site: Site, spec: EpisodeSpec, view: View) -> bool:

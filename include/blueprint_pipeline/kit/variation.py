@@ -31,7 +31,7 @@ _PHYSICS = (
 _PLACES = ("cam_mat0", "cam_pos0", "cam_poscom0", "light_dir0", "light_pos0", "light_poscom0")
 """What it derives anew at the same time, and what has nothing to do with them: this stays."""
 _FIELDS = frozenset({"view", "light_level", "light_tint", "light_turn_rad", "tints", "friction", "masses"})
-"""What every variation has; ``textures`` and ``backdrop`` stand only where they differ."""
+"""What every variation has; ``textures``, ``backdrop`` and ``mounts`` stand only where they differ."""
 _WIDEST_DEG = 180.0
 _LOOKS = ("cam_fovy", "cam_pos", "cam_quat", "geom_rgba", "light_ambient", "light_diffuse", "light_dir", "light_pos", "mat_rgba")
 _MEASURES = ("center", "extent", "meaninertia", "meanmass", "meansize")
@@ -49,6 +49,7 @@ def check_variation(variation: Any) -> str | None:
         factors = [variation["light_level"], variation["friction"], *variation["light_tint"], *variation["masses"].values()]
         factors += [value for tint in variation["tints"].values() for value in tint]
         numbers = np.array([variation["light_turn_rad"], *view["position_m"], *view["quat_wxyz"], view["fovy_deg"], *factors], dtype=float)
+        wrong_mount = _find_wrong_mount(variation.get("mounts", {}))
         wrong_picture = find_wrong_picture(variation.get("textures", {}), variation.get("backdrop"))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         return f"it is of another form ({error!r})"
@@ -56,7 +57,15 @@ def check_variation(variation: Any) -> str | None:
         return "factors are positive, and all numbers finite"
     if not 0.0 < float(view["fovy_deg"]) < _WIDEST_DEG or not np.linalg.norm(view["quat_wxyz"]) > 0.0:
         return "its view has no lens or no direction"
-    return wrong_picture
+    return wrong_picture or wrong_mount
+
+
+def _find_wrong_mount(mounts: Mapping[str, Any]) -> str | None:
+    widened = np.array([mount["widening"] for mount in mounts.values()], dtype=float)
+    mounted = np.array([[*mount["shift_m"], *mount["turn_quat_wxyz"]] for mount in mounts.values()], dtype=float).reshape(len(widened), 7)
+    if np.isfinite(mounted).all() and (widened > 0.0).all() and (np.linalg.norm(mounted[:, 3:], axis=1) > 0.0).all():
+        return None
+    return "a camera on the robot has no lens, no place or no direction"
 
 
 class VariedPhysics:
@@ -121,7 +130,8 @@ class VariedLooks:
         """Vary the scene from its compiled self. Make data of the model afterwards: MuJoCo looks once at lights that stand still.
 
         Raises:
-            KeyError: A tint is of a body that the scene does not have, or the scene has no camera of its own where one is turned.
+            KeyError: A tint is of a body that the scene does not have, or the scene has no camera of its own, or no such camera on the
+                robot, where one is turned.
         """
         self.put_back()
         model, light = self._model, float(variation["light_level"]) * np.array(variation["light_tint"])
@@ -135,6 +145,17 @@ class VariedLooks:
         if (view := variation["view"]) is not None:
             camera = model.camera(SCENE_CAMERA).id
             model.cam_pos[camera], model.cam_quat[camera], model.cam_fovy[camera] = view["position_m"], view["quat_wxyz"], view["fovy_deg"]
+        for name, mount in variation.get("mounts", {}).items():
+            self._mount(cameras_on_robot(model)[name], mount)
+
+    def _mount(self, camera: int, mount: Mapping[str, Any]) -> None:
+        """Shift a camera in its own frame, turn it, and widen its view."""
+        model, axes, quat = self._model, np.zeros(9), np.zeros(4)
+        mujoco.mju_quat2Mat(axes, model.cam_quat[camera])
+        model.cam_pos[camera] += axes.reshape(3, 3) @ np.array(mount["shift_m"], dtype=float)
+        mujoco.mju_mulQuat(quat, model.cam_quat[camera], np.array(mount["turn_quat_wxyz"], dtype=float))
+        model.cam_quat[camera] = quat
+        model.cam_fovy[camera] *= mount["widening"]
 
     def put_back(self) -> None:
         """Make it the compiled scene again."""
@@ -160,6 +181,12 @@ class VariedLooks:
             model.mat_rgba[material, :3] = np.minimum(model.mat_rgba[material, :3] * tint, 1.0)
         bare = own & (model.geom_matid < 0)
         model.geom_rgba[bare, :3] = np.minimum(model.geom_rgba[bare, :3] * tint, 1.0)
+
+
+def cameras_on_robot(model: mujoco.MjModel) -> dict[str, int]:
+    """Ids of the cameras that a robot carries, by their names without the robot's prefix."""
+    names = [model.camera(camera).name.rpartition("/") for camera in range(model.ncam)]
+    return {own: camera for camera, (prefix, _, own) in enumerate(names) if prefix}
 
 
 def _copies(model: mujoco.MjModel, names: Sequence[str]) -> dict[str, NDArray[Any]]:

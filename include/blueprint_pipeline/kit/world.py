@@ -17,7 +17,7 @@ from .contacts import ContactSampler
 from .divergence import find_divergence
 from .pictures import sky_of, unknown_surfaces
 from .table import look_up
-from .variation import VariedPhysics
+from .variation import VariedPhysics, cameras_on_robot
 
 Vector = NDArray[np.float64]
 _INTEGRATION = mujoco.mjtState.mjSTATE_INTEGRATION.value
@@ -116,6 +116,8 @@ class World:
             raise KitNotUsable(f"A variation is of '{unknown[0]}', which the scene does not have. Get the bundle again.")
         if unknown := unknown_surfaces(self.model, variation.get("textures", {})):
             raise KitNotUsable(f"A variation is of the picture of '{unknown[0]}', and the scene has none there. Get the bundle again.")
+        if unknown := sorted(variation.get("mounts", {}).keys() - cameras_on_robot(self.model).keys()):
+            raise KitNotUsable(f"A variation is of the mount of camera '{unknown[0]}', and the robot has none. Get the bundle again.")
         if variation.get("backdrop") is not None and sky_of(self.model) is None:
             raise KitNotUsable("A variation is of the backdrop, and the scene has none. Get the bundle again.")
         self._physics.apply(variation)

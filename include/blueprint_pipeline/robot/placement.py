@@ -21,6 +21,17 @@ class View(FrozenModel):
     """Vertical field of view."""
 
 
+class MountOffset(FrozenModel):
+    """How a camera that the robot carries sits on it, beside how its record has it: no camera is mounted twice alike."""
+
+    shift_m: Vector3
+    """To the image's right, up, and back, away from what it looks at."""
+    turn_quat_wxyz: QuatWxyz
+    """In the camera's own frame (x to the right, y up, looking along -z)."""
+    widening: float = Field(gt=0)
+    """By which its vertical field of view is multiplied."""
+
+
 class RobotPlacement(FrozenModel):
     """Which robot stands where."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
 from blueprint_pipeline.frozen import FrozenModel
-from blueprint_pipeline.robot.placement import View
+from blueprint_pipeline.robot.placement import MountOffset, View
 from blueprint_pipeline.rows import Rows
 from blueprint_pipeline.twin.body_names import BodyName
 from blueprint_pipeline.workspace.storage import Id
@@ -59,11 +59,13 @@ class Variation(FrozenModel):
     """Pictures of surfaces that stand still, by the material of each."""
     backdrop: Backdrop | None = None
     """Instead of the one that the scene has."""
+    mounts: dict[Id, MountOffset] = {}
+    """Of cameras that the robot carries, by name."""
 
     @model_serializer(mode="wrap")
     def _serialize(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Pictures stand only where they differ: a record of a scene that has its own is what it was before there were others."""
-        unvaried = {name for name in ("textures", "backdrop") if not getattr(self, name)}
+        """Pictures and mounts stand only where they differ: a record of a scene as it was compiled is what it always was."""
+        unvaried = {name for name in ("textures", "backdrop", "mounts") if not getattr(self, name)}
         return {name: value for name, value in handler(self).items() if name not in unvaried}
 
 
@@ -100,6 +102,12 @@ class VariationRanges:
     """Share of the surfaces with room for it that have another picture: wood, stone, tiles, cloth or plaster."""
     texture_colour: float = 0.0
     """How far the colours of a picture go from the surface's own to those of its kind, at most, as a share."""
+    mount_m: float = 0.0
+    """How far a camera on the robot sits from its place, to each side, up, down and ahead, at most."""
+    mount_rad: float = 0.0
+    """By how much it is turned about each of its axes, at most."""
+    mount_zoom: float = 0.0
+    """By how much its field of view is wider or narrower, at most, as a share."""
     taken_away: float = 0.0
     """Share of the objects on the support that are away, of those that the sentence does not name and that bear nothing."""
     backdrop: float = 0.0
@@ -111,8 +119,8 @@ class VariationRanges:
         return self == VariationRanges(name=self.name)
 
     def as_record(self) -> dict[str, Any]:
-        """For keys and reports. Pictures and objects stand only where they vary: a job in which they do not keeps its id."""
-        later = {"textured", "texture_colour", "taken_away", "backdrop"}
+        """For keys and reports. Pictures, mounts and objects stand only where they vary: a job in which they do not keeps its id."""
+        later = {"textured", "texture_colour", "mount_m", "mount_rad", "mount_zoom", "taken_away", "backdrop"}
         return {name: value for name, value in asdict(self).items() if name not in later or value}
 
 
@@ -133,6 +141,9 @@ VARIATIONS = Rows(
         mass=(0.9, 1.1),
         textured=0.5,
         texture_colour=0.4,
+        mount_m=0.003,
+        mount_rad=0.01,
+        mount_zoom=0.03,
         taken_away=0.15,
         backdrop=0.4,
     ),
@@ -149,6 +160,9 @@ VARIATIONS = Rows(
         mass=(0.75, 1.25),
         textured=0.85,
         texture_colour=1.0,
+        mount_m=0.008,
+        mount_rad=0.03,
+        mount_zoom=0.08,
         taken_away=0.4,
         backdrop=1.0,
     ),

@@ -14,8 +14,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 from upath import UPath
 
-from blueprint_pipeline.dataset.certify.camera_mounts import load_camera_mounts
-from blueprint_pipeline.dataset.certify.certification import CertifierBroken, run_certifier
+from blueprint_pipeline.dataset.certify.camera_mounts import load_camera_mounts, offset_mounts
+from blueprint_pipeline.dataset.certify.certification import CertifierBroken, expected_episodes, run_certifier
 from blueprint_pipeline.dataset.certify.environment import CertifyEnvironment
 from blueprint_pipeline.dataset.certify.graders import GRADERS
 from blueprint_pipeline.dataset.certify.in_expected import Refuted, answer, check_columns, load_subtasks, require
@@ -27,13 +27,18 @@ from blueprint_pipeline.dataset.stages import CERTIFY_DATASET, WRITE_DATASET, Da
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.origin import Origin
 from blueprint_pipeline.robot.embodiment import load_embodiment
-from blueprint_pipeline.robot.placement import RobotPlacement
+from blueprint_pipeline.robot.placement import MountOffset, RobotPlacement
 from blueprint_pipeline.settings import DatasetSettings, Settings
 from blueprint_pipeline.twin.robot_cameras import load_robot_cameras
 from blueprint_pipeline.workspace.storage import SceneFolder
 from tests.dataset.conftest import stage_context, states_table, tool_poses, write_manifest, write_scene
 
 CHECKS = tuple(check for name in usual_formats() for certifier in FORMATS[name].certifiers for check in certifier.checks)
+OFFSET = MountOffset(
+    shift_m=(0.008, -0.005, -0.003),
+    turn_quat_wxyz=tuple(Rotation.from_rotvec([0.03, -0.02, 0.01]).as_quat(scalar_first=True).tolist()),
+    widening=1.05,
+)
 SUBTASKS = ["approach", "lift"]
 REQUEST = WriteDatasetRequest(scene_id="tabletop")
 CERTIFY_PYTHON = Path(__file__).parents[3] / ".venv-certify/bin/python"
@@ -226,17 +231,34 @@ def test_subtasks_without_names_are_refuted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("robot", ["franka_panda", "ur10e_2f85"])
 def test_a_camera_follows_from_its_tool_as_from_the_joints(robot: str) -> None:
-    """The mount and the pose of the tool lead to where the robot's model has the camera."""
+    """The mount and the pose of the tool lead to where the robot's model has the camera; mounted otherwise, to where the writer has it."""
     embodiment = load_embodiment(robot)
     placement = RobotPlacement(embodiment=robot, base_pose=Pose(position_m=(0.2, -0.1, 0.5), quat_wxyz=(0.8, 0.0, 0.0, 0.6)))
     joints = np.random.default_rng(0).uniform(-1, 1, (5, len(embodiment.arms[0].joints)))
     tools = tool_poses(placement, joints)
-    mount = load_camera_mounts(embodiment)["wrist"]
     turned = Rotation.from_quat(tools[:, 3:], scalar_first=True)
-    found = load_robot_cameras(placement).poses(joints, np.full((5, 1), 0.02))["wrist"]
-    np.testing.assert_allclose(tools[:, :3] + turned.apply(mount.position_m), found[:, :3], atol=1e-12)
-    expected = turned * Rotation.from_quat(mount.quat_wxyz, scalar_first=True)
-    assert (expected.inv() * Rotation.from_quat(found[:, 3:], scalar_first=True)).magnitude().max() < 1e-7
+    for offsets in ({}, {"wrist": OFFSET}):
+        mount = offset_mounts(load_camera_mounts(embodiment), offsets)["wrist"]
+        found = load_robot_cameras(placement).poses(joints, np.full((5, 1), 0.02), offsets)["wrist"]
+        np.testing.assert_allclose(tools[:, :3] + turned.apply(mount.position_m), found[:, :3], atol=1e-12)
+        expected = turned * Rotation.from_quat(mount.quat_wxyz, scalar_first=True)
+        assert (expected.inv() * Rotation.from_quat(found[:, 3:], scalar_first=True)).magnitude().max() < 1e-7
+
+
+def test_what_is_expected_has_the_mounts_of_each_record(scene: SceneFolder, tmp_path: Path) -> None:
+    """One episode whose camera sat beside its place; the others have the robot's own mount."""
+    path = next(path for path in sorted(Path(scene.root.path).rglob("episode.json")))
+    record = json.loads(path.read_text())
+    record["spec"]["variation"]["mounts"] = {"wrist": OFFSET.model_dump(mode="json")}
+    path.write_text(json.dumps(record))
+    episodes = expected_episodes(stage_context(scene, tmp_path / "staging"), "franka_panda", ())
+    built = load_camera_mounts(load_embodiment("franka_panda"))
+    (moved,) = [episode for episode in episodes if episode.camera_mounts != built]
+    assert moved.episode_id == record["episode_id"]
+    assert len(episodes) > 1
+    np.testing.assert_allclose(
+        np.linalg.norm(np.subtract(moved.camera_mounts["wrist"].position_m, built["wrist"].position_m)), np.linalg.norm(OFFSET.shift_m)
+    )
 
 
 def test_a_missing_column_is_refuted(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from blueprint_pipeline.geometry.pose import Pose
-from blueprint_pipeline.robot.placement import RobotPlacement, View
+from blueprint_pipeline.robot.placement import MountOffset, RobotPlacement, View
 from blueprint_pipeline.simulation.errors import NotVaried
 from blueprint_pipeline.simulation.guarded_calls import BREAKER_FAILURES, BreakerOpen, SimulatorUnreachable
 from blueprint_pipeline.simulation.service import messages
@@ -59,7 +59,12 @@ def test_a_variation_crosses_the_wire_once(remote, simulator, scene_path):
     view = View(position_m=(0.1, -1.2, 1.4), quat_wxyz=(0.5, 0.5, 0.5, 0.5), fovy_deg=41.5)
     looks = {"light_level": 0.7, "light_tint": (1.1, 1.0, 0.9), "light_turn_rad": -0.4, "tints": {"table": (0.5, 0.6, 0.7)}}
     wood = SurfaceTexture(kind="wood", seed=2**32 - 1, cells=7, turned=True, low_rgb=(0.1, 0.2, 0.3), high_rgb=(0.4, 0.5, 0.6))
-    pictures = {"textures": {"top": wood}, "backdrop": Backdrop(above_rgb=(0.9, 0.8, 0.7), below_rgb=(0.3, 0.2, 0.1))}
+    mount = MountOffset(shift_m=(0.001, -0.002, 0.003), turn_quat_wxyz=(0.5, 0.5, -0.5, 0.5), widening=1.01)
+    pictures = {
+        "mounts": {"wrist": mount},
+        "textures": {"top": wood},
+        "backdrop": Backdrop(above_rgb=(0.9, 0.8, 0.7), below_rgb=(0.3, 0.2, 0.1)),
+    }
     variation = Variation(view=view, friction=1.25, masses={"can": 0.8}, **looks, **pictures)
     remote.load(scene_path, ROBOT, 30)
     remote.vary(PLAIN)

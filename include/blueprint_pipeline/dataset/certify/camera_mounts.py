@@ -3,13 +3,17 @@
 The writer derives a camera's pose from the joints; from the recorded pose of the tool and its mount it follows a second way.
 """
 
+from collections.abc import Mapping
+
 import mujoco
 import numpy as np
 
 from blueprint_pipeline.dataset.certify.request import CameraMount
+from blueprint_pipeline.geometry.rotations import rotation_from_quat
 from blueprint_pipeline.geometry.transforms import build_pose, invert, quat_of
 from blueprint_pipeline.robot.embodiment import Embodiment, WristCamera
 from blueprint_pipeline.robot.errors import BrokenEmbodiment
+from blueprint_pipeline.robot.placement import MountOffset
 
 _OPENCV_AXES = np.diag([1.0, -1.0, -1.0])
 """A camera of the record has y up and looks along -z, one of a dataset has y down and looks along z."""
@@ -25,6 +29,24 @@ def load_camera_mounts(embodiment: Embodiment) -> dict[str, CameraMount]:
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
     return {camera.name: _mount_of(camera, embodiment, model, data) for camera in embodiment.wrist_cameras}
+
+
+def offset_mounts(mounts: Mapping[str, CameraMount], offsets: Mapping[str, MountOffset]) -> dict[str, CameraMount]:
+    """The mounts of an episode whose cameras sit beside their places.
+
+    Args:
+        mounts: As the robot's record has them, by the camera's name.
+        offsets: As the episode's record has them; a camera that is not named sits in its place.
+    """
+    return {name: _beside(mount, offsets[name]) if name in offsets else mount for name, mount in mounts.items()}
+
+
+def _beside(mount: CameraMount, offset: MountOffset) -> CameraMount:
+    """In OpenCV's axes: up is -y, and back is -z."""
+    pose_tool_camera = build_pose(np.array(mount.position_m), rotation_from_quat(np.array(mount.quat_wxyz)))
+    turn = _OPENCV_AXES @ rotation_from_quat(np.array(offset.turn_quat_wxyz)) @ _OPENCV_AXES
+    found = pose_tool_camera @ build_pose(_OPENCV_AXES @ np.array(offset.shift_m), turn)
+    return mount.model_copy(update={"position_m": tuple(found[:3, 3].tolist()), "quat_wxyz": tuple(quat_of(found))})
 
 
 def _mount_of(camera: WristCamera, embodiment: Embodiment, model: mujoco.MjModel, data: mujoco.MjData) -> CameraMount:

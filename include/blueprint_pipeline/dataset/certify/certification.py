@@ -7,7 +7,7 @@ from functools import partial
 from importlib.metadata import version as package_version
 from pathlib import Path
 
-from blueprint_pipeline.dataset.certify.camera_mounts import load_camera_mounts
+from blueprint_pipeline.dataset.certify.camera_mounts import load_camera_mounts, offset_mounts
 from blueprint_pipeline.dataset.certify.environment import CertifyEnvironment
 from blueprint_pipeline.dataset.certify.graders import GRADERS, Grader, graders_of, run_grader
 from blueprint_pipeline.dataset.certify.report import CertificationReport, CheckResult, GraderFinding, Status, is_certified, not_run
@@ -123,7 +123,7 @@ def expected_episodes(
                 success=record.outcome.success and selection == "kept",
                 target_index=record.object_ids.index(record.spec.task.target_object),
                 arm_joints=tuple(len(arm.joints) for arm in load_embodiment(robot).arms),
-                camera_mounts=mounts,
+                camera_mounts=offset_mounts(mounts, record.spec.variation.mounts),
                 videos={camera: path.absolute() for camera, path in videos.items()},
             )
         )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from blueprint_pipeline.geometry.arrays import ImageArray
 from blueprint_pipeline.kit.pictures import picture_of, sky_of, unknown_surfaces
+from blueprint_pipeline.kit.variation import cameras_on_robot
 from blueprint_pipeline.simulation.errors import UnknownName
 from blueprint_pipeline.simulation.mujoco.fixed_view import FixedView
 from blueprint_pipeline.simulation.render_profiles import RenderProfile
@@ -69,11 +70,14 @@ def apply_lights(model: mujoco.MjModel, profile: RenderProfile) -> None:
 
 
 def check_pictures(model: mujoco.MjModel, variation: Variation) -> None:
-    """Refuse a variation of pictures that a scene does not have.
+    """Refuse a variation of pictures, or of cameras on the robot, that a scene does not have.
 
     Raises:
-        UnknownName: A surface has no picture, or is not there; or there is no backdrop.
+        UnknownName: A surface has no picture, or is not there; or there is no backdrop, or no such camera.
     """
+    carried = cameras_on_robot(model)
+    if unknown := sorted(variation.mounts.keys() - carried.keys()):
+        raise UnknownName("camera on the robot", unknown[0], list(carried))
     if unknown := unknown_surfaces(model, variation.textures):
         known = [model.material(material).name for material in range(model.nmat) if picture_of(model, material) is not None]
         raise UnknownName("surface with a picture", unknown[0], known)

@@ -77,6 +77,7 @@ def pack_variation(variation: Variation) -> pb.VaryRequest:
         friction=variation.friction,
         masses=variation.masses,
         textures={name: pb.Texture(**texture.model_dump()) for name, texture in variation.textures.items()},
+        mounts={name: pb.CameraMount(**mount.model_dump()) for name, mount in variation.mounts.items()},
         backdrop=None if variation.backdrop is None else pb.Backdrop(**variation.backdrop.model_dump()),
     )
 
@@ -92,11 +93,16 @@ def unpack_variation(message: pb.VaryRequest) -> Variation:
         "friction": message.friction,
         "masses": dict(message.masses),
         "textures": {name: _unpack_texture(texture) for name, texture in message.textures.items()},
+        "mounts": {name: _unpack_mount(mount) for name, mount in message.mounts.items()},
         "backdrop": {name: tuple(getattr(message.backdrop, name)) for name in Backdrop.model_fields}
         if message.HasField("backdrop")
         else None,
     }
     return Variation.model_validate(found)
+
+
+def _unpack_mount(message: pb.CameraMount) -> dict[str, Any]:
+    return {"shift_m": tuple(message.shift_m), "turn_quat_wxyz": tuple(message.turn_quat_wxyz), "widening": message.widening}
 
 
 def _unpack_texture(message: pb.Texture) -> dict[str, Any]:
