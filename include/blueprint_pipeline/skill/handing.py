@@ -7,7 +7,7 @@ World frame: z up, metres.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, product
 
 import numpy as np
 
@@ -39,6 +39,7 @@ _LOST_M = 0.03
 """By how much an object that slipped is lost."""
 _CLOSED_S, _STILL_S = 0.1, 0.1
 """How long a hand is given to close on the object, and to let go of it on the support."""
+_FindWay = Callable[[MotionScene, FloatArray, FloatArray, Widths, int], FloatArray]
 _TAKE, _MEET, _RECEIVE, _PART, _SET_DOWN = "plan_take", "plan_meet", "plan_receive", "plan_part", "plan_set_down"
 
 
@@ -219,20 +220,22 @@ class _Course:
     def plan_set_down(self, meeting: Meeting, seed: int) -> MotionPlan:
         """The other hand sets the object down, as it lies in it, and goes home; the giving arm goes home meanwhile.
 
+        A turn at the goal to which both arms go straight comes before one for which a hand would wander.
+
         Raises:
             PlanningFailed: ``object_not_held``; or no turn at the goal has a motion.
         """
         held = self._require_held(TAKER, meeting.taken, _SET_DOWN)
         yaws_rad = sorted(YAWS_RAD, key=lambda value: abs(value - meeting.yaw_rad))
         rejected: list[CandidateRejected] = []
-        for attempt, yaw_rad in enumerate(yaws_rad, start=1):
+        for attempt, (find_way, yaw_rad) in enumerate(product((_require_direct, _find_way), yaws_rad), start=1):
             try:
-                return self._set_down(meeting, held, float(yaw_rad), seed + SEED_STEP * attempt)
+                return self._set_down(meeting, held, float(yaw_rad), find_way, seed + SEED_STEP * attempt)
             except CandidateRejected as reason:
                 rejected.append(reason)
         raise summarise_rejected(_SET_DOWN, self.query.target, rejected)
 
-    def _set_down(self, meeting: Meeting, held: FloatArray, yaw_rad: float, seed: int) -> MotionPlan:
+    def _set_down(self, meeting: Meeting, held: FloatArray, yaw_rad: float, find_way: _FindWay, seed: int) -> MotionPlan:
         query, scene, builder, name = self.query, self._scene, self._builder(), self.phases.taker
         home, start = scene.arms.split(scene.arms.home)[GIVER], builder.arm_end
         pose_world_goal = goal_pose(query, meeting.pose_world_object, yaw_rad)
@@ -240,7 +243,7 @@ class _Course:
         query.reset()
         scene.checker.hold(query.target, invert(held), (TAKER,))
         carried_m = np.array([meeting.given.released_m, meeting.taken.width_m])
-        path = _find_way(scene, start, np.concatenate([home, up[-1]]), carried_m, seed)
+        path = find_way(scene, start, np.concatenate([home, up[-1]]), carried_m, seed)
         carry, _ = time_checked(scene, path, CARRY_PACE, constant(carried_m))
         query.allow_support()
         lower, _ = time_checked(scene, _beside(up[::-1], home, first=False), LINE_PACE, constant(carried_m))
@@ -253,7 +256,7 @@ class _Course:
         builder.grip(f"{name}_release", width_m=released_m, speed_m_s=RELEASE_SPEED_M_S, hold_s=_STILL_S)
         scene.checker.release()
         scene.checker.put(query.target, pose_world_goal)
-        self._go_home(meeting, builder, seed + 1)
+        self._go_home(meeting, builder, find_way, seed + 1)
         return _build(builder)
 
     def _above_goal(self, meeting: Meeting, held: FloatArray, pose_world_tcp: FloatArray) -> FloatArray:
@@ -274,7 +277,7 @@ class _Course:
         qpos[binding.qpos] = binding.arm.home_qpos_rad
         return qpos
 
-    def _go_home(self, meeting: Meeting, builder: SetpointBuilder, seed: int) -> None:
+    def _go_home(self, meeting: Meeting, builder: SetpointBuilder, find_way: _FindWay, seed: int) -> None:
         """The taking hand back from the object and home.
 
         Raises:
@@ -292,7 +295,7 @@ class _Course:
         builder.move(f"{name}_retract", *time_checked(scene, rows, AWAY_PACE, builder.early(open_m)))
         scene.checker.release()
         scene.checker.allow()
-        path = _find_way(scene, rows[-1], scene.arms.home, open_m, seed)
+        path = find_way(scene, rows[-1], scene.arms.home, open_m, seed)
         builder.move(f"{name}_home", *time_checked(scene, path, FREE_PACE, builder.late(strokes_m)), hold_s=STOP_S)
 
     def _tried(self, stage: str, plan: Callable[[], MotionPlan]) -> MotionPlan:
@@ -305,6 +308,19 @@ class _Course:
             return plan()
         except CandidateRejected as reason:
             raise PlanningFailed(stage, reason.failure_code, reason.reason) from reason
+
+
+def _require_direct(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: Widths, seed: int) -> FloatArray:
+    """A free path (k, n) in which no hand wanders.
+
+    Raises:
+        CandidateRejected: ``detour``.
+    """
+    del seed  # nothing is searched
+    direct = find_direct(scene, start, goal, width_m, straightness=STRAIGHTNESS)
+    if direct is None:
+        raise CandidateRejected("detour", "no direct way leads there")
+    return direct
 
 
 def _find_way(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: Widths, seed: int) -> FloatArray:
