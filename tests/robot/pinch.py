@@ -1,9 +1,10 @@
-"""What a hand must do that pinches with thumb and index finger."""
+"""What arms must do that mirror each other, and a hand that pinches with thumb and index finger."""
 
 import mujoco
 import numpy as np
 import pytest
 
+from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.robot.embodiment import Embodiment
 from blueprint_pipeline.robot.layout import home_qpos
@@ -22,6 +23,30 @@ def stand(robot: Embodiment) -> Standing:
     binding.place(data, home_qpos(robot))
     mujoco.mj_forward(model, data)
     return model, data, binding
+
+
+def assert_mirrored(standing: Standing, signs: FloatArray) -> None:
+    """Held to work, the second arm mirrors the first: its joints, what it reaches, its tool's place and approach; and nothing touches.
+
+    Args:
+        standing: The robot; its arms are moved.
+        signs: Of the second arm's joints where both are held alike (n,).
+    """
+    model, data, robot = standing
+    left, right = (arm.arm for arm in robot.arms)
+    np.testing.assert_array_equal(right.default_qpos_rad, signs * left.default_qpos_rad)
+    for ours, its in ((left.working_radius, right.working_radius), (left.radius_together, right.radius_together)):
+        assert its == ours.model_copy(update={"center_m": (ours.center_m[0], -ours.center_m[1])})
+    for arm in robot.arms:
+        data.qpos[arm.qpos] = arm.arm.default_qpos_rad
+    mujoco.mj_forward(model, data)
+    assert data.ncon == 0
+    (first, first_down), (second, second_down) = (
+        (data.site_xpos[arm.tool_site], data.site_xmat[arm.tool_site].reshape(3, 3)[:, 2]) for arm in robot.arms
+    )
+    np.testing.assert_allclose(second, first * (1, -1, 1), atol=2e-4)
+    np.testing.assert_allclose(second_down, first_down * (1, -1, 1), atol=2e-3)
+    np.testing.assert_allclose(second_down, (0, 0, -1), atol=1e-2)
 
 
 def assert_pinch(standing: Standing, side: str, pads: list[str], *, thumb_faces: int, aside_m: float, lean_deg: float) -> None:

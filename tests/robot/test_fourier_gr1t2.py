@@ -6,7 +6,7 @@ import pytest
 
 from blueprint_pipeline.robot.embodiment import load_embodiment
 from blueprint_pipeline.robot.names import ROBOT_PREFIX
-from tests.robot.pinch import Standing, assert_pinch, stand
+from tests.robot.pinch import Standing, assert_mirrored, assert_pinch, stand
 
 GR1T2 = load_embodiment("fourier_gr1t2")
 PELVIS_M = (0.0, 0.0, 0.17)
@@ -51,6 +51,10 @@ def test_at_home_it_touches_nothing_of_itself_and_the_acting_hand_points_down(st
     _, y, z = data.site_xpos[robot.arms[1].tool_site]
     assert y < -0.3, "the resting arm keeps to its side"
     assert z > 0.8 + 0.15, "and above what stands on the support"
+
+
+def test_to_work_the_right_arm_mirrors_the_left_one(standing) -> None:
+    assert_mirrored(standing, MIRROR)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

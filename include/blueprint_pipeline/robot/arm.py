@@ -59,12 +59,20 @@ class Arm(FrozenModel):
     reach_m: float = Field(gt=0)
     """From the base's axis to the tool centre point's farthest place."""
     working_radius: WorkingRadius
+    shared_radius: WorkingRadius | None = None
+    """The same while it holds an object together with another arm, on its own side of it: a hand that need not turn every way reaches
+    farther. ``None``: :attr:`working_radius`."""
     max_payload_kg: float = Field(gt=0)
 
     @property
     def home_qpos_rad(self) -> tuple[float, ...]:
         """Where it is when an episode begins, and where it goes at the end."""
         return self.default_qpos_rad if self.rest_qpos_rad is None else self.rest_qpos_rad
+
+    @property
+    def radius_together(self) -> WorkingRadius:
+        """Horizontal distances at which it works well together with another arm."""
+        return self.working_radius if self.shared_radius is None else self.shared_radius
 
     @model_validator(mode="after")
     def _poses_lie_within_limits(self) -> "Arm":

@@ -61,7 +61,7 @@ class BimanualLift(Skill[BimanualLiftTask]):
 
     def start_reach(self, place: Workplace, radius_m: float) -> Reaching:
         """What both arms reach, each at its side of the target."""
-        left, right = (place.reach_of(arm.name) for arm in place.embodiment.arms[:2])
+        left, right = (place.reach_together(arm.name) for arm in place.embodiment.arms[:2])
         return CommonReach(left=left, right=right, half_apart_m=radius_m)
 
     def find_unsuitable(self, place: Workplace, target: str) -> str | None:

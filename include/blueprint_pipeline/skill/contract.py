@@ -15,6 +15,7 @@ from blueprint_pipeline.geometry.pose import Pose
 from blueprint_pipeline.kit.predicates import Condition, ObservedMotion, judge
 from blueprint_pipeline.motion.plan import MotionPlan
 from blueprint_pipeline.motion.scene import MotionScene
+from blueprint_pipeline.robot.arm import WorkingRadius
 from blueprint_pipeline.robot.embodiment import Embodiment
 from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.skill.conditions import as_check
@@ -110,8 +111,15 @@ class Workplace:
 
     def reach_of(self, arm: str) -> Reach:
         """What one of the robot's arms reaches from where it stands."""
+        return self._reach_within(self.embodiment.arm(arm).working_radius)
+
+    def reach_together(self, arm: str) -> Reach:
+        """What one of the robot's arms reaches of an object that it holds together with another one."""
+        return self._reach_within(self.embodiment.arm(arm).radius_together)
+
+    def _reach_within(self, radius: WorkingRadius) -> Reach:
         heading, base_m = self.planner.pose_world_base[:2, 0], self.planner.pose_world_base[:2, 3]
-        return build_reach(self.embodiment.arm(arm).working_radius, base_m, float(np.arctan2(heading[1], heading[0])))
+        return build_reach(radius, base_m, float(np.arctan2(heading[1], heading[0])))
 
 
 @dataclass(frozen=True, kw_only=True)
