@@ -12,11 +12,11 @@ from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.robot.names import ROBOT_PREFIX
 from blueprint_pipeline.simulation.conformance_scene import BLOCK, write_conformance_scene
 from blueprint_pipeline.simulation.mujoco.backend import MujocoSimulator
-from tests.robot.pinch import Standing, assert_pinch, stand
+from tests.robot.pinch import Standing, assert_mirrored, assert_pinch, stand
 
 G1 = load_embodiment("unitree_g1")
 HAND: Gripper = G1.arms[0].gripper
-PELVIS_M = (0.0, 0.0, 0.08)
+PELVIS_M = (0.0, 0.0, 0.175)
 MIRROR = np.array([1, -1, -1, 1, -1, 1, -1])
 FINGERTIP_BEYOND_PELVIS = [
     ((0, 0, 0, 0, 0, 0, 0), (0.3502, 0.1204, -0.0386), (0.1528, -0.9855, -0.0739)),
@@ -65,6 +65,10 @@ def test_the_resting_arm_is_no_obstacle_to_the_acting_one(standing) -> None:
     _, y, z = data.site_xpos[robot.arms[1].tool_site]
     assert y < -0.2
     assert z > 0.8 + 0.2
+
+
+def test_to_work_the_right_arm_mirrors_the_left_one(standing) -> None:
+    assert_mirrored(standing, MIRROR)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

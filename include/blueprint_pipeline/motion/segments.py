@@ -91,14 +91,16 @@ def describe_contact(scene: MotionScene) -> str:
     return f"{first} would touch {second} ({-distance_m * 1000:.1f} mm deep)"
 
 
-def find_path(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: Widths, seed: int) -> FloatArray:
+def find_path(
+    scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: Widths, seed: int, *, may_wander: bool = True
+) -> FloatArray:
     """A free path (k, n) between two configurations: straight, over or round what is in the way, or else one that a search finds.
 
     All but the last depend on nothing but the situation, so that demonstrations of the same look the same. Where the hand wanders in
-    each (:data:`LEAST_STRAIGHT`), the straightest is taken.
+    each (:data:`LEAST_STRAIGHT`), the straightest is taken, if it may.
 
     Raises:
-        CandidateRejected: ``no_path``; ``detour``: a search found but long ways round.
+        CandidateRejected: ``no_path``; ``detour``: there are but long ways round.
     """
     found: list[FloatArray] = []
     straight, longest = float(np.linalg.norm(goal - start)), 0.0
@@ -111,6 +113,8 @@ def find_path(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: 
         if _straightness(scene, path) >= LEAST_STRAIGHT:
             return path
         found.append(path)
+    if found and not may_wander:
+        raise CandidateRejected("detour", "the hand would go a long way round")
     if found:
         return max(found, key=lambda path: _straightness(scene, path))
     if longest > 0.0:

@@ -13,12 +13,13 @@ from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.transforms import invert
 from blueprint_pipeline.motion.closed_chain import time_carried
 from blueprint_pipeline.motion.errors import CandidateRejected, PlanningFailed
-from blueprint_pipeline.motion.overhead import bottom_of, extend_up, from_above, height_over
+from blueprint_pipeline.motion.overhead import bottom_of, from_above, height_over
 from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
 from blueprint_pipeline.motion.scene import MotionScene
-from blueprint_pipeline.motion.segments import constant, describe_contact, find_direct, find_path, solve_line, time_checked
+from blueprint_pipeline.motion.segments import constant, describe_contact, find_path, solve_line, time_checked
 from blueprint_pipeline.motion.timing import Pace
 from blueprint_pipeline.skill.grasping import RELEASE_M, GraspQuery, goal_pose
+from blueprint_pipeline.skill.homing import find_home
 from blueprint_pipeline.skill.picking import (
     AWAY_PACE,
     FREE_PACE,
@@ -48,8 +49,6 @@ TOUCH_PHASES = frozenset(PHASES) - {"both_approach", "both_home"}
 LIFT_PACE, CARRY_PACE = Pace(velocity=0.25, acceleration=0.1), Pace(velocity=0.35, acceleration=0.12)
 _LOST_M, _NEARLY_M = 0.03, 0.01
 """By how much an object that slipped is lost; and by how much it still lies as planned, so that the way found for that is still good."""
-_HIGHER_M = (0.0, 0.06, 0.12, 0.18)
-"""By how much hands go up farther than above all that is in the way, the first that leads home straight."""
 _HOLD_S, _STILL_S = 0.15, 0.1
 
 
@@ -183,31 +182,10 @@ def _go_away(query: GraspQuery, lifted: LiftPlan, builder: SetpointBuilder, rele
     tools = scene.tool_poses(start)
     back = solve_line(scene, tools, start, -RETRACT_M * tools[:, :3, 2], "goal_unreachable")
     open_m = wide_m if all(scene.checker.is_free(qpos, wide_m) for qpos in back) else released_m
-    back, home = _find_home(query, back, lifted.over_m - float(scene.tool_poses(back[-1])[:, 2, 3].min()), open_m, seed + 1)
+    back, home = find_home(query, back, lifted.over_m - float(scene.tool_poses(back[-1])[:, 2, 3].min()), open_m, seed + 1)
     query.allow_target()
     builder.move("both_retract", *time_checked(scene, back, AWAY_PACE, builder.early(open_m)))
     scene.checker.release()
     scene.checker.allow()
     strokes_m = np.array([binding.arm.gripper.stroke_m for binding in scene.arms.bindings])
     builder.move("both_home", *time_checked(scene, home, FREE_PACE, builder.late(strokes_m)), hold_s=STOP_S)
-
-
-def _find_home(query: GraspQuery, back: FloatArray, rise_m: float, open_m: FloatArray, seed: int) -> tuple[FloatArray, FloatArray]:
-    """The way back (k, n) continued up, and the way home (m, n) from there.
-
-    A hand that ends beside its home and turns on the way there would wander; then both go up farther first.
-
-    Raises:
-        CandidateRejected: There is no way home.
-    """
-    scene, found = query.scene, list[FloatArray]()
-    for more_m in _HIGHER_M:
-        query.allow_target()
-        raised = extend_up(scene, back, max(0.0, rise_m) + more_m, open_m)
-        scene.checker.release()
-        scene.checker.allow()
-        found.append(raised)
-        home = find_direct(scene, raised[-1], scene.arms.home, open_m)
-        if home is not None:
-            return raised, home
-    return found[0], find_path(scene, found[0][-1], scene.arms.home, open_m, seed)

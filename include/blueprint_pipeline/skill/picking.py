@@ -1,7 +1,9 @@
 """Taking an object: the first step of every skill that holds one. Open and approach, straight to the grasp, close, lift."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -99,11 +101,19 @@ def plan_pick(query: GraspQuery, *, seed: int, controls: FloatArray | None = Non
     start = query.scene.holding(query.qpos) if controls is None else controls
     require_free_start(query, start, _STAGE)
     rejected: list[CandidateRejected] = []
+    wandering: list[Callable[[], PickPlan]] = []
     for attempt, grasp in enumerate(islice(reachable_grasps(query, rejected), MAX_PATH_SEARCHES), start=1):
+        complete = partial(_complete_pick, query, grasp, start, seed + SEED_STEP * attempt)
         try:
-            return _complete_pick(query, grasp, start, seed + SEED_STEP * attempt)
+            return complete(may_wander=False)
         except CandidateRejected as reason:
             rejected.append(reason)
+            wandering += [complete] if reason.failure_code == "detour" else []
+    for complete in wandering:
+        try:
+            return complete()
+        except CandidateRejected:  # its reason is told already
+            continue
     if not rejected:
         raise PlanningFailed(_STAGE, "no_grasp", f"the gripper has no grasp of '{query.target}' from above")
     raise summarise_rejected(_STAGE, query.target, rejected)
@@ -121,7 +131,9 @@ def require_free_start(query: GraspQuery, start: FloatArray, stage: str) -> None
         raise PlanningFailed(stage, "start_in_collision", f"where the robot starts, {describe_contact(scene)}")
 
 
-def take_hold(query: GraspQuery, grasp: ReachableGrasp, builder: SetpointBuilder, over_m: float, seed: int) -> None:
+def take_hold(
+    query: GraspQuery, grasp: ReachableGrasp, builder: SetpointBuilder, over_m: float, seed: int, *, may_wander: bool = True
+) -> None:
     """Search the path to a grasp, and time it until the fingers are closed; afterwards the checker has the object in hand.
 
     Args:
@@ -130,6 +142,7 @@ def take_hold(query: GraspQuery, grasp: ReachableGrasp, builder: SetpointBuilder
         builder: Is added to: ``approach``, ``pre_grasp`` and ``close``.
         over_m: Height in the world from which the hand comes down.
         seed: Decides the search.
+        may_wander: Whether the hand may go a long way round if there is no other.
 
     Raises:
         CandidateRejected: There is no way.
@@ -137,7 +150,7 @@ def take_hold(query: GraspQuery, grasp: ReachableGrasp, builder: SetpointBuilder
     scene = query.scene
     query.reset()
     down = from_above(scene, grasp.approach, over_m, grasp.open_m)
-    path = find_path(scene, builder.arm_end, down[0], grasp.open_m, seed)
+    path = find_path(scene, builder.arm_end, down[0], grasp.open_m, seed, may_wander=may_wander)
     builder.move("approach", *time_checked(scene, path, FREE_PACE, builder.early(grasp.open_m)))
     query.allow_target()
     builder.move("pre_grasp", *time_checked(scene, down, LINE_PACE, builder.early(grasp.open_m)), hold_s=STOP_S)
@@ -146,7 +159,7 @@ def take_hold(query: GraspQuery, grasp: ReachableGrasp, builder: SetpointBuilder
     query.allow_lift(grasp.lift[0], grasp.width_m)
 
 
-def _complete_pick(query: GraspQuery, grasp: ReachableGrasp, start: FloatArray, seed: int) -> PickPlan:
+def _complete_pick(query: GraspQuery, grasp: ReachableGrasp, start: FloatArray, seed: int, *, may_wander: bool = True) -> PickPlan:
     """Search the path to a grasp and time all of it, from what is commanded now (nu,)."""
     scene, checker = query.scene, query.scene.checker
     query.reset()
@@ -154,7 +167,7 @@ def _complete_pick(query: GraspQuery, grasp: ReachableGrasp, start: FloatArray, 
     bottom_m = bottom_of(scene, query.target)
     over_m = height_over(scene, bottom_m, query.target)
     builder = SetpointBuilder(scene.acting, fps=scene.fps, start=start)
-    take_hold(query, grasp, builder, over_m, seed)
+    take_hold(query, grasp, builder, over_m, seed, may_wander=may_wander)
     raised, rise_m, at_place = _raise(query, grasp, pose_world_object, over_m - bottom_m - LIFT_M)
     query.allow_lift(grasp.lift[0], grasp.width_m)
     lift, _ = time_checked(scene, raised, LINE_PACE, constant(grasp.width_m))

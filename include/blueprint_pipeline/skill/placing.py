@@ -10,13 +10,13 @@ import numpy as np
 from blueprint_pipeline.geometry.arrays import FloatArray
 from blueprint_pipeline.geometry.transforms import invert
 from blueprint_pipeline.motion.errors import CandidateRejected, PlanningFailed
-from blueprint_pipeline.motion.overhead import extend_up
 from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import constant, find_path, solve_line, time_checked
 from blueprint_pipeline.motion.timing import Pace
 from blueprint_pipeline.skill import picking
 from blueprint_pipeline.skill.grasping import RELEASE_M, GraspQuery, goal_pose, raise_above_goal, solve_place
+from blueprint_pipeline.skill.homing import find_home
 from blueprint_pipeline.skill.picking import (
     AWAY_PACE,
     FREE_PACE,
@@ -198,11 +198,11 @@ def let_go(query: GraspQuery, held: HoldPlan, builder: SetpointBuilder, pose_wor
     query.allow_target()
     back = solve_retreat(scene, pose_world_tcp, at)
     open_m = _opening_back(scene, back, held.open_m, released_m)
-    back = extend_up(scene, back, held.over_m - float(scene.tool_pose(back[-1])[2, 3]), open_m)
+    back, home = find_home(query, back, held.over_m - float(scene.tool_pose(back[-1])[2, 3]), open_m, seed)
+    query.allow_target()
     builder.move("retract", *time_checked(scene, back, AWAY_PACE, builder.early(open_m)))
     scene.checker.release()
     scene.checker.allow()
-    home = find_path(scene, back[-1], scene.arms.home, open_m, seed)
     builder.move("home", *time_checked(scene, home, FREE_PACE, builder.late(scene.arm.gripper.stroke_m)), hold_s=STOP_S)
 
 
