@@ -109,9 +109,9 @@ def plan_pick(query: GraspQuery, *, seed: int, controls: FloatArray | None = Non
         except CandidateRejected as reason:
             rejected.append(reason)
             wandering += [complete] if reason.failure_code == "detour" else []
-    for complete in wandering:
+    for wander in wandering:
         try:
-            return complete()
+            return wander()
         except CandidateRejected:  # its reason is told already
             continue
     if not rejected:
