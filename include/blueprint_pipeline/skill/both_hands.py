@@ -4,7 +4,9 @@ Two steps. The first: approach, reach down, grasp, lift. The second, from how th
 release, retract, home. World frame: z up, metres.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -84,17 +86,25 @@ def plan_lift(query: GraspQuery, *, seed: int) -> LiftPlan:
     if not scene.checker.is_free(scene.arm_qpos(query.qpos), scene.gripper_widths(query.qpos)):
         raise PlanningFailed(stage, "start_in_collision", f"where the robot starts, {describe_contact(scene)}")
     rejected: list[CandidateRejected] = []
+    wandering: list[Callable[[], LiftPlan]] = []
     for attempt, hold in enumerate(islice(find_holds(query, rejected), MAX_PATH_SEARCHES), start=1):
+        complete = partial(_complete_lift, query, hold, seed + SEED_STEP * attempt)
         try:
-            return _complete_lift(query, hold, seed + SEED_STEP * attempt)
+            return complete(may_wander=False)
         except CandidateRejected as reason:
             rejected.append(reason)
+            wandering += [complete] if reason.failure_code == "detour" else []
+    for wander in wandering:
+        try:
+            return wander()
+        except CandidateRejected:  # its reason is told already
+            continue
     if not rejected:
         raise PlanningFailed(stage, "no_grasp", f"the hands have no two grasps of '{query.target}' from above on opposite sides")
     raise summarise_rejected(stage, query.target, rejected)
 
 
-def _complete_lift(query: GraspQuery, hold: PairedHold, seed: int) -> LiftPlan:
+def _complete_lift(query: GraspQuery, hold: PairedHold, seed: int, *, may_wander: bool = True) -> LiftPlan:
     """Search the path to a hold and time all of it."""
     scene, chain = query.scene, hold.chain
     query.reset()
@@ -102,7 +112,7 @@ def _complete_lift(query: GraspQuery, hold: PairedHold, seed: int) -> LiftPlan:
     over_m = height_over(scene, bottom_m, query.target)
     down = from_above(scene, hold.approach, over_m, hold.open_m)
     builder = SetpointBuilder(*scene.arms.bindings, fps=scene.fps, start=scene.holding(query.qpos))
-    path = find_path(scene, scene.arm_qpos(query.qpos), down[0], hold.open_m, seed)
+    path = find_path(scene, scene.arm_qpos(query.qpos), down[0], hold.open_m, seed, may_wander=may_wander)
     builder.move("both_approach", *time_checked(scene, path, FREE_PACE, builder.early(hold.open_m)))
     query.allow_target()
     builder.move("both_reach", *time_checked(scene, down, LINE_PACE, builder.early(hold.open_m)), hold_s=STOP_S)

@@ -23,6 +23,8 @@ MAX_PAIRS = 24
 """Pairs of grasps that are looked at."""
 YAWS_RAD = tuple(np.deg2rad((0, 20, -20, 40, -40, 60, -60, 90, -90)))
 """Turns of the object at the goal about the vertical, in the order in which they are tried: hands that hold it cannot turn it far."""
+_SLACK_M = 0.01
+"""By which the object may lie otherwise in the hands than planned, and they must still reach the goal with it."""
 _RISES = (1.0, 0.5, 0.0)
 """Shares of the rise to the height of travel, the first that is good."""
 
@@ -80,6 +82,16 @@ class Chain:
         require_free(self.scene, points, self.widths_m, "goal_unreachable")
         require_free(self.scene, points[-1:], self.widths_m + RELEASE_M, "goal_unreachable")
         return points
+
+    def require_slack(self, at: FloatArray, pose_world_object: FloatArray) -> None:
+        """Check that the hands reach round about where joint positions (n,) have the target, for it will not lie in them as planned.
+
+        Raises:
+            CandidateRejected: ``goal_unreachable``.
+        """
+        for offset_m in _SLACK_M * np.array([(1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0)]):
+            if self.scene.solve_ik(shift(pose_world_object, offset_m) @ self.held, [at]) is None:
+                raise CandidateRejected("goal_unreachable", "the goal is at the edge of what both arms reach together")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +224,9 @@ def _find_way(chain: Chain, lift: FloatArray, pose_world_object: FloatArray, wan
         for yaw_rad in YAWS_RAD:
             try:
                 raised = lift if rise_m <= 0 else np.vstack([lift, chain.carry(lift[-1], lifted, travel)[1:]])
-                solve_way(chain, raised[-1], travel, goal_pose(chain.query, pose_world_object, yaw_rad), rise_m)
+                goal = goal_pose(chain.query, pose_world_object, yaw_rad)
+                for way, there in zip(solve_way(chain, raised[-1], travel, goal, rise_m), (_above(goal, rise_m), goal), strict=True):
+                    chain.require_slack(way[-1], there)
             except CandidateRejected as reason:
                 rejected = rejected or reason
             else:
@@ -228,6 +242,10 @@ def solve_way(
     Raises:
         CandidateRejected: ``goal_unreachable``, ``chain_open``.
     """
-    above = shift(pose_world_goal, np.array([0.0, 0.0, LIFT_M + rise_m]))
+    above = _above(pose_world_goal, rise_m)
     carry = chain.carry(start, pose_world_object, above)
     return carry, chain.lower(carry[-1], above, pose_world_goal)
+
+
+def _above(pose_world_goal: FloatArray, rise_m: float) -> FloatArray:
+    return shift(pose_world_goal, np.array([0.0, 0.0, LIFT_M + rise_m]))
