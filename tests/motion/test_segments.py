@@ -54,6 +54,15 @@ def test_where_every_hand_wanders_the_straightest_is_taken(ways):
     assert found_path() == 1.5
 
 
+def test_who_may_not_wander_gets_no_path_on_which_a_hand_does(ways):
+    ways([(1.0, 0.2), (1.5, 0.4)], [(1.6, 0.3)])
+    with pytest.raises(CandidateRejected, match="a long way round") as refused:
+        find_path(None, START, GOAL, 0.0, seed=0, may_wander=False)
+    assert refused.value.failure_code == "detour"
+    ways([(1.0, 0.2)], [(1.4, 0.8)])
+    assert round(length(find_path(None, START, GOAL, 0.0, seed=0, may_wander=False)), 3) == 1.4
+
+
 def test_a_long_way_round_is_no_path_however_straight(ways):
     """One that wanders is better; where there is no other, the failure says how long it is."""
     ways([(1.0, 0.2)], [(LONGEST_DETOUR + 1, 0.9)])

@@ -154,7 +154,7 @@ def _check_lengths(where: str, demo: h5py.Group, _known: Mapping[str, Any]) -> F
 def _check_actions(where: str, demo: h5py.Group, known: Mapping[str, Any]) -> Findings:
     """float32 within [-1, 1], as robomimic's policies give them, and what they stand for."""
     actions, scale = demo["actions"], known["actions"]
-    if actions.dtype != np.float32 or actions.ndim != 2 or actions.shape[1] != len(scale["names"]):  # noqa: PLR2004 -- rows and columns
+    if actions.dtype != np.float32 or actions.shape[1:] != (len(scale["names"]),):
         yield _finding("actions", f"{where}/actions", f"{actions.dtype} {actions.shape}, expected float32 (T, {len(scale['names'])})")
         return
     values = actions[()]

@@ -22,7 +22,7 @@ class MimicReader:
         Raises:
             NotADataset: Its file cannot be read, or says nothing of itself.
         """
-        import h5py  # noqa: PLC0415 -- see the class
+        import h5py  # noqa: PLC0415 -- folders of other formats need none of it
 
         try:
             with h5py.File(folder / FILE) as file:
@@ -49,7 +49,7 @@ class MimicReader:
 
     def check(self, folder: Path) -> list[DatasetFinding]:
         """Everything that Mimic or robomimic would stumble over; an empty list: nothing was found."""
-        from blueprint_pipeline.dataset.mimic_check import check_file  # noqa: PLC0415 -- see the class
+        from blueprint_pipeline.dataset.mimic_check import check_file  # noqa: PLC0415 -- it imports h5py, which folders of other formats do not need
 
         return check_file(folder / FILE)
 

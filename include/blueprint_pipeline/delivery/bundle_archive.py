@@ -32,7 +32,7 @@ _MAX_RATIO = 100
 _FREE_BYTES = 16 << 20
 """What may be unpacked before the ratio counts: lists and zeros at the end."""
 _EXTENDED = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE)
-_DAMAGED = (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError)  # type: ignore[attr-defined]  # typeshed leaves them out
+_DAMAGED = (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError)  # type: ignore[attr-defined]  # tarfile has them since 2.7; its type stubs leave them out
 _REFUSED = {tarfile.GNUTYPE_SPARSE: "a sparse file", tarfile.XGLTYPE: "a global header"}
 _TAG_DEPTH = 2
 """Tag files lie at the top, or in the one top folder."""
@@ -126,7 +126,7 @@ class _Member(tarfile.TarInfo):
             raise tarfile.ReadError(f"it holds {_REFUSED[self.type]}")
         if self.type in _EXTENDED and self.size > _MAX_HEADER_BYTES:
             raise tarfile.ReadError(f"a header of {self.size} bytes")
-        found: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]  # typeshed leaves it out
+        found: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]  # what tarfile calls for each member; its type stubs leave it out
         return found
 
     def _refuse_sparse(self, *_: object) -> None:

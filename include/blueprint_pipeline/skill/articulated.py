@@ -14,12 +14,12 @@ from blueprint_pipeline.motion.errors import PlanningFailed
 from blueprint_pipeline.motion.plan import MotionPlan
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.robot.layout import home_qpos
+from blueprint_pipeline.skill.attempts import SEED_STEP
 from blueprint_pipeline.skill.conditions import LAST_FRAMES, RELEASED, untouched
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace
 from blueprint_pipeline.skill.homing import plan_home
 from blueprint_pipeline.skill.part_query import require_free_start
 from blueprint_pipeline.skill.part_task import JointTask, find_unsuitable_part, say_of_part
-from blueprint_pipeline.skill.picking import SEED_STEP
 from blueprint_pipeline.skill.pulling import PullQuery, plan_pull
 from blueprint_pipeline.skill.subtasks import Subtask
 from blueprint_pipeline.skill.swept import find_in_the_way

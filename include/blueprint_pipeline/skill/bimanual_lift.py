@@ -17,12 +17,13 @@ from blueprint_pipeline.motion.two_hands import LEAST_APART_M, count_pairs
 from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.skill import both_hands
 from blueprint_pipeline.skill.conditions import AT_REST, HEIGHT_SLACK_M, LIFTED, untouched
-from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, is_shown_at, shown_spots, tell_apart
+from blueprint_pipeline.skill.contract import NotOffered, StartState, Steps, Workplace, is_shown_at, shown_spots, tell_apart
 from blueprint_pipeline.skill.goals import MARGIN_M, CommonReach, Destination, GoalSearch, Reaching
 from blueprint_pipeline.skill.grasping import GraspQuery
 from blueprint_pipeline.skill.hands import Hands, hands_of, held_at_least, held_never, undisturbed
 from blueprint_pipeline.skill.instruction import RESTS, RESTS_THERE, Template, say_in_ways
-from blueprint_pipeline.skill.region import RELATIONS, THIRDS, RegionTask, center_in_object, rounded_corners
+from blueprint_pipeline.skill.region import RELATIONS, RegionTask, center_in_object, rounded_corners
+from blueprint_pipeline.skill.region_skill import RegionSkill, query_of
 from blueprint_pipeline.skill.two_handed_holds import find_holds
 
 CARRY_TILT_RAD = 0.17
@@ -47,7 +48,7 @@ class BimanualLiftTask(RegionTask):
     """Bodies of both hands."""
 
 
-class BimanualLift(Skill[BimanualLiftTask]):
+class BimanualLift(RegionSkill[BimanualLiftTask]):
     """Two hands lift an object together and set it down where the sentence says."""
 
     name = "bimanual_lift"
@@ -77,17 +78,10 @@ class BimanualLift(Skill[BimanualLiftTask]):
             return f"it weighs {facts.mass_kg:.1f} kg, and both arms carry {bears_kg:g} kg"
         return None
 
-    def propose(self, place: Workplace, start: StartState, target: str, rng: np.random.Generator) -> BimanualLiftTask:
-        """A part of the surface, or a place beside another object, to which both arms can bring it, and how to say so."""
-        return self._propose(place, start, target, [*THIRDS, *RELATIONS], rng)
-
-    def propose_goal(self, place: Workplace, start: StartState, target: str, goal: str, rng: np.random.Generator) -> BimanualLiftTask:
-        """The same, with some words alone."""
-        return self._propose(place, start, target, [goal], rng)
-
-    def _propose(
+    def propose_among(
         self, place: Workplace, start: StartState, target: str, names: Sequence[str], rng: np.random.Generator
     ) -> BimanualLiftTask:
+        """A part of the surface, or a place beside another object, to which both arms can bring it, and how to say so."""
         phrases, references = tell_apart(place, start, target)
         search = self._goal_search(place, start, target)
         qpos = place.twin.qpos_at(start.poses, home_qpos(place.embodiment))
@@ -165,11 +159,4 @@ SKILL = BimanualLift()
 
 
 def _query(scene: MotionScene, qpos: FloatArray, task: BimanualLiftTask) -> GraspQuery:
-    return GraspQuery(
-        scene=both_hands.both_arms(scene),
-        qpos=qpos,
-        target=task.target_object,
-        support=task.support_object,
-        goal_position_m=task.goal_position_m,
-        center_object_m=task.center_object_m,
-    )
+    return query_of(both_hands.both_arms(scene), qpos, task)

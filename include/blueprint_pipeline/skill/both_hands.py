@@ -4,10 +4,8 @@ Two steps. The first: approach, reach down, grasp, lift. The second, from how th
 release, retract, home. World frame: z up, metres.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 
 import numpy as np
 
@@ -20,6 +18,7 @@ from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import constant, describe_contact, find_path, solve_line, time_checked
 from blueprint_pipeline.motion.timing import Pace
+from blueprint_pipeline.skill.attempts import SEED_STEP, complete_first
 from blueprint_pipeline.skill.grasping import RELEASE_M, GraspQuery, goal_pose
 from blueprint_pipeline.skill.homing import find_home
 from blueprint_pipeline.skill.picking import (
@@ -27,8 +26,6 @@ from blueprint_pipeline.skill.picking import (
     FREE_PACE,
     GRIP_SPEED_M_S,
     LINE_PACE,
-    MAX_PATH_SEARCHES,
-    SEED_STEP,
     STOP_S,
     summarise_rejected,
 )
@@ -86,25 +83,15 @@ def plan_lift(query: GraspQuery, *, seed: int) -> LiftPlan:
     if not scene.checker.is_free(scene.arm_qpos(query.qpos), scene.gripper_widths(query.qpos)):
         raise PlanningFailed(stage, "start_in_collision", f"where the robot starts, {describe_contact(scene)}")
     rejected: list[CandidateRejected] = []
-    wandering: list[Callable[[], LiftPlan]] = []
-    for attempt, hold in enumerate(islice(find_holds(query, rejected), MAX_PATH_SEARCHES), start=1):
-        complete = partial(_complete_lift, query, hold, seed + SEED_STEP * attempt)
-        try:
-            return complete(may_wander=False)
-        except CandidateRejected as reason:
-            rejected.append(reason)
-            wandering += [complete] if reason.failure_code == "detour" else []
-    for wander in wandering:
-        try:
-            return wander()
-        except CandidateRejected:  # its reason is told already
-            continue
+    found = complete_first(find_holds(query, rejected), partial(_complete_lift, query), rejected, seed=seed)
+    if found is not None:
+        return found
     if not rejected:
         raise PlanningFailed(stage, "no_grasp", f"the hands have no two grasps of '{query.target}' from above on opposite sides")
     raise summarise_rejected(stage, query.target, rejected)
 
 
-def _complete_lift(query: GraspQuery, hold: PairedHold, seed: int, *, may_wander: bool = True) -> LiftPlan:
+def _complete_lift(query: GraspQuery, hold: PairedHold, /, *, seed: int, may_wander: bool) -> LiftPlan:
     """Search the path to a hold and time all of it."""
     scene, chain = query.scene, hold.chain
     query.reset()

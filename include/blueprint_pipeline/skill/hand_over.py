@@ -19,7 +19,7 @@ from blueprint_pipeline.motion.two_hands import count_pairs
 from blueprint_pipeline.robot.layout import home_qpos
 from blueprint_pipeline.skill.both_hands import both_arms
 from blueprint_pipeline.skill.conditions import AT_REST, HEIGHT_SLACK_M, LIFTED, MAX_TILT_RAD, untouched, upright
-from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, is_shown_at, shown_spots, tell_apart
+from blueprint_pipeline.skill.contract import NotOffered, StartState, Steps, Workplace, is_shown_at, shown_spots, tell_apart
 from blueprint_pipeline.skill.goals import MARGIN_M, Destination, GoalSearch, OnlyReach, Reaching
 from blueprint_pipeline.skill.grasping import GraspQuery
 from blueprint_pipeline.skill.hand_phases import HandPhases
@@ -28,7 +28,8 @@ from blueprint_pipeline.skill.hands import Hands, hands_of, held_at_least, held_
 from blueprint_pipeline.skill.instruction import RESTS, RESTS_THERE, Template, say_in_ways
 from blueprint_pipeline.skill.meeting import find_meetings, least_apart_m
 from blueprint_pipeline.skill.picking import find_untakeable
-from blueprint_pipeline.skill.region import RELATIONS, THIRDS, RegionTask, center_in_object, rounded_corners
+from blueprint_pipeline.skill.region import RELATIONS, RegionTask, center_in_object, rounded_corners
+from blueprint_pipeline.skill.region_skill import RegionSkill, query_of
 
 _GIVER, _TAKER = "left", "right"
 PHASES = HandPhases(giver=_GIVER, taker=_TAKER)
@@ -58,7 +59,7 @@ class HandOverTask(RegionTask):
         return vector3(np.array(self.goal_position_m) + matrix_of(start)[:3, :3] @ np.array(self.center_object_m))
 
 
-class HandOver(Skill[HandOverTask]):
+class HandOver(RegionSkill[HandOverTask]):
     """One hand gives an object to the other in the air, and that sets it down where the sentence says."""
 
     name = "hand_over"
@@ -88,19 +89,10 @@ class HandOver(Skill[HandOverTask]):
             return f"the hands have no two grasps of it on opposite sides, {apart_m * 100:.0f} cm apart"
         return None
 
-    def list_goals(self, place: Workplace, target: str) -> tuple[str, ...]:
-        """Parts of the surface, and sides of other objects."""
-        return (*THIRDS, *(RELATIONS if set(place.objects) - {target} else ()))
-
-    def propose(self, place: Workplace, start: StartState, target: str, rng: np.random.Generator) -> HandOverTask:
+    def propose_among(
+        self, place: Workplace, start: StartState, target: str, names: Sequence[str], rng: np.random.Generator
+    ) -> HandOverTask:
         """A part of the surface, or a place beside another object, that the taking arm alone reaches, and how to say so."""
-        return self._propose(place, start, target, [*THIRDS, *RELATIONS], rng)
-
-    def propose_goal(self, place: Workplace, start: StartState, target: str, goal: str, rng: np.random.Generator) -> HandOverTask:
-        """The same, with some words alone."""
-        return self._propose(place, start, target, [goal], rng)
-
-    def _propose(self, place: Workplace, start: StartState, target: str, names: Sequence[str], rng: np.random.Generator) -> HandOverTask:
         phrases, references = tell_apart(place, start, target)
         search = _goal_search(place, start, target)
         qpos = place.twin.qpos_at(start.poses, home_qpos(place.embodiment))
@@ -184,11 +176,4 @@ def _build_task(
 
 
 def _query(scene: MotionScene, qpos: FloatArray, task: HandOverTask) -> GraspQuery:
-    return GraspQuery(
-        scene=scene.with_arms(_GIVER, _TAKER),
-        qpos=qpos,
-        target=task.target_object,
-        support=task.support_object,
-        goal_position_m=task.goal_position_m,
-        center_object_m=task.center_object_m,
-    )
+    return query_of(scene.with_arms(_GIVER, _TAKER), qpos, task)

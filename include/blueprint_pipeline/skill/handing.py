@@ -7,7 +7,7 @@ World frame: z up, metres.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import islice, product
+from itertools import product
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from blueprint_pipeline.motion.overhead import from_above
 from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder, Widths
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import constant, describe_contact, find_direct, find_path, solve_line, time_checked
+from blueprint_pipeline.skill.attempts import SEED_STEP, complete_first
 from blueprint_pipeline.skill.contract import Steps
 from blueprint_pipeline.skill.grasping import YAWS_RAD, GraspQuery, goal_pose, raise_above_goal, solve_place
 from blueprint_pipeline.skill.hand_phases import HandPhases
@@ -28,8 +29,6 @@ from blueprint_pipeline.skill.picking import (
     FREE_PACE,
     GRIP_SPEED_M_S,
     LINE_PACE,
-    MAX_PATH_SEARCHES,
-    SEED_STEP,
     STOP_S,
     summarise_rejected,
 )
@@ -39,7 +38,6 @@ _LOST_M = 0.03
 """By how much an object that slipped is lost."""
 _CLOSED_S, _STILL_S = 0.1, 0.1
 """How long a hand is given to close on the object, and to let go of it on the support."""
-_FindWay = Callable[[MotionScene, FloatArray, FloatArray, Widths, int], FloatArray]
 _TAKE, _MEET, _RECEIVE, _PART, _SET_DOWN = "plan_take", "plan_meet", "plan_receive", "plan_part", "plan_set_down"
 
 
@@ -117,23 +115,21 @@ class _Course:
         if not scene.checker.is_free(scene.arm_qpos(query.qpos), scene.gripper_widths(query.qpos)):
             raise PlanningFailed(_TAKE, "start_in_collision", f"where the robot starts, {describe_contact(scene)}")
         rejected: list[CandidateRejected] = []
-        for attempt, meeting in enumerate(islice(find_meetings(query, rejected), MAX_PATH_SEARCHES), start=1):
-            try:
-                return self._take(meeting, seed + SEED_STEP * attempt), meeting
-            except CandidateRejected as reason:
-                rejected.append(reason)
+        found = complete_first(find_meetings(query, rejected), self._take, rejected, seed=seed)
+        if found is not None:
+            return found
         if not rejected:
             raise PlanningFailed(_TAKE, "no_grasp", f"the hands have no two grasps of '{query.target}' side by side from above")
         raise summarise_rejected(_TAKE, query.target, rejected)
 
-    def _take(self, meeting: Meeting, seed: int) -> MotionPlan:
+    def _take(self, meeting: Meeting, /, *, seed: int, may_wander: bool) -> tuple[MotionPlan, Meeting]:
         query, scene, name = self.query, self._scene, self.phases.giver
         giver, grasp = scene.hands[GIVER], meeting.given
         alone, builder = replace(query, scene=giver), self._builder()
         start, still = scene.arms.split(builder.arm_end)
         alone.reset()
         down = from_above(giver, meeting.approach, meeting.over_m, grasp.open_m)
-        path = _find_way(giver, start, down[0], grasp.open_m, seed)
+        path = _find_way(giver, start, down[0], grasp.open_m, seed, may_wander=may_wander)
         query.reset()
         open_m = np.array([grasp.open_m, scene.arms.bindings[TAKER].arm.gripper.stroke_m])
         builder.move(f"{name}_approach", *time_checked(scene, _beside(path, still), FREE_PACE, builder.early(open_m)))
@@ -145,7 +141,7 @@ class _Course:
         query.allow_lift(builder.arm_end, held_m)
         lift, _ = time_checked(scene, _beside(meeting.lift, still), LINE_PACE, constant(held_m))
         builder.move(f"{name}_lift", lift, np.tile(close_m, (len(lift), 1)))
-        return _build(builder)
+        return _build(builder), meeting
 
     def plan_meet(self, meeting: Meeting, seed: int) -> MotionPlan:
         """Both arms go to where the hands meet, the other one to before the object as it lies in the first.
@@ -161,7 +157,7 @@ class _Course:
         before = self._reach(meeting, held, meeting.giver_there)[0]
         scene.checker.hold(query.target, invert(held), (GIVER,))
         scene.checker.allow()
-        path = _find_way(scene, builder.arm_end, before, meeting.open_m, seed)
+        path = _find_way(scene, builder.arm_end, before, meeting.open_m, seed, may_wander=True)
         there, _ = time_checked(scene, path, CARRY_PACE, constant(meeting.open_m))
         builder.move("both_meet", there, np.tile(meeting.offered_m, (len(there), 1)), hold_s=STOP_S)
         return _build(builder)
@@ -228,14 +224,14 @@ class _Course:
         held = self._require_held(TAKER, meeting.taken, _SET_DOWN)
         yaws_rad = sorted(YAWS_RAD, key=lambda value: abs(value - meeting.yaw_rad))
         rejected: list[CandidateRejected] = []
-        for attempt, (find_way, yaw_rad) in enumerate(product((_require_direct, _find_way), yaws_rad), start=1):
+        for attempt, (may_wander, yaw_rad) in enumerate(product((False, True), yaws_rad), start=1):
             try:
-                return self._set_down(meeting, held, float(yaw_rad), find_way, seed + SEED_STEP * attempt)
+                return self._set_down(meeting, held, float(yaw_rad), seed=seed + SEED_STEP * attempt, may_wander=may_wander)
             except CandidateRejected as reason:
                 rejected.append(reason)
         raise summarise_rejected(_SET_DOWN, self.query.target, rejected)
 
-    def _set_down(self, meeting: Meeting, held: FloatArray, yaw_rad: float, find_way: _FindWay, seed: int) -> MotionPlan:
+    def _set_down(self, meeting: Meeting, held: FloatArray, yaw_rad: float, *, seed: int, may_wander: bool) -> MotionPlan:
         query, scene, builder, name = self.query, self._scene, self._builder(), self.phases.taker
         home, start = scene.arms.split(scene.arms.home)[GIVER], builder.arm_end
         pose_world_goal = goal_pose(query, meeting.pose_world_object, yaw_rad)
@@ -243,7 +239,7 @@ class _Course:
         query.reset()
         scene.checker.hold(query.target, invert(held), (TAKER,))
         carried_m = np.array([meeting.given.released_m, meeting.taken.width_m])
-        path = find_way(scene, start, np.concatenate([home, up[-1]]), carried_m, seed)
+        path = _find_way(scene, start, np.concatenate([home, up[-1]]), carried_m, seed, may_wander=may_wander)
         carry, _ = time_checked(scene, path, CARRY_PACE, constant(carried_m))
         query.allow_support()
         lower, _ = time_checked(scene, _beside(up[::-1], home, first=False), LINE_PACE, constant(carried_m))
@@ -256,7 +252,7 @@ class _Course:
         builder.grip(f"{name}_release", width_m=released_m, speed_m_s=RELEASE_SPEED_M_S, hold_s=_STILL_S)
         scene.checker.release()
         scene.checker.put(query.target, pose_world_goal)
-        self._go_home(meeting, builder, find_way, seed + 1)
+        self._go_home(meeting, builder, seed=seed + 1, may_wander=may_wander)
         return _build(builder)
 
     def _above_goal(self, meeting: Meeting, held: FloatArray, pose_world_tcp: FloatArray) -> FloatArray:
@@ -277,7 +273,7 @@ class _Course:
         qpos[binding.qpos] = binding.arm.home_qpos_rad
         return qpos
 
-    def _go_home(self, meeting: Meeting, builder: SetpointBuilder, find_way: _FindWay, seed: int) -> None:
+    def _go_home(self, meeting: Meeting, builder: SetpointBuilder, *, seed: int, may_wander: bool) -> None:
         """The taking hand back from the object and home.
 
         Raises:
@@ -295,7 +291,7 @@ class _Course:
         builder.move(f"{name}_retract", *time_checked(scene, rows, AWAY_PACE, builder.early(open_m)))
         scene.checker.release()
         scene.checker.allow()
-        path = find_way(scene, rows[-1], scene.arms.home, open_m, seed)
+        path = _find_way(scene, rows[-1], scene.arms.home, open_m, seed, may_wander=may_wander)
         builder.move(f"{name}_home", *time_checked(scene, path, FREE_PACE, builder.late(strokes_m)), hold_s=STOP_S)
 
     def _tried(self, stage: str, plan: Callable[[], MotionPlan]) -> MotionPlan:
@@ -310,27 +306,18 @@ class _Course:
             raise PlanningFailed(stage, reason.failure_code, reason.reason) from reason
 
 
-def _require_direct(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: Widths, seed: int) -> FloatArray:
-    """A free path (k, n) in which no hand wanders.
-
-    Raises:
-        CandidateRejected: ``detour``.
-    """
-    del seed  # nothing is searched
-    direct = find_direct(scene, start, goal, width_m, straightness=STRAIGHTNESS)
-    if direct is None:
-        raise CandidateRejected("detour", "no direct way leads there")
-    return direct
-
-
-def _find_way(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: Widths, seed: int) -> FloatArray:
-    """A free path (k, n) in which no hand wanders; else the best of those that wander, or that a search finds.
+def _find_way(scene: MotionScene, start: FloatArray, goal: FloatArray, width_m: Widths, seed: int, *, may_wander: bool) -> FloatArray:
+    """A free path (k, n) in which no hand wanders; else, if one may, the best of those that wander, or that a search finds.
 
     Raises:
         CandidateRejected: ``no_path``, ``detour``.
     """
     direct = find_direct(scene, start, goal, width_m, straightness=STRAIGHTNESS)
-    return find_path(scene, start, goal, width_m, seed) if direct is None else direct
+    if direct is not None:
+        return direct
+    if not may_wander:
+        raise CandidateRejected("detour", "no direct way leads there")
+    return find_path(scene, start, goal, width_m, seed)
 
 
 def _beside(rows: FloatArray, still: FloatArray, *, first: bool = True) -> FloatArray:

@@ -18,13 +18,13 @@ from blueprint_pipeline.motion.candidates import rank_grasps
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.skill import placing
 from blueprint_pipeline.skill.conditions import AT_REST, HEIGHT_SLACK_M, LIFTED, MAX_TILT_RAD, RELEASED, untouched, upright
-from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, is_shown_at, shown_spots, tell_apart
+from blueprint_pipeline.skill.contract import NotOffered, StartState, Steps, Workplace, is_shown_at, shown_spots, tell_apart
 from blueprint_pipeline.skill.goals import Destination, GoalSearch
-from blueprint_pipeline.skill.grasping import GraspQuery
 from blueprint_pipeline.skill.instruction import PUT, say_in_ways
 from blueprint_pipeline.skill.mishaps import KINDS
 from blueprint_pipeline.skill.picking import find_untakeable
-from blueprint_pipeline.skill.region import RELATIONS, THIRDS, RegionTask, center_in_object, rounded_corners
+from blueprint_pipeline.skill.region import RELATIONS, RegionTask, center_in_object, rounded_corners
+from blueprint_pipeline.skill.region_skill import RegionSkill, query_of
 from blueprint_pipeline.skill.taking import take_and_place
 from blueprint_pipeline.task.mishap import Mishap
 
@@ -45,7 +45,7 @@ class PickPlaceTask(RegionTask):
         return vector3(np.array(self.goal_position_m) + matrix_of(start)[:3, :3] @ np.array(self.center_object_m))
 
 
-class PickPlace(Skill[PickPlaceTask]):
+class PickPlace(RegionSkill[PickPlaceTask]):
     """Takes an object and sets it down where the sentence says."""
 
     name = "pick_place"
@@ -63,19 +63,10 @@ class PickPlace(Skill[PickPlaceTask]):
         """What cannot be taken."""
         return find_untakeable(place, target)
 
-    def list_goals(self, place: Workplace, target: str) -> tuple[str, ...]:
-        """Parts of the surface, and sides of other objects."""
-        return (*THIRDS, *(RELATIONS if set(place.objects) - {target} else ()))
-
-    def propose(self, place: Workplace, start: StartState, target: str, rng: np.random.Generator) -> PickPlaceTask:
+    def propose_among(
+        self, place: Workplace, start: StartState, target: str, names: Sequence[str], rng: np.random.Generator
+    ) -> PickPlaceTask:
         """A part of the surface, or a place beside another object, and how to say so."""
-        return self._propose(place, start, target, [*THIRDS, *RELATIONS], rng)
-
-    def propose_goal(self, place: Workplace, start: StartState, target: str, goal: str, rng: np.random.Generator) -> PickPlaceTask:
-        """The same, with some words alone."""
-        return self._propose(place, start, target, [goal], rng)
-
-    def _propose(self, place: Workplace, start: StartState, target: str, names: Sequence[str], rng: np.random.Generator) -> PickPlaceTask:
         phrases, references = tell_apart(place, start, target)
         footprint = start.footprints[target]
         found = next(draw_destinations(place, start, target, list(references), rng, names=names), None)
@@ -100,11 +91,11 @@ class PickPlace(Skill[PickPlaceTask]):
 
     def plan(self, scene: MotionScene, qpos: FloatArray, task: PickPlaceTask, *, seed: int) -> Steps:
         """Take it; then, from how it lies in the hand, set it down."""
-        return take_and_place(_query(scene, qpos, task), upright=task.upright, seed=seed)
+        return take_and_place(query_of(scene, qpos, task), upright=task.upright, seed=seed)
 
     def plan_with_mishap(self, scene: MotionScene, qpos: FloatArray, task: PickPlaceTask, mishap: Mishap, *, seed: int) -> Steps:
         """The same, with a first grasp that misses."""
-        return take_and_place(_query(scene, qpos, task), upright=task.upright, mishap=mishap, seed=seed)
+        return take_and_place(query_of(scene, qpos, task), upright=task.upright, mishap=mishap, seed=seed)
 
     def conditions(self, task: PickPlaceTask) -> tuple[Condition, ...]:
         """Lifted, in the region, on the support, upright where the task asks, released, at rest and untouched."""
@@ -161,14 +152,3 @@ def preferred_hold_m(place: Workplace, start: StartState, target: str) -> FloatA
         raise NotOffered("the gripper has no grasp of it from above, as it stands")
     held: FloatArray = (pose @ place.planner.grasps_of(target).pose_object_tcp[best[0]])[:2, 3]
     return held
-
-
-def _query(scene: MotionScene, qpos: FloatArray, task: PickPlaceTask) -> GraspQuery:
-    return GraspQuery(
-        scene=scene,
-        qpos=qpos,
-        target=task.target_object,
-        support=task.support_object,
-        goal_position_m=task.goal_position_m,
-        center_object_m=task.center_object_m,
-    )

@@ -1,10 +1,8 @@
 """Taking an object: the first step of every skill that holds one. Open and approach, straight to the grasp, close, lift."""
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 
 import numpy as np
 
@@ -16,6 +14,7 @@ from blueprint_pipeline.motion.overhead import bottom_of, extend_up, from_above,
 from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
 from blueprint_pipeline.motion.segments import constant, describe_contact, find_direct, find_path, time_checked
 from blueprint_pipeline.motion.timing import Pace
+from blueprint_pipeline.skill.attempts import complete_first
 from blueprint_pipeline.skill.contract import Workplace
 from blueprint_pipeline.skill.grasping import LIFT_M, GraspQuery, ReachableGrasp, goal_pose, raise_above_goal, reachable_grasps, solve_place
 
@@ -26,10 +25,6 @@ AWAY_PACE = Pace(velocity=0.4, acceleration=0.3)
 GRIP_SPEED_M_S = 0.08
 STOP_S = 0.1
 """How long the arm stands still at the end of a motion that must be exact."""
-SEED_STEP = 1000
-"""Between the seeds of two attempts of one plan."""
-MAX_PATH_SEARCHES = 5
-"""Grasps that pass all cheap checks and get a path search."""
 _STAGE = "plan_pick"
 _IN_WORDS = {"no_ik": "out of reach"}
 """Failure codes that say nothing to who does not know the field."""
@@ -101,19 +96,9 @@ def plan_pick(query: GraspQuery, *, seed: int, controls: FloatArray | None = Non
     start = query.scene.holding(query.qpos) if controls is None else controls
     require_free_start(query, start, _STAGE)
     rejected: list[CandidateRejected] = []
-    wandering: list[Callable[[], PickPlan]] = []
-    for attempt, grasp in enumerate(islice(reachable_grasps(query, rejected), MAX_PATH_SEARCHES), start=1):
-        complete = partial(_complete_pick, query, grasp, start, seed + SEED_STEP * attempt)
-        try:
-            return complete(may_wander=False)
-        except CandidateRejected as reason:
-            rejected.append(reason)
-            wandering += [complete] if reason.failure_code == "detour" else []
-    for wander in wandering:
-        try:
-            return wander()
-        except CandidateRejected:  # its reason is told already
-            continue
+    found = complete_first(reachable_grasps(query, rejected), partial(_complete_pick, query, start), rejected, seed=seed)
+    if found is not None:
+        return found
     if not rejected:
         raise PlanningFailed(_STAGE, "no_grasp", f"the gripper has no grasp of '{query.target}' from above")
     raise summarise_rejected(_STAGE, query.target, rejected)
@@ -131,9 +116,7 @@ def require_free_start(query: GraspQuery, start: FloatArray, stage: str) -> None
         raise PlanningFailed(stage, "start_in_collision", f"where the robot starts, {describe_contact(scene)}")
 
 
-def take_hold(
-    query: GraspQuery, grasp: ReachableGrasp, builder: SetpointBuilder, over_m: float, seed: int, *, may_wander: bool = True
-) -> None:
+def take_hold(query: GraspQuery, grasp: ReachableGrasp, builder: SetpointBuilder, over_m: float, *, seed: int, may_wander: bool) -> None:
     """Search the path to a grasp, and time it until the fingers are closed; afterwards the checker has the object in hand.
 
     Args:
@@ -159,7 +142,7 @@ def take_hold(
     query.allow_lift(grasp.lift[0], grasp.width_m)
 
 
-def _complete_pick(query: GraspQuery, grasp: ReachableGrasp, start: FloatArray, seed: int, *, may_wander: bool = True) -> PickPlan:
+def _complete_pick(query: GraspQuery, start: FloatArray, grasp: ReachableGrasp, /, *, seed: int, may_wander: bool) -> PickPlan:
     """Search the path to a grasp and time all of it, from what is commanded now (nu,)."""
     scene, checker = query.scene, query.scene.checker
     query.reset()
@@ -167,7 +150,7 @@ def _complete_pick(query: GraspQuery, grasp: ReachableGrasp, start: FloatArray, 
     bottom_m = bottom_of(scene, query.target)
     over_m = height_over(scene, bottom_m, query.target)
     builder = SetpointBuilder(scene.acting, fps=scene.fps, start=start)
-    take_hold(query, grasp, builder, over_m, seed, may_wander=may_wander)
+    take_hold(query, grasp, builder, over_m, seed=seed, may_wander=may_wander)
     raised, rise_m, at_place = _raise(query, grasp, pose_world_object, over_m - bottom_m - LIFT_M)
     query.allow_lift(grasp.lift[0], grasp.width_m)
     lift, _ = time_checked(scene, raised, LINE_PACE, constant(grasp.width_m))

@@ -15,13 +15,13 @@ from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import constant, find_path, solve_line, time_checked
 from blueprint_pipeline.motion.timing import Pace
 from blueprint_pipeline.skill import picking
+from blueprint_pipeline.skill.attempts import SEED_STEP
 from blueprint_pipeline.skill.grasping import RELEASE_M, GraspQuery, goal_pose, raise_above_goal, solve_place
 from blueprint_pipeline.skill.homing import find_home
 from blueprint_pipeline.skill.picking import (
     AWAY_PACE,
     FREE_PACE,
     LINE_PACE,
-    SEED_STEP,
     STOP_S,
     HoldPlan,
     PickPlan,

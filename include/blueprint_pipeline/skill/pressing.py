@@ -7,6 +7,7 @@ World frame: z up, metres.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice, product
 
 import mujoco
@@ -21,8 +22,9 @@ from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
 from blueprint_pipeline.motion.segments import constant, find_path, require_free, solve_line, time_checked
 from blueprint_pipeline.motion.timing import Pace
 from blueprint_pipeline.scene.handles import Handle
+from blueprint_pipeline.skill.attempts import complete_first
 from blueprint_pipeline.skill.part_query import PartQuery, require_direct_home, turn_to
-from blueprint_pipeline.skill.picking import FREE_PACE, LINE_PACE, MAX_PATH_SEARCHES, SEED_STEP, STOP_S, summarise_rejected
+from blueprint_pipeline.skill.picking import FREE_PACE, LINE_PACE, STOP_S, summarise_rejected
 
 PRESS_PACE = Pace(velocity=0.08, acceleration=0.05)
 STANDOFF_M = 0.07
@@ -90,12 +92,10 @@ def plan_press(query: PressQuery, controls: FloatArray, *, seed: int) -> MotionP
         PlanningFailed: With the most frequent reason among the hands that were tried.
     """
     rejected = list[CandidateRejected]()
-    for attempt, press in enumerate(islice(find_presses(query, rejected), MAX_PATH_SEARCHES), start=1):
-        try:
-            return _complete(query, press, controls, seed=seed + SEED_STEP * attempt)
-        except CandidateRejected as reason:
-            rejected.append(reason)
-    raise no_press(query.joint.part, rejected)
+    found = complete_first(find_presses(query, rejected), partial(_complete, query, controls), rejected, seed=seed)
+    if found is None:
+        raise no_press(query.joint.part, rejected)
+    return found
 
 
 def no_press(part: str, rejected: list[CandidateRejected]) -> PlanningFailed:
@@ -197,7 +197,7 @@ def _gap(query: PressQuery, qpos_arm: FloatArray, width_m: float) -> float:
     return gone_m
 
 
-def _complete(query: PressQuery, press: ButtonPress, controls: FloatArray, *, seed: int) -> MotionPlan:
+def _complete(query: PressQuery, controls: FloatArray, press: ButtonPress, /, *, seed: int, may_wander: bool) -> MotionPlan:
     """Search the path to a press and time all of it."""
     scene, checker = query.scene, query.scene.checker
     builder = SetpointBuilder(scene.acting, fps=scene.fps, start=controls)
@@ -205,7 +205,7 @@ def _complete(query: PressQuery, press: ButtonPress, controls: FloatArray, *, se
     checker.allow()
     require_direct_home(scene, press.leave[-1], press.width_m)
     widest_m = max(scene.gripper_width(query.qpos), press.width_m)
-    path = find_path(scene, builder.arm_end, press.reach[0], widest_m, seed)
+    path = find_path(scene, builder.arm_end, press.reach[0], widest_m, seed, may_wander=may_wander)
     builder.move("approach", *time_checked(scene, path, FREE_PACE, builder.early(press.width_m)))
     query.reset()
     builder.move("reach", *time_checked(scene, press.reach, LINE_PACE, constant(press.width_m)), hold_s=STOP_S)

@@ -6,6 +6,7 @@ World frame: z up, metres.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -19,9 +20,10 @@ from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import LARGEST_JUMP_RAD, constant, find_path, require_free, solve_line, time_checked
 from blueprint_pipeline.motion.timing import Pace
+from blueprint_pipeline.skill.attempts import complete_first
 from blueprint_pipeline.skill.grasping import OPEN_GAP_M
 from blueprint_pipeline.skill.part_query import PartQuery, require_direct_home, turn_to
-from blueprint_pipeline.skill.picking import FREE_PACE, GRIP_SPEED_M_S, LINE_PACE, MAX_PATH_SEARCHES, SEED_STEP, STOP_S, summarise_rejected
+from blueprint_pipeline.skill.picking import FREE_PACE, GRIP_SPEED_M_S, LINE_PACE, STOP_S, summarise_rejected
 from blueprint_pipeline.twin.articulation import PartJoint
 
 PULL_PACE = Pace(velocity=0.12, acceleration=0.06)
@@ -77,12 +79,10 @@ def plan_pull(query: PullQuery, controls: FloatArray, phase: str, *, seed: int) 
         PlanningFailed: With the most frequent reason among the grasps that were tried.
     """
     part, rejected = query.joint.part, list[CandidateRejected]()
-    for attempt, pull in enumerate(islice(find_pulls(query, rejected), MAX_PATH_SEARCHES), start=1):
-        try:
-            return _complete(query, pull, controls, phase, seed=seed + SEED_STEP * attempt)
-        except CandidateRejected as reason:
-            rejected.append(reason)
-    raise no_pull(part, rejected)
+    found = complete_first(find_pulls(query, rejected), partial(_complete, query, controls, phase), rejected, seed=seed)
+    if found is None:
+        raise no_pull(part, rejected)
+    return found
 
 
 def no_pull(part: str, rejected: list[CandidateRejected]) -> PlanningFailed:
@@ -214,7 +214,7 @@ def _follow(scene: MotionScene, poses: list[FloatArray], start: FloatArray) -> F
     return np.array(points)
 
 
-def _complete(query: PullQuery, pull: Pull, controls: FloatArray, phase: str, *, seed: int) -> MotionPlan:
+def _complete(query: PullQuery, controls: FloatArray, phase: str, pull: Pull, /, *, seed: int, may_wander: bool) -> MotionPlan:
     """Search the path to a pull and time all of it."""
     scene, checker = query.scene, query.scene.checker
     builder = SetpointBuilder(scene.acting, fps=scene.fps, start=controls)
@@ -223,7 +223,7 @@ def _complete(query: PullQuery, pull: Pull, controls: FloatArray, phase: str, *,
     checker.leave_part(query.joint, np.clip(query.goal, *query.joint.line.limits))
     require_direct_home(scene, pull.leave[-1], pull.open_m)
     checker.place_objects(query.qpos)
-    path = find_path(scene, builder.arm_end, pull.approach[0], pull.open_m, seed)
+    path = find_path(scene, builder.arm_end, pull.approach[0], pull.open_m, seed, may_wander=may_wander)
     builder.move("approach", *time_checked(scene, path, FREE_PACE, builder.early(pull.open_m)))
     query.reset()
     builder.move("reach", *time_checked(scene, pull.approach, LINE_PACE, constant(pull.open_m)), hold_s=STOP_S)

@@ -20,11 +20,12 @@ from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import constant, describe_contact, find_path, time_checked
 from blueprint_pipeline.motion.timing import Pace
 from blueprint_pipeline.robot.names import ROBOT_PREFIX
+from blueprint_pipeline.skill.attempts import MAX_PATH_SEARCHES, SEED_STEP
 from blueprint_pipeline.skill.conditions import AT_REST, untouched
 from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, planning_qpos, shown_spots, tell_apart
 from blueprint_pipeline.skill.homing import plan_home
 from blueprint_pipeline.skill.instruction import PUSH, say_in_ways
-from blueprint_pipeline.skill.picking import FREE_PACE, LINE_PACE, MAX_PATH_SEARCHES, SEED_STEP, STOP_S, summarise_rejected
+from blueprint_pipeline.skill.picking import FREE_PACE, LINE_PACE, STOP_S, summarise_rejected
 from blueprint_pipeline.skill.push_contact import LEANS_RAD, Contact, Pushed, Sides, observe_pushed
 from blueprint_pipeline.skill.region import THIRDS, Region, RegionTask, build_region, center_in_object, rounded_corners
 from blueprint_pipeline.skill.stroke import Hold, Stroke, carry, holds, leave_behind, solve_stroke

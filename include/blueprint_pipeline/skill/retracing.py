@@ -22,9 +22,10 @@ from blueprint_pipeline.motion.errors import CandidateRejected, PlanningFailed
 from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.motion.segments import constant, describe_contact, find_path, time_checked
+from blueprint_pipeline.skill.attempts import SEED_STEP
 from blueprint_pipeline.skill.contract import Skill, Steps
 from blueprint_pipeline.skill.grasping import YAWS_RAD, GraspQuery
-from blueprint_pipeline.skill.picking import FREE_PACE, SEED_STEP, STOP_S, summarise_rejected
+from blueprint_pipeline.skill.picking import FREE_PACE, STOP_S, summarise_rejected
 from blueprint_pipeline.skill.placing import CARRY_PACE
 from blueprint_pipeline.skill.subtasks import Subtask
 from blueprint_pipeline.skill.traced_ways import TracedWay, grip_now, grip_pose, move_along, require_all_free, solve_ways, split_ways

@@ -15,12 +15,13 @@ from blueprint_pipeline.kit.predicates import Condition
 from blueprint_pipeline.motion.errors import CandidateRejected
 from blueprint_pipeline.motion.scene import MotionScene
 from blueprint_pipeline.skill.conditions import AT_REST, untouched
-from blueprint_pipeline.skill.contract import NotOffered, Skill, StartState, Steps, Workplace, planning_qpos, tell_apart
+from blueprint_pipeline.skill.contract import NotOffered, StartState, Steps, Workplace, planning_qpos, tell_apart
 from blueprint_pipeline.skill.grasping import PALM_GAP_M, GraspQuery
 from blueprint_pipeline.skill.instruction import SLIDE, say_in_ways
 from blueprint_pipeline.skill.pick_place import draw_destinations, preferred_hold_m
 from blueprint_pipeline.skill.picking import find_untakeable
-from blueprint_pipeline.skill.region import RELATIONS, THIRDS, RegionTask, center_in_object, rounded_corners
+from blueprint_pipeline.skill.region import RegionTask, center_in_object, rounded_corners
+from blueprint_pipeline.skill.region_skill import RegionSkill, query_of
 from blueprint_pipeline.skill.sliding import NO_STEADY_GRASP, plan_slide, plan_take, slidable_grasps
 
 RISE_M = 0.01
@@ -45,7 +46,7 @@ class SlideTask(RegionTask):
     """Whether the target must stay as upright as it began."""
 
 
-class Slide(Skill[SlideTask]):
+class Slide(RegionSkill[SlideTask]):
     """Takes hold of an object and slides it to where the sentence says."""
 
     name = "slide"
@@ -61,19 +62,8 @@ class Slide(Skill[SlideTask]):
         """What cannot be taken."""
         return find_untakeable(place, target)
 
-    def list_goals(self, place: Workplace, target: str) -> tuple[str, ...]:
-        """Parts of the surface, and sides of other objects."""
-        return (*THIRDS, *(RELATIONS if set(place.objects) - {target} else ()))
-
-    def propose(self, place: Workplace, start: StartState, target: str, rng: np.random.Generator) -> SlideTask:
+    def propose_among(self, place: Workplace, start: StartState, target: str, names: Sequence[str], rng: np.random.Generator) -> SlideTask:
         """A part of the surface, or a place beside another object, with a free straight way to it, and how to say so."""
-        return self._propose(place, start, target, [*THIRDS, *RELATIONS], rng)
-
-    def propose_goal(self, place: Workplace, start: StartState, target: str, goal: str, rng: np.random.Generator) -> SlideTask:
-        """The same, with some words alone."""
-        return self._propose(place, start, target, [goal], rng)
-
-    def _propose(self, place: Workplace, start: StartState, target: str, names: Sequence[str], rng: np.random.Generator) -> SlideTask:
         phrases, references = tell_apart(place, start, target)
         footprint, qpos = start.footprints[target], planning_qpos(place, start)
         reason = "no place that a sentence names has a free straight way to it"
@@ -141,12 +131,4 @@ def _is_clear(place: Workplace, start: StartState, target: str, spot_m: FloatArr
 
 
 def _query(scene: MotionScene, qpos: FloatArray, task: SlideTask) -> GraspQuery:
-    return GraspQuery(
-        scene=scene,
-        qpos=qpos,
-        target=task.target_object,
-        support=task.support_object,
-        goal_position_m=task.goal_position_m,
-        center_object_m=task.center_object_m,
-        yaws_rad=(0.0,),
-    )
+    return query_of(scene, qpos, task, yaws_rad=(0.0,))

@@ -5,7 +5,7 @@ Two steps. The second is planned from how the object lies in the hand once the f
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
+from functools import partial
 
 import numpy as np
 
@@ -17,10 +17,9 @@ from blueprint_pipeline.motion.overhead import bottom_of, height_over
 from blueprint_pipeline.motion.plan import MotionPlan, SetpointBuilder
 from blueprint_pipeline.motion.segments import constant, require_free, solve_line, time_checked
 from blueprint_pipeline.motion.timing import Pace
+from blueprint_pipeline.skill.attempts import complete_first
 from blueprint_pipeline.skill.grasping import OPEN_GAP_M, GraspQuery, ReachableGrasp, reachable_grasps
 from blueprint_pipeline.skill.picking import (
-    MAX_PATH_SEARCHES,
-    SEED_STEP,
     STOP_S,
     HoldPlan,
     find_lost,
@@ -111,26 +110,30 @@ def plan_take(query: GraspQuery, *, seed: int) -> HoldPlan:
     query.reset()
     over_m = height_over(scene, bottom_of(scene, query.target), query.target)
     rejected: list[CandidateRejected] = []
-    for attempt, grasp in enumerate(islice(slidable_grasps(query, rejected), MAX_PATH_SEARCHES), start=1):
-        builder = SetpointBuilder(scene.acting, fps=scene.fps, start=start)
-        try:
-            take_hold(query, grasp, builder, over_m, seed + SEED_STEP * attempt)
-        except CandidateRejected as reason:
-            rejected.append(reason)
-            continue
-        setpoints, phases = builder.build()
-        return HoldPlan(
-            setpoints=setpoints,
-            phases=phases,
-            pose_object_tcp=grasp.pose_object_tcp,
-            width_m=grasp.width_m,
-            open_m=grasp.open_m,
-            close_m=grasp.close_m,
-            over_m=over_m,
-        )
+    found = complete_first(slidable_grasps(query, rejected), partial(_complete_take, query, start, over_m), rejected, seed=seed)
+    if found is not None:
+        return found
     if not rejected:
         raise PlanningFailed(_TAKE, "no_grasp", NO_STEADY_GRASP.format(target=query.target, support=query.support))
     raise summarise_rejected(_TAKE, query.target, rejected)
+
+
+def _complete_take(
+    query: GraspQuery, start: FloatArray, over_m: float, grasp: ReachableGrasp, /, *, seed: int, may_wander: bool
+) -> HoldPlan:
+    """Search the path to a grasp and time all of it, from what is commanded now (nu,)."""
+    builder = SetpointBuilder(query.scene.acting, fps=query.scene.fps, start=start)
+    take_hold(query, grasp, builder, over_m, seed=seed, may_wander=may_wander)
+    setpoints, phases = builder.build()
+    return HoldPlan(
+        setpoints=setpoints,
+        phases=phases,
+        pose_object_tcp=grasp.pose_object_tcp,
+        width_m=grasp.width_m,
+        open_m=grasp.open_m,
+        close_m=grasp.close_m,
+        over_m=over_m,
+    )
 
 
 def plan_slide(query: GraspQuery, held: HoldPlan, *, seed: int) -> MotionPlan:

@@ -8,7 +8,7 @@ import pytest
 from blueprint_pipeline.simulation.genie_sim.errors import RecordingUnusable
 from blueprint_pipeline.simulation.genie_sim.recording import load_recording
 from blueprint_pipeline.simulation.genie_sim.stage import CLOCK_PATH, CLOCK_STEP_M
-from tests.simulation.genie_sim.server import write_aligned
+from tests.simulation.genie_sim.recording import write_aligned
 
 CLOCK = CLOCK_PATH.rpartition("/")[2]
 

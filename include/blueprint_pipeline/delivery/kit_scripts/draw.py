@@ -20,9 +20,9 @@ if __name__ == "__main__":
         case _:
             sys.exit(__doc__)
     sys.dont_write_bytecode = True  # a file that nobody signed would make the bundle one that was altered
-    from blueprint_kit.painter import Painter  # type: ignore[import-not-found]  # beside this file in the kit
-    from blueprint_kit.starts import load_starts  # type: ignore[import-not-found]  # beside this file, too
-    from blueprint_kit.world import load_kit, load_scene  # type: ignore[import-not-found]  # and this one
+    from blueprint_kit.painter import Painter
+    from blueprint_kit.starts import load_starts
+    from blueprint_kit.world import load_kit, load_scene
 
     here = Path(__file__).resolve().parent
     states = pq.read_table(here / "episodes" / episode / "states.parquet", columns=["qpos"])

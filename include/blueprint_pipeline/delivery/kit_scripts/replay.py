@@ -8,6 +8,6 @@ from pathlib import Path
 
 if __name__ == "__main__":
     sys.dont_write_bytecode = True  # a file that nobody signed would make the bundle one that was altered
-    from blueprint_kit.replay import main  # type: ignore[import-not-found]  # beside this file in the kit
+    from blueprint_kit.replay import main
 
     sys.exit(main(Path(__file__).resolve().parent, sys.argv[1:]))
